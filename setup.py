@@ -1,0 +1,88 @@
+"""Builds the extension modules; everything else is in pyproject.toml.
+
+TXFAST_BUILD chooses how they are built:
+
+    release   optimised, no checks (the default)
+    checked   bounds checks, assertions, low optimisation: for the tests
+    trace     as checked, with line tracing: for the coverage of Cython lines
+"""
+
+import os
+
+from Cython.Build import cythonize
+from Cython.Compiler import Options
+from setuptools import Extension, setup
+
+BUILDS = {
+    "release": {
+        "directives": {"boundscheck": False, "wraparound": False, "initializedcheck": False},
+        "macros": [("CYTHON_WITHOUT_ASSERTIONS", "1"), ("NDEBUG", "1")],
+        "compile": ["-O3", "-flto=auto"],
+        "link": ["-O3", "-flto=auto"],
+    },
+    "checked": {
+        "directives": {"boundscheck": True, "wraparound": False, "initializedcheck": True},
+        "macros": [],
+        "compile": ["-O1", "-g", "-UNDEBUG"],
+        "link": [],
+    },
+    "trace": {
+        "directives": {
+            "boundscheck": True,
+            "wraparound": False,
+            "initializedcheck": True,
+            "linetrace": True,
+        },
+        "macros": [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")],
+        "compile": ["-O0", "-g", "-UNDEBUG"],
+        "link": [],
+    },
+}
+
+MODULES = [
+    "txfast.batch",
+    "txfast.ledger.ledger",
+    "txfast.read.lines",
+    "txfast.read.row",
+    "txfast.write.accounts",
+]
+
+build_name = os.environ.get("TXFAST_BUILD", "release")
+if build_name not in BUILDS:
+    raise SystemExit(f"TXFAST_BUILD={build_name}: it is one of {', '.join(BUILDS)}")
+build = BUILDS[build_name]
+
+# A warning of Cython's is a defect here.
+Options.warning_errors = True
+
+extensions = [
+    Extension(
+        module,
+        [module.replace(".", "/") + ".pyx"],
+        define_macros=build["macros"],
+        extra_compile_args=["-std=c11", *build["compile"]],
+        extra_link_args=build["link"],
+        depends=["txfast/ledger/intrinsics.h"],
+    )
+    for module in MODULES
+]
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        build_dir=f"build/cython-{build_name}",
+        # Directives are not part of what cythonize compares, so another build starts afresh.
+        force=build_name != "release",
+        compiler_directives={
+            "language_level": 3,
+            "binding": True,
+            "cdivision": True,
+            "embedsignature": False,
+            "overflowcheck": False,
+            "warn.unreachable": True,
+            "warn.unused": True,
+            **build["directives"],
+        },
+        nthreads=os.cpu_count() or 1,
+    )
+)

@@ -1,0 +1,5 @@
+"""`python -m txfast`."""
+
+from txfast.cli import entry
+
+entry()

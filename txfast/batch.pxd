@@ -1,0 +1,47 @@
+"""TransactionBatch: what readers make and ledgers take. See batch.pyx."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+# The kind of a transaction; NO_AMOUNT is added where the row has none.
+cdef enum Kind:
+    DEPOSIT = 0
+    WITHDRAWAL = 1
+    DISPUTE = 2
+    RESOLVE = 3
+    CHARGEBACK = 4
+    KIND_COUNT = 5
+    KIND_MASK = 7
+    NO_AMOUNT = 8
+
+cdef class TransactionBatch:
+    # Well-formed rows, a column each, in input order.
+    cdef uint8_t* kind
+    cdef uint64_t* client
+    cdef uint64_t* tx
+    cdef int64_t* amount  # units of 0.0001
+    cdef uint32_t* offset  # bytes from the start of the block's text to the row
+    cdef uint8_t* status  # what the ledger made of the row, where it was asked to say
+    cdef readonly Py_ssize_t rows
+    cdef readonly Py_ssize_t capacity
+
+    # Malformed rows, in input order.
+    cdef uint8_t* malformed_reason
+    cdef uint32_t* malformed_offset
+    cdef readonly Py_ssize_t malformed_rows
+    cdef readonly Py_ssize_t malformed_capacity
+
+    # The block of text that the rows came from, kept alive for rejects.
+    cdef object block
+    cdef const uint8_t* text
+    cdef Py_ssize_t text_bytes
+    # Where each line starts in the text, and where the last one ends; NULL where the text has its line endings.
+    cdef const int32_t* line_starts
+    cdef readonly Py_ssize_t lines
+    cdef readonly uint64_t first_line
+
+    cdef void release_columns(self) noexcept
+    cdef void release_malformed(self) noexcept
+    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
+    cdef int attach(
+        self, object block, const uint8_t* text, Py_ssize_t text_bytes, uint64_t first_line,
+    ) except -1

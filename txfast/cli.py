@@ -1,0 +1,235 @@
+"""The command: arguments, exit codes, signals. The one place where errors become exits.
+
+A command line of positionals alone is read here by hand: argparse takes longer to import than a small file to replay.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from txfast.errors import TxfastError, UsageError
+from txfast.log import DEBUG, ERROR, INFO, LEVELS, Journal
+from txfast.read.source import STANDARD_INPUT
+from txfast.write.output import STANDARD_OUTPUT, Output
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from txfast.pipeline import Replay
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+class Option:
+    """One option of the command: its flags, its help, and what its text becomes."""
+
+    __slots__ = ("choices", "convert", "default", "flags", "help", "metavar", "name")
+
+    def __init__(
+        self,
+        *flags: str,
+        help: str,  # noqa: A002 (argparse's word)
+        metavar: str | None = None,
+        default: object = None,
+        choices: "Sequence[str] | None" = None,
+        convert: "Callable[[str], object]" = str,
+    ) -> None:
+        self.flags = flags
+        self.name = flags[-1].lstrip("-").replace("-", "_")
+        self.help = help
+        self.metavar = metavar
+        self.default = default
+        self.choices = choices
+        self.convert = convert
+
+
+# Every option is declared here and nowhere else. One without a metavar is a switch.
+OPTIONS = (
+    Option(
+        "-o", "--output", metavar="FILE", default=STANDARD_OUTPUT,
+        help="write the accounts to FILE, whole or not at all (default: standard output)",
+    ),
+    Option("--log-level", metavar="LEVEL", choices=LEVELS, help="the same as LEVEL as last argument"),
+    Option("-q", "--quiet", default=False, help="say nothing but why a run failed"),
+)  # fmt: skip
+
+
+class Settings:
+    """What the user asked for."""
+
+    __slots__ = ("files", "level", "level_named", "output", "quiet")
+
+    def __init__(self, files: list[str], options: dict[str, object]) -> None:
+        level = options["log_level"]
+        if files and files[-1] in LEVELS and not os.path.exists(files[-1]):
+            if level is not None:
+                raise UsageError(f"the level is given twice: {files[-1]} and --log-level {level}")
+            level = files.pop()
+        if not files:
+            if sys.stdin is None or os.isatty(sys.stdin.fileno()):
+                raise UsageError("no FILE: name the transactions files, or pipe one in")
+            files.append(STANDARD_INPUT)
+        if files.count(STANDARD_INPUT) > 1:
+            raise UsageError("standard input can be read only once")
+        self.files = files
+        self.level = ERROR if level is None else LEVELS.index(str(level))
+        self.level_named = level is not None
+        self.output = str(options["output"])
+        self.quiet = bool(options["quiet"])
+
+
+def parse_arguments(arguments: list[str]) -> Settings:
+    """Read the command line. Raises SystemExit for a wrong one, --help and --version."""
+    options = {option.name: option.default for option in OPTIONS}
+    if all(word == STANDARD_INPUT or not word.startswith("-") for word in arguments):
+        try:
+            return Settings(list(arguments), options)
+        except UsageError:
+            pass  # the parser says how it is meant
+    parser = make_parser()
+    parsed = vars(parser.parse_intermixed_args(arguments))
+    try:
+        return Settings(parsed.pop("files"), options | parsed)
+    except UsageError as error:
+        parser.error(str(error))
+
+
+def make_parser() -> "argparse.ArgumentParser":
+    import argparse
+
+    from txfast import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="txfast",
+        usage="txfast [OPTION …] [FILE …] [LEVEL]",
+        description="Replay payment transactions into account balances: exactly, and in order.",
+        epilog="Accounts go to standard output, everything else to standard error.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE",
+        help="transactions, as CSV with the columns type, client, tx and amount; - or none is standard input. "
+        "A last argument that is a LEVEL (error, warn, info, debug or trace) and no file sets what is logged",
+    )  # fmt: skip
+    for option in OPTIONS:
+        if option.metavar is None:
+            parser.add_argument(*option.flags, action="store_true", default=option.default, help=option.help)
+        else:
+            parser.add_argument(
+                *option.flags, metavar=option.metavar, default=option.default, choices=option.choices,
+                type=option.convert, help=option.help,
+            )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"txfast {__version__}", help="say which version this is")
+    parser.add_argument("-h", "--help", action="help", help="say how it is used")
+    return parser
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> int:
+    """Run the command with the process's arguments; return its exit code."""
+    try:
+        settings = parse_arguments(sys.argv[1:])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return run(settings)
+
+
+def entry() -> None:
+    """What the console script calls: the command, and the end of the process.
+
+    Everything is written and closed by then, so the interpreter's own clean-up, which only costs time, is passed over.
+    """
+    code = main()
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def run(settings: Settings) -> int:
+    """Replay, write the accounts, and turn whatever goes wrong into one line and an exit code."""
+    journal = Journal(settings.level, named=settings.level_named, quiet=settings.quiet)
+    try:
+        replay_files(settings, journal)
+    except BrokenPipeError:
+        return end_by_signal("SIGPIPE")
+    except KeyboardInterrupt:
+        return end_by_signal("SIGINT")
+    except Terminated:
+        return end_by_signal("SIGTERM")
+    except Exception as error:
+        journal.failure(describe_failure(error))
+        if settings.level >= DEBUG:
+            import traceback
+
+            traceback.print_exc()
+        return EXIT_FAILED
+    return 0
+
+
+def replay_files(settings: Settings, journal: Journal) -> None:
+    from txfast.pipeline import Replay
+    from txfast.write.accounts import Accounts
+
+    if settings.output != STANDARD_OUTPUT:
+        end_cleanly_when_terminated()
+    output = Output(settings.output)
+    try:
+        replay = Replay(journal)
+        for file in settings.files:
+            replay.read(file)
+        journal.malformed_totals(replay.malformed())
+        for block in Accounts.collect(replay.ledgers).csv_blocks():
+            output.write(block)
+        output.publish()
+    finally:
+        output.discard()
+    if journal.shows(INFO):
+        log_totals(replay, journal)
+
+
+def log_totals(replay: "Replay", journal: Journal) -> None:
+    """The run in a few lines."""
+    from txfast.write.stats import describe, make_stats
+
+    for line in describe(make_stats(replay)):
+        journal.log(INFO, line)
+
+
+def describe_failure(error: Exception) -> str:
+    """One line that says what went wrong and where."""
+    if isinstance(error, TxfastError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error or 'the machine has no more'}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return f"internal error: {type(error).__name__}: {error} (run it with the level debug to see where)"
+
+
+def end_cleanly_when_terminated() -> None:
+    """Have SIGTERM end the run as Ctrl-C does. Needed only where there is something to clean up."""
+    import signal
+
+    def terminate(signal_number: int, frame: "FrameType | None") -> None:  # noqa: ARG001 (the protocol's arguments)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def end_by_signal(name: str) -> int:
+    """End the process by this signal, as if it had not been caught, so that its parent sees which it was."""
+    import signal
+
+    number = signal.Signals[name]
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 128 + number  # where the signal is blocked

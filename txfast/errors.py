@@ -1,0 +1,24 @@
+"""The errors that txfast raises: one family, each kind also the builtin that fits.
+
+The command prints them as one line, so a message names the file, the place and the way out.
+"""
+
+
+class TxfastError(Exception):
+    """Any failure that txfast foresees."""
+
+
+class InputError(TxfastError, ValueError):
+    """An input that is not a transactions file, or that the chosen reader cannot carry."""
+
+
+class SourceError(TxfastError, OSError):
+    """An input or output that the system would not open, read or write."""
+
+
+class CapacityError(TxfastError, OverflowError):
+    """More accounts or transactions than one ledger can number."""
+
+
+class UsageError(TxfastError, ValueError):
+    """A command line, or an argument, that means nothing."""

@@ -1,0 +1,27 @@
+"""The hashes of the ledger's tables, keyed per process so that nobody can craft ids that collide.
+
+The keys come from `os.urandom`, once a ledger. Nothing that a run prints depends on them.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef extern from "intrinsics.h" nogil:
+    uint64_t multiply_high "txfast_multiply_high"(uint64_t a, uint64_t b) noexcept
+    uint64_t multiply_fold "txfast_multiply_fold"(uint64_t a, uint64_t b) noexcept
+    void prefetch "txfast_prefetch"(const void* address) noexcept
+
+# 2^64 divided by the golden ratio: multiples of it spread evenly over the range.
+cdef enum:
+    GOLDEN_RATIO = 0x9E3779B97F4A7C15
+
+cdef struct HashKey:
+    uint64_t mask
+    uint64_t multiplier  # odd
+
+
+cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept nogil:
+    return multiply_fold(client ^ key.mask, key.multiplier)
+
+
+cdef inline uint64_t hash_transaction(const HashKey* key, uint32_t account, uint64_t tx) noexcept nogil:
+    return multiply_fold(tx ^ key.mask, key.multiplier + (<uint64_t>account << 1) * <uint64_t>GOLDEN_RATIO)

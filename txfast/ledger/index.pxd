@@ -1,0 +1,165 @@
+"""The index from (account, tx) to the position of its entry in the log.
+
+Open addressing in groups of sixteen slots: a tag byte and a 32-bit position each, in two arrays. Tag 0 is an
+empty slot. Entries never leave, so a group with an empty slot ends every search through it.
+
+A transaction's first home depends on its id alone: 256 neighbouring ids lie in sixteen neighbouring groups, so
+ids that count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing
+sixteen tags just after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or are strided,
+first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from a keyed hash of
+account and id, which no pattern reaches.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from txfast.ledger.entries cimport (
+    CHUNK_BITS, CHUNK_MASK, WITHDRAWAL_BIT, DepositLog, WithdrawalLog, is_entry,
+)
+from txfast.ledger.hash cimport GOLDEN_RATIO, HashKey, hash_transaction, multiply_high, prefetch
+
+cdef extern from "intrinsics.h" nogil:
+    uint32_t match_tags "txfast_match"(const uint8_t* tags, uint8_t tag) noexcept
+    int lowest_bit "txfast_lowest_bit"(uint32_t mask) noexcept
+
+cdef enum:
+    GROUP_SLOTS = 16
+    HOME_GROUPS = 8
+    LOAD_PERCENT_MAX = 85
+    NOT_FOUND = 0xFFFFFFFF
+
+cdef struct Index:
+    uint8_t* tags
+    uint32_t* positions
+    uint64_t group_count
+    HashKey key
+
+# A place in the search for one transaction: where it was found, or else where it belongs.
+cdef struct Probe:
+    uint64_t slot
+    uint32_t position  # NOT_FOUND where it is not
+    uint8_t tag
+
+
+cdef inline uint64_t home_group(const Index* index, uint64_t tx) noexcept nogil:
+    cdef uint64_t region = multiply_high((tx >> 8) * <uint64_t>GOLDEN_RATIO, index.group_count)
+    cdef uint64_t group = region + ((tx + (tx >> 4)) & 15)
+    return group if group < index.group_count else group - index.group_count
+
+
+cdef inline uint64_t next_group(
+    const Index* index, uint64_t group, uint64_t groups_seen, uint64_t full_hash,
+) noexcept nogil:
+    """Where the search goes on after so many full groups."""
+    if groups_seen == HOME_GROUPS:
+        return multiply_high(full_hash, index.group_count)
+    return group + 1 if group + 1 < index.group_count else 0
+
+
+cdef inline uint8_t tag_of(uint64_t full_hash) noexcept nogil:
+    """The low byte, never 0. The high bits choose the second home, so they would say little inside a group."""
+    return <uint8_t>full_hash if <uint8_t>full_hash else 1
+
+
+cdef inline void prefetch_home(const Index* index, uint64_t tx) noexcept nogil:
+    """Start to load the cache lines of a transaction's first home."""
+    cdef uint64_t slot = home_group(index, tx) * GROUP_SLOTS
+    prefetch(index.tags + slot)
+    prefetch(index.positions + slot)
+
+
+cdef inline Probe find_entry(
+    const Index* index, const DepositLog* deposits, const WithdrawalLog* withdrawals, uint32_t account, uint64_t tx,
+) noexcept nogil:
+    """Find (account, tx), or the empty slot where it belongs. The index has at least one empty slot."""
+    cdef uint64_t full_hash = hash_transaction(&index.key, account, tx)
+    cdef uint64_t group = home_group(index, tx)
+    cdef uint32_t candidates, empty, position
+    cdef uint64_t groups_seen = 0
+    cdef Probe probe
+    probe.tag = tag_of(full_hash)
+    while True:
+        candidates = match_tags(index.tags + group * GROUP_SLOTS, probe.tag)
+        while candidates:
+            probe.slot = group * GROUP_SLOTS + lowest_bit(candidates)
+            position = index.positions[probe.slot]
+            if is_entry(deposits, withdrawals, position, account, tx):
+                probe.position = position
+                return probe
+            candidates &= candidates - 1
+        empty = match_tags(index.tags + group * GROUP_SLOTS, 0)
+        if empty:
+            probe.slot = group * GROUP_SLOTS + lowest_bit(empty)
+            probe.position = <uint32_t>NOT_FOUND
+            return probe
+        groups_seen += 1
+        group = next_group(index, group, groups_seen, full_hash)
+
+
+cdef inline void insert_entry(Index* index, const Probe* probe, uint32_t position) noexcept nogil:
+    """Put a position where find_entry said that it belongs."""
+    index.tags[probe.slot] = probe.tag
+    index.positions[probe.slot] = position
+
+
+cdef inline void insert_new(Index* index, uint32_t account, uint64_t tx, uint32_t position) noexcept nogil:
+    """Insert what is known not to be there: rebuilding compares no entries."""
+    cdef uint64_t full_hash = hash_transaction(&index.key, account, tx)
+    cdef uint64_t group = home_group(index, tx)
+    cdef uint64_t groups_seen = 0
+    cdef uint32_t empty
+    cdef Probe probe
+    probe.tag = tag_of(full_hash)
+    while True:
+        empty = match_tags(index.tags + group * GROUP_SLOTS, 0)
+        if empty:
+            probe.slot = group * GROUP_SLOTS + lowest_bit(empty)
+            insert_entry(index, &probe, position)
+            return
+        groups_seen += 1
+        group = next_group(index, group, groups_seen, full_hash)
+
+
+cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
+    """How many entries it takes before it must grow."""
+    return index.group_count * GROUP_SLOTS * LOAD_PERCENT_MAX // 100
+
+
+cdef inline void index_free(Index* index) noexcept nogil:
+    free(index.tags)
+    free(index.positions)
+    index.tags = NULL
+    index.positions = NULL
+    index.group_count = 0
+
+
+cdef inline bint index_rebuild(
+    Index* index, const DepositLog* deposits, const WithdrawalLog* withdrawals, uint64_t capacity,
+) noexcept nogil:
+    """Make an index for so many entries from the log. False when memory is exhausted: the index is then empty
+    with capacity 0, and since the log is the truth, a later call can build it again.
+
+    The old table is freed first, so that growing never needs both.
+    """
+    cdef uint64_t group_count = capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1
+    cdef uint64_t i, place
+    index_free(index)
+    index.tags = <uint8_t*>calloc(group_count, GROUP_SLOTS)
+    index.positions = <uint32_t*>malloc(group_count * GROUP_SLOTS * sizeof(uint32_t))
+    if index.tags == NULL or index.positions == NULL:
+        index_free(index)
+        return False
+    index.group_count = group_count
+    for i in range(deposits.entries):
+        place = i & CHUNK_MASK
+        insert_new(
+            index, deposits.chunks[i >> CHUNK_BITS].account[place], deposits.chunks[i >> CHUNK_BITS].tx[place],
+            <uint32_t>i,
+        )
+    for i in range(withdrawals.entries):
+        place = i & CHUNK_MASK
+        insert_new(
+            index, withdrawals.chunks[i >> CHUNK_BITS].account[place],
+            withdrawals.chunks[i >> CHUNK_BITS].tx[place], <uint32_t>i | <uint32_t>WITHDRAWAL_BIT,
+        )
+    return True

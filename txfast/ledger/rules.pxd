@@ -1,0 +1,157 @@
+"""The rules: what one row does to one account. Nothing else in the program knows them.
+
+Each rule is given what the ledger looked up, and returns a Status; the first one that applies, in the order of
+the enumeration's use below, is the row's. Unless it returns APPLIED it has changed nothing.
+They must not know where rows come from or how accounts and entries are stored.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from txfast.ledger.checked cimport add_overflows, fits_as_total, subtract_overflows
+
+cdef enum Status:
+    APPLIED = 0
+    ACCOUNT_LOCKED
+    DUPLICATE_TRANSACTION
+    AMOUNT_REQUIRED
+    NEGATIVE_AMOUNT
+    INSUFFICIENT_FUNDS
+    OVERFLOW
+    TRANSACTION_NOT_FOUND
+    DUPLICATE_DISPUTE
+    DISPUTE_NOT_FOUND
+    DISPUTE_NOT_IN_PROGRESS
+    STATUS_COUNT
+
+# What became of a deposit. A dispute happens once: it never goes back to UNDISPUTED.
+cdef enum DisputeState:
+    UNDISPUTED = 0
+    IN_DISPUTE
+    DISPUTE_OVER
+
+# The part of an account that every row touches; its held amount lies apart, only disputes touch it.
+cdef struct Account:
+    uint64_t client
+    int64_t available
+    uint32_t number  # from 0 in order of appearance: the place of its held amount
+    uint8_t locked
+    uint8_t in_use
+
+
+cdef inline Status deposit(
+    Account* account,  # IN, OUT
+    const int64_t held,  # IN
+    const bint applied_before,  # IN whether (client, tx) was
+    const bint has_amount,  # IN
+    const int64_t amount,  # IN
+) noexcept nogil:
+    cdef int64_t available
+    if account.locked:
+        return ACCOUNT_LOCKED
+    if applied_before:
+        return DUPLICATE_TRANSACTION
+    if not has_amount:
+        return AMOUNT_REQUIRED
+    if amount < 0:
+        return NEGATIVE_AMOUNT
+    if add_overflows(account.available, amount, &available) or not fits_as_total(available, held):
+        return OVERFLOW
+    account.available = available
+    return APPLIED
+
+
+cdef inline Status withdrawal(
+    Account* account,  # IN, OUT
+    const int64_t held,  # IN
+    const bint applied_before,  # IN whether (client, tx) was
+    const bint has_amount,  # IN
+    const int64_t amount,  # IN
+) noexcept nogil:
+    cdef int64_t available
+    if account.locked:
+        return ACCOUNT_LOCKED
+    if applied_before:
+        return DUPLICATE_TRANSACTION
+    if not has_amount:
+        return AMOUNT_REQUIRED
+    if amount < 0:
+        return NEGATIVE_AMOUNT
+    if account.available < amount:
+        return INSUFFICIENT_FUNDS
+    available = account.available - amount
+    if not fits_as_total(available, held):
+        return OVERFLOW
+    account.available = available
+    return APPLIED
+
+
+cdef inline Status dispute(
+    Account* account,  # IN, OUT
+    int64_t* held,  # IN, OUT
+    uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
+    const int64_t deposited,  # IN
+) noexcept nogil:
+    cdef int64_t available, held_after
+    if account.locked:
+        return ACCOUNT_LOCKED
+    if dispute_state == NULL:
+        return TRANSACTION_NOT_FOUND
+    if dispute_state[0] != UNDISPUTED:
+        return DUPLICATE_DISPUTE
+    if subtract_overflows(account.available, deposited, &available):
+        return OVERFLOW
+    if add_overflows(held[0], deposited, &held_after) or not fits_as_total(available, held_after):
+        return OVERFLOW
+    account.available = available
+    held[0] = held_after
+    dispute_state[0] = IN_DISPUTE
+    return APPLIED
+
+
+cdef inline Status open_dispute(const Account* account, const uint8_t* dispute_state) noexcept nogil:
+    """What resolve and chargeback both need: APPLIED where the deposit's dispute is in progress."""
+    if account.locked:
+        return ACCOUNT_LOCKED
+    if dispute_state == NULL or dispute_state[0] == UNDISPUTED:
+        return DISPUTE_NOT_FOUND
+    if dispute_state[0] == DISPUTE_OVER:
+        return DISPUTE_NOT_IN_PROGRESS
+    return APPLIED
+
+
+cdef inline Status resolve(
+    Account* account,  # IN, OUT
+    int64_t* held,  # IN, OUT
+    uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
+    const int64_t deposited,  # IN
+) noexcept nogil:
+    cdef int64_t available, held_after
+    cdef Status status = open_dispute(account, dispute_state)
+    if status != APPLIED:
+        return status
+    if subtract_overflows(held[0], deposited, &held_after):
+        return OVERFLOW
+    if add_overflows(account.available, deposited, &available) or not fits_as_total(available, held_after):
+        return OVERFLOW
+    account.available = available
+    held[0] = held_after
+    dispute_state[0] = DISPUTE_OVER
+    return APPLIED
+
+
+cdef inline Status chargeback(
+    Account* account,  # IN, OUT
+    int64_t* held,  # IN, OUT
+    uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
+    const int64_t deposited,  # IN
+) noexcept nogil:
+    cdef int64_t held_after
+    cdef Status status = open_dispute(account, dispute_state)
+    if status != APPLIED:
+        return status
+    if subtract_overflows(held[0], deposited, &held_after) or not fits_as_total(account.available, held_after):
+        return OVERFLOW
+    held[0] = held_after
+    account.locked = True
+    dispute_state[0] = DISPUTE_OVER
+    return APPLIED

@@ -1,0 +1,54 @@
+"""Where bytes come from: a path, standard input, later a location elsewhere; as one kind of thing.
+
+A Source must not know what the bytes mean.
+"""
+
+import os
+import stat
+import sys
+from io import FileIO
+
+from txfast.errors import SourceError
+
+STANDARD_INPUT = "-"
+
+
+class Source:
+    """One input: the `name` the user gave it, a raw `file` to read, and its `size_bytes` where that is known."""
+
+    __slots__ = ("file", "name", "size_bytes")
+
+    def __init__(self, name: str, file: FileIO, size_bytes: int | None) -> None:
+        self.name = name
+        self.file = file
+        self.size_bytes = size_bytes
+
+    def position(self) -> int:
+        """How many bytes were read, where the file can tell; else 0."""
+        return self.file.tell() if self.size_bytes is not None else 0
+
+    def close(self) -> None:
+        """Close the file, but for standard input, which is the process's own."""
+        self.file.close()
+
+
+def open_source(name: str) -> Source:
+    """Open a path, or standard input for `-`. Raises SourceError."""
+    try:
+        if name == STANDARD_INPUT:
+            file = FileIO(sys.stdin.fileno(), closefd=False)
+        else:
+            file = FileIO(name)
+        mode = os.fstat(file.fileno())
+    except (OSError, ValueError, AttributeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SourceError(f"{display_name(name)}: cannot be read: {reason}") from error
+    if stat.S_ISDIR(mode.st_mode):
+        file.close()
+        raise SourceError(f"{display_name(name)}: is a folder, not a file")
+    return Source(display_name(name), file, mode.st_size if stat.S_ISREG(mode.st_mode) else None)
+
+
+def display_name(name: str) -> str:
+    """How messages call an input."""
+    return "standard input" if name == STANDARD_INPUT else name
