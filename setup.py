@@ -44,6 +44,7 @@ MODULES = [
     "txfast.ledger.ledger",
     "txfast.read.lines",
     "txfast.read.row",
+    "txfast.read.scan",
     "txfast.write.accounts",
 ]
 

@@ -27,6 +27,9 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import numpy as np
+
+# By name, since numpy loads this module at its first use, and a Ctrl-C that falls into that is lost.
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -167,7 +170,7 @@ class Generator:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._random = np.random.default_rng(plan.seed)
+        self._random = default_rng(plan.seed)
         self._disputes = Disputes()
         self._last_id = 0
         # The memory that grows with the number of clients, each only where it is needed.
@@ -409,14 +412,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def write_plan(plan: Plan, file: BinaryIO) -> None:
-    """Write the file that `plan` describes, with progress on standard error where that is a terminal."""
+def write_blocks(blocks: Iterable[bytes], rows: int, file: BinaryIO) -> None:
+    """Write a header and blocks of rows, with progress on standard error where that is a terminal."""
     watched = sys.stderr.isatty()
-    for number, block in enumerate(Generator(plan).blocks()):
+    for number, block in enumerate(blocks):
         file.write(block)
         if watched:
-            done = min(number * BLOCK_ROWS, plan.rows)
-            print(f"\r{done:,} of {plan.rows:,} rows", end="", file=sys.stderr, flush=True)
+            done = min(number * BLOCK_ROWS, rows)
+            print(f"\r{done:,} of {rows:,} rows", end="", file=sys.stderr, flush=True)
     file.flush()
     if watched:
         print(file=sys.stderr)
@@ -493,11 +496,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     plan, path = parse_arguments(arguments)
     try:
+        blocks = Generator(plan).blocks()
         if path is None:
-            write_plan(plan, sys.stdout.buffer)
+            write_blocks(blocks, plan.rows, sys.stdout.buffer)
         else:
             with replacing(path) as file:
-                write_plan(plan, file)
+                write_blocks(blocks, plan.rows, file)
     except BrokenPipeError:
         # Python flushes standard output once more when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

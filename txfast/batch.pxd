@@ -32,16 +32,18 @@ cdef class TransactionBatch:
 
     # The block of text that the rows came from, kept alive for rejects.
     cdef object block
+    cdef bytearray buffer  # a native reader's, used again with the batch
+    cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef Py_ssize_t text_bytes
     # Where each line starts in the text, and where the last one ends; NULL where the text has its line endings.
     cdef const int32_t* line_starts
+    # Lines of the text, and of the block before it (a header, blank lines before that).
     cdef readonly Py_ssize_t lines
+    cdef readonly Py_ssize_t lines_before
     cdef readonly uint64_t first_line
 
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
-    cdef int attach(
-        self, object block, const uint8_t* text, Py_ssize_t text_bytes, uint64_t first_line,
-    ) except -1
+    cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept

@@ -13,6 +13,7 @@ from libc.string cimport memset
 
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
 
+cdef Py_ssize_t ROW_BYTES_KEPT = 1 << 16
 cdef uint8_t LF = 0x0A
 cdef uint8_t CR = 0x0D
 
@@ -76,20 +77,27 @@ cdef class TransactionBatch:
             self.malformed_capacity = malformed_rows
         return 0
 
-    cdef int attach(
-        self, object block, const uint8_t* text, Py_ssize_t text_bytes, uint64_t first_line,
-    ) except -1:
+    cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
         """Name the text that the rows will be looked up in. `block` is what keeps it alive."""
         self.block = block
         self.text = text
         self.text_bytes = text_bytes
         self.line_starts = NULL
-        self.lines = 0
-        self.first_line = first_line
-        return 0
+        self.scanned = False
+        self.lines = self.lines_before = 0
+        self.first_line = 1
+
+    def number_lines(self, uint64_t next_line):
+        """Say which line of its file the block begins with; return the number of the line after it.
+
+        Lines are numbered when batches are in order again, since a block is parsed before those in front of it are.
+        """
+        self.first_line = next_line + self.lines_before
+        return self.first_line + self.lines
 
     def report(self, *, bint applied=False, bint rejected=True, bint malformed=True):
-        """Iterate the chosen rows in input order, as (line, malformed reason, status, raw row without its ending).
+        """Iterate the chosen rows in input order, as (line, malformed reason, status, raw row without its ending,
+        cut at 64 KiB).
 
         Reason and status are codes: at most one of them is not 0, and both are 0 for an applied row. A batch
         that was applied without keeping statuses has none to report, so then only `malformed` may be asked for.
@@ -160,12 +168,14 @@ cdef class LineCursor:
             self.position += 1
 
     cdef bytes text(self):
-        """The raw line, without its ending."""
+        """The raw line, without its ending, cut at 64 KiB."""
         cdef const uint8_t* text = self.batch.text
         cdef const int32_t* starts = self.batch.line_starts
-        cdef Py_ssize_t end = self.position
+        cdef Py_ssize_t start, end = self.position
         if starts != NULL:
-            return text[starts[self.position] - starts[0]:starts[self.position + 1] - starts[0]]
-        while end < self.batch.text_bytes and text[end] != LF and text[end] != CR:
+            start = starts[self.position] - starts[0]
+            end = starts[self.position + 1] - starts[0]
+            return text[start:min(end, start + ROW_BYTES_KEPT)]
+        while end < self.batch.text_bytes and end - self.position < ROW_BYTES_KEPT and text[end] != LF and text[end] != CR:
             end += 1
         return text[self.position:end]

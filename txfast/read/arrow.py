@@ -31,7 +31,7 @@ def read_csv(source: Source, *, block_bytes: int = BLOCK_BYTES, threads: int = 1
 
     batch = TransactionBatch()
     header = None
-    first_line = 1
+    lines_before = 0
     try:
         reader = csv.open_csv(
             open_for_pyarrow(source),
@@ -48,11 +48,11 @@ def read_csv(source: Source, *, block_bytes: int = BLOCK_BYTES, threads: int = 1
             first, count = column.offset, len(column)
             if header is None:
                 skipped, header = find_header(offsets, text, first, count, source.name)
-                first, count, first_line = first + skipped, count - skipped, first_line + skipped
+                first, count, lines_before = first + skipped, count - skipped, lines_before + skipped
             if header is not None:
-                parse_lines(batch, header, offsets, text, first, count, first_line)
+                parse_lines(batch, header, offsets, text, first, count, lines_before)
+                lines_before = 0
                 yield batch
-            first_line += count
     except pa.ArrowInvalid as error:
         raise InputError(explain(source.name, block_bytes, str(error))) from error
     if header is None:

@@ -3,7 +3,7 @@
 This module must not know pyarrow: it takes the offsets and bytes of a binary column as buffers.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t
 
 from txfast.batch cimport TransactionBatch
 from txfast.read.row cimport (
@@ -18,13 +18,12 @@ def parse_lines(
     const signed char[::1] text,
     Py_ssize_t first,
     Py_ssize_t count,
-    uint64_t first_line,
+    Py_ssize_t lines_before,
 ):
-    """Fill the batch with the lines `first` to `first + count` of a binary column.
+    """Fill the batch with the lines `first` to `first + count` of a binary column, `lines_before` of its block.
 
     `offsets` is a buffer of at least `first + count + 1` int32, in bytes of `text`; `text` is None where all
-    lines are empty. `first_line` is the number in its file of the first line parsed. Both buffers are kept alive by
-    the batch.
+    lines are empty. Both buffers are kept alive by the batch.
     """
     cdef const signed char[::1] offset_bytes = offsets
     cdef const int32_t* starts
@@ -37,9 +36,10 @@ def parse_lines(
             raise ValueError("text too short for those offsets")
         text_start = <const uint8_t*>&text[0] + starts[0]
     batch.reserve(count, count)
-    batch.attach((offset_bytes, text), text_start, starts[count] - starts[0], first_line)
+    batch.attach((offset_bytes, text), text_start, starts[count] - starts[0])
     batch.line_starts = starts
     batch.lines = count
+    batch.lines_before = lines_before
     with nogil:
         fill_batch(batch, &header.columns)
 

@@ -1,0 +1,114 @@
+"""The samples: each gives the accounts written beside it, and together they show what their page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import reference
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+ACCOUNTS_SUFFIX = ".accounts.csv"
+# Written there by bench/generate.py, and no part of the repository.
+GENERATED = "stress_test.csv"
+
+NAMES = sorted(
+    path.name
+    for path in SAMPLES.glob("*.csv")
+    if not path.name.endswith(ACCOUNTS_SUFFIX) and path.name != GENERATED
+)
+
+
+def accounts_path(name: str) -> Path:
+    return SAMPLES / (name.removesuffix(".csv") + ACCOUNTS_SUFFIX)
+
+
+def replay(name: str) -> reference.Replay:
+    return reference.replay((name, (SAMPLES / name).read_bytes()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_gives_the_accounts_beside_it(name: str) -> None:
+    run = replay(name)
+    assert run.accounts_csv() == accounts_path(name).read_bytes()
+    assert run.conserved()
+
+
+def test_expected_accounts_belong_to_a_sample() -> None:
+    expected = {path.name for path in SAMPLES.glob(f"*{ACCOUNTS_SUFFIX}")}
+    assert expected == {accounts_path(name).name for name in NAMES}
+
+
+def test_the_page_lists_every_sample_once() -> None:
+    page = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([^`]+)` \| .+ \|$", page, flags=re.MULTILINE)) == NAMES
+
+
+def test_the_sample_of_a_day_holds_every_kind_of_row() -> None:
+    run = replay("sample.csv")
+    assert 2_900 < run.rows < 3_100
+    assert set(run.applied) == {kind.decode() for kind in reference.KINDS}
+    # A row over 1 MiB and a balance beyond 64 bits are no part of a believable day.
+    assert set(run.malformed) == {
+        "bad_quoting",
+        "missing_field",
+        "bad_type",
+        "bad_client",
+        "bad_tx",
+        "bad_amount",
+    }
+    assert set(run.rejected) == {
+        "account_locked",
+        "duplicate_transaction",
+        "amount_required",
+        "negative_amount",
+        "insufficient_funds",
+        "transaction_not_found",
+        "duplicate_dispute",
+        "dispute_not_found",
+        "dispute_not_in_progress",
+    }
+
+
+def test_the_sample_of_a_day_has_every_style_of_blanks() -> None:
+    lines = (SAMPLES / "sample.csv").read_bytes().split(b"\n")
+    assert lines[0] == b"type, client, tx, amount"
+    assert any(re.fullmatch(rb"deposit,\d+,\d+,[\d.]+", line) for line in lines)
+    assert any(re.fullmatch(rb"deposit, \d+, \d+, [\d.]+", line) for line in lines)
+    assert any(re.fullmatch(rb"deposit +, +\d+, +\d+, +[\d.]+", line) for line in lines)
+    assert any(b"\t" in line for line in lines)
+    assert any(line.endswith(b" ") for line in lines)
+    assert b"" in lines[:-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons"),
+    [
+        (
+            "disputes.csv",
+            {"duplicate_dispute", "dispute_not_found", "dispute_not_in_progress", "transaction_not_found"},
+        ),
+        ("locks.csv", {"account_locked"}),
+        ("precision.csv", {"overflow", "bad_amount"}),
+        ("duplicates.csv", {"duplicate_transaction"}),
+        (
+            "malformed.csv",
+            {"bad_quoting", "missing_field", "bad_type", "bad_client", "bad_tx", "bad_amount"},
+        ),
+        ("columns.csv", {"bad_quoting", "missing_field"}),
+    ],
+)
+def test_a_small_sample_shows_the_reasons_it_is_about(name: str, reasons: set[str]) -> None:
+    run = replay(name)
+    assert reasons <= set(run.malformed) | set(run.rejected)
+
+
+def test_the_sample_of_columns_holds_what_an_editor_might_tidy_away() -> None:
+    content = (SAMPLES / "columns.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert b"\r\n" in content
+    assert re.search(rb"\r[^\n]", content)
+    assert not content.endswith((b"\r", b"\n"))
+    with pytest.raises(UnicodeDecodeError):
+        content.decode()

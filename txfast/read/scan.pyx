@@ -1,0 +1,372 @@
+"""The native CSV reader: cuts a stream of bytes into blocks of whole lines, and scans blocks into batches.
+
+Cutting goes in order, one block after the other; scanning a block needs the header alone, so several threads may
+scan blocks at once. Buffers belong to batches and are used again with them: in the steady state nothing is
+allocated, per row or per block.
+
+This module must not know rules, nor what becomes of its batches.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+
+from txfast.batch cimport TransactionBatch
+from txfast.read.plain cimport Tables, make_tables, take_amount, take_id, take_kind
+from txfast.read.row cimport (
+    BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Header, Malformed, Row, is_blank, parse_row,
+    skip_blanks,
+)
+
+from txfast.errors import InputError, SourceError
+
+BLOCK_BYTES = 1 << 18
+
+cdef uint8_t LF = 0x0A
+cdef uint8_t CR = 0x0D
+
+cdef enum:
+    BOM_BYTES = 3
+    # Bytes behind a block that the fast path may read.
+    SLACK_BYTES = 64
+    # A row that is too long is kept up to here.
+    HEAD_BYTES = 1 << 16
+    # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
+    WELL_FORMED_BYTES_MIN = 12
+    MALFORMED_BYTES_MIN = 2
+    # Columns that the fast path follows; a wider header takes the row parser.
+    PLAIN_COLUMNS_MAX = 32
+
+cdef enum Role:
+    OTHER
+    TYPE
+    CLIENT
+    TX
+    AMOUNT
+
+# How to scan the rows of one file.
+cdef struct Plan:
+    Columns columns
+    Role[PLAIN_COLUMNS_MAX] roles
+    int width  # 0 where the fast path cannot follow the columns
+    bint standard_order
+    Tables tables
+
+
+cdef class CsvReader:
+    """Reads one CSV file: `fill` a batch with the next block, then `scan` it.
+
+    `file` has `readinto`; `name` is the file's in messages. `fill` is for one thread at a time, `scan` for any.
+    """
+
+    cdef object file
+    cdef str name
+    cdef Py_ssize_t block_bytes
+    cdef bytes carry  # what was read behind the last whole line
+    cdef bint at_start
+    cdef bint at_end
+    cdef Header header
+    cdef Plan plan
+    cdef readonly uint64_t bytes_read
+
+    def __cinit__(self, file not None, str name not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+        if block_bytes < 1:
+            raise ValueError(f"a block of {block_bytes} bytes holds nothing")
+        self.file = file
+        self.name = name
+        self.block_bytes = block_bytes
+        self.carry = b""
+        self.at_start = True
+
+    def fill(self, TransactionBatch batch not None):
+        """Put the next whole lines into the batch. False at the end of the file.
+
+        Raises InputError where the file is no transactions file, and SourceError where it cannot be read.
+        """
+        cdef Py_ssize_t filled = len(self.carry)
+        cdef Py_ssize_t searched = 0
+        cdef Py_ssize_t end = 0
+        cdef uint8_t* text
+        if self.at_end and not filled:
+            return self.finish()
+        self.make_room(batch, 0, filled)
+        batch.buffer[:filled] = self.carry
+        while True:
+            self.make_room(batch, filled, filled + 1)
+            filled = self.read_into(batch.buffer, filled)
+            text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+            if self.at_end:
+                end = filled
+                break
+            end = after_last_ending(text, searched, filled)
+            if end:
+                break
+            if filled > ROW_BYTES_MAX + BOM_BYTES + 1:
+                self.pass_long_line(batch, filled)
+                return True
+            searched = filled - 1
+        if not end:
+            return self.finish()
+        self.carry = batch.buffer[end:filled]
+        if self.at_end:
+            # The last line gets an ending, and where it has one, no LF stands behind it.
+            text[end] = 0 if is_ending(text[end - 1]) else LF
+        batch.attach(batch.buffer, text, end)
+        if self.header is None:
+            self.take_header(batch)
+        batch.reserve(batch.text_bytes // WELL_FORMED_BYTES_MIN + 1, batch.text_bytes // MALFORMED_BYTES_MIN + 1)
+        return True
+
+    def scan(self, TransactionBatch batch not None):
+        """Make rows of the text that `fill` put into the batch."""
+        if not batch.scanned:
+            with nogil:
+                scan_text(batch, &self.plan)
+
+    cdef int make_room(self, TransactionBatch batch, Py_ssize_t kept, Py_ssize_t needed) except -1:
+        """See that the batch's buffer takes so many bytes, and slack behind them; `kept` bytes of it stay."""
+        cdef Py_ssize_t capacity = 0 if batch.buffer is None else len(batch.buffer) - SLACK_BYTES
+        cdef bytearray buffer
+        # Another reader's buffer may be of another size.
+        if needed <= capacity and (kept or capacity <= max(self.block_bytes, needed)):
+            return 0
+        buffer = bytearray(max(self.block_bytes, needed, 2 * kept) + SLACK_BYTES)
+        if kept:
+            buffer[:kept] = memoryview(batch.buffer)[:kept]
+        batch.buffer = buffer
+        return 0
+
+    cdef Py_ssize_t read_into(self, bytearray buffer, Py_ssize_t filled) except -1:
+        """Read until the buffer is full or the file ends; return how many bytes are in it."""
+        cdef Py_ssize_t capacity = len(buffer) - SLACK_BYTES
+        view = memoryview(buffer)
+        while filled < capacity and not self.at_end:
+            try:
+                count = self.file.readinto(view[filled:capacity])
+            except OSError as error:
+                raise SourceError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+            if count is None:
+                raise SourceError(f"{self.name}: cannot be read: it is non-blocking and has nothing to read yet")
+            if count == 0:
+                self.at_end = True
+            filled += count
+            self.bytes_read += <Py_ssize_t>count
+        return filled
+
+    cdef int take_header(self, TransactionBatch batch) except -1:
+        """Move the batch's text past the header, and past the lines that hold nothing before it."""
+        cdef const uint8_t* start = batch.text
+        cdef const uint8_t* end = start + batch.text_bytes
+        cdef const uint8_t* line
+        start = self.past_byte_order_mark(start, end)
+        while start < end and self.header is None:
+            line = start
+            start = find_ending(line, end)
+            if skip_blanks(line, start) != start:
+                self.header = Header(line[:start - line], self.name)
+                make_plan(&self.plan, self.header)
+            start = past_ending(start, end)
+            batch.lines_before += 1
+        batch.text_bytes = end - start
+        batch.text = start
+        return 0
+
+    cdef const uint8_t* past_byte_order_mark(self, const uint8_t* start, const uint8_t* end) noexcept:
+        """The start of the file's text where these are its first bytes, else what came in."""
+        if self.at_start and end - start >= BOM_BYTES and memcmp(start, b"\xef\xbb\xbf", BOM_BYTES) == 0:
+            start += BOM_BYTES
+        self.at_start = False
+        return start
+
+    cdef int pass_long_line(self, TransactionBatch batch, Py_ssize_t filled) except -1:
+        """Read past a line that is longer than a row may be, and make a batch of it alone, with its head as text.
+
+        It is malformed, unless it is all blank and so is nothing.
+        """
+        cdef const uint8_t* text = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+        cdef const uint8_t* end = text + filled
+        cdef const uint8_t* start = self.past_byte_order_mark(text, end)
+        cdef const uint8_t* ending
+        cdef bytes head = start[:HEAD_BYTES]
+        cdef bint blank = True
+        while True:
+            ending = find_ending(start, end)
+            blank = blank and skip_blanks(start, ending) == ending
+            # A CR that was read last may be half of an ending.
+            if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
+                break
+            self.carry = ending[:end - ending]
+            filled = len(self.carry)
+            batch.buffer[:filled] = self.carry
+            filled = self.read_into(batch.buffer, filled)
+            start = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+            end = start + filled
+        start = past_ending(ending, end)
+        self.carry = start[:end - start]
+        if self.header is None and not blank:
+            raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
+        batch.attach(head, head, len(head))
+        batch.reserve(1, 1)
+        batch.scanned = True
+        batch.lines = 1
+        if not blank:
+            batch.malformed_reason[0] = ROW_TOO_LONG
+            batch.malformed_offset[0] = 0
+            batch.malformed_rows = 1
+        return 0
+
+    cdef bint finish(self) except -1:
+        """At the end of the file: False, or the error that it never was one of transactions."""
+        if self.header is None:
+            raise InputError(
+                f"{self.name}: not a transactions file: "
+                + ("it has no header" if self.bytes_read else "it is empty")
+            )
+        return False
+
+
+cdef inline bint is_ending(const uint8_t byte) noexcept nogil:
+    return byte == LF or byte == CR
+
+
+cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """The first line ending, or `end`."""
+    while start < end and not is_ending(start[0]):
+        start += 1
+    return start
+
+
+cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end) noexcept nogil:
+    """Where the next line starts."""
+    if ending < end and ending[0] == CR:
+        ending += 1
+        return ending + 1 if ending < end and ending[0] == LF else ending
+    return ending + 1 if ending < end else end
+
+
+cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
+    """Where the last whole line ends, or 0. A CR at the very end may be half of an ending, so it is none yet."""
+    cdef Py_ssize_t place = end - 1
+    if place >= start and text[place] == CR:
+        place -= 1
+    while place >= start and not is_ending(text[place]):
+        place -= 1
+    return place + 1 if place >= start else 0
+
+
+cdef int make_plan(Plan* plan, Header header) except -1:
+    """Work out how the fast path finds the four fields."""
+    cdef int column
+    plan.columns = header.columns
+    plan.width = 0
+    if header.width <= PLAIN_COLUMNS_MAX:
+        plan.width = header.width
+    for column in range(plan.width):
+        plan.roles[column] = OTHER
+    if plan.width:
+        plan.roles[plan.columns.type] = TYPE
+        plan.roles[plan.columns.client] = CLIENT
+        plan.roles[plan.columns.tx] = TX
+        plan.roles[plan.columns.amount] = AMOUNT
+    columns = (plan.columns.type, plan.columns.client, plan.columns.tx, plan.columns.amount)
+    plan.standard_order = header.width == 4 and columns == (0, 1, 2, 3)
+    make_tables(&plan.tables)
+    return 0
+
+
+cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
+    """Make rows of the batch's text, which begins a line, ends with one, and has slack behind it."""
+    cdef const uint8_t* text = batch.text
+    cdef const uint8_t* end = text + batch.text_bytes
+    cdef const uint8_t* line = text
+    cdef const uint8_t* place
+    cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
+    cdef Malformed malformed
+    cdef Row row
+    cdef bint plain
+    while line < end:
+        lines += 1
+        place = line
+        if plan.standard_order:
+            plain = take_standard_row(&place, &plan.tables, &row)
+        else:
+            plain = take_plain_row(&place, plan, &row)
+        if plain and is_ending(place[0]):
+            malformed = WELL_FORMED
+            place += 2 if place[0] == CR and place[1] == LF else 1
+        else:
+            place = find_ending(line, end)
+            malformed = parse_row(line, place, &plan.columns, &row)
+            place = past_ending(place, end)
+        if malformed == WELL_FORMED:
+            batch.kind[rows] = row.kind
+            batch.client[rows] = row.client
+            batch.tx[rows] = row.tx
+            batch.amount[rows] = row.amount
+            batch.offset[rows] = <uint32_t>(line - text)
+            rows += 1
+        elif malformed != BLANK_LINE:
+            batch.malformed_reason[malformed_rows] = malformed
+            batch.malformed_offset[malformed_rows] = <uint32_t>(line - text)
+            malformed_rows += 1
+        line = place
+    batch.rows = rows
+    batch.malformed_rows = malformed_rows
+    batch.lines = lines
+    batch.scanned = True
+
+
+cdef inline bint take_comma(const uint8_t** place) noexcept nogil:
+    place[0] += 1
+    return (place[0] - 1)[0] == c','
+
+
+cdef inline bint take_standard_row(const uint8_t** place, const Tables* tables, Row* row) noexcept nogil:
+    """A plain row of type, client, tx and amount. False where it is no such row, wherever `place` is then."""
+    cdef uint8_t no_amount
+    if not take_kind(place, tables, &row.kind) or not take_comma(place):
+        return False
+    if not take_id(place, tables, &row.client) or not take_comma(place):
+        return False
+    if not take_id(place, tables, &row.tx) or not take_comma(place):
+        return False
+    if not take_amount(place, tables, &row.amount, &no_amount):
+        return False
+    row.kind |= no_amount
+    return True
+
+
+cdef inline bint take_plain_row(const uint8_t** place, const Plan* plan, Row* row) noexcept nogil:
+    """The same for columns in any order, among others."""
+    cdef uint8_t no_amount = 0
+    cdef int column
+    cdef bint plain
+    for column in range(plan.width):
+        if column and not take_comma(place):
+            return False
+        if plan.roles[column] == TYPE:
+            plain = take_kind(place, &plan.tables, &row.kind)
+        elif plan.roles[column] == CLIENT:
+            plain = take_id(place, &plan.tables, &row.client)
+        elif plan.roles[column] == TX:
+            plain = take_id(place, &plan.tables, &row.tx)
+        elif plan.roles[column] == AMOUNT:
+            plain = take_amount(place, &plan.tables, &row.amount, &no_amount)
+        else:
+            plain = take_other(place)
+        if not plain:
+            return False
+    row.kind |= no_amount
+    return plan.width != 0
+
+
+cdef inline bint take_other(const uint8_t** place) noexcept nogil:
+    """A field of another column, that is not quoted and does not begin with a blank, which could stand before a quote."""
+    cdef const uint8_t* p = place[0]
+    if p[0] == c'"' or is_blank(p[0]):
+        return False
+    while p[0] != c',' and not is_ending(p[0]):
+        p += 1
+    place[0] = p
+    return True
