@@ -61,9 +61,10 @@ extensions = [
         module,
         [module.replace(".", "/") + ".pyx"],
         define_macros=build["macros"],
-        extra_compile_args=["-std=c11", *build["compile"]],
+        include_dirs=["."],
+        extra_compile_args=["-std=c11", "-Wno-sign-compare", *build["compile"]],
         extra_link_args=build["link"],
-        depends=["txfast/ledger/intrinsics.h"],
+        depends=["txfast/intrinsics.h"],
     )
     for module in MODULES
 ]

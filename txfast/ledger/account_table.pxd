@@ -1,20 +1,21 @@
-"""The table of accounts: from a client to its account, by open addressing with linear probing.
+"""The table of accounts: from a client to its account, by open addressing with linear probing, from pairs of slots.
 
-The slots hold the accounts themselves, so that a row touches one cache line here. Held amounts lie in an array
-of their own by account number, since only disputes need them.
+The slots hold the accounts themselves, so that a row touches one cache line here.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
-from txfast.ledger.hash cimport HashKey, hash_client, prefetch
+from txfast.ledger.hash cimport HashKey, advise_huge_pages, hash_client, prefetch
 from txfast.ledger.rules cimport Account
 
 cdef enum:
+    CACHE_LINE_BYTES = 64
     ACCOUNT_LOAD_PERCENT_MAX = 70
     ACCOUNTS_MAX = 0xFFFFFFFF
 
 cdef struct AccountTable:
+    void* memory  # what the slots were cut from, at the start of a cache line
     Account* slots
     uint64_t slot_mask  # slot count - 1, a power of two less one
     uint64_t capacity  # accounts that it takes before it must grow
@@ -22,17 +23,28 @@ cdef struct AccountTable:
     HashKey key
 
 
-cdef inline Account* find_slot(const AccountTable* table, uint64_t client) noexcept nogil:
+cdef inline Account* home_slot(const AccountTable* table, const uint64_t client) noexcept nogil:
+    """The first of the two slots, in one cache line, where a search for the client begins."""
+    return &table.slots[hash_client(&table.key, client) & table.slot_mask & ~<uint64_t>1]
+
+
+cdef inline Account* find_slot(const AccountTable* table, const uint64_t client) noexcept nogil:
     """The client's account, or the empty slot where it belongs."""
-    cdef uint64_t slot = hash_client(&table.key, client) & table.slot_mask
-    while table.slots[slot].in_use and table.slots[slot].client != client:
-        slot = (slot + 1) & table.slot_mask
-    return &table.slots[slot]
+    cdef Account* pair = home_slot(table, client)
+    # Which of the two it is nobody can predict, so that is no branch.
+    cdef Account* likely = pair + (pair.client != client)
+    if likely.client == client and likely.in_use:
+        return likely
+    while pair.in_use and pair.client != client:
+        pair += 1
+        if pair > &table.slots[table.slot_mask]:
+            pair = table.slots
+    return pair
 
 
 cdef inline void prefetch_account(const AccountTable* table, uint64_t client) noexcept nogil:
     """Start to load the cache line where the client's account is likely to be."""
-    prefetch(&table.slots[hash_client(&table.key, client) & table.slot_mask])
+    prefetch(home_slot(table, client))
 
 
 cdef inline Account* find_or_add(AccountTable* table, uint64_t client) noexcept nogil:
@@ -55,20 +67,22 @@ cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexce
         return True
     while slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100 < accounts:
         slot_count *= 2
-    grown.slots = <Account*>calloc(slot_count, sizeof(Account))
-    if grown.slots == NULL:
+    grown.memory = calloc(slot_count + CACHE_LINE_BYTES // sizeof(Account), sizeof(Account))
+    if grown.memory == NULL:
         return False
+    advise_huge_pages(grown.memory, slot_count * sizeof(Account))
+    grown.slots = <Account*>((<uintptr_t>grown.memory + CACHE_LINE_BYTES - 1) & ~<uintptr_t>(CACHE_LINE_BYTES - 1))
     grown.slot_mask = slot_count - 1
     grown.capacity = slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100
     if table.slots != NULL:
         for i in range(table.slot_mask + 1):
             if table.slots[i].in_use:
                 find_slot(&grown, table.slots[i].client)[0] = table.slots[i]
-    free(table.slots)
+    free(table.memory)
     table[0] = grown
     return True
 
 
 cdef inline void free_accounts(AccountTable* table) noexcept nogil:
-    free(table.slots)
-    table.slots = NULL
+    free(table.memory)
+    table.memory = table.slots = NULL

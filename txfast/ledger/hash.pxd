@@ -5,9 +5,10 @@ The keys come from `os.urandom`, once a ledger. Nothing that a run prints depend
 
 from libc.stdint cimport uint32_t, uint64_t
 
-cdef extern from "intrinsics.h" nogil:
+cdef extern from "txfast/intrinsics.h" nogil:
     uint64_t multiply_high "txfast_multiply_high"(uint64_t a, uint64_t b) noexcept
     uint64_t multiply_fold "txfast_multiply_fold"(uint64_t a, uint64_t b) noexcept
+    void advise_huge_pages "txfast_advise_huge_pages"(void* start, size_t bytes) noexcept
     void prefetch "txfast_prefetch"(const void* address) noexcept
 
 # 2^64 divided by the golden ratio: multiples of it spread evenly over the range.

@@ -13,14 +13,12 @@ account and id, which no pattern reaches.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from txfast.ledger.entries cimport (
-    CHUNK_BITS, CHUNK_MASK, WITHDRAWAL_BIT, DepositLog, WithdrawalLog, is_entry,
-)
-from txfast.ledger.hash cimport GOLDEN_RATIO, HashKey, hash_transaction, multiply_high, prefetch
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
+from txfast.ledger.hash cimport GOLDEN_RATIO, HashKey, advise_huge_pages, hash_transaction, multiply_high, prefetch
 
-cdef extern from "intrinsics.h" nogil:
+cdef extern from "txfast/intrinsics.h" nogil:
     uint32_t match_tags "txfast_match"(const uint8_t* tags, uint8_t tag) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint32_t mask) noexcept
+    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 cdef enum:
     GROUP_SLOTS = 16
@@ -69,7 +67,7 @@ cdef inline void prefetch_home(const Index* index, uint64_t tx) noexcept nogil:
 
 
 cdef inline Probe find_entry(
-    const Index* index, const DepositLog* deposits, const WithdrawalLog* withdrawals, uint32_t account, uint64_t tx,
+    const Index* index, const Log* logs, const uint32_t account, const uint64_t tx,
 ) noexcept nogil:
     """Find (account, tx), or the empty slot where it belongs. The index has at least one empty slot."""
     cdef uint64_t full_hash = hash_transaction(&index.key, account, tx)
@@ -83,7 +81,7 @@ cdef inline Probe find_entry(
         while candidates:
             probe.slot = group * GROUP_SLOTS + lowest_bit(candidates)
             position = index.positions[probe.slot]
-            if is_entry(deposits, withdrawals, position, account, tx):
+            if is_entry(logs, position, account, tx):
                 probe.position = position
                 return probe
             candidates &= candidates - 1
@@ -133,33 +131,30 @@ cdef inline void index_free(Index* index) noexcept nogil:
     index.group_count = 0
 
 
-cdef inline bint index_rebuild(
-    Index* index, const DepositLog* deposits, const WithdrawalLog* withdrawals, uint64_t capacity,
-) noexcept nogil:
+cdef inline bint index_rebuild(Index* index, const Log* logs, const uint64_t capacity) noexcept nogil:
     """Make an index for so many entries from the log. False when memory is exhausted: the index is then empty
     with capacity 0, and since the log is the truth, a later call can build it again.
 
     The old table is freed first, so that growing never needs both.
     """
     cdef uint64_t group_count = capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1
-    cdef uint64_t i, place
+    cdef uint64_t i
+    cdef const Chunk* chunk
+    cdef int kind
     index_free(index)
     index.tags = <uint8_t*>calloc(group_count, GROUP_SLOTS)
     index.positions = <uint32_t*>malloc(group_count * GROUP_SLOTS * sizeof(uint32_t))
     if index.tags == NULL or index.positions == NULL:
         index_free(index)
         return False
+    advise_huge_pages(index.tags, group_count * GROUP_SLOTS)
+    advise_huge_pages(index.positions, group_count * GROUP_SLOTS * sizeof(uint32_t))
     index.group_count = group_count
-    for i in range(deposits.entries):
-        place = i & CHUNK_MASK
-        insert_new(
-            index, deposits.chunks[i >> CHUNK_BITS].account[place], deposits.chunks[i >> CHUNK_BITS].tx[place],
-            <uint32_t>i,
-        )
-    for i in range(withdrawals.entries):
-        place = i & CHUNK_MASK
-        insert_new(
-            index, withdrawals.chunks[i >> CHUNK_BITS].account[place],
-            withdrawals.chunks[i >> CHUNK_BITS].tx[place], <uint32_t>i | <uint32_t>WITHDRAWAL_BIT,
-        )
+    for kind in range(LOG_COUNT):
+        for i in range(logs[kind].entries):
+            chunk = logs[kind].chunks[i >> CHUNK_BITS]
+            insert_new(
+                index, chunk.account[i & CHUNK_MASK], chunk.tx[i & CHUNK_MASK],
+                <uint32_t>(i | <uint64_t>kind << LOG_BIT),
+            )
     return True

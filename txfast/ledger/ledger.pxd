@@ -5,21 +5,19 @@ from libc.stdint cimport int64_t, uint64_t
 from txfast.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.checked cimport WideSum
-from txfast.ledger.entries cimport DepositLog, WithdrawalLog
+from txfast.ledger.entries cimport LOG_COUNT, Log
 from txfast.ledger.index cimport Index
 
 cdef class Ledger:
     cdef AccountTable table
-    cdef int64_t[::1] held  # by account number, units of 0.0001
-    cdef DepositLog deposits
-    cdef WithdrawalLog withdrawals
+    cdef Log[LOG_COUNT] logs
     cdef Index index
     # Rows by kind and status: [kind * STATUS_COUNT + status].
     cdef uint64_t[::1] counts
     # What came in by deposits less what went out by withdrawals and chargebacks.
     cdef WideSum balance
 
+    cdef uint64_t count_entries(self) noexcept
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows) except -1
-    cdef int reserve_held(self, uint64_t accounts) except -1
     cdef void apply_rows(self, TransactionBatch batch, bint keep_status) noexcept nogil

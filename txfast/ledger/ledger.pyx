@@ -10,23 +10,21 @@ from libc.string cimport memset
 
 from cython.view cimport array as cython_array
 
-from txfast.batch cimport (
-    CHARGEBACK, DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch,
-)
+from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, find_or_add, free_accounts, prefetch_account, reserve_accounts,
+    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, prefetch_account, reserve_accounts,
 )
-from txfast.ledger.checked cimport add_wide, fits_as_total
+from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total
 from txfast.ledger.entries cimport (
-    CHUNK_BITS, CHUNK_MASK, LOG_ENTRIES_MAX, WITHDRAWAL_BIT, DepositChunk, WithdrawalChunk, append_deposit,
-    append_withdrawal, free_chunks, reserve_chunks,
+    CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs, make_logs,
+    reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey
 from txfast.ledger.index cimport (
-    NOT_FOUND, Probe, find_entry, index_capacity, index_free, index_rebuild, insert_entry, prefetch_home,
+    NOT_FOUND, Index, Probe, find_entry, index_capacity, index_free, index_rebuild, insert_entry, prefetch_home,
 )
 from txfast.ledger.rules cimport (
-    APPLIED, STATUS_COUNT, Account, chargeback, deposit, dispute, resolve, withdrawal,
+    APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
 )
 
 import os
@@ -40,7 +38,7 @@ STATUSES = (
     "dispute_not_in_progress",
 )
 assert len(STATUSES) == STATUS_COUNT
-assert sizeof(Account) == 24, "an account's slot has grown: a row then touches more cache lines"
+assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
 cdef Py_ssize_t PREFETCH_ROWS = 12
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
@@ -58,17 +56,16 @@ cdef class Ledger:
         cdef const uint8_t* random = key
         self.table.key = (<const HashKey*>random)[0]
         self.index.key = (<const HashKey*>random)[1]
+        make_logs(self.logs)
         self.table.key.multiplier |= 1
         self.index.key.multiplier |= 1
-        self.held = cython_array(shape=(1024,), itemsize=sizeof(int64_t), format="q")
         self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
         memset(&self.counts[0], 0, self.counts.nbytes)
 
     def __dealloc__(self):
         free_accounts(&self.table)
         index_free(&self.index)
-        free_chunks(<void**>self.deposits.chunks, self.deposits.chunk_count)
-        free_chunks(<void**>self.withdrawals.chunks, self.withdrawals.chunk_count)
+        free_logs(self.logs)
 
     def __len__(self):
         return self.table.accounts
@@ -76,14 +73,14 @@ cdef class Ledger:
     @property
     def entries(self):
         """How many deposits and withdrawals were applied."""
-        return self.deposits.entries + self.withdrawals.entries
+        return self.count_entries()
 
     def expect(self, uint64_t entries):
         """Size the index for so many entries in all, so that it need not grow on the way there."""
         entries = min(entries, <uint64_t>2 * LOG_ENTRIES_MAX)
         if entries > index_capacity(&self.index):
             with nogil:
-                if not index_rebuild(&self.index, &self.deposits, &self.withdrawals, entries):
+                if not index_rebuild(&self.index, self.logs, entries):
                     with gil:
                         raise MemoryError(f"no memory for an index of {entries} transactions")
 
@@ -99,6 +96,9 @@ cdef class Ledger:
             self.apply_rows(batch, keep_status)
         return batch.rows - (self.applied_rows() - applied_before)
 
+    cdef uint64_t count_entries(self) noexcept:
+        return self.logs[<int>DEPOSIT].entries + self.logs[<int>WITHDRAWAL].entries
+
     cdef uint64_t applied_rows(self) noexcept:
         cdef uint64_t applied = 0
         cdef int kind
@@ -108,10 +108,10 @@ cdef class Ledger:
 
     cdef int reserve_rows(self, Py_ssize_t rows) except -1:
         """Make room for whatever so many rows may add: an account and an entry each."""
-        cdef uint64_t entries = self.deposits.entries + self.withdrawals.entries + rows
         cdef uint64_t accounts = self.table.accounts + rows
-        cdef uint64_t deposits = self.deposits.entries + rows
-        cdef uint64_t withdrawals = self.withdrawals.entries + rows
+        cdef uint64_t deposits = self.logs[<int>DEPOSIT].entries + rows
+        cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
+        cdef uint64_t entries = self.count_entries() + rows
         cdef bint reserved
         if max(deposits, withdrawals) > LOG_ENTRIES_MAX or accounts > ACCOUNTS_MAX:
             raise CapacityError(
@@ -121,95 +121,76 @@ cdef class Ledger:
         with nogil:
             reserved = (
                 reserve_accounts(&self.table, accounts)
-                and reserve_chunks(
-                    <void***>&self.deposits.chunks, &self.deposits.chunk_count, deposits, sizeof(DepositChunk),
-                )
-                and reserve_chunks(
-                    <void***>&self.withdrawals.chunks, &self.withdrawals.chunk_count, withdrawals,
-                    sizeof(WithdrawalChunk),
-                )
+                and reserve_entries(&self.logs[<int>DEPOSIT], deposits)
+                and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals)
             )
             if reserved and entries > index_capacity(&self.index):
                 entries = max(entries, 2 * index_capacity(&self.index), INDEX_CAPACITY_MIN)
-                reserved = index_rebuild(&self.index, &self.deposits, &self.withdrawals, entries)
+                reserved = index_rebuild(&self.index, self.logs, entries)
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
-        self.reserve_held(accounts)
-        return 0
-
-    cdef int reserve_held(self, uint64_t accounts) except -1:
-        cdef Py_ssize_t room = self.held.shape[0]
-        cdef int64_t[::1] grown
-        if accounts <= <uint64_t>room:
-            return 0
-        grown = cython_array(shape=(max(accounts, 2 * room),), itemsize=sizeof(int64_t), format="q")
-        grown[:room] = self.held
-        self.held = grown
         return 0
 
     cdef void apply_rows(self, TransactionBatch batch, bint keep_status) noexcept nogil:
+        # Copies in locals: through `self` they would be read again after every store.
         cdef const uint8_t* kinds = batch.kind
         cdef const uint64_t* clients = batch.client
         cdef const uint64_t* txs = batch.tx
         cdef const int64_t* amounts = batch.amount
         cdef uint8_t* statuses = batch.status
+        cdef AccountTable table = self.table
+        cdef Index index = self.index
+        cdef Log[LOG_COUNT] logs = self.logs
+        cdef WideSum balance = self.balance
+        cdef uint64_t[KIND_COUNT * STATUS_COUNT] counts
         cdef Py_ssize_t row, ahead, last = batch.rows - 1
         cdef Account* account
         cdef Probe probe
-        cdef uint64_t accounts_before
-        cdef int kind, status
-        cdef bint has_amount, found
+        cdef Chunk* chunk
         cdef uint8_t* dispute_state
         cdef int64_t amount
-        cdef uint64_t place
+        cdef int kind, status
+        memset(counts, 0, sizeof(counts))
         for row in range(batch.rows):
             ahead = min(row + PREFETCH_ROWS, last)
-            prefetch_account(&self.table, clients[ahead])
-            prefetch_home(&self.index, txs[ahead])
-            accounts_before = self.table.accounts
-            account = find_or_add(&self.table, clients[row])
-            if self.table.accounts != accounts_before:
-                self.held[account.number] = 0
-            probe = find_entry(&self.index, &self.deposits, &self.withdrawals, account.number, txs[row])
+            prefetch_account(&table, clients[ahead])
+            prefetch_home(&index, txs[ahead])
+            account = find_or_add(&table, clients[row])
+            probe = find_entry(&index, logs, account.number, txs[row])
             kind = kinds[row] & KIND_MASK
-            amount = amounts[row]
             if kind <= WITHDRAWAL:
-                found = probe.position != <uint32_t>NOT_FOUND
-                has_amount = not kinds[row] & NO_AMOUNT
-                if kind == DEPOSIT:
-                    status = deposit(account, self.held[account.number], found, has_amount, amount)
-                    if status == APPLIED:
-                        insert_entry(
-                            &self.index, &probe,
-                            append_deposit(&self.deposits, account.number, txs[row], amount),
-                        )
-                        add_wide(&self.balance, amount)
-                else:
-                    status = withdrawal(account, self.held[account.number], found, has_amount, amount)
-                    if status == APPLIED:
-                        insert_entry(
-                            &self.index, &probe, append_withdrawal(&self.withdrawals, account.number, txs[row]),
-                        )
-                        add_wide(&self.balance, -amount)
+                amount = amounts[row]
+                status = deposit_or_withdraw(
+                    account, kind, probe.position != <uint32_t>NOT_FOUND, not kinds[row] & NO_AMOUNT, amount,
+                )
+                if status == APPLIED:
+                    insert_entry(&index, &probe, append_entry(logs, kind, account.number, txs[row], amount))
+                    add_wide(&balance, amount if kind == DEPOSIT else -amount)
             else:
-                # What was not found has the withdrawal bit too: neither can be disputed.
                 dispute_state = NULL
                 amount = 0
-                if not probe.position & <uint32_t>WITHDRAWAL_BIT:
-                    place = probe.position & CHUNK_MASK
-                    dispute_state = &self.deposits.chunks[probe.position >> CHUNK_BITS].dispute_state[place]
-                    amount = self.deposits.chunks[probe.position >> CHUNK_BITS].amount[place]
+                # What was not found has the bit of withdrawals too: neither can be disputed.
+                if probe.position >> LOG_BIT == DEPOSIT:
+                    chunk = chunk_of(logs, probe.position)
+                    dispute_state = &chunk.dispute_state[probe.position & CHUNK_MASK]
+                    amount = chunk.amount[probe.position & CHUNK_MASK]
                 if kind == DISPUTE:
-                    status = dispute(account, &self.held[account.number], dispute_state, amount)
+                    status = dispute(account, dispute_state, amount)
                 elif kind == RESOLVE:
-                    status = resolve(account, &self.held[account.number], dispute_state, amount)
+                    status = resolve(account, dispute_state, amount)
                 else:
-                    status = chargeback(account, &self.held[account.number], dispute_state, amount)
+                    status = chargeback(account, dispute_state, amount)
                     if status == APPLIED:
-                        add_wide(&self.balance, -amount)
-            self.counts[kind * STATUS_COUNT + status] += 1
+                        add_wide(&balance, -amount)
+            counts[kind * STATUS_COUNT + status] += 1
             if keep_status:
                 statuses[row] = status
+        self.table.accounts = table.accounts
+        for kind in range(LOG_COUNT):
+            self.logs[kind].entries = logs[kind].entries
+        self.balance = balance
+        for kind in range(KIND_COUNT * STATUS_COUNT):
+            self.counts[kind] += counts[kind]
 
     def restore_account(self, uint64_t client, int64_t available, int64_t held, bint locked=False):
         """Set an account as it was saved, opening it where it is new. Amounts in units of 0.0001."""
@@ -220,7 +201,7 @@ cdef class Ledger:
         account = find_or_add(&self.table, client)
         account.available = available
         account.locked = locked
-        self.held[account.number] = held
+        account.held = held
 
     def count(self, int kind, int status):
         """How many rows of this kind (a place in KINDS) met this status (a place in STATUSES)."""
@@ -248,7 +229,7 @@ cdef class Ledger:
                 if account.in_use:
                     client[filled] = account.client
                     available[filled] = account.available
-                    held[filled] = self.held[account.number]
+                    held[filled] = account.held
                     locked[filled] = account.locked
                     filled += 1
         return filled

@@ -7,6 +7,7 @@ They must not know where rows come from or how accounts and entries are stored.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from txfast.batch cimport DEPOSIT
 from txfast.ledger.checked cimport add_overflows, fits_as_total, subtract_overflows
 
 cdef enum Status:
@@ -29,65 +30,44 @@ cdef enum DisputeState:
     IN_DISPUTE
     DISPUTE_OVER
 
-# The part of an account that every row touches; its held amount lies apart, only disputes touch it.
 cdef struct Account:
     uint64_t client
-    int64_t available
-    uint32_t number  # from 0 in order of appearance: the place of its held amount
+    int64_t available  # units of 0.0001, as is held
+    int64_t held
+    uint32_t number  # from 0 in order of appearance
     uint8_t locked
-    uint8_t in_use
+    uint8_t in_use  # False in an empty slot of the table
 
 
-cdef inline Status deposit(
+cdef inline Status deposit_or_withdraw(
     Account* account,  # IN, OUT
-    const int64_t held,  # IN
+    const int kind,  # IN
     const bint applied_before,  # IN whether (client, tx) was
     const bint has_amount,  # IN
     const int64_t amount,  # IN
 ) noexcept nogil:
-    cdef int64_t available
-    if account.locked:
-        return ACCOUNT_LOCKED
-    if applied_before:
-        return DUPLICATE_TRANSACTION
-    if not has_amount:
-        return AMOUNT_REQUIRED
-    if amount < 0:
-        return NEGATIVE_AMOUNT
-    if add_overflows(account.available, amount, &available) or not fits_as_total(available, held):
-        return OVERFLOW
-    account.available = available
-    return APPLIED
-
-
-cdef inline Status withdrawal(
-    Account* account,  # IN, OUT
-    const int64_t held,  # IN
-    const bint applied_before,  # IN whether (client, tx) was
-    const bint has_amount,  # IN
-    const int64_t amount,  # IN
-) noexcept nogil:
-    cdef int64_t available
-    if account.locked:
-        return ACCOUNT_LOCKED
-    if applied_before:
-        return DUPLICATE_TRANSACTION
-    if not has_amount:
-        return AMOUNT_REQUIRED
-    if amount < 0:
-        return NEGATIVE_AMOUNT
-    if account.available < amount:
-        return INSUFFICIENT_FUNDS
-    available = account.available - amount
-    if not fits_as_total(available, held):
-        return OVERFLOW
+    """One rule for both: half of all rows are the one, half the other, and a branch between them would cost more
+    than both. All reasons are found without one, then the first that applies is named."""
+    cdef int64_t available = 0
+    cdef bint overflow = add_overflows(account.available, amount if kind == DEPOSIT else -amount, &available)
+    cdef bint insufficient = (kind != DEPOSIT) & (account.available < amount)
+    overflow |= not fits_as_total(available, account.held)
+    if account.locked | applied_before | (not has_amount) | (amount < 0) | insufficient | overflow:
+        if account.locked:
+            return ACCOUNT_LOCKED
+        if applied_before:
+            return DUPLICATE_TRANSACTION
+        if not has_amount:
+            return AMOUNT_REQUIRED
+        if amount < 0:
+            return NEGATIVE_AMOUNT
+        return INSUFFICIENT_FUNDS if insufficient else OVERFLOW
     account.available = available
     return APPLIED
 
 
 cdef inline Status dispute(
     Account* account,  # IN, OUT
-    int64_t* held,  # IN, OUT
     uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
     const int64_t deposited,  # IN
 ) noexcept nogil:
@@ -100,10 +80,10 @@ cdef inline Status dispute(
         return DUPLICATE_DISPUTE
     if subtract_overflows(account.available, deposited, &available):
         return OVERFLOW
-    if add_overflows(held[0], deposited, &held_after) or not fits_as_total(available, held_after):
+    if add_overflows(account.held, deposited, &held_after) or not fits_as_total(available, held_after):
         return OVERFLOW
     account.available = available
-    held[0] = held_after
+    account.held = held_after
     dispute_state[0] = IN_DISPUTE
     return APPLIED
 
@@ -121,7 +101,6 @@ cdef inline Status open_dispute(const Account* account, const uint8_t* dispute_s
 
 cdef inline Status resolve(
     Account* account,  # IN, OUT
-    int64_t* held,  # IN, OUT
     uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
     const int64_t deposited,  # IN
 ) noexcept nogil:
@@ -129,19 +108,18 @@ cdef inline Status resolve(
     cdef Status status = open_dispute(account, dispute_state)
     if status != APPLIED:
         return status
-    if subtract_overflows(held[0], deposited, &held_after):
+    if subtract_overflows(account.held, deposited, &held_after):
         return OVERFLOW
     if add_overflows(account.available, deposited, &available) or not fits_as_total(available, held_after):
         return OVERFLOW
     account.available = available
-    held[0] = held_after
+    account.held = held_after
     dispute_state[0] = DISPUTE_OVER
     return APPLIED
 
 
 cdef inline Status chargeback(
     Account* account,  # IN, OUT
-    int64_t* held,  # IN, OUT
     uint8_t* dispute_state,  # IN, OUT of the deposit (client, tx); NULL where there is none
     const int64_t deposited,  # IN
 ) noexcept nogil:
@@ -149,9 +127,9 @@ cdef inline Status chargeback(
     cdef Status status = open_dispute(account, dispute_state)
     if status != APPLIED:
         return status
-    if subtract_overflows(held[0], deposited, &held_after) or not fits_as_total(account.available, held_after):
+    if subtract_overflows(account.held, deposited, &held_after) or not fits_as_total(account.available, held_after):
         return OVERFLOW
-    held[0] = held_after
+    account.held = held_after
     account.locked = True
     dispute_state[0] = DISPUTE_OVER
     return APPLIED

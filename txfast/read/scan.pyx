@@ -8,16 +8,21 @@ This module must not know rules, nor what becomes of its batches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch cimport TransactionBatch
-from txfast.read.plain cimport Tables, make_tables, take_amount, take_id, take_kind
+from txfast.read.plain cimport Tables, make_tables, plain_amount, plain_kind, plain_number
 from txfast.read.row cimport (
     BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Header, Malformed, Row, is_blank, parse_row,
     skip_blanks,
 )
+
+cdef extern from "txfast/intrinsics.h" nogil:
+    uint32_t match_16 "txfast_match"(const uint8_t* bytes, uint8_t byte) noexcept
+    uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
+    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 from txfast.errors import InputError, SourceError
 
@@ -29,28 +34,24 @@ cdef uint8_t CR = 0x0D
 cdef enum:
     BOM_BYTES = 3
     # Bytes behind a block that the fast path may read.
-    SLACK_BYTES = 64
+    SLACK_BYTES = 128
     # A row that is too long is kept up to here.
     HEAD_BYTES = 1 << 16
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
+    FIELDS = 4
+    WINDOW_BYTES = 64
     # Columns that the fast path follows; a wider header takes the row parser.
     PLAIN_COLUMNS_MAX = 32
 
-cdef enum Role:
-    OTHER
-    TYPE
-    CLIENT
-    TX
-    AMOUNT
+ctypedef const uint8_t* Place
 
 # How to scan the rows of one file.
 cdef struct Plan:
     Columns columns
-    Role[PLAIN_COLUMNS_MAX] roles
-    int width  # 0 where the fast path cannot follow the columns
-    bint standard_order
+    Py_ssize_t width  # 0 where the fast path cannot follow the columns
+    bint[PLAIN_COLUMNS_MAX] is_other
     Tables tables
 
 
@@ -90,7 +91,7 @@ cdef class CsvReader:
         cdef uint8_t* text
         if self.at_end and not filled:
             return self.finish()
-        self.make_room(batch, 0, filled)
+        self.make_room(batch, 0, filled + 1)
         batch.buffer[:filled] = self.carry
         while True:
             self.make_room(batch, filled, filled + 1)
@@ -108,7 +109,7 @@ cdef class CsvReader:
             searched = filled - 1
         if not end:
             return self.finish()
-        self.carry = batch.buffer[end:filled]
+        self.carry = text[end:filled]
         if self.at_end:
             # The last line gets an ending, and where it has one, no LF stands behind it.
             text[end] = 0 if is_ending(text[end - 1]) else LF
@@ -255,24 +256,17 @@ cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssiz
     return place + 1 if place >= start else 0
 
 
-cdef int make_plan(Plan* plan, Header header) except -1:
+cdef void make_plan(Plan* plan, Header header) noexcept:
     """Work out how the fast path finds the four fields."""
-    cdef int column
+    cdef Py_ssize_t column
     plan.columns = header.columns
-    plan.width = 0
-    if header.width <= PLAIN_COLUMNS_MAX:
-        plan.width = header.width
+    plan.width = header.width if header.width <= PLAIN_COLUMNS_MAX else 0
     for column in range(plan.width):
-        plan.roles[column] = OTHER
+        plan.is_other[column] = True
     if plan.width:
-        plan.roles[plan.columns.type] = TYPE
-        plan.roles[plan.columns.client] = CLIENT
-        plan.roles[plan.columns.tx] = TX
-        plan.roles[plan.columns.amount] = AMOUNT
-    columns = (plan.columns.type, plan.columns.client, plan.columns.tx, plan.columns.amount)
-    plan.standard_order = header.width == 4 and columns == (0, 1, 2, 3)
+        plan.is_other[plan.columns.type] = plan.is_other[plan.columns.client] = False
+        plan.is_other[plan.columns.tx] = plan.is_other[plan.columns.amount] = False
     make_tables(&plan.tables)
-    return 0
 
 
 cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
@@ -280,25 +274,22 @@ cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
     cdef const uint8_t* text = batch.text
     cdef const uint8_t* end = text + batch.text_bytes
     cdef const uint8_t* line = text
-    cdef const uint8_t* place
+    cdef const uint8_t* next_line
     cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
     cdef Malformed malformed
     cdef Row row
-    cdef bint plain
     while line < end:
         lines += 1
-        place = line
-        if plan.standard_order:
-            plain = take_standard_row(&place, &plan.tables, &row)
-        else:
-            plain = take_plain_row(&place, plan, &row)
-        if plain and is_ending(place[0]):
-            malformed = WELL_FORMED
-            place += 2 if place[0] == CR and place[1] == LF else 1
-        else:
-            place = find_ending(line, end)
-            malformed = parse_row(line, place, &plan.columns, &row)
-            place = past_ending(place, end)
+        next_line = NULL
+        if plan.width == FIELDS:
+            next_line = plain_row(line, plan, &row)
+        elif plan.width:
+            next_line = plain_wide_row(line, end, plan, &row)
+        malformed = WELL_FORMED
+        if next_line == NULL:
+            next_line = find_ending(line, end)
+            malformed = parse_row(line, next_line, &plan.columns, &row)
+            next_line = past_ending(next_line, end)
         if malformed == WELL_FORMED:
             batch.kind[rows] = row.kind
             batch.client[rows] = row.client
@@ -310,63 +301,100 @@ cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
             batch.malformed_reason[malformed_rows] = malformed
             batch.malformed_offset[malformed_rows] = <uint32_t>(line - text)
             malformed_rows += 1
-        line = place
+        line = next_line
     batch.rows = rows
     batch.malformed_rows = malformed_rows
     batch.lines = lines
     batch.scanned = True
 
 
-cdef inline bint take_comma(const uint8_t** place) noexcept nogil:
-    place[0] += 1
-    return (place[0] - 1)[0] == c','
+cdef inline const uint8_t* plain_row(const uint8_t* line, const Plan* plan, Row* row) noexcept nogil:
+    """Parse a plain row of the four columns, in any order; return the next line, or NULL where it is not plain.
+
+    All boundaries are found at once, in the 64 bytes from the line's start, so that no field waits for the end of
+    the one before it.
+    """
+    cdef uint64_t endings = match_64(line, LF)
+    cdef uint64_t commas = match_64(line, c",")
+    cdef Place[FIELDS] starts
+    cdef Place[FIELDS] ends
+    cdef const uint8_t* ending
+    cdef int field
+    if not endings:
+        return NULL
+    ending = line + lowest_bit(endings)
+    commas &= (endings & (0 - endings)) - 1
+    starts[0] = line
+    for field in range(FIELDS - 1):
+        if not commas:
+            return NULL
+        ends[field] = line + lowest_bit(commas)
+        starts[field + 1] = ends[field] + 1
+        commas &= commas - 1
+    ends[FIELDS - 1] = ending - ((ending - 1)[0] == CR)
+    if commas or not plain_fields(starts, ends, plan, row):
+        return NULL
+    return ending + 1
 
 
-cdef inline bint take_standard_row(const uint8_t** place, const Tables* tables, Row* row) noexcept nogil:
-    """A plain row of type, client, tx and amount. False where it is no such row, wherever `place` is then."""
-    cdef uint8_t no_amount
-    if not take_kind(place, tables, &row.kind) or not take_comma(place):
-        return False
-    if not take_id(place, tables, &row.client) or not take_comma(place):
-        return False
-    if not take_id(place, tables, &row.tx) or not take_comma(place):
-        return False
-    if not take_amount(place, tables, &row.amount, &no_amount):
-        return False
-    row.kind |= no_amount
-    return True
-
-
-cdef inline bint take_plain_row(const uint8_t** place, const Plan* plan, Row* row) noexcept nogil:
-    """The same for columns in any order, among others."""
-    cdef uint8_t no_amount = 0
-    cdef int column
-    cdef bint plain
+cdef const uint8_t* plain_wide_row(
+    const uint8_t* line, const uint8_t* end, const Plan* plan, Row* row,
+) noexcept nogil:
+    """The same for a row of any length, with other columns among the four."""
+    cdef Place[PLAIN_COLUMNS_MAX] starts
+    cdef Place[PLAIN_COLUMNS_MAX] ends
+    cdef const uint8_t* window = line
+    cdef const uint8_t* boundary = line
+    cdef uint64_t boundaries
+    cdef Py_ssize_t column = 0
+    starts[0] = line
+    while window < end and column < plan.width and boundary[0] != LF:
+        boundaries = match_64(window, LF) | match_64(window, c",")
+        while boundaries and column < plan.width and boundary[0] != LF:
+            boundary = window + lowest_bit(boundaries)
+            boundaries &= boundaries - 1
+            ends[column] = boundary
+            column += 1
+            if column < plan.width:
+                starts[column] = boundary + 1
+        window += WINDOW_BYTES
+    if column < plan.width or boundary[0] != LF:
+        return NULL
+    ends[column - 1] -= (boundary - 1)[0] == CR
     for column in range(plan.width):
-        if column and not take_comma(place):
-            return False
-        if plan.roles[column] == TYPE:
-            plain = take_kind(place, &plan.tables, &row.kind)
-        elif plan.roles[column] == CLIENT:
-            plain = take_id(place, &plan.tables, &row.client)
-        elif plan.roles[column] == TX:
-            plain = take_id(place, &plan.tables, &row.tx)
-        elif plan.roles[column] == AMOUNT:
-            plain = take_amount(place, &plan.tables, &row.amount, &no_amount)
-        else:
-            plain = take_other(place)
-        if not plain:
-            return False
-    row.kind |= no_amount
-    return plan.width != 0
+        if plan.is_other[column] and not is_plain_text(starts[column], ends[column]):
+            return NULL
+    return boundary + 1 if plain_fields(starts, ends, plan, row) else NULL
 
 
-cdef inline bint take_other(const uint8_t** place) noexcept nogil:
-    """A field of another column, that is not quoted and does not begin with a blank, which could stand before a quote."""
-    cdef const uint8_t* p = place[0]
-    if p[0] == c'"' or is_blank(p[0]):
+cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """Whether a field of another column is surely unquoted, and all in one line."""
+    if start == end:
+        return True
+    # A quote may stand behind blanks.
+    return start[0] != c'"' and not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
+
+
+cdef inline bint plain_fields(
+    const Place* starts,  # IN by column
+    const Place* ends,  # IN
+    const Plan* plan,  # IN
+    Row* row,  # OUT
+) noexcept nogil:
+    """Parse the four fields of a row; False where one of them is not plain."""
+    cdef const uint8_t* amount = starts[plan.columns.amount]
+    cdef const uint8_t* amount_end = ends[plan.columns.amount]
+    # No further: a plain amount has its point in these 16 bytes.
+    cdef uint32_t points = match_16(amount, c".")
+    cdef const uint8_t* point = amount + lowest_bit(points) if points else amount_end
+    cdef uint8_t no_amount = 0
+    if not plain_kind(starts[plan.columns.type], ends[plan.columns.type], &plan.tables, &row.kind):
         return False
-    while p[0] != c',' and not is_ending(p[0]):
-        p += 1
-    place[0] = p
+    if not plain_number(starts[plan.columns.client], ends[plan.columns.client], &plan.tables, &row.client):
+        return False
+    if not plain_number(starts[plan.columns.tx], ends[plan.columns.tx], &plan.tables, &row.tx):
+        return False
+    if not plain_amount(amount, amount_end, point, &plan.tables, &row.amount, &no_amount):
+        return False
+    row.kind |= no_amount
     return True
