@@ -21,6 +21,9 @@ cdef class TransactionBatch:
     cdef int64_t* amount  # units of 0.0001
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
     cdef uint8_t* status  # what the ledger made of the row, where it was asked to say
+    cdef uint32_t* routed  # rows by shard, in input order inside each; only where there are several shards
+    cdef uint32_t* shard_starts  # where each shard's rows start in `routed`, and where the last one's end
+    cdef uint32_t shard_count  # 0 where the rows are not routed
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity
 
@@ -35,7 +38,7 @@ cdef class TransactionBatch:
     cdef bytearray buffer  # a native reader's, used again with the batch
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
-    cdef Py_ssize_t text_bytes
+    cdef readonly Py_ssize_t text_bytes
     # Where each line starts in the text, and where the last one ends; NULL where the text has its line endings.
     cdef const int32_t* line_starts
     # Lines of the text, and of the block before it (a header, blank lines before that).

@@ -36,7 +36,10 @@ cdef class TransactionBatch:
         free(self.amount)
         free(self.offset)
         free(self.status)
+        free(self.routed)
+        free(self.shard_starts)
         self.kind = self.status = NULL
+        self.routed = self.shard_starts = NULL
         self.client = self.tx = NULL
         self.amount = NULL
         self.offset = NULL
@@ -55,6 +58,7 @@ cdef class TransactionBatch:
         Room that is never written costs no memory, so callers may ask for the most that a block could hold.
         """
         self.rows = self.malformed_rows = 0
+        self.shard_count = 0
         if rows > self.capacity:
             self.release_columns()
             self.kind = <uint8_t*>malloc(rows * sizeof(uint8_t))
@@ -63,7 +67,10 @@ cdef class TransactionBatch:
             self.amount = <int64_t*>malloc(rows * sizeof(int64_t))
             self.offset = <uint32_t*>malloc(rows * sizeof(uint32_t))
             self.status = <uint8_t*>malloc(rows * sizeof(uint8_t))
-            if not (self.kind and self.client and self.tx and self.amount and self.offset and self.status):
+            self.routed = <uint32_t*>malloc(rows * sizeof(uint32_t))
+            if not (
+                self.kind and self.client and self.tx and self.amount and self.offset and self.status and self.routed
+            ):
                 self.release_columns()
                 raise MemoryError(f"no memory for a batch of {rows} rows")
             self.capacity = rows

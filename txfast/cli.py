@@ -46,12 +46,25 @@ class Option:
         self.convert = convert
 
 
+def thread_count(text: str) -> int:
+    """A number of threads, at least 1."""
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
 # Every option is declared here and nowhere else. One without a metavar is a switch.
 OPTIONS = (
     Option(
         "-o", "--output", metavar="FILE", default=STANDARD_OUTPUT,
         help="write the accounts to FILE, whole or not at all (default: standard output)",
     ),
+    Option(
+        "--reader", metavar="READER", default="native", choices=("native", "arrow"),
+        help="what reads CSV: native (default), or arrow, pyarrow's reader",
+    ),
+    Option("--threads", metavar="N", convert=thread_count, help="threads to use (default: all cores it may use)"),
     Option("--log-level", metavar="LEVEL", choices=LEVELS, help="the same as LEVEL as last argument"),
     Option("-q", "--quiet", default=False, help="say nothing but why a run failed"),
 )  # fmt: skip
@@ -60,7 +73,7 @@ OPTIONS = (
 class Settings:
     """What the user asked for."""
 
-    __slots__ = ("files", "level", "level_named", "output", "quiet")
+    __slots__ = ("files", "level", "level_named", "output", "quiet", "reader", "threads")
 
     def __init__(self, files: list[str], options: dict[str, object]) -> None:
         level = options["log_level"]
@@ -79,6 +92,8 @@ class Settings:
         self.level_named = level is not None
         self.output = str(options["output"])
         self.quiet = bool(options["quiet"])
+        self.reader = str(options["reader"])
+        self.threads: int | None = options["threads"]  # type: ignore[assignment]
 
 
 def parse_arguments(arguments: list[str]) -> Settings:
@@ -183,7 +198,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         end_cleanly_when_terminated()
     output = Output(settings.output)
     try:
-        replay = Replay(journal)
+        replay = Replay(journal, reader=settings.reader, threads=settings.threads)
         for file in settings.files:
             replay.read(file)
         journal.malformed_totals(replay.malformed())

@@ -1,18 +1,47 @@
-"""The one loop: read batches, apply them, report what was refused.
+"""The one loop: read → route → apply → collect; the threads live here.
 
-This module must not know formats, rules or the command line: readers make batches, a ledger takes them, a journal
-hears of their rows.
+Scanner threads turn blocks into batches, appliers take each batch's rows for their shard in the order of the batches,
+the caller's thread collects: it reports what was refused and gives the batch back to be filled again. A fixed number
+of batches goes round, which is what holds a fast reader back.
+
+This module must not know formats, rules or the command line.
 """
 
 import time
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from txfast.batch import KINDS
-from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.batch import KINDS, TransactionBatch
+from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
-from txfast.read import arrow
+from txfast.machine import available_cores
 from txfast.read.row import MALFORMED_REASONS
+from txfast.read.scan import BLOCK_BYTES, CsvReader
 from txfast.read.source import Source, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Protocol
+
+    # What stands in a block's place: its batch, the failure that it met, or None at the end of the input.
+    Item = TransactionBatch | BaseException | None
+
+    class Reader(Protocol):
+        """What makes batches of one input: `fill` in order, by one thread at a time, then `scan` by any."""
+
+        def fill(self, batch: TransactionBatch) -> bool: ...
+        def scan(self, batch: TransactionBatch) -> None: ...
+
+
+READERS = ("native", "arrow")
+
+# Batches on their way beyond those that threads work on.
+SPARE_BATCHES = 3
+JOIN_SECONDS = 0.5
+
+# An input that is known to be smaller is not worth a thread.
+THREADED_BYTES_MIN = 4 * BLOCK_BYTES
+# What a first block says of an input's rows may be a little too few.
+EXPECTED_MARGIN = 1.03
 
 
 class InputFigures:
@@ -27,16 +56,34 @@ class InputFigures:
 
 
 class Replay:
-    """A run: `read` inputs in their order, then look at the `ledgers` and the figures."""
+    """A run: `read` inputs in their order, then look at the `ledgers` and the figures.
 
-    def __init__(self, journal: Journal | None = None, *, block_bytes: int | None = None, threads: int = 1) -> None:
-        self.ledgers = [Ledger()]
+    `threads` counts scanners and appliers; by default it is the cores that this process may use. `block_bytes` is
+    what is read at once, by default what suits the reader. Nothing that a run gives depends on these three.
+    """
+
+    def __init__(
+        self,
+        journal: "Journal | None" = None,
+        *,
+        reader: str = "native",
+        block_bytes: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if reader not in READERS:
+            raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
+        self.reader = reader
+        self.threads = available_cores() if threads is None else threads
+        if self.threads < 1:
+            raise ValueError(f"{threads} threads: at least one is needed")
+        self.scanner_count = max(1, self.threads // 2)
+        self.ledgers = [Ledger() for _ in range(max(1, self.threads - self.scanner_count))]
         self.inputs: list[InputFigures] = []
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
-        self.seconds = {"read": 0.0, "apply": 0.0, "report": 0.0}
-        self.threads = threads
+        self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
         self._journal = journal
-        self._block_bytes = arrow.BLOCK_BYTES if block_bytes is None else block_bytes
+        self._keep_status = journal is not None and journal.shows(WARN)
+        self._block_bytes = block_bytes
 
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError."""
@@ -48,27 +95,56 @@ class Replay:
 
     def read_source(self, source: Source) -> None:
         """Replay one input that is open already, and stays open."""
-        [ledger] = self.ledgers
-        journal = self._journal
-        keep_status = journal is not None and journal.shows(WARN)
+        reader = self._make_reader(source)
         figures = InputFigures(source.name)
         self.inputs.append(figures)
-        clock = time.perf_counter
-        started = clock()
-        for batch in arrow.read_csv(source, block_bytes=self._block_bytes, threads=self.threads):
-            read = clock()
-            ledger.apply(batch, keep_status=keep_status)
-            applied = clock()
+        small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
+        flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
+        next_line = 1
+        for batch in flow(self, reader, source.size_bytes):
+            started = time.perf_counter()
+            next_line = batch.number_lines(next_line)
             figures.rows += len(batch) + batch.malformed_rows
             if batch.malformed_rows:
                 batch.count_malformed(self.malformed_rows)
-            if journal is not None:
-                journal.rows(source.name, batch)
-            self.seconds["read"] += read - started
-            self.seconds["apply"] += applied - read
-            started = clock()
-            self.seconds["report"] += started - applied
+            if self._journal is not None:
+                self._journal.rows(source.name, batch)
+            self.seconds["report"] += time.perf_counter() - started
         figures.bytes = source.position()
+
+    def _make_reader(self, source: Source) -> "Reader":
+        if self.reader == "arrow":
+            from txfast.read import arrow
+
+            return arrow.ArrowCsvReader(source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads)
+        return CsvReader(source.file, source.name, self._block_bytes or BLOCK_BYTES)
+
+    def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
+        """Read a block: whether there was one, and the seconds it took."""
+        started = time.perf_counter()
+        more = reader.fill(batch)
+        return more, time.perf_counter() - started
+
+    def scan(self, reader: "Reader", batch: TransactionBatch, input_bytes: int | None) -> float:
+        """Make rows of a block and route them; return the seconds it took.
+
+        `input_bytes`, of an input's first block, is the size of that input where it is known.
+        """
+        started = time.perf_counter()
+        reader.scan(batch)
+        if len(self.ledgers) > 1:
+            route(batch, len(self.ledgers))
+        if input_bytes is not None and batch.text_bytes:
+            rows = EXPECTED_MARGIN * len(batch) * input_bytes / batch.text_bytes
+            for ledger in self.ledgers:
+                ledger.expect(ledger.entries + int(rows / len(self.ledgers)))
+        return time.perf_counter() - started
+
+    def apply(self, batch: TransactionBatch, shard: int) -> float:
+        """Apply a batch's rows of one shard; return the seconds it took."""
+        started = time.perf_counter()
+        self.ledgers[shard].apply(batch, shard=shard, keep_status=self._keep_status)
+        return time.perf_counter() - started
 
     @property
     def rows(self) -> int:
@@ -76,27 +152,165 @@ class Replay:
 
     def applied(self) -> dict[str, int]:
         """Applied rows by type."""
-        return {
-            kind: sum(ledger.count(code, 0) for ledger in self.ledgers) for code, kind in enumerate(KINDS)
-        }
+        return {kind: sum(ledger.count(code, 0) for ledger in self.ledgers) for code, kind in enumerate(KINDS)}
 
     def rejected(self) -> dict[str, int]:
         """Rejected rows by reason, those that occurred."""
-        return occurred(
-            STATUSES,
-            [
-                sum(ledger.count(kind, status) for ledger in self.ledgers for kind in range(len(KINDS)))
-                if status
-                else 0
-                for status in range(len(STATUSES))
-            ],
-        )
+        counts = [0] * len(STATUSES)
+        for ledger in self.ledgers:
+            for kind in range(len(KINDS)):
+                for status in range(1, len(STATUSES)):
+                    counts[status] += ledger.count(kind, status)
+        return occurred(STATUSES, counts)
 
     def malformed(self) -> dict[str, int]:
         """Malformed rows by reason, those that occurred."""
         return occurred(MALFORMED_REASONS, self.malformed_rows)
 
 
-def occurred(names: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+def occurred(names: "Sequence[str]", counts: "Sequence[int]") -> dict[str, int]:
     """The names whose counts are not 0, with them."""
     return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+
+class InlineFlow:
+    """One input through a run, in the caller's thread alone: iterates its batches, applied, in order."""
+
+    def __init__(self, run: Replay, reader: "Reader", input_bytes: int | None) -> None:
+        self._run = run
+        self._reader = reader
+        self._input_bytes = input_bytes
+
+    def __iter__(self) -> "Iterator[TransactionBatch]":
+        run, seconds = self._run, self._run.seconds
+        batch = TransactionBatch()
+        input_bytes = self._input_bytes
+        while True:
+            more, spent = run.fill(self._reader, batch)
+            seconds["read"] += spent
+            if not more:
+                return
+            seconds["scan"] += run.scan(self._reader, batch, input_bytes)
+            input_bytes = None
+            for shard in range(len(run.ledgers)):
+                seconds["apply"] += run.apply(batch, shard)
+            yield batch
+
+
+class ThreadedFlow:
+    """One input through a run's threads: iterates its batches, applied, in order.
+
+    A failure takes the place of the batch where it happened, so that everything before it is reported first, whatever
+    the threads. With one ledger the caller's thread applies; with several, each has a thread.
+    """
+
+    def __init__(self, run: Replay, reader: "Reader", input_bytes: int | None) -> None:
+        import threading
+
+        self._run = run
+        self._reader = reader
+        self._input_bytes = input_bytes
+        self._appliers = len(run.ledgers) if len(run.ledgers) > 1 else 0
+        self._reading = threading.Lock()
+        self._blocks_read = 0
+        self._at_end = False
+        # All below is read and changed with this held, and whoever changes it notifies.
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._free = [TransactionBatch() for _ in range(run.scanner_count + self._appliers + SPARE_BATCHES)]
+        self._scanned: dict[int, Item] = {}  # by number of the block
+        self._applied: dict[int, Item] = {} if self._appliers else self._scanned
+        self._appliers_left: dict[int, int] = {}
+        workers = [(self._scan_blocks, ())] * run.scanner_count
+        workers += [(self._apply_shard, (shard,)) for shard in range(self._appliers)]
+        self._threads = [threading.Thread(target=work, args=args, daemon=True) for work, args in workers]
+
+    def __iter__(self) -> "Iterator[TransactionBatch]":
+        for thread in self._threads:
+            thread.start()
+        try:
+            number = 0
+            while (batch := self._take(self._applied, number)) is not None:
+                if not self._appliers:
+                    self._run.seconds["apply"] += self._run.apply(batch, 0)
+                yield batch
+                with self._changed:
+                    del self._applied[number]
+                    self._free.append(batch)
+                    self._changed.notify_all()
+                number += 1
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            for thread in self._threads:
+                # One that waits for a pipe to be written to cannot be told to stop; it ends with the process.
+                thread.join(JOIN_SECONDS)
+
+    def _take(self, items: "dict[int, Item]", number: int) -> TransactionBatch | None:
+        """Wait for a block's batch; None at the end of the input. Raises the failure that took its place."""
+        with self._changed:
+            while number not in items and not self._stopped:
+                self._changed.wait()
+            item = None if self._stopped else items[number]
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _scan_blocks(self) -> None:
+        """Read and scan blocks until there are no more."""
+        while True:
+            with self._changed:
+                while not self._free and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                batch = self._free.pop()
+            item: Item = batch
+            spent_reading = spent_scanning = 0.0
+            with self._reading:
+                if self._at_end:
+                    return
+                number = self._blocks_read
+                self._blocks_read += 1
+                try:
+                    more, spent_reading = self._run.fill(self._reader, batch)
+                    if not more:
+                        item = None
+                except BaseException as failure:
+                    item = failure
+                self._at_end = item is not batch
+            if item is batch:
+                try:
+                    spent_scanning = self._run.scan(self._reader, batch, self._input_bytes if number == 0 else None)
+                except BaseException as failure:
+                    item = failure
+            with self._changed:
+                self._run.seconds["read"] += spent_reading
+                self._run.seconds["scan"] += spent_scanning
+                self._scanned[number] = item
+                self._appliers_left[number] = self._appliers
+                if item is not batch:
+                    self._applied[number] = item
+                self._changed.notify_all()
+            if item is not batch:
+                return
+
+    def _apply_shard(self, shard: int) -> None:
+        """Apply this shard's rows of every batch, in order."""
+        number = 0
+        try:
+            while (batch := self._take(self._scanned, number)) is not None:
+                spent = self._run.apply(batch, shard)
+                with self._changed:
+                    self._run.seconds["apply"] += spent
+                    self._appliers_left[number] -= 1
+                    if not self._appliers_left[number]:
+                        del self._scanned[number], self._appliers_left[number]
+                        self._applied[number] = batch
+                        self._changed.notify_all()
+                number += 1
+        except BaseException as failure:
+            with self._changed:
+                self._applied.setdefault(number, failure)
+                self._changed.notify_all()

@@ -1,6 +1,6 @@
 """Ledger: the accounts of one shard of clients. See ledger.pyx."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from txfast.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
@@ -20,4 +20,6 @@ cdef class Ledger:
     cdef uint64_t count_entries(self) noexcept
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows) except -1
-    cdef void apply_rows(self, TransactionBatch batch, bint keep_status) noexcept nogil
+    cdef void apply_rows(
+        self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t count, const bint keep_status,
+    ) noexcept nogil

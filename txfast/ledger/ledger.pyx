@@ -6,6 +6,7 @@ so applying cannot fail: a batch is applied whole, without the GIL, or not at al
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cython.view cimport array as cython_array
@@ -26,6 +27,7 @@ from txfast.ledger.index cimport (
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
 )
+from txfast.ledger.shard cimport shard_of
 
 import os
 
@@ -42,6 +44,34 @@ assert sizeof(Account) == 32, "an account's slot no longer fills half a cache li
 
 cdef Py_ssize_t PREFETCH_ROWS = 12
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
+
+
+def route(TransactionBatch batch not None, uint32_t shard_count):
+    """Sort a batch's rows by the shards of their clients, for as many ledgers; inside a shard they stay in order."""
+    cdef uint32_t* starts = <uint32_t*>malloc((shard_count + 2) * sizeof(uint32_t))
+    if starts == NULL:
+        raise MemoryError(f"no memory to route {shard_count} shards")
+    free(batch.shard_starts)
+    batch.shard_starts = starts
+    batch.shard_count = shard_count
+    with nogil:
+        route_rows(batch)
+
+
+cdef void route_rows(TransactionBatch batch) noexcept nogil:
+    cdef uint32_t* starts = batch.shard_starts
+    cdef Py_ssize_t row
+    cdef uint32_t shard
+    # Counted two places on, then summed up, the starts are one place on; filling moves each to its own.
+    memset(starts, 0, (batch.shard_count + 2) * sizeof(uint32_t))
+    for row in range(batch.rows):
+        starts[shard_of(batch.client[row], batch.shard_count) + 2] += 1
+    for shard in range(2, batch.shard_count + 2):
+        starts[shard] += starts[shard - 1]
+    for row in range(batch.rows):
+        shard = shard_of(batch.client[row], batch.shard_count)
+        batch.routed[starts[shard + 1]] = <uint32_t>row
+        starts[shard + 1] += 1
 
 
 cdef class Ledger:
@@ -84,17 +114,25 @@ cdef class Ledger:
                     with gil:
                         raise MemoryError(f"no memory for an index of {entries} transactions")
 
-    def apply(self, TransactionBatch batch not None, *, bint keep_status=False):
+    def apply(self, TransactionBatch batch not None, *, uint32_t shard=0, bint keep_status=False):
         """Apply a batch's rows in order; return how many of them were rejected.
 
-        With `keep_status` the batch remembers what became of each row, for its `report()`.
+        Of a batch that was routed, only the rows of `shard`. With `keep_status` the batch remembers what became of
+        each row, for its `report()`.
         Raises MemoryError or CapacityError, and has then applied none of them.
         """
         cdef uint64_t applied_before = self.applied_rows()
-        self.reserve_rows(batch.rows)
+        cdef const uint32_t* routed = NULL
+        cdef Py_ssize_t rows = batch.rows
+        if batch.shard_count:
+            if shard >= batch.shard_count:
+                raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
+            routed = batch.routed + batch.shard_starts[shard]
+            rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
+        self.reserve_rows(rows)
         with nogil:
-            self.apply_rows(batch, keep_status)
-        return batch.rows - (self.applied_rows() - applied_before)
+            self.apply_rows(batch, routed, rows, keep_status)
+        return rows - (self.applied_rows() - applied_before)
 
     cdef uint64_t count_entries(self) noexcept:
         return self.logs[<int>DEPOSIT].entries + self.logs[<int>WITHDRAWAL].entries
@@ -131,7 +169,13 @@ cdef class Ledger:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
         return 0
 
-    cdef void apply_rows(self, TransactionBatch batch, bint keep_status) noexcept nogil:
+    cdef void apply_rows(
+        self,
+        TransactionBatch batch,  # IN; OUT its statuses
+        const uint32_t* routed,  # IN the rows to apply; NULL for all
+        const Py_ssize_t count,  # IN how many they are
+        const bint keep_status,  # IN
+    ) noexcept nogil:
         # Copies in locals: through `self` they would be read again after every store.
         cdef const uint8_t* kinds = batch.kind
         cdef const uint64_t* clients = batch.client
@@ -143,7 +187,7 @@ cdef class Ledger:
         cdef Log[LOG_COUNT] logs = self.logs
         cdef WideSum balance = self.balance
         cdef uint64_t[KIND_COUNT * STATUS_COUNT] counts
-        cdef Py_ssize_t row, ahead, last = batch.rows - 1
+        cdef Py_ssize_t place, row, ahead
         cdef Account* account
         cdef Probe probe
         cdef Chunk* chunk
@@ -151,8 +195,12 @@ cdef class Ledger:
         cdef int64_t amount
         cdef int kind, status
         memset(counts, 0, sizeof(counts))
-        for row in range(batch.rows):
-            ahead = min(row + PREFETCH_ROWS, last)
+        for place in range(count):
+            row = place
+            ahead = min(place + PREFETCH_ROWS, count - 1)
+            if routed != NULL:
+                row = routed[row]
+                ahead = routed[ahead]
             prefetch_account(&table, clients[ahead])
             prefetch_home(&index, txs[ahead])
             account = find_or_add(&table, clients[row])

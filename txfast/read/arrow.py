@@ -6,12 +6,13 @@ that delimiter in it) stops the run with a clear error.
 """
 
 from collections.abc import Iterator
-from io import FileIO
+from io import RawIOBase
 from typing import TYPE_CHECKING
 
 from txfast.batch import TransactionBatch
-from txfast.errors import InputError
-from txfast.read.lines import find_header, parse_lines
+from txfast.errors import InputError, SourceError
+from txfast.read.lines import hold_lines, parse_lines
+from txfast.read.row import Header
 from txfast.read.source import Source
 
 if TYPE_CHECKING:
@@ -21,45 +22,57 @@ BLOCK_BYTES = 4 << 20
 DELIMITER = "\x01"
 
 
-def read_csv(source: Source, *, block_bytes: int = BLOCK_BYTES, threads: int = 1) -> Iterator[TransactionBatch]:
-    """Yield the batches of a CSV file in order. Raises InputError and OSError.
+class ArrowCsvReader:
+    """Reads one CSV file through pyarrow: `fill` a batch with the next block of lines, then `scan` it.
 
-    One batch is filled again and again: it is good until the next is asked for.
+    `fill` is for one thread at a time, `scan` for any. Raises InputError and SourceError.
     """
-    import pyarrow as pa
-    from pyarrow import csv
 
-    batch = TransactionBatch()
-    header = None
-    lines_before = 0
-    try:
-        reader = csv.open_csv(
-            open_for_pyarrow(source),
-            csv.ReadOptions(column_names=["line"], block_size=block_bytes, use_threads=threads > 1),
-            csv.ParseOptions(
-                delimiter=DELIMITER, quote_char=False, escape_char=False, double_quote=False,
-                ignore_empty_lines=False,
-            ),
-            csv.ConvertOptions(column_types={"line": pa.binary()}, check_utf8=False, strings_can_be_null=False),
-        )
-        for record_batch in reader:
+    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES, *, threads: int = 1) -> None:
+        self._name = source.name
+        self._block_bytes = block_bytes
+        self._header: Header | None = None
+        self._record_batches = self._open(source, threads)
+
+    def _open(self, source: Source, threads: int) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        from pyarrow import csv
+
+        try:
+            yield from csv.open_csv(
+                open_for_pyarrow(source),
+                csv.ReadOptions(column_names=["line"], block_size=self._block_bytes, use_threads=threads > 1),
+                csv.ParseOptions(
+                    delimiter=DELIMITER, quote_char=False, escape_char=False, double_quote=False,
+                    ignore_empty_lines=False,
+                ),
+                csv.ConvertOptions(
+                    column_types={"line": pa.binary()}, check_utf8=False, strings_can_be_null=False
+                ),
+            )  # fmt: skip
+        except pa.ArrowInvalid as error:
+            raise InputError(explain(self._name, self._block_bytes, str(error))) from error
+        except OSError as error:
+            raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
+
+    def fill(self, batch: TransactionBatch) -> bool:
+        """Put the next lines into the batch. False at the end of the file."""
+        for record_batch in self._record_batches:
             column = record_batch.column(0)
             _, offsets, text = column.buffers()
-            first, count = column.offset, len(column)
-            if header is None:
-                skipped, header = find_header(offsets, text, first, count, source.name)
-                first, count, lines_before = first + skipped, count - skipped, lines_before + skipped
-            if header is not None:
-                parse_lines(batch, header, offsets, text, first, count, lines_before)
-                lines_before = 0
-                yield batch
-    except pa.ArrowInvalid as error:
-        raise InputError(explain(source.name, block_bytes, str(error))) from error
-    if header is None:
-        raise InputError(f"{source.name}: not a transactions file: it has no header")
+            self._header = hold_lines(batch, self._header, offsets, text, column.offset, len(column), self._name)
+            return True
+        if self._header is None:
+            raise InputError(f"{self._name}: not a transactions file: it has no header")
+        return False
+
+    def scan(self, batch: TransactionBatch) -> None:
+        """Make rows of the lines that `fill` put into the batch."""
+        if self._header is not None:
+            parse_lines(batch, self._header)
 
 
-def open_for_pyarrow(source: Source) -> "pa.NativeFile | FileIO":
+def open_for_pyarrow(source: Source) -> "pa.NativeFile | RawIOBase":
     """The source as pyarrow reads it best.
 
     pyarrow reads ahead in a thread of its own. Where that thread runs Python code, a process that ends before it does

@@ -11,37 +11,61 @@ from txfast.read.row cimport (
 )
 
 
-def parse_lines(
+def hold_lines(
     TransactionBatch batch not None,
-    Header header not None,
+    Header header,
     object offsets not None,
     const signed char[::1] text,
     Py_ssize_t first,
     Py_ssize_t count,
-    Py_ssize_t lines_before,
+    str file not None,
 ):
-    """Fill the batch with the lines `first` to `first + count` of a binary column, `lines_before` of its block.
+    """Put the lines `first` to `first + count` of a binary column into the batch, to be parsed; return the header.
 
-    `offsets` is a buffer of at least `first + count + 1` int32, in bytes of `text`; `text` is None where all
-    lines are empty. Both buffers are kept alive by the batch.
+    `offsets` is a buffer of at least `first + count + 1` int32, in bytes of `text`; `text` is None where all lines
+    are empty. Both are kept alive by the batch. Where `header` is None it is looked for in these lines, and the batch
+    then holds those after it; None is returned where all of them are blank. Raises InputError where the first line
+    that is not blank is no header.
     """
     cdef const signed char[::1] offset_bytes = offsets
     cdef const int32_t* starts
     cdef const uint8_t* text_start = NULL
+    cdef Py_ssize_t lines_before = 0
     if offset_bytes.nbytes < <Py_ssize_t>((first + count + 1) * sizeof(int32_t)):
         raise ValueError("offsets too short for that many lines")
     starts = <const int32_t*>&offset_bytes[0] + first
-    if starts[count] > starts[0]:
+    if starts[count] > 0:
         if text is None or text.nbytes < starts[count]:
             raise ValueError("text too short for those offsets")
-        text_start = <const uint8_t*>&text[0] + starts[0]
-    batch.reserve(count, count)
-    batch.attach((offset_bytes, text), text_start, starts[count] - starts[0])
+        text_start = <const uint8_t*>&text[0]
+    if header is None:
+        lines_before = count_blank_lines(text_start, starts, count)
+        if lines_before < count:
+            start = starts[lines_before]
+            header = Header(text_start[start:starts[lines_before + 1]], file)
+            lines_before += 1
+    starts += lines_before
+    count -= lines_before
+    batch.attach((offset_bytes, text), text_start + starts[0], starts[count] - starts[0])
     batch.line_starts = starts
     batch.lines = count
     batch.lines_before = lines_before
+    batch.reserve(count, count)
+    return header
+
+
+def parse_lines(TransactionBatch batch not None, Header header not None):
+    """Make rows of the lines that the batch holds."""
     with nogil:
         fill_batch(batch, &header.columns)
+
+
+cdef Py_ssize_t count_blank_lines(const uint8_t* text, const int32_t* starts, Py_ssize_t count) noexcept nogil:
+    """How many lines hold nothing before the first that does."""
+    cdef Py_ssize_t line = 0
+    while line < count and skip_blanks(text + starts[line], text + starts[line + 1]) == text + starts[line + 1]:
+        line += 1
+    return line
 
 
 cdef void fill_batch(TransactionBatch batch, const Columns* columns) noexcept nogil:
@@ -66,25 +90,3 @@ cdef void fill_batch(TransactionBatch batch, const Columns* columns) noexcept no
             malformed_rows += 1
     batch.rows = rows
     batch.malformed_rows = malformed_rows
-
-
-def find_header(
-    object offsets not None, const signed char[::1] text, Py_ssize_t first, Py_ssize_t count, str file not None,
-):
-    """Look for a header in the lines of a binary column: (lines up to its end, the Header).
-
-    The Header is None where all lines are blank. Raises InputError where the first line that is not blank is none.
-    """
-    cdef const signed char[::1] offset_bytes = offsets
-    cdef const int32_t* starts = <const int32_t*>&offset_bytes[0] + first
-    cdef Py_ssize_t line
-    cdef const uint8_t* start
-    cdef const uint8_t* end
-    for line in range(count):
-        if starts[line] == starts[line + 1]:
-            continue
-        start = <const uint8_t*>&text[0] + starts[line]
-        end = <const uint8_t*>&text[0] + starts[line + 1]
-        if skip_blanks(start, end) != end:
-            return line + 1, Header(start[:end - start], file)
-    return count, None

@@ -1,0 +1,12 @@
+"""Which shard a client belongs to. The hash is fixed, since saved state is divided by it."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from txfast.ledger.hash cimport multiply_high
+
+
+cdef inline uint32_t shard_of(uint64_t client, const uint32_t shard_count) noexcept nogil:
+    """The shard of a client, from 0: the top bits of a hash, scaled to the number of shards."""
+    client = (client ^ (client >> 32)) * <uint64_t>0xD6E8FEB86659FD93
+    client = (client ^ (client >> 32)) * <uint64_t>0xD6E8FEB86659FD93
+    return <uint32_t>multiply_high(client ^ (client >> 32), shard_count)
