@@ -7,7 +7,7 @@ allocated, per row or per block.
 This module must not know rules, nor what becomes of its batches.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -271,6 +271,12 @@ cdef void make_plan(Plan* plan, Header header) noexcept:
 
 cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
     """Make rows of the batch's text, which begins a line, ends with one, and has slack behind it."""
+    # Copies in locals: through `batch` they would be read again after every store.
+    cdef uint8_t* kinds = batch.kind
+    cdef uint64_t* clients = batch.client
+    cdef uint64_t* txs = batch.tx
+    cdef int64_t* amounts = batch.amount
+    cdef uint32_t* offsets = batch.offset
     cdef const uint8_t* text = batch.text
     cdef const uint8_t* end = text + batch.text_bytes
     cdef const uint8_t* line = text
@@ -291,11 +297,11 @@ cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
             malformed = parse_row(line, next_line, &plan.columns, &row)
             next_line = past_ending(next_line, end)
         if malformed == WELL_FORMED:
-            batch.kind[rows] = row.kind
-            batch.client[rows] = row.client
-            batch.tx[rows] = row.tx
-            batch.amount[rows] = row.amount
-            batch.offset[rows] = <uint32_t>(line - text)
+            kinds[rows] = row.kind
+            clients[rows] = row.client
+            txs[rows] = row.tx
+            amounts[rows] = row.amount
+            offsets[rows] = <uint32_t>(line - text)
             rows += 1
         elif malformed != BLANK_LINE:
             batch.malformed_reason[malformed_rows] = malformed

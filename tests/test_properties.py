@@ -1,0 +1,250 @@
+"""Whatever the files, the readers, the blocks and the threads: the kernel says what the reference says."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import harness
+import pytest
+import reference
+from harness import HEADER, READERS, THREADS, Input, Outcome, Row
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txfast.batch import KINDS
+
+each_reader = pytest.mark.parametrize("reader", READERS)
+thread_counts = st.sampled_from(THREADS)
+any_files = st.one_of(harness.hostile_files(), harness.plain_files())
+
+
+def assert_as_reference(inputs: list[Input], reader: str, block_bytes: int, threads: int) -> Outcome | None:
+    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    return harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+
+
+# ---- The reference -------------------------------------------------------------------------------
+
+
+@each_reader
+@given(harness.hostile_files(), harness.block_sizes, thread_counts)
+def test_a_hostile_file_gives_what_the_rules_say(
+    reader: str, content: bytes, block_bytes: int, threads: int
+) -> None:
+    assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
+
+
+@each_reader
+@given(harness.plain_files(), harness.block_sizes, thread_counts)
+def test_a_plain_file_gives_what_the_rules_say(
+    reader: str, content: bytes, block_bytes: int, threads: int
+) -> None:
+    assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
+
+
+@each_reader
+@given(st.lists(any_files, max_size=4), harness.block_sizes, thread_counts)
+def test_several_files_are_read_as_one_stream_in_their_order(
+    reader: str, contents: list[bytes], block_bytes: int, threads: int
+) -> None:
+    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    assert_as_reference(inputs, reader, block_bytes, threads)
+
+
+@each_reader
+@given(st.lists(harness.soup_pieces, max_size=20).map(b"".join), harness.block_sizes)
+def test_what_is_no_transactions_file_is_refused_by_all(
+    reader: str, content: bytes, block_bytes: int
+) -> None:
+    assert assert_as_reference([("in.csv", content)], reader, block_bytes, threads=1) is None
+
+
+@each_reader
+@given(any_files, harness.block_sizes, st.lists(st.integers(0, 400), max_size=12))
+def test_a_file_may_be_read_in_any_pieces(
+    reader: str, content: bytes, block_bytes: int, places: list[int]
+) -> None:
+    block_bytes = harness.fit_block(reader, [("in.csv", content)], block_bytes)
+    cuts = sorted({0, len(content), *(place for place in places if place < len(content))})
+    pieces = [content[start:end] for start, end in pairwise(cuts)]
+    try:
+        expected = harness.run([("in.csv", content)], reader=reader, block_bytes=block_bytes)
+    except ValueError as error:
+        with pytest.raises(type(error)):
+            harness.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes)
+    else:
+        assert harness.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes) == expected
+
+
+@each_reader
+@pytest.mark.parametrize("ending", harness.ENDINGS)
+def test_every_block_size_gives_the_same(reader: str, ending: bytes) -> None:
+    rows = [
+        b"deposit,1,1,5.0",
+        b' "deposit" , 2,"1" ,\t7',
+        b"",
+        b"withdrawal,1,2,1.2345",
+        b"nonsense",
+        b"deposit,18446744073709551615,18446744073709551615,922337203685477.5807",
+        b" \t ",
+        b"dispute,1,1,",
+        b"dispute,2,1",
+        b'deposit,"1,3,1',
+        b"chargeback,2,1",
+        b"\xff\x00,1,1,1",
+        b"resolve,1,1",
+        b"deposit,1,2,1",
+    ]
+    for content in (ending.join([HEADER.rstrip(), *rows]), ending.join([b"", HEADER.rstrip(), *rows, b""])):
+        for block_bytes in range(1, len(content) + 2):
+            outcome = assert_as_reference([("in.csv", content)], reader, block_bytes, threads=1)
+            assert outcome is not None
+            assert (outcome.rows, len(outcome.rejects)) == (12, 4)
+
+
+@each_reader
+@pytest.mark.parametrize("threads", THREADS)
+def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None:
+    rng = random.Random(6)
+    lines = [HEADER.rstrip()]
+    for kind in rng.choices(KINDS, [50, 30, 12, 7, 1], k=30_000):
+        row = Row(kind, rng.randrange(200), rng.randrange(60), rng.randrange(10 ** rng.randrange(1, 12)))
+        lines.append(row.line())
+        if rng.random() < 0.02:
+            lines.append(rng.choice([b"", b" ", b"x" * rng.randrange(300), b"deposit,1,1,1e3", b'"', b",,,"]))
+    for ending, block_bytes in ((b"\n", 1_000), (b"\r\n", 65_536), (b"\r", None)):
+        inputs = [("in.csv", ending.join(lines))]
+        outcome = harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+        assert outcome is not None
+        assert outcome.applied.keys() == set(KINDS)
+        assert outcome.malformed.keys() == {"missing_field", "bad_quoting", "bad_amount"}
+
+
+@each_reader
+@pytest.mark.parametrize("threads", THREADS)
+def test_files_of_every_small_size_are_read_from_the_disk(reader: str, threads: int, tmp_path: Path) -> None:
+    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    for size in [*range(30), 100, 150, 190, 250, 400]:
+        rows = [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size)]
+        rows += [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size // 3)]
+        contents = [harness.make_file(rows), harness.make_file(rows[::2])]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        named = [(str(path), content) for path, content in zip(paths, contents, strict=True)]
+        assert harness.run_files(paths, reader=reader, threads=threads) == harness.run_reference(named)
+
+
+# ---- Laws of their own ---------------------------------------------------------------------------
+
+
+def totals(accounts: bytes) -> dict[int, int]:
+    """Units of available + held by client, after a look at each line's arithmetic."""
+    found = {}
+    for line in accounts.splitlines()[1:]:
+        client, *amounts, _locked = line.split(b",")
+        available, held, total = (int(amount.replace(b".", b"")) for amount in amounts)
+        assert available + held == total
+        found[int(client)] = total
+    return found
+
+
+@each_reader
+@given(
+    harness.streams(amounts=harness.small_amounts | harness.edge_amounts), harness.block_sizes, thread_counts
+)
+def test_no_money_is_made_or_lost(reader: str, rows: list[Row], block_bytes: int, threads: int) -> None:
+    inputs = [("in.csv", harness.make_file(rows))]
+    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    outcome = harness.run(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+    refused = {reject.line for reject in outcome.rejects}
+    deposits: dict[tuple[int, int], int] = {}
+    expected = Counter({row.client: 0 for row in rows})
+    for line, row in enumerate(rows, start=2):
+        if line in refused:
+            continue
+        match row.kind:
+            case "deposit":
+                assert row.amount is not None
+                deposits[row.client, row.tx] = row.amount
+                expected[row.client] += row.amount
+            case "withdrawal":
+                assert row.amount is not None
+                expected[row.client] -= row.amount
+            case "chargeback":
+                expected[row.client] -= deposits[row.client, row.tx]
+    assert totals(outcome.accounts) == dict(expected)
+    assert outcome.rows == len(rows) == sum(outcome.applied.values()) + len(outcome.rejects)
+
+
+@each_reader
+@given(harness.streams(), st.integers(0, 60))
+def test_a_stream_may_be_cut_into_files_anywhere(reader: str, rows: list[Row], place: int) -> None:
+    whole = harness.run([("in.csv", harness.make_file(rows))], reader=reader)
+    files = [("a.csv", harness.make_file(rows[:place])), ("b.csv", harness.make_file(rows[place:]))]
+    halves = harness.run(files, reader=reader)
+    assert halves.accounts == whole.accounts
+    assert halves._replace(rejects=[]) == whole._replace(rejects=[])
+    assert [reject.reason for reject in halves.rejects] == [reject.reason for reject in whole.rejects]
+
+
+@each_reader
+@given(harness.streams())
+def test_clients_do_not_touch_each_other(reader: str, rows: list[Row]) -> None:
+    together = harness.run([("in.csv", harness.make_file(rows))], reader=reader)
+    lines = []
+    for client in sorted({row.client for row in rows}):
+        alone = harness.make_file(row for row in rows if row.client == client)
+        lines += harness.run([("in.csv", alone)], reader=reader).accounts.splitlines(keepends=True)[1:]
+    assert b"".join(lines) == together.accounts.partition(b"\n")[2]
+
+
+@each_reader
+@given(harness.streams(), st.lists(st.booleans(), min_size=60, max_size=60))
+def test_rows_of_different_clients_may_change_places(
+    reader: str, rows: list[Row], changes: list[bool]
+) -> None:
+    moved = list(rows)
+    for place, change in zip(range(1, len(moved)), changes, strict=False):
+        if change and moved[place - 1].client != moved[place].client:
+            moved[place - 1], moved[place] = moved[place], moved[place - 1]
+    first, second = (
+        harness.run([("in.csv", harness.make_file(each))], reader=reader) for each in (rows, moved)
+    )
+    assert second.accounts == first.accounts
+    assert (second.applied, second.rejected) == (first.applied, first.rejected)
+
+
+@each_reader
+@given(harness.streams())
+def test_rows_that_were_not_applied_might_as_well_not_be_there(reader: str, rows: list[Row]) -> None:
+    everything = harness.run([("in.csv", harness.make_file(rows))], reader=reader)
+    refused = {reject.line for reject in everything.rejects}
+    applied = [row for line, row in enumerate(rows, start=2) if line not in refused]
+    again = harness.run([("in.csv", harness.make_file(applied))], reader=reader)
+    assert again.rejects == []
+    assert again.applied == everything.applied
+    known = {row.client for row in applied}
+    lines = everything.accounts.splitlines(keepends=True)
+    kept = [line for line in lines[1:] if int(line.partition(b",")[0]) in known]
+    assert again.accounts == b"".join([lines[0], *kept])
+    # The others have an account all the same, and nothing in it.
+    assert len(lines) - 1 == len({row.client for row in rows})
+    assert set(lines[1:]) - set(kept) == {
+        b"%d,0.0000,0.0000,0.0000,false\n" % client for client in {row.client for row in rows} - known
+    }
+
+
+@given(st.lists(any_files, max_size=2))
+def test_every_reader_and_thread_count_gives_the_same_bytes(contents: list[bytes]) -> None:
+    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    try:
+        expected = reference.replay(*inputs).accounts_csv()
+    except reference.NotTransactions:
+        expected = b""
+    for reader in READERS:
+        for threads in THREADS:
+            outcome = assert_as_reference(inputs, reader, 64, threads)
+            assert (outcome.accounts if outcome is not None else b"") == expected
