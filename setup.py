@@ -41,6 +41,7 @@ BUILDS = {
 
 MODULES = [
     "txfast.batch",
+    "txfast.ledger.columns",
     "txfast.ledger.ledger",
     "txfast.read.lines",
     "txfast.read.row",

@@ -190,8 +190,9 @@ def run(settings: Settings) -> int:
 
 
 def replay_files(settings: Settings, journal: Journal) -> None:
+    from txfast.ledger.columns import AccountColumns
     from txfast.pipeline import Replay
-    from txfast.write.accounts import Accounts
+    from txfast.write.accounts import csv_blocks
 
     if settings.output != STANDARD_OUTPUT:
         end_cleanly_when_terminated()
@@ -201,7 +202,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         for file in settings.files:
             replay.read(file)
         journal.malformed_totals(replay.malformed())
-        for block in Accounts.collect(replay.ledgers).csv_blocks():
+        for block in csv_blocks(AccountColumns(replay.ledgers)):
             output.write(block)
         output.publish()
     finally:

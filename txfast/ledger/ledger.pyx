@@ -261,23 +261,3 @@ cdef class Ledger:
     def balance_units(self):
         """Applied deposits less withdrawals and chargebacks, in units of 0.0001: what all totals must add up to."""
         return (<object>self.balance.high << 64) + self.balance.low
-
-    def export_accounts(
-        self, uint64_t[::1] client, int64_t[::1] available, int64_t[::1] held, uint8_t[::1] locked,
-    ):
-        """Fill the columns with this ledger's accounts, in no particular order."""
-        cdef uint64_t slot, slots = self.table.slot_mask + 1 if self.table.slots != NULL else 0
-        cdef Account* account
-        cdef Py_ssize_t filled = 0
-        if not len(self) <= min(client.shape[0], available.shape[0], held.shape[0], locked.shape[0]):
-            raise ValueError(f"columns too short for {len(self)} accounts")
-        with nogil:
-            for slot in range(slots):
-                account = &self.table.slots[slot]
-                if account.in_use:
-                    client[filled] = account.client
-                    available[filled] = account.available
-                    held[filled] = account.held
-                    locked[filled] = account.locked
-                    filled += 1
-        return filled
