@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from txfast import pipeline
 from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import TxfastError
+from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.log import WARN, Journal
 from txfast.pipeline import Replay
@@ -31,7 +32,7 @@ from txfast.read import arrow
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import MALFORMED_REASONS, Header
 from txfast.read.source import Source
-from txfast.write.accounts import Accounts
+from txfast.write.accounts import csv_blocks
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -132,7 +133,7 @@ def open_bytes(name: str, content: bytes | Sequence[bytes]) -> Source:
 
 
 def accounts_csv(ledgers: Sequence[Ledger]) -> bytes:
-    return b"".join(bytes(block) for block in Accounts.collect(ledgers).csv_blocks())
+    return b"".join(bytes(block) for block in csv_blocks(AccountColumns(ledgers)))
 
 
 def run(
@@ -294,13 +295,23 @@ class Account(NamedTuple):
     locked: bool = False
 
 
+def parse_accounts(text: bytes) -> list[Account]:
+    """The accounts in their text, after a look at its form and its sums."""
+    header, *lines = text.decode().split("\n")[:-1]
+    assert header == "client,available,held,total,locked"
+    accounts = []
+    for line in lines:
+        client, *amounts, locked = line.split(",")
+        available, held, total = (int(amount.replace(".", "")) for amount in amounts)
+        assert available + held == total
+        assert all(amount[-5] == "." for amount in amounts)
+        accounts.append(Account(int(client), available, held, {"true": True, "false": False}[locked]))
+    return accounts
+
+
 def accounts_of(ledger: Ledger) -> list[Account]:
-    """The ledger's accounts by ascending client."""
-    count = len(ledger)
-    client, available = array("Q", bytes(8 * count)), array("q", bytes(8 * count))
-    held, locked = array("q", bytes(8 * count)), array("B", bytes(count))
-    assert ledger.export_accounts(client, available, held, locked) == count
-    return sorted(map(Account, client, available, held, map(bool, locked)))
+    """The ledger's accounts, in the order in which they are put out."""
+    return parse_accounts(accounts_csv([ledger]))
 
 
 # ---- Streams of well-formed transactions -----------------------------------------------------------
@@ -312,6 +323,7 @@ UINT64_MAX = 2**64 - 1
 # Deposits are drawn often enough for the others to meet one.
 stream_kinds = st.sampled_from([*KINDS, *["deposit"] * 4, "withdrawal", "dispute", "dispute"])
 small_amounts = st.sampled_from([10_000, 5_000, 12_345, 1, 0, 100_000, 70_000, -1, None])
+one_or_two = st.integers(1, 2)
 edge_amounts = st.sampled_from(
     [INT64_MAX, INT64_MAX - 1, INT64_MAX // 2, INT64_MAX // 2 + 1, -INT64_MAX, 1, 0]
 )
@@ -485,6 +497,49 @@ def plain_files(draw: st.DrawFn) -> bytes:
     for place, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
         lines.insert(place, line)
     content = ending.join([HEADER.rstrip(), *lines])
+    return content + ending if draw(st.booleans()) else content
+
+
+wide_texts = st.sampled_from(
+    [
+        b"",
+        b"",
+        b"x",
+        b"1",
+        b"a b",
+        b"-1.5",
+        b'x"y',
+        b'"a,b"',
+        b'"a""b"',
+        b' "a,b"',
+        b' "',
+        b"\xff",
+        b"\x00",
+        b" ",
+    ]
+    + [b"x" * length for length in (7, 15, 16, 17, 31, 50, 62, 63, 64, 65, 127, 128, 200)]
+)
+
+
+@st.composite
+def wide_files(draw: st.DrawFn) -> bytes:
+    """Files of up to forty columns: rows of any length, the four columns anywhere, mostly plain."""
+    width = draw(st.integers(4, 40))
+    places = draw(st.permutations(range(width)))[:4]
+    names = [b"column %d" % column for column in range(width)]
+    for place, name in zip(places, reference.COLUMN_NAMES, strict=True):
+        names[place] = name
+    ending = draw(endings)
+    lines = [b",".join(names)]
+    texts = st.lists(wide_texts, min_size=width, max_size=width)
+    for row, fields in draw(
+        st.lists(st.tuples(st.builds(Row, stream_kinds, one_or_two, one_or_two, small_amounts), texts))
+    ):
+        for place, text in zip(places, row.line().split(b","), strict=True):
+            fields[place] = text
+        line = b",".join(fields)
+        lines.append(line if draw(st.integers(0, 7)) else draw(spoilt_rows((line,))))
+    content = ending.join(lines)
     return content + ending if draw(st.booleans()) else content
 
 

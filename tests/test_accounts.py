@@ -12,8 +12,9 @@ from harness import INT64_MAX, INT64_MIN, UINT64_MAX, Account
 from hypothesis import given
 from hypothesis import strategies as st
 
+from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import Ledger
-from txfast.write.accounts import Accounts
+from txfast.write.accounts import csv_blocks
 
 HEADER = b"client,available,held,total,locked\n"
 # The least room that a block is given.
@@ -101,6 +102,14 @@ def test_numbers_of_every_length_are_written() -> None:
     assert text_of(*accounts) == expected_text(accounts)
 
 
+def test_every_group_of_four_digits_is_written_in_every_place() -> None:
+    accounts = []
+    for group in range(10_000):
+        for place in range(4):
+            accounts.append(Account(10**18 + group * 10 ** (4 * place), group * 10 ** (4 * place), -group))
+    assert text_of(*dict.fromkeys(accounts)) == expected_text(accounts)
+
+
 limits = st.sampled_from([INT64_MIN, -1, 0, 1, INT64_MAX]) | st.integers(INT64_MIN, INT64_MAX)
 clients = (
     st.sampled_from([0, 1, 2**63 - 1, 2**63, UINT64_MAX]) | st.integers(0, UINT64_MAX) | st.integers(0, 50)
@@ -175,7 +184,7 @@ def test_the_accounts_of_several_ledgers_are_one_list(shards: int) -> None:
         ledger_of([account for account in accounts if account.client % shards == shard])
         for shard in range(shards)
     ]
-    assert len(Accounts.collect(ledgers)) == len(accounts)
+    assert len(AccountColumns(ledgers)) == len(accounts)
     assert harness.accounts_csv(ledgers) == expected_text(accounts)
     assert harness.accounts_csv(ledgers[::-1]) == expected_text(accounts)
 
@@ -183,23 +192,23 @@ def test_the_accounts_of_several_ledgers_are_one_list(shards: int) -> None:
 def test_a_ledger_without_accounts_adds_none() -> None:
     accounts = [Account(1, 2, 3)]
     ledgers = [Ledger(), ledger_of(accounts), Ledger()]
-    assert len(Accounts.collect(ledgers)) == 1
+    assert len(AccountColumns(ledgers)) == 1
     assert harness.accounts_csv(ledgers) == expected_text(accounts)
 
 
 @pytest.mark.parametrize("ledgers", [0, 1, 3])
 def test_no_accounts_are_a_header(ledgers: int) -> None:
-    accounts = Accounts.collect([Ledger() for _ in range(ledgers)])
+    accounts = AccountColumns([Ledger() for _ in range(ledgers)])
     assert len(accounts) == 0
-    assert [bytes(block) for block in accounts.csv_blocks()] == [HEADER]
+    assert [bytes(block) for block in csv_blocks(accounts)] == [HEADER]
 
 
 def test_accounts_stay_as_they_were_collected() -> None:
     ledger = ledger_of([Account(1, 10_000, 0)])
-    accounts = Accounts.collect([ledger])
+    accounts = AccountColumns([ledger])
     harness.apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,5"])
     assert len(accounts) == 1
-    assert b"".join(map(bytes, accounts.csv_blocks())) == HEADER + b"1,1.0000,0.0000,1.0000,false\n"
+    assert b"".join(map(bytes, csv_blocks(accounts))) == HEADER + b"1,1.0000,0.0000,1.0000,false\n"
 
 
 # ---- Blocks --------------------------------------------------------------------------------------
@@ -210,8 +219,8 @@ LONGEST = [Account(10**19 + client, INT64_MIN, 0) for client in range(500)]
 @pytest.mark.parametrize("block_bytes", [-1, 0, 1, BLOCK_BYTES_MIN, BLOCK_BYTES_MIN + 1, 5_000, 1 << 18])
 @pytest.mark.parametrize("rows", [0, 1, 38, 39, 40, 41, 42, 43, 44, 45, 500])
 def test_blocks_of_any_size_make_the_same_text(block_bytes: int, rows: int) -> None:
-    accounts = Accounts.collect([ledger_of(LONGEST[:rows])])
-    blocks = [bytes(block) for block in accounts.csv_blocks(block_bytes)]
+    accounts = AccountColumns([ledger_of(LONGEST[:rows])])
+    blocks = [bytes(block) for block in csv_blocks(accounts, block_bytes)]
     assert b"".join(blocks) == expected_text(LONGEST[:rows])
     for block in blocks:
         assert block.endswith(b"\n")
@@ -219,12 +228,12 @@ def test_blocks_of_any_size_make_the_same_text(block_bytes: int, rows: int) -> N
 
 
 def test_accounts_are_written_as_often_as_asked() -> None:
-    accounts = Accounts.collect([ledger_of(LONGEST)])
-    first, second = (b"".join(map(bytes, accounts.csv_blocks())) for _ in range(2))
+    accounts = AccountColumns([ledger_of(LONGEST)])
+    first, second = (b"".join(map(bytes, csv_blocks(accounts))) for _ in range(2))
     assert first == second == expected_text(LONGEST)
 
 
 def test_two_texts_may_be_written_at_once() -> None:
-    accounts = Accounts.collect([ledger_of(LONGEST)])
-    pairs = zip(accounts.csv_blocks(5_000), accounts.csv_blocks(5_000), strict=True)
+    accounts = AccountColumns([ledger_of(LONGEST)])
+    pairs = zip(csv_blocks(accounts, 5_000), csv_blocks(accounts, 5_000), strict=True)
     assert all(bytes(one) == bytes(other) for one, other in pairs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
@@ -303,32 +302,6 @@ def test_the_bytes_of_a_file_are_counted(tmp_path: Path) -> None:
     replay = harness.new_replay(harness.RejectsJournal(), "arrow", None, 1)
     replay.read(str(path))
     assert replay.inputs[0].bytes == len(IN_PIECES)
-
-
-class Broken(io.RawIOBase):
-    """A stream whose reading fails after its first bytes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces = [HEADER]
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if not self._pieces:
-            raise OSError(5, "the disk is on fire")
-        piece = self._pieces.pop()
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
-def test_a_source_that_fails_is_not_taken_for_its_end() -> None:
-    replay = harness.new_replay(harness.RejectsJournal(), "arrow", None, 1)
-    source = harness.open_bytes("in.csv", b"")
-    source.file = Broken()  # type: ignore[assignment]
-    with pytest.raises(OSError, match="the disk is on fire"):
-        replay.read_source(source)
 
 
 # ---- The lines of a column -----------------------------------------------------------------------

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, count, islice
 
@@ -74,22 +73,20 @@ def ids_of_one_home(rows: int) -> Iterator[Key]:
 
 PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "ids count up": lambda: one_client(range(200_000)),
-    "ids count down": lambda: one_client(range(200_000, 0, -1)),
-    "ids count down from the greatest": lambda: one_client(range(UINT64_MAX, UINT64_MAX - 100_000, -1)),
-    "ids in no order": lambda: one_client(random.Random(3).sample(range(150_000), 100_000)),
-    "1 to n in each client, in turns": lambda: many_clients_taking_turns(1_000, 150),
-    "1 to n in each client, one after the other": lambda: many_clients_one_after_the_other(1_000, 150),
-    "one id in each of many clients": lambda: many_clients_taking_turns(150_000, 1),
-    "two ids in each of many clients": lambda: many_clients_taking_turns(75_000, 2),
-    "clients a power of two apart": lambda: ((client << 40, client << 20) for client in range(100_000)),
-    "the client as id": lambda: ((client, client) for client in range(100_000)),
-    "snowflakes": lambda: snowflakes(150_000),
-    "milliseconds shifted left": lambda: one_client(
-        (1_700_000_000_000 + row) << 20 for row in range(100_000)
-    ),
-    "random 64-bit ids": lambda: random_keys(150_000, client_bits=8),
-    "random 64-bit ids and clients": lambda: random_keys(100_000, client_bits=64),
-    "one of each 256": lambda: one_client(range(0, 100_000 * 256, 256)),
+    "ids count down": lambda: one_client(range(100_000, 0, -1)),
+    "ids count down from the greatest": lambda: one_client(range(UINT64_MAX, UINT64_MAX - 50_000, -1)),
+    "ids in no order": lambda: one_client(random.Random(3).sample(range(150_000), 50_000)),
+    "1 to n in each client, in turns": lambda: many_clients_taking_turns(1_000, 100),
+    "1 to n in each client, one after the other": lambda: many_clients_one_after_the_other(1_000, 100),
+    "one id in each of many clients": lambda: many_clients_taking_turns(80_000, 1),
+    "two ids in each of many clients": lambda: many_clients_taking_turns(40_000, 2),
+    "clients a power of two apart": lambda: ((client << 40, client << 20) for client in range(50_000)),
+    "the client as id": lambda: ((client, client) for client in range(50_000)),
+    "snowflakes": lambda: snowflakes(100_000),
+    "milliseconds shifted left": lambda: one_client((1_700_000_000_000 + row) << 20 for row in range(50_000)),
+    "random 64-bit ids": lambda: random_keys(100_000, client_bits=8),
+    "random 64-bit ids and clients": lambda: random_keys(50_000, client_bits=64),
+    "one of each 256": lambda: one_client(range(0, 50_000 * 256, 256)),
     "the first 16 of each 4096": lambda: one_client(
         high << 12 | low for high in range(6_000) for low in range(16)
     ),
@@ -289,7 +286,7 @@ def test_ids_of_every_width_are_kept_apart(rows: list[Row]) -> None:
 
 def test_a_long_random_stream_gives_what_the_reference_gives() -> None:
     rng = random.Random(4)
-    kinds = rng.choices(KINDS, [50, 30, 12, 7, 1], k=60_000)
+    kinds = rng.choices(KINDS, [50, 30, 12, 7, 1], k=30_000)
     rows = [Row(kind, rng.randrange(300), rng.randrange(60), rng.randrange(50_000)) for kind in kinds]
     twin = reference.Replay()
     expected = [twin.apply(*row) for row in rows]
@@ -493,14 +490,3 @@ def test_numbers_of_more_than_64_bits_are_refused(client: int, available: int, h
     with pytest.raises(OverflowError):
         ledger.restore_account(client, available, held)
     assert len(ledger) == 0
-
-
-@pytest.mark.parametrize("short", range(4))
-def test_columns_too_short_for_the_accounts_are_refused(short: int) -> None:
-    ledger = Ledger()
-    for client in range(3):
-        ledger.restore_account(client, 0, 0)
-    columns: Sequence[array[int]] = [array(code, [0] * 3) for code in "QqqB"]
-    columns[short].pop()
-    with pytest.raises(ValueError, match="too short for 3 accounts"):
-        ledger.export_accounts(*columns)

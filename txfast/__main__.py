@@ -2,4 +2,5 @@
 
 from txfast.cli import entry
 
-entry()
+if __name__ == "__main__":
+    entry()

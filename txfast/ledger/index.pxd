@@ -22,6 +22,7 @@ cdef extern from "txfast/intrinsics.h" nogil:
 
 cdef enum:
     GROUP_SLOTS = 16
+    NEIGHBOUR_GROUPS = 16  # where 256 neighbouring ids have their homes; no index has fewer
     HOME_GROUPS = 8
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
@@ -41,7 +42,7 @@ cdef struct Probe:
 
 cdef inline uint64_t home_group(const Index* index, uint64_t tx) noexcept nogil:
     cdef uint64_t region = multiply_high((tx >> 8) * <uint64_t>GOLDEN_RATIO, index.group_count)
-    cdef uint64_t group = region + ((tx + (tx >> 4)) & 15)
+    cdef uint64_t group = region + ((tx + (tx >> 4)) & (NEIGHBOUR_GROUPS - 1))
     return group if group < index.group_count else group - index.group_count
 
 
@@ -137,7 +138,7 @@ cdef inline bint index_rebuild(Index* index, const Log* logs, const uint64_t cap
 
     The old table is freed first, so that growing never needs both.
     """
-    cdef uint64_t group_count = capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1
+    cdef uint64_t group_count = max(<uint64_t>NEIGHBOUR_GROUPS, capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1)
     cdef uint64_t i
     cdef const Chunk* chunk
     cdef int kind

@@ -1,0 +1,94 @@
+"""How fast each stage is on its own, and the whole command: reading, applying, writing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from txfast.batch import TransactionBatch
+from txfast.ledger.columns import AccountColumns
+from txfast.ledger.ledger import Ledger
+from txfast.read.arrow import ArrowCsvReader
+from txfast.read.scan import CsvReader
+from txfast.read.source import Source, open_source
+from txfast.write.accounts import csv_blocks
+
+COMMAND = Path(sys.executable).with_name("txfast")
+Reader = CsvReader | ArrowCsvReader
+Measure = Callable[..., None]
+
+
+def native(source: Source) -> CsvReader:
+    return CsvReader(source.file, source.name)
+
+
+def arrow(source: Source) -> ArrowCsvReader:
+    return ArrowCsvReader(source)
+
+
+def parse(path: Path, make_reader: Callable[[Source], Reader] = native) -> int:
+    """Parse the file into one batch that is used again and again; return how many rows it has."""
+    rows = 0
+    batch = TransactionBatch()
+    with closing(open_source(str(path))) as source:
+        reader = make_reader(source)
+        while reader.fill(batch):
+            reader.scan(batch)
+            rows += len(batch) + batch.malformed_rows
+    return rows
+
+
+def kept_batches(path: Path) -> Iterator[TransactionBatch]:
+    """The file as batches that all stay."""
+    with closing(open_source(str(path))) as source:
+        reader = native(source)
+        while reader.fill(batch := TransactionBatch()):
+            reader.scan(batch)
+            yield batch
+
+
+@pytest.mark.parametrize("make_reader", [native, arrow])
+def test_parse(measure: Measure, transactions: Path, make_reader: Callable[[Source], Reader]) -> None:
+    rows = parse(transactions, make_reader)
+    assert rows > 0
+    measure(rows, lambda: parse(transactions, make_reader))
+
+
+def test_apply(measure: Measure, transactions: Path) -> None:
+    batches = list(kept_batches(transactions))
+
+    def apply(ledger: Ledger) -> None:
+        for batch in batches:
+            ledger.apply(batch)
+
+    measure(sum(map(len, batches)), apply, Ledger)
+
+
+def test_write(measure: Measure, transactions: Path) -> None:
+    """A row is an account here: there are as many as the file has rows."""
+    rows = parse(transactions)
+    ledger = Ledger()
+    for number in range(rows):
+        ledger.restore_account(number * 0x9E3779B97F4A7C15 % 2**64, number * 10_007, 0)
+    with open(os.devnull, "wb", buffering=0) as sink:
+
+        def write() -> None:
+            for block in csv_blocks(AccountColumns([ledger])):
+                sink.write(block)
+
+        measure(rows, write)
+
+
+def test_command(measure: Measure, transactions: Path) -> None:
+    """The whole of it, in a process of its own, with the start of Python."""
+
+    def run() -> None:
+        subprocess.run([COMMAND, "-q", transactions], stdout=subprocess.DEVNULL, check=True)
+
+    measure(parse(transactions), run)

@@ -1,0 +1,13 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+MALFORMED_REASONS: tuple[str, ...]
+COLUMN_NAMES: tuple[str, ...]
+
+@disjoint_base
+class Header:
+    def __new__(cls, line: bytes, file: str) -> Self: ...
+    @property
+    def width(self) -> int: ...
+    def parse(self, line: bytes) -> tuple[str, int, int, int | None] | str | None: ...

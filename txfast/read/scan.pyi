@@ -1,0 +1,19 @@
+from typing import Protocol, Self
+
+from _typeshed import WriteableBuffer
+from typing_extensions import disjoint_base
+
+from txfast.batch import TransactionBatch
+
+BLOCK_BYTES: int
+
+class _Readable(Protocol):
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None: ...
+
+@disjoint_base
+class CsvReader:
+    def __new__(cls, file: _Readable, name: str, block_bytes: int = ...) -> Self: ...
+    @property
+    def bytes_read(self) -> int: ...
+    def fill(self, batch: TransactionBatch) -> bool: ...
+    def scan(self, batch: TransactionBatch) -> None: ...
