@@ -138,9 +138,6 @@ def finish(process: subprocess.Popen[bytes]) -> Run:
     return Run(exit_code, process.stdout.read(), process.stderr.read())
 
 
-loses_bits = pytest.mark.xfail(strict=True, reason="the umask takes them from the temporary file")
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
@@ -409,7 +406,7 @@ def test_a_symbolic_link_to_nowhere_gets_its_target(folder: Folder) -> None:
     assert (folder.path / "out.csv").read_bytes() == ACCOUNTS
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o644, *(pytest.param(mode, marks=loses_bits) for mode in (0o664, 0o666))])
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o664, 0o666])
 def test_a_replaced_file_keeps_its_mode(folder: Folder, mode: int) -> None:
     out = folder.write("out.csv", b"old")
     out.chmod(mode)
@@ -523,7 +520,6 @@ def test_a_file_name_that_is_not_utf_8_is_named_all_the_same(folder: Folder) -> 
     assert len(run.error_lines) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="names of files are logged as they are")
 def test_a_file_name_disturbs_no_terminal(folder: Folder) -> None:
     folder.run("no\nsuch\x1b[31m.csv").assert_failed(r"no\x0asuch\x1b[31m.csv")
     folder.write("a\nb.csv", FILE)
@@ -610,7 +606,6 @@ def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
     assert {"-o", "--output", "--log-level", "-q", "--quiet", "--version", "-h", "--help"} <= options
 
 
-@pytest.mark.xfail(strict=True, reason="the parser takes the name for an option all the same")
 def test_two_dashes_end_the_options(folder: Folder) -> None:
     folder.write("-odd.csv", FILE)
     assert folder.run("--", "-odd.csv").output == ACCOUNTS

@@ -104,9 +104,11 @@ def parse_arguments(arguments: list[str]) -> Settings:
         except UsageError:
             pass  # the parser says how it is meant
     parser = make_parser()
-    parsed = vars(parser.parse_intermixed_args(arguments))
+    # argparse loses track of `--` between options and files that are mixed.
+    dashes = arguments.index("--") if "--" in arguments else len(arguments)
+    parsed = vars(parser.parse_intermixed_args(arguments[:dashes]))
     try:
-        return Settings(parsed.pop("files"), options | parsed)
+        return Settings(parsed.pop("files") + arguments[dashes + 1 :], options | parsed)
     except UsageError as error:
         parser.error(str(error))
 

@@ -18,7 +18,7 @@ ERROR, WARN, INFO, DEBUG, TRACE = range(5)
 MALFORMED_LINES_MAX = 100
 ROW_BYTES_MAX = 200
 
-# Control characters, and what a terminal or a text viewer takes for a line's end or a change of direction.
+# In every line: control characters, and what a terminal or a text viewer takes for a line's end or a change of direction.
 ESCAPES = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -82,7 +82,7 @@ class Journal:
     def _write(self, level: int, message: str) -> None:
         if self._logger is None:
             self._logger = make_logger()
-        self._logger.log(PYTHON_LEVELS[level], "%s", message)
+        self._logger.log(PYTHON_LEVELS[level], "%s", message.translate(ESCAPES))
 
 
 # The numbers that the logging module gives these levels; it has none for trace.
@@ -103,6 +103,6 @@ def make_logger() -> "logging.Logger":
 
 
 def printable(row: bytes) -> str:
-    """A raw row as the log shows it: one line, cut, with whatever could disturb a terminal escaped."""
-    text = row[:ROW_BYTES_MAX].decode("utf-8", "backslashreplace").translate(ESCAPES)
+    """A raw row as the log shows it: as text, cut."""
+    text = row[:ROW_BYTES_MAX].decode("utf-8", "backslashreplace")
     return text + "…" if len(row) > ROW_BYTES_MAX else text

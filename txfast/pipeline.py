@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     class Reader(Protocol):
         """What makes batches of one input: `fill` in order, by one thread at a time, then `scan` by any."""
 
+        @property
+        def bytes_read(self) -> int: ...
         def fill(self, batch: TransactionBatch) -> bool: ...
         def scan(self, batch: TransactionBatch) -> None: ...
 
@@ -109,7 +111,7 @@ class Replay:
             if self._journal is not None:
                 self._journal.rows(source.name, batch)
             self.seconds["report"] += time.perf_counter() - started
-        figures.bytes = source.position()
+        figures.bytes = reader.bytes_read
 
     def _make_reader(self, source: Source) -> "Reader":
         if self.reader == "arrow":

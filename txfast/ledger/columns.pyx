@@ -58,6 +58,10 @@ cdef class AccountColumns:
             self.held[place] = keys[place].account.held
             self.locked[place] = keys[place].account.locked
 
+    def columns(self):
+        """client, available, held and locked, each as a memoryview."""
+        return self.client, self.available, self.held, self.locked
+
     def __len__(self):
         return self.client.shape[0]
 

@@ -23,10 +23,6 @@ class Source:
         self.file = file
         self.size_bytes = size_bytes
 
-    def position(self) -> int:
-        """How many bytes were read, where the file can tell; else 0."""
-        return self.file.tell() if self.size_bytes is not None else 0
-
     def close(self) -> None:
         """Close the file, but for standard input, which is the process's own."""
         self.file.close()

@@ -34,7 +34,7 @@ class Output:
             raise SourceError(f"{path}: cannot be written: {error.strerror or error}") from error
 
     def _open(self, path: str) -> int:
-        mode = 0o666
+        mode = None
         try:
             there = os.stat(path)
         except FileNotFoundError:
@@ -44,8 +44,10 @@ class Output:
                 return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             mode = stat.S_IMODE(there.st_mode)
         temporary_path = f"{path}.{os.getpid()}.part"
-        descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._final_path, self._temporary_path = path, temporary_path
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         return descriptor
 
     def write(self, block: bytes | memoryview) -> None:
