@@ -4,6 +4,7 @@ TXFAST_BUILD chooses how they are built:
 
     release   optimised, no checks (the default)
     checked   bounds checks, assertions, low optimisation: for the tests
+    portable  as release, without the vector unit: for the tests of what replaces it
     trace     as checked, with line tracing: for the coverage of Cython lines
 """
 
@@ -38,6 +39,8 @@ BUILDS = {
         "link": [],
     },
 }
+
+BUILDS["portable"] = BUILDS["release"] | {"macros": [*BUILDS["release"]["macros"], ("TXFAST_PORTABLE", "1")]}
 
 MODULES = [
     "txfast.batch",

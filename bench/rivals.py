@@ -1,0 +1,662 @@
+"""Race txfast against other ways to read the same file: the same bytes, fresh processes, taking turns.
+
+    python bench/rivals.py [--rows N] [--clients N] [--rounds N] [--file FILE] [-o bench/results.md]
+
+Every contestant is a whole command, start-up included. They take turns, round after round, so that whatever
+else the machine does meets all of them alike; the first round only warms up. Time and peak memory are those
+of that very process. Results go to standard output, a section of a Markdown file, and a bar chart beside it.
+
+Functions whose source runs in a process of its own (see `python_command`) import what they need themselves.
+This file must not know how txfast works inside: it runs the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import inspect
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+GENERATOR = BENCH / "generate.py"
+RESULTS = BENCH / "results.md"
+CACHE = BENCH.parent / ".benchmarks" / "inputs"
+RESULTS_TITLE = "# Measurements\n\nEach section is written by the script of its name, in `bench/`.\n"
+
+MEGABYTE = 1_000_000
+
+# The loop by hand gets fewer rows where it would take longer than this for all of them.
+HAND_SECONDS_MAX = 60.0
+HAND_ROWS_STEP = 100_000
+
+# A rival may lose the clients of faulty rows, and hardly any other.
+CLIENTS_SHARE_MIN = 0.9
+
+# What contestants do.
+REPLAY = "replay into accounts"
+SUM = "sum of amount by client"
+READ = "read the bytes"
+NOTHING = "nothing"
+
+TXFAST = "txfast"
+POLARS = "Polars"
+DUCKDB = "DuckDB"
+PANDAS = "pandas"
+BY_HAND = "csv + Decimal, by hand"
+
+NOTES = """\
+Medians of whole commands in fresh processes, start-up included. A ratio is a multiple of that contestant's
+time: below 1 is faster than it. MB is 10⁶ bytes. Without `--threads`, txfast uses all cores, as Polars and
+DuckDB do.
+
+Only txfast and the loop by hand do the job. Polars, DuckDB and pandas do less: they add up the column
+`amount` by client, as floats, deposits and withdrawals alike, whatever the order, ids, disputes and locks,
+and say nothing of faulty rows, which are 1 % of a generated file. How they get past those:
+
+- Polars: lazy `scan_csv` with given column types, streaming engine; with `ignore_errors` a field that cannot
+  be read is null, and `truncate_ragged_lines` cuts further fields off.
+- DuckDB: `read_csv` with given column types; `ignore_errors` drops each row that cannot be read, or that has
+  fewer or more fields.
+- pandas: `read_csv` with the pyarrow engine; `on_bad_lines="skip"` drops rows with fewer or more fields.
+  Columns with faulty fields arrive as text: `to_numeric(errors="coerce")` reads amounts, clients stay text.
+
+`readinto` is the limit for one thread: it reads the bytes, 4 MiB at a time, and does nothing with them.
+`python -c pass` is what a Python process costs before it does anything.
+"""
+
+
+# Imports nothing from the working directory, which may hold the sources of txfast, not built.
+PYTHON = ("-P",)
+# As little as Python can be, for what only starts others.
+BARE_PYTHON = ("-I", "-S")
+
+
+class BenchError(Exception):
+    """The measurement cannot be made or trusted; its text says why."""
+
+
+# ---- Processes and what they cost ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process cost, and why it failed, if it did."""
+
+    seconds: float
+    peak_bytes: int
+    failure: str = ""
+
+
+def launch(output: str, fed: str, *command: str) -> None:
+    """Run `command` with its output in a file; print its exit code, seconds and peak memory in bytes.
+
+    With `fed`, the name of a file, standard input is a pipe of that file's bytes. Runs in a process of its
+    own, since a process's peak starts at that of the one that started it, which therefore has to be small.
+    """
+    import os
+    import sys
+    import time
+
+    if fed:
+        input_end, feeding_end = os.pipe()
+        to_feed = [(os.POSIX_SPAWN_DUP2, feeding_end, 1)]
+        os.posix_spawnp("cat", ["cat", fed], os.environ, file_actions=to_feed)
+        os.close(feeding_end)
+    else:
+        input_end = os.open(os.devnull, os.O_RDONLY)
+    to_run = [
+        (os.POSIX_SPAWN_DUP2, input_end, 0),
+        (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+    ]
+    started = time.perf_counter()
+    child = os.posix_spawn(command[0], command, os.environ, file_actions=to_run)
+    # Otherwise a `cat` whose reader ends early would wait for ever.
+    os.close(input_end)
+    _, status, usage = os.wait4(child, 0)
+    seconds = time.perf_counter() - started
+    peak_unit = 1 if sys.platform == "darwin" else 1024
+    print(os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * peak_unit)
+
+
+def python_command(
+    function: Callable[..., None], *arguments: str, flags: Sequence[str] = PYTHON
+) -> list[str]:
+    """The command that calls a self-contained function of texts in a fresh process, from its source alone.
+
+    So it pays for its own imports and for none of this file's.
+    """
+    program = f"import sys\n{inspect.getsource(function)}\n{function.__name__}(*sys.argv[1:])\n"
+    return [sys.executable, *flags, "-c", program, *arguments]
+
+
+def txfast_command(*arguments: str) -> list[str]:
+    """The command txfast, as installed beside the Python that runs this."""
+    script = shutil.which("txfast", path=sysconfig.get_path("scripts"))
+    return [*([script] if script else [sys.executable, *PYTHON, "-m", "txfast"]), *arguments]
+
+
+def run_measured(command: Sequence[str], output: Path, *, fed: Path | None = None) -> Run:
+    """Run a command in a fresh process, its output in a file, and with `fed` that file piped into it."""
+    launcher = python_command(launch, str(output), str(fed or ""), *command, flags=BARE_PYTHON)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("TXFAST_")}
+    launched = subprocess.run(launcher, capture_output=True, env=environment, text=True, errors="replace")
+    if launched.returncode:
+        raise BenchError(f"{command[0]}: cannot be run: {last_line(launched.stderr)}")
+    code, seconds, peak_bytes = launched.stdout.split()
+    failure = last_line(launched.stderr) or f"exit code {code}" if int(code) else ""
+    return Run(float(seconds), int(peak_bytes), failure)
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1]
+
+
+# ---- Inputs and results, for every script here ---------------------------------------------------
+
+
+def cached_input(cache: Path, rows: int, clients: int, ids: str = "dense") -> Path:
+    """The generated file of this shape, written at its first use. Another generator gives another file."""
+    digest = hashlib.sha256(GENERATOR.read_bytes()).hexdigest()[:8]
+    path = cache / f"{ids}-{rows}-{clients}-{digest}.csv"
+    if not path.exists():
+        say(f"writing {path} …")
+        generator = [sys.executable, str(GENERATOR), str(rows), str(clients), "--ids", ids, "-o", str(path)]
+        if subprocess.run(generator).returncode:
+            raise BenchError(f"{path}: cannot be generated")
+        # Or the disk would be busy with it during the first runs.
+        os.sync()
+    return path
+
+
+def say(line: str) -> None:
+    """Tell on standard error how it goes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def describe_machine(packages: Iterable[str]) -> str:
+    """The machine and the versions, in one line without a date."""
+    model = platform.processor() or platform.machine()
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.exists():
+        models = [line for line in cpu_info.read_text().splitlines() if line.startswith("model name")]
+        model = models[0].partition(":")[2].strip() if models else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    versions = [f"{name} {package_version(name)}" for name in packages]
+    machine = [f"{model}, {cores} cores, {memory_gib:.1f} GiB", platform.system(), python, *versions]
+    return "; ".join(machine) + "."
+
+
+def package_version(name: str) -> str:
+    """A package's version without its local part, which may hold a date."""
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table of `texts` columns of text, and then of numbers."""
+    lines = [header, [*["---"] * texts, *["---:"] * (len(header) - texts)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_section(path: Path, name: str, paragraphs: Iterable[str]) -> None:
+    """Replace the section between this name's two markers, or add it; whatever else the file holds stays."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    content = path.read_text(encoding="utf-8") if path.exists() else RESULTS_TITLE
+    before, found, rest = content.partition(begin)
+    _, closed, after = rest.partition(end)
+    if found and not closed:
+        raise BenchError(f"{path}: the marker {end.strip()} is missing")
+    if not found:
+        before = f"{content.rstrip()}\n\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    section = "\n\n".join(paragraph.strip() for paragraph in paragraphs)
+    path.write_text(f"{before}{begin}{section}\n{end}{after}", encoding="utf-8")
+
+
+def whole_number(text: str) -> int:
+    """A number from 1, also written as 5e6."""
+    try:
+        number = int(text) if text.isdigit() else int(float(text))
+    except (ValueError, OverflowError):
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return number
+
+
+def add_number(parser: argparse.ArgumentParser, flag: str, default: int, meaning: str) -> None:
+    """Add an option that is a whole number."""
+    parser.add_argument(
+        flag, metavar="N", type=whole_number, default=default, help=f"{meaning} (default: {default})"
+    )
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where files go."""
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, default=CACHE,
+        help="keep generated files in this folder (default: .benchmarks/inputs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, default=RESULTS,
+        help="write a section of this Markdown file (default: bench/results.md)",
+    )  # fmt: skip
+
+
+# ---- The rivals' work, each in a process of its own ----------------------------------------------
+
+
+def sum_with_polars(path: str) -> None:
+    """Sum by client with Polars: column types given, the streaming engine."""
+    import sys
+
+    import polars  # type: ignore[import-not-found, unused-ignore]
+
+    columns = {
+        "type": polars.String,
+        "client": polars.UInt64,
+        "tx": polars.String,
+        "amount": polars.Float64,
+    }
+    rows = polars.scan_csv(path, schema=columns, ignore_errors=True, truncate_ragged_lines=True)
+    sums = rows.group_by("client").agg(polars.col("amount").sum())
+    sums.collect(engine="streaming").write_csv(sys.stdout.buffer)
+
+
+def sum_with_duckdb(path: str) -> None:
+    """Sum by client with DuckDB: column types given, so that nothing has to be sniffed."""
+    import duckdb  # type: ignore[import-not-found, unused-ignore]
+
+    query = """
+        COPY (
+            SELECT client, sum(amount) FROM read_csv(
+                $path, header = true, auto_detect = false, delim = ',', ignore_errors = true,
+                columns = {'type': 'VARCHAR', 'client': 'UBIGINT', 'tx': 'VARCHAR', 'amount': 'DOUBLE'}
+            ) GROUP BY client
+        ) TO '/dev/stdout' (FORMAT csv)
+    """
+    duckdb.execute(query, {"path": path})
+
+
+def sum_with_pandas(path: str) -> None:
+    """Sum by client with pandas: its fastest engine, and numbers read leniently from text."""
+    import sys
+
+    import pandas  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    rows = pandas.read_csv(path, usecols=["client", "amount"], engine="pyarrow", on_bad_lines="skip")
+    rows["amount"] = pandas.to_numeric(rows["amount"], errors="coerce")
+    rows.groupby("client")["amount"].sum().to_csv(sys.stdout)
+
+
+def replay_by_hand(path: str, rows_max: str) -> None:
+    """The real job as one would write it by hand: the csv module, Decimal, a dict of accounts."""
+    import csv
+    import sys
+    from decimal import Decimal, InvalidOperation
+    from itertools import islice
+
+    class Account:
+        def __init__(self) -> None:
+            self.available = Decimal(0)
+            self.held = Decimal(0)
+            self.locked = False
+
+    kinds = {"deposit", "withdrawal", "dispute", "resolve", "chargeback"}
+    accounts: dict[int, Account] = {}
+    deposits: dict[tuple[int, int], Decimal] = {}
+    withdrawals: set[tuple[int, int]] = set()
+    disputes: dict[tuple[int, int], bool] = {}  # whether it is open
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        header = [name.strip() for name in next(rows)]
+        type_at, client_at, tx_at, amount_at = map(header.index, ("type", "client", "tx", "amount"))
+        for row in islice(rows, int(rows_max)):
+            try:
+                kind = row[type_at].strip()
+                client = int(row[client_at])
+                key = (client, int(row[tx_at]))
+                text = row[amount_at].strip() if len(row) > amount_at else ""
+                amount = Decimal(text) if text else None
+            except (IndexError, ValueError, InvalidOperation):
+                continue
+            if kind not in kinds:
+                continue
+            account = accounts.setdefault(client, Account())
+            if account.locked:
+                continue
+            if kind in ("deposit", "withdrawal"):
+                if key in deposits or key in withdrawals or amount is None or amount < 0:
+                    continue
+                if kind == "deposit":
+                    account.available += amount
+                    deposits[key] = amount
+                elif account.available >= amount:
+                    account.available -= amount
+                    withdrawals.add(key)
+            elif kind == "dispute":
+                if key in deposits and key not in disputes:
+                    account.available -= deposits[key]
+                    account.held += deposits[key]
+                    disputes[key] = True
+            elif disputes.get(key):
+                disputes[key] = False
+                account.held -= deposits[key]
+                if kind == "resolve":
+                    account.available += deposits[key]
+                else:
+                    account.locked = True
+    sys.stdout.write("client,available,held,total,locked\n")
+    for client, account in sorted(accounts.items()):
+        available, held, locked = account.available, account.held, str(account.locked).lower()
+        sys.stdout.write(f"{client},{available:.4f},{held:.4f},{available + held:.4f},{locked}\n")
+
+
+def read_bytes(path: str) -> None:
+    """Do nothing but read."""
+    buffer = bytearray(4 << 20)
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+# ---- The race ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A command and what it does; `package` if it needs one, `rows` where it gets only the first of them."""
+
+    name: str
+    task: str
+    command: Sequence[str]
+    package: str = ""
+    rows: int | None = None
+
+    @property
+    def is_txfast(self) -> bool:
+        return self.name.startswith(TXFAST)
+
+
+def make_contestants(path: Path, total_rows: int, hand_rows: int) -> list[Contestant]:
+    """Everyone, in the order of the table. The first is the one that others are compared with."""
+    file = str(path)
+    one_thread = ("--threads", "1")
+    arrow = ("--reader", "arrow")
+    contestants = [
+        Contestant(" ".join((TXFAST, *options)), REPLAY, txfast_command("-q", *options, file))
+        for options in ((), ("--threads", "2"), one_thread, arrow, (*arrow, *one_thread))
+    ]
+    for name, function in ((POLARS, sum_with_polars), (DUCKDB, sum_with_duckdb), (PANDAS, sum_with_pandas)):
+        contestants.append(Contestant(name, SUM, python_command(function, file), package=name.lower()))
+    by_hand = python_command(replay_by_hand, file, str(hand_rows))
+    rows = hand_rows if hand_rows < total_rows else None
+    contestants.append(Contestant(BY_HAND, REPLAY, by_hand, rows=rows))
+    contestants.append(Contestant("readinto", READ, python_command(read_bytes, file)))
+    contestants.append(Contestant("python -c pass", NOTHING, [sys.executable, *PYTHON, "-c", "pass"]))
+    return contestants
+
+
+class Race:
+    """The contestants on one file, and what each run of each cost."""
+
+    def __init__(self, contestants: Sequence[Contestant], total_rows: int) -> None:
+        self.contestants = contestants
+        self.total_rows = total_rows
+        # Instead of figures: that it is not installed, or how it failed.
+        self.remarks: dict[str, str] = {}
+        self.hand_agrees: bool | None = None  # None until it was compared
+        self._runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
+        self._accounts: bytes | None = None  # what txfast put out
+
+    def run(self, rounds: int, scratch: Path) -> None:
+        """Let all take turns, once to warm up and `rounds` times for the figures."""
+        for contestant in self.contestants:
+            if contestant.package and find_spec(contestant.package) is None:
+                self._set_aside(contestant, "not installed")
+        for number in range(rounds + 1):
+            for contestant in self.contestants:
+                if contestant.name not in self.remarks:
+                    self._run_one(contestant, scratch / "output", counts=number > 0)
+            say(f"round {number} of {rounds}" if number else "warmed up")
+
+    def _run_one(self, contestant: Contestant, output: Path, *, counts: bool) -> None:
+        run = run_measured(contestant.command, output)
+        failure = run.failure or self.find_fault(contestant, output.read_bytes())
+        if failure and contestant.is_txfast:
+            raise BenchError(f"{contestant.name}: {failure}")
+        if failure:
+            self._set_aside(contestant, f"failed: {failure}")
+        elif counts:
+            self._runs[contestant.name].append(run)
+
+    def _set_aside(self, contestant: Contestant, remark: str) -> None:
+        self.remarks[contestant.name] = remark
+        say(f"{contestant.name}: {remark}")
+
+    def find_fault(self, contestant: Contestant, output: bytes) -> str:
+        """What is wrong with an output, if anything: not the accounts that txfast gave, or lost clients."""
+        if self._accounts is None:
+            self._accounts = output
+        if contestant.is_txfast and output != self._accounts:
+            return f"its accounts are not those of {self.contestants[0].name}"
+        if contestant.task == REPLAY and not contestant.is_txfast and contestant.rows is None:
+            self.hand_agrees = output == self._accounts
+        lines, accounts = output.count(b"\n"), self._accounts.count(b"\n")
+        if contestant.task == SUM and lines < CLIENTS_SHARE_MIN * accounts:
+            return f"it sums up {lines} clients of {accounts}"
+        return ""
+
+    def seconds(self, contestant: Contestant) -> list[float]:
+        """What each run took, scaled to the whole file where it had fewer rows."""
+        scale = self.total_rows / contestant.rows if contestant.rows else 1.0
+        return [run.seconds * scale for run in self._runs[contestant.name]]
+
+    def median_seconds(self, name: str) -> float | None:
+        """None for one that did not run."""
+        if name in self.remarks or name not in self._runs:
+            return None
+        return statistics.median(self.seconds(self.find(name)))
+
+    def median_peak_bytes(self, name: str) -> float:
+        return statistics.median(run.peak_bytes for run in self._runs[name])
+
+    def find(self, name: str) -> Contestant:
+        return next(contestant for contestant in self.contestants if contestant.name == name)
+
+    def remark_on_hand(self) -> str:
+        """How far the loop by hand can be compared."""
+        rows = self.find(BY_HAND).rows
+        if rows is not None:
+            return f"The loop by hand got the first {rows:,} rows; its times are scaled to all, not its peak."
+        if self.hand_agrees is None:
+            return "The loop by hand did not come to an end."
+        return f"The loop by hand comes to {'the same' if self.hand_agrees else 'OTHER'} accounts."
+
+
+def count_rows(path: Path) -> int:
+    """The lines of a file, less its header."""
+    lines = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(1 << 20):
+            lines += block.count(b"\n")
+    return max(1, lines - 1)
+
+
+def affordable_hand_rows(path: Path, total_rows: int, scratch: Path) -> int:
+    """How many rows the loop by hand can be given: all, or as many hundred thousand as its time allows."""
+    probe_rows = min(HAND_ROWS_STEP, total_rows)
+    probe = run_measured(python_command(replay_by_hand, str(path), str(probe_rows)), scratch / "output")
+    rows = int(HAND_SECONDS_MAX / probe.seconds * probe_rows)
+    if rows >= total_rows:
+        return total_rows
+    return max(HAND_ROWS_STEP, rows // HAND_ROWS_STEP * HAND_ROWS_STEP)
+
+
+# ---- The report ----------------------------------------------------------------------------------
+
+
+def rivals_table(race: Race) -> str:
+    """The table: a line for each contestant, also where it did not run."""
+    header = ("command", "does", "seconds", "fastest–slowest", "rows/s", "÷ txfast", f"÷ {POLARS}", "peak MB")
+    return markdown_table(header, [table_line(race, contestant) for contestant in race.contestants], texts=2)
+
+
+def table_line(race: Race, contestant: Contestant) -> list[str]:
+    is_command = contestant.is_txfast or contestant.task in (READ, NOTHING)
+    name = f"`{contestant.name}`" if is_command else contestant.name
+    median = race.median_seconds(contestant.name)
+    if median is None:
+        return [name, contestant.task, race.remarks[contestant.name].replace("|", "\\|"), *[""] * 5]
+    seconds = race.seconds(contestant)
+    others = (race.median_seconds(TXFAST), race.median_seconds(POLARS))
+    return [
+        name,
+        contestant.task,
+        f"{'≈ ' if contestant.rows else ''}{median:.3f}",
+        f"{min(seconds):.3f}–{max(seconds):.3f}",
+        "" if contestant.task == NOTHING else f"{race.total_rows / median:,.0f}",
+        *(f"{median / other:.2f}" if other else "" for other in others),
+        f"{race.median_peak_bytes(contestant.name) / MEGABYTE:,.0f}",
+    ]
+
+
+# Mid-tones, which stand out from white and from black: nobody knows what the chart is shown on.
+INK = "#797979"
+COLOURS = {REPLAY: "#3b82f6", SUM: "#d97706", READ: "#9a9a9a", NOTHING: "#9a9a9a"}
+CHART_WIDTH = 760
+BARS_LEFT = 245
+BARS_WIDTH = 430
+BARS_TOP = 48
+BAR_HEIGHT = 18
+LINE_HEIGHT = 28
+
+
+def axis_seconds(race: Race) -> float:
+    """What a bar of the whole width stands for: enough for txfast, Polars and DuckDB. Slower ones are cut."""
+    names = [contestant.name for contestant in race.contestants if contestant.is_txfast]
+    return 1.1 * max(race.median_seconds(name) or 0.0 for name in (*names, POLARS, DUCKDB))
+
+
+def chart_bar(seconds: float, axis: float, top: int, colour: str) -> tuple[str, float]:
+    """A bar and where it ends. One that would be too long has a slanted gap near its end."""
+    length = max(2.0, seconds / axis * BARS_WIDTH)
+    if length <= BARS_WIDTH:
+        shape = f'<rect x="{BARS_LEFT}" y="{top}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="2"'
+        return f'{shape} fill="{colour}"/>\n', BARS_LEFT + length
+    right, bottom = BARS_LEFT + BARS_WIDTH, top + BAR_HEIGHT
+    parts = f"M{BARS_LEFT} {top}H{right - 26}L{right - 34} {bottom}H{BARS_LEFT}Z"
+    parts += f"M{right - 18} {top}H{right}V{bottom}H{right - 26}Z"
+    return f'<path d="{parts}" fill="{colour}"/>\n', right
+
+
+def chart_line(race: Race, contestant: Contestant, top: int) -> str:
+    """One contestant's name, bar and seconds."""
+    baseline = top + BAR_HEIGHT - 5
+    weight = ' font-weight="bold"' if contestant.name == TXFAST else ""
+    right_aligned = f'x="{BARS_LEFT - 10}" y="{baseline}" text-anchor="end"{weight}'
+    label = f"<text {right_aligned}>{escape(contestant.name)}</text>\n"
+    median = race.median_seconds(contestant.name)
+    if median is None:
+        remark = race.remarks[contestant.name].partition(":")[0]
+        return f'{label}<text x="{BARS_LEFT}" y="{baseline}" font-style="italic">{remark}</text>\n'
+    bar, end = chart_bar(median, axis_seconds(race), top, COLOURS[contestant.task])
+    figure = f"{'≈ ' if contestant.rows else ''}{median:.2f} s"
+    return f'{label}{bar}<text x="{end + 8:.1f}" y="{baseline}"{weight}>{figure}</text>\n'
+
+
+def rivals_chart(race: Race) -> str:
+    """The bar chart, as the text of an SVG file."""
+    places = range(BARS_TOP, BARS_TOP + LINE_HEIGHT * len(race.contestants), LINE_HEIGHT)
+    lines = [chart_line(race, *place) for place in zip(race.contestants, places, strict=True)]
+    legend_top = places.stop + 8
+    legend = [
+        f'<rect x="{left}" y="{legend_top}" width="12" height="12" rx="2" fill="{COLOURS[task]}"/>\n'
+        f'<text x="{left + 18}" y="{legend_top + 11}">{meaning}</text>\n'
+        for task, meaning, left in (
+            (REPLAY, REPLAY, 140),
+            (SUM, SUM, 330),
+            (READ, "neither: the limits", 540),
+        )
+    ]
+    height = legend_top + 26
+    title = f"{race.total_rows:,} rows: seconds of the whole command, less is better"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{CHART_WIDTH}" height="{height}"'
+        f' viewBox="0 0 {CHART_WIDTH} {height}" role="img" aria-label="{title}" fill="{INK}"'
+        f' font-family="system-ui, sans-serif" font-size="13">\n'
+        f'<text x="{BARS_LEFT}" y="26" font-size="15">{title}</text>\n'
+        f"{''.join(lines)}{''.join(legend)}</svg>\n"
+    )
+
+
+def report(race: Race, path: Path, origin: str, rounds: int) -> None:
+    """Print the table; write it and the chart."""
+    table = rivals_table(race)
+    about = f"{origin}; rounds: {rounds}, after one to warm up."
+    machine = describe_machine(("txfast", "pyarrow", "polars", "duckdb", "pandas"))
+    remark = race.remark_on_hand()
+    chart = path.with_suffix(".svg")
+    section = ["## Rivals", about, machine, f"![Seconds of each command]({chart.name})", table, NOTES, remark]
+    write_section(path, "rivals", section)
+    chart.write_text(rivals_chart(race), encoding="utf-8")
+    print(f"{about}\n{machine}\n\n{table}\n{remark}")
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Race txfast against other ways to read the same file.", allow_abbrev=False
+    )
+    add_number(parser, "--rows", 5_000_000, "rows to generate")
+    add_number(parser, "--clients", 50_000, "clients among them")
+    add_number(parser, "--rounds", 7, "rounds that count")
+    parser.add_argument(
+        "--file", metavar="FILE", type=Path,
+        help="race on this instead; its columns are type, client, tx, amount",
+    )  # fmt: skip
+    add_paths(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = parse_arguments(arguments)
+    try:
+        file = options.file or cached_input(options.cache, options.rows, options.clients)
+        total_rows = count_rows(file)
+        origin = f"{total_rows:,} rows, {file.stat().st_size / MEGABYTE:,.1f} MB"
+        if options.file is None:
+            origin += f", by `bench/generate.py {options.rows} {options.clients}`"
+        with tempfile.TemporaryDirectory(prefix="txfast-") as scratch:
+            hand_rows = affordable_hand_rows(file, total_rows, Path(scratch))
+            race = Race(make_contestants(file, total_rows, hand_rows), total_rows)
+            race.run(options.rounds, Path(scratch))
+        report(race, options.output, origin, options.rounds)
+    except (BenchError, OSError) as error:
+        say(f"rivals.py: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The benchmark scripts: at a tiny size they run, and tell all they should. No test looks at a time."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import rivals
+import scale
+from rivals import BenchError, Contestant, Race
+
+RIVALS = (rivals.POLARS, rivals.DUCKDB, rivals.PANDAS)
+MEGABYTE = rivals.MEGABYTE
+
+
+def run_script(module_file: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user does, with all its files in `folder`."""
+    paths = ("--cache", str(folder / "cache"), "-o", str(folder / "results.md"))
+    command = [sys.executable, module_file, *arguments, *paths]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def section(page: str, name: str) -> str:
+    return page.partition(f"<!-- {name}: begin -->\n")[2].partition(f"<!-- {name}: end -->\n")[0]
+
+
+def table_of(text: str) -> list[list[str]]:
+    """The cells of a section's one table, without its header."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def contestant(name: str, program: str, *, task: str = rivals.REPLAY, package: str = "") -> Contestant:
+    return Contestant(name, task, [sys.executable, "-c", program], package=package)
+
+
+def race_of(*contestants: Contestant) -> Race:
+    return Race(contestants, total_rows=10)
+
+
+def test_both_scripts_write_their_section_of_one_page(tmp_path: Path) -> None:
+    raced = run_script(rivals.__file__, tmp_path, "--rows", "3000", "--clients", "20", "--rounds", "1")
+    assert raced.returncode == 0, raced.stderr
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    rivals_section = section(page, "rivals")
+    assert "The loop by hand comes to the same accounts." in rivals_section
+    table = {cells[0].strip("`"): cells for cells in table_of(rivals_section)}
+    assert set(table) == {
+        "txfast",
+        "txfast --threads 2",
+        "txfast --threads 1",
+        "txfast --reader arrow",
+        "txfast --reader arrow --threads 1",
+        *RIVALS,
+        rivals.BY_HAND,
+        "readinto",
+        "python -c pass",
+    }
+    for name, cells in table.items():
+        measured = name not in RIVALS or find_spec(name.lower()) is not None
+        assert (float(cells[2]) > 0 and int(cells[-1]) > 0) if measured else cells[2] == "not installed"
+    chart = ElementTree.parse(tmp_path / "results.svg").getroot()
+    shown = {text.text for text in chart.iter("{http://www.w3.org/2000/svg}text")}
+    assert set(table) <= shown
+
+    shape = ("--rows", "2e3,4e3", "--clients", "20", "--scale-clients", "--ids", "random,per-client")
+    scaled = run_script(scale.__file__, tmp_path, *shape, "--rounds", "1")
+    assert scaled.returncode == 0, scaled.stderr
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert section(page, "rivals") == rivals_section
+    points = table_of(section(page, "scale"))
+    assert [cells[:4] for cells in points] == [
+        [ids, source, *size]
+        for ids in ("random", "per-client")
+        for size in (["2,000", "20"], ["4,000", "40"])
+        for source in ("file", "pipe")
+    ]
+    assert all(cells[-1] for cells in points if cells[2] == "4,000")
+
+
+def test_writing_a_section_again_replaces_it_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    rivals.write_section(page, "first", ["one"])
+    rivals.write_section(page, "second", ["two"])
+    page.write_text(page.read_text() + "By hand.\n")
+    rivals.write_section(page, "first", ["three", "four"])
+    assert page.read_text() == (
+        f"{rivals.RESULTS_TITLE}\n"
+        "<!-- first: begin -->\nthree\n\nfour\n<!-- first: end -->\n\n"
+        "<!-- second: begin -->\ntwo\n<!-- second: end -->\n"
+        "By hand.\n"
+    )
+
+
+def test_a_section_without_its_end_is_not_guessed_at(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- first: begin -->\none\n")
+    with pytest.raises(BenchError, match="marker"):
+        rivals.write_section(page, "first", ["two"])
+    assert page.read_text() == "<!-- first: begin -->\none\n"
+
+
+def test_a_race_fails_when_txfast_gives_two_different_accounts(tmp_path: Path) -> None:
+    race = race_of(contestant("txfast", "print(1)"), contestant("txfast --threads 1", "print(2)"))
+    with pytest.raises(BenchError, match="txfast --threads 1: its accounts are not those of txfast"):
+        race.run(1, tmp_path)
+
+
+def test_a_race_fails_when_txfast_does(tmp_path: Path) -> None:
+    race = race_of(contestant("txfast", "raise SystemExit('no such file')"))
+    with pytest.raises(BenchError, match="txfast: no such file"):
+        race.run(1, tmp_path)
+
+
+def test_a_rival_that_does_not_run_is_told_with_the_reason(tmp_path: Path) -> None:
+    race = race_of(
+        contestant("txfast", "print('client\\n' * 100)"),
+        contestant(rivals.POLARS, "", package="no_such_package"),
+        contestant(rivals.DUCKDB, "raise SystemExit('out of luck')"),
+        contestant(rivals.PANDAS, "print('client\\n' * 50)", task=rivals.SUM),
+    )
+    race.run(1, tmp_path)
+    remarks = [cells[2] for cells in table_of(rivals.rivals_table(race))]
+    assert remarks[1:3] == ["not installed", "failed: out of luck"]
+    assert remarks[3].startswith("failed: it sums up 51 clients")
+    chart = rivals.rivals_chart(race)
+    assert "not installed" in chart
+    assert chart.count(">failed<") == 2
+
+
+def test_times_on_fewer_rows_are_scaled_and_marked(tmp_path: Path) -> None:
+    by_hand = Contestant(rivals.BY_HAND, rivals.REPLAY, [sys.executable, "-c", ""], rows=2)
+    race = race_of(contestant("txfast", "print(1)"), by_hand)
+    race.run(1, tmp_path)
+    assert race.remark_on_hand().startswith("The loop by hand got the first 2 rows;")
+    cells = table_of(rivals.rivals_table(race))[1]
+    assert cells[2].startswith("≈ ")
+    rate = float(cells[4].replace(",", ""))
+    assert rate == pytest.approx(10 / race.seconds(by_hand)[0], abs=1)
+
+
+def test_peak_memory_is_that_of_the_process_itself(tmp_path: Path) -> None:
+    ballast = bytearray(200 * MEGABYTE)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    output = tmp_path / "output"
+    small = rivals.run_measured([sys.executable, "-c", "pass"], output)
+    large = rivals.run_measured([sys.executable, "-c", "b'x' * 100_000_000"], output)
+    assert small.peak_bytes < 100 * MEGABYTE <= large.peak_bytes < 200 * MEGABYTE
+
+
+def test_a_file_can_be_fed_through_a_pipe_that_is_not_read_to_its_end(tmp_path: Path) -> None:
+    fed, output = tmp_path / "fed", tmp_path / "output"
+    fed.write_bytes(b"first\n" * 1_000_000)
+    whole = "import os, sys; print(os.path.exists('/dev/stdin'), len(sys.stdin.read()))"
+    assert not rivals.run_measured([sys.executable, "-c", whole], output, fed=fed).failure
+    assert output.read_text().split()[1] == "6000000"
+    assert not rivals.run_measured([sys.executable, "-c", "print(input())"], output, fed=fed).failure
+    assert output.read_text() == "first\n"
+
+
+@pytest.mark.parametrize("text", ["", "0", "1e6,", "five", "inf", "-1"])
+def test_sizes_are_whole_numbers_from_1(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        scale.sizes(text)
+
+
+def test_sizes_come_in_order_and_once() -> None:
+    assert scale.sizes("5e6,1000000,1e6") == [1_000_000, 5_000_000]
