@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rivals import (
+from measure import (
     MEGABYTE,
     BenchError,
     Run,
@@ -231,9 +231,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help="let clients grow with the rows, from the smallest size on",
     )
     add_number(parser, "--rounds", 3, "runs of each")
-    parser.add_argument(
-        "--threads", metavar="N", type=whole_number, help="threads of txfast (default: its own choice)"
-    )
+    parser.add_argument("--threads", metavar="N", type=whole_number, help="threads of txfast (default: its own choice)")
     add_paths(parser)
     return parser.parse_args(arguments)
 

@@ -9,13 +9,14 @@ import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
 
+import measure
 import pytest
 import rivals
 import scale
 from rivals import BenchError, Contestant, Race
 
 RIVALS = (rivals.POLARS, rivals.DUCKDB, rivals.PANDAS)
-MEGABYTE = rivals.MEGABYTE
+MEGABYTE = measure.MEGABYTE
 
 
 def run_script(module_file: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,12 +86,12 @@ def test_both_scripts_write_their_section_of_one_page(tmp_path: Path) -> None:
 
 def test_writing_a_section_again_replaces_it_and_nothing_else(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    rivals.write_section(page, "first", ["one"])
-    rivals.write_section(page, "second", ["two"])
+    measure.write_section(page, "first", ["one"])
+    measure.write_section(page, "second", ["two"])
     page.write_text(page.read_text() + "By hand.\n")
-    rivals.write_section(page, "first", ["three", "four"])
+    measure.write_section(page, "first", ["three", "four"])
     assert page.read_text() == (
-        f"{rivals.RESULTS_TITLE}\n"
+        f"{measure.RESULTS_TITLE}\n"
         "<!-- first: begin -->\nthree\n\nfour\n<!-- first: end -->\n\n"
         "<!-- second: begin -->\ntwo\n<!-- second: end -->\n"
         "By hand.\n"
@@ -101,7 +102,7 @@ def test_a_section_without_its_end_is_not_guessed_at(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- first: begin -->\none\n")
     with pytest.raises(BenchError, match="marker"):
-        rivals.write_section(page, "first", ["two"])
+        measure.write_section(page, "first", ["two"])
     assert page.read_text() == "<!-- first: begin -->\none\n"
 
 
@@ -148,8 +149,8 @@ def test_peak_memory_is_that_of_the_process_itself(tmp_path: Path) -> None:
     ballast = bytearray(200 * MEGABYTE)
     ballast[::4096] = b"x" * len(ballast[::4096])
     output = tmp_path / "output"
-    small = rivals.run_measured([sys.executable, "-c", "pass"], output)
-    large = rivals.run_measured([sys.executable, "-c", "b'x' * 100_000_000"], output)
+    small = measure.run_measured([sys.executable, "-c", "pass"], output)
+    large = measure.run_measured([sys.executable, "-c", "b'x' * 100_000_000"], output)
     assert small.peak_bytes < 100 * MEGABYTE <= large.peak_bytes < 200 * MEGABYTE
 
 
@@ -157,9 +158,9 @@ def test_a_file_can_be_fed_through_a_pipe_that_is_not_read_to_its_end(tmp_path: 
     fed, output = tmp_path / "fed", tmp_path / "output"
     fed.write_bytes(b"first\n" * 1_000_000)
     whole = "import os, sys; print(os.path.exists('/dev/stdin'), len(sys.stdin.read()))"
-    assert not rivals.run_measured([sys.executable, "-c", whole], output, fed=fed).failure
+    assert not measure.run_measured([sys.executable, "-c", whole], output, fed=fed).failure
     assert output.read_text().split()[1] == "6000000"
-    assert not rivals.run_measured([sys.executable, "-c", "print(input())"], output, fed=fed).failure
+    assert not measure.run_measured([sys.executable, "-c", "print(input())"], output, fed=fed).failure
     assert output.read_text() == "first\n"
 
 

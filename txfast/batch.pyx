@@ -178,11 +178,12 @@ cdef class LineCursor:
         """The raw line, without its ending, cut at 64 KiB."""
         cdef const uint8_t* text = self.batch.text
         cdef const int32_t* starts = self.batch.line_starts
-        cdef Py_ssize_t start, end = self.position
+        cdef Py_ssize_t start, last, end = self.position
         if starts != NULL:
             start = starts[self.position] - starts[0]
             end = starts[self.position + 1] - starts[0]
             return text[start:min(end, start + ROW_BYTES_KEPT)]
-        while end < self.batch.text_bytes and end - self.position < ROW_BYTES_KEPT and text[end] != LF and text[end] != CR:
+        last = min(self.batch.text_bytes, self.position + ROW_BYTES_KEPT)
+        while end < last and text[end] != LF and text[end] != CR:
             end += 1
         return text[self.position:end]

@@ -5,6 +5,7 @@ A command line of positionals alone is read here by hand: argparse takes longer 
 
 import os
 import sys
+
 from txfast.errors import TxfastError, UsageError
 from txfast.log import DEBUG, ERROR, INFO, LEVELS, Journal
 from txfast.read.source import STANDARD_INPUT
@@ -139,7 +140,9 @@ def make_parser() -> "argparse.ArgumentParser":
                 *option.flags, metavar=option.metavar, default=option.default, choices=option.choices,
                 type=option.convert, help=option.help,
             )  # fmt: skip
-    parser.add_argument("--version", action="version", version=f"txfast {__version__}", help="say which version this is")
+    parser.add_argument(
+        "--version", action="version", version=f"txfast {__version__}", help="say which version this is"
+    )
     parser.add_argument("-h", "--help", action="help", help="say how it is used")
     return parser
 

@@ -5,6 +5,7 @@ nothing to say starts faster without it.
 """
 
 import sys
+
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
@@ -18,7 +19,8 @@ ERROR, WARN, INFO, DEBUG, TRACE = range(5)
 MALFORMED_LINES_MAX = 100
 ROW_BYTES_MAX = 200
 
-# In every line: control characters, and what a terminal or a text viewer takes for a line's end or a change of direction.
+# Escaped in every line: control characters, and what a terminal takes for a line's end or a change of direction.
+# direction.
 ESCAPES = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))

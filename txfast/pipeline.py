@@ -8,6 +8,7 @@ This module must not know formats, rules or the command line.
 """
 
 import time
+
 from txfast.batch import KINDS, TransactionBatch
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
@@ -222,9 +223,10 @@ class ThreadedFlow:
         self._scanned: dict[int, Item] = {}  # by number of the block
         self._applied: dict[int, Item] = {} if self._appliers else self._scanned
         self._appliers_left: dict[int, int] = {}
-        workers = [(self._scan_blocks, ())] * run.scanner_count
-        workers += [(self._apply_shard, (shard,)) for shard in range(self._appliers)]
-        self._threads = [threading.Thread(target=work, args=args, daemon=True) for work, args in workers]
+        self._threads = [
+            *(threading.Thread(target=self._scan_blocks, daemon=True) for _ in range(run.scanner_count)),
+            *(threading.Thread(target=self._apply_shard, args=(n,), daemon=True) for n in range(self._appliers)),
+        ]
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
         for thread in self._threads:

@@ -5,9 +5,9 @@ empty slot. Entries never leave, so a group with an empty slot ends every search
 
 A transaction's first home depends on its id alone: 256 neighbouring ids lie in sixteen neighbouring groups, so
 ids that count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing
-sixteen tags just after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or are strided,
-first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from a keyed hash of
-account and id, which no pattern reaches.
+sixteen tags just after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each
+client) or are strided, first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from
+a keyed hash of account and id, which no pattern reaches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t

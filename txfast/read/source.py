@@ -31,10 +31,7 @@ class Source:
 def open_source(name: str) -> Source:
     """Open a path, or standard input for `-`. Raises SourceError."""
     try:
-        if name == STANDARD_INPUT:
-            file = FileIO(sys.stdin.fileno(), closefd=False)
-        else:
-            file = FileIO(name)
+        file = FileIO(sys.stdin.fileno(), closefd=False) if name == STANDARD_INPUT else FileIO(name)
         mode = os.fstat(file.fileno())
     except (OSError, ValueError, AttributeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
