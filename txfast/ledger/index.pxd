@@ -23,7 +23,7 @@ cdef extern from "txfast/intrinsics.h" nogil:
 cdef enum:
     GROUP_SLOTS = 16
     NEIGHBOUR_GROUPS = 16  # where 256 neighbouring ids have their homes; no index has fewer
-    HOME_GROUPS = 8
+    HOME_GROUPS = 2
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
 
@@ -38,6 +38,7 @@ cdef struct Probe:
     uint64_t slot
     uint32_t position  # NOT_FOUND where it is not
     uint8_t tag
+    bint at_second_home
 
 
 cdef inline uint64_t home_group(const Index* index, uint64_t tx) noexcept nogil:
@@ -67,6 +68,13 @@ cdef inline void prefetch_home(const Index* index, uint64_t tx) noexcept nogil:
     prefetch(index.positions + slot)
 
 
+cdef inline void prefetch_second_home(const Index* index, const uint32_t account, const uint64_t tx) noexcept nogil:
+    """Start to load the cache lines of a transaction's second home."""
+    cdef uint64_t slot = multiply_high(hash_transaction(&index.key, account, tx), index.group_count) * GROUP_SLOTS
+    prefetch(index.tags + slot)
+    prefetch(index.positions + slot)
+
+
 cdef inline Probe find_entry(
     const Index* index, const Log* logs, const uint32_t account, const uint64_t tx,
 ) noexcept nogil:
@@ -77,6 +85,7 @@ cdef inline Probe find_entry(
     cdef uint64_t groups_seen = 0
     cdef Probe probe
     probe.tag = tag_of(full_hash)
+    probe.at_second_home = False
     while True:
         candidates = match_tags(index.tags + group * GROUP_SLOTS, probe.tag)
         while candidates:
@@ -93,6 +102,7 @@ cdef inline Probe find_entry(
             return probe
         groups_seen += 1
         group = next_group(index, group, groups_seen, full_hash)
+        probe.at_second_home = groups_seen >= HOME_GROUPS
 
 
 cdef inline void insert_entry(Index* index, const Probe* probe, uint32_t position) noexcept nogil:

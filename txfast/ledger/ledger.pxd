@@ -12,6 +12,7 @@ cdef class Ledger:
     cdef AccountTable table
     cdef Log[LOG_COUNT] logs
     cdef Index index
+    cdef bint prefetch_second_homes  # since the pattern of ids leads many transactions there
     # Rows by kind and status: [kind * STATUS_COUNT + status].
     cdef uint64_t[::1] counts
     # What came in by deposits less what went out by withdrawals and chargebacks.

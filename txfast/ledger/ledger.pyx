@@ -13,7 +13,7 @@ from cython.view cimport array as cython_array
 
 from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, prefetch_account, reserve_accounts,
+    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, prefetch_account, reserve_accounts,
 )
 from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total
 from txfast.ledger.entries cimport (
@@ -23,6 +23,7 @@ from txfast.ledger.entries cimport (
 from txfast.ledger.hash cimport HashKey
 from txfast.ledger.index cimport (
     NOT_FOUND, Index, Probe, find_entry, index_capacity, index_free, index_rebuild, insert_entry, prefetch_home,
+    prefetch_second_home,
 )
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
@@ -43,6 +44,8 @@ assert len(STATUSES) == STATUS_COUNT
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
 cdef Py_ssize_t PREFETCH_ROWS = 12
+# Second homes are prefetched after a batch in which one row in so many was there.
+cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
 
 
@@ -187,7 +190,7 @@ cdef class Ledger:
         cdef Log[LOG_COUNT] logs = self.logs
         cdef WideSum balance = self.balance
         cdef uint64_t[KIND_COUNT * STATUS_COUNT] counts
-        cdef Py_ssize_t place, row, ahead
+        cdef Py_ssize_t place, row, ahead, second_homes = 0
         cdef Account* account
         cdef Probe probe
         cdef Chunk* chunk
@@ -203,8 +206,16 @@ cdef class Ledger:
                 ahead = routed[ahead]
             prefetch_account(&table, clients[ahead])
             prefetch_home(&index, txs[ahead])
+            if self.prefetch_second_homes:
+                ahead = min(place + PREFETCH_ROWS // 2, count - 1)
+                if routed != NULL:
+                    ahead = routed[ahead]
+                # By now the account's slot is here. Where it is a new one's, this loads a line in vain.
+                account = find_slot(&table, clients[ahead])
+                prefetch_second_home(&index, account.number, txs[ahead])
             account = find_or_add(&table, clients[row])
             probe = find_entry(&index, logs, account.number, txs[row])
+            second_homes += probe.at_second_home
             kind = kinds[row] & KIND_MASK
             if kind <= WITHDRAWAL:
                 amount = amounts[row]
@@ -234,6 +245,7 @@ cdef class Ledger:
             if keep_status:
                 statuses[row] = status
         self.table.accounts = table.accounts
+        self.prefetch_second_homes = SECOND_HOME_SHARE * second_homes > count
         for kind in range(LOG_COUNT):
             self.logs[kind].entries = logs[kind].entries
         self.balance = balance
