@@ -1,7 +1,8 @@
 """The index from (account, tx) to the position of its entry in the log.
 
-Open addressing in groups of sixteen slots: a tag byte and a 32-bit position each, in two arrays. Tag 0 is an
-empty slot. Entries never leave, so a group with an empty slot ends every search through it.
+Open addressing in groups of sixteen slots: a tag byte and a 32-bit position each. Tag 0 is an empty slot. Entries
+never leave, so a group with an empty slot ends every search through it. Tags and positions of a group lie together,
+since with ids at random the memory's pages cost more than its bytes.
 
 A transaction's first home depends on its id alone: 256 neighbouring ids lie in sixteen neighbouring groups, so
 ids that count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing
@@ -11,7 +12,7 @@ a keyed hash of account and id, which no pattern reaches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
 from txfast.ledger.hash cimport GOLDEN_RATIO, HashKey, advise_huge_pages, hash_transaction, multiply_high, prefetch
@@ -27,15 +28,19 @@ cdef enum:
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
 
+cdef struct Group:
+    uint8_t[GROUP_SLOTS] tags
+    uint32_t[GROUP_SLOTS] positions
+
 cdef struct Index:
-    uint8_t* tags
-    uint32_t* positions
+    Group* groups
     uint64_t group_count
     HashKey key
 
 # A place in the search for one transaction: where it was found, or else where it belongs.
 cdef struct Probe:
-    uint64_t slot
+    Group* group
+    int slot
     uint32_t position  # NOT_FOUND where it is not
     uint8_t tag
     bint at_second_home
@@ -63,16 +68,16 @@ cdef inline uint8_t tag_of(uint64_t full_hash) noexcept nogil:
 
 cdef inline void prefetch_home(const Index* index, uint64_t tx) noexcept nogil:
     """Start to load the cache lines of a transaction's first home."""
-    cdef uint64_t slot = home_group(index, tx) * GROUP_SLOTS
-    prefetch(index.tags + slot)
-    prefetch(index.positions + slot)
+    cdef Group* group = &index.groups[home_group(index, tx)]
+    prefetch(group)
+    prefetch(&group.positions[GROUP_SLOTS // 2])
 
 
 cdef inline void prefetch_second_home(const Index* index, const uint32_t account, const uint64_t tx) noexcept nogil:
     """Start to load the cache lines of a transaction's second home."""
-    cdef uint64_t slot = multiply_high(hash_transaction(&index.key, account, tx), index.group_count) * GROUP_SLOTS
-    prefetch(index.tags + slot)
-    prefetch(index.positions + slot)
+    cdef Group* group = &index.groups[multiply_high(hash_transaction(&index.key, account, tx), index.group_count)]
+    prefetch(group)
+    prefetch(&group.positions[GROUP_SLOTS // 2])
 
 
 cdef inline Probe find_entry(
@@ -87,17 +92,18 @@ cdef inline Probe find_entry(
     probe.tag = tag_of(full_hash)
     probe.at_second_home = False
     while True:
-        candidates = match_tags(index.tags + group * GROUP_SLOTS, probe.tag)
+        probe.group = &index.groups[group]
+        candidates = match_tags(probe.group.tags, probe.tag)
         while candidates:
-            probe.slot = group * GROUP_SLOTS + lowest_bit(candidates)
-            position = index.positions[probe.slot]
+            probe.slot = lowest_bit(candidates)
+            position = probe.group.positions[probe.slot]
             if is_entry(logs, position, account, tx):
                 probe.position = position
                 return probe
             candidates &= candidates - 1
-        empty = match_tags(index.tags + group * GROUP_SLOTS, 0)
+        empty = match_tags(probe.group.tags, 0)
         if empty:
-            probe.slot = group * GROUP_SLOTS + lowest_bit(empty)
+            probe.slot = lowest_bit(empty)
             probe.position = <uint32_t>NOT_FOUND
             return probe
         groups_seen += 1
@@ -105,10 +111,10 @@ cdef inline Probe find_entry(
         probe.at_second_home = groups_seen >= HOME_GROUPS
 
 
-cdef inline void insert_entry(Index* index, const Probe* probe, uint32_t position) noexcept nogil:
+cdef inline void insert_entry(const Probe* probe, const uint32_t position) noexcept nogil:
     """Put a position where find_entry said that it belongs."""
-    index.tags[probe.slot] = probe.tag
-    index.positions[probe.slot] = position
+    probe.group.tags[probe.slot] = probe.tag
+    probe.group.positions[probe.slot] = position
 
 
 cdef inline void insert_new(Index* index, uint32_t account, uint64_t tx, uint32_t position) noexcept nogil:
@@ -120,10 +126,11 @@ cdef inline void insert_new(Index* index, uint32_t account, uint64_t tx, uint32_
     cdef Probe probe
     probe.tag = tag_of(full_hash)
     while True:
-        empty = match_tags(index.tags + group * GROUP_SLOTS, 0)
+        probe.group = &index.groups[group]
+        empty = match_tags(probe.group.tags, 0)
         if empty:
-            probe.slot = group * GROUP_SLOTS + lowest_bit(empty)
-            insert_entry(index, &probe, position)
+            probe.slot = lowest_bit(empty)
+            insert_entry(&probe, position)
             return
         groups_seen += 1
         group = next_group(index, group, groups_seen, full_hash)
@@ -135,10 +142,8 @@ cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
 
 
 cdef inline void index_free(Index* index) noexcept nogil:
-    free(index.tags)
-    free(index.positions)
-    index.tags = NULL
-    index.positions = NULL
+    free(index.groups)
+    index.groups = NULL
     index.group_count = 0
 
 
@@ -153,13 +158,10 @@ cdef inline bint index_rebuild(Index* index, const Log* logs, const uint64_t cap
     cdef const Chunk* chunk
     cdef int kind
     index_free(index)
-    index.tags = <uint8_t*>calloc(group_count, GROUP_SLOTS)
-    index.positions = <uint32_t*>malloc(group_count * GROUP_SLOTS * sizeof(uint32_t))
-    if index.tags == NULL or index.positions == NULL:
-        index_free(index)
+    index.groups = <Group*>calloc(group_count, sizeof(Group))
+    if index.groups == NULL:
         return False
-    advise_huge_pages(index.tags, group_count * GROUP_SLOTS)
-    advise_huge_pages(index.positions, group_count * GROUP_SLOTS * sizeof(uint32_t))
+    advise_huge_pages(index.groups, group_count * sizeof(Group))
     index.group_count = group_count
     for kind in range(LOG_COUNT):
         for i in range(logs[kind].entries):

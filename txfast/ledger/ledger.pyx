@@ -223,7 +223,7 @@ cdef class Ledger:
                     account, kind, probe.position != <uint32_t>NOT_FOUND, not kinds[row] & NO_AMOUNT, amount,
                 )
                 if status == APPLIED:
-                    insert_entry(&index, &probe, append_entry(logs, kind, account.number, txs[row], amount))
+                    insert_entry(&probe, append_entry(logs, kind, account.number, txs[row], amount))
                     add_wide(&balance, amount if kind == DEPOSIT else -amount)
             else:
                 dispute_state = NULL
