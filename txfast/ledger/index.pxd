@@ -25,6 +25,7 @@ cdef enum:
     GROUP_SLOTS = 16
     NEIGHBOUR_GROUPS = 16  # where 256 neighbouring ids have their homes; no index has fewer
     HOME_GROUPS = 2
+    REBUILD_PREFETCH_ENTRIES = 16
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
 
@@ -166,6 +167,8 @@ cdef inline bint index_rebuild(Index* index, const Log* logs, const uint64_t cap
     for kind in range(LOG_COUNT):
         for i in range(logs[kind].entries):
             chunk = logs[kind].chunks[i >> CHUNK_BITS]
+            # Past a chunk's end this loads some other group, which does no harm.
+            prefetch_home(index, chunk.tx[(i + REBUILD_PREFETCH_ENTRIES) & CHUNK_MASK])
             insert_new(
                 index, chunk.account[i & CHUNK_MASK], chunk.tx[i & CHUNK_MASK],
                 <uint32_t>(i | <uint64_t>kind << LOG_BIT),
