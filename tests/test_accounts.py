@@ -111,9 +111,7 @@ def test_every_group_of_four_digits_is_written_in_every_place() -> None:
 
 
 limits = st.sampled_from([INT64_MIN, -1, 0, 1, INT64_MAX]) | st.integers(INT64_MIN, INT64_MAX)
-clients = (
-    st.sampled_from([0, 1, 2**63 - 1, 2**63, UINT64_MAX]) | st.integers(0, UINT64_MAX) | st.integers(0, 50)
-)
+clients = st.sampled_from([0, 1, 2**63 - 1, 2**63, UINT64_MAX]) | st.integers(0, UINT64_MAX) | st.integers(0, 50)
 any_accounts = st.lists(
     st.builds(Account, clients, limits, limits, st.booleans()).filter(
         lambda account: INT64_MIN <= account.available + account.held <= INT64_MAX
@@ -177,12 +175,9 @@ def test_the_order_of_appearance_does_not_matter() -> None:
 def test_the_accounts_of_several_ledgers_are_one_list(shards: int) -> None:
     rng = random.Random(5)
     clients = random_clients(3_000)
-    accounts = [
-        Account(client, rng.randrange(10**9), rng.randrange(10**9), rng.random() < 0.1) for client in clients
-    ]
+    accounts = [Account(client, rng.randrange(10**9), rng.randrange(10**9), rng.random() < 0.1) for client in clients]
     ledgers = [
-        ledger_of([account for account in accounts if account.client % shards == shard])
-        for shard in range(shards)
+        ledger_of([account for account in accounts if account.client % shards == shard]) for shard in range(shards)
     ]
     assert len(AccountColumns(ledgers)) == len(accounts)
     assert harness.accounts_csv(ledgers) == expected_text(accounts)

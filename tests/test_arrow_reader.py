@@ -257,9 +257,7 @@ def test_a_refused_input_leaves_the_ones_before_it_counted() -> None:
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-IN_PIECES = (
-    BYTE_ORDER_MARK + HEADER.replace(b"\n", b"\r\n") + b"deposit,1,1,1\r\n\r\nx\r\n\ny\n\n\rdeposit,1,2,2\r\n"
-)
+IN_PIECES = BYTE_ORDER_MARK + HEADER.replace(b"\n", b"\r\n") + b"deposit,1,1,1\r\n\r\nx\r\n\ny\n\n\rdeposit,1,2,2\r\n"
 
 
 def cut(content: bytes, *cuts: int) -> list[bytes]:

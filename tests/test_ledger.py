@@ -87,17 +87,13 @@ PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "random 64-bit ids": lambda: random_keys(100_000, client_bits=8),
     "random 64-bit ids and clients": lambda: random_keys(50_000, client_bits=64),
     "one of each 256": lambda: one_client(range(0, 50_000 * 256, 256)),
-    "the first 16 of each 4096": lambda: one_client(
-        high << 12 | low for high in range(6_000) for low in range(16)
-    ),
+    "the first 16 of each 4096": lambda: one_client(high << 12 | low for high in range(6_000) for low in range(16)),
     "the highest bits alone": lambda: one_client(row << 48 for row in range(1 << 16)),
     "the highest and the lowest bits": lambda: one_client(
         high << 56 | low for high in range(256) for low in range(400)
     ),
     "ids of one home": lambda: ids_of_one_home(50_000),
-    "ids of one home in each client": lambda: (
-        (client, tx) for _, tx in ids_of_one_home(512) for client in range(200)
-    ),
+    "ids of one home in each client": lambda: ((client, tx) for _, tx in ids_of_one_home(512) for client in range(200)),
 }
 
 
@@ -355,9 +351,7 @@ def test_rows_are_counted_by_type_and_status() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("kind", "status"), [(-1, 0), (0, -1), (len(KINDS), 0), (0, len(STATUSES)), (2**31 - 1, 0)]
-)
+@pytest.mark.parametrize(("kind", "status"), [(-1, 0), (0, -1), (len(KINDS), 0), (0, len(STATUSES)), (2**31 - 1, 0)])
 def test_there_is_no_count_of_what_does_not_exist(kind: int, status: int) -> None:
     with pytest.raises(IndexError, match="no kind"):
         Ledger().count(kind, status)
@@ -387,18 +381,14 @@ def test_the_balance_is_exact_beyond_64_bits(clients: int) -> None:
     assert ledger.balance_units == clients
     assert feed(ledger, "chargeback", keys) == 0
     assert ledger.balance_units == clients * (1 - INT64_MAX)
-    assert sum(account.available + account.held for account in harness.accounts_of(ledger)) == (
-        ledger.balance_units
-    )
+    assert sum(account.available + account.held for account in harness.accounts_of(ledger)) == (ledger.balance_units)
 
 
 @given(harness.streams(amounts=harness.small_amounts | harness.edge_amounts))
 def test_the_balance_is_the_sum_of_all_totals(rows: list[Row]) -> None:
     ledger = Ledger()
     harness.apply_rows(ledger, rows)
-    assert ledger.balance_units == sum(
-        account.available + account.held for account in harness.accounts_of(ledger)
-    )
+    assert ledger.balance_units == sum(account.available + account.held for account in harness.accounts_of(ledger))
 
 
 # ---- Accounts from elsewhere ---------------------------------------------------------------------
@@ -459,8 +449,7 @@ def test_rows_apply_to_a_restored_account() -> None:
 def test_many_accounts_are_restored_and_found() -> None:
     ledger = Ledger()
     accounts = [
-        Account(client * 0x9E3779B97F4A7C15 % 2**64, client, -client, client % 3 == 0)
-        for client in range(50_000)
+        Account(client * 0x9E3779B97F4A7C15 % 2**64, client, -client, client % 3 == 0) for client in range(50_000)
     ]
     for account in accounts:
         ledger.restore_account(*account)
@@ -482,9 +471,7 @@ def test_an_account_whose_total_does_not_fit_is_refused(available: int, held: in
     assert harness.accounts_of(ledger) == [Account(1, 5, 6, True)]
 
 
-@pytest.mark.parametrize(
-    ("client", "available", "held"), [(-1, 0, 0), (2**64, 0, 0), (1, 2**63, 0), (1, 0, -(2**64))]
-)
+@pytest.mark.parametrize(("client", "available", "held"), [(-1, 0, 0), (2**64, 0, 0), (1, 2**63, 0), (1, 0, -(2**64))])
 def test_numbers_of_more_than_64_bits_are_refused(client: int, available: int, held: int) -> None:
     ledger = Ledger()
     with pytest.raises(OverflowError):

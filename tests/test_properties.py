@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import random
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -33,17 +33,13 @@ def assert_as_reference(inputs: list[Input], reader: str, block_bytes: int, thre
 
 @each_reader
 @given(harness.hostile_files(), harness.block_sizes, thread_counts)
-def test_a_hostile_file_gives_what_the_rules_say(
-    reader: str, content: bytes, block_bytes: int, threads: int
-) -> None:
+def test_a_hostile_file_gives_what_the_rules_say(reader: str, content: bytes, block_bytes: int, threads: int) -> None:
     assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
 
 
 @each_reader
 @given(harness.plain_files(), harness.block_sizes, thread_counts)
-def test_a_plain_file_gives_what_the_rules_say(
-    reader: str, content: bytes, block_bytes: int, threads: int
-) -> None:
+def test_a_plain_file_gives_what_the_rules_say(reader: str, content: bytes, block_bytes: int, threads: int) -> None:
     assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
 
 
@@ -67,20 +63,16 @@ def test_several_files_are_read_as_one_stream_in_their_order(
 
 @each_reader
 @given(st.lists(harness.soup_pieces, max_size=20).map(b"".join), harness.block_sizes)
-def test_what_is_no_transactions_file_is_refused_by_all(
-    reader: str, content: bytes, block_bytes: int
-) -> None:
+def test_what_is_no_transactions_file_is_refused_by_all(reader: str, content: bytes, block_bytes: int) -> None:
     assert assert_as_reference([("in.csv", content)], reader, block_bytes, threads=1) is None
 
 
 @each_reader
 @given(any_files, harness.block_sizes, st.lists(st.integers(0, 400), max_size=12))
-def test_a_file_may_be_read_in_any_pieces(
-    reader: str, content: bytes, block_bytes: int, places: list[int]
-) -> None:
+def test_a_file_may_be_read_in_any_pieces(reader: str, content: bytes, block_bytes: int, places: list[int]) -> None:
     block_bytes = harness.fit_block(reader, [("in.csv", content)], block_bytes)
     cuts = sorted({0, len(content), *(place for place in places if place < len(content))})
-    pieces = [content[start:end] for start, end in pairwise(cuts)]
+    pieces = [content[start:end] for start, end in itertools.pairwise(cuts)]
     try:
         expected = harness.run([("in.csv", content)], reader=reader, block_bytes=block_bytes)
     except ValueError as error:
@@ -174,15 +166,41 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
     reached = block_bytes
     while reached <= MIB + 4:
         reached *= 2
-    start = len(HEADER.rstrip() + ending)
     for whole_blocks in (1, 2):
         for place in range(-3, 4):
-            line = b"y" * (whole_blocks * reached + place - start)
+            line = b"y" * (whole_blocks * reached + place)
             content = ending.join([HEADER.rstrip(), line, b"x", b"", b"deposit,1,1,1"])
             inputs = [("in.csv", content)]
             outcome = harness.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
             assert outcome is not None
             assert [reject.line for reject in outcome.rejects] == [2, 3]
+
+
+def test_a_line_that_is_too_long_may_begin_with_a_byte_order_mark() -> None:
+    line = BYTE_ORDER_MARK + b"x" * 2 * MIB
+    for content in (HEADER + line, BYTE_ORDER_MARK + HEADER + b"x\n" + line + b"\ndeposit,1,1,1"):
+        outcome = harness.assert_as_reference([("in.csv", content)], reader="native")
+        assert outcome is not None
+        assert outcome.malformed["row_too_long"] == 1
+
+
+@each_reader
+def test_a_byte_order_mark_behind_other_bytes_is_part_of_the_header(reader: str) -> None:
+    for blank_lines in (b"\n", b" \n", b"\r\n" * 20):
+        content = blank_lines + BYTE_ORDER_MARK + HEADER
+        for block_bytes in (1, 2, 3, 4, 100):
+            assert assert_as_reference([("in.csv", content)], reader, block_bytes, threads=1) is None
+
+
+@each_reader
+def test_a_lone_carriage_return_ends_a_row_in_whatever_column(reader: str) -> None:
+    header = b"a,type,b,client,tx,amount,c"
+    fields = [b"x", b"deposit", b"", b"1", b"2", b"1.5", b"y"]
+    for column, ending in itertools.product(range(len(fields)), harness.ENDINGS):
+        for text in (b"\r", b"x\r", b"\ry", b"x\ry"):
+            row = b",".join([*fields[:column], text, *fields[column + 1 :]])
+            content = ending.join([header, row, b",".join(fields), b""])
+            assert assert_as_reference([("in.csv", content)], reader, 1, threads=1) is not None
 
 
 @each_reader

@@ -716,9 +716,7 @@ def test_the_four_blanks_and_no_other_byte_are_trimmed(byte: int) -> None:
     assert STANDARD_HEADER.parse(b"deposit,1,2," + blank + b"1.5" + blank) == expected
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b" ", b"\t", b"\v", b"\f", b" \t\v\f" * 100, b" " * (MIB + 1)], ids=short
-)
+@pytest.mark.parametrize("line", [b"", b" ", b"\t", b"\v", b"\f", b" \t\v\f" * 100, b" " * (MIB + 1)], ids=short)
 def test_a_line_of_blanks_is_no_row_whatever_its_length(line: bytes) -> None:
     assert STANDARD_HEADER.parse(line) is None
 

@@ -125,6 +125,7 @@ def make_parser() -> "argparse.ArgumentParser":
         description="Replay payment transactions into account balances: exactly, and in order.",
         epilog="Accounts go to standard output, everything else to standard error.",
         add_help=False,
+        formatter_class=help_formatter,
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -145,6 +146,19 @@ def make_parser() -> "argparse.ArgumentParser":
     )
     parser.add_argument("-h", "--help", action="help", help="say how it is used")
     return parser
+
+
+def help_formatter(prog: str) -> "argparse.HelpFormatter":
+    """argparse's own, with the terminal's width found here: what it would import for that takes 4 ms."""
+    import argparse
+
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns):
+        return argparse.HelpFormatter(prog, width=int(columns) - 2)
+    try:
+        return argparse.HelpFormatter(prog, width=os.get_terminal_size().columns - 2)
+    except OSError:
+        return argparse.HelpFormatter(prog, width=78)
 
 
 class Terminated(BaseException):

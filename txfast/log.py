@@ -58,6 +58,10 @@ class Journal:
         from txfast.ledger.ledger import STATUSES
         from txfast.read.row import MALFORMED_REASONS
 
+        if self.shows(TRACE):
+            first, last = batch.first_line, batch.first_line + batch.lines - 1
+            found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
+            self.log(TRACE, f"{file}:{first}: block of lines {first} to {last}, {batch.text_bytes} bytes: {found}")
         if not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
             return
         if self._malformed_lines_left == 0 and not self.shows(WARN):

@@ -38,7 +38,7 @@ READERS = ("native", "arrow")
 
 # Batches on their way beyond those that threads work on.
 SPARE_BATCHES = 3
-JOIN_SECONDS = 0.5
+JOIN_SECONDS = 0.2
 
 # An input that is known to be smaller is not worth a thread.
 THREADED_BYTES_MIN = 4 * BLOCK_BYTES
@@ -246,9 +246,10 @@ class ThreadedFlow:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
+            # One that waits for a pipe to be written to cannot be told to stop; it ends with the process.
+            patience_ends = time.monotonic() + JOIN_SECONDS
             for thread in self._threads:
-                # One that waits for a pipe to be written to cannot be told to stop; it ends with the process.
-                thread.join(JOIN_SECONDS)
+                thread.join(max(0.0, patience_ends - time.monotonic()))
 
     def _take(self, items: "dict[int, Item]", number: int) -> TransactionBatch | None:
         """Wait for a block's batch; None at the end of the input. Raises the failure that took its place."""
