@@ -13,7 +13,8 @@ import measure
 import pytest
 import rivals
 import scale
-from rivals import BenchError, Contestant, Race
+from measure import BenchError
+from rivals import Contestant, Race
 
 RIVALS = (rivals.POLARS, rivals.DUCKDB, rivals.PANDAS)
 MEGABYTE = measure.MEGABYTE
