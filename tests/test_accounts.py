@@ -141,6 +141,8 @@ def test_any_accounts_are_written_as_the_reference_writes_them(accounts: list[Ac
         [client * 0x9E3779B97F4A7C15 % 2**64 for client in range(20_000)],
         random_clients(20_000),
         [client + 2**63 - 5_000 for client in random.Random(2).sample(range(10_000), 9_000)],
+        [*random.Random(3).sample(range(2**14), 9_000), UINT64_MAX],
+        [crowd << 61 | client for crowd in (7, 0, 3) for client in random.Random(4).sample(range(2**40), 3_000)],
     ],
     ids=[
         "small",
@@ -152,6 +154,8 @@ def test_any_accounts_are_written_as_the_reference_writes_them(accounts: list[Ac
         "spread",
         "random",
         "around 2^63",
+        "crowded at one end",
+        "crowded in places",
     ],
 )
 def test_accounts_ascend_by_client_as_a_number(clients: list[int]) -> None:
