@@ -265,6 +265,22 @@ print(*sorted({SLOW_MODULES!r} & (set(sys.modules) - before)))
 # ---- The README ----------------------------------------------------------------------------------
 
 
+def test_the_readme_shows_a_run_as_it_is() -> None:
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    shown = re.findall(r"^```console\n\$ txfast (samples/.*?)\n(.*?)^```$", readme, re.M | re.S)
+    assert shown
+    for arguments, text in shown:
+        ended = subprocess.run(
+            [Path(sys.executable).with_name("txfast"), *arguments.split()],
+            cwd=PROJECT_ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        )
+        assert text == ended.stdout
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="argparse sets out options in another way from then on")
 def test_the_readme_shows_the_help_as_it_is() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
