@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, count, islice
+from pathlib import Path
 
 import harness
 import pytest
@@ -200,6 +203,27 @@ def test_an_index_may_be_sized_at_any_time_and_never_shrinks() -> None:
         assert feed(ledger, "deposit", keys[start : start + 1_000], units=1) == 0
         assert feed(ledger, "deposit", keys[: start + 1_000], units=1) == start + 1_000
     assert ledger.entries == len(keys)
+
+
+TOO_MUCH_EXPECTED = """
+import resource
+import sys
+
+from txfast.pipeline import Replay
+
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+replay = Replay(threads=1)
+replay.ledgers[0].expect(2**31)
+replay.read(sys.argv[1])
+print(replay.rows, sum(replay.applied().values()))
+"""
+
+
+def test_expecting_more_than_memory_holds_is_no_failure() -> None:
+    sample = Path(__file__).parents[1] / "samples" / "disputes.csv"
+    command = [sys.executable, "-c", TOO_MUCH_EXPECTED, str(sample)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["25", "16"]
 
 
 # ---- Batches -------------------------------------------------------------------------------------

@@ -109,13 +109,14 @@ cdef class Ledger:
         return self.count_entries()
 
     def expect(self, uint64_t entries):
-        """Size the index for so many entries in all, so that it need not grow on the way there."""
+        """Size the index for so many entries in all, so that it need not grow on the way there.
+
+        Only a hint: where memory does not allow it, the index grows as entries come.
+        """
         entries = min(entries, <uint64_t>2 * LOG_ENTRIES_MAX)
         if entries > index_capacity(&self.index):
             with nogil:
-                if not index_rebuild(&self.index, self.logs, entries):
-                    with gil:
-                        raise MemoryError(f"no memory for an index of {entries} transactions")
+                index_rebuild(&self.index, self.logs, entries)
 
     def apply(self, TransactionBatch batch not None, *, uint32_t shard=0, bint keep_status=False):
         """Apply a batch's rows in order; return how many of them were rejected.
