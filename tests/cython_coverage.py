@@ -66,7 +66,8 @@ class Plugin(CoveragePlugin):
         return Tracer(filename) if filename.endswith((".pyx", ".pxd")) else None
 
     def file_reporter(self, filename: str) -> FileReporter:
-        return Reporter(filename, self.lines[filename])
+        # What only declares has no lines.
+        return Reporter(filename, self.lines.get(filename, set()))
 
     @cached_property
     def lines(self) -> dict[str, set[TLineNo]]:
@@ -144,7 +145,8 @@ def main(pytest_arguments: list[str]) -> int:
         failed = run("-m", "coverage", "run", "-m", "pytest", *(pytest_arguments or ["-q", *TESTS]))
         if run("-m", "coverage", "combine", "-q"):
             return 1
-        run("-m", "coverage", "report", "--include=*.pyx,*.pxd")
+        if run("-m", "coverage", "report", "--include=*.pyx,*.pxd"):
+            return 1
         missed = lines_missed(project)
         print(*missed, sep="\n")
         print(f"{len(missed)} lines of {', '.join(COVERED)} were run by no test")
