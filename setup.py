@@ -74,6 +74,8 @@ extensions = [
 ]
 
 setup(
+    # A folder for each, so that one build never takes another's modules for its own.
+    options={"build": {"build_base": f"build/{build_name}"}},
     ext_modules=cythonize(
         extensions,
         build_dir=f"build/cython-{build_name}",

@@ -21,7 +21,6 @@ import reference
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from txfast import pipeline
 from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import TxfastError
 from txfast.ledger.columns import AccountColumns
@@ -31,6 +30,7 @@ from txfast.pipeline import Replay
 from txfast.read import arrow
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import MALFORMED_REASONS, Header
+from txfast.read.source import READERS as READERS
 from txfast.read.source import Source
 from txfast.write.accounts import csv_blocks
 
@@ -41,7 +41,6 @@ T = TypeVar("T")
 
 # What must give the same bytes: every reader, with one thread for everything, with a scanner and an applier,
 # and with several of both.
-READERS = pipeline.READERS
 THREADS = (1, 2, 5)
 
 settings.register_profile(

@@ -163,6 +163,17 @@ def test_accounts_ascend_by_client_as_a_number(clients: list[int]) -> None:
     assert text_of(*accounts) == expected_text(accounts)
 
 
+@pytest.mark.parametrize("crowd_bits", range(0, 64, 3))
+def test_accounts_ascend_however_their_clients_crowd_together(crowd_bits: int) -> None:
+    rng = random.Random(crowd_bits)
+    clients = set()
+    for crowd in range(6):
+        start = rng.getrandbits(64)
+        clients |= {(start + rng.getrandbits(crowd_bits + 1)) % 2**64 for _ in range(10 * 3**crowd)}
+    accounts = [Account(client, place, 0) for place, client in enumerate(rng.sample(sorted(clients), len(clients)))]
+    assert text_of(*accounts) == expected_text(accounts)
+
+
 def test_the_order_of_appearance_does_not_matter() -> None:
     accounts = [Account(client**7, client, 0) for client in range(500)]
     texts = set()
@@ -212,7 +223,8 @@ def test_accounts_stay_as_they_were_collected() -> None:
 
 # ---- Blocks --------------------------------------------------------------------------------------
 
-LONGEST = [Account(10**19 + client, INT64_MIN, 0) for client in range(500)]
+# Every number of theirs is as long as one can be.
+LONGEST = [Account(10**19 + client, -(2**62), -(2**62)) for client in range(500)]
 
 
 @pytest.mark.parametrize("block_bytes", [-1, 0, 1, BLOCK_BYTES_MIN, BLOCK_BYTES_MIN + 1, 5_000, 1 << 18])

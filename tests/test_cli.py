@@ -611,3 +611,77 @@ def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
 def test_two_dashes_end_the_options(folder: Folder) -> None:
     folder.write("-odd.csv", FILE)
     assert folder.run("--", "-odd.csv").output == ACCOUNTS
+
+
+# ---- Odd places to read from and write to ----------------------------------------------------------
+
+
+def shell(folder: Folder, script: str) -> Run:
+    """Run a script in bash, in which $TXFAST is the command."""
+    ended = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder.path,
+        env=environment() | {"TXFAST": str(COMMAND)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return Run(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_standard_output_may_be_named_by_its_path(folder: Folder) -> None:
+    assert shell(folder, "$TXFAST -q in.csv -o /dev/stdout | cat").output == ACCOUNTS
+
+
+def test_a_file_that_standard_output_is_appended_to_keeps_what_it_holds(folder: Folder) -> None:
+    folder.write("log", b"before\n")
+    assert shell(folder, "$TXFAST -q in.csv -o /dev/stdout >> log").exit_code == 0
+    assert (folder.path / "log").read_bytes() == b"before\n" + ACCOUNTS
+
+
+def test_the_output_may_be_a_process(folder: Folder) -> None:
+    assert shell(folder, "$TXFAST -q in.csv -o >(cat > accounts.csv); sleep 0.2").exit_code == 0
+    assert (folder.path / "accounts.csv").read_bytes() == ACCOUNTS
+
+
+def test_closed_standard_input_fails_the_run(folder: Folder) -> None:
+    shell(folder, "$TXFAST - <&-").assert_failed("standard input: cannot be read: it is closed")
+
+
+@pytest.mark.parametrize("reader", ["native", "arrow"])
+def test_a_pause_in_non_blocking_input_is_no_end_of_it(folder: Folder, reader: str) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        os.write(writing, FILE)
+        run = folder.run("-q", "--reader", reader, "-", stdin=reading)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    run.assert_failed("standard input: cannot be read", "non-blocking")
+
+
+def test_help_to_a_full_device_is_a_failure(folder: Folder) -> None:
+    run = shell(folder, "unset PYTHONUNBUFFERED; $TXFAST --help > /dev/full")
+    run.assert_failed("No space left on device")
+
+
+def test_help_to_nobody_ends_by_the_signal(folder: Folder) -> None:
+    run = shell(folder, "unset PYTHONUNBUFFERED; (sleep 0.3; $TXFAST --help; echo $? >&2) | true")
+    assert run.errors == "141\n"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", ""])
+def test_threads_are_a_number_from_one_on(folder: Folder, count: str) -> None:
+    folder.run(f"--threads={count}", "in.csv").assert_misused("is no number of threads")
+
+
+@pytest.mark.parametrize("reader", ["native", "arrow"])
+@pytest.mark.parametrize(("length", "reasons"), [(1 << 20, []), ((1 << 20) + 1, ["row_too_long"])])
+def test_a_row_is_too_long_in_whatever_column(folder: Folder, reader: str, length: int, reasons: list[str]) -> None:
+    row = b"deposit,1,1,1,".ljust(length, b"x")
+    folder.write("long.csv", b"type,client,tx,amount,note\n" + row + b"\ndeposit,2,1,1,\n")
+    run = folder.run("--reader", reader, "long.csv")
+    assert [line.split(": ")[2] for line in run.error_lines] == reasons
+    assert len(run.output.splitlines()) == 3 - len(reasons)

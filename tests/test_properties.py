@@ -148,11 +148,16 @@ LENGTHS = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, MIB + 1, 3 * MIB]
 @pytest.mark.parametrize("ending", harness.ENDINGS)
 def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, ending: bytes) -> None:
     block_bytes = 6 * MIB if reader == "arrow" else None
-    lines = [HEADER.rstrip()]
+    lines = []
     for length in LENGTHS:
         row, blank = b"deposit,1,%d,1," % length, b" " * length
         lines += [row + b"x" * (length - len(row)), b"nonsense", blank, b'"' + blank, b"", blank[1:] + b"x"]
-    for content in (ending.join(lines[:-4]), BYTE_ORDER_MARK + ending.join([blank, *lines, blank, b""])):
+    header = HEADER.rstrip()
+    for content in (
+        ending.join([header, *lines[:-4]]),
+        ending.join([header + b",note", *lines[:-4]]),
+        BYTE_ORDER_MARK + ending.join([blank, header, *lines, blank, b""]),
+    ):
         inputs = [("in.csv", content)]
         outcome = harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
         assert outcome is not None
@@ -174,6 +179,17 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
             outcome = harness.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
             assert outcome is not None
             assert [reject.line for reject in outcome.rejects] == [2, 3]
+
+
+@pytest.mark.parametrize("block_bytes", range(MIB - 1, MIB + 8))
+def test_a_line_of_just_one_mib_is_read_in_blocks_of_about_its_length(block_bytes: int) -> None:
+    header = BYTE_ORDER_MARK + HEADER.rstrip() + b"," + b"x" * (MIB - len(HEADER))
+    row = b"deposit,1,1,1,"
+    for ending in harness.ENDINGS:
+        content = ending.join([header, row + b"y" * (MIB - len(row)), row + b"y" * (MIB + 1 - len(row)), b"x"])
+        outcome = harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=block_bytes)
+        assert outcome is not None
+        assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1, "missing_field": 1})
 
 
 def test_a_line_that_is_too_long_may_begin_with_a_byte_order_mark() -> None:

@@ -158,6 +158,15 @@ def test_a_locked_account_keeps_its_disputes_as_they_are() -> None:
     assert harness.apply_lines(ledger, [b"resolve,1,1", b"dispute,1,2"]) == ["applied", "applied"]
 
 
+def test_a_chargeback_ends_its_dispute() -> None:
+    ledger = play("deposit,1,1,5 -> applied", "dispute,1,1 -> applied", "chargeback,1,1 -> applied")
+    ledger.restore_account(1, 50_000, 50_000, False)
+    lines = [b"dispute,1,1", b"resolve,1,1", b"chargeback,1,1"]
+    ended = ["duplicate_dispute", "dispute_not_in_progress", "dispute_not_in_progress"]
+    assert harness.apply_lines(ledger, lines) == ended
+    assert account_of(ledger) == Account(1, 50_000, 50_000)
+
+
 # ---- Effects -------------------------------------------------------------------------------------
 
 

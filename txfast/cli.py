@@ -8,7 +8,7 @@ import sys
 
 from txfast.errors import TxfastError, UsageError
 from txfast.log import DEBUG, ERROR, INFO, LEVELS, Journal
-from txfast.read.source import STANDARD_INPUT
+from txfast.read.source import READERS, STANDARD_INPUT
 from txfast.write.output import STANDARD_OUTPUT, Output
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -48,10 +48,11 @@ class Option:
 
 def thread_count(text: str) -> int:
     """A number of threads, at least 1."""
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    if not (text.isascii() and text.isdigit() and int(text)):
+        import argparse
+
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: it is 1 or more")
+    return int(text)
 
 
 # Every option is declared here and nowhere else. One without a metavar is a switch.
@@ -61,7 +62,7 @@ OPTIONS = (
         help="write the accounts to FILE, whole or not at all (default: standard output)",
     ),
     Option(
-        "--reader", metavar="READER", default="native", choices=("native", "arrow"),
+        "--reader", metavar="READER", default="native", choices=READERS,
         help="what reads CSV: native (default), or arrow, pyarrow's reader",
     ),
     Option("--threads", metavar="N", convert=thread_count, help="threads to use (default: all cores it may use)"),
@@ -107,7 +108,12 @@ def parse_arguments(arguments: list[str]) -> Settings:
     parser = make_parser()
     # argparse loses track of `--` between options and files that are mixed.
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
-    parsed = vars(parser.parse_intermixed_args(arguments[:dashes]))
+    try:
+        parsed = vars(parser.parse_intermixed_args(arguments[:dashes]))
+    finally:
+        # Help waits in Python's buffer, which nobody empties later.
+        if sys.stdout is not None:
+            sys.stdout.flush()
     try:
         return Settings(parsed.pop("files") + arguments[dashes + 1 :], options | parsed)
     except UsageError as error:
@@ -166,32 +172,18 @@ class Terminated(BaseException):
 
 
 def main() -> int:
-    """Run the command with the process's arguments; return its exit code."""
+    """Run the command with the process's arguments; return its exit code.
+
+    The one place where what goes wrong becomes one line and an exit code, or the signal that ends the process.
+    """
+    journal, level = Journal(), ERROR
     try:
         settings = parse_arguments(sys.argv[1:])
+        level = settings.level
+        journal = Journal(level, named=settings.level_named, quiet=settings.quiet)
+        replay_files(settings, journal)
     except SystemExit as end:
         return int(end.code or 0)
-    return run(settings)
-
-
-def entry() -> None:
-    """What the console script calls: the command, and the end of the process.
-
-    Everything is written and closed by then, so the interpreter's own clean-up, which only costs time, is passed over.
-    """
-    code = main()
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    os._exit(code)
-
-
-def run(settings: Settings) -> int:
-    """Replay, write the accounts, and turn whatever goes wrong into one line and an exit code."""
-    journal = Journal(settings.level, named=settings.level_named, quiet=settings.quiet)
-    try:
-        replay_files(settings, journal)
     except BrokenPipeError:
         return end_by_signal("SIGPIPE")
     except KeyboardInterrupt:
@@ -200,7 +192,7 @@ def run(settings: Settings) -> int:
         return end_by_signal("SIGTERM")
     except Exception as error:
         journal.failure(describe_failure(error))
-        if settings.level >= DEBUG:
+        if level >= DEBUG and sys.stderr is not None:
             import traceback
 
             traceback.print_exc()
@@ -208,33 +200,49 @@ def run(settings: Settings) -> int:
     return 0
 
 
+def entry() -> None:
+    """What the console script calls: the command, and the end of the process.
+
+    Everything is written and closed by then, so the interpreter's own clean-up, which only costs time, is passed over.
+    """
+    os._exit(main())
+
+
 def replay_files(settings: Settings, journal: Journal) -> None:
+    """The run itself: read the inputs in their order, then put the accounts out."""
+    import time
+
     from txfast.ledger.columns import AccountColumns
     from txfast.pipeline import Replay
     from txfast.write.accounts import csv_blocks
 
+    started = time.perf_counter()
     if settings.output != STANDARD_OUTPUT:
         end_cleanly_when_terminated()
     output = Output(settings.output)
     try:
+        output.open()
         replay = Replay(journal, reader=settings.reader, threads=settings.threads)
         for file in settings.files:
             replay.read(file)
         journal.malformed_totals(replay.malformed())
+        writing_started = time.perf_counter()
         for block in csv_blocks(AccountColumns(replay.ledgers)):
             output.write(block)
         output.publish()
+        ended = time.perf_counter()
     finally:
         output.discard()
     if journal.shows(INFO):
-        log_totals(replay, journal)
+        replay.seconds["write"] = ended - writing_started
+        log_totals(replay, ended - started, journal)
 
 
-def log_totals(replay: "Replay", journal: Journal) -> None:
+def log_totals(replay: "Replay", seconds: float, journal: Journal) -> None:
     """The run in a few lines."""
     from txfast.write.stats import describe, make_stats
 
-    for line in describe(make_stats(replay)):
+    for line in describe(make_stats(replay, seconds)):
         journal.log(INFO, line)
 
 
@@ -245,7 +253,8 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error or 'the machine has no more'}"
     if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+        reason = error.strerror or error
+        return f"{error.filename or 'standard output'}: {reason}"
     return f"internal error: {type(error).__name__}: {error} (run it with the level debug to see where)"
 
 

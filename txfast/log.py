@@ -17,10 +17,9 @@ ERROR, WARN, INFO, DEBUG, TRACE = range(5)
 
 # At the default level, so many malformed rows are logged one by one.
 MALFORMED_LINES_MAX = 100
-ROW_BYTES_MAX = 200
+ROW_BYTES_SHOWN = 200
 
 # Escaped in every line: control characters, and what a terminal takes for a line's end or a change of direction.
-# direction.
 ESCAPES = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -59,9 +58,9 @@ class Journal:
         from txfast.read.row import MALFORMED_REASONS
 
         if self.shows(TRACE):
-            first, last = batch.first_line, batch.first_line + batch.lines - 1
+            first = batch.first_line
             found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
-            self.log(TRACE, f"{file}:{first}: block of lines {first} to {last}, {batch.text_bytes} bytes: {found}")
+            self.log(TRACE, f"{file}:{first}: block of {batch.lines} lines, {batch.text_bytes} bytes: {found}")
         if not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
             return
         if self._malformed_lines_left == 0 and not self.shows(WARN):
@@ -110,5 +109,5 @@ def make_logger() -> "logging.Logger":
 
 def printable(row: bytes) -> str:
     """A raw row as the log shows it: as text, cut."""
-    text = row[:ROW_BYTES_MAX].decode("utf-8", "backslashreplace")
-    return text + "…" if len(row) > ROW_BYTES_MAX else text
+    text = row[:ROW_BYTES_SHOWN].decode("utf-8", "backslashreplace")
+    return text + "…" if len(row) > ROW_BYTES_SHOWN else text

@@ -15,7 +15,7 @@ from txfast.log import WARN, Journal
 from txfast.machine import available_cores
 from txfast.read.row import MALFORMED_REASONS
 from txfast.read.scan import BLOCK_BYTES, CsvReader
-from txfast.read.source import Source, open_source
+from txfast.read.source import READERS, Source, open_source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
         def fill(self, batch: TransactionBatch) -> bool: ...
         def scan(self, batch: TransactionBatch) -> None: ...
 
-
-READERS = ("native", "arrow")
 
 # Batches on their way beyond those that threads work on.
 SPARE_BATCHES = 3
@@ -229,9 +227,9 @@ class ThreadedFlow:
         ]
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
-        for thread in self._threads:
-            thread.start()
         try:
+            for thread in self._threads:
+                thread.start()
             number = 0
             while (batch := self._take(self._applied, number)) is not None:
                 if not self._appliers:
@@ -249,7 +247,8 @@ class ThreadedFlow:
             # One that waits for a pipe to be written to cannot be told to stop; it ends with the process.
             patience_ends = time.monotonic() + JOIN_SECONDS
             for thread in self._threads:
-                thread.join(max(0.0, patience_ends - time.monotonic()))
+                if thread.ident is not None:  # it was started
+                    thread.join(max(0.0, patience_ends - time.monotonic()))
 
     def _take(self, items: "dict[int, Item]", number: int) -> TransactionBatch | None:
         """Wait for a block's batch; None at the end of the input. Raises the failure that took its place."""
@@ -293,7 +292,8 @@ class ThreadedFlow:
                 self._run.seconds["read"] += spent_reading
                 self._run.seconds["scan"] += spent_scanning
                 self._scanned[number] = item
-                self._appliers_left[number] = self._appliers
+                if self._appliers:
+                    self._appliers_left[number] = self._appliers
                 if item is not batch:
                     self._applied[number] = item
                 self._changed.notify_all()

@@ -47,11 +47,15 @@ cdef Py_ssize_t PREFETCH_ROWS = 12
 # Second homes are prefetched after a batch in which one row in so many was there.
 cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
+SHARDS_MAX = 1 << 16
 
 
 def route(TransactionBatch batch not None, uint32_t shard_count):
     """Sort a batch's rows by the shards of their clients, for as many ledgers; inside a shard they stay in order."""
-    cdef uint32_t* starts = <uint32_t*>malloc((shard_count + 2) * sizeof(uint32_t))
+    cdef uint32_t* starts
+    if not 1 <= shard_count <= SHARDS_MAX:
+        raise ValueError(f"{shard_count} shards: there are 1 to {SHARDS_MAX}")
+    starts = <uint32_t*>malloc((shard_count + 2) * sizeof(uint32_t))
     if starts == NULL:
         raise MemoryError(f"no memory to route {shard_count} shards")
     free(batch.shard_starts)

@@ -5,6 +5,8 @@ every line arrives as it stands, whatever it holds. What pyarrow cannot carry (a
 that delimiter in it) stops the run with a clear error.
 """
 
+from errno import EAGAIN
+
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, SourceError
 from txfast.read.lines import hold_lines, parse_lines
@@ -94,7 +96,12 @@ class WholeReads:
         block = bytearray(count)
         filled = 0
         with memoryview(block) as view:
-            while filled < count and (more := self._file.readinto(view[filled:])):
+            while filled < count:
+                more = self._file.readinto(view[filled:])
+                if more is None:
+                    raise BlockingIOError(EAGAIN, "it is non-blocking and has nothing to read yet")
+                if not more:
+                    break
                 filled += more
         del block[filled:]
         self._bytes_read += filled
@@ -111,7 +118,11 @@ def open_for_pyarrow(source: Source) -> "pa.NativeFile | WholeReads":
 
     if source.size_bytes is None:
         return WholeReads(source.file)
-    file = pa.OSFile(f"/dev/fd/{source.file.fileno()}")
+    try:
+        file = pa.OSFile(f"/dev/fd/{source.file.fileno()}")
+    except OSError:
+        # Not every system lets a descriptor be opened again.
+        return WholeReads(source.file)
     file.seek(source.file.tell())
     return file
 

@@ -4,7 +4,7 @@ A plain field has no blanks, quotes or plus signs. Each function returns False w
 row then goes to the row parser, which alone decides. So these accept nothing that the row parser would read
 differently, and may refuse whatever they like.
 
-They read up to 16 bytes from a field's start: the text is followed by as many that may be read.
+They read up to 24 bytes from a field's start or from its point: the text is followed by as many that may be read.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
@@ -14,7 +14,7 @@ from txfast.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, NO_AMOUNT, RESOLVE, WITH
 
 cdef extern from * nogil:
     bint multiply_overflows "__builtin_mul_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
-    bint add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
+    bint unsigned_add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
 
 # A type's name as two words of memory, and which of their bytes count.
 cdef struct KindName:
@@ -120,7 +120,7 @@ cdef inline bint plain_number(
     return (
         few_digits(start, length, &low)
         and not multiply_overflows(high, tables.powers_of_ten[length], &high)
-        and not add_overflows(high, low, number)
+        and not unsigned_add_overflows(high, low, number)
     )
 
 

@@ -364,7 +364,7 @@ cdef const uint8_t* plain_wide_row(
             if column < plan.width:
                 starts[column] = boundary + 1
         window += WINDOW_BYTES
-    if column < plan.width or boundary[0] != LF:
+    if column < plan.width or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
         return NULL
     ends[column - 1] -= (boundary - 1)[0] == CR
     for column in range(plan.width):

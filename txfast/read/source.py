@@ -11,6 +11,8 @@ from io import FileIO
 from txfast.errors import SourceError
 
 STANDARD_INPUT = "-"
+# What can read CSV: the kernel itself, or pyarrow for it.
+READERS = ("native", "arrow")
 
 
 class Source:
@@ -30,10 +32,12 @@ class Source:
 
 def open_source(name: str) -> Source:
     """Open a path, or standard input for `-`. Raises SourceError."""
+    if name == STANDARD_INPUT and sys.stdin is None:
+        raise SourceError("standard input: cannot be read: it is closed")
     try:
         file = FileIO(sys.stdin.fileno(), closefd=False) if name == STANDARD_INPUT else FileIO(name)
         mode = os.fstat(file.fileno())
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SourceError(f"{display_name(name)}: cannot be read: {reason}") from error
     if stat.S_ISDIR(mode.st_mode):

@@ -13,13 +13,13 @@ BLOCK_BYTES = 1 << 18
 
 cdef enum:
     # What is longest: client, three amounts, `false`, four commas, LF; and the slack that writing needs.
-    ROW_BYTES_MAX = NUMBER_BYTES_MAX + 3 * AMOUNT_BYTES_MAX + 5 + 5
+    LINE_BYTES_MAX = NUMBER_BYTES_MAX + 3 * AMOUNT_BYTES_MAX + 5 + 5
     SLACK_BYTES = 32
     BLOCK_BYTES_MIN = 4096
 
 
 # One account in each place: amounts in units of 0.0001.
-cdef struct Columns:
+cdef struct AccountArrays:
     const uint64_t* client
     const int64_t* available
     const int64_t* held
@@ -34,7 +34,7 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
     """
     cdef bytearray block = bytearray(max(block_bytes, BLOCK_BYTES_MIN))
     cdef uint8_t[::1] text = block
-    cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // ROW_BYTES_MAX
+    cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // LINE_BYTES_MAX
     cdef const uint64_t[::1] client
     cdef const int64_t[::1] available
     cdef const int64_t[::1] held
@@ -42,7 +42,7 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
     client, available, held, locked = accounts.columns()
     cdef Py_ssize_t rows = client.shape[0]
     cdef Py_ssize_t row = 0, last, filled = len(HEADER)
-    cdef Columns columns
+    cdef AccountArrays columns
     if not rows == available.shape[0] == held.shape[0] == locked.shape[0]:
         raise ValueError("columns of different lengths")
     if rows:
@@ -63,12 +63,13 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
 
 
 cdef Py_ssize_t format_rows(
-    const Columns* accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
+    const AccountArrays* accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
 ) noexcept nogil:
-    """Write the rows' text; return how many bytes it took, at most ROW_BYTES_MAX each."""
+    """Write the rows' text; return how many bytes it took, at most LINE_BYTES_MAX each."""
     cdef uint8_t* start = out
     cdef uint8_t* available
     cdef int64_t held
+    cdef Py_ssize_t available_bytes
     cdef Py_ssize_t row
     for row in range(first, last):
         out = write_number(out, accounts.client[row])
@@ -84,8 +85,9 @@ cdef Py_ssize_t format_rows(
         else:
             # Most accounts hold nothing: then the total reads as what is available.
             memcpy(out, b",0.0000,", 8)
-            memcpy(out + 8, available, AMOUNT_BYTES_MAX)
-            out += 8 + (out - available)
+            available_bytes = out - available
+            memcpy(out + 8, available, available_bytes)
+            out += 8 + available_bytes
         if accounts.locked[row]:
             memcpy(out, b",true\n", 6)
             out += 6

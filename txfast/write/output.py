@@ -12,43 +12,48 @@ STANDARD_OUTPUT = "-"
 
 
 class Output:
-    """A destination for bytes. `write` all of them, then `publish`; or `discard`, which leaves what was there.
+    """A destination for bytes: `open`, `write` all of them, then `publish`; or `discard`, which leaves what was there.
 
     A regular file is written beside its final place and renamed into it, after its bytes are on the disk. What is no
     regular file (standard output, a device, a pipe) is written to as it is.
     """
 
-    __slots__ = ("_descriptor", "_final_path", "_temporary_path", "name")
+    __slots__ = ("_descriptor", "_final_path", "_path", "_temporary_path", "name")
 
     def __init__(self, path: str) -> None:
-        self.name = path
+        self.name = "standard output" if path == STANDARD_OUTPUT else path
+        self._path = path
+        self._descriptor = -1
         self._final_path: str | None = None
         self._temporary_path: str | None = None
-        if path == STANDARD_OUTPUT:
-            self.name = "standard output"
-            self._descriptor = 1
-            return
-        try:
-            self._descriptor = self._open(os.path.realpath(path))
-        except OSError as error:
-            raise SourceError(f"{path}: cannot be written: {error.strerror or error}") from error
 
-    def _open(self, path: str) -> int:
-        mode = None
+    def open(self) -> None:
+        """Open the destination. Raises SourceError."""
         try:
-            there = os.stat(path)
-        except FileNotFoundError:
-            pass
-        else:
-            if not stat.S_ISREG(there.st_mode):
-                return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-            mode = stat.S_IMODE(there.st_mode)
-        temporary_path = f"{path}.{os.getpid()}.part"
-        descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        self._final_path, self._temporary_path = path, temporary_path
+            descriptor = named_descriptor(self._path)
+            if descriptor is not None:
+                self._descriptor = os.dup(descriptor)
+                return
+            try:
+                there = os.stat(self._path)
+            except FileNotFoundError:
+                self._open_temporary(None)
+                return
+            if stat.S_ISREG(there.st_mode):
+                self._open_temporary(stat.S_IMODE(there.st_mode))
+            else:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+
+    def _open_temporary(self, mode: int | None) -> None:
+        self._final_path = os.path.realpath(self._path)
+        temporary_path = f"{self._final_path}.{os.urandom(6).hex()}.part"
+        # Noted first, so that it is removed whatever happens from here on.
+        self._temporary_path = temporary_path
+        self._descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         if mode is not None:
-            os.fchmod(descriptor, mode)
-        return descriptor
+            os.fchmod(self._descriptor, mode)
 
     def write(self, block: bytes | memoryview) -> None:
         """Write all of a block. Raises BrokenPipeError where nobody reads any more, else SourceError."""
@@ -63,13 +68,12 @@ class Output:
 
     def publish(self) -> None:
         """Put what was written in its place. Raises SourceError, and has then discarded it."""
-        if self._temporary_path is None or self._final_path is None:
-            return
         try:
-            os.fsync(self._descriptor)
-            os.rename(self._temporary_path, self._final_path)
-            self._temporary_path = None
-            sync_folder(os.path.dirname(self._final_path))
+            if self._temporary_path is not None and self._final_path is not None:
+                os.fsync(self._descriptor)
+                os.rename(self._temporary_path, self._final_path)
+                self._temporary_path = None
+                sync_folder(os.path.dirname(self._final_path))
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
         finally:
@@ -77,18 +81,39 @@ class Output:
 
     def discard(self) -> None:
         """Close, and remove what was not published."""
-        if self._descriptor > 2:
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
         if self._temporary_path is not None:
-            os.unlink(self._temporary_path)
+            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+                os.unlink(self._temporary_path)
+            except FileNotFoundError:
+                pass  # renamed at the very moment, or never made
             self._temporary_path = None
 
 
+def named_descriptor(path: str) -> int | None:
+    """The descriptor of this process that a path names; None where it names none.
+
+    Opening such a path again would begin at the start of a file that others are writing to.
+    """
+    if path in (STANDARD_OUTPUT, "/dev/stdout"):
+        return 1
+    if path == "/dev/stderr":
+        return 2
+    folder, _, number = path.rpartition("/")
+    return int(number) if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal() else None
+
+
 def sync_folder(path: str) -> None:
-    """Make a rename in this folder survive a power cut."""
-    descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make a rename in this folder survive a power cut, where the folder may be opened for that."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
     try:
         os.fsync(descriptor)
+    except OSError:
+        pass  # not every file system can
     finally:
         os.close(descriptor)
