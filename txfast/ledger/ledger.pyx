@@ -47,7 +47,7 @@ cdef Py_ssize_t PREFETCH_ROWS = 12
 # Second homes are prefetched after a batch in which one row in so many was there.
 cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
-SHARDS_MAX = 1 << 16
+cdef uint32_t SHARDS_MAX = 1 << 16
 
 
 def route(TransactionBatch batch not None, uint32_t shard_count):
