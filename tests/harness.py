@@ -44,7 +44,7 @@ T = TypeVar("T")
 THREADS = (1, 2, 5)
 
 settings.register_profile(
-    "default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -76,19 +76,19 @@ def ids_of_one_home(rows: int) -> Iterator[Key]:
 
 PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "ids count up": lambda: one_client(range(200_000)),
-    "ids count down": lambda: one_client(range(100_000, 0, -1)),
+    "ids count down": lambda: one_client(range(50_000, 0, -1)),
     "ids count down from the greatest": lambda: one_client(range(UINT64_MAX, UINT64_MAX - 50_000, -1)),
     "ids in no order": lambda: one_client(random.Random(3).sample(range(150_000), 50_000)),
-    "1 to n in each client, in turns": lambda: many_clients_taking_turns(1_000, 100),
-    "1 to n in each client, one after the other": lambda: many_clients_one_after_the_other(1_000, 100),
-    "one id in each of many clients": lambda: many_clients_taking_turns(80_000, 1),
-    "two ids in each of many clients": lambda: many_clients_taking_turns(40_000, 2),
-    "clients a power of two apart": lambda: ((client << 40, client << 20) for client in range(50_000)),
-    "the client as id": lambda: ((client, client) for client in range(50_000)),
-    "snowflakes": lambda: snowflakes(100_000),
+    "1 to n in each client, in turns": lambda: many_clients_taking_turns(1_000, 60),
+    "1 to n in each client, one after the other": lambda: many_clients_one_after_the_other(1_000, 60),
+    "one id in each of many clients": lambda: many_clients_taking_turns(60_000, 1),
+    "two ids in each of many clients": lambda: many_clients_taking_turns(30_000, 2),
+    "clients a power of two apart": lambda: ((client << 40, client << 20) for client in range(30_000)),
+    "the client as id": lambda: ((client, client) for client in range(30_000)),
+    "snowflakes": lambda: snowflakes(60_000),
     "milliseconds shifted left": lambda: one_client((1_700_000_000_000 + row) << 20 for row in range(50_000)),
-    "random 64-bit ids": lambda: random_keys(100_000, client_bits=8),
-    "random 64-bit ids and clients": lambda: random_keys(50_000, client_bits=64),
+    "random 64-bit ids": lambda: random_keys(60_000, client_bits=8),
+    "random 64-bit ids and clients": lambda: random_keys(30_000, client_bits=64),
     "one of each 256": lambda: one_client(range(0, 50_000 * 256, 256)),
     "the first 16 of each 4096": lambda: one_client(high << 12 | low for high in range(6_000) for low in range(16)),
     "the highest bits alone": lambda: one_client(row << 48 for row in range(1 << 16)),
@@ -102,7 +102,7 @@ PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
 
 def multiples(bits: int) -> Iterator[Key]:
     """Of a power of two, upwards in one client and downwards in another."""
-    rows = min(8_000, 1 << (64 - bits))
+    rows = min(3_000, 1 << (64 - bits))
     yield from ((1, row << bits) for row in range(rows))
     yield from ((2, UINT64_MAX - (row << bits)) for row in range(rows))
 
