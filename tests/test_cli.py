@@ -641,7 +641,7 @@ def test_a_file_that_standard_output_is_appended_to_keeps_what_it_holds(folder: 
 
 
 def test_the_output_may_be_a_process(folder: Folder) -> None:
-    assert shell(folder, "$TXFAST -q in.csv -o >(cat > accounts.csv); sleep 0.2").exit_code == 0
+    assert shell(folder, "$TXFAST -q in.csv -o >(cat > accounts.csv) && wait $!").exit_code == 0
     assert (folder.path / "accounts.csv").read_bytes() == ACCOUNTS
 
 
