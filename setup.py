@@ -17,7 +17,12 @@ from setuptools import Extension, setup
 BUILDS = {
     "release": {
         "directives": {"boundscheck": False, "wraparound": False, "initializedcheck": False},
-        "macros": [("CYTHON_WITHOUT_ASSERTIONS", "1"), ("NDEBUG", "1")],
+        "macros": [
+            ("CYTHON_WITHOUT_ASSERTIONS", "1"),
+            ("NDEBUG", "1"),
+            # What is said to be inline is: the compiler by itself calls half of the fast path (a tenth of its time).
+            ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
+        ],
         "compile": ["-O3", "-flto=auto"],
         "link": ["-O3", "-flto=auto"],
     },
@@ -50,6 +55,8 @@ MODULES = [
     "txfast.read.row",
     "txfast.read.scan",
     "txfast.write.accounts",
+    "txfast.write.reject_columns",
+    "txfast.write.reject_text",
 ]
 
 build_name = os.environ.get("TXFAST_BUILD", "release")

@@ -15,9 +15,11 @@ from txfast.batch import TransactionBatch
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import Ledger
 from txfast.read.arrow import ArrowCsvReader
+from txfast.read.row import Header
 from txfast.read.scan import CsvReader
 from txfast.read.source import Source, open_source
 from txfast.write.accounts import csv_blocks
+from txfast.write.rejects import SUFFIXES, Rejects
 
 COMMAND = Path(sys.executable).with_name("txfast")
 Reader = CsvReader | ArrowCsvReader
@@ -83,6 +85,28 @@ def test_write(measure: Measure, transactions: Path) -> None:
                 sink.write(block)
 
         measure(rows, write)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rejects(measure: Measure, transactions: Path, tmp_path: Path, suffix: str) -> None:
+    """A row is a reject here: no type is one that there is, so every row of the file is malformed."""
+    lines = transactions.read_bytes().splitlines(keepends=True)
+    malformed = tmp_path / "malformed.csv"
+    malformed.write_bytes(lines[0] + b"".join(b"x" + line for line in lines[1:]))
+    batches = list(kept_batches(malformed))
+    header = Header(lines[0].rstrip(), str(malformed))
+    sink = tmp_path / f"rejects{suffix}"
+    sink.symlink_to(os.devnull)
+
+    def write() -> None:
+        rejects = Rejects(str(sink))
+        rejects.open()
+        for batch in batches:
+            rejects.add("malformed.csv", batch, header)
+        rejects.finish()
+        rejects.publish()
+
+    measure(sum(batch.malformed_rows for batch in batches), write)
 
 
 def test_command(measure: Measure, transactions: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, TxfastError
+from txfast.read.arrow import ArrowCsvReader
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
 
@@ -234,6 +235,16 @@ def test_what_is_no_transactions_file_is_refused_with_the_reason(content: bytes,
     message = refusal(content)
     assert "not a transactions file: " in message
     assert why in message
+
+
+def test_a_header_is_known_when_it_was_found() -> None:
+    reader = ArrowCsvReader(harness.open_bytes("in.csv", b"\n" * 100 + b"amount,tx,client,type,note\nx"), 50)
+    assert reader.header is None
+    batch = TransactionBatch()
+    while reader.fill(batch):
+        pass
+    assert reader.header is not None
+    assert reader.header.width == 5
 
 
 def test_a_header_may_come_after_many_blocks() -> None:

@@ -3,139 +3,34 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
+from command import (
+    ACCOUNTS,
+    ACCOUNTS_HEADER,
+    APPLIED_LINE,
+    COMMAND,
+    FILE,
+    HEADER,
+    MALFORMED_LINE,
+    MANY,
+    NO_ACCOUNTS,
+    PATIENCE_SECONDS,
+    REJECTED_LINE,
+    Folder,
+    environment,
+    finish,
+    many_accounts,
+    shell,
+)
 
-import txfast
-
-COMMAND = str(Path(sys.executable).with_name("txfast"))
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 SAMPLE_NAMES = sorted(path.name.removesuffix(".accounts.csv") for path in SAMPLES.glob("*.accounts.csv"))
-
-HEADER = b"type,client,tx,amount\n"
-ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
-NO_ACCOUNTS = ACCOUNTS_HEADER
-# The file of most tests: an applied row, a rejected one and a malformed one.
-FILE = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
-ACCOUNTS = ACCOUNTS_HEADER + b"1,5.0000,0.0000,5.0000,false\n"
-MALFORMED_LINE = "error: in.csv:4: bad_type: fee,1,3,1"
-REJECTED_LINE = "warn: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
-APPLIED_LINE = "debug: in.csv:2: applied: deposit,1,1,5"
-
-# Their rows, and the accounts they make, are several times what a pipe holds.
-MANY = 20_000
-PATIENCE_SECONDS = 60
-
-Descriptor = int | IO[bytes]
-
-
-class Run:
-    """What a finished run left: its exit code, and what it wrote."""
-
-    def __init__(self, exit_code: int, output: bytes, errors: bytes) -> None:
-        self.exit_code = exit_code
-        self.output = output
-        self.errors = errors.decode()
-        self.error_lines = self.errors.splitlines()
-
-    def assert_failed(self, *words: str) -> None:
-        """It failed as it should: exit code 1, no output, and one line that holds these words."""
-        assert self.exit_code == 1, self.errors
-        assert self.output == b""
-        [line] = self.error_lines
-        assert line.startswith("error: ")
-        assert [word for word in words if word not in line] == [], line
-
-    def assert_misused(self, *words: str) -> None:
-        """It did not like its arguments: exit code 2, no output, and a last line that holds these words."""
-        assert self.exit_code == 2, self.errors
-        assert self.output == b""
-        assert self.error_lines[0].startswith("usage: txfast ")
-        assert [word for word in words if word not in self.error_lines[-1]] == [], self.error_lines[-1]
-
-
-class Folder:
-    """A folder to run the command in. It holds in.csv."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.write("in.csv", FILE)
-
-    def write(self, name: str, content: bytes) -> Path:
-        path = self.path / name
-        path.write_bytes(content)
-        return path
-
-    def names(self) -> list[str]:
-        return sorted(os.listdir(self.path))
-
-    def run(
-        self,
-        *arguments: str | bytes | Path,
-        stdin: bytes | Descriptor = b"",
-        stdout: Descriptor = subprocess.PIPE,
-        command: tuple[str, ...] = (COMMAND,),
-    ) -> Run:
-        ended = subprocess.run(
-            [*command, *arguments],
-            cwd=self.path,
-            env=environment(),
-            stdin=None if isinstance(stdin, bytes) else stdin,
-            input=stdin if isinstance(stdin, bytes) else None,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        return Run(ended.returncode, ended.stdout or b"", ended.stderr)
-
-    @contextmanager
-    def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-        """A run that has read most of MANY rows from its standard input, and waits for more."""
-        pipe = subprocess.PIPE
-        # A shell that runs the tests in the background has them ignore Ctrl-C, and so whatever they start.
-        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            process = subprocess.Popen(
-                [COMMAND, *arguments], cwd=self.path, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe
-            )
-        finally:
-            signal.signal(signal.SIGINT, heard)
-        with process:
-            try:
-                assert process.stdin is not None
-                process.stdin.write(many_accounts())
-                process.stdin.flush()
-                yield process
-            finally:
-                process.kill()
-
-
-def environment() -> dict[str, str]:
-    """The tests' own, without the options that a user may have set there."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
-
-
-def many_accounts() -> bytes:
-    return HEADER + b"".join(b"deposit,%d,1,1\n" % client for client in range(MANY))
-
-
-def finish(process: subprocess.Popen[bytes]) -> Run:
-    """Wait for a run to end by itself, its standard input still open."""
-    exit_code = process.wait(PATIENCE_SECONDS)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    return Run(exit_code, process.stdout.read(), process.stderr.read())
 
 
 @pytest.fixture
@@ -385,11 +280,6 @@ def test_a_run_that_fails_leaves_the_old_file(folder: Folder) -> None:
     assert folder.names() == ["in.csv", "out.csv"]
 
 
-def test_the_input_may_be_replaced_by_its_accounts(folder: Folder) -> None:
-    assert folder.run("in.csv", "-o", "in.csv").exit_code == 0
-    assert (folder.path / "in.csv").read_bytes() == ACCOUNTS
-
-
 def test_a_symbolic_link_stays_and_its_target_is_replaced(folder: Folder) -> None:
     (folder.path / "reports").mkdir()
     target = folder.write("reports/out.csv", b"old")
@@ -563,71 +453,7 @@ def test_a_signal_leaves_the_old_file(folder: Folder, number: signal.Signals) ->
     assert folder.names() == ["in.csv", "out.csv"]
 
 
-# ---- The command line ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--no-such-option", "in.csv"), "--no-such-option"),
-        (("-z",), "-z"),
-        (("in.csv", "-o"), "-o"),
-        (("in.csv", "--log-level"), "--log-level"),
-        (("in.csv", "--log-level", "loud"), "loud"),
-        (("--quie", "in.csv"), "--quie"),
-        (("-", "-"), "standard input can be read only once"),
-    ],
-)
-def test_a_wrong_command_line_is_a_usage_error(folder: Folder, arguments: tuple[str, ...], words: str) -> None:
-    folder.run(*arguments).assert_misused(words)
-    assert folder.names() == ["in.csv"]
-
-
-def test_no_file_and_a_terminal_is_a_usage_error(folder: Folder) -> None:
-    controller, terminal = pty.openpty()
-    try:
-        for arguments in ((), ("warn",), ("-q",)):
-            folder.run(*arguments, stdin=terminal).assert_misused("no FILE")
-    finally:
-        os.close(controller)
-        os.close(terminal)
-
-
-def test_it_says_its_version(folder: Folder) -> None:
-    run = folder.run("--version")
-    assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
-
-
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
-    run = folder.run(option)
-    assert (run.exit_code, run.errors) == (0, "")
-    text = run.output.decode()
-    assert text.startswith("usage: txfast [OPTION …] [FILE …] [LEVEL]\n")
-    options = set(re.findall(r"(?<!\w)--?\w[\w-]*", text))
-    assert {"-o", "--output", "--log-level", "-q", "--quiet", "--version", "-h", "--help"} <= options
-
-
-def test_two_dashes_end_the_options(folder: Folder) -> None:
-    folder.write("-odd.csv", FILE)
-    assert folder.run("--", "-odd.csv").output == ACCOUNTS
-
-
 # ---- Odd places to read from and write to ----------------------------------------------------------
-
-
-def shell(folder: Folder, script: str) -> Run:
-    """Run a script in bash, in which $TXFAST is the command."""
-    ended = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder.path,
-        env=environment() | {"TXFAST": str(COMMAND)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    return Run(ended.returncode, ended.stdout, ended.stderr)
 
 
 def test_standard_output_may_be_named_by_its_path(folder: Folder) -> None:

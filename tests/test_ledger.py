@@ -241,7 +241,7 @@ def test_a_new_ledger_is_empty() -> None:
 def test_an_empty_batch_changes_nothing() -> None:
     ledger = Ledger()
     assert ledger.apply(harness.make_batch([])) == 0
-    assert ledger.apply(harness.make_batch([b"", b" "]), keep_status=True) == 0
+    assert ledger.apply(harness.make_batch([b"", b" "])) == 0
     assert len(ledger) == 0
 
 
@@ -257,7 +257,7 @@ def test_applying_says_how_many_rows_were_rejected() -> None:
     ]
     batch = harness.make_batch(lines)
     assert ledger.apply(batch) == 2
-    assert ledger.apply(batch, keep_status=True) == 5
+    assert ledger.apply(batch) == 5
     assert ledger.apply(batch) == 5
 
 
@@ -265,7 +265,7 @@ def test_a_batch_says_of_each_row_what_became_of_it() -> None:
     ledger = Ledger()
     lines = [b"deposit,1,1,5", b"nonsense", b"", b"deposit,1,1,5", b"dispute,1,1", b",,,", b"resolve,2,1"]
     batch = harness.make_batch(lines)
-    ledger.apply(batch, keep_status=True)
+    ledger.apply(batch)
 
     def report(**chosen: bool) -> list[tuple[str, bytes]]:
         rows = batch.report(**chosen)

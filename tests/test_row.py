@@ -335,6 +335,13 @@ NOT_AMOUNTS = (
     b"1\xb0",
     b"1.\xb5",
     b"\xef\xbb\xbf1",
+    # among more digits than a word of memory has
+    b"12345678x",
+    b"1x3456789",
+    b"1234567x.5",
+    b"12345678x.5",
+    b"12345678:01234",
+    b"1234567890123/",
     # quotes inside
     b'1"',
     b'1"0',

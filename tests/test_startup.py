@@ -1,5 +1,6 @@
 """What a small run costs before it begins: the modules that it imports."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ OURS = {
     "txfast.ledger.ledger",
     "txfast.log",
     "txfast.machine",
+    "txfast.options",
     "txfast.pipeline",
     "txfast.read",
     "txfast.read.row",
@@ -50,10 +52,15 @@ sys.exit(code)
 """
 
 
-def imported_by(*arguments: str) -> set[str]:
+def imported_by(*arguments: str, **variables: str) -> set[str]:
     """The modules that a run of the command adds to a bare interpreter's."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT_ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")} | variables,
     )
     return {name for name in ended.stderr.splitlines()[-1].split() if not name.startswith(("_cython", "cython"))}
 
@@ -66,10 +73,24 @@ def test_a_plain_run_imports_all_of_this() -> None:
     assert imported_by(str(SAMPLE)) & OURS == OURS
 
 
+def test_variables_of_others_and_empty_ones_bring_nothing() -> None:
+    assert "argparse" not in imported_by(str(SAMPLE), TXFAST_BUILD="checked", TXFAST_THREADS="")
+
+
+def test_a_variable_brings_argparse_as_an_option_does() -> None:
+    assert "argparse" in imported_by(str(SAMPLE), TXFAST_THREADS="1")
+
+
 def test_options_bring_argparse_but_neither_logging_nor_threads_nor_pyarrow() -> None:
     imported = imported_by("-q", str(SAMPLE))
     assert "argparse" in imported
     assert imported.isdisjoint({"logging", "threading", "pyarrow", "numpy", "dataclasses", "pathlib", "typing"})
+
+
+def test_a_log_brings_logging_but_nothing_that_draws() -> None:
+    imported = imported_by(str(SAMPLE), "info")
+    assert "logging" in imported
+    assert imported.isdisjoint({"rich", "json", "txfast.progress"})
 
 
 def test_the_arrow_reader_brings_pyarrow() -> None:

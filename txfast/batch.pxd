@@ -13,6 +13,10 @@ cdef enum Kind:
     KIND_MASK = 7
     NO_AMOUNT = 8
 
+cdef enum:
+    # As much of a raw row is reported.
+    ROW_BYTES_KEPT = 1 << 16
+
 cdef class TransactionBatch:
     # Well-formed rows, a column each, in input order.
     cdef uint8_t* kind
@@ -36,6 +40,7 @@ cdef class TransactionBatch:
     # The block of text that the rows came from, kept alive for rejects.
     cdef object block
     cdef bytearray buffer  # a native reader's, used again with the batch
+    cdef readonly bint is_cut  # there were rows behind these, which nobody wants
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
@@ -50,3 +55,25 @@ cdef class TransactionBatch:
     cdef void release_malformed(self) noexcept
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept
+
+cdef class RowCursor:
+    cdef TransactionBatch batch
+    cdef bint wants_applied
+    cdef bint wants_rejected
+    cdef bint wants_malformed
+    # Every line is a row, so that rows before a row are lines before it.
+    cdef bint without_blank_lines
+    cdef Py_ssize_t rows_passed
+    cdef Py_ssize_t malformed_passed
+    cdef Py_ssize_t position  # in bytes, or lines where the text has line starts
+    cdef uint64_t counted_line  # of that position, where endings are counted
+
+    # The row that it stands on.
+    cdef uint64_t line
+    cdef const uint8_t* start
+    cdef const uint8_t* end
+    cdef uint8_t malformed_reason
+    cdef uint8_t status
+
+    cdef bint advance(self) noexcept nogil
+    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil

@@ -9,11 +9,23 @@ This module must not know how text is parsed nor what a transaction does.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
+
+cdef extern from "txfast/intrinsics.h" nogil:
+    uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
+    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+
+cdef extern from * nogil:
+    int count_bits "__builtin_popcountll"(uint64_t mask) noexcept
 
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
 
-cdef Py_ssize_t ROW_BYTES_KEPT = 1 << 16
+cdef enum:
+    WINDOW_BYTES = 64
+    EIGHT = 8
+
+# Greater than any row's.
+cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
 cdef uint8_t LF = 0x0A
 cdef uint8_t CR = 0x0D
 
@@ -90,7 +102,7 @@ cdef class TransactionBatch:
         self.text = text
         self.text_bytes = text_bytes
         self.line_starts = NULL
-        self.scanned = False
+        self.scanned = self.is_cut = False
         self.lines = self.lines_before = 0
         self.first_line = 1
 
@@ -106,29 +118,25 @@ cdef class TransactionBatch:
         """Iterate the chosen rows in input order, as (line, malformed reason, status, raw row without its ending,
         cut at 64 KiB).
 
-        Reason and status are codes: at most one of them is not 0, and both are 0 for an applied row. A batch
-        that was applied without keeping statuses has none to report, so then only `malformed` may be asked for.
+        Reason and status are codes: at most one of them is not 0, and both are 0 for an applied row. Of a batch that
+        was not applied, only `malformed` rows may be asked for.
         """
-        cdef Py_ssize_t row = 0, bad = 0
-        cdef LineCursor cursor = LineCursor(self)
-        cdef uint8_t status
-        if not (applied or rejected):
-            row = self.rows
-        if not malformed:
-            bad = self.malformed_rows
-        while row < self.rows or bad < self.malformed_rows:
-            if bad < self.malformed_rows and (
-                row == self.rows or self.malformed_offset[bad] < self.offset[row]
-            ):
-                cursor.move_to(self.malformed_offset[bad])
-                yield cursor.line, self.malformed_reason[bad], 0, cursor.text()
-                bad += 1
-                continue
-            status = self.status[row]
-            if (rejected and status) or (applied and not status):
-                cursor.move_to(self.offset[row])
-                yield cursor.line, 0, status, cursor.text()
-            row += 1
+        cdef RowCursor cursor = RowCursor(self, applied=applied, rejected=rejected, malformed=malformed)
+        while cursor.advance():
+            yield (
+                cursor.line, cursor.malformed_reason, cursor.status,
+                cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
+            )
+
+    def cut(self, Py_ssize_t malformed_rows):
+        """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""
+        if not 1 <= malformed_rows <= self.malformed_rows:
+            raise IndexError(f"no malformed row {malformed_rows} in a batch that has {self.malformed_rows}")
+        self.malformed_rows = malformed_rows
+        while self.rows and self.offset[self.rows - 1] > self.malformed_offset[malformed_rows - 1]:
+            self.rows -= 1
+        self.shard_count = 0
+        self.is_cut = True
 
     def count_malformed(self, list counts not None):
         """Add the batch's malformed rows to a list of counts by reason code."""
@@ -144,46 +152,124 @@ cdef class TransactionBatch:
         return self.rows
 
 
-cdef class LineCursor:
-    """Walks forward through a batch's text and knows the number of the line that it stands on."""
+cdef class RowCursor:
+    """Walks forward through a batch's rows, in input order, and stops at those that are wanted.
 
-    cdef TransactionBatch batch
-    cdef Py_ssize_t position  # bytes, or lines where the text has line starts
-    cdef Py_ssize_t end
-    cdef uint64_t line
+    After `advance()` it stands on such a row: `line` is the number of its line, `start` and `end` are the raw row
+    without its ending, not cut; `malformed_reason` and `status` are codes as in the batch's `report()`.
+    """
 
-    def __cinit__(self, TransactionBatch batch):
+    def __cinit__(
+        self, TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True,
+    ):
         self.batch = batch
-        self.line = batch.first_line
+        self.wants_applied = applied
+        self.wants_rejected = rejected
+        self.wants_malformed = malformed
+        self.counted_line = batch.first_line
+        self.without_blank_lines = batch.lines == batch.rows + batch.malformed_rows
 
-    cdef void move_to(self, Py_ssize_t offset) noexcept:
-        """Go to the line that starts at this offset."""
+    cdef bint advance(self) noexcept nogil:
+        """Go to the next wanted row; False where there is none."""
+        cdef const uint32_t* offsets = self.batch.offset
+        cdef const uint8_t* statuses = self.batch.status
+        cdef bint wants_applied = self.wants_applied
+        cdef bint wants_rejected = self.wants_rejected
+        cdef Py_ssize_t row = self.rows_passed
+        cdef Py_ssize_t rows = self.batch.rows
+        cdef uint64_t malformed_offset, eight_statuses
+        cdef bint malformed_follows
+        while True:
+            malformed_follows = self.malformed_passed < self.batch.malformed_rows
+            malformed_offset = NO_OFFSET
+            if malformed_follows:
+                malformed_offset = self.batch.malformed_offset[self.malformed_passed]
+            while row < rows and offsets[row] < malformed_offset:
+                # Most rows are applied, and most often those are not wanted.
+                if not wants_applied and row + EIGHT <= rows and offsets[row + EIGHT - 1] < malformed_offset:
+                    memcpy(&eight_statuses, &statuses[row], EIGHT)
+                    if not eight_statuses:
+                        row += EIGHT
+                        continue
+                    if wants_rejected:
+                        row += lowest_bit(eight_statuses) >> 3
+                if wants_rejected if statuses[row] else wants_applied:
+                    self.malformed_reason = 0
+                    self.status = statuses[row]
+                    self.stand_on(offsets[row], row + self.malformed_passed)
+                    self.rows_passed = row + 1
+                    return True
+                row += 1
+            self.rows_passed = row
+            if not malformed_follows:
+                return False
+            self.malformed_passed += 1
+            if self.wants_malformed:
+                self.malformed_reason = self.batch.malformed_reason[self.malformed_passed - 1]
+                self.status = 0
+                self.stand_on(malformed_offset, row + self.malformed_passed - 1)
+                return True
+
+    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil:
+        """Find the line and the bounds of the row at this offset, which has so many rows of either sort before it."""
         cdef const uint8_t* text = self.batch.text
         cdef const int32_t* starts = self.batch.line_starts
-        if starts != NULL:
+        if self.without_blank_lines:
+            # Then every line before it is a row, and no text need be looked at.
+            self.line = self.batch.first_line + rows_before
+            self.position = rows_before if starts != NULL else offset
+        elif starts != NULL:
             # Empty lines share their start with the line after them, and are never rows.
             while starts[self.position + 1] <= starts[0] + offset:
                 self.position += 1
             self.line = self.batch.first_line + self.position
-            return
-        while self.position < offset:
-            # CR LF is one ending, at its LF.
-            if text[self.position] == LF or (
-                text[self.position] == CR and text[self.position + 1] != LF
-            ):
-                self.line += 1
-            self.position += 1
-
-    cdef bytes text(self):
-        """The raw line, without its ending, cut at 64 KiB."""
-        cdef const uint8_t* text = self.batch.text
-        cdef const int32_t* starts = self.batch.line_starts
-        cdef Py_ssize_t start, last, end = self.position
+        else:
+            self.counted_line += count_endings(text, self.position, offset, self.batch.text_bytes)
+            self.line = self.counted_line
+            self.position = offset
+        self.start = text + offset
         if starts != NULL:
-            start = starts[self.position] - starts[0]
-            end = starts[self.position + 1] - starts[0]
-            return text[start:min(end, start + ROW_BYTES_KEPT)]
-        last = min(self.batch.text_bytes, self.position + ROW_BYTES_KEPT)
-        while end < last and text[end] != LF and text[end] != CR:
-            end += 1
-        return text[self.position:end]
+            self.end = text + (starts[self.position + 1] - starts[0])
+        else:
+            self.end = find_ending(self.start, text + self.batch.text_bytes)
+
+
+cdef Py_ssize_t count_endings(
+    const uint8_t* text,
+    Py_ssize_t place,  # IN where to begin
+    const Py_ssize_t offset,  # IN where to stop: a row starts there
+    const Py_ssize_t text_bytes,  # IN how many may be read
+) noexcept nogil:
+    """How many lines end between two places. CR LF is one ending, at its LF."""
+    cdef Py_ssize_t endings = 0
+    cdef uint64_t feeds, returns
+    while place < offset and place + WINDOW_BYTES <= text_bytes:
+        feeds = match_64(text + place, LF)
+        returns = match_64(text + place, CR)
+        if returns:
+            returns &= ~(feeds >> 1)
+            # Whether the last one is half of an ending is said by the byte behind the window.
+            if returns >> (WINDOW_BYTES - 1) and place + WINDOW_BYTES <= offset and text[place + WINDOW_BYTES] == LF:
+                returns ^= <uint64_t>1 << (WINDOW_BYTES - 1)
+            feeds |= returns
+        if offset - place < WINDOW_BYTES:
+            feeds &= (<uint64_t>1 << (offset - place)) - 1
+        endings += count_bits(feeds)
+        place += WINDOW_BYTES
+    while place < offset:
+        endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
+        place += 1
+    return endings
+
+
+cdef const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """The first line ending, or `end`."""
+    cdef uint64_t endings
+    while end - start >= WINDOW_BYTES:
+        endings = match_64(start, LF) | match_64(start, CR)
+        if endings:
+            return start + lowest_bit(endings)
+        start += WINDOW_BYTES
+    while start < end and start[0] != LF and start[0] != CR:
+        start += 1
+    return start

@@ -16,6 +16,14 @@ class SourceError(TxfastError, OSError):
     """An input or output that the system would not open, read or write."""
 
 
+class TooManyMalformedError(TxfastError, ValueError):
+    """More malformed rows than were allowed."""
+
+
+class ConservationError(TxfastError, ArithmeticError):
+    """Accounts that do not hold what the applied rows put there: a defect of txfast, or of the machine."""
+
+
 class CapacityError(TxfastError, OverflowError):
     """More accounts or transactions than one ledger can number."""
 

@@ -1,113 +1,203 @@
-"""The log: what happened to which row, and how the run went, on standard error.
+"""The log: what happened to which row, and how the run went.
 
-The standard `logging` module does the writing; it is imported when the first line is logged, since a run that has
-nothing to say starts faster without it.
+The standard `logging` module does the work; it is imported when the first line is logged, since a run that has
+nothing to say starts faster without it. The command logs to standard error, through a logger that no other code
+sees. A program that has set up its own logging gives a logger instead, such as `logging.getLogger("txfast")`: each
+event is a record there, with the attributes `file`, `line`, `reason` and `row` for a row.
+
+This module must not know how the lines look.
 """
 
+import os
 import sys
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
+    from typing import Any
 
     from txfast.batch import TransactionBatch
+    from txfast.standard_error import StandardError
 
 LEVELS = ("error", "warn", "info", "debug", "trace")
 ERROR, WARN, INFO, DEBUG, TRACE = range(5)
+FORMATS = ("text", "json")
 
 # At the default level, so many malformed rows are logged one by one.
 MALFORMED_LINES_MAX = 100
-ROW_BYTES_SHOWN = 200
-
-# Escaped in every line: control characters, and what a terminal takes for a line's end or a change of direction.
-ESCAPES = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+# Whoever interrupts a run does not want to wait for a reader of the log that has stalled.
+INTERRUPTED_PATIENCE_SECONDS = 0.5
 
 
 class Journal:
-    """Logs a run at one of the LEVELS, a number.
+    """Logs a run at one of the LEVELS, a number, in one of the FORMATS.
 
-    `named` says that the user chose the level: then nothing is left out. `quiet` leaves only failures.
+    `named` says that the user chose the level: then nothing is left out. `quiet` leaves only failures. With a
+    `logger` of the caller's, its own level applies too, its handlers say what becomes of the records, and nothing
+    is written to standard error.
     """
 
-    def __init__(self, level: int = ERROR, *, named: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        level: int = ERROR,
+        *,
+        named: bool = False,
+        quiet: bool = False,
+        format: str = "text",  # noqa: A002 (the option's name)
+        logger: "logging.Logger | None" = None,
+    ) -> None:
         self.level = level
         self.quiet = quiet
+        self.format = format
         self._malformed_lines_left = None if named else MALFORMED_LINES_MAX
         self._lines_left_out = False
-        self._logger: logging.Logger | None = None
+        self._given_logger = logger
+        self._logger = logger
+        self._standard_error: StandardError | None = None
 
     def shows(self, level: int) -> bool:
-        return not self.quiet and level <= self.level
+        """Whether lines of this level are logged."""
+        if self.quiet or level > self.level:
+            return False
+        if self._given_logger is None:
+            return True
+        from txfast.log_lines import PYTHON_LEVELS
 
-    def log(self, level: int, message: str) -> None:
-        """Log one line, where the level shows it."""
+        return self._given_logger.isEnabledFor(PYTHON_LEVELS[level])
+
+    def shows_progress(self, mode: str) -> bool:
+        """Whether a run shows how far it is: `auto` where a terminal has room for it, `always` or `never`.
+
+        `debug` and `trace` tell of each row or block as it comes, and JSON is for programs.
+        """
+        if self.quiet or mode == "never":
+            return False
+        if mode == "always":
+            return True
+        return self.level < DEBUG and self.format == "text" and self.on_terminal
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether lines go to a terminal."""
+        if self._given_logger is not None or sys.stderr is None:
+            return False
+        return is_terminal()
+
+    @property
+    def standard_error(self) -> "StandardError":
+        """Where lines go, shared with whatever else is shown there."""
+        if self._standard_error is None:
+            from txfast.standard_error import StandardError
+
+            self._standard_error = StandardError()
+        return self._standard_error
+
+    def log(self, level: int, message: str, **fields: object) -> None:
+        """Log one line, where the level shows it. `fields` are what it says, for programs."""
         if self.shows(level):
-            self._write(level, message)
+            self._write(level, message, **fields)
 
-    def failure(self, message: str) -> None:
-        """Log why the run failed: the one line that is never left out."""
-        self._write(ERROR, message)
+    def failure(self, message: str, error: BaseException | None = None) -> None:
+        """Log why the run failed: the one line that is never left out.
+
+        The error's traceback comes with it at the levels `debug` and `trace`.
+        """
+        from txfast.log_lines import make_record
+
+        traced = None
+        if error is not None and self.shows(DEBUG):
+            traced = (type(error), error, error.__traceback__)
+        logger = self._open_logger()
+        logger.handle(make_record(logger, ERROR, message, {}, traced))
+        self._flush()
 
     def rows(self, file: str, batch: "TransactionBatch") -> None:
-        """Log a batch's rows that the level shows, in input order. The batch was applied, keeping statuses where
-        rejected rows are shown."""
-        from txfast.ledger.ledger import STATUSES
-        from txfast.read.row import MALFORMED_REASONS
-
+        """Log the rows of an applied batch that the level shows, in input order."""
         if self.shows(TRACE):
             first = batch.first_line
             found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
-            self.log(TRACE, f"{file}:{first}: block of {batch.lines} lines, {batch.text_bytes} bytes: {found}")
+            message = f"{file}:{first}: block of {batch.lines} lines, {batch.text_bytes} bytes: {found}"
+            self._write(TRACE, message, file=file, line=first)
         if not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
             return
         if self._malformed_lines_left == 0 and not self.shows(WARN):
             self._lines_left_out = True
             return
+        try:
+            self._write_rows(file, batch)
+        except BaseException:
+            self._flush(INTERRUPTED_PATIENCE_SECONDS)
+            raise
+        self._flush()
+
+    def _write_rows(self, file: str, batch: "TransactionBatch") -> None:
+        from txfast.ledger.ledger import STATUSES
+        from txfast.log_lines import row_logger
+        from txfast.read.row import MALFORMED_REASONS
+
+        log_row = row_logger(self._open_logger(), file)
         for line, malformed, status, row in batch.report(rejected=self.shows(WARN), applied=self.shows(DEBUG)):
-            if malformed:
-                if self._malformed_lines_left == 0:
-                    self._lines_left_out = True
-                    continue
-                if self._malformed_lines_left is not None:
-                    self._malformed_lines_left -= 1
-                self._write(ERROR, f"{file}:{line}: {MALFORMED_REASONS[malformed]}: {printable(row)}")
+            if not malformed:
+                log_row(WARN if status else DEBUG, line, STATUSES[status], row)
+            elif self._malformed_lines_left is None:
+                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
+            elif self._malformed_lines_left:
+                self._malformed_lines_left -= 1
+                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
             else:
-                level = WARN if status else DEBUG
-                self._write(level, f"{file}:{line}: {STATUSES[status]}: {printable(row)}")
+                self._lines_left_out = True
 
     def malformed_totals(self, counts: dict[str, int]) -> None:
         """Log how many rows were malformed for each reason, where not every one of them was logged."""
         if self._lines_left_out:
-            for reason, count in counts.items():
-                self.log(ERROR, f"{reason}: {count} malformed rows in all")
+            for reason, count in ((reason, count) for reason, count in counts.items() if count):
+                self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
 
-    def _write(self, level: int, message: str) -> None:
+    def summary(self, stats: "Mapping[str, Any]") -> None:
+        """Log a run's figures: a table on a terminal, else lines; one record for programs."""
+        if not self.shows(INFO):
+            return
+        from txfast.summary import describe, table
+
+        lines = describe(stats)
+        if self._given_logger is not None or self.format == "json":
+            self._write(INFO, lines[0], stats=dict(stats))
+        elif self.on_terminal:
+            self.standard_error.write(table(stats, self.standard_error.columns))
+            self._flush()
+        else:
+            for line in lines:
+                self._write(INFO, line)
+
+    def progress(self, message: str, figures: "Mapping[str, Any]") -> None:
+        """Log how far the run is, whatever the level: who asks for that where no terminal is gets lines."""
+        self._write(INFO, message, progress=dict(figures))
+
+    def _write(self, level: int, message: str, **fields: object) -> None:
+        from txfast.log_lines import make_record
+
+        logger = self._open_logger()
+        logger.handle(make_record(logger, level, message, fields))
+        self._flush()
+
+    def _open_logger(self) -> "logging.Logger":
         if self._logger is None:
-            self._logger = make_logger()
-        self._logger.log(PYTHON_LEVELS[level], "%s", message.translate(ESCAPES))
+            from txfast.log_lines import make_logger
+
+            self._logger = make_logger(self.standard_error, self.format)
+        return self._logger
+
+    def _flush(self, patience_seconds: float | None = None) -> None:
+        if self._standard_error is not None:
+            self._standard_error.flush(patience_seconds)
 
 
-# The numbers that the logging module gives these levels; it has none for trace.
-PYTHON_LEVELS = (40, 30, 20, 10, 5)
-
-
-def make_logger() -> "logging.Logger":
-    """A logger of our own on standard error: `level: message`."""
-    import logging
-
-    for level, name in zip(PYTHON_LEVELS, LEVELS, strict=True):
-        logging.addLevelName(level, name)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logger = logging.Logger("txfast", level=1)
-    logger.addHandler(handler)
-    return logger
-
-
-def printable(row: bytes) -> str:
-    """A raw row as the log shows it: as text, cut."""
-    text = row[:ROW_BYTES_SHOWN].decode("utf-8", "backslashreplace")
-    return text + "…" if len(row) > ROW_BYTES_SHOWN else text
+def is_terminal() -> bool:
+    """Whether standard error is a terminal on which a line can be erased."""
+    if os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+        return False
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False  # it was closed

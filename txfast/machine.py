@@ -1,6 +1,7 @@
 """What this process may use of the machine."""
 
 import os
+import sys
 
 CGROUP_ROOT = "/sys/fs/cgroup"
 
@@ -39,3 +40,18 @@ def control_group_folders() -> list[str]:
             folders.append(CGROUP_ROOT + group.rstrip("/"))
             group = "" if group == "/" else os.path.dirname(group)
     return folders
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had at once."""
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10

@@ -10,6 +10,8 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
+from txfast.errors import ConservationError, TooManyMalformedError
+from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
 from txfast.machine import available_cores
@@ -19,8 +21,12 @@ from txfast.read.source import READERS, Source, open_source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Protocol
+
+    from txfast.progress import Progress
+    from txfast.read.row import Header
+    from txfast.write.rejects import Rejects
 
     # What stands in a block's place: its batch, the failure that it met, or None at the end of the input.
     Item = TransactionBatch | BaseException | None
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
         @property
         def bytes_read(self) -> int: ...
+        @property
+        def header(self) -> Header | None: ...  # from the first block on
         def fill(self, batch: TransactionBatch) -> bool: ...
         def scan(self, batch: TransactionBatch) -> None: ...
 
@@ -40,6 +48,10 @@ JOIN_SECONDS = 0.2
 
 # An input that is known to be smaller is not worth a thread.
 THREADED_BYTES_MIN = 4 * BLOCK_BYTES
+# One that is known to be this large is read in larger blocks: threads hand over less often (a tenth of the time),
+# and the memory for blocks does not show.
+LARGE_BYTES_MIN = 1 << 26
+LARGE_BLOCK_BYTES = 4 * BLOCK_BYTES
 # What a first block says of an input's rows may be a little too few.
 EXPECTED_MARGIN = 1.03
 
@@ -60,12 +72,18 @@ class Replay:
 
     `threads` counts scanners and appliers; by default it is the cores that this process may use. `block_bytes` is
     what is read at once, by default what suits the reader. Nothing that a run gives depends on these three.
+
+    `journal`, `rejects` and `progress` are told of every batch, in order. Where there are more malformed rows than
+    `max_malformed`, the run stops at the first one too many, as if the input ended there, and raises.
     """
 
     def __init__(
         self,
         journal: "Journal | None" = None,
         *,
+        rejects: "Rejects | None" = None,
+        progress: "Progress | None" = None,
+        max_malformed: int | None = None,
         reader: str = "native",
         block_bytes: int | None = None,
         threads: int | None = None,
@@ -82,11 +100,14 @@ class Replay:
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
         self._journal = journal
-        self._keep_status = journal is not None and journal.shows(WARN)
+        self._rejects = rejects
+        self._progress = progress
+        self._max_malformed = max_malformed
+        self._malformed_admitted = 0
         self._block_bytes = block_bytes
 
     def read(self, name: str) -> None:
-        """Replay one input. Raises TxfastError, OSError and MemoryError."""
+        """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
         source = open_source(name)
         try:
             self.read_source(source)
@@ -105,19 +126,35 @@ class Replay:
             started = time.perf_counter()
             next_line = batch.number_lines(next_line)
             figures.rows += len(batch) + batch.malformed_rows
+            figures.bytes = reader.bytes_read
             if batch.malformed_rows:
                 batch.count_malformed(self.malformed_rows)
-            if self._journal is not None:
-                self._journal.rows(source.name, batch)
+            self._report(source.name, batch, reader.header)
             self.seconds["report"] += time.perf_counter() - started
+            if batch.is_cut:
+                *_, (line, _, _, _) = batch.report(rejected=False)
+                raise TooManyMalformedError(
+                    f"{source.name}:{line}: malformed row {sum(self.malformed_rows)}, one more than is allowed: "
+                    f"the run stops here, without accounts"
+                )
         figures.bytes = reader.bytes_read
+
+    def _report(self, file: str, batch: TransactionBatch, header: "Header | None") -> None:
+        if self._rejects is not None and header is not None:
+            self._rejects.add(file, batch, header)
+        if self._journal is not None:
+            self._journal.rows(file, batch)
+        if self._progress is not None:
+            self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
     def _make_reader(self, source: Source) -> "Reader":
         if self.reader == "arrow":
             from txfast.read import arrow
 
             return arrow.ArrowCsvReader(source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads)
-        return CsvReader(source.file, source.name, self._block_bytes or BLOCK_BYTES)
+        large = source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
+        block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
+        return CsvReader(source.file, source.name, block_bytes)
 
     def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
         """Read a block: whether there was one, and the seconds it took."""
@@ -140,11 +177,46 @@ class Replay:
                 ledger.expect(ledger.entries + int(rows / len(self.ledgers)))
         return time.perf_counter() - started
 
+    @property
+    def reports_much(self) -> bool:
+        """Whether every reject is told of one by one, which takes about as long as applying."""
+        return self._rejects is not None or (self._journal is not None and self._journal.shows(WARN))
+
+    def admit(self, batch: TransactionBatch) -> bool:
+        """Let a scanned batch be applied, one after the other in their order; False where none is wanted any more.
+
+        One with a malformed row too many is cut behind that row.
+        """
+        allowed = self._max_malformed
+        if allowed is None:
+            return True
+        before = self._malformed_admitted
+        if before > allowed:
+            return False
+        self._malformed_admitted += batch.malformed_rows
+        if self._malformed_admitted > allowed:
+            batch.cut(allowed - before + 1)
+            if len(self.ledgers) > 1:
+                route(batch, len(self.ledgers))
+        return True
+
     def apply(self, batch: TransactionBatch, shard: int) -> float:
         """Apply a batch's rows of one shard; return the seconds it took."""
         started = time.perf_counter()
-        self.ledgers[shard].apply(batch, shard=shard, keep_status=self._keep_status)
+        self.ledgers[shard].apply(batch, shard=shard)
         return time.perf_counter() - started
+
+    def collect(self) -> AccountColumns:
+        """The accounts, once all inputs are read. Raises ConservationError where they do not add up."""
+        accounts = AccountColumns(self.ledgers)
+        held = accounts.available_units + accounts.held_units
+        expected = sum(ledger.balance_units for ledger in self.ledgers)
+        if held != expected:
+            raise ConservationError(
+                f"the accounts do not add up: they hold {held} units of 0.0001, and applied rows left {expected}; "
+                f"nothing is put out, since this is a defect: please report it"
+            )
+        return accounts
 
     @property
     def rows(self) -> int:
@@ -155,22 +227,16 @@ class Replay:
         return {kind: sum(ledger.count(code, 0) for ledger in self.ledgers) for code, kind in enumerate(KINDS)}
 
     def rejected(self) -> dict[str, int]:
-        """Rejected rows by reason, those that occurred."""
-        counts = [0] * len(STATUSES)
-        for ledger in self.ledgers:
-            for kind in range(len(KINDS)):
-                for status in range(1, len(STATUSES)):
-                    counts[status] += ledger.count(kind, status)
-        return occurred(STATUSES, counts)
+        """Rejected rows by reason."""
+        return {
+            reason: sum(ledger.count(kind, status) for ledger in self.ledgers for kind in range(len(KINDS)))
+            for status, reason in enumerate(STATUSES)
+            if status
+        }
 
     def malformed(self) -> dict[str, int]:
-        """Malformed rows by reason, those that occurred."""
-        return occurred(MALFORMED_REASONS, self.malformed_rows)
-
-
-def occurred(names: "Sequence[str]", counts: "Sequence[int]") -> dict[str, int]:
-    """The names whose counts are not 0, with them."""
-    return {name: count for name, count in zip(names, counts, strict=True) if count}
+        """Malformed rows by reason."""
+        return {reason: self.malformed_rows[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
 
 
 class InlineFlow:
@@ -192,6 +258,8 @@ class InlineFlow:
                 return
             seconds["scan"] += run.scan(self._reader, batch, input_bytes)
             input_bytes = None
+            if not run.admit(batch):
+                return
             for shard in range(len(run.ledgers)):
                 seconds["apply"] += run.apply(batch, shard)
             yield batch
@@ -201,7 +269,8 @@ class ThreadedFlow:
     """One input through a run's threads: iterates its batches, applied, in order.
 
     A failure takes the place of the batch where it happened, so that everything before it is reported first, whatever
-    the threads. With one ledger the caller's thread applies; with several, each has a thread.
+    the threads. Each ledger has a thread, but for a single one while there is little to report: then the caller's
+    thread applies, and nothing is handed over.
     """
 
     def __init__(self, run: Replay, reader: "Reader", input_bytes: int | None) -> None:
@@ -210,7 +279,7 @@ class ThreadedFlow:
         self._run = run
         self._reader = reader
         self._input_bytes = input_bytes
-        self._appliers = len(run.ledgers) if len(run.ledgers) > 1 else 0
+        self._appliers = len(run.ledgers) if len(run.ledgers) > 1 or run.reports_much else 0
         self._reading = threading.Lock()
         self._blocks_read = 0
         self._at_end = False
@@ -218,7 +287,9 @@ class ThreadedFlow:
         self._changed = threading.Condition()
         self._stopped = False
         self._free = [TransactionBatch() for _ in range(run.scanner_count + self._appliers + SPARE_BATCHES)]
-        self._scanned: dict[int, Item] = {}  # by number of the block
+        self._arrived: dict[int, Item] = {}  # by number of the block
+        self._blocks_admitted = 0
+        self._scanned: dict[int, Item] = {}  # those before which none is missing
         self._applied: dict[int, Item] = {} if self._appliers else self._scanned
         self._appliers_left: dict[int, int] = {}
         self._threads = [
@@ -291,14 +362,25 @@ class ThreadedFlow:
             with self._changed:
                 self._run.seconds["read"] += spent_reading
                 self._run.seconds["scan"] += spent_scanning
-                self._scanned[number] = item
-                if self._appliers:
-                    self._appliers_left[number] = self._appliers
-                if item is not batch:
-                    self._applied[number] = item
+                self._arrived[number] = item
+                self._admit()
                 self._changed.notify_all()
             if item is not batch:
                 return
+
+    def _admit(self) -> None:
+        """Pass on, in order, what has arrived."""
+        while self._blocks_admitted in self._arrived:
+            number = self._blocks_admitted
+            item = self._arrived.pop(number)
+            if not isinstance(item, TransactionBatch):
+                self._applied[number] = item
+            elif not self._run.admit(item):
+                return
+            elif self._appliers:
+                self._appliers_left[number] = self._appliers
+            self._scanned[number] = item
+            self._blocks_admitted += 1
 
     def _apply_shard(self, shard: int) -> None:
         """Apply this shard's rows of every batch, in order."""

@@ -3,19 +3,19 @@
 The slots hold the accounts themselves, so that a row touches one cache line here.
 """
 
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free
 
-from txfast.ledger.hash cimport HashKey, advise_huge_pages, hash_client, prefetch
+from txfast.ledger.hash cimport HashKey, hash_client
+from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed, populate
 from txfast.ledger.rules cimport Account
 
 cdef enum:
-    CACHE_LINE_BYTES = 64
     ACCOUNT_LOAD_PERCENT_MAX = 70
     ACCOUNTS_MAX = 0xFFFFFFFF
 
 cdef struct AccountTable:
-    void* memory  # what the slots were cut from, at the start of a cache line
+    void* allocation  # what to free
     Account* slots
     uint64_t slot_mask  # slot count - 1, a power of two less one
     uint64_t capacity  # accounts that it takes before it must grow
@@ -23,14 +23,13 @@ cdef struct AccountTable:
     HashKey key
 
 
-cdef inline Account* home_slot(const AccountTable* table, const uint64_t client) noexcept nogil:
-    """The first of the two slots, in one cache line, where a search for the client begins."""
-    return &table.slots[hash_client(&table.key, client) & table.slot_mask & ~<uint64_t>1]
+cdef inline Account* home_slots(const AccountTable* table, const uint64_t client_hash) noexcept nogil:
+    """The two slots, in one cache line, where the search for a client begins, by its hash_client."""
+    return &table.slots[client_hash & table.slot_mask & ~<uint64_t>1]
 
 
-cdef inline Account* find_slot(const AccountTable* table, const uint64_t client) noexcept nogil:
-    """The client's account, or the empty slot where it belongs."""
-    cdef Account* pair = home_slot(table, client)
+cdef inline Account* find_slot(const AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
+    """The client's account, or the empty slot where it belongs. `pair` is its home."""
     # Which of the two it is nobody can predict, so that is no branch.
     cdef Account* likely = pair + (pair.client != client)
     if likely.client == client and likely.in_use:
@@ -42,14 +41,9 @@ cdef inline Account* find_slot(const AccountTable* table, const uint64_t client)
     return pair
 
 
-cdef inline void prefetch_account(const AccountTable* table, uint64_t client) noexcept nogil:
-    """Start to load the cache line where the client's account is likely to be."""
-    prefetch(home_slot(table, client))
-
-
-cdef inline Account* find_or_add(AccountTable* table, uint64_t client) noexcept nogil:
+cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
     """The client's account, opened when it is new. Room was reserved before."""
-    cdef Account* account = find_slot(table, client)
+    cdef Account* account = find_slot(table, pair, client)
     if not account.in_use:
         account.in_use = True
         account.client = client
@@ -62,27 +56,29 @@ cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexce
     """Make room for so many accounts in all; False when memory is exhausted, with what was there intact."""
     cdef uint64_t slot_count = table.slot_mask + 1 if table.slots != NULL else 1024
     cdef AccountTable grown = table[0]
+    cdef Account* pair
     cdef uint64_t i
     if accounts <= table.capacity:
         return True
     while slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100 < accounts:
         slot_count *= 2
-    grown.memory = calloc(slot_count + CACHE_LINE_BYTES // sizeof(Account), sizeof(Account))
-    if grown.memory == NULL:
+    grown.slots = <Account*>allocate_zeroed(slot_count * sizeof(Account), &grown.allocation)
+    if grown.slots == NULL:
         return False
-    advise_huge_pages(grown.memory, slot_count * sizeof(Account))
-    grown.slots = <Account*>((<uintptr_t>grown.memory + CACHE_LINE_BYTES - 1) & ~<uintptr_t>(CACHE_LINE_BYTES - 1))
+    advise_huge_pages(grown.slots, slot_count * sizeof(Account))
+    populate(grown.slots, slot_count * sizeof(Account))
     grown.slot_mask = slot_count - 1
     grown.capacity = slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100
     if table.slots != NULL:
         for i in range(table.slot_mask + 1):
             if table.slots[i].in_use:
-                find_slot(&grown, table.slots[i].client)[0] = table.slots[i]
-    free(table.memory)
+                pair = home_slots(&grown, hash_client(&table.key, table.slots[i].client))
+                find_slot(&grown, pair, table.slots[i].client)[0] = table.slots[i]
+    free(table.allocation)
     table[0] = grown
     return True
 
 
 cdef inline void free_accounts(AccountTable* table) noexcept nogil:
-    free(table.memory)
-    table.memory = table.slots = NULL
+    free(table.allocation)
+    table.allocation = table.slots = NULL

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint64_t
 cdef extern from * nogil:
     bint add_overflows "__builtin_add_overflow"(int64_t a, int64_t b, int64_t* result) noexcept
     bint subtract_overflows "__builtin_sub_overflow"(int64_t a, int64_t b, int64_t* result) noexcept
+    bint unsigned_add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
 
 # A sum over many amounts: 128 bits in two halves, two's complement.
 cdef struct WideSum:
@@ -22,7 +23,11 @@ cdef inline bint fits_as_total(int64_t available, int64_t held) noexcept nogil:
     return not add_overflows(available, held, &total)
 
 
-cdef inline void add_wide(WideSum* wide, int64_t amount) noexcept nogil:
-    cdef uint64_t low = wide.low + <uint64_t>amount
-    wide.high += (amount >> 63) + (low < wide.low)
-    wide.low = low
+cdef inline void add_wide(WideSum* wide, const int64_t amount) noexcept nogil:
+    cdef bint carry = unsigned_add_overflows(wide.low, <uint64_t>amount, &wide.low)
+    wide.high += (amount >> 63) + carry
+
+
+cdef inline object whole(const WideSum* wide):
+    """A sum as a Python number."""
+    return (<object>wide.high << 64) + wide.low

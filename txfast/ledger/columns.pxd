@@ -2,16 +2,27 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from txfast.ledger.rules cimport Account
+from txfast.ledger.checked cimport WideSum
 
+# While they are sorted, accounts are known by their addresses, which give way to what is available.
 cdef struct SortKey:
     uint64_t client
-    const Account* account
+    uint64_t content
+
+cdef struct Balance:
+    uint64_t client
+    int64_t available  # units of 0.0001
 
 cdef class AccountColumns:
-    cdef uint64_t[::1] client
-    cdef int64_t[::1] available
-    cdef int64_t[::1] held
-    cdef uint8_t[::1] locked
+    # Two arrays that sorting needs and the columns then lie in: another would cost more to provide than to fill.
+    cdef SortKey* keys
+    cdef SortKey* scratch
+    cdef Py_ssize_t count
+    cdef const Balance* balances
+    cdef const int64_t* held  # units of 0.0001
+    cdef const uint8_t* locked
+    cdef WideSum available_sum
+    cdef WideSum held_sum
+    cdef readonly Py_ssize_t locked_count
 
-    cdef void fill(self, const SortKey* keys) noexcept nogil
+    cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil

@@ -7,161 +7,182 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from cython.view cimport array as cython_array
-
-from txfast.ledger.hash cimport advise_huge_pages, prefetch
+from txfast.ledger.checked cimport WideSum, add_wide, whole
+from txfast.ledger.hash cimport multiply_high, prefetch
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.memory cimport advise_huge_pages
+from txfast.ledger.rules cimport Account
+
 cdef extern from * nogil:
     int leading_zeros "__builtin_clzll"(uint64_t word) noexcept
 
 cdef enum:
-    RADIX_BITS = 11
-    RADIX = 1 << 11
-    BUCKET_RADIX_BITS = 9
-    BUCKET_RADIX = 1 << 9
+    # No power of two: buckets of like sizes would all begin in the same few lines of the cache.
+    BUCKETS = 2100
+    SMALL_BUCKETS = 512
     INSERTION_KEYS_MAX = 32
     PREFETCH_ACCOUNTS = 32
 
 
 cdef class AccountColumns:
-    """`client`, `available`, `held` (units of 0.0001) and `locked`, one place each for an account.
+    """The accounts as they are when this is made. `len()` is their number.
 
-    The ledgers have no client in common. `len()` is the number of accounts.
+    The ledgers have no client in common.
     """
 
     def __cinit__(self, ledgers):
-        cdef Py_ssize_t count = sum(map(len, ledgers))
-        cdef Py_ssize_t room = max(count, 1)
-        cdef Py_ssize_t filled = 0
-        cdef SortKey* keys = <SortKey*>malloc(room * sizeof(SortKey))
-        cdef SortKey* scratch = <SortKey*>malloc(room * sizeof(SortKey))
+        cdef Py_ssize_t collected = 0
+        cdef Py_ssize_t room
         cdef Ledger ledger
-        try:
-            if keys == NULL or scratch == NULL:
-                raise MemoryError(f"no memory to sort {count} accounts")
-            advise_huge_pages(keys, room * sizeof(SortKey))
-            advise_huge_pages(scratch, room * sizeof(SortKey))
-            self.client = cython_array(shape=(room,), itemsize=sizeof(uint64_t), format="Q")[:count]
-            self.available = cython_array(shape=(room,), itemsize=sizeof(int64_t), format="q")[:count]
-            self.held = cython_array(shape=(room,), itemsize=sizeof(int64_t), format="q")[:count]
-            self.locked = cython_array(shape=(room,), itemsize=sizeof(uint8_t), format="B")[:count]
-            for ledger in ledgers:
-                filled += take_keys(ledger, keys + filled)
-            with nogil:
-                self.fill(sorted_keys(keys, scratch, count))
-        finally:
-            free(keys)
-            free(scratch)
+        self.count = sum(map(len, ledgers))
+        # Collecting writes one key too many.
+        room = self.count + 1
+        self.keys = <SortKey*>malloc(room * sizeof(SortKey))
+        self.scratch = <SortKey*>malloc(room * sizeof(SortKey))
+        if self.keys == NULL or self.scratch == NULL:
+            raise MemoryError(f"no memory to sort {self.count} accounts")
+        advise_huge_pages(self.keys, room * sizeof(SortKey))
+        advise_huge_pages(self.scratch, room * sizeof(SortKey))
+        for ledger in ledgers:
+            collected += take_keys(ledger, self.keys + collected)
+        with nogil:
+            if sort_keys(self.keys, self.scratch, self.count):
+                self.fill(self.scratch, self.keys)
+            else:
+                self.fill(self.keys, self.scratch)
 
-    cdef void fill(self, const SortKey* keys) noexcept nogil:
-        cdef Py_ssize_t place
-        cdef Py_ssize_t last = self.client.shape[0] - 1
-        for place in range(last + 1):
-            prefetch(keys[min(place + PREFETCH_ACCOUNTS, last)].account)
-            self.client[place] = keys[place].client
-            self.available[place] = keys[place].account.available
-            self.held[place] = keys[place].account.held
-            self.locked[place] = keys[place].account.locked
+    def __dealloc__(self):
+        free(self.keys)
+        free(self.scratch)
 
-    def columns(self):
-        """client, available, held and locked, each as a memoryview."""
-        return self.client, self.available, self.held, self.locked
+    cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil:
+        """Make columns of the sorted keys."""
+        cdef Balance* balances = <Balance*>keys
+        cdef int64_t* held = <int64_t*>scratch
+        cdef uint8_t* locked = <uint8_t*>(held + self.count)
+        cdef const Account* account
+        cdef WideSum available_sum = self.available_sum
+        cdef WideSum held_sum = self.held_sum
+        cdef Py_ssize_t place, locked_count = 0
+        for place in range(self.count):
+            prefetch(<const void*>keys[min(place + PREFETCH_ACCOUNTS, self.count - 1)].content)
+            account = <const Account*>keys[place].content
+            balances[place].available = account.available
+            held[place] = account.held
+            locked[place] = account.locked
+            add_wide(&available_sum, account.available)
+            add_wide(&held_sum, account.held)
+            locked_count += account.locked
+        self.available_sum = available_sum
+        self.held_sum = held_sum
+        self.locked_count = locked_count
+        self.balances = balances
+        self.held = held
+        self.locked = locked
+
+    @property
+    def available_units(self):
+        """What is available in all accounts together, in units of 0.0001."""
+        return whole(&self.available_sum)
+
+    @property
+    def held_units(self):
+        """What is held in all accounts together, in units of 0.0001."""
+        return whole(&self.held_sum)
 
     def __len__(self):
-        return self.client.shape[0]
+        return self.count
 
 
 cdef Py_ssize_t take_keys(Ledger ledger, SortKey* keys) noexcept:
     """Make a key of each account in a ledger, in no particular order; return how many there are."""
+    cdef const Account* slots = ledger.table.slots
     cdef uint64_t slot
-    cdef Py_ssize_t filled = 0
-    if ledger.table.slots == NULL:
+    cdef Py_ssize_t taken = 0
+    if slots == NULL:
         return 0
+    # Which slots are in use nobody can predict, so that is no branch.
     for slot in range(ledger.table.slot_mask + 1):
-        if ledger.table.slots[slot].in_use:
-            keys[filled].client = ledger.table.slots[slot].client
-            keys[filled].account = &ledger.table.slots[slot]
-            filled += 1
-    return filled
+        keys[taken].client = slots[slot].client
+        keys[taken].content = <uint64_t>&slots[slot]
+        taken += slots[slot].in_use
+    return taken
 
 
-cdef SortKey* sorted_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil:
-    """Sort by client; return whichever of the two arrays the result is in.
+cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil:
+    """Sort by client, and say whether the result is in the second array.
 
     A radix sort from the highest digit down: the first spreads the keys over buckets that fit the nearest cache, so
     that what is left to do in each is done there.
     """
-    cdef uint64_t lowest = ~<uint64_t>0, highest = 0
-    cdef Py_ssize_t ends[RADIX]
-    cdef Py_ssize_t i, start = 0
-    cdef int digit, shift
-    for i in range(count):
-        lowest = min(lowest, keys[i].client)
-        highest = max(highest, keys[i].client)
-    if count < 2 or lowest == highest:
-        return keys
-    shift = max(64 - leading_zeros(highest - lowest) - RADIX_BITS, 0)
-    sort_by_digit(keys, scratch, count, lowest, shift, RADIX, ends)
-    for digit in range(RADIX):
-        sort_bucket(scratch + start, keys + start, ends[digit] - start, lowest, shift)
-        start = ends[digit]
-    return scratch
-
-
-cdef void sort_by_digit(
-    const SortKey* source,  # IN
-    SortKey* target,  # OUT
-    const Py_ssize_t count,  # IN
-    const uint64_t lowest,  # IN what is taken off each client
-    const int shift,  # IN the digit's lowest bit
-    const int radix,  # IN how many digits there are, a power of two
-    Py_ssize_t* ends,  # OUT where the keys of each digit end
-) noexcept nogil:
-    """One stable pass, by one digit."""
-    cdef Py_ssize_t i, start = 0, occurrences
-    cdef int digit
-    memset(ends, 0, radix * sizeof(Py_ssize_t))
-    for i in range(count):
-        ends[((source[i].client - lowest) >> shift) & (radix - 1)] += 1
-    for digit in range(radix):
-        occurrences = ends[digit]
-        ends[digit] = start
-        start += occurrences
-    for i in range(count):
-        digit = ((source[i].client - lowest) >> shift) & (radix - 1)
-        target[ends[digit]] = source[i]
-        ends[digit] += 1
+    cdef Py_ssize_t[BUCKETS] ends
+    cdef Py_ssize_t start = 0
+    cdef int bucket
+    if count < 2:
+        return False
+    spread(keys, scratch, count, BUCKETS, ends)
+    for bucket in range(BUCKETS):
+        sort_bucket(scratch + start, keys + start, ends[bucket] - start)
+        start = ends[bucket]
+    return True
 
 
 cdef void sort_bucket(
     SortKey* keys,  # IN, OUT
     SortKey* scratch,
     const Py_ssize_t count,  # IN
-    const uint64_t lowest,  # IN
-    const int width,  # IN the bits that the clients may differ in
 ) noexcept nogil:
-    cdef Py_ssize_t ends[BUCKET_RADIX]
-    cdef int shift = max(width - BUCKET_RADIX_BITS, 0)
-    if count < 2 or width == 0:
-        return
+    cdef Py_ssize_t[SMALL_BUCKETS] ends
+    cdef Py_ssize_t start = 0
+    cdef int bucket
     if count > INSERTION_KEYS_MAX:
-        sort_by_digit(keys, scratch, count, lowest, shift, 1 << (width - shift), ends)
+        spread(keys, scratch, count, SMALL_BUCKETS, ends)
         memcpy(keys, scratch, count * sizeof(SortKey))
-        if shift == 0:
-            return
-    if sort_by_insertion(keys, count):
-        return
-    # Clients crowd together in places: a digit after the other, from the lowest, whatever they are.
-    shift = 0
-    while shift < width:
-        sort_by_digit(keys, scratch, count, lowest, shift, BUCKET_RADIX, ends)
-        memcpy(keys, scratch, count * sizeof(SortKey))
-        shift += BUCKET_RADIX_BITS
+        # Where clients crowd together, each level sees a range that is hundreds of times smaller.
+        for bucket in range(SMALL_BUCKETS):
+            if ends[bucket] - start > INSERTION_KEYS_MAX:
+                sort_bucket(keys + start, scratch + start, ends[bucket] - start)
+            start = ends[bucket]
+    sort_by_insertion(keys, count)
 
 
-cdef bint sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogil:
-    """Sort what is nearly in order, or short. False, with all keys there still, where it would take too long."""
-    cdef Py_ssize_t moves_left = INSERTION_KEYS_MAX * count
+cdef inline uint64_t bucket_of(
+    const uint64_t client, const uint64_t lowest, const int leading, const uint64_t buckets,
+) noexcept nogil:
+    return multiply_high((client - lowest) << leading, buckets)
+
+
+cdef inline void spread(
+    const SortKey* source,  # IN at least two, with different clients
+    SortKey* target,  # OUT
+    const Py_ssize_t count,  # IN
+    const int buckets,  # IN over how many parts of the range of clients
+    Py_ssize_t* ends,  # OUT where the keys of each part end
+) noexcept nogil:
+    """One stable pass, by parts of the range that the clients lie in."""
+    cdef uint64_t lowest = ~<uint64_t>0, highest = 0
+    cdef Py_ssize_t i, start = 0, occurrences
+    cdef Py_ssize_t* end
+    cdef int bucket, leading
+    for i in range(count):
+        lowest = min(lowest, source[i].client)
+        highest = max(highest, source[i].client)
+    leading = leading_zeros(highest - lowest)
+    memset(ends, 0, buckets * sizeof(Py_ssize_t))
+    for i in range(count):
+        ends[bucket_of(source[i].client, lowest, leading, buckets)] += 1
+    for bucket in range(buckets):
+        occurrences = ends[bucket]
+        ends[bucket] = start
+        start += occurrences
+    for i in range(count):
+        end = &ends[bucket_of(source[i].client, lowest, leading, buckets)]
+        target[end[0]] = source[i]
+        end[0] += 1
+
+
+cdef inline void sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogil:
+    """Sort what is nearly in order, or short."""
     cdef Py_ssize_t i, place
     cdef SortKey key
     for i in range(1, count):
@@ -171,7 +192,3 @@ cdef bint sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogi
             keys[place] = keys[place - 1]
             place -= 1
         keys[place] = key
-        moves_left -= i - place
-        if moves_left < 0:
-            return False
-    return True

@@ -3,12 +3,11 @@
 The keys come from `os.urandom`, once a ledger. Nothing that a run prints depends on them.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 cdef extern from "txfast/intrinsics.h" nogil:
     uint64_t multiply_high "txfast_multiply_high"(uint64_t a, uint64_t b) noexcept
     uint64_t multiply_fold "txfast_multiply_fold"(uint64_t a, uint64_t b) noexcept
-    void advise_huge_pages "txfast_advise_huge_pages"(void* start, size_t bytes) noexcept
     void prefetch "txfast_prefetch"(const void* address) noexcept
 
 # 2^64 divided by the golden ratio: multiples of it spread evenly over the range.
@@ -24,5 +23,6 @@ cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept n
     return multiply_fold(client ^ key.mask, key.multiplier)
 
 
-cdef inline uint64_t hash_transaction(const HashKey* key, uint32_t account, uint64_t tx) noexcept nogil:
-    return multiply_fold(tx ^ key.mask, key.multiplier + (<uint64_t>account << 1) * <uint64_t>GOLDEN_RATIO)
+cdef inline uint64_t hash_transaction(const uint64_t client_hash, const uint64_t tx) noexcept nogil:
+    """From the client's hash, which is keyed, and so is this."""
+    return multiply_fold(tx ^ client_hash, client_hash | 1)

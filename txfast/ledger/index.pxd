@@ -1,29 +1,32 @@
 """The index from (account, tx) to the position of its entry in the log.
 
-Open addressing in groups of sixteen slots: a tag byte and a 32-bit position each. Tag 0 is an empty slot. Entries
-never leave, so a group with an empty slot ends every search through it. Tags and positions of a group lie together,
-since with ids at random the memory's pages cost more than its bytes.
+Open addressing in groups of twelve slots, a cache line each: a tag and a 32-bit position a slot. Tag 0 is an empty
+slot. Entries never leave, so a group with an empty slot ends every search through it. Tags have ten bits, since each
+that is right by chance costs a look at the log, which is far away; two of them are in the group's `checks`.
 
-A transaction's first home depends on its id alone: 256 neighbouring ids lie in sixteen neighbouring groups, so
-ids that count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing
-sixteen tags just after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each
-client) or are strided, first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from
-a keyed hash of account and id, which no pattern reaches.
+A transaction's first home depends on its id alone: 256 neighbouring ids lie in 64 neighbouring groups, so ids that
+count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing tags just
+after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or are strided,
+first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from a keyed hash of client
+and id, which no pattern reaches.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
-from txfast.ledger.hash cimport GOLDEN_RATIO, HashKey, advise_huge_pages, hash_transaction, multiply_high, prefetch
+from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction, multiply_high, prefetch
+from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed, populate
 
 cdef extern from "txfast/intrinsics.h" nogil:
     uint32_t match_tags "txfast_match"(const uint8_t* tags, uint8_t tag) noexcept
     int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 cdef enum:
-    GROUP_SLOTS = 16
-    NEIGHBOUR_GROUPS = 16  # where 256 neighbouring ids have their homes; no index has fewer
+    GROUP_SLOTS = 12
+    GROUP_MASK = (1 << 12) - 1
+    NEIGHBOUR_GROUPS = 64  # where the ids of a neighbourhood have their homes
+    NEIGHBOURHOOD_BITS = 8
     HOME_GROUPS = 2
     REBUILD_PREFETCH_ENTRIES = 16
     LOAD_PERCENT_MAX = 85
@@ -31,110 +34,109 @@ cdef enum:
 
 cdef struct Group:
     uint8_t[GROUP_SLOTS] tags
+    uint32_t checks  # two bits a slot
     uint32_t[GROUP_SLOTS] positions
 
 cdef struct Index:
+    void* allocation  # what to free
     Group* groups
-    uint64_t group_count
-    HashKey key
+    uint64_t home_count  # where neighbourhoods may start
+    uint64_t group_count  # NEIGHBOUR_GROUPS - 1 more, so that none begins again at the start
 
 # A place in the search for one transaction: where it was found, or else where it belongs.
 cdef struct Probe:
     Group* group
     int slot
     uint32_t position  # NOT_FOUND where it is not
-    uint8_t tag
     bint at_second_home
 
 
-cdef inline uint64_t home_group(const Index* index, uint64_t tx) noexcept nogil:
-    cdef uint64_t region = multiply_high((tx >> 8) * <uint64_t>GOLDEN_RATIO, index.group_count)
-    cdef uint64_t group = region + ((tx + (tx >> 4)) & (NEIGHBOUR_GROUPS - 1))
-    return group if group < index.group_count else group - index.group_count
+cdef inline Group* home_of(const Index* index, const uint64_t tx) noexcept nogil:
+    """The group where the search for a transaction begins."""
+    cdef uint64_t neighbourhood = multiply_high((tx >> NEIGHBOURHOOD_BITS) * <uint64_t>GOLDEN_RATIO, index.home_count)
+    return &index.groups[neighbourhood + (tx & (NEIGHBOUR_GROUPS - 1))]
 
 
-cdef inline uint64_t next_group(
-    const Index* index, uint64_t group, uint64_t groups_seen, uint64_t full_hash,
+cdef inline Group* second_home_of(const Index* index, const uint64_t hash) noexcept nogil:
+    """The group where it goes on when the first ones are full."""
+    return &index.groups[multiply_high(hash, index.group_count)]
+
+
+cdef inline Group* next_group(
+    const Index* index, Group* group, const uint64_t groups_seen, const uint64_t hash,
 ) noexcept nogil:
     """Where the search goes on after so many full groups."""
     if groups_seen == HOME_GROUPS:
-        return multiply_high(full_hash, index.group_count)
-    return group + 1 if group + 1 < index.group_count else 0
+        return second_home_of(index, hash)
+    return group + 1 if group + 1 < &index.groups[index.group_count] else index.groups
 
 
-cdef inline uint8_t tag_of(uint64_t full_hash) noexcept nogil:
+cdef inline uint8_t tag_of(const uint64_t hash) noexcept nogil:
     """The low byte, never 0. The high bits choose the second home, so they would say little inside a group."""
-    return <uint8_t>full_hash if <uint8_t>full_hash else 1
+    return <uint8_t>hash if <uint8_t>hash else 1
 
 
-cdef inline void prefetch_home(const Index* index, uint64_t tx) noexcept nogil:
-    """Start to load the cache lines of a transaction's first home."""
-    cdef Group* group = &index.groups[home_group(index, tx)]
-    prefetch(group)
-    prefetch(&group.positions[GROUP_SLOTS // 2])
-
-
-cdef inline void prefetch_second_home(const Index* index, const uint32_t account, const uint64_t tx) noexcept nogil:
-    """Start to load the cache lines of a transaction's second home."""
-    cdef Group* group = &index.groups[multiply_high(hash_transaction(&index.key, account, tx), index.group_count)]
-    prefetch(group)
-    prefetch(&group.positions[GROUP_SLOTS // 2])
+cdef inline uint32_t check_of(const uint64_t hash) noexcept nogil:
+    return <uint32_t>(hash >> 8) & 3
 
 
 cdef inline Probe find_entry(
-    const Index* index, const Log* logs, const uint32_t account, const uint64_t tx,
+    const Index* index,
+    const Log* logs,
+    Group* home,  # IN home_of the transaction
+    const uint64_t hash,  # IN its hash_transaction
+    const uint32_t account,
+    const uint64_t tx,
 ) noexcept nogil:
     """Find (account, tx), or the empty slot where it belongs. The index has at least one empty slot."""
-    cdef uint64_t full_hash = hash_transaction(&index.key, account, tx)
-    cdef uint64_t group = home_group(index, tx)
+    cdef uint8_t tag = tag_of(hash)
     cdef uint32_t candidates, empty, position
     cdef uint64_t groups_seen = 0
     cdef Probe probe
-    probe.tag = tag_of(full_hash)
-    probe.at_second_home = False
+    probe.group = home
     while True:
-        probe.group = &index.groups[group]
-        candidates = match_tags(probe.group.tags, probe.tag)
+        candidates = match_tags(probe.group.tags, tag) & GROUP_MASK
         while candidates:
             probe.slot = lowest_bit(candidates)
             position = probe.group.positions[probe.slot]
-            if is_entry(logs, position, account, tx):
+            if (probe.group.checks >> 2 * probe.slot & 3) == check_of(hash) and is_entry(logs, position, account, tx):
                 probe.position = position
+                probe.at_second_home = groups_seen >= HOME_GROUPS
                 return probe
             candidates &= candidates - 1
-        empty = match_tags(probe.group.tags, 0)
+        empty = match_tags(probe.group.tags, 0) & GROUP_MASK
         if empty:
             probe.slot = lowest_bit(empty)
             probe.position = <uint32_t>NOT_FOUND
+            probe.at_second_home = groups_seen >= HOME_GROUPS
             return probe
         groups_seen += 1
-        group = next_group(index, group, groups_seen, full_hash)
-        probe.at_second_home = groups_seen >= HOME_GROUPS
+        probe.group = next_group(index, probe.group, groups_seen, hash)
 
 
-cdef inline void insert_entry(const Probe* probe, const uint32_t position) noexcept nogil:
-    """Put a position where find_entry said that it belongs."""
-    probe.group.tags[probe.slot] = probe.tag
-    probe.group.positions[probe.slot] = position
+cdef inline void insert_entry(
+    Group* group, const int slot, const uint64_t hash, const uint32_t position,
+) noexcept nogil:
+    """Put a position into an empty slot."""
+    group.tags[slot] = tag_of(hash)
+    group.checks |= check_of(hash) << 2 * slot
+    group.positions[slot] = position
 
 
-cdef inline void insert_new(Index* index, uint32_t account, uint64_t tx, uint32_t position) noexcept nogil:
+cdef inline void insert_new(
+    Index* index, const uint64_t tx, const uint64_t hash, const uint32_t position,
+) noexcept nogil:
     """Insert what is known not to be there: rebuilding compares no entries."""
-    cdef uint64_t full_hash = hash_transaction(&index.key, account, tx)
-    cdef uint64_t group = home_group(index, tx)
+    cdef Group* group = home_of(index, tx)
     cdef uint64_t groups_seen = 0
     cdef uint32_t empty
-    cdef Probe probe
-    probe.tag = tag_of(full_hash)
     while True:
-        probe.group = &index.groups[group]
-        empty = match_tags(probe.group.tags, 0)
+        empty = match_tags(group.tags, 0) & GROUP_MASK
         if empty:
-            probe.slot = lowest_bit(empty)
-            insert_entry(&probe, position)
+            insert_entry(group, lowest_bit(empty), hash, position)
             return
         groups_seen += 1
-        group = next_group(index, group, groups_seen, full_hash)
+        group = next_group(index, group, groups_seen, hash)
 
 
 cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
@@ -143,34 +145,45 @@ cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
 
 
 cdef inline void index_free(Index* index) noexcept nogil:
-    free(index.groups)
-    index.groups = NULL
-    index.group_count = 0
+    free(index.allocation)
+    index.allocation = index.groups = NULL
+    index.home_count = index.group_count = 0
 
 
-cdef inline bint index_rebuild(Index* index, const Log* logs, const uint64_t capacity) noexcept nogil:
-    """Make an index for so many entries from the log. False when memory is exhausted: the index is then empty
-    with capacity 0, and since the log is the truth, a later call can build it again.
+cdef inline bint index_reset(Index* index, const uint64_t capacity) noexcept nogil:
+    """Make it an empty index for so many entries. False when memory is exhausted: it then has capacity 0.
 
     The old table is freed first, so that growing never needs both.
     """
-    cdef uint64_t group_count = max(<uint64_t>NEIGHBOUR_GROUPS, capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1)
-    cdef uint64_t i
-    cdef const Chunk* chunk
-    cdef int kind
+    cdef uint64_t homes = capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1
+    cdef uint64_t groups = homes + NEIGHBOUR_GROUPS - 1
     index_free(index)
-    index.groups = <Group*>calloc(group_count, sizeof(Group))
+    index.groups = <Group*>allocate_zeroed(groups * sizeof(Group), &index.allocation)
     if index.groups == NULL:
         return False
-    advise_huge_pages(index.groups, group_count * sizeof(Group))
-    index.group_count = group_count
-    for kind in range(LOG_COUNT):
-        for i in range(logs[kind].entries):
-            chunk = logs[kind].chunks[i >> CHUNK_BITS]
-            # Past a chunk's end this loads some other group, which does no harm.
-            prefetch_home(index, chunk.tx[(i + REBUILD_PREFETCH_ENTRIES) & CHUNK_MASK])
-            insert_new(
-                index, chunk.account[i & CHUNK_MASK], chunk.tx[i & CHUNK_MASK],
-                <uint32_t>(i | <uint64_t>kind << LOG_BIT),
-            )
+    advise_huge_pages(index.groups, groups * sizeof(Group))
+    populate(index.groups, groups * sizeof(Group))
+    index.home_count = homes
+    index.group_count = groups
     return True
+
+
+cdef inline void index_fill(
+    Index* index,  # IN, OUT
+    const Log* logs,  # IN
+    const uint64_t* client_hashes,  # IN by the number of an account
+) noexcept nogil:
+    """Put all entries of the logs into an empty index that has room for them."""
+    cdef const Chunk* chunk
+    cdef uint64_t entry, tx
+    cdef int kind
+    for kind in range(LOG_COUNT):
+        for entry in range(logs[kind].entries):
+            chunk = logs[kind].chunks[entry >> CHUNK_BITS]
+            # Past a chunk's end this loads some other group, which does no harm.
+            prefetch(home_of(index, chunk.tx[(entry + REBUILD_PREFETCH_ENTRIES) & CHUNK_MASK]))
+            tx = chunk.tx[entry & CHUNK_MASK]
+            insert_new(
+                index, tx, hash_transaction(client_hashes[chunk.account[entry & CHUNK_MASK]], tx),
+                <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
+            )

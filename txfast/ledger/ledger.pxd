@@ -18,9 +18,8 @@ cdef class Ledger:
     # What came in by deposits less what went out by withdrawals and chargebacks.
     cdef WideSum balance
 
-    cdef uint64_t count_entries(self) noexcept
+    cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows) except -1
-    cdef void apply_rows(
-        self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t count, const bint keep_status,
-    ) noexcept nogil
+    cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil
+    cdef void apply_rows(self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t count) noexcept nogil

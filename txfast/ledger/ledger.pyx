@@ -13,17 +13,17 @@ from cython.view cimport array as cython_array
 
 from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, prefetch_account, reserve_accounts,
+    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, home_slots, reserve_accounts,
 )
-from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total
+from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total, whole
 from txfast.ledger.entries cimport (
-    CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs, make_logs,
-    reserve_entries,
+    CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs,
+    make_logs, reserve_entries,
 )
-from txfast.ledger.hash cimport HashKey
+from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction, prefetch
 from txfast.ledger.index cimport (
-    NOT_FOUND, Index, Probe, find_entry, index_capacity, index_free, index_rebuild, insert_entry, prefetch_home,
-    prefetch_second_home,
+    NOT_FOUND, Group, Index, Probe, find_entry, home_of, index_capacity, index_fill, index_free, index_reset,
+    insert_entry, second_home_of,
 )
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
@@ -41,9 +41,19 @@ STATUSES = (
     "dispute_not_in_progress",
 )
 assert len(STATUSES) == STATUS_COUNT
+assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: a row would touch two"
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
-cdef Py_ssize_t PREFETCH_ROWS = 12
+cdef enum:
+    LOOK_AHEAD_ROWS = 16  # a power of two
+    STATUS_STRIDE = 16  # of counts by kind and status: the next power of two
+
+# What is worked out for a row some rows before its turn, when the memory that it needs starts to load.
+cdef struct Lookup:
+    Account* slots  # its client's home
+    Group* home  # its transaction's
+    uint64_t hash  # of client and transaction
+
 # Second homes are prefetched after a batch in which one row in so many was there.
 cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
@@ -81,6 +91,24 @@ cdef void route_rows(TransactionBatch batch) noexcept nogil:
         starts[shard + 1] += 1
 
 
+cdef inline void look_ahead(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const uint64_t client,  # IN
+    const uint64_t tx,  # IN
+    const bint second_home,  # IN whether that is where it is likely to be
+) noexcept nogil:
+    cdef uint64_t client_hash = hash_client(&table.key, client)
+    lookup.slots = home_slots(table, client_hash)
+    lookup.home = home_of(index, tx)
+    lookup.hash = hash_transaction(client_hash, tx)
+    prefetch(lookup.slots)
+    prefetch(lookup.home)
+    if second_home:
+        prefetch(second_home_of(index, lookup.hash))
+
+
 cdef class Ledger:
     """The accounts of some clients and everything that was ever applied to them.
 
@@ -89,13 +117,11 @@ cdef class Ledger:
     """
 
     def __cinit__(self):
-        cdef bytes key = os.urandom(32)
+        cdef bytes key = os.urandom(sizeof(HashKey))
         cdef const uint8_t* random = key
         self.table.key = (<const HashKey*>random)[0]
-        self.index.key = (<const HashKey*>random)[1]
-        make_logs(self.logs)
         self.table.key.multiplier |= 1
-        self.index.key.multiplier |= 1
+        make_logs(self.logs)
         self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
         memset(&self.counts[0], 0, self.counts.nbytes)
 
@@ -120,13 +146,13 @@ cdef class Ledger:
         entries = min(entries, <uint64_t>2 * LOG_ENTRIES_MAX)
         if entries > index_capacity(&self.index):
             with nogil:
-                index_rebuild(&self.index, self.logs, entries)
+                self.rebuild_index(entries)
 
-    def apply(self, TransactionBatch batch not None, *, uint32_t shard=0, bint keep_status=False):
+    def apply(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """Apply a batch's rows in order; return how many of them were rejected.
 
-        Of a batch that was routed, only the rows of `shard`. With `keep_status` the batch remembers what became of
-        each row, for its `report()`.
+        Of a batch that was routed, only the rows of `shard`. The batch remembers what became of each row, for its
+        `report()`.
         Raises MemoryError or CapacityError, and has then applied none of them.
         """
         cdef uint64_t applied_before = self.applied_rows()
@@ -139,10 +165,10 @@ cdef class Ledger:
             rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
         self.reserve_rows(rows)
         with nogil:
-            self.apply_rows(batch, routed, rows, keep_status)
+            self.apply_rows(batch, routed, rows)
         return rows - (self.applied_rows() - applied_before)
 
-    cdef uint64_t count_entries(self) noexcept:
+    cdef uint64_t count_entries(self) noexcept nogil:
         return self.logs[<int>DEPOSIT].entries + self.logs[<int>WITHDRAWAL].entries
 
     cdef uint64_t applied_rows(self) noexcept:
@@ -158,6 +184,7 @@ cdef class Ledger:
         cdef uint64_t deposits = self.logs[<int>DEPOSIT].entries + rows
         cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
         cdef uint64_t entries = self.count_entries() + rows
+        cdef bint is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
         cdef bint reserved
         if max(deposits, withdrawals) > LOG_ENTRIES_MAX or accounts > ACCOUNTS_MAX:
             raise CapacityError(
@@ -167,22 +194,42 @@ cdef class Ledger:
         with nogil:
             reserved = (
                 reserve_accounts(&self.table, accounts)
-                and reserve_entries(&self.logs[<int>DEPOSIT], deposits)
-                and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals)
+                and reserve_entries(&self.logs[<int>DEPOSIT], deposits, is_large)
+                and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals, is_large)
             )
             if reserved and entries > index_capacity(&self.index):
                 entries = max(entries, 2 * index_capacity(&self.index), INDEX_CAPACITY_MIN)
-                reserved = index_rebuild(&self.index, self.logs, entries)
+                reserved = self.rebuild_index(entries)
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
         return 0
+
+    cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil:
+        """Make an index for so many entries from the logs. False when memory is exhausted: its capacity is then 0,
+        and since the logs are the truth, a later call can build it again."""
+        cdef uint64_t* client_hashes
+        cdef const Account* slots = self.table.slots
+        cdef uint64_t slot
+        if not index_reset(&self.index, capacity):
+            return False
+        if self.count_entries() == 0:
+            return True
+        client_hashes = <uint64_t*>malloc(self.table.accounts * sizeof(uint64_t))
+        if client_hashes == NULL:
+            index_free(&self.index)
+            return False
+        for slot in range(self.table.slot_mask + 1):
+            if slots[slot].in_use:
+                client_hashes[slots[slot].number] = hash_client(&self.table.key, slots[slot].client)
+        index_fill(&self.index, self.logs, client_hashes)
+        free(client_hashes)
+        return True
 
     cdef void apply_rows(
         self,
         TransactionBatch batch,  # IN; OUT its statuses
         const uint32_t* routed,  # IN the rows to apply; NULL for all
         const Py_ssize_t count,  # IN how many they are
-        const bint keep_status,  # IN
     ) noexcept nogil:
         # Copies in locals: through `self` they would be read again after every store.
         cdef const uint8_t* kinds = batch.kind
@@ -194,42 +241,45 @@ cdef class Ledger:
         cdef Index index = self.index
         cdef Log[LOG_COUNT] logs = self.logs
         cdef WideSum balance = self.balance
-        cdef uint64_t[KIND_COUNT * STATUS_COUNT] counts
+        cdef bint prefetch_second_homes = self.prefetch_second_homes
+        cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
+        cdef Lookup[LOOK_AHEAD_ROWS] lookups
+        cdef Lookup* lookup
         cdef Py_ssize_t place, row, ahead, second_homes = 0
         cdef Account* account
         cdef Probe probe
         cdef Chunk* chunk
         cdef uint8_t* dispute_state
+        cdef uint64_t hash
+        cdef uint32_t position
         cdef int64_t amount
         cdef int kind, status
+        cdef bint found
         memset(counts, 0, sizeof(counts))
+        for place in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
+            row = place if routed == NULL else routed[place]
+            look_ahead(&lookups[place], &table, &index, clients[row], txs[row], prefetch_second_homes)
         for place in range(count):
-            row = place
-            ahead = min(place + PREFETCH_ROWS, count - 1)
-            if routed != NULL:
-                row = routed[row]
-                ahead = routed[ahead]
-            prefetch_account(&table, clients[ahead])
-            prefetch_home(&index, txs[ahead])
-            if self.prefetch_second_homes:
-                ahead = min(place + PREFETCH_ROWS // 2, count - 1)
+            row = place if routed == NULL else routed[place]
+            lookup = &lookups[place & (LOOK_AHEAD_ROWS - 1)]
+            account = find_or_add(&table, lookup.slots, clients[row])
+            hash = lookup.hash
+            probe = find_entry(&index, logs, lookup.home, hash, account.number, txs[row])
+            if place + LOOK_AHEAD_ROWS < count:
+                ahead = place + LOOK_AHEAD_ROWS
                 if routed != NULL:
                     ahead = routed[ahead]
-                # By now the account's slot is here. Where it is a new one's, this loads a line in vain.
-                account = find_slot(&table, clients[ahead])
-                prefetch_second_home(&index, account.number, txs[ahead])
-            account = find_or_add(&table, clients[row])
-            probe = find_entry(&index, logs, account.number, txs[row])
+                look_ahead(lookup, &table, &index, clients[ahead], txs[ahead], prefetch_second_homes)
+            found = probe.position != <uint32_t>NOT_FOUND
             second_homes += probe.at_second_home
             kind = kinds[row] & KIND_MASK
             if kind <= WITHDRAWAL:
                 amount = amounts[row]
-                status = deposit_or_withdraw(
-                    account, kind, probe.position != <uint32_t>NOT_FOUND, not kinds[row] & NO_AMOUNT, amount,
-                )
+                status = deposit_or_withdraw(account, kind, found, not kinds[row] & NO_AMOUNT, amount)
                 if status == APPLIED:
-                    insert_entry(&probe, append_entry(logs, kind, account.number, txs[row], amount))
-                    add_wide(&balance, amount if kind == DEPOSIT else -amount)
+                    position = append_entry(logs, kind, account.number, txs[row], amount)
+                    insert_entry(probe.group, probe.slot, hash, position)
+                    add_wide(&balance, (amount ^ -<int64_t>kind) + kind)
             else:
                 dispute_state = NULL
                 amount = 0
@@ -246,16 +296,16 @@ cdef class Ledger:
                     status = chargeback(account, dispute_state, amount)
                     if status == APPLIED:
                         add_wide(&balance, -amount)
-            counts[kind * STATUS_COUNT + status] += 1
-            if keep_status:
-                statuses[row] = status
+            counts[kind * STATUS_STRIDE + status] += 1
+            statuses[row] = status
         self.table.accounts = table.accounts
         self.prefetch_second_homes = SECOND_HOME_SHARE * second_homes > count
         for kind in range(LOG_COUNT):
             self.logs[kind].entries = logs[kind].entries
         self.balance = balance
-        for kind in range(KIND_COUNT * STATUS_COUNT):
-            self.counts[kind] += counts[kind]
+        for kind in range(KIND_COUNT):
+            for status in range(STATUS_COUNT):
+                self.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]
 
     def restore_account(self, uint64_t client, int64_t available, int64_t held, bint locked=False):
         """Set an account as it was saved, opening it where it is new. Amounts in units of 0.0001."""
@@ -263,7 +313,7 @@ cdef class Ledger:
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
         self.reserve_rows(1)
-        account = find_or_add(&self.table, client)
+        account = find_or_add(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
         account.available = available
         account.locked = locked
         account.held = held
@@ -277,4 +327,4 @@ cdef class Ledger:
     @property
     def balance_units(self):
         """Applied deposits less withdrawals and chargebacks, in units of 0.0001: what all totals must add up to."""
-        return (<object>self.balance.high << 64) + self.balance.low
+        return whole(&self.balance)

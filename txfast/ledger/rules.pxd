@@ -7,8 +7,10 @@ They must not know where rows come from or how accounts and entries are stored.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from txfast.batch cimport DEPOSIT
 from txfast.ledger.checked cimport add_overflows, fits_as_total, subtract_overflows
+
+cdef extern from "txfast/intrinsics.h" nogil:
+    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 cdef enum Status:
     APPLIED = 0
@@ -41,27 +43,27 @@ cdef struct Account:
 
 cdef inline Status deposit_or_withdraw(
     Account* account,  # IN, OUT
-    const int kind,  # IN
+    const bint is_withdrawal,  # IN
     const bint applied_before,  # IN whether (client, tx) was
     const bint has_amount,  # IN
     const int64_t amount,  # IN
 ) noexcept nogil:
     """One rule for both: half of all rows are the one, half the other, and a branch between them would cost more
-    than both. All reasons are found without one, then the first that applies is named."""
+    than both. All reasons are found, a bit each at its place in Status, so that the lowest is the first that
+    applies."""
     cdef int64_t available = 0
-    cdef bint overflow = add_overflows(account.available, amount if kind == DEPOSIT else -amount, &available)
-    cdef bint insufficient = (kind != DEPOSIT) & (account.available < amount)
+    cdef int64_t change = (amount ^ -<int64_t>is_withdrawal) + is_withdrawal  # -amount of a withdrawal
+    cdef bint overflow = add_overflows(account.available, change, &available)
+    cdef bint insufficient = is_withdrawal & (account.available < amount)
+    cdef uint32_t reasons = account.locked << <int>ACCOUNT_LOCKED
     overflow |= not fits_as_total(available, account.held)
-    if account.locked | applied_before | (not has_amount) | (amount < 0) | insufficient | overflow:
-        if account.locked:
-            return ACCOUNT_LOCKED
-        if applied_before:
-            return DUPLICATE_TRANSACTION
-        if not has_amount:
-            return AMOUNT_REQUIRED
-        if amount < 0:
-            return NEGATIVE_AMOUNT
-        return INSUFFICIENT_FUNDS if insufficient else OVERFLOW
+    reasons |= applied_before << <int>DUPLICATE_TRANSACTION
+    reasons |= (not has_amount) << <int>AMOUNT_REQUIRED
+    reasons |= (amount < 0) << <int>NEGATIVE_AMOUNT
+    reasons |= insufficient << <int>INSUFFICIENT_FUNDS
+    reasons |= overflow << <int>OVERFLOW
+    if reasons:
+        return <Status>lowest_bit(reasons)
     account.available = available
     return APPLIED
 

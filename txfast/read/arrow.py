@@ -38,6 +38,11 @@ class ArrowCsvReader:
         self._record_batches = self._open(threads)
 
     @property
+    def header(self) -> Header | None:
+        """The file's header, as soon as `fill` has found it."""
+        return self._header
+
+    @property
     def bytes_read(self) -> int:
         """How much of the input was read: all of it, at its end."""
         return int(self._file.tell())

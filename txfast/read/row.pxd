@@ -32,11 +32,12 @@ cdef struct Columns:
     Py_ssize_t tx
     Py_ssize_t amount
 
-# A field's text: trimmed and unquoted, but for doubled quotes, which stay doubled. start is NULL where the row
-# has no such field.
+# A field's text: trimmed and unquoted, but for doubled quotes, which stay doubled where the field was quoted. start is
+# NULL where the row has no such field.
 cdef struct Field:
     const uint8_t* start
     const uint8_t* end
+    bint quoted
 
 cdef struct Fields:
     Field type
@@ -68,6 +69,7 @@ cdef inline Field trimmed(const uint8_t* start, const uint8_t* end) noexcept nog
         end -= 1
     field.start = start
     field.end = end
+    field.quoted = False
     return field
 
 
@@ -90,6 +92,7 @@ cdef inline const uint8_t* take_field(const uint8_t* start, const uint8_t* end, 
                     break
             p += 1
         field[0] = trimmed(start, p)
+        field.quoted = True
         p = skip_blanks(p + 1, end)
         return p if p == end or p[0] == c',' else NULL
     while p < end and p[0] != c',':

@@ -13,15 +13,14 @@ from libc.string cimport memchr, memcmp
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch cimport TransactionBatch
-from txfast.read.plain cimport Tables, make_tables, plain_amount, plain_kind, plain_number
+from txfast.read.plain cimport FIELDS, Tables, make_tables, plain_fields
 from txfast.read.row cimport (
-    BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Header, Malformed, Row, is_blank, parse_row,
-    skip_blanks,
+    BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Field, Fields, Header, Malformed, Row, is_blank,
+    parse_row, skip_blanks,
 )
 
 cdef extern from "txfast/intrinsics.h" nogil:
-    uint32_t match_16 "txfast_match"(const uint8_t* bytes, uint8_t byte) noexcept
-    uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
+    uint64_t match_either_64 "txfast_match_either_64"(const uint8_t* bytes, uint8_t one, uint8_t other) noexcept
     int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 from txfast.errors import InputError, SourceError
@@ -40,16 +39,14 @@ cdef enum:
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
-    FIELDS = 4
     WINDOW_BYTES = 64
     # Columns that the fast path follows; a wider header takes the row parser.
     PLAIN_COLUMNS_MAX = 32
 
-ctypedef const uint8_t* Place
-
 # How to scan the rows of one file.
 cdef struct Plan:
     Columns columns
+    bint is_standard  # type, client, tx, amount and nothing else
     Py_ssize_t width  # 0 where the fast path cannot follow the columns
     bint[PLAIN_COLUMNS_MAX] is_other
     Tables tables
@@ -67,7 +64,7 @@ cdef class CsvReader:
     cdef bytes carry  # what was read behind the last whole line
     cdef bint at_start
     cdef bint at_end
-    cdef Header header
+    cdef readonly Header header
     cdef Plan plan
     cdef readonly uint64_t bytes_read
 
@@ -116,7 +113,9 @@ cdef class CsvReader:
         batch.attach(batch.buffer, text, end)
         if self.header is None:
             self.take_header(batch)
-        batch.reserve(batch.text_bytes // WELL_FORMED_BYTES_MIN + 1, batch.text_bytes // MALFORMED_BYTES_MIN + 1)
+        # For a full buffer, so that the columns stay the same from block to block.
+        filled = len(batch.buffer)
+        batch.reserve(filled // WELL_FORMED_BYTES_MIN + 1, filled // MALFORMED_BYTES_MIN + 1)
         return True
 
     def scan(self, TransactionBatch batch not None):
@@ -260,6 +259,12 @@ cdef void make_plan(Plan* plan, Header header) noexcept:
     """Work out how the fast path finds the four fields."""
     cdef Py_ssize_t column
     plan.columns = header.columns
+    plan.is_standard = (
+        header.width == FIELDS
+        and header.columns.type == 0
+        and header.columns.client == 1
+        and header.columns.tx == 2
+    )
     plan.width = header.width if header.width <= PLAIN_COLUMNS_MAX else 0
     for column in range(plan.width):
         plan.is_other[column] = True
@@ -282,20 +287,25 @@ cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
     cdef const uint8_t* line = text
     cdef const uint8_t* next_line
     cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
+    # Known to the compiler, so that it makes a plain row's fields of its boundaries without a detour.
+    cdef Columns standard = Columns(type=0, client=1, tx=2, amount=3)
     cdef Malformed malformed
-    cdef Row row
+    cdef Row row, other_row
     while line < end:
         lines += 1
         next_line = NULL
-        if plan.width == FIELDS:
-            next_line = plain_row(line, plan, &row)
+        if plan.is_standard:
+            next_line = plain_row(line, standard, &plan.tables, &row)
+        elif plan.width == FIELDS:
+            next_line = plain_row(line, plan.columns, &plan.tables, &row)
         elif plan.width:
             next_line = plain_wide_row(line, end, plan, &row)
         malformed = WELL_FORMED
         if next_line == NULL:
             next_line = find_ending(line, end)
-            malformed = parse_row(line, next_line, &plan.columns, &row)
+            malformed = parse_row(line, next_line, &plan.columns, &other_row)
             next_line = past_ending(next_line, end)
+            row = other_row
         if malformed == WELL_FORMED:
             kinds[rows] = row.kind
             clients[rows] = row.client
@@ -314,63 +324,73 @@ cdef void scan_text(TransactionBatch batch, const Plan* plan) noexcept nogil:
     batch.scanned = True
 
 
-cdef inline const uint8_t* plain_row(const uint8_t* line, const Plan* plan, Row* row) noexcept nogil:
+cdef inline const uint8_t* plain_row(
+    const uint8_t* line,  # IN
+    const Columns columns,  # IN
+    const Tables* tables,  # IN
+    Row* row,  # OUT
+) noexcept nogil:
     """Parse a plain row of the four columns, in any order; return the next line, or NULL where it is not plain.
 
     All boundaries are found at once, in the 64 bytes from the line's start, so that no field waits for the end of
     the one before it.
     """
-    cdef uint64_t endings = match_64(line, LF)
-    cdef uint64_t commas = match_64(line, c",")
-    cdef Place[FIELDS] starts
-    cdef Place[FIELDS] ends
-    cdef const uint8_t* ending
-    cdef int field
-    if not endings:
-        return NULL
-    ending = line + lowest_bit(endings)
-    commas &= (endings & (0 - endings)) - 1
-    starts[0] = line
-    for field in range(FIELDS - 1):
-        if not commas:
+    cdef uint64_t boundaries = match_either_64(line, c",", LF)
+    cdef Field[FIELDS] cut
+    cdef const uint8_t* boundary = line - 1
+    cdef Fields fields
+    cdef uint8_t wrong = 0
+    cdef int column
+    for column in range(FIELDS):
+        if column == FIELDS - 1 and not boundaries:
             return NULL
-        ends[field] = line + lowest_bit(commas)
-        starts[field + 1] = ends[field] + 1
-        commas &= commas - 1
-    ends[FIELDS - 1] = ending - ((ending - 1)[0] == CR)
-    if commas or not plain_fields(starts, ends, plan, row):
+        cut[column].start = boundary + 1
+        boundary = line + lowest_bit(boundaries)
+        cut[column].end = boundary
+        boundaries &= boundaries - 1
+        wrong |= boundary[0] ^ (c"," if column < FIELDS - 1 else LF)
+    if wrong:
         return NULL
-    return ending + 1
+    cut[FIELDS - 1].end -= (boundary - 1)[0] == CR
+    fields.type = cut[columns.type]
+    fields.client = cut[columns.client]
+    fields.tx = cut[columns.tx]
+    fields.amount = cut[columns.amount]
+    return boundary + 1 if plain_fields(&fields, tables, row) else NULL
 
 
 cdef const uint8_t* plain_wide_row(
     const uint8_t* line, const uint8_t* end, const Plan* plan, Row* row,
 ) noexcept nogil:
     """The same for a row of any length, with other columns among the four."""
-    cdef Place[PLAIN_COLUMNS_MAX] starts
-    cdef Place[PLAIN_COLUMNS_MAX] ends
+    cdef Field[PLAIN_COLUMNS_MAX] cut
+    cdef Fields fields
     cdef const uint8_t* window = line
     cdef const uint8_t* boundary = line
     cdef uint64_t boundaries
     cdef Py_ssize_t column = 0
-    starts[0] = line
+    cut[0].start = line
     while window < end and column < plan.width and boundary[0] != LF:
-        boundaries = match_64(window, LF) | match_64(window, c",")
+        boundaries = match_either_64(window, c",", LF)
         while boundaries and column < plan.width and boundary[0] != LF:
             boundary = window + lowest_bit(boundaries)
             boundaries &= boundaries - 1
-            ends[column] = boundary
+            cut[column].end = boundary
             column += 1
             if column < plan.width:
-                starts[column] = boundary + 1
+                cut[column].start = boundary + 1
         window += WINDOW_BYTES
     if column < plan.width or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
         return NULL
-    ends[column - 1] -= (boundary - 1)[0] == CR
+    cut[column - 1].end -= (boundary - 1)[0] == CR
     for column in range(plan.width):
-        if plan.is_other[column] and not is_plain_text(starts[column], ends[column]):
+        if plan.is_other[column] and not is_plain_text(cut[column].start, cut[column].end):
             return NULL
-    return boundary + 1 if plain_fields(starts, ends, plan, row) else NULL
+    fields.type = cut[plan.columns.type]
+    fields.client = cut[plan.columns.client]
+    fields.tx = cut[plan.columns.tx]
+    fields.amount = cut[plan.columns.amount]
+    return boundary + 1 if plain_fields(&fields, &plan.tables, row) else NULL
 
 
 cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
@@ -379,28 +399,3 @@ cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcep
         return True
     # A quote may stand behind blanks.
     return start[0] != c'"' and not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
-
-
-cdef inline bint plain_fields(
-    const Place* starts,  # IN by column
-    const Place* ends,  # IN
-    const Plan* plan,  # IN
-    Row* row,  # OUT
-) noexcept nogil:
-    """Parse the four fields of a row; False where one of them is not plain."""
-    cdef const uint8_t* amount = starts[plan.columns.amount]
-    cdef const uint8_t* amount_end = ends[plan.columns.amount]
-    # No further: a plain amount has its point in these 16 bytes.
-    cdef uint32_t points = match_16(amount, c".")
-    cdef const uint8_t* point = amount + lowest_bit(points) if points else amount_end
-    cdef uint8_t no_amount = 0
-    if not plain_kind(starts[plan.columns.type], ends[plan.columns.type], &plan.tables, &row.kind):
-        return False
-    if not plain_number(starts[plan.columns.client], ends[plan.columns.client], &plan.tables, &row.client):
-        return False
-    if not plain_number(starts[plan.columns.tx], ends[plan.columns.tx], &plan.tables, &row.tx):
-        return False
-    if not plain_amount(amount, amount_end, point, &plan.tables, &row.amount, &no_amount):
-        return False
-    row.kind |= no_amount
-    return True

@@ -3,9 +3,10 @@
 This module must not know how accounts came to be, nor where the text goes.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
+from txfast.ledger.columns cimport AccountColumns, Balance
 from txfast.write.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
 HEADER = b"client,available,held,total,locked\n"
@@ -18,70 +19,48 @@ cdef enum:
     BLOCK_BYTES_MIN = 4096
 
 
-# One account in each place: amounts in units of 0.0001.
-cdef struct AccountArrays:
-    const uint64_t* client
-    const int64_t* available
-    const int64_t* held
-    const uint8_t* locked
-
-
-def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+def csv_blocks(AccountColumns accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
     """Iterate accounts as CSV text, header first, in blocks of about so many bytes.
 
-    `accounts.columns()` gives client, available, held (units of 0.0001) and locked, in the order to put them out.
     Each block is a view of one buffer, good until the next is asked for.
     """
     cdef bytearray block = bytearray(max(block_bytes, BLOCK_BYTES_MIN))
     cdef uint8_t[::1] text = block
     cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // LINE_BYTES_MAX
-    cdef const uint64_t[::1] client
-    cdef const int64_t[::1] available
-    cdef const int64_t[::1] held
-    cdef const uint8_t[::1] locked
-    client, available, held, locked = accounts.columns()
-    cdef Py_ssize_t rows = client.shape[0]
     cdef Py_ssize_t row = 0, last, filled = len(HEADER)
-    cdef AccountArrays columns
-    if not rows == available.shape[0] == held.shape[0] == locked.shape[0]:
-        raise ValueError("columns of different lengths")
-    if rows:
-        columns.client = &client[0]
-        columns.available = &available[0]
-        columns.held = &held[0]
-        columns.locked = &locked[0]
     block[:filled] = HEADER
     while True:
-        last = min(row + rows_per_block, rows)
+        last = min(row + rows_per_block, accounts.count)
         with nogil:
-            filled += format_rows(&columns, row, last, &text[filled])
+            filled += format_rows(accounts, row, last, &text[filled])
         yield memoryview(block)[:filled]
         row = last
         filled = 0
-        if row == rows:
+        if row == accounts.count:
             break
 
 
 cdef Py_ssize_t format_rows(
-    const AccountArrays* accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
+    AccountColumns accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
 ) noexcept nogil:
     """Write the rows' text; return how many bytes it took, at most LINE_BYTES_MAX each."""
     cdef uint8_t* start = out
+    cdef const Balance* balances = accounts.balances
     cdef uint8_t* available
     cdef int64_t held
     cdef Py_ssize_t available_bytes
     cdef Py_ssize_t row
     for row in range(first, last):
-        out = write_number(out, accounts.client[row])
+        out = write_number(out, balances[row].client)
         out[0] = c','
         available = out + 1
-        out = write_amount(available, accounts.available[row])
+        out = write_amount(available, balances[row].available)
         held = accounts.held[row]
         if held:
             out[0] = c','
             out = write_amount(out + 1, held)
             out[0] = c','
-            out = write_amount(out + 1, accounts.available[row] + held)
+            out = write_amount(out + 1, balances[row].available + held)
         else:
             # Most accounts hold nothing: then the total reads as what is available.
             memcpy(out, b",0.0000,", 8)

@@ -9,16 +9,19 @@ import stat
 from txfast.errors import SourceError
 
 STANDARD_OUTPUT = "-"
+# How much of a file is written before the disk is told of it.
+WRITE_BACK_BYTES = 8 << 20
 
 
 class Output:
-    """A destination for bytes: `open`, `write` all of them, then `publish`; or `discard`, which leaves what was there.
+    """A destination for bytes: `open`, `write` all of them, `finish`, then `publish`; or `discard`, which leaves what
+    was there.
 
     A regular file is written beside its final place and renamed into it, after its bytes are on the disk. What is no
     regular file (standard output, a device, a pipe) is written to as it is.
     """
 
-    __slots__ = ("_descriptor", "_final_path", "_path", "_temporary_path", "name")
+    __slots__ = ("_descriptor", "_final_path", "_path", "_temporary_path", "_unsynced_bytes", "name")
 
     def __init__(self, path: str) -> None:
         self.name = "standard output" if path == STANDARD_OUTPUT else path
@@ -26,6 +29,7 @@ class Output:
         self._descriptor = -1
         self._final_path: str | None = None
         self._temporary_path: str | None = None
+        self._unsynced_bytes = 0
 
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
@@ -60,17 +64,34 @@ class Output:
         view = memoryview(block)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                written = os.write(self._descriptor, view)
+                view = view[written:]
+                self._unsynced_bytes += written
+            if self._unsynced_bytes >= WRITE_BACK_BYTES and self._temporary_path is not None:
+                self._write_back()
         except BrokenPipeError:
             raise
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
 
+    def _write_back(self) -> None:
+        """Have what was written begin its way to the disk now, so that `finish` has little to wait for."""
+        self._unsynced_bytes = 0
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def finish(self) -> None:
+        """Have all that was written reach the disk, so that little is left to go wrong. Raises SourceError."""
+        if self._temporary_path is not None:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+
     def publish(self) -> None:
-        """Put what was written in its place. Raises SourceError, and has then discarded it."""
+        """Put what was written, and finished, in its place. Raises SourceError, and has then discarded it."""
         try:
             if self._temporary_path is not None and self._final_path is not None:
-                os.fsync(self._descriptor)
                 os.rename(self._temporary_path, self._final_path)
                 self._temporary_path = None
                 sync_folder(os.path.dirname(self._final_path))

@@ -1,0 +1,147 @@
+"""Runs the real command in a process of its own, in a folder of its own: what the tests of the command share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+COMMAND = str(Path(sys.executable).with_name("txfast"))
+
+HEADER = b"type,client,tx,amount\n"
+ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
+NO_ACCOUNTS = ACCOUNTS_HEADER
+# The file of most tests: an applied row, a rejected one and a malformed one.
+FILE = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
+ACCOUNTS = ACCOUNTS_HEADER + b"1,5.0000,0.0000,5.0000,false\n"
+MALFORMED_LINE = "error: in.csv:4: bad_type: fee,1,3,1"
+REJECTED_LINE = "warn: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
+APPLIED_LINE = "debug: in.csv:2: applied: deposit,1,1,5"
+
+# Their rows, and the accounts they make, are several times what a pipe holds.
+MANY = 20_000
+PATIENCE_SECONDS = 60
+
+Descriptor = int | IO[bytes]
+
+
+class Run:
+    """What a finished run left: its exit code, and what it wrote."""
+
+    def __init__(self, exit_code: int, output: bytes, errors: bytes) -> None:
+        self.exit_code = exit_code
+        self.output = output
+        self.errors = errors.decode()
+        self.error_lines = self.errors.splitlines()
+
+    def assert_failed(self, *words: str) -> None:
+        """It failed as it should: exit code 1, no output, and one line that holds these words."""
+        assert self.exit_code == 1, self.errors
+        assert self.output == b""
+        [line] = self.error_lines
+        assert line.startswith("error: ")
+        assert [word for word in words if word not in line] == [], line
+
+    def assert_misused(self, *words: str) -> None:
+        """It did not like its arguments: exit code 2, no output, and a last line that holds these words."""
+        assert self.exit_code == 2, self.errors
+        assert self.output == b""
+        assert self.error_lines[0].startswith("usage: txfast ")
+        assert [word for word in words if word not in self.error_lines[-1]] == [], self.error_lines[-1]
+
+
+class Folder:
+    """A folder to run the command in. It holds in.csv."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.write("in.csv", FILE)
+
+    def write(self, name: str, content: bytes) -> Path:
+        path = self.path / name
+        path.write_bytes(content)
+        return path
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.path))
+
+    def run(
+        self,
+        *arguments: str | bytes | Path,
+        stdin: bytes | Descriptor = b"",
+        stdout: Descriptor = subprocess.PIPE,
+        command: tuple[str, ...] = (COMMAND,),
+        variables: Mapping[str, str] | None = None,
+    ) -> Run:
+        ended = subprocess.run(
+            [*command, *arguments],
+            cwd=self.path,
+            env=environment() | dict(variables or {}),
+            stdin=None if isinstance(stdin, bytes) else stdin,
+            input=stdin if isinstance(stdin, bytes) else None,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        return Run(ended.returncode, ended.stdout or b"", ended.stderr)
+
+    @contextmanager
+    def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+        """A run that has read most of MANY rows from its standard input, and waits for more."""
+        pipe = subprocess.PIPE
+        # A shell that runs the tests in the background has them ignore Ctrl-C, nohup has them ignore a terminal that is
+        # closed, and so does whatever they start.
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+        hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            process = subprocess.Popen(
+                [COMMAND, *arguments], cwd=self.path, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe
+            )
+        finally:
+            signal.signal(signal.SIGINT, heard)
+            signal.signal(signal.SIGHUP, hung_up)
+        with process:
+            try:
+                assert process.stdin is not None
+                process.stdin.write(many_accounts())
+                process.stdin.flush()
+                yield process
+            finally:
+                process.kill()
+
+
+def environment() -> dict[str, str]:
+    """The tests' own, without the options that a user may have set there."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
+
+
+def many_accounts() -> bytes:
+    return HEADER + b"".join(b"deposit,%d,1,1\n" % client for client in range(MANY))
+
+
+def finish(process: subprocess.Popen[bytes]) -> Run:
+    """Wait for a run to end by itself, its standard input still open."""
+    exit_code = process.wait(PATIENCE_SECONDS)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return Run(exit_code, process.stdout.read(), process.stderr.read())
+
+
+def shell(folder: Folder, script: str) -> Run:
+    """Run a script in bash, in which $TXFAST is the command."""
+    ended = subprocess.run(
+        ["bash", "-c", script],
+        cwd=folder.path,
+        env=environment() | {"TXFAST": str(COMMAND)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return Run(ended.returncode, ended.stdout, ended.stderr)

@@ -1,0 +1,225 @@
+"""Accounts, rejects and stats together: what each run puts out, however it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import harness
+import pytest
+import reference
+from command import ACCOUNTS, FILE, HEADER, NO_ACCOUNTS, Folder, finish
+from harness import READERS, THREADS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from txfast.batch import TransactionBatch
+from txfast.errors import ConservationError, InputError, TooManyMalformedError
+from txfast.ledger.columns import AccountColumns
+from txfast.pipeline import Replay
+from txfast.write.stats import decimal_text, make_stats
+
+ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
+NAMES = ["a.csv", "in.csv", "r.csv", "s.json"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def with_old_outputs(folder: Folder) -> Folder:
+    for name in ("a.csv", "r.csv", "s.json"):
+        folder.write(name, b"old")
+    return folder
+
+
+def assert_untouched(folder: Folder) -> None:
+    assert folder.names() == NAMES
+    assert [(folder.path / name).read_bytes() for name in ("a.csv", "r.csv", "s.json")] == [b"old"] * 3
+
+
+def rejects_of(folder: Folder) -> list[tuple[str, str, str]]:
+    with (folder.path / "r.csv").open(newline="") as file:
+        return [(row["line"], row["status"], row["reason"]) for row in csv.DictReader(file)]
+
+
+# ---- What is put out -------------------------------------------------------------------------------
+
+
+def test_all_outputs_of_a_run_are_published(folder: Folder) -> None:
+    run = with_old_outputs(folder).run("in.csv", "-q", *ALL)
+    assert (run.exit_code, run.output, run.errors) == (0, b"", "")
+    assert folder.names() == NAMES
+    assert (folder.path / "a.csv").read_bytes() == ACCOUNTS
+    assert rejects_of(folder) == [("3", "rejected", "insufficient_funds"), ("4", "malformed", "bad_type")]
+    stats = json.loads((folder.path / "s.json").read_text())
+    assert stats["inputs"] == [{"file": "in.csv", "bytes": len(FILE), "rows": 3}]
+    assert (stats["rows"], stats["accounts"], stats["locked_accounts"]) == (3, 1, 0)
+    assert (stats["available"], stats["held"], stats["total"]) == ("5.0000", "0.0000", "5.0000")
+    assert stats["conserved"] is True
+    assert set(stats["seconds"]) == {"total", "read", "scan", "apply", "report", "write"}
+    assert stats["peak_memory_bytes"] > 1 << 20
+
+
+@given(st.lists(harness.hostile_files(), min_size=1, max_size=3), st.sampled_from(THREADS), harness.block_sizes)
+@pytest.mark.parametrize("reader", READERS)
+def test_stats_are_what_the_rules_say(reader: str, contents: list[bytes], threads: int, block_bytes: int) -> None:
+    inputs = [(f"{number}.csv", HEADER + content) for number, content in enumerate(contents)]
+    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    replay = Replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
+    try:
+        for name, content in inputs:
+            replay.read_source(harness.open_bytes(name, content))
+    except InputError:
+        assert not all(harness.can_carry(reader, content, block_bytes) for _, content in inputs)
+        return
+    stats = make_stats(replay, replay.collect(), 1.0)
+    twin = reference.replay(*inputs)
+    for outcome, counts in (("applied", twin.applied), ("rejected", twin.rejected), ("malformed", twin.malformed)):
+        assert harness.occurred(stats[outcome]) == dict(counts)
+    assert stats["rows"] == twin.rows
+    assert stats["accounts"] == len(twin.accounts)
+    assert [figures["bytes"] for figures in stats["inputs"]] == [len(content) for _, content in inputs]
+    for name in ("available", "held"):
+        assert stats[name] == decimal_text(sum(getattr(account, name) for account in twin.accounts.values()))
+
+
+@pytest.mark.parametrize(
+    ("units", "text"),
+    [(0, "0.0000"), (-1, "-0.0001"), (123_456, "12.3456"), (10**30, f"{10**26}.0000"), (1 - 10**9, "-99999.9999")],
+)
+def test_sums_of_any_size_are_exact(units: int, text: str) -> None:
+    assert decimal_text(units) == text
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    most = 2**63 - 1
+    rows = [f"deposit,{client},1,922337203685477.5807".encode() for client in range(5)]
+    replay = Replay()
+    replay.read_source(harness.open_bytes("in.csv", HEADER + b"\n".join(rows)))
+    assert replay.collect().available_units == 5 * most
+
+
+def test_money_that_came_from_nowhere_fails_the_run() -> None:
+    replay = Replay()
+    replay.ledgers[0].restore_account(1, 10_000, 0)
+    with pytest.raises(ConservationError, match="do not add up: they hold 10000 units"):
+        replay.collect()
+
+
+# ---- Too many malformed rows -------------------------------------------------------------------------
+
+FAULTY_ROWS = [b"fee,1,1,1\n" if tx % 6 == 5 else b"deposit,%d,%d,1\n" % (tx % 7, tx) for tx in range(480)]
+FAULTY = HEADER + b"".join(FAULTY_ROWS)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("block_bytes", [40, 300, 1 << 18])
+@pytest.mark.parametrize("allowed", [0, 1, 17, 79])
+def test_a_run_stops_at_the_first_malformed_row_too_many(
+    reader: str, threads: int, block_bytes: int, allowed: int
+) -> None:
+    block_bytes = harness.fit_block(reader, [("in.csv", FAULTY)], block_bytes)
+    replay = Replay(reader=reader, threads=threads, block_bytes=block_bytes, max_malformed=allowed)
+    with pytest.raises(TooManyMalformedError) as failure:
+        replay.read_source(harness.open_bytes("in.csv", FAULTY))
+    lines = FAULTY.splitlines(keepends=True)
+    last = [number for number, line in enumerate(lines, 1) if line.startswith(b"fee")][allowed]
+    assert str(failure.value).startswith(f"in.csv:{last}: ")
+    twin = reference.replay(("in.csv", b"".join(lines[:last])))
+    assert replay.rows == twin.rows
+    assert harness.occurred(replay.applied()) == dict(twin.applied)
+    assert sum(replay.malformed_rows) == allowed + 1
+    assert len(replay.collect()) == len(twin.accounts)
+
+
+def test_as_many_malformed_rows_as_are_allowed_are_no_failure() -> None:
+    replay = Replay(max_malformed=80)
+    replay.read_source(harness.open_bytes("in.csv", FAULTY))
+    assert sum(replay.malformed_rows) == 80
+
+
+def test_rows_cannot_be_cut_where_there_are_none() -> None:
+    with pytest.raises(IndexError):
+        TransactionBatch().cut(1)
+
+
+@pytest.mark.parametrize("option", [("--strict",), ("--max-malformed", "0")])
+def test_too_many_malformed_rows_publish_why_but_no_accounts(folder: Folder, option: tuple[str, ...]) -> None:
+    run = with_old_outputs(folder).run("in.csv", "-q", *option, *ALL)
+    assert (run.exit_code, run.output) == (3, b"")
+    assert run.error_lines == [
+        "error: in.csv:4: malformed row 1, one more than is allowed: the run stops here, without accounts"
+    ]
+    assert folder.names() == NAMES
+    assert (folder.path / "a.csv").read_bytes() == b"old"
+    assert rejects_of(folder)[-1] == ("4", "malformed", "bad_type")
+    assert json.loads((folder.path / "s.json").read_text())["malformed"]["bad_type"] == 1
+
+
+def test_too_many_malformed_rows_leave_standard_output_empty(folder: Folder) -> None:
+    run = folder.run("in.csv", "-q", "--strict")
+    assert (run.exit_code, run.output) == (3, b"")
+
+
+# ---- Failures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no,header\n", FILE], ids=["empty", "not a transactions file", "full device"]
+)
+def test_a_failure_publishes_nothing(folder: Folder, content: bytes) -> None:
+    folder.write("in.csv", content)
+    arguments = [*ALL[2:], "-o", "/dev/full"] if content == FILE else list(ALL)
+    with_old_outputs(folder).run("in.csv", "-q", *arguments).assert_failed()
+    assert_untouched(folder)
+
+
+@pytest.mark.parametrize("full", ["--rejects", "--stats"])
+def test_a_full_device_for_one_output_publishes_none(folder: Folder, full: str) -> None:
+    places = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {full: "/dev/full"}
+    arguments = [word for place in places.items() for word in place]
+    with_old_outputs(folder).run("in.csv", "-q", *arguments).assert_failed("/dev/full")
+    assert_untouched(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.05, 0.3])
+def test_a_signal_ends_a_run_within_a_second_and_leaves_all_as_it_was(
+    folder: Folder, number: signal.Signals, delay_seconds: float
+) -> None:
+    with with_old_outputs(folder).running("-", "-q", *ALL) as process:
+        time.sleep(delay_seconds)
+        process.send_signal(number)
+        sent = time.monotonic()
+        run = finish(process)
+        assert time.monotonic() - sent < 1
+    assert (run.exit_code, run.output, run.errors) == (-number, b"", "")
+    assert_untouched(folder)
+
+
+def test_a_reader_that_went_away_leaves_the_files_as_they_were(folder: Folder) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        run = with_old_outputs(folder).run("in.csv", "-q", *ALL[2:], stdout=write)
+    finally:
+        os.close(write)
+    assert run.exit_code == -signal.SIGPIPE
+    assert_untouched(folder)
+
+
+def test_an_output_in_a_folder_that_is_not_there_publishes_none(folder: Folder) -> None:
+    with_old_outputs(folder).run("in.csv", "-q", *ALL[:4], "--stats", "no/s.json").assert_failed("no/s.json")
+    assert_untouched(folder)
+
+
+def test_no_accounts_are_conserved() -> None:
+    assert AccountColumns([]).available_units == AccountColumns([]).held_units == 0
+    assert NO_ACCOUNTS

@@ -1,0 +1,52 @@
+"""Ctrl-C and its kin: an exception in the main thread, once, at a place where a run can be cleaned up.
+
+This module must not know what there is to clean up.
+"""
+
+import signal
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from types import FrameType
+
+# What a terminal sends on Ctrl-C, what a service manager sends, and what a terminal sends that is closed.
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal arrived that ends the run, not only the one of Ctrl-C. `signal_name` says which."""
+
+    def __init__(self, number: int) -> None:
+        self.signal_name = signal.Signals(number).name
+        super().__init__(self.signal_name)
+
+
+class SignalWatch:
+    """Raises Interrupted in the main thread when a signal arrives: wherever it is, and where that was lost, in `check`.
+
+    Only the first counts. What must not be interrupted, such as cleaning up, comes after `hold`.
+    """
+
+    __slots__ = ("_arrived", "_held")
+
+    def __init__(self) -> None:
+        self._arrived: int | None = None
+        self._held = False
+        for number in CAUGHT:
+            # Whoever started the process may have told it to ignore one, as nohup does.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: "FrameType | None") -> None:  # noqa: ARG002 (the protocol's arguments)
+        if self._arrived is None:
+            self._arrived = number
+            self.check()
+
+    def check(self) -> None:
+        """Raise Interrupted where a signal has arrived: an import of C code may have swallowed it."""
+        if self._arrived is not None and not self._held:
+            raise Interrupted(self._arrived)
+
+    def hold(self) -> None:
+        """From here on let nothing be interrupted."""
+        self._held = True

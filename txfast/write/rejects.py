@@ -1,0 +1,222 @@
+"""The rejects file: every row that was not applied, malformed or rejected, in input order.
+
+It must not know why a row is a reject, nor where batches come from. pyarrow is imported for Parquet alone.
+"""
+
+import os
+import stat
+
+from txfast.errors import UsageError
+from txfast.write.output import STANDARD_OUTPUT, Output, named_descriptor
+from txfast.write.reject_columns import REASON_NAMES, STATUS_NAMES, RejectColumns
+from txfast.write.reject_text import RejectText
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    import pyarrow as pa
+
+    from txfast.batch import TransactionBatch
+    from txfast.read.row import Header
+
+    class Writer(Protocol):
+        """What puts rejects into an output in one format."""
+
+        def add(self, file: str, batch: TransactionBatch, header: Header) -> None: ...
+        def finish(self) -> None: ...
+        def abandon(self) -> None: ...
+
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+class Rejects:
+    """A rejects file: `open`, `add` every batch in order after it was applied, `finish`, `publish`; or `discard`.
+
+    The suffix of the path says the format. The file appears whole or not at all, as any Output, and however many
+    rejects there are, few of them are in memory at a time. Raises UsageError for a path with another suffix.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._suffix = format_suffix(path)
+        self._output = Output(path)
+        self._writer: Writer | None = None
+
+    def open(self) -> None:
+        """Open the destination. Raises SourceError."""
+        self._output.open()
+        if self._suffix == ".parquet":
+            self._writer = ParquetWriter(self._output)
+        else:
+            self._writer = TextWriter(self._output, self._suffix.removeprefix("."))
+
+    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+        """Add the rejects of an applied batch of this file, whose header that is.
+
+        Raises SourceError, MemoryError, and BrokenPipeError where nobody reads any more.
+        """
+        assert self._writer is not None, "not open"
+        self._writer.add(file, batch, header)
+
+    def finish(self) -> None:
+        """Write what is left, and have it reach the disk. Raises as `add` does."""
+        assert self._writer is not None, "not open"
+        self._writer.finish()
+        self._output.finish()
+
+    def publish(self) -> None:
+        """Put the finished file in its place. Raises SourceError."""
+        self._output.publish()
+
+    def discard(self) -> None:
+        """Close, and remove what was not published. May be called at any time, and more than once."""
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+        self._output.discard()
+
+
+def format_suffix(path: str) -> str:
+    """The one of SUFFIXES that says the path's format. Raises UsageError.
+
+    A device or a pipe may have none (/dev/stderr, /dev/fd/63): it gets CSV.
+    """
+    suffix = os.path.splitext(path)[1]
+    if suffix.lower() in SUFFIXES:
+        return suffix.lower()
+    if not suffix and (path == STANDARD_OUTPUT or is_device_or_pipe(path)):
+        return ".csv"
+    raise UsageError(f"{path!r}: its name must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+
+
+def is_device_or_pipe(path: str) -> bool:
+    """Whether a path is there and is neither a regular file nor a folder, or names a descriptor of this process."""
+    if named_descriptor(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+class TextWriter:
+    """Rejects as CSV or JSON lines."""
+
+    def __init__(self, output: Output, text_format: str) -> None:
+        self._output = output
+        self._text = RejectText(text_format)
+
+    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+        for block in self._text.blocks(os.fsencode(file), batch, header):
+            self._output.write(block)
+
+    def finish(self) -> None:
+        self._output.write(self._text.rest())
+
+    def abandon(self) -> None:
+        """There is nothing to give back."""
+
+
+class ParquetSink:
+    """An output as pyarrow writes to it. What is written to an abandoned one goes nowhere: pyarrow's writer puts an
+    end to its file whenever it is let go."""
+
+    closed = False
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bytes_written = 0
+        self.abandoned = False
+
+    def write(self, block: "pa.Buffer | bytes") -> int:
+        length = memoryview(block).nbytes
+        if not self.abandoned:
+            self._output.write(block)
+        self._bytes_written += length
+        return length
+
+    def tell(self) -> int:
+        return self._bytes_written
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """The output is closed by whoever opened it."""
+
+
+class ParquetWriter:
+    """Rejects as Parquet, in row groups of up to 131,072 rows or about 16 MiB of text:
+
+        file    string          type    string
+        line    uint64          client  string
+        status  string          tx      string
+        reason  string          amount  string
+                                row     binary
+
+    None is null. A byte that is not UTF-8 is `\\xff` in a string, as in the log; `row` has it as it was.
+    """
+
+    def __init__(self, output: Output) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        names = pa.dictionary(pa.int8(), pa.string())
+        types = {
+            "file": pa.dictionary(pa.int32(), pa.string()), "line": pa.uint64(), "status": names, "reason": names,
+            "type": pa.string(), "client": pa.string(), "tx": pa.string(), "amount": pa.string(), "row": pa.binary(),
+        }  # fmt: skip
+        self._schema = pa.schema([pa.field(name, type_, nullable=False) for name, type_ in types.items()])
+        self._columns = RejectColumns()
+        self._sink = ParquetSink(output)
+        # Without Arrow's schema the names are read as what they are, strings. Dictionaries where few values repeat:
+        # for the others they take twice the time and are given up halfway.
+        try:
+            self._parquet = parquet.ParquetWriter(
+                self._sink, self._schema, store_schema=False, use_dictionary=["file", "status", "reason", "type"],
+            )  # fmt: skip
+        except BaseException:
+            self.abandon()
+            raise
+
+    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+        for rows, files, buffers in self._columns.groups(file, batch, header):
+            self._write(rows, files, buffers)
+
+    def finish(self) -> None:
+        rows, files, buffers = self._columns.rest()
+        if rows:
+            self._write(rows, files, buffers)
+        self._parquet.close()
+
+    def abandon(self) -> None:
+        self._sink.abandoned = True
+
+    def _write(self, rows: int, files: "Sequence[str]", buffers: "Sequence[memoryview]") -> None:
+        """Write a group of columns, which is good for the time of this call, as a row group."""
+        import pyarrow as pa
+
+        shared = [pa.py_buffer(buffer) for buffer in buffers]
+
+        def names(indices: "pa.DataType", place: int, meanings: "Sequence[str]") -> "pa.Array":
+            codes = pa.Array.from_buffers(indices, rows, [None, shared[place]])
+            return pa.DictionaryArray.from_arrays(codes, pa.array(meanings, pa.string()))
+
+        arrays = [
+            names(pa.int32(), 0, [readable(file) for file in files]),
+            pa.Array.from_buffers(pa.uint64(), rows, [None, shared[1]]),
+            names(pa.int8(), 2, STATUS_NAMES),
+            names(pa.int8(), 3, REASON_NAMES),
+        ]
+        for place, field in enumerate(list(self._schema)[4:]):
+            offsets, text = shared[4 + 2 * place], shared[5 + 2 * place]
+            arrays.append(pa.Array.from_buffers(field.type, rows, [None, offsets, text]))
+        self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=rows)
+
+
+def readable(file: str) -> str:
+    """A file's name as text, whatever its bytes are."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
