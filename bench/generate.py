@@ -1,7 +1,7 @@
 """Write a transactions file of any size for stress tests and benchmarks.
 
     python bench/generate.py [ROWS [CLIENTS]] [-o FILE] [--seed N]
-                             [--ids dense|random|per-client] [--clients uniform|skewed]
+                             [--ids PATTERN] [--clients uniform|skewed]
 
 Of the rows 49 % are deposits, 49 % withdrawals, 0.5 % disputes, 0.4 % resolves, 0.1 % chargebacks and
 1 % faulty. The same arguments give the same bytes. Rows are made in blocks, so that memory does not grow
@@ -37,6 +37,13 @@ DEFAULT_OUTPUT = PROJECT_ROOT / "samples" / "stress_test.csv"
 DEFAULT_ROWS = 1_000_000
 DEFAULT_CLIENTS = 10_000
 CLIENTS_LIMIT = 100_000_000  # What is kept for each client still fits in the memory of a small machine.
+
+ID_PATTERNS = ("dense", "random", "per-client", "strided", "snowflake")
+ID_STRIDE = 4_096
+# A snowflake is a time in milliseconds, the number of a machine in 10 bits, and a number of 12 bits that starts anew
+# each millisecond. Here each machine makes one id in a millisecond, as most do in practice.
+SNOWFLAKE_MACHINES = 8
+SNOWFLAKE_START_MS = 60_000_000_000
 
 HEADER = b"type,client,tx,amount\n"
 UNITS = 10_000  # One unit is 0.0001.
@@ -220,11 +227,12 @@ class Generator:
         """Number the rows that take an id, and give the others ids that no row of the file takes."""
         ids = self._unknown_ids(len(kinds))
         takers = np.flatnonzero(TAKES_ID[kinds])
-        if self._plan.ids == "dense":
-            ids[takers] = np.arange(self._last_id + 1, self._last_id + 1 + len(takers), dtype=np.uint64)
-            self._last_id += len(takers)
-        elif self._plan.ids == "per-client":
+        if self._plan.ids == "per-client":
             ids[takers] = self._next_ids_of(clients[takers])
+        elif self._plan.ids != "random":
+            counted = np.arange(self._last_id + 1, self._last_id + 1 + len(takers), dtype=np.uint64)
+            ids[takers] = counted_ids(self._plan.ids, counted)
+            self._last_id += len(takers)
         return ids
 
     def _next_ids_of(self, clients: Numbers) -> Numbers:
@@ -238,10 +246,11 @@ class Generator:
 
     def _unknown_ids(self, count: int) -> Numbers:
         """Ids no row takes: above all counted ones, or, among random 64-bit ids, just others."""
-        lowest, highest = self._plan.rows + 1, 2 * self._plan.rows
         if self._plan.ids == "random":
-            lowest, highest = 0, 2**64 - 1
-        return self._random.integers(lowest, highest, count, dtype=np.uint64, endpoint=True)
+            return self._random.integers(0, 2**64 - 1, count, dtype=np.uint64, endpoint=True)
+        lowest, highest = self._plan.rows + 1, 2 * self._plan.rows
+        unreached = self._random.integers(lowest, highest, count, dtype=np.uint64, endpoint=True)
+        return counted_ids(self._plan.ids, unreached)
 
     def _overlay_special_rows(self, columns: Columns, cells: Bytes, shown: Flags) -> None:
         """Replace what `lay_out` wrote for all rows but deposits and withdrawals by their own text."""
@@ -302,6 +311,16 @@ def places_among_equals(numbers: Numbers) -> Indexes:
     places = np.empty(len(numbers), dtype=np.int64)
     places[order] = sorted_places - group_starts
     return places
+
+
+def counted_ids(pattern: str, counts: Numbers) -> Numbers:
+    """The ids with these places in a pattern that counts, from 1; ids of different places differ."""
+    if pattern == "strided":
+        return counts * np.uint64(ID_STRIDE)
+    if pattern == "snowflake":
+        milliseconds = np.uint64(SNOWFLAKE_START_MS) + counts // np.uint64(SNOWFLAKE_MACHINES)
+        return milliseconds << np.uint64(22) | counts % np.uint64(SNOWFLAKE_MACHINES) << np.uint64(12)
+    return counts
 
 
 def lay_out(columns: Columns) -> tuple[Bytes, Flags]:
@@ -473,10 +492,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[Plan, Path 
     )
     parser.add_argument(
         "--ids",
-        choices=("dense", "random", "per-client"),
+        choices=ID_PATTERNS,
         default="dense",
-        help="transaction ids: counted from 1 over the whole file, random 64-bit numbers, or counted from 1"
-        " within each client (default: dense)",
+        help="transaction ids: counted from 1 over the whole file, random 64-bit numbers, counted from 1"
+        f" within each client, counted in steps of {ID_STRIDE}, or of the time and a machine (default: dense)",
     )
     parser.add_argument(
         "--clients",

@@ -1,6 +1,6 @@
-"""How txfast's time and memory grow with the number of rows, for three patterns of transaction ids.
+"""How txfast's time and memory grow with the number of rows, for every pattern of transaction ids.
 
-    python bench/scale.py [--rows 1e6,5e6,20e6] [--ids dense,random,per-client] [-o bench/results.md]
+    python bench/scale.py [--rows 1e6,5e6,20e6] [--ids dense,random,…] [-o bench/results.md]
 
 Each size is replayed as a file, whose size is known, and through a pipe, whose size is not: then the index of
 transactions grows on the way, which shows in the longest single `apply`. Seconds and peak memory are those of
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generate import ID_PATTERNS
 from measure import (
     MEGABYTE,
     BenchError,
@@ -39,7 +40,6 @@ from measure import (
     write_section,
 )
 
-ID_PATTERNS = ("dense", "random", "per-client")
 DEFAULT_ROWS = "1e6,5e6,20e6"
 KEPT_BYTES_MAX = 512 * MEGABYTE
 

@@ -175,7 +175,7 @@ def test_amounts_fill_their_range(block: bytes, kind: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "skewed"])
-@pytest.mark.parametrize("ids", ["dense", "random", "per-client"])
+@pytest.mark.parametrize("ids", generate.ID_PATTERNS)
 @pytest.mark.parametrize("clients", [1, 50, 100_000])
 def test_disputes_refer_to_earlier_deposits_and_their_ends_to_open_disputes(
     clients: int, ids: str, distribution: str
@@ -262,6 +262,24 @@ def test_per_client_ids_count_within_each_client_across_blocks() -> None:
         assert own == list(range(1, len(own) + 1))
 
 
+def test_strided_ids_count_in_steps() -> None:
+    content = make(generate.Plan(rows=250_000, clients=100, ids="strided"))
+    ids = [tx for _, tx in rows_with_a_new_id(content)]
+    assert ids == [generate.ID_STRIDE * count for count in range(1, len(ids) + 1)]
+
+
+def test_snowflake_ids_are_times_and_machines_and_never_repeat() -> None:
+    content = make(generate.Plan(rows=50_000, clients=100, ids="snowflake"))
+    ids = [tx for _, tx in rows_with_a_new_id(content)]
+    assert len(set(ids)) == len(ids)
+    assert {tx >> 12 & 1023 for tx in ids} == set(range(generate.SNOWFLAKE_MACHINES))
+    assert {tx & 4095 for tx in ids} == {0}
+    times = [tx >> 22 for tx in ids]
+    assert times == sorted(times)
+    assert max(Counter(times).values()) == generate.SNOWFLAKE_MACHINES
+    assert max(ids) < 2**63
+
+
 def test_uniform_clients_have_about_as_many_rows_each() -> None:
     rows_of = Counter(row.client for row in well_formed_rows(make(generate.Plan(rows=100_000, clients=100))))
     assert set(rows_of) == set(range(1, 101))
@@ -291,7 +309,7 @@ def test_client_numbers_reach_the_largest_count() -> None:
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "skewed"])
-@pytest.mark.parametrize("ids", ["dense", "random", "per-client"])
+@pytest.mark.parametrize("ids", generate.ID_PATTERNS)
 def test_the_seed_decides_the_bytes(ids: str, distribution: str) -> None:
     plan = generate.Plan(rows=3_000, clients=100, ids=ids, distribution=distribution)
     assert make(plan) == make(plan)
