@@ -9,6 +9,7 @@ KINDS: tuple[str, ...]
 class TransactionBatch:
     @property
     def rows(self) -> int: ...
+    share_read: float
     @property
     def capacity(self) -> int: ...
     @property

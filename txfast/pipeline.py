@@ -105,6 +105,7 @@ class Replay:
         self._max_malformed = max_malformed
         self._malformed_admitted = 0
         self._block_bytes = block_bytes
+        self._entries_before = [0] * len(self.ledgers)  # the input that is read now
 
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
@@ -119,6 +120,7 @@ class Replay:
         reader = self._make_reader(source)
         figures = InputFigures(source.name)
         self.inputs.append(figures)
+        self._entries_before = [ledger.entries for ledger in self.ledgers]
         small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
         flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
         next_line = 1
@@ -156,25 +158,19 @@ class Replay:
         block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
         return CsvReader(source.file, source.name, block_bytes)
 
-    def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
-        """Read a block: whether there was one, and the seconds it took."""
+    def fill(self, reader: "Reader", batch: TransactionBatch, input_bytes: int | None) -> tuple[bool, float]:
+        """Read a block: whether there was one, and the seconds it took. `input_bytes` is the input's size, if known."""
         started = time.perf_counter()
         more = reader.fill(batch)
+        batch.share_read = reader.bytes_read / input_bytes if input_bytes else 0.0
         return more, time.perf_counter() - started
 
-    def scan(self, reader: "Reader", batch: TransactionBatch, input_bytes: int | None) -> float:
-        """Make rows of a block and route them; return the seconds it took.
-
-        `input_bytes`, of an input's first block, is the size of that input where it is known.
-        """
+    def scan(self, reader: "Reader", batch: TransactionBatch) -> float:
+        """Make rows of a block and route them; return the seconds it took."""
         started = time.perf_counter()
         reader.scan(batch)
         if len(self.ledgers) > 1:
             route(batch, len(self.ledgers))
-        if input_bytes is not None and batch.text_bytes:
-            rows = EXPECTED_MARGIN * len(batch) * input_bytes / batch.text_bytes
-            for ledger in self.ledgers:
-                ledger.expect(ledger.entries + int(rows / len(self.ledgers)))
         return time.perf_counter() - started
 
     @property
@@ -203,7 +199,12 @@ class Replay:
     def apply(self, batch: TransactionBatch, shard: int) -> float:
         """Apply a batch's rows of one shard; return the seconds it took."""
         started = time.perf_counter()
-        self.ledgers[shard].apply(batch, shard=shard)
+        ledger = self.ledgers[shard]
+        if batch.share_read:
+            before = self._entries_before[shard]
+            so_far = ledger.entries - before + len(batch) / len(self.ledgers)
+            ledger.expect(before + int(EXPECTED_MARGIN * so_far / batch.share_read))
+        ledger.apply(batch, shard=shard)
         return time.perf_counter() - started
 
     def collect(self) -> AccountColumns:
@@ -250,14 +251,12 @@ class InlineFlow:
     def __iter__(self) -> "Iterator[TransactionBatch]":
         run, seconds = self._run, self._run.seconds
         batch = TransactionBatch()
-        input_bytes = self._input_bytes
         while True:
-            more, spent = run.fill(self._reader, batch)
+            more, spent = run.fill(self._reader, batch, self._input_bytes)
             seconds["read"] += spent
             if not more:
                 return
-            seconds["scan"] += run.scan(self._reader, batch, input_bytes)
-            input_bytes = None
+            seconds["scan"] += run.scan(self._reader, batch)
             if not run.admit(batch):
                 return
             for shard in range(len(run.ledgers)):
@@ -348,7 +347,7 @@ class ThreadedFlow:
                 number = self._blocks_read
                 self._blocks_read += 1
                 try:
-                    more, spent_reading = self._run.fill(self._reader, batch)
+                    more, spent_reading = self._run.fill(self._reader, batch, self._input_bytes)
                     if not more:
                         item = None
                 except BaseException as failure:
@@ -356,7 +355,7 @@ class ThreadedFlow:
                 self._at_end = item is not batch
             if item is batch:
                 try:
-                    spent_scanning = self._run.scan(self._reader, batch, self._input_bytes if number == 0 else None)
+                    spent_scanning = self._run.scan(self._reader, batch)
                 except BaseException as failure:
                     item = failure
             with self._changed:

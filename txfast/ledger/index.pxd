@@ -28,7 +28,10 @@ cdef enum:
     NEIGHBOUR_GROUPS = 64  # where the ids of a neighbourhood have their homes
     NEIGHBOURHOOD_BITS = 8
     HOME_GROUPS = 2
-    REBUILD_PREFETCH_ENTRIES = 16
+    REBUILD_AHEAD_ENTRIES = 16  # a power of two
+    # Second homes are prefetched after a run of so many entries of which one in so many was there.
+    REBUILD_SAMPLE_MASK = (1 << 10) - 1
+    REBUILD_SAMPLE_SHARE = 8
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
 
@@ -123,10 +126,10 @@ cdef inline void insert_entry(
     group.positions[slot] = position
 
 
-cdef inline void insert_new(
+cdef inline bint insert_new(
     Index* index, const uint64_t tx, const uint64_t hash, const uint32_t position,
 ) noexcept nogil:
-    """Insert what is known not to be there: rebuilding compares no entries."""
+    """Insert what is known not to be there: rebuilding compares no entries. Say whether it went to its second home."""
     cdef Group* group = home_of(index, tx)
     cdef uint64_t groups_seen = 0
     cdef uint32_t empty
@@ -134,7 +137,7 @@ cdef inline void insert_new(
         empty = match_tags(group.tags, 0) & GROUP_MASK
         if empty:
             insert_entry(group, lowest_bit(empty), hash, position)
-            return
+            return groups_seen >= HOME_GROUPS
         groups_seen += 1
         group = next_group(index, group, groups_seen, hash)
 
@@ -174,16 +177,29 @@ cdef inline void index_fill(
     const uint64_t* client_hashes,  # IN by the number of an account
 ) noexcept nogil:
     """Put all entries of the logs into an empty index that has room for them."""
+    cdef uint64_t[REBUILD_AHEAD_ENTRIES] hashes
     cdef const Chunk* chunk
-    cdef uint64_t entry, tx
+    cdef uint64_t entry, ahead, tx, hash, second_homes
     cdef int kind
+    cdef bint prefetch_second_homes = False
     for kind in range(LOG_COUNT):
-        for entry in range(logs[kind].entries):
-            chunk = logs[kind].chunks[entry >> CHUNK_BITS]
-            # Past a chunk's end this loads some other group, which does no harm.
-            prefetch(home_of(index, chunk.tx[(entry + REBUILD_PREFETCH_ENTRIES) & CHUNK_MASK]))
-            tx = chunk.tx[entry & CHUNK_MASK]
-            insert_new(
-                index, tx, hash_transaction(client_hashes[chunk.account[entry & CHUNK_MASK]], tx),
-                <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
-            )
+        second_homes = 0
+        for ahead in range(logs[kind].entries + REBUILD_AHEAD_ENTRIES):
+            if ahead >= REBUILD_AHEAD_ENTRIES:
+                entry = ahead - REBUILD_AHEAD_ENTRIES
+                chunk = logs[kind].chunks[entry >> CHUNK_BITS]
+                second_homes += insert_new(
+                    index, chunk.tx[entry & CHUNK_MASK], hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)],
+                    <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
+                )
+                if not entry & REBUILD_SAMPLE_MASK:
+                    prefetch_second_homes = REBUILD_SAMPLE_SHARE * second_homes > REBUILD_SAMPLE_MASK
+                    second_homes = 0
+            if ahead < logs[kind].entries:
+                chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
+                tx = chunk.tx[ahead & CHUNK_MASK]
+                hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)
+                hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
+                prefetch(home_of(index, tx))
+                if prefetch_second_homes:
+                    prefetch(second_home_of(index, hash))

@@ -12,6 +12,7 @@ cdef class Ledger:
     cdef AccountTable table
     cdef Log[LOG_COUNT] logs
     cdef Index index
+    cdef uint64_t entries_expected  # in all; 0 where nobody knows
     cdef bint prefetch_second_homes  # since the pattern of ids leads many transactions there
     # Rows by kind and status: [kind * STATUS_COUNT + status].
     cdef uint64_t[::1] counts
@@ -21,5 +22,6 @@ cdef class Ledger:
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows) except -1
+    cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil
     cdef void apply_rows(self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t count) noexcept nogil

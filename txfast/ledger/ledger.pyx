@@ -57,6 +57,8 @@ cdef struct Lookup:
 # Second homes are prefetched after a batch in which one row in so many was there.
 cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
+cdef uint64_t FIRST_CAPACITY_MAX = 1 << 24
+cdef uint64_t GROWTH_MIN_DIVISOR = 8
 cdef uint32_t SHARDS_MAX = 1 << 16
 
 
@@ -139,14 +141,11 @@ cdef class Ledger:
         return self.count_entries()
 
     def expect(self, uint64_t entries):
-        """Size the index for so many entries in all, so that it need not grow on the way there.
+        """Say how many entries there will be in all, as far as is known now; 0 where it is not.
 
-        Only a hint: where memory does not allow it, the index grows as entries come.
+        Only a hint: the index grows to that size at once, where it would else double on the way there.
         """
-        entries = min(entries, <uint64_t>2 * LOG_ENTRIES_MAX)
-        if entries > index_capacity(&self.index):
-            with nogil:
-                self.rebuild_index(entries)
+        self.entries_expected = entries
 
     def apply(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """Apply a batch's rows in order; return how many of them were rejected.
@@ -184,25 +183,37 @@ cdef class Ledger:
         cdef uint64_t deposits = self.logs[<int>DEPOSIT].entries + rows
         cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
         cdef uint64_t entries = self.count_entries() + rows
-        cdef bint is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
-        cdef bint reserved
+        cdef bint is_large, reserved
         if max(deposits, withdrawals) > LOG_ENTRIES_MAX or accounts > ACCOUNTS_MAX:
             raise CapacityError(
                 f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, as many withdrawals, and {ACCOUNTS_MAX} "
                 f"accounts; split the input by client"
             )
         with nogil:
+            reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
+            is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
             reserved = (
-                reserve_accounts(&self.table, accounts)
+                reserved
                 and reserve_entries(&self.logs[<int>DEPOSIT], deposits, is_large)
                 and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals, is_large)
             )
-            if reserved and entries > index_capacity(&self.index):
-                entries = max(entries, 2 * index_capacity(&self.index), INDEX_CAPACITY_MIN)
-                reserved = self.rebuild_index(entries)
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
         return 0
+
+    cdef bint reserve_index(self, const uint64_t entries) noexcept nogil:
+        """Have the index take so many entries. False when memory is exhausted, as in `rebuild_index`."""
+        cdef uint64_t capacity = index_capacity(&self.index)
+        # How many rows will be applied is known better and better, so a large index is not made for all of them at once.
+        cdef uint64_t most = max(2 * capacity, FIRST_CAPACITY_MAX)
+        cdef uint64_t least = max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
+        if entries <= capacity:
+            return True
+        if self.entries_expected == 0:
+            most = 2 * capacity
+        elif self.entries_expected < most:
+            most = self.entries_expected
+        return self.rebuild_index(max(most, least)) or self.rebuild_index(least)
 
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil:
         """Make an index for so many entries from the logs. False when memory is exhausted: its capacity is then 0,
