@@ -3,8 +3,9 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from txfast.ledger.checked cimport WideSum
+from txfast.ledger.ledger cimport Ledger
 
-# While they are sorted, accounts are known by their addresses, which give way to what is available.
+# What is sorted: a client, with what is available, which makes it a Balance, or with the address of its account.
 cdef struct SortKey:
     uint64_t client
     uint64_t content
@@ -17,6 +18,10 @@ cdef class AccountColumns:
     # Two arrays that sorting needs and the columns then lie in: another would cost more to provide than to fill.
     cdef SortKey* keys
     cdef SortKey* scratch
+    # The accounts that hold something or are locked, by their addresses. Most are neither, and those are not looked
+    # up again once they are sorted: that would cost a cache miss for each.
+    cdef SortKey* marked
+    cdef Py_ssize_t marked_count
     cdef Py_ssize_t count
     cdef const Balance* balances
     cdef const int64_t* held  # units of 0.0001
@@ -25,4 +30,5 @@ cdef class AccountColumns:
     cdef WideSum held_sum
     cdef readonly Py_ssize_t locked_count
 
+    cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from txfast.ledger.checked cimport WideSum, add_wide, whole
-from txfast.ledger.hash cimport multiply_high, prefetch
+from txfast.ledger.hash cimport multiply_high
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.memory cimport advise_huge_pages
 from txfast.ledger.rules cimport Account
@@ -21,7 +21,6 @@ cdef enum:
     BUCKETS = 2100
     SMALL_BUCKETS = 512
     INSERTION_KEYS_MAX = 32
-    PREFETCH_ACCOUNTS = 32
 
 
 cdef class AccountColumns:
@@ -31,7 +30,6 @@ cdef class AccountColumns:
     """
 
     def __cinit__(self, ledgers):
-        cdef Py_ssize_t collected = 0
         cdef Py_ssize_t room
         cdef Ledger ledger
         self.count = sum(map(len, ledgers))
@@ -39,21 +37,46 @@ cdef class AccountColumns:
         room = self.count + 1
         self.keys = <SortKey*>malloc(room * sizeof(SortKey))
         self.scratch = <SortKey*>malloc(room * sizeof(SortKey))
-        if self.keys == NULL or self.scratch == NULL:
+        self.marked = <SortKey*>malloc(room * sizeof(SortKey))
+        if self.keys == NULL or self.scratch == NULL or self.marked == NULL:
             raise MemoryError(f"no memory to sort {self.count} accounts")
         advise_huge_pages(self.keys, room * sizeof(SortKey))
         advise_huge_pages(self.scratch, room * sizeof(SortKey))
+        room = 0
         for ledger in ledgers:
-            collected += take_keys(ledger, self.keys + collected)
+            room += self.take_keys(ledger, self.keys + room)
         with nogil:
+            if sort_keys(self.marked, self.scratch, self.marked_count):
+                memcpy(self.marked, self.scratch, self.marked_count * sizeof(SortKey))
             if sort_keys(self.keys, self.scratch, self.count):
                 self.fill(self.scratch, self.keys)
             else:
                 self.fill(self.keys, self.scratch)
+        free(self.marked)
+        self.marked = NULL
 
     def __dealloc__(self):
         free(self.keys)
         free(self.scratch)
+        free(self.marked)
+
+    cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept:
+        """Make a key of each account in a ledger, in no particular order; return how many there are."""
+        cdef const Account* slots = ledger.table.slots
+        cdef SortKey* marked = self.marked
+        cdef uint64_t slot
+        cdef Py_ssize_t taken = 0, marked_count = self.marked_count
+        if slots == NULL:
+            return 0
+        # Which slots are in use nobody can predict, so that is no branch.
+        for slot in range(ledger.table.slot_mask + 1):
+            keys[taken].client = marked[marked_count].client = slots[slot].client
+            keys[taken].content = <uint64_t>slots[slot].available
+            taken += slots[slot].in_use
+            marked[marked_count].content = <uint64_t>&slots[slot]
+            marked_count += (slots[slot].held != 0) | slots[slot].locked
+        self.marked_count = marked_count
+        return taken
 
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil:
         """Make columns of the sorted keys."""
@@ -63,19 +86,21 @@ cdef class AccountColumns:
         cdef const Account* account
         cdef WideSum available_sum = self.available_sum
         cdef WideSum held_sum = self.held_sum
-        cdef Py_ssize_t place, locked_count = 0
+        cdef Py_ssize_t mark, place = 0
         for place in range(self.count):
-            prefetch(<const void*>keys[min(place + PREFETCH_ACCOUNTS, self.count - 1)].content)
-            account = <const Account*>keys[place].content
-            balances[place].available = account.available
+            add_wide(&available_sum, balances[place].available)
+        memset(held, 0, self.count * (sizeof(int64_t) + sizeof(uint8_t)))
+        place = 0
+        for mark in range(self.marked_count):
+            while balances[place].client != self.marked[mark].client:
+                place += 1
+            account = <const Account*>self.marked[mark].content
             held[place] = account.held
             locked[place] = account.locked
-            add_wide(&available_sum, account.available)
             add_wide(&held_sum, account.held)
-            locked_count += account.locked
+            self.locked_count += account.locked
         self.available_sum = available_sum
         self.held_sum = held_sum
-        self.locked_count = locked_count
         self.balances = balances
         self.held = held
         self.locked = locked
@@ -92,21 +117,6 @@ cdef class AccountColumns:
 
     def __len__(self):
         return self.count
-
-
-cdef Py_ssize_t take_keys(Ledger ledger, SortKey* keys) noexcept:
-    """Make a key of each account in a ledger, in no particular order; return how many there are."""
-    cdef const Account* slots = ledger.table.slots
-    cdef uint64_t slot
-    cdef Py_ssize_t taken = 0
-    if slots == NULL:
-        return 0
-    # Which slots are in use nobody can predict, so that is no branch.
-    for slot in range(ledger.table.slot_mask + 1):
-        keys[taken].client = slots[slot].client
-        keys[taken].content = <uint64_t>&slots[slot]
-        taken += slots[slot].in_use
-    return taken
 
 
 cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil:
