@@ -197,6 +197,8 @@ cdef inline void index_fill(
                     second_homes = 0
             if ahead < logs[kind].entries:
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
+                # Past a chunk's end this loads some other hash, which does no harm.
+                prefetch(&client_hashes[chunk.account[(ahead + REBUILD_AHEAD_ENTRIES) & CHUNK_MASK]])
                 tx = chunk.tx[ahead & CHUNK_MASK]
                 hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)
                 hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash

@@ -204,16 +204,16 @@ cdef class Ledger:
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil:
         """Have the index take so many entries. False when memory is exhausted, as in `rebuild_index`."""
         cdef uint64_t capacity = index_capacity(&self.index)
-        # How many rows will be applied is known better and better, so a large index is not made for all at once.
-        cdef uint64_t most = max(2 * capacity, FIRST_CAPACITY_MAX)
         cdef uint64_t least = max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
+        cdef uint64_t wanted = 2 * capacity
         if entries <= capacity:
             return True
-        if self.entries_expected == 0:
-            most = 2 * capacity
-        elif self.entries_expected < most:
-            most = self.entries_expected
-        return self.rebuild_index(max(most, least)) or self.rebuild_index(least)
+        if self.entries_expected:
+            wanted = self.entries_expected
+            # At first it counts rows that will be rejected too; when so many were applied it is known much better.
+            if capacity < FIRST_CAPACITY_MAX:
+                wanted = min(wanted, FIRST_CAPACITY_MAX)
+        return self.rebuild_index(max(wanted, least)) or self.rebuild_index(least)
 
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil:
         """Make an index for so many entries from the logs. False when memory is exhausted: its capacity is then 0,
