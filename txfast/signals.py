@@ -4,10 +4,13 @@ This module must not know what there is to clean up.
 """
 
 import signal
+import sys
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
+    from typing import Any
 
 # What a terminal sends on Ctrl-C, what a service manager sends, and what a terminal sends that is closed.
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,11 +30,13 @@ class SignalWatch:
     Only the first counts. What must not be interrupted, such as cleaning up, comes after `hold`.
     """
 
-    __slots__ = ("_arrived", "_held")
+    __slots__ = ("_arrived", "_held", "_show_unraisable")
 
     def __init__(self) -> None:
         self._arrived: int | None = None
         self._held = False
+        self._show_unraisable: Callable[[Any], object] = sys.unraisablehook
+        sys.unraisablehook = self._pass_over
         for number in CAUGHT:
             # Whoever started the process may have told it to ignore one, as nohup does.
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -41,6 +46,11 @@ class SignalWatch:
         if self._arrived is None:
             self._arrived = number
             self.check()
+
+    def _pass_over(self, unraisable: "Any") -> None:
+        """Say nothing of an Interrupted that was raised where Python lets nothing through: `check` raises it again."""
+        if unraisable.exc_type is not Interrupted:
+            self._show_unraisable(unraisable)
 
     def check(self) -> None:
         """Raise Interrupted where a signal has arrived: an import of C code may have swallowed it."""
