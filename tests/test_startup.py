@@ -23,6 +23,7 @@ OURS = {
     "txfast.options",
     "txfast.pipeline",
     "txfast.read",
+    "txfast.read.compression",
     "txfast.read.row",
     "txfast.read.scan",
     "txfast.read.source",

@@ -41,7 +41,7 @@ RANKS = {
     "__main__": 7,
 }
 # They cost more time than a small file to replay, so whoever needs one imports it in the function that does.
-SLOW_MODULES = {"argparse", "dataclasses", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing"}
+SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing"}
 
 # Return types of Cython functions that need no exception clause: an object that is NULL is the exception.
 OBJECT_TYPES = {"bytearray", "bytes", "dict", "frozenset", "list", "memoryview", "object", "set", "str", "tuple"}

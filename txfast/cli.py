@@ -1,19 +1,16 @@
 """The command: runs what the options ask for, and ends the process. The one place where errors become exits."""
 
 import os
-import stat
 import sys
 
 from txfast.errors import TooManyMalformedError, TxfastError
 from txfast.log import INFO, Journal
 from txfast.options import Settings, parse_arguments
-from txfast.read.source import STANDARD_INPUT
+from txfast.read.source import size_of
 from txfast.write.output import STANDARD_OUTPUT, Output
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from txfast.ledger.columns import AccountColumns
     from txfast.pipeline import Replay
     from txfast.progress import Progress
@@ -159,15 +156,6 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         if progress is not None:
             progress.close()
         outputs.discard()
-
-
-def size_of(files: "Sequence[str]") -> int | None:
-    """The size of all inputs together; None where one of them has none, or is not there."""
-    try:
-        found = [os.fstat(0) if file == STANDARD_INPUT else os.stat(file) for file in files]
-    except OSError:
-        return None
-    return sum(file.st_size for file in found) if all(stat.S_ISREG(file.st_mode) for file in found) else None
 
 
 def put_out_figures(

@@ -6,9 +6,14 @@ A Source must not know what the bytes mean.
 import os
 import stat
 import sys
-from io import FileIO
+from io import FileIO, RawIOBase
 
 from txfast.errors import SourceError
+from txfast.read.compression import MAGIC_BYTES, DecompressedFile, ReplayedFile, compression_of, take_first_bytes
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 STANDARD_INPUT = "-"
 # What can read CSV: the kernel itself, or pyarrow for it.
@@ -16,11 +21,14 @@ READERS = ("native", "arrow")
 
 
 class Source:
-    """One input: the `name` the user gave it, a raw `file` to read, and its `size_bytes` where that is known."""
+    """One input: the `name` the user gave it, a raw `file` to read, and its `size_bytes` where that is known.
+
+    Of a compressed input nobody knows the size.
+    """
 
     __slots__ = ("file", "name", "size_bytes")
 
-    def __init__(self, name: str, file: FileIO, size_bytes: int | None) -> None:
+    def __init__(self, name: str, file: RawIOBase, size_bytes: int | None) -> None:
         self.name = name
         self.file = file
         self.size_bytes = size_bytes
@@ -43,7 +51,46 @@ def open_source(name: str) -> Source:
     if stat.S_ISDIR(mode.st_mode):
         file.close()
         raise SourceError(f"{display_name(name)}: is a folder, not a file")
-    return Source(display_name(name), file, mode.st_size if stat.S_ISREG(mode.st_mode) else None)
+    is_regular = stat.S_ISREG(mode.st_mode)
+    return told_by_content(display_name(name), file, mode.st_size if is_regular else None)
+
+
+def told_by_content(name: str, file: FileIO, size_bytes: int | None) -> Source:
+    """The source that a file is, decompressed where its first bytes say so. Raises SourceError."""
+    try:
+        raw: RawIOBase = file
+        if size_bytes is None:
+            first_bytes = take_first_bytes(file)
+            raw = ReplayedFile(first_bytes, file)
+        else:
+            first_bytes = os.pread(file.fileno(), MAGIC_BYTES, file.tell())
+        compression = compression_of(first_bytes)
+        if compression is not None:
+            return Source(name, DecompressedFile(name, raw, compression), None)
+    except OSError as error:
+        file.close()
+        raise SourceError(f"{name}: cannot be read: {error.strerror or error}") from error
+    return Source(name, raw, size_bytes)
+
+
+def size_of(names: "Sequence[str]") -> int | None:
+    """How many bytes there are to read in all inputs; None where one has no size, is compressed, or is not there."""
+    try:
+        sizes = [size_of_one(name) for name in names]
+    except OSError:
+        return None
+    return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def size_of_one(name: str) -> int | None:
+    """The same for one input. Raises OSError where it is not there."""
+    # Looked at before it is opened: a pipe may be opened only once.
+    found = os.fstat(0) if name == STANDARD_INPUT else os.stat(name)
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    with FileIO(0 if name == STANDARD_INPUT else name, closefd=name != STANDARD_INPUT) as file:
+        compression = compression_of(os.pread(file.fileno(), MAGIC_BYTES, 0))
+    return found.st_size if compression is None else None
 
 
 def display_name(name: str) -> str:
