@@ -303,10 +303,10 @@ class Race:
     def remark_on_hand(self) -> str:
         """How far the loop by hand can be compared."""
         rows = self.find(BY_HAND).rows
+        if BY_HAND in self.remarks or (rows is None and self.hand_agrees is None):
+            return "The loop by hand did not come to an end."
         if rows is not None:
             return f"The loop by hand got the first {rows:,} rows; its times are scaled to all, not its peak."
-        if self.hand_agrees is None:
-            return "The loop by hand did not come to an end."
         return f"The loop by hand comes to {'the same' if self.hand_agrees else 'OTHER'} accounts."
 
 
@@ -323,6 +323,8 @@ def affordable_hand_rows(path: Path, total_rows: int, scratch: Path) -> int:
     """How many rows the loop by hand can be given: all, or as many hundred thousand as its time allows."""
     probe_rows = min(HAND_ROWS_STEP, total_rows)
     probe = run_measured(python_command(replay_by_hand, str(path), str(probe_rows)), scratch / "output")
+    if probe.failure:
+        return probe_rows  # it will say why
     rows = int(HAND_SECONDS_MAX / probe.seconds * probe_rows)
     if rows >= total_rows:
         return total_rows

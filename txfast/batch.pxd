@@ -41,7 +41,7 @@ cdef class TransactionBatch:
     cdef object block
     cdef bytearray buffer  # a native reader's, used again with the batch
     cdef readonly bint is_cut  # there were rows behind these, which nobody wants
-    cdef public double share_read  # of its input, by the end of this block; 0 where the input's size is not known
+    cdef public uint64_t input_bytes_read  # of its input, when this block was
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes

@@ -9,7 +9,7 @@ KINDS: tuple[str, ...]
 class TransactionBatch:
     @property
     def rows(self) -> int: ...
-    share_read: float
+    input_bytes_read: int
     @property
     def capacity(self) -> int: ...
     @property

@@ -11,9 +11,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from txfast.endings cimport CR, LF, WINDOW_BYTES, find_ending, lowest_bit
+
 cdef extern from "txfast/intrinsics.h" nogil:
     uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 cdef extern from * nogil:
     int count_bits "__builtin_popcountll"(uint64_t mask) noexcept
@@ -21,13 +22,10 @@ cdef extern from * nogil:
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
 
 cdef enum:
-    WINDOW_BYTES = 64
     EIGHT = 8
 
 # Greater than any row's.
 cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
-cdef uint8_t LF = 0x0A
-cdef uint8_t CR = 0x0D
 
 
 cdef class TransactionBatch:
@@ -260,16 +258,3 @@ cdef Py_ssize_t count_endings(
         endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
         place += 1
     return endings
-
-
-cdef const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """The first line ending, or `end`."""
-    cdef uint64_t endings
-    while end - start >= WINDOW_BYTES:
-        endings = match_64(start, LF) | match_64(start, CR)
-        if endings:
-            return start + lowest_bit(endings)
-        start += WINDOW_BYTES
-    while start < end and start[0] != LF and start[0] != CR:
-        start += 1
-    return start

@@ -4,6 +4,7 @@ import os
 import sys
 
 CGROUP_ROOT = "/sys/fs/cgroup"
+CGROUPS_OF_PROCESS = "/proc/self/cgroup"
 
 
 def available_cores() -> int:
@@ -17,27 +18,43 @@ def cpu_quota() -> int | None:
     """The cores that the process's control groups allow it, rounded up; None without a limit."""
     quotas = []
     for folder in control_group_folders():
-        try:
-            with open(f"{folder}/cpu.max") as file:
-                allowed, period = file.read().split()
-        except (OSError, ValueError):
-            continue
-        if allowed != "max":
-            quotas.append(-(-int(allowed) // int(period)))
+        words = words_of(f"{folder}/cpu.max")
+        words = words or [*words_of(f"{folder}/cpu.cfs_quota_us"), *words_of(f"{folder}/cpu.cfs_period_us")]
+        # Without a quota the first is `max`, or -1.
+        if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
+            quotas.append(max(1, -(-int(words[0]) // int(words[1]))))
     return min(quotas) if quotas else None
 
 
-def control_group_folders() -> list[str]:
-    """The process's control group and those around it, innermost first, where they can be seen."""
+def words_of(path: str) -> list[str]:
+    """The words of a small file; none where it cannot be read."""
     try:
-        with open("/proc/self/cgroup") as file:
-            groups = [line.rstrip("\n").partition("::")[2] for line in file if line.startswith("0::")]
+        with open(path) as file:
+            return file.read().split()
+    except (OSError, ValueError):
+        return []
+
+
+def control_group_folders() -> list[str]:
+    """The folders of the process's control groups, and of those around them, that may hold a quota of the CPU.
+
+    In version 2 there is one hierarchy, in version 1 one for each controller; both may be there.
+    """
+    try:
+        with open(CGROUPS_OF_PROCESS) as file:
+            groups = [line.rstrip("\n").split(":", 2) for line in file]
     except OSError:
         return []
     folders = []
-    for group in groups:
+    for number, controllers, group in groups:
+        if number == "0":
+            roots = [CGROUP_ROOT, f"{CGROUP_ROOT}/unified"]
+        elif "cpu" in controllers.split(","):
+            roots = [f"{CGROUP_ROOT}/{controllers}", f"{CGROUP_ROOT}/cpu"]
+        else:
+            continue
         while group:
-            folders.append(CGROUP_ROOT + group.rstrip("/"))
+            folders += [root + group.rstrip("/") for root in roots]
             group = "" if group == "/" else os.path.dirname(group)
     return folders
 

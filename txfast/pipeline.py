@@ -10,7 +10,7 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import ConservationError, TooManyMalformedError
+from txfast.errors import CapacityError, ConservationError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 # Batches on their way beyond those that threads work on.
 SPARE_BATCHES = 3
 JOIN_SECONDS = 0.2
+# However many are asked for: more would only wait for each other.
+THREADS_USED_MAX = 128
 
 # An input that is known to be smaller is not worth a thread.
 THREADED_BYTES_MIN = 4 * BLOCK_BYTES
@@ -70,7 +72,8 @@ class InputFigures:
 class Replay:
     """A run: `read` inputs in their order, then look at the `ledgers` and the figures.
 
-    `threads` counts scanners and appliers; by default it is the cores that this process may use. `block_bytes` is
+    `threads` counts scanners and appliers; by default it is the cores that this process may use, and of more than
+    THREADS_USED_MAX so many are used. `block_bytes` is
     what is read at once, by default what suits the reader. Nothing that a run gives depends on these three.
 
     `journal`, `rejects` and `progress` are told of every batch, in order. Where there are more malformed rows than
@@ -94,8 +97,8 @@ class Replay:
         self.threads = available_cores() if threads is None else threads
         if self.threads < 1:
             raise ValueError(f"{threads} threads: at least one is needed")
-        self.scanner_count = max(1, self.threads // 2)
-        self.ledgers = [Ledger() for _ in range(max(1, self.threads - self.scanner_count))]
+        self.scanner_count = max(1, min(self.threads, THREADS_USED_MAX) // 2)
+        self.ledgers = [Ledger() for _ in range(max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count))]
         self.inputs: list[InputFigures] = []
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
@@ -105,7 +108,9 @@ class Replay:
         self._max_malformed = max_malformed
         self._malformed_admitted = 0
         self._block_bytes = block_bytes
-        self._entries_before = [0] * len(self.ledgers)  # the input that is read now
+        # Of the input that is read now: its size, where that is known, and the entries that were there before it.
+        self._input_bytes: int | None = None
+        self._entries_before = [0] * len(self.ledgers)
 
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
@@ -120,15 +125,18 @@ class Replay:
         reader = self._make_reader(source)
         figures = InputFigures(source.name)
         self.inputs.append(figures)
+        self._input_bytes = source.size_bytes
         self._entries_before = [ledger.entries for ledger in self.ledgers]
+        for ledger in self.ledgers:
+            ledger.expect(0)
         small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
         flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
         next_line = 1
-        for batch in flow(self, reader, source.size_bytes):
+        for batch in flow(self, reader):
             started = time.perf_counter()
             next_line = batch.number_lines(next_line)
             figures.rows += len(batch) + batch.malformed_rows
-            figures.bytes = reader.bytes_read
+            figures.bytes = batch.input_bytes_read
             if batch.malformed_rows:
                 batch.count_malformed(self.malformed_rows)
             self._report(source.name, batch, reader.header)
@@ -158,11 +166,11 @@ class Replay:
         block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
         return CsvReader(source.file, source.name, block_bytes)
 
-    def fill(self, reader: "Reader", batch: TransactionBatch, input_bytes: int | None) -> tuple[bool, float]:
-        """Read a block: whether there was one, and the seconds it took. `input_bytes` is the input's size, if known."""
+    def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
+        """Read a block: whether there was one, and the seconds it took."""
         started = time.perf_counter()
         more = reader.fill(batch)
-        batch.share_read = reader.bytes_read / input_bytes if input_bytes else 0.0
+        batch.input_bytes_read = reader.bytes_read
         return more, time.perf_counter() - started
 
     def scan(self, reader: "Reader", batch: TransactionBatch) -> float:
@@ -200,10 +208,10 @@ class Replay:
         """Apply a batch's rows of one shard; return the seconds it took."""
         started = time.perf_counter()
         ledger = self.ledgers[shard]
-        if batch.share_read:
+        if self._input_bytes:
             before = self._entries_before[shard]
             so_far = ledger.entries - before + len(batch) / len(self.ledgers)
-            ledger.expect(before + int(EXPECTED_MARGIN * so_far / batch.share_read))
+            ledger.expect(before + int(EXPECTED_MARGIN * so_far * self._input_bytes / batch.input_bytes_read))
         ledger.apply(batch, shard=shard)
         return time.perf_counter() - started
 
@@ -243,16 +251,15 @@ class Replay:
 class InlineFlow:
     """One input through a run, in the caller's thread alone: iterates its batches, applied, in order."""
 
-    def __init__(self, run: Replay, reader: "Reader", input_bytes: int | None) -> None:
+    def __init__(self, run: Replay, reader: "Reader") -> None:
         self._run = run
         self._reader = reader
-        self._input_bytes = input_bytes
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
         run, seconds = self._run, self._run.seconds
         batch = TransactionBatch()
         while True:
-            more, spent = run.fill(self._reader, batch, self._input_bytes)
+            more, spent = run.fill(self._reader, batch)
             seconds["read"] += spent
             if not more:
                 return
@@ -272,12 +279,11 @@ class ThreadedFlow:
     thread applies, and nothing is handed over.
     """
 
-    def __init__(self, run: Replay, reader: "Reader", input_bytes: int | None) -> None:
+    def __init__(self, run: Replay, reader: "Reader") -> None:
         import threading
 
         self._run = run
         self._reader = reader
-        self._input_bytes = input_bytes
         self._appliers = len(run.ledgers) if len(run.ledgers) > 1 or run.reports_much else 0
         self._reading = threading.Lock()
         self._blocks_read = 0
@@ -298,8 +304,7 @@ class ThreadedFlow:
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
         try:
-            for thread in self._threads:
-                thread.start()
+            self._start_threads()
             number = 0
             while (batch := self._take(self._applied, number)) is not None:
                 if not self._appliers:
@@ -310,15 +315,38 @@ class ThreadedFlow:
                     self._free.append(batch)
                     self._changed.notify_all()
                 number += 1
+        except RuntimeError as error:
+            # An interrupt may come when a wait has given the lock back, which `with` then complains about.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
+            raise
         finally:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
+            # Or it may come between taking the lock and what gives it back.
+            while self._lock_is_held():
+                self._changed.release()
             # One that waits for a pipe to be written to cannot be told to stop; it ends with the process.
             patience_ends = time.monotonic() + JOIN_SECONDS
             for thread in self._threads:
                 if thread.ident is not None:  # it was started
                     thread.join(max(0.0, patience_ends - time.monotonic()))
+
+    def _start_threads(self) -> None:
+        for thread in self._threads:
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise CapacityError(f"the system starts no more threads: {error}; use fewer --threads") from error
+
+    def _lock_is_held(self) -> bool:
+        """Whether this thread holds the lock."""
+        try:
+            self._changed.notify()
+        except RuntimeError:
+            return False
+        return True
 
     def _take(self, items: "dict[int, Item]", number: int) -> TransactionBatch | None:
         """Wait for a block's batch; None at the end of the input. Raises the failure that took its place."""
@@ -347,7 +375,7 @@ class ThreadedFlow:
                 number = self._blocks_read
                 self._blocks_read += 1
                 try:
-                    more, spent_reading = self._run.fill(self._reader, batch, self._input_bytes)
+                    more, spent_reading = self._run.fill(self._reader, batch)
                     if not more:
                         item = None
                 except BaseException as failure:
@@ -372,10 +400,14 @@ class ThreadedFlow:
         while self._blocks_admitted in self._arrived:
             number = self._blocks_admitted
             item = self._arrived.pop(number)
+            if isinstance(item, TransactionBatch):
+                try:
+                    if not self._run.admit(item):
+                        return
+                except BaseException as failure:
+                    item = failure
             if not isinstance(item, TransactionBatch):
                 self._applied[number] = item
-            elif not self._run.admit(item):
-                return
             elif self._appliers:
                 self._appliers_left[number] = self._appliers
             self._scanned[number] = item

@@ -5,14 +5,10 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from txfast.ledger.checked cimport WideSum
 from txfast.ledger.ledger cimport Ledger
 
-# What is sorted: a client, with what is available, which makes it a Balance, or with the address of its account.
+# What is sorted: a client, with what is available (units of 0.0001) or with the address of its account.
 cdef struct SortKey:
     uint64_t client
-    uint64_t content
-
-cdef struct Balance:
-    uint64_t client
-    int64_t available  # units of 0.0001
+    int64_t content
 
 cdef class AccountColumns:
     # Two arrays that sorting needs and the columns then lie in: another would cost more to provide than to fill.
@@ -23,7 +19,7 @@ cdef class AccountColumns:
     cdef SortKey* marked
     cdef Py_ssize_t marked_count
     cdef Py_ssize_t count
-    cdef const Balance* balances
+    cdef const SortKey* balances  # each with what is available
     cdef const int64_t* held  # units of 0.0001
     cdef const uint8_t* locked
     cdef WideSum available_sum

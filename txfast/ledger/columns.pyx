@@ -71,16 +71,15 @@ cdef class AccountColumns:
         # Which slots are in use nobody can predict, so that is no branch.
         for slot in range(ledger.table.slot_mask + 1):
             keys[taken].client = marked[marked_count].client = slots[slot].client
-            keys[taken].content = <uint64_t>slots[slot].available
+            keys[taken].content = slots[slot].available
             taken += slots[slot].in_use
-            marked[marked_count].content = <uint64_t>&slots[slot]
+            marked[marked_count].content = <int64_t>&slots[slot]
             marked_count += (slots[slot].held != 0) | slots[slot].locked
         self.marked_count = marked_count
         return taken
 
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil:
         """Make columns of the sorted keys."""
-        cdef Balance* balances = <Balance*>keys
         cdef int64_t* held = <int64_t*>scratch
         cdef uint8_t* locked = <uint8_t*>(held + self.count)
         cdef const Account* account
@@ -88,11 +87,11 @@ cdef class AccountColumns:
         cdef WideSum held_sum = self.held_sum
         cdef Py_ssize_t mark, place = 0
         for place in range(self.count):
-            add_wide(&available_sum, balances[place].available)
+            add_wide(&available_sum, keys[place].content)
         memset(held, 0, self.count * (sizeof(int64_t) + sizeof(uint8_t)))
         place = 0
         for mark in range(self.marked_count):
-            while balances[place].client != self.marked[mark].client:
+            while keys[place].client != self.marked[mark].client:
                 place += 1
             account = <const Account*>self.marked[mark].content
             held[place] = account.held
@@ -101,7 +100,7 @@ cdef class AccountColumns:
             self.locked_count += account.locked
         self.available_sum = available_sum
         self.held_sum = held_sum
-        self.balances = balances
+        self.balances = keys
         self.held = held
         self.locked = locked
 

@@ -140,6 +140,11 @@ cdef class Ledger:
         """How many deposits and withdrawals were applied."""
         return self.count_entries()
 
+    @property
+    def capacity(self):
+        """How many deposits and withdrawals the index takes before it must grow."""
+        return index_capacity(&self.index)
+
     def expect(self, uint64_t entries):
         """Say how many entries there will be in all, as far as is known now; 0 where it is not.
 
@@ -208,7 +213,7 @@ cdef class Ledger:
         cdef uint64_t wanted = 2 * capacity
         if entries <= capacity:
             return True
-        if self.entries_expected:
+        if self.entries_expected >= entries:
             wanted = self.entries_expected
             # At first it counts rows that will be rejected too; when so many were applied it is known much better.
             if capacity < FIRST_CAPACITY_MAX:

@@ -13,22 +13,16 @@ from libc.string cimport memchr, memcmp
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch cimport TransactionBatch
+from txfast.endings cimport CR, LF, WINDOW_BYTES, find_ending, is_ending, lowest_bit, match_either_64, past_ending
 from txfast.read.plain cimport FIELDS, Tables, make_tables, plain_fields
 from txfast.read.row cimport (
     BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Field, Fields, Header, Malformed, Row, is_blank,
     parse_row, skip_blanks,
 )
 
-cdef extern from "txfast/intrinsics.h" nogil:
-    uint64_t match_either_64 "txfast_match_either_64"(const uint8_t* bytes, uint8_t one, uint8_t other) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
-
 from txfast.errors import InputError, SourceError
 
 BLOCK_BYTES = 1 << 18
-
-cdef uint8_t LF = 0x0A
-cdef uint8_t CR = 0x0D
 
 cdef enum:
     BOM_BYTES = 3
@@ -39,7 +33,6 @@ cdef enum:
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
-    WINDOW_BYTES = 64
     # Columns that the fast path follows; a wider header takes the row parser.
     PLAIN_COLUMNS_MAX = 32
 
@@ -193,6 +186,8 @@ cdef class CsvReader:
         while True:
             ending = find_ending(start, end)
             blank = blank and skip_blanks(start, ending) == ending
+            if self.header is None and not blank:
+                raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
             # A CR that was read last may be half of an ending.
             if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
                 break
@@ -204,8 +199,6 @@ cdef class CsvReader:
             end = start + filled
         start = past_ending(ending, end)
         self.carry = start[:end - start]
-        if self.header is None and not blank:
-            raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
         batch.attach(head, head, len(head))
         batch.reserve(1, 1)
         batch.scanned = True
@@ -224,25 +217,6 @@ cdef class CsvReader:
                 + ("it has no header" if self.bytes_read else "it is empty")
             )
         return False
-
-
-cdef inline bint is_ending(const uint8_t byte) noexcept nogil:
-    return byte == LF or byte == CR
-
-
-cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """The first line ending, or `end`."""
-    while start < end and not is_ending(start[0]):
-        start += 1
-    return start
-
-
-cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end) noexcept nogil:
-    """Where the next line starts."""
-    if ending < end and ending[0] == CR:
-        ending += 1
-        return ending + 1 if ending < end and ending[0] == LF else ending
-    return ending + 1 if ending < end else end
 
 
 cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
@@ -341,17 +315,28 @@ cdef inline const uint8_t* plain_row(
     cdef Fields fields
     cdef uint8_t wrong = 0
     cdef int column
-    for column in range(FIELDS):
-        if column == FIELDS - 1 and not boundaries:
+    for column in range(FIELDS - 1):
+        if not boundaries:
             return NULL
         cut[column].start = boundary + 1
         boundary = line + lowest_bit(boundaries)
         cut[column].end = boundary
         boundaries &= boundaries - 1
-        wrong |= boundary[0] ^ (c"," if column < FIELDS - 1 else LF)
+        if column < FIELDS - 2:
+            wrong |= boundary[0] ^ c","
+    if boundary[0] == c"," and boundaries:
+        cut[FIELDS - 1].start = boundary + 1
+        boundary = line + lowest_bit(boundaries)
+        wrong |= boundary[0] ^ LF
+        cut[FIELDS - 1].end = boundary - ((boundary - 1)[0] == CR)
+    elif boundary[0] == LF and columns.amount == FIELDS - 1:
+        # A row that ends before its amount, as those of disputes do.
+        cut[FIELDS - 2].end -= (boundary - 1)[0] == CR
+        cut[FIELDS - 1].start = cut[FIELDS - 1].end = boundary
+    else:
+        return NULL
     if wrong:
         return NULL
-    cut[FIELDS - 1].end -= (boundary - 1)[0] == CR
     fields.type = cut[columns.type]
     fields.client = cut[columns.client]
     fields.tx = cut[columns.tx]
@@ -394,8 +379,12 @@ cdef const uint8_t* plain_wide_row(
 
 
 cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """Whether a field of another column is surely unquoted, and all in one line."""
+    """Whether a field of another column surely ends where it seems to, and is all in one line."""
     if start == end:
         return True
+    if start[0] == c'"':
+        # Quoted, with neither a comma nor a quote inside.
+        if end - start < 2 or (end - 1)[0] != c'"' or memchr(start + 1, c'"', end - start - 2) != NULL:
+            return False
     # A quote may stand behind blanks.
-    return start[0] != c'"' and not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
+    return not is_blank(start[0]) and memchr(start, CR, end - start) == NULL

@@ -6,7 +6,7 @@ This module must not know how accounts came to be, nor where the text goes.
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
-from txfast.ledger.columns cimport AccountColumns, Balance
+from txfast.ledger.columns cimport AccountColumns, SortKey
 from txfast.write.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
 HEADER = b"client,available,held,total,locked\n"
@@ -45,7 +45,7 @@ cdef Py_ssize_t format_rows(
 ) noexcept nogil:
     """Write the rows' text; return how many bytes it took, at most LINE_BYTES_MAX each."""
     cdef uint8_t* start = out
-    cdef const Balance* balances = accounts.balances
+    cdef const SortKey* balances = accounts.balances
     cdef uint8_t* available
     cdef int64_t held
     cdef Py_ssize_t available_bytes
@@ -54,13 +54,13 @@ cdef Py_ssize_t format_rows(
         out = write_number(out, balances[row].client)
         out[0] = c','
         available = out + 1
-        out = write_amount(available, balances[row].available)
+        out = write_amount(available, balances[row].content)
         held = accounts.held[row]
         if held:
             out[0] = c','
             out = write_amount(out + 1, held)
             out[0] = c','
-            out = write_amount(out + 1, balances[row].available + held)
+            out = write_amount(out + 1, balances[row].content + held)
         else:
             # Most accounts hold nothing: then the total reads as what is available.
             memcpy(out, b",0.0000,", 8)
