@@ -1,0 +1,68 @@
+"""Runs in which a system call or an allocation fails or falls short: tests/faults makes it so, with a shim in C."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+from faults.campaign import SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc")
+
+SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+ONE_THREAD = SCENARIO_BY_NAME["one thread"]
+STRICT = SCENARIO_BY_NAME["strict"]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    return Campaign(tmp_path_factory.mktemp("faults"))
+
+
+def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> list[Fault]:
+    """What each of a function's calls on these files may meet."""
+    calls = [call for call in campaign.count(scenario) if call.function == function]
+    places = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
+    return [fault for fault in faults_of(calls) if fault.call in places]
+
+
+def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> set[str]:
+    """What comes of all faults of a function's calls on these files, each of which is met."""
+    faults = faults_on(campaign, scenario, function, *files)
+    assert faults
+    outcomes = [campaign.inject(scenario, fault) for fault in faults]
+    assert all(met for met, _ in outcomes)
+    return {outcome for _, outcome in outcomes}
+
+
+# ---- The campaign itself ---------------------------------------------------------------------------
+
+
+def test_the_shim_sees_every_kind_of_call(campaign: Campaign) -> None:
+    calls = campaign.count(ONE_THREAD)
+    seen = {(call.function, TEMPORARY.sub("", call.file)) for call in calls}
+    outputs = {"a.csv", "r.csv", "s.json"}
+    assert seen >= {(function, name) for function in ("open", "write", "fsync", "close", "rename") for name in outputs}
+    assert seen >= {(function, "large.csv") for function in ("open", "stat", "read", "close")}
+    assert seen >= {(function, "memory") for function in ("malloc", "calloc", "realloc")}
+    # Several blocks were read and written, and the tables grew.
+    for function, file in (("read", "large.csv"), ("write", "a.csv"), ("calloc", "memory")):
+        assert len([call for call in calls if (call.function, TEMPORARY.sub("", call.file)) == (function, file)]) > 3
+    assert "write/output.py" in {call.line.partition(":")[0] for call in calls if call.function == "write"}
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "function", "error", "words"),
+    [
+        ("ignored write errors", "write", "EIO", "csv has other content"),
+        ("ignored write errors", "write", "short", "csv has other content"),
+        ("temporary files left", "read", "EIO", ".part is left"),
+        ("published at once", "read", "EIO", "csv has other content"),
+    ],
+)
+def test_a_defect_is_noticed(tmp_path: Path, sabotage: str, function: str, error: str, words: str) -> None:
+    sabotaged = Campaign(tmp_path, sabotage=sabotage)
+    met, outcome = sabotaged.inject(ONE_THREAD, Fault(function, 3, error))
+    assert met
+    assert words in outcome
