@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from faults.campaign import SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
+from faults.campaign import RIGHT, SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc")
 
@@ -66,3 +66,10 @@ def test_a_defect_is_noticed(tmp_path: Path, sabotage: str, function: str, error
     met, outcome = sabotaged.inject(ONE_THREAD, Fault(function, 3, error))
     assert met
     assert words in outcome
+
+
+# ---- What each fault comes to ----------------------------------------------------------------------
+
+
+def test_an_input_that_will_not_close_changes_nothing(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "close", "small.csv") == {RIGHT}
