@@ -6,13 +6,14 @@ import platform
 from pathlib import Path
 
 import pytest
-from faults.campaign import RIGHT, SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
+from faults.campaign import CLEAN, RIGHT, SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc")
 
 SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 ONE_THREAD = SCENARIO_BY_NAME["one thread"]
 STRICT = SCENARIO_BY_NAME["strict"]
+STANDARD = SCENARIO_BY_NAME["standard input and output"]
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,18 @@ def test_a_defect_is_noticed(tmp_path: Path, sabotage: str, function: str, error
 
 def test_an_input_that_will_not_close_changes_nothing(campaign: Campaign) -> None:
     assert outcomes_of(campaign, STRICT, "close", "small.csv") == {RIGHT}
+
+
+def test_an_output_that_will_not_close_fails_the_run_before_anything_is_published(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, ONE_THREAD, "close", "a.csv", "r.csv", "s.json") == {CLEAN}
+    assert outcomes_of(campaign, STANDARD, "close", "stdout.csv") == {CLEAN}
+
+
+def test_an_output_that_is_not_wanted_need_not_close_nor_be_removed(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "close", "a.csv") == {RIGHT}
+    assert outcomes_of(campaign, STRICT, "unlink", "a.csv") == {RIGHT}
+
+
+def test_a_folder_that_cannot_be_synced_changes_nothing(campaign: Campaign) -> None:
+    for function in ("open", "fsync", "close"):
+        assert outcomes_of(campaign, ONE_THREAD, function, ".") == {RIGHT}

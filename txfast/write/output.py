@@ -81,12 +81,19 @@ class Output:
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def finish(self) -> None:
-        """Have all that was written reach the disk, so that little is left to go wrong. Raises SourceError."""
-        if self._temporary_path is not None:
-            try:
+        """Have all that was written reach the disk, and close: little is left to go wrong then. Raises SourceError."""
+        try:
+            if self._temporary_path is not None:
                 os.fsync(self._descriptor)
-            except OSError as error:
-                raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+            self._close()
+        except OSError as error:
+            raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            # Given up first: whatever closing says, the number may be another file's afterwards.
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
 
     def publish(self) -> None:
         """Put what was written, and finished, in its place. Raises SourceError, and has then discarded it."""
@@ -101,15 +108,16 @@ class Output:
             self.discard()
 
     def discard(self) -> None:
-        """Close, and remove what was not published."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close, and remove what was not published, as far as the system lets it: why the run failed is what counts."""
+        try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            self._close()
+        except OSError:
+            pass  # nobody wants what was written
         if self._temporary_path is not None:
-            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            try:  # noqa: SIM105
                 os.unlink(self._temporary_path)
-            except FileNotFoundError:
-                pass  # renamed at the very moment, or never made
+            except OSError:
+                pass  # renamed at the very moment, or never made, or not to be removed
             self._temporary_path = None
 
 
@@ -130,11 +138,9 @@ def sync_folder(path: str) -> None:
     """Make a rename in this folder survive a power cut, where the folder may be opened for that."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         pass  # not every file system can
-    finally:
-        os.close(descriptor)
