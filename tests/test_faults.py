@@ -89,3 +89,15 @@ def test_an_output_that_is_not_wanted_need_not_close_nor_be_removed(campaign: Ca
 def test_a_folder_that_cannot_be_synced_changes_nothing(campaign: Campaign) -> None:
     for function in ("open", "fsync", "close"):
         assert outcomes_of(campaign, ONE_THREAD, function, ".") == {RIGHT}
+
+
+def test_a_failure_is_told_of_where_the_log_finds_no_memory(campaign: Campaign) -> None:
+    [last, *_] = [fault for fault in reversed(list(faults_of(campaign.count(STRICT)))) if fault.function == "calloc"]
+    assert last.lasts
+    assert campaign.inject(STRICT, last) == (True, CLEAN)
+    # What the log itself asks for, when there are too many malformed rows.
+    mallocs = [call for call in campaign.count(STRICT) if call.function == "malloc"]
+    logged = [number for number, call in enumerate(mallocs, 1) if call.line.startswith("log")]
+    assert logged
+    for number in logged:
+        assert campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) == (True, RIGHT)
