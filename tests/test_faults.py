@@ -101,3 +101,14 @@ def test_a_failure_is_told_of_where_the_log_finds_no_memory(campaign: Campaign) 
     assert logged
     for number in logged:
         assert campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) == (True, RIGHT)
+
+
+@pytest.mark.parametrize("name", ["one thread", "several inputs, nothing there before"])
+def test_a_rename_that_fails_leaves_all_outputs_as_they_were(campaign: Campaign, name: str) -> None:
+    outputs = ("r.csv", "s.json", "a.csv")
+    assert outcomes_of(campaign, SCENARIO_BY_NAME[name], "rename", *outputs) == {CLEAN}
+
+
+def test_outputs_are_published_where_what_was_there_cannot_be_kept(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, ONE_THREAD, "link", "r.csv", "s.json") == {RIGHT}
+    assert outcomes_of(campaign, ONE_THREAD, "unlink", "r.csv", "s.json") == {RIGHT}

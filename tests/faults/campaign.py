@@ -37,7 +37,7 @@ import txfast
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(txfast.__file__).resolve().parent
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 PROCESSES = 2
 
 ERRORS = ("ENOSPC", "EIO", "EINTR", "ENOMEM")
