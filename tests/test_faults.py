@@ -6,13 +6,14 @@ import platform
 from pathlib import Path
 
 import pytest
-from faults.campaign import CLEAN, RIGHT, SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of
+from faults.campaign import CLEAN, RIGHT, SCENARIOS, TEMPORARY, Campaign, Fault, Scenario, faults_of, run_campaign
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc")
 
 SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 ONE_THREAD = SCENARIO_BY_NAME["one thread"]
 STRICT = SCENARIO_BY_NAME["strict"]
+LINK = SCENARIO_BY_NAME["a link to the output"]
 STANDARD = SCENARIO_BY_NAME["standard input and output"]
 
 
@@ -112,3 +113,17 @@ def test_a_rename_that_fails_leaves_all_outputs_as_they_were(campaign: Campaign,
 def test_outputs_are_published_where_what_was_there_cannot_be_kept(campaign: Campaign) -> None:
     assert outcomes_of(campaign, ONE_THREAD, "link", "r.csv", "s.json") == {RIGHT}
     assert outcomes_of(campaign, ONE_THREAD, "unlink", "r.csv", "s.json") == {RIGHT}
+
+
+def test_a_link_that_cannot_be_followed_is_not_replaced(campaign: Campaign) -> None:
+    for function in ("stat", "readlink"):
+        assert outcomes_of(campaign, LINK, function, "link.csv") <= {CLEAN, RIGHT}
+
+
+def test_a_fault_leaves_the_earlier_outputs_or_the_right_ones(campaign: Campaign) -> None:
+    scenarios = [scenario for scenario in SCENARIOS if scenario.name != "Parquet rejects"]  # importing pyarrow is slow
+    tally = run_campaign(campaign, scenarios, every=23)
+    assert tally.third_outcomes == []
+    assert tally.injected.total() > 50
+    assert tally.clean.total() > tally.injected.total() // 4
+    assert tally.right.total() > 0

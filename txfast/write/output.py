@@ -55,7 +55,8 @@ class Output:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
 
     def _open_temporary(self, mode: int | None) -> None:
-        self._final_path = os.path.realpath(self._path)
+        # Where a file is there, a link on the way that cannot be followed is an error: else the link would be replaced.
+        self._final_path = os.path.realpath(self._path, strict=mode is not None)
         # Noted first, so that it is removed whatever happens from here on.
         self._temporary_path = path_beside(self._final_path)
         self._descriptor = os.open(self._temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
