@@ -28,7 +28,7 @@ import sys
 import sysconfig
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -215,6 +215,11 @@ class Campaign:
         assert outcome == RIGHT, f"{scenario.name}: {outcome}"
         return counted.calls
 
+    def inject_all(self, cases: Sequence[tuple[Scenario, Fault]]) -> Iterator[tuple[bool, str]]:
+        """What `inject` says of each case, in their order. Some run at the same time."""
+        with ThreadPoolExecutor(PROCESSES) as pool:
+            yield from pool.map(lambda case: self.inject(*case), cases)
+
     def inject(self, scenario: Scenario, fault: Fault) -> tuple[bool, str]:
         """Whether a run met this fault, and what came of it: RIGHT, CLEAN, or what is wrong."""
         result = self.run(scenario, fault)
@@ -382,6 +387,7 @@ class Tally:
         else:
             self.third[fault.function] += 1
             self.third_outcomes.append(f"{scenario.name}: {fault}: {outcome}")
+            print(f"third outcome: {self.third_outcomes[-1]}", file=sys.stderr)
 
     def lines(self) -> Iterator[str]:
         yield f"{'function':<15}{'sites':>7}{'calls':>8}{'failures':>10}{'clean':>8}{'right':>8}{'third':>7}"
@@ -409,21 +415,13 @@ def faults_of(calls: Iterable[Call]) -> Iterator[Fault]:
                 yield Fault(function, call, LASTING[function], lasts=True)
 
 
-def run_campaign(campaign: Campaign, scenarios: Iterable[Scenario] = SCENARIOS, *, every: int = 1) -> Tally:
-    """Inject every fault, or one in so many of them, and tally what became of it."""
-    tally = Tally()
-    cases: list[tuple[Scenario, Fault]] = []
-    for scenario in scenarios:
-        calls = campaign.count(scenario)
-        tally.count(calls)
-        cases += [(scenario, fault) for fault in faults_of(calls)]
-    chosen = cases[::every]
-    with ThreadPoolExecutor(PROCESSES) as pool:
-        for (scenario, fault), (met, outcome) in zip(
-            chosen, pool.map(lambda case: campaign.inject(*case), chosen), strict=True
-        ):
-            tally.add(scenario, fault, met=met, outcome=outcome)
-    return tally
+def run_campaign(campaign: Campaign, scenario: Scenario, tally: Tally, *, every: int = 1) -> None:
+    """Inject every fault that a scenario can meet, or one in so many of them, and tally what became of it."""
+    calls = campaign.count(scenario)
+    tally.count(calls)
+    cases = [(scenario, fault) for fault in faults_of(calls)][::every]
+    for (_, fault), (met, outcome) in zip(cases, campaign.inject_all(cases), strict=True):
+        tally.add(scenario, fault, met=met, outcome=outcome)
 
 
 def main() -> int:
@@ -431,16 +429,18 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="inject only one fault in N")
     parser.add_argument("--scenario", choices=[scenario.name for scenario in SCENARIOS], help="only this one")
     options = parser.parse_args()
-    scenarios = [scenario for scenario in SCENARIOS if options.scenario in (None, scenario.name)]
+    tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="txfast-faults."))
     try:
-        tally = run_campaign(Campaign(folder), scenarios, every=options.every)
+        campaign = Campaign(folder)
+        for scenario in SCENARIOS:
+            if options.scenario in (None, scenario.name):
+                run_campaign(campaign, scenario, tally, every=options.every)
+                print(f"{scenario.name}: {tally.injected.total()} failures so far", file=sys.stderr)
     finally:
         shutil.rmtree(folder)
     print(*tally.lines(), sep="\n")
     print(f"{tally.not_met} faults were not met: with several threads, not every run makes as many calls")
-    for outcome in tally.third_outcomes:
-        print(f"third outcome: {outcome}", file=sys.stderr)
     return 1 if tally.third_outcomes else 0
 
 
