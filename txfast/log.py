@@ -101,12 +101,12 @@ class Journal:
     def failure(self, message: str, error: BaseException | None = None) -> None:
         """Log why the run failed: the one line that is never left out.
 
-        The error's traceback comes with it at the levels `debug` and `trace`. Where not even the log finds memory,
-        the bare line goes to standard error.
+        The error's traceback comes with it at the levels `debug` and `trace`. Where the log itself cannot be
+        loaded, for want of memory or of descriptors, the bare line goes to standard error.
         """
         try:
             self._write_failure(message, error)
-        except MemoryError:
+        except (MemoryError, ImportError, OSError):
             if self._given_logger is not None:
                 raise
             write_bare_line(f"error: {message}")
