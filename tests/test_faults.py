@@ -132,6 +132,10 @@ def test_a_link_that_cannot_be_followed_is_not_replaced(campaign: Campaign) -> N
         assert outcomes_of(campaign, LINK, function, "link.csv") <= {CLEAN, RIGHT}
 
 
+def test_threads_that_cannot_be_started_fail_the_run(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STANDARD, "pthread_create", "threads") == {CLEAN}
+
+
 def test_a_fault_leaves_the_earlier_outputs_or_the_right_ones(campaign: Campaign) -> None:
     tally = Tally()
     for scenario in SCENARIOS:

@@ -10,7 +10,7 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import ConservationError, TooManyMalformedError
+from txfast.errors import ConservationError, ThreadsError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
@@ -298,8 +298,7 @@ class ThreadedFlow:
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
         try:
-            for thread in self._threads:
-                thread.start()
+            self._start_threads()
             number = 0
             while (batch := self._take(self._applied, number)) is not None:
                 if not self._appliers:
@@ -319,6 +318,14 @@ class ThreadedFlow:
             for thread in self._threads:
                 if thread.ident is not None:  # it was started
                     thread.join(max(0.0, patience_ends - time.monotonic()))
+
+    def _start_threads(self) -> None:
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            count = len(self._threads)
+            raise ThreadsError(f"threads: {count} cannot be started ({error}); --threads 1 needs none") from error
 
     def _take(self, items: "dict[int, Item]", number: int) -> TransactionBatch | None:
         """Wait for a block's batch; None at the end of the input. Raises the failure that took its place."""

@@ -52,6 +52,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "write": (*ERRORS, SHORT),
     **dict.fromkeys(SYSTEM_CALLS, ERRORS),
     **dict.fromkeys(ALLOCATIONS, ("ENOMEM",)),
+    "pthread_create": ("EAGAIN",),
 }
 LASTING = {"write": "ENOSPC", **dict.fromkeys(ALLOCATIONS, "ENOMEM")}
 
@@ -169,7 +170,7 @@ class Fault(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that the shim saw: on which file of the folder (or `memory`), and from where in C and in Python."""
+    """A call that the shim saw: on which file of the folder, `memory` or `threads`; and from where in C and Python."""
 
     function: str
     file: str

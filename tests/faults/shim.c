@@ -1,8 +1,8 @@
 /* Makes one chosen call of a run fail, or fall short. Preloaded into the command by campaign.py, never installed.
  *
  * Watched, from `faults_arm` on: system calls on files in the run's folder, and allocations of txfast's extension
- * modules, of Python where they are large, and of Arrow where it uses the system's memory. What a run opens elsewhere
- * (Python's own modules, /proc) is left alone.
+ * modules, of Python where they are large, and of Arrow where it uses the system's memory; and Python's threads. What a
+ * run opens elsewhere (Python's own modules, /proc) is left alone.
  *
  *     FAULTS_FOLDER    the run's folder, as a real path
  *     FAULTS_PACKAGE   the folder of txfast's extension modules
@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -327,4 +328,19 @@ int madvise(void *start, size_t bytes, int advice) {
         return -1;
     }
     return (int)syscall(SYS_madvise, start, bytes, advice);
+}
+
+/* ---- Threads --------------------------------------------------------------------------------------- */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*begin)(void *), void *argument) {
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    uintptr_t address = (uintptr_t)PLACE;
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    }
+    int of_python = python_range.start <= address && address < python_range.end;
+    if (is_armed && of_python && meets_fault("pthread_create", "threads", PLACE, 0)) {
+        return fault;
+    }
+    return real(thread, attributes, begin, argument);
 }
