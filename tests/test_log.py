@@ -143,6 +143,18 @@ def test_a_file_name_of_json_is_text_whatever_it_is(capsys: pytest.CaptureFixtur
     assert summary["stats"]["inputs"][0]["file"] == 'caf\\udce9\n".csv'
 
 
+@pytest.mark.parametrize("failure", [MemoryError(), ImportError("select: cannot be mapped"), OSError("no descriptors")])
+def test_a_failure_is_one_line_where_the_log_cannot_be_loaded(
+    failure: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("txfast.log_lines.make_logger", fail)
+    Journal().failure("in\x1b.csv: corrupt")
+    assert capsys.readouterr().err == "error: in\\x1b.csv: corrupt\n"
+
+
 def test_failures_totals_and_blocks_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
     journal = Journal(format="json")
     replay(journal, b"deposit,x,1,1\n" * 102)

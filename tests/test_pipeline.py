@@ -17,7 +17,7 @@ from hypothesis import given
 
 from txfast import pipeline
 from txfast.batch import TransactionBatch
-from txfast.errors import CapacityError
+from txfast.errors import ThreadsError
 from txfast.ledger.ledger import Ledger
 from txfast.pipeline import Replay
 
@@ -76,7 +76,7 @@ def test_a_system_that_starts_no_more_threads_is_told_of(monkeypatch: pytest.Mon
         start(self)
 
     monkeypatch.setattr(threading.Thread, "start", start_three)
-    with pytest.raises(CapacityError, match="fewer --threads"):
+    with pytest.raises(ThreadsError, match="--threads 1"):
         Replay(threads=8).read_source(harness.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
 

@@ -88,9 +88,10 @@ class Outputs:
             self._watch.check()
 
     def publish(self, *, without_accounts: bool = False) -> None:
-        """Put everything in its place. Raises SourceError and BrokenPipeError.
+        """Put everything in its place, or leave it as it was. Raises SourceError and BrokenPipeError.
 
-        All that takes long or may fail comes first; what is left are renames, which nothing interrupts.
+        All that takes long or may fail comes first; what is left are renames, which nothing interrupts. Where one of
+        them fails, those before it are taken back.
         """
         outputs = [output for output in self._all if output is not self.accounts or not without_accounts]
         for output in outputs:
@@ -98,8 +99,15 @@ class Outputs:
         self.check_signals()
         if self._watch is not None:
             self._watch.hold()
-        for output in outputs:
-            output.publish()
+        published: list[Output | Rejects] = []
+        try:
+            for output in outputs:
+                output.publish(revocable=output is not outputs[-1])
+                published.append(output)
+        except TxfastError:
+            for output in reversed(published):
+                output.revoke()
+            raise
 
     def discard(self) -> None:
         """Close all of them, and remove what was not published."""

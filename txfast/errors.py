@@ -16,6 +16,10 @@ class SourceError(TxfastError, OSError):
     """An input or output that the system would not open, read or write."""
 
 
+class ThreadsError(TxfastError, RuntimeError):
+    """Threads that the system would not start."""
+
+
 class TooManyMalformedError(TxfastError, ValueError):
     """More malformed rows than were allowed."""
 

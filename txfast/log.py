@@ -101,8 +101,17 @@ class Journal:
     def failure(self, message: str, error: BaseException | None = None) -> None:
         """Log why the run failed: the one line that is never left out.
 
-        The error's traceback comes with it at the levels `debug` and `trace`.
+        The error's traceback comes with it at the levels `debug` and `trace`. Where the log itself cannot be
+        loaded, for want of memory or of descriptors, the bare line goes to standard error.
         """
+        try:
+            self._write_failure(message, error)
+        except (MemoryError, ImportError, OSError):
+            if self._given_logger is not None:
+                raise
+            write_bare_line(f"error: {message}")
+
+    def _write_failure(self, message: str, error: BaseException | None) -> None:
         from txfast.log_lines import make_record
 
         traced = None
@@ -191,6 +200,15 @@ class Journal:
     def _flush(self, patience_seconds: float | None = None) -> None:
         if self._standard_error is not None:
             self._standard_error.flush(patience_seconds)
+
+
+def write_bare_line(line: str) -> None:
+    """Write a line to standard error without anything that has to be imported first."""
+    if sys.stderr is not None:
+        try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            print(line if line.isprintable() else ascii(line)[1:-1], file=sys.stderr, flush=True)
+        except OSError:
+            pass  # as in StandardError
 
 
 def is_terminal() -> bool:

@@ -10,7 +10,7 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import CapacityError, ConservationError, TooManyMalformedError
+from txfast.errors import ConservationError, ThreadsError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
@@ -334,11 +334,14 @@ class ThreadedFlow:
                     thread.join(max(0.0, patience_ends - time.monotonic()))
 
     def _start_threads(self) -> None:
-        for thread in self._threads:
-            try:
+        try:
+            for thread in self._threads:
                 thread.start()
-            except RuntimeError as error:
-                raise CapacityError(f"the system starts no more threads: {error}; use fewer --threads") from error
+        except RuntimeError as error:
+            if error.__context__ is not None:
+                raise
+            count = len(self._threads)
+            raise ThreadsError(f"threads: {count} cannot be started ({error}); --threads 1 needs none") from error
 
     def _lock_is_held(self) -> bool:
         """Whether this thread holds the lock."""

@@ -14,14 +14,16 @@ WRITE_BACK_BYTES = 8 << 20
 
 
 class Output:
-    """A destination for bytes: `open`, `write` all of them, `finish`, then `publish`; or `discard`, which leaves what
-    was there.
+    """A destination for bytes: `open`, `write` all of them, `finish`, then `publish`, which may be taken back by
+    `revoke`; in the end `discard`, which leaves what was there where nothing was published.
 
     A regular file is written beside its final place and renamed into it, after its bytes are on the disk. What is no
     regular file (standard output, a device, a pipe) is written to as it is.
     """
 
-    __slots__ = ("_descriptor", "_final_path", "_path", "_temporary_path", "_unsynced_bytes", "name")
+    __slots__ = (
+        "_descriptor", "_earlier_path", "_final_path", "_is_new", "_path", "_temporary_path", "_unsynced_bytes", "name",
+    )  # fmt: skip
 
     def __init__(self, path: str) -> None:
         self.name = "standard output" if path == STANDARD_OUTPUT else path
@@ -29,6 +31,8 @@ class Output:
         self._descriptor = -1
         self._final_path: str | None = None
         self._temporary_path: str | None = None
+        self._earlier_path: str | None = None  # a second name of what was there, for `revoke`
+        self._is_new = False  # it was published where nothing was
         self._unsynced_bytes = 0
 
     def open(self) -> None:
@@ -51,11 +55,11 @@ class Output:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
 
     def _open_temporary(self, mode: int | None) -> None:
-        self._final_path = os.path.realpath(self._path)
-        temporary_path = f"{self._final_path}.{os.urandom(6).hex()}.part"
+        # Where a file is there, a link on the way that cannot be followed is an error: else the link would be replaced.
+        self._final_path = os.path.realpath(self._path, strict=mode is not None)
         # Noted first, so that it is removed whatever happens from here on.
-        self._temporary_path = temporary_path
-        self._descriptor = os.open(temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._temporary_path = path_beside(self._final_path)
+        self._descriptor = os.open(self._temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         if mode is not None:
             os.fchmod(self._descriptor, mode)
 
@@ -81,36 +85,71 @@ class Output:
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def finish(self) -> None:
-        """Have all that was written reach the disk, so that little is left to go wrong. Raises SourceError."""
-        if self._temporary_path is not None:
-            try:
-                os.fsync(self._descriptor)
-            except OSError as error:
-                raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
-
-    def publish(self) -> None:
-        """Put what was written, and finished, in its place. Raises SourceError, and has then discarded it."""
+        """Have all that was written reach the disk, and close: little is left to go wrong then. Raises SourceError."""
         try:
-            if self._temporary_path is not None and self._final_path is not None:
-                os.rename(self._temporary_path, self._final_path)
-                self._temporary_path = None
-                sync_folder(os.path.dirname(self._final_path))
+            if self._temporary_path is not None:
+                os.fsync(self._descriptor)
+            self._close()
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
-        finally:
-            self.discard()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            # Given up first: whatever closing says, the number may be another file's afterwards.
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def publish(self, *, revocable: bool = False) -> None:
+        """Put what was written, and finished, in its place. Raises SourceError, and has then changed nothing."""
+        if self._temporary_path is None or self._final_path is None:
+            return
+        if revocable:
+            self._keep_earlier(self._final_path)
+        try:
+            os.rename(self._temporary_path, self._final_path)
+        except OSError as error:
+            self._is_new = False
+            raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+        self._temporary_path = None
+        sync_folder(os.path.dirname(self._final_path))
+
+    def _keep_earlier(self, final_path: str) -> None:
+        """Note what `revoke` needs. Where the file system has no second names, there is no way back."""
+        self._earlier_path = path_beside(final_path)
+        try:
+            os.link(final_path, self._earlier_path)
+        except OSError as error:
+            self._earlier_path = None
+            self._is_new = isinstance(error, FileNotFoundError)
+
+    def revoke(self) -> None:
+        """Have what was there before `publish(revocable=True)` be there again, as far as the system lets it."""
+        if self._final_path is None:
+            return
+        earlier_path, self._earlier_path = self._earlier_path, None
+        try:
+            if earlier_path is not None:
+                os.rename(earlier_path, self._final_path)
+            elif self._is_new:
+                os.unlink(self._final_path)
+        except OSError:
+            return  # what was there keeps its second name, so that it is not lost
+        sync_folder(os.path.dirname(self._final_path))
 
     def discard(self) -> None:
-        """Close, and remove what was not published."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        if self._temporary_path is not None:
-            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
-                os.unlink(self._temporary_path)
-            except FileNotFoundError:
-                pass  # renamed at the very moment, or never made
-            self._temporary_path = None
+        """Close, and remove all but what is in its place, as far as the system lets it: why a run failed is what
+        counts."""
+        try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            self._close()
+        except OSError:
+            pass  # nobody wants what was written
+        for path in (self._temporary_path, self._earlier_path):
+            if path is not None:
+                try:  # noqa: SIM105
+                    os.unlink(path)
+                except OSError:
+                    pass  # renamed at the very moment, or never made, or not to be removed
+        self._temporary_path = self._earlier_path = None
 
 
 def named_descriptor(path: str) -> int | None:
@@ -126,15 +165,18 @@ def named_descriptor(path: str) -> int | None:
     return int(number) if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal() else None
 
 
+def path_beside(path: str) -> str:
+    """A path in the same folder that no other run has."""
+    return f"{path}.{os.urandom(6).hex()}.part"
+
+
 def sync_folder(path: str) -> None:
     """Make a rename in this folder survive a power cut, where the folder may be opened for that."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError:
         pass  # not every file system can
-    finally:
-        os.close(descriptor)

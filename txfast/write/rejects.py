@@ -33,7 +33,8 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 class Rejects:
-    """A rejects file: `open`, `add` every batch in order after it was applied, `finish`, `publish`; or `discard`.
+    """A rejects file: `open`, `add` every batch in order after it was applied, `finish`, then `publish`, which may be
+    taken back by `revoke`; `discard` in the end.
 
     The suffix of the path says the format. The file appears whole or not at all, as any Output, and however many
     rejects there are, few of them are in memory at a time. Raises UsageError for a path with another suffix.
@@ -66,9 +67,13 @@ class Rejects:
         self._writer.finish()
         self._output.finish()
 
-    def publish(self) -> None:
-        """Put the finished file in its place. Raises SourceError."""
-        self._output.publish()
+    def publish(self, *, revocable: bool = False) -> None:
+        """Put the finished file in its place. Raises SourceError, and has then changed nothing."""
+        self._output.publish(revocable=revocable)
+
+    def revoke(self) -> None:
+        """Have what was there before `publish(revocable=True)` be there again, as far as the system lets it."""
+        self._output.revoke()
 
     def discard(self) -> None:
         """Close, and remove what was not published. May be called at any time, and more than once."""

@@ -1,0 +1,98 @@
+"""One run of the command, watched by the shim from its first line on: `python -I -S driver.py ARGUMENT …`.
+
+campaign.py starts it, with the shim preloaded and its variables set. Two more are for this program:
+
+    FAULTS_PATH      where Python finds modules: its usual places are passed over, since looking there takes time
+    FAULTS_SABOTAGE  the name of a defect to build in, to see whether it is noticed
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import suppress
+from types import FrameType
+
+sys.path[:0] = os.environ["FAULTS_PATH"].split(os.pathsep)
+
+PACKAGE = os.environ["FAULTS_PACKAGE"]
+
+
+def import_extension_modules() -> None:
+    """The shim looks for them once, before the run."""
+    import importlib
+
+    for folder, _, names in os.walk(PACKAGE):
+        room = os.path.relpath(folder, os.path.dirname(PACKAGE)).replace(os.sep, ".")
+        for name in names:
+            if name.endswith(".so"):
+                importlib.import_module(f"{room}.{name.partition('.')[0]}")
+
+
+def note_lines(shim: ctypes.CDLL) -> None:
+    """Have each call that is watched be logged with the line of txfast that it came from."""
+    import threading
+
+    def note(frame: FrameType, event: str, called: object) -> None:  # noqa: ARG001 (the protocol's arguments)
+        caller: FrameType | None = frame
+        while caller is not None and not caller.f_code.co_filename.startswith(PACKAGE):
+            caller = caller.f_back
+        if event == "c_call" and caller is not None:
+            place = os.path.relpath(caller.f_code.co_filename, PACKAGE)
+            shim.faults_at(f"{place}:{caller.f_lineno}".encode())
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+
+
+def ignore_write_errors() -> None:
+    from txfast.write.output import Output
+
+    def write(self: Output, block: bytes | memoryview) -> None:
+        with suppress(OSError):
+            os.write(self._descriptor, block)
+
+    Output.write = write  # type: ignore[method-assign]
+
+
+def leave_temporary_files() -> None:
+    from txfast.write.output import Output
+
+    def discard(self: Output) -> None:
+        """Forget to."""
+
+    Output.discard = discard  # type: ignore[method-assign]
+
+
+def publish_at_once() -> None:
+    from txfast.write.output import Output
+
+    def open_in_place(self: Output, mode: int | None) -> None:  # noqa: ARG001 (as the method that it replaces)
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+    Output._open_temporary = open_in_place  # type: ignore[method-assign]
+
+
+SABOTAGES = {
+    "ignored write errors": ignore_write_errors,
+    "temporary files left": leave_temporary_files,
+    "published at once": publish_at_once,
+}
+
+
+def main() -> None:
+    from txfast import cli
+
+    import_extension_modules()
+    if sabotage := os.environ.get("FAULTS_SABOTAGE"):
+        SABOTAGES[sabotage]()
+    shim = ctypes.CDLL(None)
+    if not os.environ["FAULTS_FUNCTION"]:
+        note_lines(shim)
+    shim.faults_arm()
+    cli.entry()
+
+
+if __name__ == "__main__":
+    main()

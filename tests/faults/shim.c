@@ -1,0 +1,346 @@
+/* Makes one chosen call of a run fail, or fall short. Preloaded into the command by campaign.py, never installed.
+ *
+ * Watched, from `faults_arm` on: system calls on files in the run's folder, and allocations of txfast's extension
+ * modules, of Python where they are large, and of Arrow where it uses the system's memory; and Python's threads. What a
+ * run opens elsewhere (Python's own modules, /proc) is left alone.
+ *
+ *     FAULTS_FOLDER    the run's folder, as a real path
+ *     FAULTS_PACKAGE   the folder of txfast's extension modules
+ *     FAULTS_LOG       gets a line for each watched call; where a fault is chosen, for the one that meets it alone:
+ *                      function, file, place in the C code, line of Python, with tabs between them
+ *     FAULTS_FUNCTION  the function whose call meets the fault; empty for none
+ *     FAULTS_CALL      which of its calls, from 1
+ *     FAULTS_ERROR     the error's number; 0 has a read or write fall short
+ *     FAULTS_LASTS     1: all later calls meet it too, and where it is memory those of the other allocators
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* glibc's own names, so that the shim needs no memory to find them. */
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t bytes);
+extern void *__libc_realloc(void *block, size_t bytes);
+extern void *__libc_memalign(size_t alignment, size_t bytes);
+
+enum {
+    PYTHON_BYTES_MIN = 1 << 16, /* below this, what Python allocates is not a buffer of the run */
+    RANGES_MAX = 64,
+    LINE_BYTES_MAX = 256,
+    LOG_DESCRIPTOR_MIN = 500, /* out of the way of the run's own */
+};
+
+typedef struct {
+    uintptr_t start, end;
+} Range;
+
+static const char *folder, *package, *chosen_function;
+static size_t folder_length;
+static unsigned long chosen_call, calls;
+static int fault, lasts, has_fired, is_armed;
+static int log_descriptor = -1;
+static Range kernel_ranges[RANGES_MAX], python_range;
+static int kernel_range_count;
+static __thread char python_line[LINE_BYTES_MAX] __attribute__((tls_model("initial-exec")));
+
+static const char *variable(const char *name) {
+    const char *text = getenv(name);
+    return text != NULL ? text : "";
+}
+
+__attribute__((constructor)) static void read_variables(void) {
+    folder = variable("FAULTS_FOLDER");
+    folder_length = strlen(folder);
+    package = variable("FAULTS_PACKAGE");
+    chosen_function = variable("FAULTS_FUNCTION");
+    chosen_call = strtoul(variable("FAULTS_CALL"), NULL, 10);
+    fault = atoi(variable("FAULTS_ERROR"));
+    lasts = atoi(variable("FAULTS_LASTS"));
+}
+
+/* ---- Arming --------------------------------------------------------------------------------------- */
+
+static int note_module(struct dl_phdr_info *module, size_t size, void *python) {
+    Range range = {UINTPTR_MAX, 0};
+    (void)size;
+    for (int i = 0; i < module->dlpi_phnum; i++) {
+        if (module->dlpi_phdr[i].p_type == PT_LOAD) {
+            uintptr_t start = module->dlpi_addr + module->dlpi_phdr[i].p_vaddr;
+            uintptr_t end = start + module->dlpi_phdr[i].p_memsz;
+            range.start = start < range.start ? start : range.start;
+            range.end = end > range.end ? end : range.end;
+        }
+    }
+    if (range.start <= (uintptr_t)python && (uintptr_t)python < range.end) {
+        python_range = range;
+    } else if (strncmp(module->dlpi_name, package, strlen(package)) == 0 && kernel_range_count < RANGES_MAX) {
+        kernel_ranges[kernel_range_count++] = range;
+    }
+    return 0;
+}
+
+/* From here on calls are watched. txfast's extension modules are loaded by now. */
+void faults_arm(void) {
+    int descriptor = open(variable("FAULTS_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    log_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, LOG_DESCRIPTOR_MIN);
+    close(descriptor);
+    dl_iterate_phdr(note_module, dlsym(RTLD_DEFAULT, "PyObject_Malloc"));
+    __atomic_store_n(&is_armed, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Say which line of Python this thread is at, for the log. */
+void faults_at(const char *line) { snprintf(python_line, sizeof python_line, "%s", line); }
+
+/* ---- Which calls meet the fault ------------------------------------------------------------------- */
+
+static void log_call(const char *function, const char *file, const void *place) {
+    char line[PATH_MAX + 4 * LINE_BYTES_MAX];
+    Dl_info module;
+    const char *name = "?";
+    uintptr_t start = 0;
+    if (dladdr(place, &module) && module.dli_fname != NULL) {
+        name = strrchr(module.dli_fname, '/') != NULL ? strrchr(module.dli_fname, '/') + 1 : module.dli_fname;
+        start = (uintptr_t)module.dli_fbase;
+    }
+    int length = snprintf(
+        line, sizeof line, "%s\t%s\t%s+%zx\t%s\n", function, file, name, (size_t)((uintptr_t)place - start), python_line);
+    (void)!syscall(SYS_write, log_descriptor, line, length);
+}
+
+static int meets_fault(const char *function, const char *file, const void *place, int is_memory) {
+    static int memory_is_chosen;
+    if (*chosen_function == 0) {
+        log_call(function, file, place);
+        return 0;
+    }
+    if (strcmp(function, chosen_function) == 0) {
+        if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == chosen_call) {
+            memory_is_chosen = is_memory;
+            log_call(function, file, place);
+            __atomic_store_n(&has_fired, 1, __ATOMIC_SEQ_CST);
+            return 1;
+        }
+    } else if (!is_memory) {
+        return 0;
+    }
+    return lasts && __atomic_load_n(&has_fired, __ATOMIC_SEQ_CST) && is_memory == memory_is_chosen;
+}
+
+/* A path's place in the run's folder; NULL where it is elsewhere. */
+static const char *inside(const char *path) {
+    if (strncmp(path, folder, folder_length) != 0) {
+        return NULL;
+    }
+    return path[folder_length] == '/' ? path + folder_length + 1 : path[folder_length] == 0 ? "." : NULL;
+}
+
+static const char *file_of(int descriptor, char *path) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
+    return inside(path);
+}
+
+static const char *file_at(int start, const char *name, char *path) {
+    int descriptor;
+    if (name[0] == 0) {
+        return file_of(start, path);
+    }
+    if (sscanf(name, "/dev/fd/%d", &descriptor) == 1 || sscanf(name, "/proc/self/fd/%d", &descriptor) == 1) {
+        return file_of(descriptor, path);
+    }
+    if (name[0] == '/') {
+        return inside(name);
+    }
+    if (start == AT_FDCWD) {
+        if (syscall(SYS_getcwd, path, PATH_MAX) < 0) {
+            return NULL;
+        }
+    } else {
+        file_of(start, path);
+    }
+    size_t length = strlen(path);
+    snprintf(path + length, PATH_MAX - length, "/%s", name);
+    return inside(path);
+}
+
+static int call_meets_fault(const char *function, const char *file, const void *place) {
+    return file != NULL && meets_fault(function, file, place, 0);
+}
+
+static int memory_meets_fault(const char *function, size_t bytes, const void *place) {
+    uintptr_t address = (uintptr_t)place;
+    int watched = bytes >= PYTHON_BYTES_MIN && python_range.start <= address && address < python_range.end;
+    for (int i = 0; i < kernel_range_count; i++) {
+        watched |= kernel_ranges[i].start <= address && address < kernel_ranges[i].end;
+    }
+    return watched && meets_fault(function, "memory", place, 1);
+}
+
+#define PLACE __builtin_return_address(0)
+
+/* Define `function` as `parameters`; it fails with `failed` where a call on the file that `file` finds (it may use
+ * `path`) is chosen, and is else the real one, called with `arguments`. */
+#define WATCHED(kind, result, function, parameters, arguments, file, failed)            \
+    result function parameters {                                                       \
+        static result(*real) parameters;                                               \
+        char path[PATH_MAX];                                                           \
+        if (real == NULL) {                                                            \
+            *(void **)&real = dlsym(RTLD_NEXT, #function);                             \
+        }                                                                              \
+        if (is_armed && call_meets_fault(kind, file, PLACE)) {                         \
+            failed;                                                                    \
+        }                                                                              \
+        return real arguments;                                                         \
+    }
+
+#define FAIL { errno = fault; return -1; }
+#define FAIL_OR_FALL_SHORT { if (fault) FAIL count = count > 1 ? count / 2 : count; }
+/* A descriptor is gone whatever closing it says. */
+#define CLOSE_AND_FAIL { real(descriptor); errno = fault; return -1; }
+
+/* ---- System calls ---------------------------------------------------------------------------------- */
+
+WATCHED("read", ssize_t, read, (int descriptor, void *bytes, size_t count), (descriptor, bytes, count),
+        file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("read", ssize_t, pread, (int descriptor, void *bytes, size_t count, off_t offset),
+        (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("read", ssize_t, pread64, (int descriptor, void *bytes, size_t count, off64_t offset),
+        (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("write", ssize_t, write, (int descriptor, const void *bytes, size_t count), (descriptor, bytes, count),
+        file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("fsync", int, fsync, (int descriptor), (descriptor), file_of(descriptor, path), FAIL)
+WATCHED("fsync", int, fdatasync, (int descriptor), (descriptor), file_of(descriptor, path), FAIL)
+WATCHED("close", int, close, (int descriptor), (descriptor), file_of(descriptor, path), CLOSE_AND_FAIL)
+WATCHED("fchmod", int, fchmod, (int descriptor, mode_t mode), (descriptor, mode), file_of(descriptor, path), FAIL)
+WATCHED("fadvise", int, posix_fadvise, (int descriptor, off_t offset, off_t length, int advice),
+        (descriptor, offset, length, advice), file_of(descriptor, path), return fault)
+WATCHED("fadvise", int, posix_fadvise64, (int descriptor, off64_t offset, off64_t length, int advice),
+        (descriptor, offset, length, advice), file_of(descriptor, path), return fault)
+WATCHED("rename", int, rename, (const char *from, const char *to), (from, to), file_at(AT_FDCWD, to, path), FAIL)
+WATCHED("link", int, link, (const char *from, const char *to), (from, to), file_at(AT_FDCWD, from, path), FAIL)
+WATCHED("link", int, linkat, (int start, const char *from, int end, const char *to, int flags),
+        (start, from, end, to, flags), file_at(start, from, path), FAIL)
+WATCHED("unlink", int, unlink, (const char *name), (name), file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("readlink", ssize_t, readlink, (const char *name, char *target, size_t count), (name, target, count),
+        file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, stat, (const char *name, struct stat *found), (name, found), file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, stat64, (const char *name, struct stat64 *found), (name, found),
+        file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, lstat, (const char *name, struct stat *found), (name, found), file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, lstat64, (const char *name, struct stat64 *found), (name, found),
+        file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, fstat, (int descriptor, struct stat *found), (descriptor, found), file_of(descriptor, path), FAIL)
+WATCHED("stat", int, fstat64, (int descriptor, struct stat64 *found), (descriptor, found),
+        file_of(descriptor, path), FAIL)
+WATCHED("stat", int, fstatat64, (int start, const char *name, struct stat64 *found, int flags),
+        (start, name, found, flags), file_at(start, name, path), FAIL)
+
+/* `open` and `fcntl` take one more argument or none; passing one that nobody gave is harmless here. */
+#define WATCHED_OPEN(function)                                                                             \
+    int function(const char *name, int flags, ...) {                                                       \
+        static int (*real)(const char *, int, ...);                                                        \
+        char path[PATH_MAX];                                                                               \
+        va_list more;                                                                                      \
+        va_start(more, flags);                                                                             \
+        mode_t mode = va_arg(more, mode_t);                                                                \
+        va_end(more);                                                                                      \
+        if (real == NULL) {                                                                                \
+            *(void **)&real = dlsym(RTLD_NEXT, #function);                                                 \
+        }                                                                                                  \
+        if (is_armed && call_meets_fault("open", file_at(AT_FDCWD, name, path), PLACE)) FAIL               \
+        return real(name, flags, mode);                                                                    \
+    }
+WATCHED_OPEN(open)
+WATCHED_OPEN(open64)
+
+#define WATCHED_FCNTL(function)                                                                            \
+    int function(int descriptor, int command, ...) {                                                       \
+        static int (*real)(int, int, ...);                                                                 \
+        char path[PATH_MAX];                                                                               \
+        va_list more;                                                                                      \
+        va_start(more, command);                                                                           \
+        void *argument = va_arg(more, void *);                                                             \
+        va_end(more);                                                                                      \
+        if (real == NULL) {                                                                                \
+            *(void **)&real = dlsym(RTLD_NEXT, #function);                                                 \
+        }                                                                                                  \
+        if (is_armed && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)                                 \
+            && call_meets_fault("dup", file_of(descriptor, path), PLACE)) FAIL                             \
+        return real(descriptor, command, argument);                                                        \
+    }
+WATCHED_FCNTL(fcntl)
+WATCHED_FCNTL(fcntl64)
+
+/* ---- Memory ---------------------------------------------------------------------------------------- */
+
+void *malloc(size_t bytes) {
+    if (is_armed && memory_meets_fault("malloc", bytes, PLACE)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes) {
+    if (is_armed && memory_meets_fault("calloc", count * bytes, PLACE)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *block, size_t bytes) {
+    if (is_armed && memory_meets_fault("realloc", bytes, PLACE)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_realloc(block, bytes);
+}
+
+/* Arrow's, where ARROW_DEFAULT_MEMORY_POOL is `system`. */
+int posix_memalign(void **block, size_t alignment, size_t bytes) {
+    if (is_armed && meets_fault("posix_memalign", "memory", PLACE, 1)) {
+        return ENOMEM;
+    }
+    *block = __libc_memalign(alignment, bytes);
+    return *block == NULL ? ENOMEM : 0;
+}
+
+int madvise(void *start, size_t bytes, int advice) {
+    if (is_armed && memory_meets_fault("madvise", 0, PLACE)) {
+        errno = fault;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, start, bytes, advice);
+}
+
+/* ---- Threads --------------------------------------------------------------------------------------- */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*begin)(void *), void *argument) {
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    uintptr_t address = (uintptr_t)PLACE;
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    }
+    int of_python = python_range.start <= address && address < python_range.end;
+    if (is_armed && of_python && meets_fault("pthread_create", "threads", PLACE, 0)) {
+        return fault;
+    }
+    return real(thread, attributes, begin, argument);
+}
