@@ -342,7 +342,7 @@ cdef inline const uint8_t* plain_row(
     cdef uint8_t wrong = 0
     cdef int column
     for column in range(FIELDS):
-        if column == FIELDS - 1 and not boundaries:
+        if not boundaries:
             return NULL
         cut[column].start = boundary + 1
         boundary = line + lowest_bit(boundaries)
