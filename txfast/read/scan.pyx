@@ -22,6 +22,9 @@ from txfast.read.row cimport (
 cdef extern from "txfast/intrinsics.h" nogil:
     uint64_t match_either_64 "txfast_match_either_64"(const uint8_t* bytes, uint8_t one, uint8_t other) noexcept
     int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+    enum:
+        # Bytes behind a block that the fast path may read.
+        SLACK_BYTES "TXFAST_SLACK_BYTES"
 
 from txfast.errors import InputError, SourceError
 
@@ -32,8 +35,6 @@ cdef uint8_t CR = 0x0D
 
 cdef enum:
     BOM_BYTES = 3
-    # Bytes behind a block that the fast path may read.
-    SLACK_BYTES = 128
     # A row that is too long is kept up to here.
     HEAD_BYTES = 1 << 16
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
