@@ -6,6 +6,8 @@ TXFAST_BUILD chooses how they are built:
     checked   bounds checks, assertions, low optimisation: for the tests
     portable  as release, without the vector unit: for the tests of what replaces it
     trace     as checked, with line tracing: for the coverage of Cython lines
+    address   with the address sanitizer and that of undefined behaviour (tests/sanitizers.py runs the tests in it)
+    thread    with the thread sanitizer
 """
 
 import os
@@ -44,6 +46,17 @@ BUILDS = {
         "link": [],
     },
 }
+
+# Python's own flags have signed overflow wrap, which hides it from the sanitizer.
+SANITIZED = ["-O1", "-g", "-UNDEBUG", "-fno-wrapv", "-fno-omit-frame-pointer"]
+for name, sanitizers in {"address": "address,undefined", "thread": "thread"}.items():
+    flags = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    BUILDS[name] = {
+        "directives": BUILDS["release"]["directives"],
+        "macros": [],
+        "compile": [*SANITIZED, *flags],
+        "link": flags,
+    }
 
 BUILDS["portable"] = BUILDS["release"] | {"macros": [*BUILDS["release"]["macros"], ("TXFAST_PORTABLE", "1")]}
 

@@ -20,14 +20,17 @@ from txfast.read.row cimport (
     parse_row, skip_blanks,
 )
 
+cdef extern from "txfast/intrinsics.h" nogil:
+    enum:
+        # Bytes behind a block that the fast path may read.
+        SLACK_BYTES "TXFAST_SLACK_BYTES"
+
 from txfast.errors import InputError, SourceError
 
 BLOCK_BYTES = 1 << 18
 
 cdef enum:
     BOM_BYTES = 3
-    # Bytes behind a block that the fast path may read.
-    SLACK_BYTES = 128
     # A row that is too long is kept up to here.
     HEAD_BYTES = 1 << 16
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.

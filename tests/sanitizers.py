@@ -1,0 +1,237 @@
+"""Runs the tests in builds that watch memory, arithmetic and threads, and shows that these builds would notice.
+
+    python tests/sanitizers.py [--quick] [--only BUILD] [--tests FILE …]
+
+address   AddressSanitizer and UndefinedBehaviorSanitizer: all tests
+overrun   the same with a planted read past the end of a block, which must be reported
+thread    ThreadSanitizer: the tests of runs with several threads
+race      two threads in one ledger, which no caller may do and which must be reported
+
+`--quick` leaves out what is slow and has little of ours in it; `--tests` runs other files, in address and thread.
+
+It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
+a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
+everything else, and so is preloaded, by the processes that tests start too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from cython_coverage import PROJECT_ROOT, copy_project
+
+SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
+
+# They hardly use the extension modules, or only as others do, and take most of the time.
+SLOW_TESTS = (
+    "test_bench.py", "test_completion.py", "test_generate.py", "test_manual.py", "test_options.py",
+    "test_progress.py", "test_reference.py", "test_samples.py", "test_startup.py", "test_tidy.py",
+)  # fmt: skip
+THREAD_TESTS = ("test_outputs.py", "test_properties.py", "test_rejects.py")
+QUICK_THREAD_TESTS = ("test_outputs.py",)
+OVERRUN_TEST = "test_batch.py"
+
+# What cannot be under a sanitizer.
+DESELECTED = {
+    "address": (
+        # It limits the address space, of which the sanitizer takes terabytes.
+        "tests/test_ledger.py::test_expecting_more_than_memory_holds_is_no_failure",
+        # groff inherits what is preloaded, and says so in the middle of the page.
+        "tests/test_manual.py::test_groff_shows_the_page_without_a_warning",
+    ),
+    "thread": (),
+}
+
+RACE = """\
+import threading
+import harness
+from txfast.ledger.ledger import Ledger
+
+ledger = Ledger()
+batches = [harness.make_batch([b"dispute,1,1"] * 200_000) for _ in range(2)]
+ledger.apply(batches[0])
+together = threading.Barrier(2)
+
+def apply(batch):
+    together.wait()
+    for _ in range(5):
+        ledger.apply(batch)
+
+threads = [threading.Thread(target=apply, args=[batch]) for batch in batches]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+class SanitizerError(Exception):
+    """A build that could not be made, or a planted defect that nobody noticed."""
+
+
+class Ended(NamedTuple):
+    """A process that has ended: what it wrote, and what the sanitizers reported."""
+
+    name: str
+    exit_code: int
+    seconds: float
+    output: str
+    reports: list[str]
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code != 0 or bool(self.reports)
+
+    @property
+    def text(self) -> str:
+        return "\n".join([self.output, *self.reports])
+
+    def show(self) -> None:
+        """One line where all is well, else all that there is."""
+        print(f"{self.name}: {'FAILED' if self.failed else 'passed'} in {self.seconds:.0f} s", flush=True)
+        if self.failed:
+            print(self.text, flush=True)
+
+
+class Build:
+    """A copy of the project, built in one way."""
+
+    def __init__(self, folder: Path, build: str, *macros: str) -> None:
+        self.name = build
+        self.project = folder / "-".join([build, *macros])
+        self.project.mkdir()
+        copy_project(self.project)
+        self._reports = self.project / "build"
+        self._reports.mkdir()
+        flags = " ".join(f"-D{macro}" for macro in macros)
+        self._environment = os.environ | {
+            "TXFAST_BUILD": build,
+            "CC": "gcc",
+            "CFLAGS": flags,
+            "PYTHONPATH": f"{self.project}:{self.project / 'tests'}",
+        }
+        command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", f"-j{os.cpu_count() or 1}"]
+        made = subprocess.run(
+            command, cwd=self.project, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if made.returncode:
+            raise SanitizerError(f"{build}: cannot be built\n{made.stdout}{made.stderr}")
+        self._environment |= self._sanitized(build)
+
+    def _sanitized(self, build: str) -> dict[str, str]:
+        """The variables of a process that runs under the build's sanitizers."""
+        # A process that a sanitizer stops ends by SIGABRT, which no test takes for anything else.
+        if build == "thread":
+            options = f"exitcode=66:suppressions={SUPPRESSIONS}:log_path={self._reports}/report"
+            return {"LD_PRELOAD": library("libtsan.so"), "TSAN_OPTIONS": options}
+        return {
+            "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
+            # Python frees little of what it has when it ends.
+            "ASAN_OPTIONS": f"detect_leaks=0:abort_on_error=1:log_path={self._reports}/report",
+            "UBSAN_OPTIONS": "print_stacktrace=1:abort_on_error=1",
+            # Else most of Python's objects share their memory, and nobody sees one run over into another.
+            "PYTHONMALLOC": "malloc",
+        }
+
+    def run(self, name: str, *arguments: str) -> Ended:
+        """Run Python with these arguments. Reports are those of processes that it started too."""
+        started = time.monotonic()
+        reports = self._reports / name
+        reports.mkdir()
+        environment = {
+            variable: value.replace(f"{self._reports}/report", f"{reports}/report")
+            for variable, value in self._environment.items()
+        }
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return Ended(
+            f"{self.name}: {name}",
+            ended.returncode,
+            time.monotonic() - started,
+            ended.stdout + ended.stderr,
+            [path.read_text(errors="replace") for path in sorted(reports.iterdir())],
+        )
+
+    def test(self, file: str) -> Ended:
+        """Run one file of tests. Its descriptors stay its own, so that a report comes out."""
+        deselected = [f"--deselect={test}" for test in DESELECTED[self.name]]
+        return self.run(file, "-m", "pytest", "-q", "--capture=sys", "-pno:cacheprovider", *deselected, f"tests/{file}")
+
+
+def library(name: str) -> str:
+    """Where GCC has a library."""
+    asked = subprocess.run(["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def must_be_noticed(ended: Ended, *words: str) -> None:
+    """A planted defect: the run must have ended badly, and a report must have all these words."""
+    if not any(all(word in report for word in words) for report in ended.reports) or not ended.exit_code:
+        raise SanitizerError(f"{ended.name}: nobody noticed the planted defect\n{ended.text}")
+    print(f"{ended.name}: noticed in {ended.seconds:.0f} s, as it must be", flush=True)
+
+
+def run_tests(build: Build, files: Sequence[str]) -> bool:
+    """Run files of tests, as many at once as there are cores; whether all passed and nothing was reported."""
+    passed = True
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for ended in pool.map(build.test, files):
+            ended.show()
+            passed = passed and not ended.failed
+    return passed
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run the tests under sanitizers.")
+    parser.add_argument("--quick", action="store_true", help="leave out slow tests that have little of ours in them")
+    parser.add_argument("--only", choices=["address", "overrun", "thread", "race"], help="one of the four alone")
+    parser.add_argument("--tests", nargs="+", metavar="FILE", help="these files of tests/ and no others")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build, test and report; return 0 where all tests passed and each planted defect was noticed."""
+    options = parse_arguments(arguments)
+    every = sorted(path.name for path in (PROJECT_ROOT / "tests").glob("test_*.py"))
+    chosen = [name for name in every if not options.quick or name not in SLOW_TESTS]
+    threaded = QUICK_THREAD_TESTS if options.quick else THREAD_TESTS
+    passed = True
+    with tempfile.TemporaryDirectory(prefix="txfast-sanitizers-") as name:
+        folder = Path(name).resolve()
+        try:
+            if options.only in (None, "overrun"):
+                overrun = Build(folder, "address", "TXFAST_PLANTED_OVERRUN")
+                must_be_noticed(overrun.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
+            if options.only in (None, "address"):
+                passed = run_tests(Build(folder, "address"), options.tests or chosen)
+            if options.only in (None, "thread", "race"):
+                thread = Build(folder, "thread")
+                if options.only != "thread":
+                    must_be_noticed(thread.run("race", "-c", RACE), "data race", "apply_rows")
+                if options.only != "race":
+                    passed = run_tests(thread, options.tests or threaded) and passed
+        except SanitizerError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
