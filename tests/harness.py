@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
+import numpy as np
 import reference
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -340,6 +341,23 @@ def streams(
     clients = st.integers(1, 3) if clients is None else clients
     txs = st.integers(1, 6) if txs is None else txs
     return short_or_long(st.builds(Row, stream_kinds, clients, txs, amounts), 60)
+
+
+def ids_of_one_home(count: int, lows: Sequence[int] = range(256)) -> list[int]:
+    """Ids that the index's first hash, a multiplication by a known number, puts into one place.
+
+    Where `lows`, their low bytes, are all, they lie in the 64 groups of a neighbourhood, else in fewer.
+    """
+    inverse = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
+    low_bytes = np.array(lows, np.uint64)
+    found = [np.empty(0, np.uint64)]
+    places = np.arange(1 << 20, dtype=np.uint64)
+    while sum(map(len, found)) * len(lows) < count:
+        highs = places * inverse
+        found.append(highs[highs < np.uint64(1 << 56)])
+        places += np.uint64(len(places))
+    ids = np.concatenate(found)[:, None] << np.uint64(8) | low_bytes
+    return [int(tx) for tx in ids.ravel()[:count]]
 
 
 def short_or_long(element: SearchStrategy[T], most: int) -> SearchStrategy[list[T]]:

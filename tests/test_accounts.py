@@ -102,6 +102,7 @@ def test_numbers_of_every_length_are_written() -> None:
     assert text_of(*accounts) == expected_text(accounts)
 
 
+@pytest.mark.untraced
 def test_every_group_of_four_digits_is_written_in_every_place() -> None:
     accounts = []
     for group in range(10_000):
@@ -163,6 +164,7 @@ def test_accounts_ascend_by_client_as_a_number(clients: list[int]) -> None:
     assert text_of(*accounts) == expected_text(accounts)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("crowd_bits", range(0, 64, 3))
 def test_accounts_ascend_however_their_clients_crowd_together(crowd_bits: int) -> None:
     rng = random.Random(crowd_bits)

@@ -151,6 +151,7 @@ def test_line_numbers_go_on_through_blocks_without_rows() -> None:
         assert [reject.line for reject in outcome.rejects] == [602, 903, 1204]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_many_blocks_stay_in_order(threads: int) -> None:
     rows = [b"deposit,1,%d,1" % place if place % 3 else b"x%d" % place for place in range(3_000)]
@@ -158,6 +159,7 @@ def test_many_blocks_stay_in_order(threads: int) -> None:
     assert [int(reject.row[1:]) for reject in outcome.rejects] == list(range(0, 3_000, 3))
 
 
+@pytest.mark.untraced
 def test_a_file_of_several_default_blocks_is_read_whole() -> None:
     filler = b"x" * 1_000
     rows = [b"deposit,%d,%d,1,%s" % (place % 7, place, filler) for place in range(9_000)]

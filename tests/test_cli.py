@@ -434,6 +434,7 @@ def test_a_failure_has_a_traceback_for_those_who_look_for_one(folder: Folder, le
 # ---- Signals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_by_itself(folder: Folder, number: signal.Signals) -> None:
     with folder.running("-") as process:
@@ -442,6 +443,7 @@ def test_a_signal_ends_the_run_by_itself(folder: Folder, number: signal.Signals)
     assert (run.exit_code, run.output, run.errors) == (-number, b"", "")
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_the_old_file(folder: Folder, number: signal.Signals) -> None:
     out = folder.write("out.csv", b"old")

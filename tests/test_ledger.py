@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
 
 import harness
@@ -66,14 +66,6 @@ def random_keys(rows: int, client_bits: int) -> Iterator[Key]:
     return ((rng.getrandbits(client_bits), rng.getrandbits(64)) for _ in range(rows))
 
 
-def ids_of_one_home(rows: int) -> Iterator[Key]:
-    """Ids that the index's first hash, a multiplication by a known number, puts into one place."""
-    inverse = pow(0x9E3779B97F4A7C15, -1, 2**64)
-    crowded = (place * inverse % 2**64 for place in count())
-    highs = (high for high in crowded if high < 2**56)
-    return islice(((1, high << 8 | low) for high in highs for low in range(256)), rows)
-
-
 PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "ids count up": lambda: one_client(range(200_000)),
     "ids count down": lambda: one_client(range(50_000, 0, -1)),
@@ -95,8 +87,10 @@ PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "the highest and the lowest bits": lambda: one_client(
         high << 56 | low for high in range(256) for low in range(400)
     ),
-    "ids of one home": lambda: ids_of_one_home(50_000),
-    "ids of one home in each client": lambda: ((client, tx) for _, tx in ids_of_one_home(512) for client in range(200)),
+    "ids of one home": lambda: one_client(harness.ids_of_one_home(50_000)),
+    "ids of one home in each client": lambda: (
+        (client, tx) for tx in harness.ids_of_one_home(512) for client in range(200)
+    ),
 }
 
 
@@ -111,6 +105,7 @@ for bits in range(1, 61):
     PATTERNS[f"multiples of 2^{bits}"] = partial(multiples, bits)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_transaction_is_found_again_and_no_other_is(pattern: str) -> None:
     keys = list(dict.fromkeys(PATTERNS[pattern]()))
@@ -141,6 +136,7 @@ def test_every_transaction_is_found_again_and_no_other_is(pattern: str) -> None:
 # ---- Growth --------------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("batch_rows", [1, 2, 1_000, 4_096, 50_000])
 def test_the_tables_grow_under_batches_of_any_size(batch_rows: int) -> None:
     keys = [(place % 3_000, place * 7) for place in range(3_000 if batch_rows == 1 else 20_000)]
@@ -151,6 +147,7 @@ def test_the_tables_grow_under_batches_of_any_size(batch_rows: int) -> None:
     assert harness.accounts_of(ledger) == [Account(client, deposits[client], 0) for client in range(3_000)]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
 def test_a_duplicate_is_found_on_either_side_of_every_growth(kind: str) -> None:
     ledger = Ledger()
@@ -160,6 +157,7 @@ def test_a_duplicate_is_found_on_either_side_of_every_growth(kind: str) -> None:
         assert feed(ledger, kind, keys[: start + 5_000 : 97]) == len(keys[: start + 5_000 : 97])
 
 
+@pytest.mark.untraced
 def test_a_dispute_outlives_every_growth() -> None:
     ledger = Ledger()
     disputed = [(client, 7) for client in range(1_000)]
@@ -195,6 +193,7 @@ def test_an_index_sized_in_advance_changes_no_result(entries: int) -> None:
     assert ledger.entries == len(keys)
 
 
+@pytest.mark.untraced
 def test_an_index_may_be_sized_at_any_time_and_never_shrinks() -> None:
     ledger = Ledger()
     keys = [(place % 3, place) for place in range(10_000)]
@@ -308,6 +307,7 @@ def test_ids_of_every_width_are_kept_apart(rows: list[Row]) -> None:
     assert [account.client for account in harness.accounts_of(ledger)] == sorted(twin.accounts)
 
 
+@pytest.mark.untraced
 def test_a_long_random_stream_gives_what_the_reference_gives() -> None:
     rng = random.Random(4)
     kinds = rng.choices(KINDS, [50, 30, 12, 7, 1], k=30_000)
@@ -397,6 +397,7 @@ def test_the_balance_is_what_came_in_less_what_went_out() -> None:
     assert ledger.balance_units == 50_000
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("clients", [1, 2, 3, 4, 5, 9])
 def test_the_balance_is_exact_beyond_64_bits(clients: int) -> None:
     ledger = Ledger()
@@ -474,6 +475,7 @@ def test_rows_apply_to_a_restored_account() -> None:
     assert harness.accounts_of(ledger) == [Account(1, 0, 0), Account(2, 30_000, 0, True)]
 
 
+@pytest.mark.untraced
 def test_many_accounts_are_restored_and_found() -> None:
     ledger = Ledger()
     accounts = [

@@ -383,6 +383,7 @@ def start_heard(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]
         signal.signal(signal.SIGINT, heard)
 
 
+@pytest.mark.untraced
 def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None:
     with start_heard(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -396,6 +397,7 @@ def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None
     assert log.decode() == lines_of_many(many_rejected, log.count(b"\n"))
 
 
+@pytest.mark.untraced
 def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected: Path) -> None:
     with start_heard(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None

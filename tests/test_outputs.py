@@ -189,6 +189,7 @@ def test_a_full_device_for_one_output_publishes_none(folder: Folder, full: str) 
     assert_untouched(folder)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.05, 0.3])
 def test_a_signal_ends_a_run_within_a_second_and_leaves_all_as_it_was(

@@ -194,6 +194,7 @@ def test_a_run_that_is_over_before_has_no_bar_and_imports_none_of_it() -> None:
         assert run.output == "imported:\n"
 
 
+@pytest.mark.untraced
 def test_log_lines_stand_whole_above_the_bar() -> None:
     transactions = range(30_000, 90_000, 2)
     expected = [f"error: standard input:{tx}: bad_type: fee,1,{tx},1" for tx in transactions]
@@ -217,6 +218,7 @@ def test_the_bar_goes_before_a_failure_is_told() -> None:
         assert run.read_to_end().lines == ["error: in.csv: corrupt", ""]
 
 
+@pytest.mark.untraced
 def test_the_bar_goes_with_an_interrupt() -> None:
     with watched("error", "text", "0") as run:
         feed_until_bar(run)

@@ -108,6 +108,7 @@ def test_every_block_size_gives_the_same(reader: str, ending: bytes) -> None:
             assert (outcome.rows, len(outcome.rejects)) == (12, 4)
 
 
+@pytest.mark.untraced
 @each_reader
 @pytest.mark.parametrize("threads", THREADS)
 def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None:
@@ -126,6 +127,7 @@ def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None
         assert outcome.malformed.keys() == {"missing_field", "bad_quoting", "bad_amount"}
 
 
+@pytest.mark.untraced
 @each_reader
 @pytest.mark.parametrize("threads", THREADS)
 def test_files_of_every_small_size_are_read_from_the_disk(reader: str, threads: int, tmp_path: Path) -> None:
@@ -144,6 +146,7 @@ KIB, MIB = 1 << 10, 1 << 20
 LENGTHS = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, MIB + 1, 3 * MIB]
 
 
+@pytest.mark.untraced
 @each_reader
 @pytest.mark.parametrize("ending", harness.ENDINGS)
 def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, ending: bytes) -> None:
@@ -164,6 +167,7 @@ def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, end
         assert outcome.applied == {"deposit": 4}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("ending", harness.ENDINGS)
 @pytest.mark.parametrize("block_bytes", [1_000, 1 << 18, 1 << 20])
 def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, block_bytes: int) -> None:
@@ -181,6 +185,7 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
             assert [reject.line for reject in outcome.rejects] == [2, 3]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("block_bytes", range(MIB - 1, MIB + 8))
 def test_a_line_of_just_one_mib_is_read_in_blocks_of_about_its_length(block_bytes: int) -> None:
     header = BYTE_ORDER_MARK + HEADER.rstrip() + b"," + b"x" * (MIB - len(HEADER))
@@ -192,6 +197,7 @@ def test_a_line_of_just_one_mib_is_read_in_blocks_of_about_its_length(block_byte
         assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1, "missing_field": 1})
 
 
+@pytest.mark.untraced
 def test_a_line_that_is_too_long_may_begin_with_a_byte_order_mark() -> None:
     line = BYTE_ORDER_MARK + b"x" * 2 * MIB
     for content in (HEADER + line, BYTE_ORDER_MARK + HEADER + b"x\n" + line + b"\ndeposit,1,1,1"):
@@ -219,6 +225,7 @@ def test_a_lone_carriage_return_ends_a_row_in_whatever_column(reader: str) -> No
             assert assert_as_reference([("in.csv", content)], reader, 1, threads=1) is not None
 
 
+@pytest.mark.untraced
 @each_reader
 @pytest.mark.parametrize("commas", range(5))
 def test_a_row_may_have_no_comma_for_as_long_as_it_likes(reader: str, commas: int) -> None:

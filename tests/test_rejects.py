@@ -196,6 +196,7 @@ def test_rejects_are_what_the_rules_say(
     assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
+@pytest.mark.untraced
 @each_suffix
 @each_reader
 @pytest.mark.parametrize("ending", harness.ENDINGS)
@@ -213,6 +214,7 @@ def test_rejects_of_a_long_file_are_what_the_rules_say(reader: str, suffix: str,
         assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes)
 
 
+@pytest.mark.untraced
 @each_suffix
 @each_reader
 def test_long_rows_are_cut_but_not_their_fields(reader: str, suffix: str) -> None:
@@ -372,6 +374,7 @@ def test_others_read_parquet_as_pyarrow_does(module: str, tmp_path: Path) -> Non
     assert rows == expected(".parquet", inputs)
 
 
+@pytest.mark.untraced
 def test_a_large_file_has_several_row_groups() -> None:
     import pyarrow as pa
     from pyarrow import parquet
@@ -382,6 +385,7 @@ def test_a_large_file_has_several_row_groups() -> None:
     assert file.read(columns=["line"]).column(0).to_pylist() == list(range(2, ROWS_MAX + 7))
 
 
+@pytest.mark.untraced
 def test_a_row_group_of_long_rows_has_fewer() -> None:
     import pyarrow as pa
     from pyarrow import parquet

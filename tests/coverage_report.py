@@ -1,11 +1,15 @@
-"""Shows which Cython lines the tests run, and fails where they must run all and do not.
+"""Shows which lines and branches of Python and which lines of Cython the tests run, and fails where too few.
 
-    python tests/cython_coverage.py [PYTEST_ARGUMENT …]
+    python tests/coverage_report.py [PYTEST_ARGUMENT …]
 
-It copies the project to a temporary folder, makes the trace build there with this very Python, runs tests under
-coverage, their subprocesses included, and reports. The rules and the parsers (COVERED) must have no line that their
-tests do not run. Each line takes about a microsecond more than it should, so TESTS are those alone; other tests, or
-arguments of pytest, may be given instead. A traced line does not survive a Ctrl-C: leave tests of signals out.
+It copies the project to a temporary folder, makes the trace build there with this very Python, runs the suite under
+coverage, its subprocesses included, prints a table of Python and one of Cython, and names every line and branch that no
+test runs. It fails where a test does, where less than PERCENT_MIN of either is run, and where the rules or the parsers
+(COVERED) have a line that is not.
+
+A trace build has the checks of a checked one. Each line takes about a microsecond more than it should, and none
+survives a Ctrl-C, so tests marked `untraced` are left out; so are those of the generator and the reference, which do
+not run the package. Arguments of pytest may be given instead.
 
 Python below 3.13 is needed: from then on Cython and coverage trace in ways that do not meet.
 
@@ -13,6 +17,7 @@ This file is the coverage plugin as well. Cython comes with one, but that one lo
 and finds an inline function's only when it happens to have read the C file of a module that uses it.
 """
 
+import json
 import linecache
 import os
 import re
@@ -23,17 +28,24 @@ import tempfile
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from coverage import CoverageData, CoveragePlugin, FileReporter, FileTracer
+from coverage import CoveragePlugin, FileReporter, FileTracer
 from coverage.plugin_support import Plugins
 from coverage.types import TConfigurable, TLineNo
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 COVERED = ("txfast/ledger/rules.pxd", "txfast/read/money.pxd", "txfast/read/plain.pxd", "txfast/read/row.pxd")
-TESTS = ("tests/test_row.py", "tests/test_rules.py")
+PERCENT_MIN = 98
+TESTS = ("-q", "-m", "not untraced", "--ignore=tests/test_generate.py", "--ignore=tests/test_reference.py")
+PYTHON = (".py",)
+CYTHON = (".pyx", ".pxd")
 
 # What a build and the tests need; build products are made anew.
-PROJECT_PARTS = ("LICENSE", "README.md", "bench", "pyproject.toml", "samples", "setup.py", "tests", "txfast")
+PROJECT_PARTS = (
+    *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"),
+    *("bench", "samples", "tests", "txfast"),
+)
 PRODUCTS = shutil.ignore_patterns("*.so", "*.c", "__pycache__", "stress_test.csv")
 
 SOURCE_NAMES = re.compile(r"__pyx_f\[\] = \{\n(.*?)\};", re.DOTALL)
@@ -63,7 +75,7 @@ class Plugin(CoveragePlugin):
     """Tells coverage where Cython sources are, and which of their lines are traced."""
 
     def file_tracer(self, filename: str) -> FileTracer | None:
-        return Tracer(filename) if filename.endswith((".pyx", ".pxd")) else None
+        return Tracer(filename) if filename.endswith(CYTHON) else None
 
     def file_reporter(self, filename: str) -> FileReporter:
         # What only declares has no lines.
@@ -108,8 +120,10 @@ def copy_project(folder: Path) -> None:
 def settings(project: Path) -> str:
     return f"""\
 [run]
-plugins = cython_coverage
+branch = true
+plugins = coverage_report
 include = {project}/txfast/*
+omit = */_version.py
 data_file = {project}/build/coverage
 parallel = true
 patch = _exit, subprocess
@@ -117,13 +131,14 @@ disable_warnings = no-data-collected
 
 [report]
 show_missing = true
+exclude_also = if TYPE_CHECKING:
 """
 
 
 def main(pytest_arguments: list[str]) -> int:
-    """Copy, build, test and report; return 0 where all tests passed and all of COVERED was run."""
+    """Copy, build, test and report; return 0 where all tests passed and enough was run."""
     if sys.version_info >= (3, 13):
-        print("cython_coverage: needs Python 3.11 or 3.12", file=sys.stderr)
+        print("coverage_report: needs Python 3.11 or 3.12", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="txfast-coverage-") as folder:
         project = Path(folder).resolve() / "project"
@@ -142,30 +157,60 @@ def main(pytest_arguments: list[str]) -> int:
 
         if run("setup.py", "-q", "build_ext", "--inplace"):
             return 1
-        failed = run("-m", "coverage", "run", "-m", "pytest", *(pytest_arguments or ["-q", *TESTS]))
-        if run("-m", "coverage", "combine", "-q"):
-            return 1
-        if run("-m", "coverage", "report", "--include=*.pyx,*.pxd"):
-            return 1
-        missed = lines_missed(project)
-        for line in missed:
+        failed = run("-m", "coverage", "run", "-m", "pytest", *(pytest_arguments or TESTS))
+        for arguments in (
+            ["combine", "-q"],
+            ["report", "--include=*.py"],
+            ["report", "--include=*.pyx,*.pxd"],
+            ["json", "-q", "-o", "build/coverage.json"],
+        ):
+            if run("-m", "coverage", *arguments):
+                return 1
+        files = json.loads((project / "build" / "coverage.json").read_text())["files"]
+        for line in not_run(project, files):
             print(f"run by no test: {line}")
-        print(f"{len(missed)} lines of {', '.join(COVERED)} were run by no test", flush=True)
-        return 1 if failed or missed else 0
+        problems = shortfalls(files)
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        return 1 if failed or problems else 0
 
 
-def lines_missed(project: Path) -> list[str]:
-    """The lines of COVERED that no test ran, as `file:line: code`."""
-    measured = CoverageData(str(project / "build" / "coverage"))
-    measured.read()
-    traced = traced_lines(project)
+# As coverage's JSON has them: by file, what was run of it and what was not.
+Files = dict[str, dict[str, Any]]
+
+
+def not_run(project: Path, files: Files) -> list[str]:
+    """What no test ran: each line as `file:line: code`, and each branch with the line that it would have led to."""
     missed = []
-    for name in COVERED:
+    for name, file in sorted(files.items()):
         source = str(project / name)
-        assert traced.get(source), f"{name} has no traced lines"
-        lines = sorted(traced[source] - set(measured.lines(source) or ()))
-        missed += [f"{name}:{line}: {code_of(source, line)}" for line in lines]
+        missed += [f"{name}:{line}: {code_of(source, line).strip()}" for line in file["missing_lines"]]
+        for line, target in file["missing_branches"]:
+            # Of a line that was not run itself, no branch was.
+            if line not in file["missing_lines"]:
+                goal = f"line {target}" if target > 0 else "the end"
+                missed.append(f"{name}:{line}: {code_of(source, line).strip()} (to {goal})")
     return missed
+
+
+def shortfalls(files: Files) -> list[str]:
+    """Where too little was run, after a line of figures for each."""
+    problems = []
+    for what, suffixes, ran, there in (
+        ("lines of Python", PYTHON, "covered_lines", "num_statements"),
+        ("branches of Python", PYTHON, "covered_branches", "num_branches"),
+        ("lines of Cython", CYTHON, "covered_lines", "num_statements"),
+    ):
+        summaries = [file["summary"] for name, file in files.items() if name.endswith(suffixes)]
+        count, run = (sum(summary[figure] for summary in summaries) for figure in (there, ran))
+        print(f"{what}: {run} of {count} were run, {100 * run / count:.2f} %", flush=True)
+        if 100 * run < PERCENT_MIN * count:
+            problems.append(f"too few {what} were run: it must be {PERCENT_MIN} %")
+    for name in COVERED:
+        assert files[name]["summary"]["num_statements"], f"{name} has no traced lines"
+        if files[name]["missing_lines"]:
+            problems.append(f"{name}: every line must be run by a test")
+    return problems
 
 
 if __name__ == "__main__":
