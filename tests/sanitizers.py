@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from cython_coverage import PROJECT_ROOT, copy_project
+from coverage_report import PROJECT_ROOT, copy_project
 
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
 

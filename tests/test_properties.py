@@ -249,6 +249,18 @@ def test_a_header_that_is_too_long_is_refused(reader: str) -> None:
 
 
 @each_reader
+@pytest.mark.untraced
+def test_what_is_no_header_need_not_end_to_be_refused(reader: str) -> None:
+    for start in (b"", b" \t" * MIB):
+        pieces = harness.Reads([start, b"x" * 64 * MIB])
+        source = harness.open_bytes("in.csv", [])
+        source.file = cast(io.FileIO, pieces)
+        with pytest.raises(InputError, match=r"^in\.csv: "):
+            harness.new_replay(harness.RejectsJournal(), reader, None, 1).read_source(source)
+        assert len(pieces.read()) > 32 * MIB
+
+
+@each_reader
 def test_what_stands_before_a_failure_is_reported_whatever_the_threads(reader: str) -> None:
     rows = b"".join(b"deposit,%d,1,1\nx%d\n" % (place, place) for place in range(2_000))
     expected = harness.run([("in.csv", HEADER + rows)], reader=reader).rejects
