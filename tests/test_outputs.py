@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import signal
+import stat
+import subprocess
+import threading
 import time
 from pathlib import Path
 
 import harness
 import pytest
 import reference
-from command import ACCOUNTS, FILE, HEADER, NO_ACCOUNTS, Folder, finish
+from command import (
+    ACCOUNTS,
+    COMMAND,
+    FILE,
+    HEADER,
+    NO_ACCOUNTS,
+    Folder,
+    environment,
+    finish,
+    many_accounts,
+    shell,
+)
 from harness import READERS, THREADS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,3 +239,93 @@ def test_an_output_in_a_folder_that_is_not_there_publishes_none(folder: Folder) 
 def test_no_accounts_are_conserved() -> None:
     assert AccountColumns([]).available_units == AccountColumns([]).held_units == 0
     assert NO_ACCOUNTS
+
+
+# ---- Standard streams that are closed, full, slow or stopped ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    "others", [("--rejects", "r.csv"), ("--stats", "s.json"), ("--rejects", "r.csv", "--stats", "s.json")]
+)
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_is_meant_for_a_closed_standard_output_goes_into_no_other_file(
+    folder: Folder, others: tuple[str, ...], closed: str
+) -> None:
+    run = shell(with_old_outputs(folder), f"$TXFAST -q in.csv {' '.join(others)} {closed}")
+    assert run.exit_code == 1
+    if "2>" not in closed:
+        assert run.error_lines == ["error: standard output: cannot be written: it is closed"]
+    assert_untouched(folder)
+
+
+def test_accounts_are_not_printed_where_rejects_cannot_be_written(folder: Folder) -> None:
+    folder.run("in.csv", "-q", "--rejects", "/dev/full").assert_failed("/dev/full", "No space left")
+
+
+def test_a_standard_output_that_does_not_block_is_waited_for(folder: Folder) -> None:
+    folder.write("many.csv", many_accounts())
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    found = bytearray()
+
+    def read_late() -> None:
+        time.sleep(0.3)
+        while block := os.read(read_end, 1 << 16):
+            found.extend(block)
+
+    reader = threading.Thread(target=read_late)
+    reader.start()
+    run = folder.run("many.csv", "-q", stdout=write_end)
+    os.close(write_end)
+    reader.join()
+    os.close(read_end)
+    assert (run.exit_code, run.errors) == (0, "")
+    assert bytes(found) == folder.run("many.csv", "-q").output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder, number: signal.Signals) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write_end, bytes(4096))
+    os.set_blocking(write_end, True)
+    process = subprocess.Popen(
+        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=environment(), stderr=write_end,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        time.sleep(1)
+        assert process.poll() is None, "it did not wait for its line to be read"
+        process.send_signal(number)
+        assert process.wait(5) == -number
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read_end)
+        os.close(write_end)
+    assert folder.names() == ["in.csv"]
+
+
+def test_an_output_that_replaces_a_private_file_is_never_wider(folder: Folder) -> None:
+    path = folder.write("a.csv", b"old")
+    path.chmod(0o600)
+    modes: set[int] = set()
+    with folder.running("-", "-o", "a.csv") as process:
+        deadline = time.monotonic() + 20
+        while not modes and time.monotonic() < deadline:
+            modes = {stat.S_IMODE(part.stat().st_mode) for part in folder.path.glob("*.part")}
+        assert modes == {0o600}
+        process.terminate()
+        finish(process)
+
+
+@pytest.mark.parametrize("option", ["-o", "--rejects", "--stats"])
+def test_a_name_with_a_slash_at_its_end_is_no_file(folder: Folder, option: str) -> None:
+    folder.run("in.csv", option, "results/").assert_misused("results/", "folder")
+    assert folder.names() == ["in.csv"]
+
+
+def test_a_descriptor_of_too_many_digits_is_a_path_like_any_other(folder: Folder) -> None:
+    folder.run("in.csv", "-q", "-o", "/dev/fd/99999999999999").assert_failed("/dev/fd/99999999999999")

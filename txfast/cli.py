@@ -1,5 +1,7 @@
 """The command: runs what the options ask for, and ends the process. The one place where errors become exits."""
 
+# What `signal` is made of, without its names, which take longer to import than a small file to replay.
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -7,7 +9,7 @@ from txfast.errors import TooManyMalformedError, TxfastError
 from txfast.log import INFO, Journal
 from txfast.options import Settings, parse_arguments
 from txfast.read.source import size_of
-from txfast.write.output import STANDARD_OUTPUT, Output
+from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def main() -> int:
 
     The one place where what goes wrong becomes one line and an exit code, or the signal that ends the process.
     """
+    occupy_closed_descriptors()
     journal = Journal()
     try:
         settings = parse_arguments(sys.argv[1:])
@@ -48,14 +51,6 @@ def main() -> int:
     return 0
 
 
-def entry() -> None:
-    """What the console script calls: the command, and the end of the process.
-
-    Everything is written and closed by then, so the interpreter's own clean-up, which only costs time, is passed over.
-    """
-    os._exit(main())
-
-
 class Outputs:
     """Where the results of a run go: all of them are published, or none."""
 
@@ -76,6 +71,8 @@ class Outputs:
             from txfast import signals
 
             self._watch = signals.SignalWatch()
+        elif _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
     def open(self) -> None:
         """Open all of them. Raises SourceError."""
@@ -86,6 +83,11 @@ class Outputs:
         """Raise Interrupted where a signal has arrived and was lost."""
         if self._watch is not None:
             self._watch.check()
+
+    def finish_rejects(self) -> None:
+        """Have rejects reach their file before accounts go where nothing can be taken back. Raises as `publish`."""
+        if self.rejects is not None:
+            self.rejects.finish()
 
     def publish(self, *, without_accounts: bool = False) -> None:
         """Put everything in its place, or leave it as it was. Raises SourceError and BrokenPipeError.
@@ -115,6 +117,8 @@ class Outputs:
             self._watch.hold()
         for output in self._all:
             output.discard()
+        if self._watch is not None:
+            self._watch.release()
 
 
 def replay_files(settings: Settings, journal: Journal) -> None:
@@ -154,6 +158,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             progress.close()
         journal.malformed_totals(replay.malformed())
         accounts = replay.collect()
+        outputs.finish_rejects()
         writing_started = time.perf_counter()
         for block in csv_blocks(accounts):
             outputs.accounts.write(block)
@@ -187,7 +192,7 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, TxfastError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"out of memory: {error or 'the machine has no more'}"
+        return f"out of memory: {str(error) or 'the machine has no more'}"
     if isinstance(error, OSError):
         reason = error.strerror or error
         return f"{error.filename or 'standard output'}: {reason}"

@@ -55,8 +55,8 @@ DETAILS = {
     "output": "A file appears whole or not at all: it is written beside its place, and renamed when it is complete. "
     "A symbolic link is followed. A device or a pipe is written to as it is. - is standard output.",
     "rejects": "The columns are file, line, status (malformed or rejected), reason, type, client, tx, amount and row, "
-    "in the order of the input. The suffix of the name says the format, of a device or a pipe too; so - is not "
-    "accepted.",
+    "in the order of the input. The suffix of the name says the format; a device or a pipe without one gets "
+    "CSV. - is standard output, when the accounts go elsewhere.",
     "stats": "It is one object: rows by what became of them, sums over the accounts, time and memory. - is standard "
     "output, when the accounts go elsewhere.",
     "max_malformed": "N is 0 or more. Without this option, any number is skipped and logged. After such a stop, "

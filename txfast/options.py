@@ -78,6 +78,8 @@ def file_name(text: str) -> str:
     """A file's name: not the nothing that an unset shell variable leaves."""
     if not text:
         raise UsageError("the name of the file is empty")
+    if text.endswith("/"):
+        raise UsageError(f"{text!r} names a folder, not a file")
     return text
 
 

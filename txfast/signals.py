@@ -57,6 +57,12 @@ class SignalWatch:
         if self._arrived is not None and not self._held:
             raise Interrupted(self._arrived)
 
+    def release(self) -> None:
+        """Let each signal end the process by itself again: there is nothing left to clean up."""
+        for number in CAUGHT:
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, signal.SIG_DFL)
+
     def hold(self) -> None:
         """From here on let nothing be interrupted."""
         self._held = True

@@ -8,6 +8,7 @@ This module must not know what the lines say.
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ class StandardError:
     def draw(self, line: str) -> None:
         """Show a line below all others, in place of the one that was there. It has to fit into the terminal."""
         with self._lock:
-            if not self._encoded:  # else a flush was interrupted, and goes on first
+            # Where the terminal is stopped this would wait for it, and with the lock: so not now. Where a flush was
+            # interrupted, that goes on first.
+            if not self._encoded and has_room(0):
                 self._drawn = line
                 self._encoded, self._written = self._encode(ERASE_LINE + line), []
                 self._put(None)
@@ -104,18 +107,24 @@ class StandardError:
         encoded, written = self._encoded, self._written
         if not encoded:
             return
-        import select
-
+        patience_ends = None if patience_seconds is None else time.monotonic() + patience_seconds
         try:
             while (done := sum(written)) < len(encoded):
-                if patience_seconds is not None and not select.select([], [DESCRIPTOR], [], patience_seconds)[1]:
+                if patience_ends is not None and not has_room(max(0.0, patience_ends - time.monotonic())):
                     break
                 piece = encoded[done : done + PIECE_BYTES]
                 try:
                     # A single call that writes and notes how much it was: an interrupt comes before it or after it.
                     written.extend(map(os.write, (DESCRIPTOR,), (piece,)))
                 except BlockingIOError:
-                    select.select([], [DESCRIPTOR], [])
+                    has_room(None)
         except OSError:
             pass
         self._encoded = b""
+
+
+def has_room(patience_seconds: float | None) -> bool:
+    """Whether standard error takes something, now or in so many seconds. Raises OSError."""
+    import select
+
+    return bool(select.select([], [DESCRIPTOR], [], patience_seconds)[1])

@@ -267,7 +267,7 @@ class Campaign:
         places = {"FAULTS_PATH": path, "FAULTS_PACKAGE": str(PACKAGE)}
         command = [sys.executable, "-I", "-S", str(HERE / "driver.py")]
         if not variables:
-            command = [sys.executable, "-c", "from txfast.cli import entry; entry()"]
+            command = [sys.executable, "-c", "from txfast.__main__ import entry; entry()"]
             places = {"PYTHONPATH": path}
         own = {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
         with (

@@ -82,7 +82,8 @@ SABOTAGES = {
 
 
 def main() -> None:
-    from txfast import cli
+    import txfast.cli  # noqa: F401
+    from txfast import __main__
 
     import_extension_modules()
     if sabotage := os.environ.get("FAULTS_SABOTAGE"):
@@ -91,7 +92,7 @@ def main() -> None:
     if not os.environ["FAULTS_FUNCTION"]:
         note_lines(shim)
     shim.faults_arm()
-    cli.entry()
+    __main__.entry()
 
 
 if __name__ == "__main__":

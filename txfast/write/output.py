@@ -5,12 +5,16 @@ An Output must not know what is written to it.
 
 import os
 import stat
+import sys
+from errno import EBADF
 
 from txfast.errors import SourceError
 
 STANDARD_OUTPUT = "-"
 # How much of a file is written before the disk is told of it.
 WRITE_BACK_BYTES = 8 << 20
+# A descriptor has no more.
+DESCRIPTOR_DIGITS_MAX = 9
 
 
 class Output:
@@ -40,6 +44,8 @@ class Output:
         try:
             descriptor = named_descriptor(self._path)
             if descriptor is not None:
+                if is_closed(descriptor):
+                    raise OSError(EBADF, "it is closed")
                 self._descriptor = os.dup(descriptor)
                 return
             try:
@@ -59,7 +65,8 @@ class Output:
         self._final_path = os.path.realpath(self._path, strict=mode is not None)
         # Noted first, so that it is removed whatever happens from here on.
         self._temporary_path = path_beside(self._final_path)
-        self._descriptor = os.open(self._temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(self._temporary_path, flags, 0o666 if mode is None else 0o600)
         if mode is not None:
             os.fchmod(self._descriptor, mode)
 
@@ -68,7 +75,11 @@ class Output:
         view = memoryview(block)
         try:
             while view:
-                written = os.write(self._descriptor, view)
+                try:
+                    written = os.write(self._descriptor, view)
+                except BlockingIOError:
+                    wait_for_room(self._descriptor)
+                    continue
                 view = view[written:]
                 self._unsynced_bytes += written
             if self._unsynced_bytes >= WRITE_BACK_BYTES and self._temporary_path is not None:
@@ -162,7 +173,31 @@ def named_descriptor(path: str) -> int | None:
     if path == "/dev/stderr":
         return 2
     folder, _, number = path.rpartition("/")
-    return int(number) if folder in ("/dev/fd", "/proc/self/fd") and number.isdecimal() else None
+    is_number = number.isdecimal() and len(number) <= DESCRIPTOR_DIGITS_MAX
+    return int(number) if folder in ("/dev/fd", "/proc/self/fd") and is_number else None
+
+
+def is_closed(descriptor: int) -> bool:
+    """Whether this is one of the standard streams, and was closed when the process began."""
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    return descriptor < len(streams) and streams[descriptor] is None
+
+
+def occupy_closed_descriptors() -> None:
+    """Have no file that is opened from here on take the number of a standard stream that was closed.
+
+    What is meant for standard output would go into that file.
+    """
+    for descriptor in range(3):
+        if is_closed(descriptor):
+            os.open(os.devnull, os.O_RDWR)
+
+
+def wait_for_room(descriptor: int) -> None:
+    """Wait until a pipe that does not block takes something."""
+    import select
+
+    select.select([], [descriptor], [])
 
 
 def path_beside(path: str) -> str:

@@ -62,10 +62,11 @@ class Rejects:
         self._writer.add(file, batch, header)
 
     def finish(self) -> None:
-        """Write what is left, and have it reach the disk. Raises as `add` does."""
-        assert self._writer is not None, "not open"
-        self._writer.finish()
-        self._output.finish()
+        """Write what is left, and have it reach the disk; a second time there is nothing left. Raises as `add` does."""
+        if self._writer is not None:
+            self._writer.finish()
+            self._output.finish()
+            self._writer = None
 
     def publish(self, *, revocable: bool = False) -> None:
         """Put the finished file in its place. Raises SourceError, and has then changed nothing."""
