@@ -34,13 +34,22 @@ def note_lines(shim: ctypes.CDLL) -> None:
     """Have each call that is watched be logged with the line of txfast that it came from."""
     import threading
 
+    faults_at = shim.faults_at
+    places: dict[str, str] = {}  # of each source that was met, in the package; empty where it is elsewhere
+
     def note(frame: FrameType, event: str, called: object) -> None:  # noqa: ARG001 (the protocol's arguments)
+        if event != "c_call":
+            return
         caller: FrameType | None = frame
-        while caller is not None and not caller.f_code.co_filename.startswith(PACKAGE):
+        while caller is not None:
+            file = caller.f_code.co_filename
+            place = places.get(file)
+            if place is None:
+                place = places[file] = os.path.relpath(file, PACKAGE) if file.startswith(PACKAGE) else ""
+            if place:
+                faults_at(f"{place}:{caller.f_lineno}".encode())
+                return
             caller = caller.f_back
-        if event == "c_call" and caller is not None:
-            place = os.path.relpath(caller.f_code.co_filename, PACKAGE)
-            shim.faults_at(f"{place}:{caller.f_lineno}".encode())
 
     threading.setprofile(note)
     sys.setprofile(note)

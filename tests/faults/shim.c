@@ -1,8 +1,8 @@
 /* Makes one chosen call of a run fail, or fall short. Preloaded into the command by campaign.py, never installed.
  *
- * Watched, from `faults_arm` on: system calls on files in the run's folder, and allocations of txfast's extension
- * modules, of Python where they are large, and of Arrow where it uses the system's memory; and Python's threads. What a
- * run opens elsewhere (Python's own modules, /proc) is left alone.
+ * Watched, from `faults_arm` on: system calls on files in the run's folder; allocations of txfast's extension modules,
+ * and large ones of Python and of Arrow, where that uses the system's memory; Python's threads. What a run opens
+ * elsewhere (Python's own modules, /proc) is left alone.
  *
  *     FAULTS_FOLDER    the run's folder, as a real path
  *     FAULTS_PACKAGE   the folder of txfast's extension modules
@@ -38,7 +38,9 @@ extern void *__libc_realloc(void *block, size_t bytes);
 extern void *__libc_memalign(size_t alignment, size_t bytes);
 
 enum {
-    PYTHON_BYTES_MIN = 1 << 16, /* below this, what Python allocates is not a buffer of the run */
+    /* Below this, what Python and Arrow allocate is not a buffer of the run. (Arrow ends the process itself where some of
+     * its blocks of eight bytes fail, which is not to be mended here.) */
+    LARGE_BYTES_MIN = 1 << 16,
     RANGES_MAX = 64,
     LINE_BYTES_MAX = 256,
     LOG_DESCRIPTOR_MIN = 500, /* out of the way of the run's own */
@@ -185,7 +187,7 @@ static int call_meets_fault(const char *function, const char *file, const void *
 
 static int memory_meets_fault(const char *function, size_t bytes, const void *place) {
     uintptr_t address = (uintptr_t)place;
-    int watched = bytes >= PYTHON_BYTES_MIN && python_range.start <= address && address < python_range.end;
+    int watched = bytes >= LARGE_BYTES_MIN && python_range.start <= address && address < python_range.end;
     for (int i = 0; i < kernel_range_count; i++) {
         watched |= kernel_ranges[i].start <= address && address < kernel_ranges[i].end;
     }
@@ -315,7 +317,7 @@ void *realloc(void *block, size_t bytes) {
 
 /* Arrow's, where ARROW_DEFAULT_MEMORY_POOL is `system`. */
 int posix_memalign(void **block, size_t alignment, size_t bytes) {
-    if (is_armed && meets_fault("posix_memalign", "memory", PLACE, 1)) {
+    if (is_armed && bytes >= LARGE_BYTES_MIN && meets_fault("posix_memalign", "memory", PLACE, 1)) {
         return ENOMEM;
     }
     *block = __libc_memalign(alignment, bytes);
