@@ -384,6 +384,24 @@ def test_buffers_too_short_for_their_lines_are_refused() -> None:
             hold_lines(batch, STANDARD_HEADER, offsets, text, 0, 1, "in")
 
 
+@pytest.mark.parametrize(
+    ("starts", "first", "count"),
+    [
+        ([0, 5], -1, 1),
+        ([0, 5], 0, -1),
+        ([0, 5], 1 << 62, 1 << 62),
+        ([0, 5, 3, 5], 0, 3),
+        ([0, -5, 5], 0, 2),
+        ([-5, 0, 5], 0, 2),
+        ([-10, -5], 0, 1),
+    ],
+)
+def test_offsets_that_lead_out_of_the_text_are_refused(starts: list[int], first: int, count: int) -> None:
+    offsets = memoryview(array("i", starts).tobytes()).cast("b")
+    with pytest.raises(ValueError, match=r"do not ascend|lines begin at line|offsets too short"):
+        hold_lines(TransactionBatch(), STANDARD_HEADER, offsets, memoryview(b"12345").cast("b"), first, count, "in")
+
+
 @pytest.mark.parametrize("first", range(5))
 def test_a_header_is_found_behind_blank_lines(first: int) -> None:
     batch = TransactionBatch()

@@ -25,15 +25,20 @@ def hold_lines(
     `offsets` is a buffer of at least `first + count + 1` int32, in bytes of `text`; `text` is None where all lines
     are empty. Both are kept alive by the batch. Where `header` is None it is looked for in these lines, and the batch
     then holds those after it; None is returned where all of them are blank. Raises InputError where the first line
-    that is not blank is no header.
+    that is not blank is no header, and ValueError where the lines do not lie in the buffers, one behind the other.
     """
     cdef const signed char[::1] offset_bytes = offsets
     cdef const int32_t* starts
     cdef const uint8_t* text_start = NULL
     cdef Py_ssize_t lines_before = 0
-    if offset_bytes.nbytes < <Py_ssize_t>((first + count + 1) * sizeof(int32_t)):
+    cdef Py_ssize_t offset_count = offset_bytes.nbytes // <Py_ssize_t>sizeof(int32_t)
+    if first < 0 or count < 0:
+        raise ValueError(f"no {count} lines begin at line {first}")
+    if first >= offset_count or count >= offset_count - first:
         raise ValueError("offsets too short for that many lines")
     starts = <const int32_t*>&offset_bytes[0] + first
+    if not ascend(starts, count):
+        raise ValueError("offsets that do not ascend")
     if starts[count] > 0:
         if text is None or text.nbytes < starts[count]:
             raise ValueError("text too short for those offsets")
@@ -58,6 +63,16 @@ def parse_lines(TransactionBatch batch not None, Header header not None):
     """Make rows of the lines that the batch holds."""
     with nogil:
         fill_batch(batch, &header.columns)
+
+
+cdef bint ascend(const int32_t* starts, Py_ssize_t count) noexcept nogil:
+    """Whether no line starts before 0 or ends before it starts."""
+    cdef Py_ssize_t line
+    cdef int32_t wrong = starts[0]
+    for line in range(count):
+        # Negative where one of them is: without a branch, eight lines at once.
+        wrong |= starts[line + 1] | -(starts[line + 1] < starts[line])
+    return wrong >= 0
 
 
 cdef Py_ssize_t count_blank_lines(const uint8_t* text, const int32_t* starts, Py_ssize_t count) noexcept nogil:
