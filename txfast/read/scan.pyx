@@ -193,6 +193,9 @@ cdef class CsvReader:
         while True:
             ending = find_ending(start, end)
             blank = blank and skip_blanks(start, ending) == ending
+            # At once, since such a line may be the whole of a file that is something else, or never end.
+            if self.header is None and not blank:
+                raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
             # A CR that was read last may be half of an ending.
             if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
                 break
@@ -204,8 +207,6 @@ cdef class CsvReader:
             end = start + filled
         start = past_ending(ending, end)
         self.carry = start[:end - start]
-        if self.header is None and not blank:
-            raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
         batch.attach(head, head, len(head))
         batch.reserve(1, 1)
         batch.scanned = True
