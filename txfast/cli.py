@@ -191,7 +191,7 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, TxfastError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"out of memory: {error or 'the machine has no more'}"
+        return f"out of memory: {str(error) or 'the machine has no more'}"
     if isinstance(error, OSError):
         reason = error.strerror or error
         return f"{error.filename or 'standard output'}: {reason}"
