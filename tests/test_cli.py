@@ -391,7 +391,7 @@ def test_a_file_that_is_not_there_fails_the_run(folder: Folder) -> None:
 
 
 def test_a_folder_fails_the_run(folder: Folder) -> None:
-    folder.run(".").assert_failed(".: ")
+    folder.run(".").assert_failed(".: cannot be read: Is a directory")
     folder.run("./", "in.csv").assert_failed("./: ")
 
 
