@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, TxfastError
-from txfast.read.arrow import ArrowCsvReader
+from txfast.read.arrow import ArrowCsvReader, WholeReads, explain
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
 
@@ -416,3 +417,38 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
     assert (batch.rows, batch.malformed_rows, batch.lines) == (1, 1, 2)
     assert batch.number_lines(1) == 8 - first
     assert [line for line, *_ in batch.report(rejected=False)] == [7 - first]
+
+
+# ---- What pyarrow is given -------------------------------------------------------------------------
+
+
+def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
+    file = WholeReads(harness.Reads([b"a", b"bcd", b"efghi", b"j"]))
+    assert (bytes(file.read(4)), file.tell()) == (b"abcd", 4)
+    assert (bytes(file.read(5)), file.tell()) == (b"efghi", 9)
+    assert (bytes(file.read(5)), file.tell()) == (b"j", 10)
+    assert (bytes(file.read(5)), file.tell()) == (b"", 10)
+
+
+def test_a_pause_in_a_pipe_that_does_not_block_is_no_end_of_it() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"abc")
+    with open(reading, "rb", buffering=0) as file, open(writing, "wb"), pytest.raises(BlockingIOError):
+        WholeReads(file).read(4)
+
+
+def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_there(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("pyarrow.OSFile", not_there)
+    path = tmp_path / "in.csv"
+    path.write_bytes(HEADER + b"deposit,1,1,1\n")
+    assert harness.run_files([path], reader="arrow").applied == {"deposit": 1}
+
+
+def test_what_pyarrow_says_is_passed_on_where_nobody_knows_what_it_means() -> None:
+    assert explain("in.csv", 10, "it rains") == "in.csv: pyarrow cannot read it: it rains"

@@ -45,6 +45,7 @@ def race_of(*contestants: Contestant) -> Race:
     return Race(contestants, total_rows=10)
 
 
+@pytest.mark.untraced
 def test_both_scripts_write_their_section_of_one_page(tmp_path: Path) -> None:
     raced = run_script(rivals.__file__, tmp_path, "--rows", "3000", "--clients", "20", "--rounds", "1")
     assert raced.returncode == 0, raced.stderr

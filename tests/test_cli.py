@@ -29,6 +29,8 @@ from command import (
     shell,
 )
 
+from txfast.cli import describe_failure
+
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 SAMPLE_NAMES = sorted(path.name.removesuffix(".accounts.csv") for path in SAMPLES.glob("*.accounts.csv"))
 
@@ -389,7 +391,7 @@ def test_a_file_that_is_not_there_fails_the_run(folder: Folder) -> None:
 
 
 def test_a_folder_fails_the_run(folder: Folder) -> None:
-    folder.run(".").assert_failed(".: ")
+    folder.run(".").assert_failed(".: cannot be read: Is a directory")
     folder.run("./", "in.csv").assert_failed("./: ")
 
 
@@ -513,3 +515,32 @@ def test_a_row_is_too_long_in_whatever_column(folder: Folder, reader: str, lengt
     run = folder.run("--reader", reader, "long.csv")
     assert [line.split(": ")[2] for line in run.error_lines] == reasons
     assert len(run.output.splitlines()) == 3 - len(reasons)
+
+
+def test_a_file_that_is_not_there_fails_a_run_with_progress_too(folder: Folder) -> None:
+    run = folder.run("in.csv", "missing.csv", "--progress", "always", "-q")
+    run.assert_failed("missing.csv: cannot be read: No such file or directory")
+
+
+def test_where_a_signal_is_blocked_the_exit_code_says_which_it_would_have_been(folder: Folder) -> None:
+    folder.write("many.csv", many_accounts())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
+    try:
+        run = shell(folder, "$TXFAST many.csv | true; echo ${PIPESTATUS[0]} >&2")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert run.errors == "141\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError(), "out of memory: the machine has no more"),
+        (MemoryError("no memory for a batch of 3 rows"), "out of memory: no memory for a batch of 3 rows"),
+        (OSError(28, "No space left on device", "out.csv"), "out.csv: No space left on device"),
+        (OSError(28, "No space left on device"), "standard output: No space left on device"),
+        (KeyError("x"), "internal error: KeyError: 'x' (run it with the level debug to see where)"),
+    ],
+)
+def test_a_failure_is_one_line_whatever_it_was(error: Exception, line: str) -> None:
+    assert describe_failure(error) == line

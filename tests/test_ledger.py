@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txfast.batch import KINDS
-from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.ledger import STATUSES, Ledger, route
 
 # Of a client and of a transaction of its.
 Key = tuple[int, int]
@@ -506,4 +506,22 @@ def test_numbers_of_more_than_64_bits_are_refused(client: int, available: int, h
     ledger = Ledger()
     with pytest.raises(OverflowError):
         ledger.restore_account(client, available, held)
+    assert len(ledger) == 0
+
+
+# ---- Shards ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shards", [0, (1 << 16) + 1])
+def test_rows_go_to_a_number_of_shards_that_can_be(shards: int) -> None:
+    with pytest.raises(ValueError, match=f"^{shards} shards"):
+        route(harness.make_batch([b"deposit,1,1,1"]), shards)
+
+
+def test_a_shard_that_a_batch_has_not_is_refused() -> None:
+    batch = harness.make_batch([b"deposit,1,1,1"])
+    route(batch, 3)
+    ledger = Ledger()
+    with pytest.raises(IndexError, match="no shard 3 in a batch of 3"):
+        ledger.apply(batch, shard=3)
     assert len(ledger) == 0

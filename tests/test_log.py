@@ -407,6 +407,7 @@ def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected:
         assert process.wait(5) == -signal.SIGINT
 
 
+@pytest.mark.untraced
 def test_rows_are_logged_while_the_run_waits_for_more() -> None:
     pipe = subprocess.PIPE
     with start_heard("-", stdin=pipe, stderr=pipe) as process:
@@ -436,3 +437,9 @@ def test_standard_error_takes_no_text_once_it_is_closed(monkeypatch: pytest.Monk
     standard_error.write("lost\n")
     standard_error.flush()
     assert not Journal().on_terminal
+
+
+def test_what_is_no_terminal_is_as_wide_as_most() -> None:
+    program = "from txfast.standard_error import StandardError; s = StandardError(); s.erase(); print(s.columns)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"80\n", b"")

@@ -76,3 +76,15 @@ def test_affinity_is_a_limit_too(root: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_the_peak_of_memory_is_at_least_what_is_held(root: Path) -> None:  # noqa: ARG001 (an unreadable root does no harm)
     block = bytearray(64 << 20)
     assert machine.peak_memory_bytes() > len(block)
+
+
+def test_a_system_without_proc_has_no_control_groups_and_a_peak_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = machine.peak_memory_bytes()
+
+    def not_there(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(machine, "open", not_there, raising=False)
+    assert machine.control_group_folders() == []
+    assert machine.cpu_quota() is None
+    assert machine.peak_memory_bytes() == pytest.approx(known, rel=0.1)

@@ -17,10 +17,12 @@ from txfast.log import LEVELS
 from txfast.options import (
     BEATEN_BY,
     COLUMNS_MIN,
+    HELP_COLUMN,
     OPTIONS,
     OUTPUTS,
     SHELLS,
     Settings,
+    help_entry,
     help_text,
     parse_arguments,
 )
@@ -419,3 +421,7 @@ def test_it_prints_the_script_that_completes_it(folder: Folder, name: str) -> No
 def test_a_script_that_cannot_be_written_is_a_failure(folder: Folder) -> None:
     shell(folder, "$TXFAST --completion bash > /dev/full").assert_failed("No space left on device")
     shell(folder, "$TXFAST --completion bash >&-").assert_failed("standard output: cannot be written: it is closed")
+
+
+def test_a_long_name_has_its_meaning_below() -> None:
+    assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import harness
@@ -33,9 +35,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txfast.batch import TransactionBatch
-from txfast.errors import ConservationError, InputError, TooManyMalformedError
+from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.pipeline import Replay
+from txfast.read.scan import CsvReader
+from txfast.write import output as output_module
+from txfast.write.output import Output
 from txfast.write.stats import decimal_text, make_stats
 
 ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
@@ -329,3 +334,76 @@ def test_a_name_with_a_slash_at_its_end_is_no_file(folder: Folder, option: str) 
 
 def test_a_descriptor_of_too_many_digits_is_a_path_like_any_other(folder: Folder) -> None:
     folder.run("in.csv", "-q", "-o", "/dev/fd/99999999999999").assert_failed("/dev/fd/99999999999999")
+
+
+# ---- One output --------------------------------------------------------------------------------------
+
+
+def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: told.append(arguments[-1]))
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    for block in (b"123456", b"7890", b"1", b"23456789012"):
+        output.write(block)
+    assert told == [os.POSIX_FADV_DONTNEED] * 2
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"1234567890123456789012"
+
+
+def fail_for_want_of_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("call", "step"), [("fsync", Output.finish), ("rename", Output.publish)])
+def test_a_file_that_does_not_reach_the_disk_leaves_the_old_one(
+    call: str, step: Callable[[Output], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").write_bytes(b"old")
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"new")
+    monkeypatch.setattr(os, call, fail_for_want_of_space)
+    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
+        step(output)
+    output.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"new")
+    monkeypatch.setattr(os, call, fail_for_want_of_space)
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+# ---- Runs that cannot be -----------------------------------------------------------------------------
+
+
+def test_a_run_of_no_reader_or_no_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="reader 'csv': it is one of native, arrow"):
+        Replay(reader="csv")
+    with pytest.raises(ValueError, match="0 threads"):
+        Replay(threads=0)
+
+
+def test_a_block_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 bytes"):
+        CsvReader(io.BytesIO(FILE), "in.csv", 0)
+
+
+def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
+    replay = Replay(max_malformed=0, threads=1)
+    with pytest.raises(TooManyMalformedError):
+        replay.read_source(harness.open_bytes("in.csv", FILE))
+    rows = replay.rows
+    replay.read_source(harness.open_bytes("more.csv", FILE))
+    assert (replay.rows, sum(replay.malformed_rows)) == (rows, 1)

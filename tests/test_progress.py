@@ -24,7 +24,7 @@ import pytest
 from txfast import progress as progress_module
 from txfast.log import DEBUG, ERROR, INFO, TRACE, WARN, Journal
 from txfast.progress import Progress, clock, words
-from txfast.summary import table
+from txfast.summary import describe, table
 
 PATIENCE_SECONDS = 20
 BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
@@ -186,6 +186,7 @@ def test_a_bar_comes_after_half_a_second_and_leaves_nothing(columns: int, total_
         assert run.end().lines == [""]
 
 
+@pytest.mark.untraced
 def test_a_run_that_is_over_before_has_no_bar_and_imports_none_of_it() -> None:
     with watched("error", "text", "0") as run:
         run.feed(HEADER + BLOCK * 20)
@@ -378,6 +379,16 @@ def test_what_is_done_after_the_input_is_named(clock_in_hand: Clock) -> None:
     assert words(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
 
 
+def test_a_stage_that_begins_late_is_told_at_once(
+    clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Progress(Journal(), 1_000)
+    clock_in_hand.now += 100
+    progress.stage("partition 3 of 64")
+    progress.close()
+    assert "partition 3 of 64" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0, "0:00"), (0.6, "0:01"), (59.6, "1:00"), (3_599, "59:59"), (3_600, "1:00:00")]
 )
@@ -425,6 +436,17 @@ def test_a_table_has_a_row_for_each_figure() -> None:
 def test_a_table_shows_the_figures_that_there_are() -> None:
     names = [line.split()[0] for line in table(STATS, 80).splitlines()]
     assert names == ["rows", "applied", "rejected", "malformed", "accounts", "seconds", "rows/s"]
+
+
+def test_lines_show_the_figures_that_there_are() -> None:
+    assert describe(STATS) == [
+        "3 rows in 0.500 s (6 rows/s): read 0.250 s",
+        "1,234 accounts",
+        "applied 1: deposit 1",
+        "rejected 1: insufficient_funds 1",
+        "malformed 1: bad_type 1",
+    ]
+    assert describe(STATS | {"total": "1.0000"})[-1] == "total 1.0000"
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])

@@ -248,16 +248,32 @@ def test_a_header_that_is_too_long_is_refused(reader: str) -> None:
     assert outcome.applied == {"deposit": 1}
 
 
+class Endless(io.RawIOBase):
+    """A file that never ends, and has no line ending; it knows how much of it was read."""
+
+    bytes_read = 0
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        buffer[:] = b"x" * len(buffer)
+        self.bytes_read += len(buffer)
+        return len(buffer)
+
+
 @each_reader
-@pytest.mark.untraced
 def test_what_is_no_header_need_not_end_to_be_refused(reader: str) -> None:
-    for start in (b"", b" \t" * MIB):
-        pieces = harness.Reads([start, b"x" * 64 * MIB])
-        source = harness.open_bytes("in.csv", [])
-        source.file = cast(io.FileIO, pieces)
-        with pytest.raises(InputError, match=r"^in\.csv: "):
-            harness.new_replay(harness.RejectsJournal(), reader, None, 1).read_source(source)
-        assert len(pieces.read()) > 32 * MIB
+    endless = Endless()
+    source = harness.open_bytes("in.csv", b"")
+    source.file = cast(io.FileIO, endless)
+    with pytest.raises(InputError, match=r"^in\.csv: "):
+        harness.new_replay(harness.RejectsJournal(), reader, None, 1).read_source(source)
+    assert endless.bytes_read < 64 * MIB
+
+
+def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
+    content = HEADER + b"x" * (MIB + 3_000) + b"\ndeposit,1,1,1"
+    outcome = harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=MIB + 1_000)
+    assert outcome is not None
+    assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1})
 
 
 @each_reader

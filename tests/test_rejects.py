@@ -419,6 +419,12 @@ def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: in
     assert bytes(text.rest()) == b""
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_may_be_longer_than_what_is_kept_for_them_at_first(suffix: str) -> None:
+    rows = [b"fee,%s,%d,1" % (b"=" * 9_000, place) for place in range(30)]
+    assert_as_reference(suffix, ("in.csv", HEADER + b"\n".join(rows)))
+
+
 @pytest.mark.parametrize("rows_max", [1, 2, 7, 399, 400, 401])
 def test_groups_of_any_size_hold_the_same_rows(rows_max: int) -> None:
     columns = RejectColumns(rows_max)

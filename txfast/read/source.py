@@ -51,9 +51,6 @@ def open_source(name: str) -> Source:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SourceError(f"{display_name(name)}: cannot be read: {reason}") from error
-    if stat.S_ISDIR(mode.st_mode):
-        file.close()
-        raise SourceError(f"{display_name(name)}: is a folder, not a file")
     is_regular = stat.S_ISREG(mode.st_mode)
     return told_by_content(display_name(name), file, mode.st_size if is_regular else None)
 
