@@ -518,7 +518,7 @@ def test_a_row_is_too_long_in_whatever_column(folder: Folder, reader: str, lengt
 
 
 def test_a_file_that_is_not_there_fails_a_run_with_progress_too(folder: Folder) -> None:
-    run = folder.run("in.csv", "missing.csv", "--progress", "always", "-q")
+    run = folder.run("missing.csv", "--progress", "always")
     run.assert_failed("missing.csv: cannot be read: No such file or directory")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -87,4 +88,6 @@ def test_a_system_without_proc_has_no_control_groups_and_a_peak_all_the_same(mon
     monkeypatch.setattr(machine, "open", not_there, raising=False)
     assert machine.control_group_folders() == []
     assert machine.cpu_quota() is None
+    assert machine.peak_memory_bytes() == pytest.approx(known, rel=0.1)
+    monkeypatch.setattr(machine, "open", lambda _: io.StringIO("Name:\tpython\n"))
     assert machine.peak_memory_bytes() == pytest.approx(known, rel=0.1)

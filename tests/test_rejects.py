@@ -28,6 +28,7 @@ from txfast.batch import TransactionBatch
 from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log import WARN, Journal
 from txfast.read.row import Header
+from txfast.write import rejects as rejects_module
 from txfast.write.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
 from txfast.write.reject_text import FORMATS, RejectText
 from txfast.write.rejects import SUFFIXES, Rejects
@@ -372,6 +373,11 @@ def test_others_read_parquet_as_pyarrow_does(module: str, tmp_path: Path) -> Non
         found = other.sql(f"SELECT * FROM '{path}'")
         rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
     assert rows == expected(".parquet", inputs)
+
+
+def test_row_groups_hold_all_rows_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejects_module, "RejectColumns", lambda: RejectColumns(3))
+    assert_as_reference(".parquet", *((name, HEADER + b"x\ny\n" * count) for count, name in enumerate("abcd")))
 
 
 @pytest.mark.untraced
