@@ -160,8 +160,10 @@ cdef class Ledger:
         if batch.shard_count:
             if shard >= batch.shard_count:
                 raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
-            routed = batch.routed + batch.shard_starts[shard]
             rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
+            if rows == 0:
+                return 0
+            routed = batch.routed + batch.shard_starts[shard]
         self.reserve_rows(rows)
         with nogil:
             self.apply_rows(batch, routed, rows)
@@ -204,7 +206,7 @@ cdef class Ledger:
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil:
         """Have the index take so many entries. False when memory is exhausted, as in `rebuild_index`."""
         cdef uint64_t capacity = index_capacity(&self.index)
-        # How many rows will be applied is known better and better, so a large index is not made for all of them at once.
+        # How many rows will be applied is known better and better, so a large index is not made for all at once.
         cdef uint64_t most = max(2 * capacity, FIRST_CAPACITY_MAX)
         cdef uint64_t least = max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
         if entries <= capacity:
