@@ -241,6 +241,15 @@ def test_a_new_ledger_is_empty() -> None:
     assert harness.accounts_of(ledger) == []
 
 
+@pytest.mark.parametrize("shard_count", [1, 2, 7])
+def test_a_batch_without_rows_has_none_for_any_shard(shard_count: int) -> None:
+    ledger = Ledger()
+    batch = harness.make_batch([])
+    route(batch, shard_count)
+    assert [ledger.apply(batch, shard=shard) for shard in range(shard_count)] == [0] * shard_count
+    assert len(ledger) == ledger.entries == 0
+
+
 def test_an_empty_batch_changes_nothing() -> None:
     ledger = Ledger()
     assert ledger.apply(harness.make_batch([])) == 0

@@ -100,14 +100,15 @@ cdef inline uint32_t append_entry(
     cdef uint64_t position = log.entries
     cdef Chunk* chunk = log.chunks[position >> CHUNK_BITS]
     cdef uint64_t place = position & CHUNK_MASK
+    cdef uint64_t place_ahead = (place + PREFETCH_ENTRIES) & CHUNK_MASK
     chunk.tx[place] = tx
     chunk.account[place] = account
     chunk.amount[place & log.amount_mask] = amount
     log.entries = position + 1
     # Where the next entries go: waiting for memory just to write to it costs 7 ns a row otherwise.
-    prefetch(&chunk.tx[place + PREFETCH_ENTRIES])
-    prefetch(&chunk.account[place + PREFETCH_ENTRIES])
-    prefetch(&chunk.amount[(place + PREFETCH_ENTRIES) & log.amount_mask])
+    prefetch(&chunk.tx[place_ahead])
+    prefetch(&chunk.account[place_ahead])
+    prefetch(&chunk.amount[place_ahead & log.amount_mask])
     return <uint32_t>(position | <uint64_t>kind << LOG_BIT)
 
 

@@ -165,8 +165,10 @@ cdef class Ledger:
         if batch.shard_count:
             if shard >= batch.shard_count:
                 raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
-            routed = batch.routed + batch.shard_starts[shard]
             rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
+            if rows == 0:
+                return 0
+            routed = batch.routed + batch.shard_starts[shard]
         self.reserve_rows(rows)
         with nogil:
             self.apply_rows(batch, routed, rows)

@@ -29,7 +29,7 @@ def hold_lines(
     """
     cdef const signed char[::1] offset_bytes = offsets
     cdef const int32_t* starts
-    cdef const uint8_t* text_start = NULL
+    cdef const uint8_t* text_start = b""
     cdef Py_ssize_t lines_before = 0
     cdef Py_ssize_t offset_count = offset_bytes.nbytes // <Py_ssize_t>sizeof(int32_t)
     if first < 0 or count < 0:

@@ -1,0 +1,258 @@
+"""The targets of the fuzzers: each takes bytes, makes an input of them, and raises where two answers differ.
+
+One answer is the kernel's. The other is the reference's, or that of another path through the kernel which must agree.
+Whatever the bytes, there is an input in them, so that no execution is wasted.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import permutations
+
+import harness
+import probe
+import reference
+
+from txfast.batch import KINDS, TransactionBatch
+from txfast.errors import InputError
+from txfast.ledger.columns import AccountColumns
+from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.read.lines import hold_lines, parse_lines
+from txfast.read.row import Header
+from txfast.read.scan import CsvReader
+
+# Type, client, tx and amount, in units of 0.0001.
+Transaction = tuple[str, int, int, int | None]
+Rows = list[Transaction | str]
+
+# Where the four columns may be: the fifth place is another column.
+PLACES = list(permutations(range(5), 4))
+HEADERS = (
+    b"",
+    b"type,client,tx,amount\n",
+    b"type,client,tx,amount\r\n",
+    b"amount,tx,client,type\n",
+    b"type,note,client,tx,amount\n",
+    b"\xef\xbb\xbf\n type , client,\"tx\",amount\r",
+    b",".join([b"type,client,tx", *[b""] * 35, b"amount\n"]),
+)  # fmt: skip
+AMOUNTS = (
+    None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, harness.INT64_MAX, harness.INT64_MAX - 1, harness.INT64_MAX // 2,
+    harness.INT64_MAX // 2 + 1, -harness.INT64_MAX, 10_001, 5_000, 20_000,
+)  # fmt: skip
+TX_SHIFTS = (0, 0, 8, 56)
+OPERATION_BYTES = 3
+
+
+class Recorder(reference.Replay):
+    """The reference, stopped where a row is well-formed: it keeps the row instead of applying it."""
+
+    row: Transaction
+
+    def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
+        self.row = (kind, client, tx, amount)
+        return "applied"
+
+
+recorder = Recorder()
+
+
+def expected_row(line: bytes, columns: Sequence[int]) -> Transaction | str:
+    """What the reference makes of a line: the row, the reason why it is none, or "" for a blank line."""
+    if not line.strip(reference.BLANKS):
+        return ""
+    if len(line) > reference.ROW_LIMIT_BYTES:
+        return "row_too_long"
+    fields = reference.split_fields(line)
+    if fields is None:
+        return "bad_quoting"
+    status, reason = recorder._read_texts(reference.find_texts(fields, columns))
+    return recorder.row if status == "applied" else reason
+
+
+def must_be(found: object, expected: object) -> None:
+    if found != expected:
+        raise AssertionError(f"found {found!r}\nwhere the other has {expected!r}")
+
+
+# ---- Texts ---------------------------------------------------------------------------------------
+
+
+def row(content: bytes) -> None:
+    """The row parser against the reference: a byte that places the columns, and a line."""
+    columns = PLACES[(content[0] if content else 0) % len(PLACES)]
+    line = content[1:]
+    must_be(probe.parse(line, *columns), expected_row(line, columns))
+
+
+def plain(content: bytes) -> None:
+    """The fast path against the row parser: a line."""
+    must_be(probe.plain_agrees(content), True)
+
+
+def money(content: bytes) -> None:
+    """Numbers from text and to text, against the reference."""
+    must_be(probe.read_id(content), reference.parse_id(content))
+    must_be(probe.read_amount(content), reference.parse_amount(content))
+    number = int.from_bytes(content[:8], "little")
+    units = number - (number >> 63 << 64)
+    must_be(probe.print_number(number), b"%d" % number)
+    must_be(probe.print_amount(units), reference.format_amount(units).encode())
+
+
+# ---- Readers -------------------------------------------------------------------------------------
+
+
+def numbered(found: Rows, first_line: int) -> Iterator[tuple[int, str]]:
+    """The malformed of these rows, one for each line, with the numbers of their lines."""
+    for line, row in enumerate(found, first_line):
+        if isinstance(row, str) and row:
+            yield line, row
+
+
+def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
+    """The rows of a file and the lines of the malformed ones, by the reference; None where it is no such file."""
+    lines = list(reference.read_lines(io.BytesIO(content)))
+    header = next((place for place, line in enumerate(lines) if line), None)
+    if header is None:
+        return None
+    try:
+        columns = reference.find_columns("in", lines[header])
+    except reference.NotTransactions:
+        return None
+    found = [expected_row(line, columns) for line in lines[header + 1 :]]
+    return [row for row in found if row != ""], [line for line, _ in numbered(found, header + 2)]
+
+
+def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
+    """The same by the native reader, in blocks of one size that come in pieces of another."""
+    pieces = [content[place : place + piece_bytes] for place in range(0, len(content), piece_bytes)]
+    reader = CsvReader(harness.open_bytes("in", pieces).file, "in", block_bytes)
+    batch = TransactionBatch()
+    next_line = 1
+    rows: Rows = []
+    malformed_lines = []
+    with suppress(InputError):
+        while reader.fill(batch):
+            reader.scan(batch)
+            next_line = batch.number_lines(next_line)
+            rows += probe.rows_of(batch)
+            malformed_lines += [line for line, *_ in batch.report(rejected=False)]
+        return rows, malformed_lines
+    return None
+
+
+def scanner(content: bytes) -> None:
+    """The native reader against the reference: which header, sizes of blocks and reads, and the rest of a file."""
+    header, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
+    file = HEADERS[header % len(HEADERS)] + content[3:]
+    must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
+
+
+def arrow_lines(content: bytes) -> tuple[list[int], bytes, int, int]:
+    """Offsets, text and the slice of a column: good ones for the most part."""
+    shape, first, count, *lengths = content[:16].ljust(4, b"\x00")
+    offsets = [0]
+    for length in lengths:
+        offsets.append(offsets[-1] + length % 32)
+    if shape & 1 and lengths:
+        offsets[lengths[0] % len(offsets)] += lengths[-1] - 128
+    if shape & 2 and lengths:
+        offsets[-1] = (lengths[-1] - 128) << 24
+    return offsets, content[16:], first % 20 - (shape >> 4 & 1), count % 20 - (shape >> 5 & 1)
+
+
+def arrow_is_valid(offsets: Sequence[int], text: bytes, first: int, count: int) -> bool:
+    """Whether a slice of a binary column lies inside its buffers, with lines that follow each other."""
+    if first < 0 or count < 0 or first + count >= len(offsets):
+        return False
+    used = offsets[first : first + count + 1]
+    return used[0] >= 0 and used == sorted(used) and used[-1] <= len(text)
+
+
+def arrow(content: bytes) -> None:
+    """What takes Arrow's buffers, against the row parser: a slice of a column of lines, or of what is none."""
+    offsets, text, first, count = arrow_lines(content)
+    starts = memoryview(struct.pack(f"<{len(offsets)}i", *offsets)).cast("b")
+    batch = TransactionBatch()
+    header = harness.STANDARD_HEADER
+    try:
+        found: Header | None = hold_lines(batch, header, starts, memoryview(text).cast("b"), first, count, "in")
+    except ValueError as error:
+        must_be(arrow_is_valid(offsets, text, first, count), False)
+        must_be(isinstance(error, InputError), False)
+        return
+    must_be(arrow_is_valid(offsets, text, first, count), True)
+    must_be(found, header)
+    parse_lines(batch, header)
+    batch.number_lines(1)
+    lines = [text[offsets[place] : offsets[place + 1]] for place in range(first, first + count)]
+    expected = [expected_row(line, range(4)) for line in lines]
+    must_be(probe.rows_of(batch), [row for row in expected if row != ""])
+    reported = [(line, row) for line, _, _, row in batch.report(rejected=False)]
+    must_be(reported, [(line, lines[line - 1]) for line, _ in numbered(expected, 1)])
+
+
+# ---- The ledger ----------------------------------------------------------------------------------
+
+Operation = tuple[int, int, int, int | None]
+
+
+def operations(content: bytes) -> Iterator[tuple[bool, Operation]]:
+    """Transactions of few clients and few ids, three bytes each, and whether a batch ends before each."""
+    whole = content[: len(content) // OPERATION_BYTES * OPERATION_BYTES]
+    for what, tx, amount in struct.iter_unpack(f"{OPERATION_BYTES}B", whole):
+        transaction = (
+            (what & 7) % len(KINDS),
+            what >> 3 & 3,
+            (tx & 63) << TX_SHIFTS[tx >> 6],
+            AMOUNTS[amount & 15] if amount < 128 else amount << (amount & 15),
+        )
+        yield what >= 192, transaction
+
+
+def ledger(content: bytes) -> None:
+    """Ledgers against the reference: how many share the clients, and transactions."""
+    shard_count = 1 + (content[0] if content else 0) % 3
+    ledgers = [Ledger() for _ in range(shard_count)]
+    replay = reference.Replay()
+    pending: list[Operation] = []
+
+    def apply() -> None:
+        batch = probe.make_batch(pending)
+        if shard_count > 1:
+            route(batch, shard_count)
+        for shard, each in enumerate(ledgers):
+            each.apply(batch, shard=shard)
+        expected = [replay.apply(KINDS[kind], client, tx, amount) for kind, client, tx, amount in pending]
+        must_be([STATUSES[status] for status in probe.statuses_of(batch)], expected)
+        pending.clear()
+
+    for ends_batch, operation in operations(content[1:]):
+        if ends_batch:
+            apply()
+        pending.append(operation)
+    apply()
+    accounts = sorted(replay.accounts.values(), key=lambda account: account.client)
+    expected = [(account.client, account.available, account.held, account.locked) for account in accounts]
+    must_be(probe.accounts_of(AccountColumns(ledgers)), expected)
+    must_be(sum(each.balance_units for each in ledgers), sum(account.total for account in accounts))
+
+
+def canary(content: bytes) -> None:
+    """A planted bug: who does not find it would find no other."""
+    probe.run_over(content)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "row": row,
+    "plain": plain,
+    "money": money,
+    "scanner": scanner,
+    "arrow": arrow,
+    "ledger": ledger,
+    "canary": canary,
+}
