@@ -166,7 +166,7 @@ def accounts_of(AccountColumns accounts not None):
     """The accounts, in their order: client, available and held in units of 0.0001, and whether it is locked."""
     cdef Py_ssize_t i
     return [
-        (accounts.balances[i].client, accounts.balances[i].available, accounts.held[i], accounts.locked[i] != 0)
+        (accounts.balances[i].client, accounts.balances[i].content, accounts.held[i], accounts.locked[i] != 0)
         for i in range(accounts.count)
     ]
 
