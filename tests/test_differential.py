@@ -16,8 +16,9 @@ NAMES = ["type", "client", "tx", "amount"]
 @pytest.mark.untraced
 def test_csv_and_decimal_the_readers_and_the_threads_agree_on_any_file() -> None:
     agreed = differential.campaign(3 * settings().max_examples, seed_number=1)
-    # Or it would say little: nothing that can be agreed on is missing, but for rows of more than a MiB.
-    assert set(MALFORMED_REASONS[2:]) | {"well-formed", "blank", "replayed", "refused"} == agreed.keys()
+    # Or it would say little: most files are replayed, and most of their rows are transactions.
+    assert agreed["replayed"] > agreed["refused"]
+    assert agreed["well-formed"] > sum(agreed[reason] for reason in MALFORMED_REASONS) > 0
 
 
 @pytest.mark.parametrize(
