@@ -267,6 +267,7 @@ def test_accounts_are_not_printed_where_rejects_cannot_be_written(folder: Folder
     folder.run("in.csv", "-q", "--rejects", "/dev/full").assert_failed("/dev/full", "No space left")
 
 
+@pytest.mark.untraced
 def test_a_standard_output_that_does_not_block_is_waited_for(folder: Folder) -> None:
     folder.write("many.csv", many_accounts())
     read_end, write_end = os.pipe()
@@ -288,6 +289,7 @@ def test_a_standard_output_that_does_not_block_is_waited_for(folder: Folder) -> 
     assert bytes(found) == folder.run("many.csv", "-q").output
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder, number: signal.Signals) -> None:
     read_end, write_end = os.pipe()

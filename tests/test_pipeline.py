@@ -182,6 +182,7 @@ def test_an_index_grows_at_once_to_what_is_expected() -> None:
     assert ledger.capacity < 60_000
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_the_bytes_of_an_input_in_a_run_that_stops_do_not_depend_on_threads(tmp_path: Path, threads: int) -> None:
     folder = Folder(tmp_path)
