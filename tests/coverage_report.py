@@ -46,7 +46,7 @@ PROJECT_PARTS = (
     *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"),
     *("bench", "samples", "tests", "txfast"),
 )
-PRODUCTS = shutil.ignore_patterns("*.so", "*.c", "__pycache__", "stress_test.csv")
+PRODUCTS = shutil.ignore_patterns("*.so", "__pycache__", "stress_test.csv")
 
 SOURCE_NAMES = re.compile(r"__pyx_f\[\] = \{\n(.*?)\};", re.DOTALL)
 # Where a function is defined, the import of a module that uses it is traced, in that module's name.

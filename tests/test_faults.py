@@ -19,7 +19,10 @@ from faults.campaign import (
     run_campaign,
 )
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc")
+pytestmark = [
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc"),
+    pytest.mark.untraced,
+]
 
 SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 ONE_THREAD = SCENARIO_BY_NAME["one thread"]
