@@ -315,6 +315,7 @@ def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder,
     assert folder.names() == ["in.csv"]
 
 
+@pytest.mark.untraced
 def test_an_output_that_replaces_a_private_file_is_never_wider(folder: Folder) -> None:
     path = folder.write("a.csv", b"old")
     path.chmod(0o600)
