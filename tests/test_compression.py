@@ -9,6 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 import harness
@@ -18,9 +19,9 @@ from command import ACCOUNTS, COMMAND, FILE, HEADER, Folder, environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txfast.errors import InputError
+from txfast.errors import InputError, SourceError
 from txfast.read.compression import DecompressedFile, ReplayedFile, compression_of
-from txfast.read.source import size_of
+from txfast.read.source import open_source, size_of
 
 
 def by_pyarrow(codec: str) -> Callable[[bytes], bytes]:
@@ -56,6 +57,7 @@ def decompress(compression: str, pieces: list[bytes]) -> bytes:
     while count := file.readinto(block):
         found += block[:count]
     file.close()
+    file.close()  # once more does no harm
     return bytes(found)
 
 
@@ -197,3 +199,47 @@ def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder
     os.mkfifo(folder.path / "pipe")
     assert size_of([plain, plain]) == 2 * len(FILE)
     assert [size_of([plain, str(folder.path / name)]) for name in ("in.gz", "pipe", "missing")] == [None] * 3
+
+
+# ---- What the system will not do -------------------------------------------------------------------
+
+
+class Unreadable(harness.Reads):
+    """A file that gives some bytes, and then an error of the disk."""
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = super().readinto(buffer)
+        if not count:
+            raise OSError(5, "Input/output error")
+        return count
+
+
+@each_compression
+def test_an_error_of_the_disk_is_no_damage(compression: str) -> None:
+    half = COMPRESS[compression](FILE * 20)[:40]
+    with pytest.raises(OSError, match="Input/output error") as raised:
+        DecompressedFile("in", Unreadable([half]), compression).readinto(bytearray(1 << 20))
+    assert not isinstance(raised.value, InputError)
+
+
+def test_an_input_whose_first_bytes_cannot_be_read_is_told_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error"):
+        open_source(str(folder.path / "in.csv"))
+
+
+def test_an_input_that_will_not_close_was_read_all_the_same(folder: Folder) -> None:
+    source = open_source(str(folder.path / "in.csv"))
+
+    class Unclosable(FileIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError(5, "Input/output error")
+
+    source.file.close()
+    source.file = Unclosable(str(folder.path / "in.csv"))
+    source.close()
+    assert source.file.closed

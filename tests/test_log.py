@@ -18,6 +18,7 @@ from typing import Any
 import harness
 import pytest
 
+from txfast import standard_error
 from txfast.log import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal
 from txfast.log_lines import ESCAPES, escaped, utc_time
 from txfast.standard_error import StandardError
@@ -443,3 +444,40 @@ def test_what_is_no_terminal_is_as_wide_as_most() -> None:
     program = "from txfast.standard_error import StandardError; s = StandardError(); s.erase(); print(s.columns)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert (ended.stdout, ended.stderr) == (b"80\n", b"")
+
+
+# ---- A standard error that takes nothing -----------------------------------------------------------
+
+
+def test_a_standard_error_without_room_is_given_up_after_the_patience_and_not_drawn_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[bytes] = []
+
+    def take(_: int, piece: bytes) -> int:
+        taken.append(piece)
+        return len(piece)
+
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+    monkeypatch.setattr(os, "write", take)
+    monkeypatch.setattr(standard_error, "has_room", lambda _: False)
+    stalled = StandardError()
+    stalled.write("a line\n")
+    stalled.flush(0.01)
+    stalled.draw("how far it is")
+    assert taken == []
+    monkeypatch.setattr(standard_error, "has_room", lambda _: True)
+    stalled.draw("further")
+    stalled.write("another line\n")
+    stalled.flush(0.01)
+    assert b"".join(taken) == b"\r\x1b[Kfurther\r\x1b[Kanother line\nfurther"
+
+
+def test_a_logger_of_the_callers_own_that_finds_no_memory_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    logger = logging.Logger("a caller's")
+    monkeypatch.setattr(logger, "handle", fail)
+    with pytest.raises(MemoryError):
+        Journal(logger=logger).failure("it failed")

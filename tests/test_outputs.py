@@ -10,9 +10,10 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import harness
@@ -35,10 +36,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txfast.batch import TransactionBatch
+from txfast.cli import Outputs
 from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
+from txfast.options import parse_arguments
 from txfast.pipeline import Replay
 from txfast.read.scan import CsvReader
+from txfast.signals import CAUGHT
 from txfast.write import output as output_module
 from txfast.write.output import Output
 from txfast.write.stats import decimal_text, make_stats
@@ -410,3 +414,116 @@ def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
     rows = replay.rows
     replay.read_source(harness.open_bytes("more.csv", FILE))
     assert (replay.rows, sum(replay.malformed_rows)) == (rows, 1)
+
+
+# ---- Outputs that are taken back -------------------------------------------------------------------
+
+
+@pytest.fixture
+def signals_kept() -> Iterator[None]:
+    """The tests' own way with signals, put back after a test that sets up a run's."""
+    before = {number: signal.getsignal(number) for number in CAUGHT}
+    told_of = sys.unraisablehook
+    yield
+    sys.unraisablehook = told_of
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals_kept")
+@pytest.mark.parametrize("there_before", [True, False])
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_rename_that_fails_takes_back_those_before_it(
+    folder: Folder, failing: int, there_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there_before:
+        with_old_outputs(folder)
+    monkeypatch.chdir(folder.path)
+    outputs = Outputs(parse_arguments(["in.csv", *ALL]))
+    outputs.open()
+    assert outputs.stats is not None
+    outputs.stats.write(b"{}")
+    rename, calls = os.rename, 0
+
+    def fail_once(*paths: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise PermissionError(1, "Operation not permitted")
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", fail_once)
+    with pytest.raises(SourceError, match="cannot be written: Operation not permitted"):
+        outputs.publish()
+    outputs.discard()
+    assert calls >= failing
+    if there_before:
+        assert_untouched(folder)
+    else:
+        assert folder.names() == ["in.csv"]
+
+
+def published_as_new(path: Path) -> Output:
+    """An output that was published over what was there, and may be taken back."""
+    path.write_bytes(b"old")
+    output = Output(str(path))
+    output.open()
+    output.write(b"new")
+    output.finish()
+    output.publish(revocable=True)
+    assert path.read_bytes() == b"new"
+    return output
+
+
+def test_what_was_there_keeps_its_second_name_where_it_cannot_be_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = published_as_new(tmp_path / "out")
+    monkeypatch.setattr(os, "rename", fail_for_want_of_space)
+    output.revoke()
+    output.discard()
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]
+
+
+def test_a_device_has_nothing_to_take_back() -> None:
+    output = Output(os.devnull)
+    output.open()
+    output.write(b"new")
+    output.finish()
+    output.publish(revocable=True)
+    output.revoke()
+    output.discard()
+
+
+def test_a_close_that_fails_while_a_run_is_given_up_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fail_for_want_of_space)
+        output.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_that_does_not_block_is_waited_for_within_a_block() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    output = Output(f"/dev/fd/{write_end}")
+    output.open()
+    found = bytearray()
+
+    def read_late() -> None:
+        time.sleep(0.2)
+        while len(found) < 1 << 20:
+            found.extend(os.read(read_end, 1 << 16))
+
+    reader = threading.Thread(target=read_late)
+    reader.start()
+    block = bytes(range(256)) * 4096
+    output.write(block)
+    reader.join()
+    output.finish()
+    os.close(read_end)
+    os.close(write_end)
+    assert bytes(found) == block
