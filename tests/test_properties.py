@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from txfast.batch import KINDS
 from txfast.errors import InputError, SourceError
+from txfast.read import arrow
 
 each_reader = pytest.mark.parametrize("reader", READERS)
 thread_counts = st.sampled_from(THREADS)
@@ -266,7 +267,8 @@ def test_what_is_no_header_need_not_end_to_be_refused(reader: str) -> None:
     source.file = cast(io.FileIO, endless)
     with pytest.raises(InputError, match=r"^in\.csv: "):
         harness.new_replay(harness.RejectsJournal(), reader, None, 1).read_source(source)
-    assert endless.bytes_read < 64 * MIB
+    # pyarrow reads some thirty of its blocks ahead, as far as it gets until it is stopped.
+    assert endless.bytes_read < (4 * MIB if reader == "native" else 64 * arrow.BLOCK_BYTES)
 
 
 def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
