@@ -134,11 +134,17 @@ def finish(process: subprocess.Popen[bytes]) -> Run:
 
 
 def shell(folder: Folder, script: str) -> Run:
-    """Run a script in bash, in which $TXFAST is the command."""
+    """Run a script in bash, in which $TXFAST is the command.
+
+    What is preloaded into the tests, as a sanitizer is, goes to the command alone: bash does not survive it.
+    """
+    variables = environment()
+    preloaded = variables.pop("LD_PRELOAD", "")
+    command = f"env LD_PRELOAD={preloaded.replace(' ', ':')} {COMMAND}" if preloaded else COMMAND
     ended = subprocess.run(
         ["bash", "-c", script],
         cwd=folder.path,
-        env=environment() | {"TXFAST": str(COMMAND)},
+        env=variables | {"TXFAST": command},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PATIENCE_SECONDS,
