@@ -27,6 +27,7 @@ cdef class TransactionBatch:
     cdef uint8_t* status  # what the ledger made of the row, where it was asked to say
     cdef uint32_t* routed  # rows by shard, in input order inside each; only where there are several shards
     cdef uint32_t* shard_starts  # where each shard's rows start in `routed`, and where the last one's end
+    cdef uint32_t shard_capacity  # shards that `shard_starts` has room for
     cdef uint32_t shard_count  # 0 where the rows are not routed
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity

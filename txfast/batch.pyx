@@ -38,6 +38,7 @@ cdef class TransactionBatch:
     def __dealloc__(self):
         self.release_columns()
         self.release_malformed()
+        free(self.shard_starts)
 
     cdef void release_columns(self) noexcept:
         free(self.kind)
@@ -47,9 +48,8 @@ cdef class TransactionBatch:
         free(self.offset)
         free(self.status)
         free(self.routed)
-        free(self.shard_starts)
         self.kind = self.status = NULL
-        self.routed = self.shard_starts = NULL
+        self.routed = NULL
         self.client = self.tx = NULL
         self.amount = NULL
         self.offset = NULL

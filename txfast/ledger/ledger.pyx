@@ -6,7 +6,7 @@ so applying cannot fail: a batch is applied whole, without the GIL, or not at al
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from cython.view cimport array as cython_array
@@ -64,14 +64,15 @@ cdef uint32_t SHARDS_MAX = 1 << 16
 
 def route(TransactionBatch batch not None, uint32_t shard_count):
     """Sort a batch's rows by the shards of their clients, for as many ledgers; inside a shard they stay in order."""
-    cdef uint32_t* starts
+    cdef uint32_t* starts = batch.shard_starts
     if not 1 <= shard_count <= SHARDS_MAX:
         raise ValueError(f"{shard_count} shards: there are 1 to {SHARDS_MAX}")
-    starts = <uint32_t*>malloc((shard_count + 2) * sizeof(uint32_t))
-    if starts == NULL:
-        raise MemoryError(f"no memory to route {shard_count} shards")
-    free(batch.shard_starts)
-    batch.shard_starts = starts
+    if shard_count > batch.shard_capacity:
+        starts = <uint32_t*>realloc(starts, (shard_count + 2) * sizeof(uint32_t))
+        if starts == NULL:
+            raise MemoryError(f"no memory to route {shard_count} shards")
+        batch.shard_starts = starts
+        batch.shard_capacity = shard_count
     batch.shard_count = shard_count
     with nogil:
         route_rows(batch)

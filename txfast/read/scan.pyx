@@ -2,7 +2,7 @@
 
 Cutting goes in order, one block after the other; scanning a block needs the header alone, so several threads may
 scan blocks at once. Buffers belong to batches and are used again with them: in the steady state nothing is
-allocated, per row or per block.
+allocated but what keeps, from block to block, the line that the one begins and the other ends.
 
 This module must not know rules, nor what becomes of its batches.
 """
@@ -12,7 +12,7 @@ from libc.string cimport memchr, memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch cimport TransactionBatch
+from txfast.batch cimport ROW_BYTES_KEPT, TransactionBatch
 from txfast.endings cimport CR, LF, WINDOW_BYTES, find_ending, is_ending, lowest_bit, match_either_64, past_ending
 from txfast.read.plain cimport FIELDS, Tables, make_tables, plain_fields
 from txfast.read.row cimport (
@@ -31,8 +31,6 @@ BLOCK_BYTES = 1 << 18
 
 cdef enum:
     BOM_BYTES = 3
-    # A row that is too long is kept up to here.
-    HEAD_BYTES = 1 << 16
     # The shortest row that can be well-formed, with its ending: `dispute,1,1`.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
@@ -184,7 +182,7 @@ cdef class CsvReader:
         cdef const uint8_t* end = text + filled
         cdef const uint8_t* start = self.past_byte_order_mark(text, end)
         cdef const uint8_t* ending
-        cdef bytes head = start[:HEAD_BYTES]
+        cdef bytes head = start[:ROW_BYTES_KEPT]
         cdef bint blank = True
         while True:
             ending = find_ending(start, end)
