@@ -115,13 +115,14 @@ def last_line(text: str) -> str:
 # ---- Inputs and results, for every script here ---------------------------------------------------
 
 
-def cached_input(cache: Path, rows: int, clients: int, ids: str = "dense") -> Path:
+def cached_input(cache: Path, rows: int, clients: int, ids: str = "dense", spread: str = "uniform") -> Path:
     """The generated file of this shape, written at its first use. Another generator gives another file."""
     digest = hashlib.sha256(GENERATOR.read_bytes()).hexdigest()[:8]
-    path = cache / f"{ids}-{rows}-{clients}-{digest}.csv"
+    path = cache / f"{ids}-{'' if spread == 'uniform' else spread + '-'}{rows}-{clients}-{digest}.csv"
     if not path.exists():
         say(f"writing {path} …")
         generator = [sys.executable, str(GENERATOR), str(rows), str(clients), "--ids", ids, "-o", str(path)]
+        generator += ["--clients", spread]
         if subprocess.run(generator).returncode:
             raise BenchError(f"{path}: cannot be generated")
         # Or the disk would be busy with it during the first runs.

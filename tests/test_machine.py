@@ -68,6 +68,34 @@ def test_both_versions_at_once_both_count(root: Path) -> None:
     assert machine.available_cores() == 4
 
 
+GIBIBYTE = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"), [("max\n", 8), (f"{3 * GIBIBYTE}\n", 3), ("nonsense\n", 8), ("", 8), (f"{99 * GIBIBYTE}", 8)]
+)
+def test_the_memory_of_a_group_of_version_2_counts(
+    root: Path, monkeypatch: pytest.MonkeyPatch, text: str, limit: int
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 8 << 18, "SC_PAGE_SIZE": 4096}.__getitem__)
+    write(root, "0::/a/b\n", a__memory_max=text, a__b__memory_max="max\n")
+    assert machine.available_memory_bytes() == limit * GIBIBYTE
+    assert machine.default_memory_limit() == limit * GIBIBYTE * 80 // 100
+
+
+def test_the_memory_of_a_group_of_version_1_counts(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 8 << 18, "SC_PAGE_SIZE": 4096}.__getitem__)
+    folder = root / "cgroup" / "memory" / "pod"
+    folder.mkdir(parents=True)
+    (folder / "memory.limit_in_bytes").write_text(f"{2 * GIBIBYTE}\n")
+    (root / "groups").write_text("5:memory:/pod\n3:cpu,cpuacct:/other\n")
+    assert machine.available_memory_bytes() == 2 * GIBIBYTE
+
+
+def test_the_memory_of_this_process_now_is_some_and_no_more_than_its_peak() -> None:
+    assert 1 << 20 < machine.memory_bytes_now() <= machine.peak_memory_bytes()
+
+
 def test_affinity_is_a_limit_too(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(root, "0::/\n", cpu_max="400000 100000")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5}, raising=False)

@@ -37,6 +37,8 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "max_malformed": ("7", "max_malformed", 7),
     "strict": ("yes", "max_malformed", 0),
     "threads": ("3", "threads", 3),
+    "memory_limit": ("1.5GiB", "memory_limit", 3 << 29),
+    "spill_dir": ("spill", "spill_dir", "spill"),
     "progress": ("never", "progress", "never"),
     "log_level": ("debug", "level", LEVELS.index("debug")),
     "log_format": ("json", "log_format", "json"),
@@ -85,8 +87,8 @@ def test_defaults() -> None:
     settings = parse("in.csv")
     assert {name: getattr(settings, name) for name in Settings.__slots__} == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "output": "-", "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "stats": None,
-        "threads": None,
+        "memory_limit": None, "output": "-", "progress": "auto", "quiet": False, "reader": "native", "rejects": None,
+        "spill_dir": None, "stats": None, "threads": None,
     }  # fmt: skip
 
 
@@ -242,7 +244,7 @@ def test_a_flag_beats_a_variable(name: str, flags: list[str], value: object) -> 
         assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
 
 
-@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "stats")])
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "stats", "spill_dir")])
 def test_a_variable_that_means_nothing_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = refused(capsys, "in.csv", **{name: "what it would not take"})
     assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line

@@ -29,7 +29,7 @@ RANKS = {
     "log_lines": 1,
     "ledger": 2,
     "read": 2,
-    "state": 2,
+    "state": 3,
     "write": 3,
     "log": 3,
     "completion": 4,

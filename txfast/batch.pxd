@@ -32,6 +32,8 @@ cdef class TransactionBatch:
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity
 
+    cdef readonly uint64_t unsettled_shards  # a bit for each whose rows went to disk, and have no status yet
+
     # Malformed rows, in input order.
     cdef uint8_t* malformed_reason
     cdef uint32_t* malformed_offset

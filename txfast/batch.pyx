@@ -23,6 +23,7 @@ KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
 
 cdef enum:
     EIGHT = 8
+    SHARD_BITS = 64
 
 # Greater than any row's.
 cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
@@ -69,6 +70,7 @@ cdef class TransactionBatch:
         """
         self.rows = self.malformed_rows = 0
         self.shard_count = 0
+        self.unsettled_shards = 0
         if rows > self.capacity:
             self.release_columns()
             self.kind = <uint8_t*>malloc(rows * sizeof(uint8_t))
@@ -125,6 +127,28 @@ cdef class TransactionBatch:
                 cursor.line, cursor.malformed_reason, cursor.status,
                 cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
             )
+
+    def leave_unsettled(self, int shard):
+        """Note that nobody knows yet what becomes of the rows of a shard."""
+        if not 0 <= shard < SHARD_BITS:
+            raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
+        self.unsettled_shards |= <uint64_t>1 << shard
+
+    def raw_text(self):
+        """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that
+        was too long."""
+        cdef Py_ssize_t line
+        cdef const int32_t* starts = self.line_starts
+        cdef list lines = []
+        cdef bytes text
+        if starts == NULL:
+            text = self.text[:self.text_bytes]
+            is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
+            return text if is_whole else text + b"\n"
+        for line in range(self.lines):
+            lines.append(self.text[starts[line] - starts[0]:starts[line + 1] - starts[0]])
+        lines.append(b"")
+        return b"\n".join(lines)
 
     def cut(self, Py_ssize_t malformed_rows):
         """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""

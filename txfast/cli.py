@@ -7,6 +7,7 @@ import sys
 
 from txfast.errors import TooManyMalformedError, TxfastError
 from txfast.log import INFO, Journal
+from txfast.machine import default_memory_limit
 from txfast.options import Settings, parse_arguments
 from txfast.read.source import size_of
 from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from txfast.pipeline import Replay
     from txfast.progress import Progress
     from txfast.signals import SignalWatch
+    from txfast.state.spill import Settled
     from txfast.write.rejects import Rejects
 
 EXIT_FAILED = 1
@@ -131,6 +133,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     started = time.perf_counter()
     outputs = Outputs(settings)
     progress: Progress | None = None
+    replay: Replay | None = None
     try:
         outputs.open()
         if journal.shows_progress(settings.progress):
@@ -144,6 +147,8 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             max_malformed=settings.max_malformed,
             reader=settings.reader,
             threads=settings.threads,
+            memory_limit=settings.memory_limit or default_memory_limit(),
+            spill_folder=settings.spill_dir,
         )
         try:
             for file in settings.files:
@@ -168,11 +173,13 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     finally:
         if progress is not None:
             progress.close()
+        if replay is not None:
+            replay.close()
         outputs.discard()
 
 
 def put_out_figures(
-    replay: "Replay", accounts: "AccountColumns", started: float, outputs: Outputs, journal: Journal
+    replay: "Replay", accounts: "AccountColumns | Settled", started: float, outputs: Outputs, journal: Journal
 ) -> None:
     """The figures of a run that started at this time of the performance counter: as a file, and in the log."""
     if outputs.stats is None and not journal.shows(INFO):

@@ -28,6 +28,14 @@ class ConservationError(TxfastError, ArithmeticError):
     """Accounts that do not hold what the applied rows put there: a defect of txfast, or of the machine."""
 
 
+class SpillError(TxfastError, OSError):
+    """What was moved to disk cannot be written, or does not read as it was written."""
+
+
+class MemoryLimitError(TxfastError, MemoryError):
+    """A memory limit that something is too large for."""
+
+
 class CapacityError(TxfastError, OverflowError):
     """More accounts or transactions than one ledger can number."""
 

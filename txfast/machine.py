@@ -5,6 +5,8 @@ import sys
 
 CGROUP_ROOT = "/sys/fs/cgroup"
 CGROUPS_OF_PROCESS = "/proc/self/cgroup"
+# What a run takes of the memory that there is; the rest is for the system's cache and for others.
+MEMORY_PERCENT = 80
 
 
 def available_cores() -> int:
@@ -35,8 +37,24 @@ def words_of(path: str) -> list[str]:
         return []
 
 
-def control_group_folders() -> list[str]:
-    """The folders of the process's control groups, and of those around them, that may hold a quota of the CPU.
+def default_memory_limit() -> int:
+    """How much memory a run takes at most if nobody says: most of what there is."""
+    return available_memory_bytes() * MEMORY_PERCENT // 100
+
+
+def available_memory_bytes() -> int:
+    """The memory of the machine, or less where the process's control groups have less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for folder in control_group_folders("memory"):
+        words = words_of(f"{folder}/memory.max") or words_of(f"{folder}/memory.limit_in_bytes")
+        # Without a limit it is `max`, or more than any machine has.
+        if words and words[0].isdecimal():
+            limits.append(int(words[0]))
+    return min(limits)
+
+
+def control_group_folders(controller: str = "cpu") -> list[str]:
+    """The folders of the process's control groups, and of those around them, that may hold a limit of a controller.
 
     In version 2 there is one hierarchy, in version 1 one for each controller; both may be there.
     """
@@ -49,14 +67,20 @@ def control_group_folders() -> list[str]:
     for number, controllers, group in groups:
         if number == "0":
             roots = [CGROUP_ROOT, f"{CGROUP_ROOT}/unified"]
-        elif "cpu" in controllers.split(","):
-            roots = [f"{CGROUP_ROOT}/{controllers}", f"{CGROUP_ROOT}/cpu"]
+        elif controller in controllers.split(","):
+            roots = [f"{CGROUP_ROOT}/{controllers}", f"{CGROUP_ROOT}/{controller}"]
         else:
             continue
         while group:
             folders += [root + group.rstrip("/") for root in roots]
             group = "" if group == "/" else os.path.dirname(group)
     return folders
+
+
+def memory_bytes_now() -> int:
+    """The memory that this process has now; 0 where the system does not say."""
+    words = words_of("/proc/self/statm")
+    return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if len(words) > 1 else 0
 
 
 def peak_memory_bytes() -> int:

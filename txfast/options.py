@@ -27,6 +27,15 @@ PROGRESS = ("auto", "always", "never")
 SHELLS = ("bash", "zsh", "fish")
 
 SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+SIZE_UNITS = {
+    f"{letter}{suffix}": base ** (power + 1)
+    for power, letter in enumerate("kmgt")
+    for suffix, base in (("b", 1000), ("ib", 1024))
+}
+# With less, what a run needs beside ledgers leaves too little for them.
+MEMORY_LIMIT_MIN = 96 << 20
+# pyarrow alone takes so much more.
+ARROW_MEMORY_LIMIT_MIN = 256 << 20
 # All numbers of so many digits fit in 64 bits.
 DIGITS_MAX = 18
 # The options that name an output, and what goes there.
@@ -107,6 +116,30 @@ def row_count(text: str) -> int:
     return count
 
 
+def folder_name(text: str) -> str:
+    """A folder's name, of one that may not be there yet."""
+    if not text:
+        raise UsageError("the name of the folder is empty")
+    if os.path.exists(text) and not os.path.isdir(text):
+        raise UsageError(f"{text!r} is no folder")
+    return text
+
+
+def memory_size(text: str) -> int:
+    """A size of memory in bytes: a number, which may have decimals, with a unit."""
+    lowered = text.strip().lower()
+    unit = max((unit for unit in SIZE_UNITS if lowered.endswith(unit)), key=len, default="")
+    number = lowered[: len(lowered) - len(unit)].strip()
+    whole, _, decimals = number.partition(".")
+    if not unit or whole_number(whole) is None or (decimals and whole_number(decimals) is None):
+        raise UsageError(f"{text!r} is no size: it is a number with a unit, such as 512MiB or 2GB")
+    scale = int("1" + "0" * len(decimals))
+    size: int = (int(whole) * scale + int(decimals or 0)) * SIZE_UNITS[unit] // scale
+    if size < MEMORY_LIMIT_MIN:
+        raise UsageError(f"{text!r} is too little to work in: the least is {MEMORY_LIMIT_MIN >> 20}MiB")
+    return size
+
+
 def whole_number(text: str) -> int | None:
     """A whole number in plain digits; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
@@ -140,6 +173,14 @@ OPTIONS = (
         help="threads to use (default: all cores it may use)",
     ),
     Option(
+        "--memory-limit", group="Running", metavar="SIZE", convert=memory_size,
+        help="memory to use at most, as 512MiB (default: 80 % of all)",
+    ),
+    Option(
+        "--spill-dir", group="Running", metavar="DIR", convert=folder_name,
+        help="folder for what does not fit (default: TMPDIR, /var/tmp)",
+    ),
+    Option(
         "--progress", group="Running", metavar="WHEN", default="auto", choices=PROGRESS,
         help="progress: auto (default: on a terminal), always, never",
     ),
@@ -168,8 +209,8 @@ class Settings:
     """
 
     __slots__ = (
-        "files", "level", "level_named", "log_format", "max_malformed", "output", "progress", "quiet", "reader",
-        "rejects", "stats", "threads",
+        "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output", "progress", "quiet",
+        "reader", "rejects", "spill_dir", "stats", "threads",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -195,8 +236,23 @@ class Settings:
         self.progress = "never" if self.quiet else str(options["progress"])
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
+        self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
+        self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
+        self._check_memory_limit(options)
         self._check_inputs()
         check_places(self.files, options)
+
+    def _check_memory_limit(self, options: "Options") -> None:
+        if self.memory_limit is None or self.memory_limit >= ARROW_MEMORY_LIMIT_MIN:
+            return
+        needs_arrow = "--reader arrow" if self.reader == "arrow" else ""
+        if self.rejects is not None and self.rejects.endswith(".parquet"):
+            needs_arrow = "Parquet"
+        if needs_arrow:
+            raise UsageError(
+                f"{options.as_given('memory_limit')} is too little for {needs_arrow}: the least is "
+                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+            )
 
     def _check_inputs(self) -> None:
         if not self.files:

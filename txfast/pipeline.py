@@ -14,7 +14,7 @@ from txfast.errors import ConservationError, ThreadsError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import WARN, Journal
-from txfast.machine import available_cores
+from txfast.machine import available_cores, memory_bytes_now
 from txfast.read.row import MALFORMED_REASONS
 from txfast.read.scan import BLOCK_BYTES, CsvReader
 from txfast.read.source import READERS, Source, open_source
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from txfast.progress import Progress
     from txfast.read.row import Header
+    from txfast.state.spill import Settled, Spill, SpillFile
+    from txfast.state.unsettled import UnsettledRows
     from txfast.write.rejects import Rejects
 
     # What stands in a block's place: its batch, the failure that it met, or None at the end of the input.
@@ -54,6 +56,22 @@ THREADED_BYTES_MIN = 4 * BLOCK_BYTES
 # and the memory for blocks does not show.
 LARGE_BYTES_MIN = 1 << 26
 LARGE_BLOCK_BYTES = 4 * BLOCK_BYTES
+# A limit on memory that leaves less than that has no room for them.
+LARGE_BLOCKS_MEMORY_MIN = 1 << 30
+# What a batch takes for each byte of its block, columns included, unless all its rows are as short as can be.
+BATCH_BYTES_PER_BYTE = 3
+# What a run needs beside ledgers, batches and the buffers of what is moved to disk: sorted accounts as text, and what
+# Python and the system take while it goes on.
+OTHER_BYTES = 8 << 20
+# With less to itself a ledger would go to disk at once.
+LEDGER_BYTES_MIN = 24 << 20
+# The part of the room for a ledger that its rows on disk take for buffers.
+SPILL_SHARE = 16
+SPILL_BYTES_MIN = 2 << 20
+# What a row, and an account twice, take on disk; more with long ids.
+SPILLED_ROW_BYTES = 13
+SPILLED_ACCOUNT_BYTES = 40
+
 # What a first block says of an input's rows may be a little too few.
 EXPECTED_MARGIN = 1.03
 
@@ -76,6 +94,9 @@ class Replay:
     THREADS_USED_MAX so many are used. `block_bytes` is
     what is read at once, by default what suits the reader. Nothing that a run gives depends on these three.
 
+    `memory_limit` is how many bytes the process may take in all: what does not fit goes to files in `spill_folder`,
+    which are gone when the run is closed.
+
     `journal`, `rejects` and `progress` are told of every batch, in order. Where there are more malformed rows than
     `max_malformed`, the run stops at the first one too many, as if the input ended there, and raises.
     """
@@ -90,15 +111,34 @@ class Replay:
         reader: str = "native",
         block_bytes: int | None = None,
         threads: int | None = None,
+        memory_limit: int | None = None,
+        spill_folder: str | None = None,
     ) -> None:
         if reader not in READERS:
             raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
         self.reader = reader
+        self._large_blocks = True
+        self._ledger_limit: int | None = None
+        self._settling_limit = 0
         self.threads = available_cores() if threads is None else threads
         if self.threads < 1:
             raise ValueError(f"{threads} threads: at least one is needed")
         self.scanner_count = max(1, min(self.threads, THREADS_USED_MAX) // 2)
-        self.ledgers = [Ledger() for _ in range(max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count))]
+        ledger_count = max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count)
+        if memory_limit is not None:
+            batches = self.scanner_count + ledger_count + SPARE_BATCHES
+            self._large_blocks = memory_limit >= LARGE_BLOCKS_MEMORY_MIN
+            typical_block = LARGE_BLOCK_BYTES if self._large_blocks else BLOCK_BYTES
+            room = memory_limit - memory_bytes_now() - OTHER_BYTES
+            room -= batches * BATCH_BYTES_PER_BYTE * (block_bytes or typical_block)
+            ledger_count = max(1, min(ledger_count, room // LEDGER_BYTES_MIN))
+            self._settling_limit = max(room, LEDGER_BYTES_MIN)
+            room //= ledger_count
+            self._ledger_limit = max(room - max(SPILL_BYTES_MIN, room // SPILL_SHARE), 0)
+        self.ledgers = [Ledger() for _ in range(ledger_count)]
+        if self._ledger_limit is not None:
+            for ledger in self.ledgers:
+                ledger.limit_memory(self._ledger_limit)
         self.inputs: list[InputFigures] = []
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
@@ -111,6 +151,15 @@ class Replay:
         # Of the input that is read now: its size, where that is known, and the entries that were there before it.
         self._input_bytes: int | None = None
         self._entries_before = [0] * len(self.ledgers)
+        # What went to disk, once something did.
+        self._spill_folder = spill_folder
+        self._spill_file: SpillFile | None = None
+        self._spills: list[Spill | None] = [None] * len(self.ledgers)
+        self._settled: Settled | None = None
+        self._unsettled: UnsettledRows | None = None
+        # Of ledgers that are no more.
+        self._counts_before = [0] * (len(KINDS) * len(STATUSES))
+        self._balance_before = 0
 
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
@@ -150,19 +199,30 @@ class Replay:
         figures.bytes = reader.bytes_read
 
     def _report(self, file: str, batch: TransactionBatch, header: "Header | None") -> None:
-        if self._rejects is not None and header is not None:
+        wait = batch.unsettled_shards and header is not None and self.reports_much
+        if wait and header is not None:
+            self._report_later(file, batch, header)
+        elif self._rejects is not None and header is not None:
             self._rejects.add(file, batch, header)
-        if self._journal is not None:
+        if self._journal is not None and not (wait and self._journal.shows(WARN)):
             self._journal.rows(file, batch)
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
+
+    def _report_later(self, file: str, batch: TransactionBatch, header: "Header") -> None:
+        if self._unsettled is None:
+            from txfast.state.unsettled import UnsettledRows
+
+            assert self._spill_file is not None
+            self._unsettled = UnsettledRows(self._spill_file, len(self.ledgers))
+        self._unsettled.add(file, header, batch)
 
     def _make_reader(self, source: Source) -> "Reader":
         if self.reader == "arrow":
             from txfast.read import arrow
 
             return arrow.ArrowCsvReader(source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads)
-        large = source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
+        large = self._large_blocks and source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
         block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
         return CsvReader(source.file, source.name, block_bytes)
 
@@ -205,9 +265,15 @@ class Replay:
         return True
 
     def apply(self, batch: TransactionBatch, shard: int) -> float:
-        """Apply a batch's rows of one shard; return the seconds it took."""
+        """Apply a batch's rows of one shard, or move them to disk; return the seconds it took."""
         started = time.perf_counter()
-        ledger = self.ledgers[shard]
+        ledger, spill = self.ledgers[shard], self._spills[shard]
+        if spill is None and self._ledger_limit is not None and ledger.bytes_with(len(batch)) > self._ledger_limit:
+            spill = self._start_spill(shard, batch)
+        if spill is not None:
+            spill.add_rows(batch, shard)
+            batch.leave_unsettled(shard)
+            return time.perf_counter() - started
         if self._input_bytes:
             before = self._entries_before[shard]
             so_far = ledger.entries - before + len(batch) / len(self.ledgers)
@@ -215,11 +281,54 @@ class Replay:
         ledger.apply(batch, shard=shard)
         return time.perf_counter() - started
 
-    def collect(self) -> AccountColumns:
-        """The accounts, once all inputs are read. Raises ConservationError where they do not add up."""
-        accounts = AccountColumns(self.ledgers)
+    def _start_spill(self, shard: int, batch: TransactionBatch) -> "Spill":
+        """Move a ledger to disk, and all its rows from now on."""
+        from txfast.state import spill
+
+        assert self._ledger_limit is not None
+        with spill.STARTING:
+            if self._spill_file is None:
+                self._spill_file = spill.SpillFile(self._spill_folder)
+                self._spill_file.expect(self._spill_bytes_expected(batch))
+                self._settled = spill.Settled(self._spill_file, self._give_up)
+        assert self._settled is not None
+        started = spill.Spill(
+            self._spill_file, self._ledger_limit, self._settled, keep_statuses=self.reports_much
+        )
+        started.add_ledger(self.ledgers[shard])
+        self.ledgers[shard].clear()
+        self._spills[shard] = started
+        return started
+
+    def _spill_bytes_expected(self, batch: TransactionBatch) -> int:
+        """About how many bytes will go to disk when this batch is the first, as far as the size of its input says."""
+        accounts = sum(map(len, self.ledgers))
+        rows = sum(ledger.entries for ledger in self.ledgers)
+        text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
+        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
+        expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
+        return expected + (text_bytes + rows if self.reports_much else 0)
+
+    def _give_up(self, ledger: Ledger) -> None:
+        """Keep the counts and the balance of a ledger that is about to be no more."""
+        for kind in range(len(KINDS)):
+            for status in range(len(STATUSES)):
+                self._counts_before[kind * len(STATUSES) + status] += ledger.count(kind, status)
+        self._balance_before += ledger.balance_units
+
+    def collect(self) -> "AccountColumns | Settled":
+        """The accounts, once all inputs are read. Raises ConservationError where they do not add up, SpillError and
+        MemoryLimitError where some of them were moved to disk."""
+        accounts: AccountColumns | Settled
+        if self._settled is not None:
+            accounts = self._settle(self._settled)
+        else:
+            if self._ledger_limit is not None:
+                for ledger in self.ledgers:
+                    ledger.drop_transactions()
+            accounts = AccountColumns(self.ledgers)
         held = accounts.available_units + accounts.held_units
-        expected = sum(ledger.balance_units for ledger in self.ledgers)
+        expected = self._balance_before + sum(ledger.balance_units for ledger in self.ledgers)
         if held != expected:
             raise ConservationError(
                 f"the accounts do not add up: they hold {held} units of 0.0001, and applied rows left {expected}; "
@@ -227,18 +336,53 @@ class Replay:
             )
         return accounts
 
+    def _settle(self, settled: "Settled") -> "Settled":
+        """Have all that went to disk, and all that did not, settled, and the rows reported that waited for it."""
+        from txfast.state import spill
+
+        started = time.perf_counter()
+        for ledger, gone in zip(self.ledgers, self._spills, strict=True):
+            if gone is None:
+                settled.add(ledger)
+                ledger.clear()
+        spill.settle([gone for gone in self._spills if gone is not None], self.threads, self._settling_limit)
+        self.seconds["settle"] = time.perf_counter() - started
+        if self._unsettled is not None:
+            started = time.perf_counter()
+            for file, header, batch in self._unsettled.settled(self._spills):
+                if self._rejects is not None:
+                    self._rejects.add(file, batch, header)
+                if self._journal is not None and self._journal.shows(WARN):
+                    self._journal.rows(file, batch)
+            self.seconds["report"] += time.perf_counter() - started
+        return settled
+
+    def close(self) -> None:
+        """Give back what is on disk: the accounts are gone then."""
+        if self._spill_file is not None:
+            self._spill_file.close()
+
+    @property
+    def spilled_bytes(self) -> int:
+        """How many bytes were written to disk for want of memory."""
+        return 0 if self._spill_file is None else self._spill_file.bytes_written
+
+    def _count(self, kind: int, status: int) -> int:
+        before = self._counts_before[kind * len(STATUSES) + status]
+        return before + sum(ledger.count(kind, status) for ledger in self.ledgers)
+
     @property
     def rows(self) -> int:
         return sum(figures.rows for figures in self.inputs)
 
     def applied(self) -> dict[str, int]:
         """Applied rows by type."""
-        return {kind: sum(ledger.count(code, 0) for ledger in self.ledgers) for code, kind in enumerate(KINDS)}
+        return {kind: self._count(code, 0) for code, kind in enumerate(KINDS)}
 
     def rejected(self) -> dict[str, int]:
         """Rejected rows by reason."""
         return {
-            reason: sum(ledger.count(kind, status) for ledger in self.ledgers for kind in range(len(KINDS)))
+            reason: sum(self._count(kind, status) for kind in range(len(KINDS)))
             for status, reason in enumerate(STATUSES)
             if status
         }

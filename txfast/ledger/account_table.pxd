@@ -52,16 +52,31 @@ cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint6
     return account
 
 
+cdef inline uint64_t slots_for(const AccountTable* table, const uint64_t accounts) noexcept nogil:
+    """How many slots there are when it takes so many accounts in all."""
+    cdef uint64_t slot_count = table.slot_mask + 1 if table.slots != NULL else 1024
+    while slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100 < accounts:
+        slot_count *= 2
+    return slot_count
+
+
+cdef inline uint64_t table_bytes(const AccountTable* table) noexcept nogil:
+    return (table.slot_mask + 1) * sizeof(Account) if table.slots != NULL else 0
+
+
+cdef inline uint64_t grown_table_bytes(const AccountTable* table, const uint64_t accounts) noexcept nogil:
+    """The bytes that it takes when it has room for so many accounts in all."""
+    return slots_for(table, accounts) * sizeof(Account)
+
+
 cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexcept nogil:
     """Make room for so many accounts in all; False when memory is exhausted, with what was there intact."""
-    cdef uint64_t slot_count = table.slot_mask + 1 if table.slots != NULL else 1024
+    cdef uint64_t slot_count = slots_for(table, accounts)
     cdef AccountTable grown = table[0]
     cdef Account* pair
     cdef uint64_t i
     if accounts <= table.capacity:
         return True
-    while slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100 < accounts:
-        slot_count *= 2
     grown.slots = <Account*>allocate_zeroed(slot_count * sizeof(Account), &grown.allocation)
     if grown.slots == NULL:
         return False

@@ -26,5 +26,6 @@ cdef class AccountColumns:
     cdef WideSum held_sum
     cdef readonly Py_ssize_t locked_count
 
+    cdef int make_room(self, Py_ssize_t count) except -1
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil

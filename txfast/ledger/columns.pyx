@@ -60,6 +60,25 @@ cdef class AccountColumns:
         free(self.scratch)
         free(self.marked)
 
+    cdef int make_room(self, Py_ssize_t count) except -1:
+        """Have columns for so many accounts, to be filled by the caller: balances in `keys`, what is held and after
+        that whether it is locked in `scratch`."""
+        free(self.keys)
+        free(self.scratch)
+        self.keys = <SortKey*>malloc(count * sizeof(SortKey))
+        self.scratch = <SortKey*>malloc(count * sizeof(SortKey))
+        if self.keys == NULL or self.scratch == NULL:
+            raise MemoryError(f"no memory for {count} accounts")
+        self.count = 0
+        self.balances = self.keys
+        self.held = <const int64_t*>self.scratch
+        self.locked = <const uint8_t*>(self.held + count)
+        return 0
+
+    def chunks(self):
+        """Iterate the accounts in parts, each as AccountColumns: here all at once."""
+        return iter((self,))
+
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept:
         """Make a key of each account in a ledger, in no particular order; return how many there are."""
         cdef const Account* slots = ledger.table.slots

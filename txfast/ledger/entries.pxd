@@ -61,6 +61,11 @@ cdef inline void free_logs(Log* logs) noexcept nogil:
     make_logs(logs)
 
 
+cdef inline uint64_t log_bytes(const Log* log, const uint64_t entries) noexcept nogil:
+    """The bytes that it takes when it has room for so many entries in all."""
+    return max(log.chunk_count, (entries + CHUNK_MASK) >> CHUNK_BITS) * log.chunk_bytes
+
+
 cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is_large) noexcept nogil:
     """Make room for so many entries in all; False when memory is exhausted, with what was there intact.
 

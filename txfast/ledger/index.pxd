@@ -153,20 +153,29 @@ cdef inline void index_free(Index* index) noexcept nogil:
     index.home_count = index.group_count = 0
 
 
+cdef inline uint64_t groups_for(const uint64_t capacity) noexcept nogil:
+    """How many groups an index for so many entries has."""
+    return capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + NEIGHBOUR_GROUPS
+
+
+cdef inline uint64_t capacity_bytes(const uint64_t capacity) noexcept nogil:
+    """The bytes that an index for so many entries takes."""
+    return groups_for(capacity) * sizeof(Group) if capacity else 0
+
+
 cdef inline bint index_reset(Index* index, const uint64_t capacity) noexcept nogil:
     """Make it an empty index for so many entries. False when memory is exhausted: it then has capacity 0.
 
     The old table is freed first, so that growing never needs both.
     """
-    cdef uint64_t homes = capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + 1
-    cdef uint64_t groups = homes + NEIGHBOUR_GROUPS - 1
+    cdef uint64_t groups = groups_for(capacity)
     index_free(index)
     index.groups = <Group*>allocate_zeroed(groups * sizeof(Group), &index.allocation)
     if index.groups == NULL:
         return False
     advise_huge_pages(index.groups, groups * sizeof(Group))
     populate(index.groups, groups * sizeof(Group))
-    index.home_count = homes
+    index.home_count = groups - (NEIGHBOUR_GROUPS - 1)
     index.group_count = groups
     return True
 

@@ -13,17 +13,18 @@ from cython.view cimport array as cython_array
 
 from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, home_slots, reserve_accounts,
+    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, grown_table_bytes, home_slots, reserve_accounts,
+    table_bytes,
 )
 from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total, whole
 from txfast.ledger.entries cimport (
     CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs,
-    make_logs, reserve_entries,
+    log_bytes, make_logs, reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction, prefetch
 from txfast.ledger.index cimport (
-    NOT_FOUND, Group, Index, Probe, find_entry, home_of, index_capacity, index_fill, index_free, index_reset,
-    insert_entry, second_home_of,
+    NOT_FOUND, Group, Index, Probe, capacity_bytes, find_entry, home_of, index_capacity, index_fill, index_free,
+    index_reset, insert_entry, second_home_of,
 )
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
@@ -59,6 +60,8 @@ cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
 cdef uint64_t FIRST_CAPACITY_MAX = 1 << 24
 cdef uint64_t GROWTH_MIN_DIVISOR = 8
+# What sorting takes for an account: three arrays of keys.
+cdef uint64_t SORTING_BYTES = 48
 cdef uint32_t SHARDS_MAX = 1 << 16
 
 
@@ -92,6 +95,13 @@ cdef void route_rows(TransactionBatch batch) noexcept nogil:
         shard = shard_of(batch.client[row], batch.shard_count)
         batch.routed[starts[shard + 1]] = <uint32_t>row
         starts[shard + 1] += 1
+
+
+cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcept nogil:
+    """What an index should take at least that is to take so many entries, as it is or grown."""
+    if entries <= index_capacity(index):
+        return index_capacity(index)
+    return max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
 
 
 cdef inline void look_ahead(
@@ -153,6 +163,75 @@ cdef class Ledger:
         """
         self.entries_expected = entries
 
+    def limit_memory(self, uint64_t memory_bytes):
+        """Say how many bytes it should grow within, as far as that can be: its index then grows by less than it likes
+        to. Whoever says so asks `bytes_with` before each batch."""
+        self.memory_limit = memory_bytes
+
+    def bytes_with(self, uint64_t rows):
+        """The bytes that it needs at once to apply so many more rows, and to have its accounts sorted after that."""
+        cdef uint64_t entries = self.count_entries() + rows
+        return self.bytes_at(
+            self.table.accounts + rows, self.logs[<int>DEPOSIT].entries + rows,
+            self.logs[<int>WITHDRAWAL].entries + rows, least_capacity(&self.index, entries),
+        )
+
+    cdef uint64_t bytes_at(
+        self, uint64_t accounts, uint64_t deposits, uint64_t withdrawals, uint64_t capacity,
+    ) noexcept nogil:
+        """The most bytes that growing takes so far, with an index of this capacity in the end."""
+        cdef uint64_t held = table_bytes(&self.table) + log_bytes(&self.logs[<int>DEPOSIT], 0)
+        cdef uint64_t table = grown_table_bytes(&self.table, accounts)
+        cdef uint64_t index = capacity_bytes(max(capacity, index_capacity(&self.index)))
+        cdef uint64_t logs = log_bytes(&self.logs[<int>DEPOSIT], deposits)
+        cdef uint64_t while_growing
+        logs += log_bytes(&self.logs[<int>WITHDRAWAL], withdrawals)
+        held += log_bytes(&self.logs[<int>WITHDRAWAL], 0)
+        # A new table is filled from the old one, beside the old index.
+        while_growing = 0
+        if table > table_bytes(&self.table):
+            while_growing = held + table + capacity_bytes(index_capacity(&self.index))
+        # A new index is filled with the help of all clients' hashes.
+        if capacity > index_capacity(&self.index):
+            while_growing = max(while_growing, table + index + logs + accounts * sizeof(uint64_t))
+        # Entries and index are no longer there when accounts are sorted.
+        return max(max(while_growing, table + index + logs), table + accounts * SORTING_BYTES)
+
+    @staticmethod
+    def bytes_for(uint64_t accounts, uint64_t transactions):
+        """The bytes that a new ledger needs at most for so many accounts and deposits or withdrawals."""
+        cdef Ledger empty = Ledger()
+        return empty.bytes_at(
+            accounts, transactions, CHUNK_ENTRIES, least_capacity(&empty.index, transactions)
+        )
+
+    def clear(self):
+        """Forget everything, the counts and the balance too, and give all memory back."""
+        free_accounts(&self.table)
+        self.table.slot_mask = self.table.capacity = self.table.accounts = 0
+        index_free(&self.index)
+        free_logs(self.logs)
+        memset(&self.counts[0], 0, self.counts.nbytes)
+        memset(&self.balance, 0, sizeof(self.balance))
+
+    def drop_transactions(self):
+        """Forget all entries, and so give back most of its memory. The accounts stay; nothing more can be applied."""
+        index_free(&self.index)
+        free_logs(self.logs)
+
+    cdef uint64_t* clients_by_number(self) except NULL:
+        """The clients by the numbers of their accounts, to be freed by the caller."""
+        cdef uint64_t* clients = <uint64_t*>malloc((self.table.accounts + 1) * sizeof(uint64_t))
+        cdef const Account* slots = self.table.slots
+        cdef uint64_t slot
+        if clients == NULL:
+            raise MemoryError(f"no memory for the clients of {self.table.accounts} accounts")
+        if slots != NULL:
+            for slot in range(self.table.slot_mask + 1):
+                if slots[slot].in_use:
+                    clients[slots[slot].number] = slots[slot].client
+        return clients
+
     def apply(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """Apply a batch's rows in order; return how many of them were rejected.
 
@@ -212,7 +291,7 @@ cdef class Ledger:
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil:
         """Have the index take so many entries. False when memory is exhausted, as in `rebuild_index`."""
         cdef uint64_t capacity = index_capacity(&self.index)
-        cdef uint64_t least = max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
+        cdef uint64_t least = least_capacity(&self.index, entries)
         cdef uint64_t wanted = 2 * capacity
         if entries <= capacity:
             return True
@@ -221,6 +300,10 @@ cdef class Ledger:
             # At first it counts rows that will be rejected too; when so many were applied it is known much better.
             if capacity < FIRST_CAPACITY_MAX:
                 wanted = min(wanted, FIRST_CAPACITY_MAX)
+        if self.memory_limit and self.bytes_at(
+            self.table.accounts, self.logs[<int>DEPOSIT].entries, self.logs[<int>WITHDRAWAL].entries, wanted
+        ) > self.memory_limit:
+            wanted = least
         return self.rebuild_index(max(wanted, least)) or self.rebuild_index(least)
 
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil:

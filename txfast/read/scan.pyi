@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from _typeshed import WriteableBuffer
@@ -11,6 +12,13 @@ BLOCK_BYTES: int
 class _Readable(Protocol):
     def readinto(self, buffer: WriteableBuffer, /) -> int | None: ...
 
+def rescan(
+    batch: TransactionBatch,
+    readinto: Callable[[memoryview], int],
+    text_bytes: int,
+    header: Header,
+    malformed_rows: int,
+) -> None: ...
 @disjoint_base
 class CsvReader:
     def __new__(cls, file: _Readable, name: str, block_bytes: int = ...) -> Self: ...

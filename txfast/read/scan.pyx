@@ -220,6 +220,38 @@ cdef class CsvReader:
         return False
 
 
+def rescan(
+    TransactionBatch batch not None, readinto not None, Py_ssize_t text_bytes, Header header not None,
+    Py_ssize_t malformed_rows,
+):
+    """Put a text that was scanned before into a batch, with its rows. `readinto(view)` gives it, all at once.
+
+    What has no ending is the head of a line that was too long, and is nothing where no row was malformed.
+    """
+    cdef Plan plan
+    cdef uint8_t* text
+    cdef Py_ssize_t capacity = 0 if batch.buffer is None else len(batch.buffer) - SLACK_BYTES
+    if batch.buffer is None or text_bytes > capacity:
+        batch.buffer = bytearray(text_bytes + SLACK_BYTES)
+    readinto(memoryview(batch.buffer)[:text_bytes])
+    text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+    batch.attach(batch.buffer, text, text_bytes)
+    batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1)
+    if text_bytes and not is_ending(text[text_bytes - 1]):
+        batch.scanned = True
+        batch.lines = 1
+        if malformed_rows:
+            batch.malformed_reason[0] = ROW_TOO_LONG
+            batch.malformed_offset[0] = 0
+            batch.malformed_rows = 1
+        return
+    make_plan(&plan, header)
+    with nogil:
+        scan_text(batch, &plan)
+    if malformed_rows < batch.malformed_rows:
+        batch.cut(malformed_rows)
+
+
 cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
     """Where the last whole line ends, or 0. A CR at the very end may be half of an ending, so it is none yet."""
     cdef Py_ssize_t place = end - 1

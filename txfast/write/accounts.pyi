@@ -1,8 +1,12 @@
 from collections.abc import Iterator
+from typing import Protocol
 
 from txfast.ledger.columns import AccountColumns
 
 HEADER: bytes
 BLOCK_BYTES: int
 
-def csv_blocks(accounts: AccountColumns, block_bytes: int = ...) -> Iterator[memoryview]: ...
+class _Accounts(Protocol):
+    def chunks(self) -> Iterator[AccountColumns]: ...
+
+def csv_blocks(accounts: _Accounts, block_bytes: int = ...) -> Iterator[memoryview]: ...

@@ -19,25 +19,27 @@ cdef enum:
     BLOCK_BYTES_MIN = 4096
 
 
-def csv_blocks(AccountColumns accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
-    """Iterate accounts as CSV text, header first, in blocks of about so many bytes.
+def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+    """Iterate accounts (AccountColumns, or what has such `chunks()`) as CSV text, header first, in blocks of about so
+    many bytes.
 
     Each block is a view of one buffer, good until the next is asked for.
     """
     cdef bytearray block = bytearray(max(block_bytes, BLOCK_BYTES_MIN))
     cdef uint8_t[::1] text = block
     cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // LINE_BYTES_MAX
-    cdef Py_ssize_t row = 0, last, filled = len(HEADER)
+    cdef Py_ssize_t row, last, filled = len(HEADER)
+    cdef AccountColumns chunk
     block[:filled] = HEADER
-    while True:
-        last = min(row + rows_per_block, accounts.count)
-        with nogil:
-            filled += format_rows(accounts, row, last, &text[filled])
+    for chunk in accounts.chunks():
+        for row in range(0, chunk.count, rows_per_block):
+            last = min(row + rows_per_block, chunk.count)
+            with nogil:
+                filled += format_rows(chunk, row, last, &text[filled])
+            yield memoryview(block)[:filled]
+            filled = 0
+    if filled:
         yield memoryview(block)[:filled]
-        row = last
-        filled = 0
-        if row == accounts.count:
-            break
 
 
 cdef Py_ssize_t format_rows(

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from txfast.ledger.columns import AccountColumns
     from txfast.pipeline import Replay
+    from txfast.state.spill import Settled
 
 
-def make_stats(replay: "Replay", accounts: "AccountColumns", seconds: float) -> "dict[str, Any]":
+def make_stats(replay: "Replay", accounts: "AccountColumns | Settled", seconds: float) -> "dict[str, Any]":
     """The figures of a run that took so many seconds, in which its stages overlap where there are threads.
 
     Its accounts were found to add up.
@@ -38,7 +39,7 @@ def make_stats(replay: "Replay", accounts: "AccountColumns", seconds: float) -> 
         "seconds": {"total": seconds, **replay.seconds},
         "rows_per_second": replay.rows / seconds if seconds else 0.0,
         "peak_memory_bytes": peak_memory_bytes(),
-        "spilled_bytes": 0,
+        "spilled_bytes": replay.spilled_bytes,
         "threads": replay.threads,
         "reader": replay.reader,
     }

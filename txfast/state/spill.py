@@ -1,0 +1,372 @@
+"""What does not fit in memory: rows and ledgers on disk, in partitions by client, until each is settled by itself.
+
+Once a ledger would grow past its limit, what it holds and all rows that come after go to partitions. In the end each
+partition is read into a ledger of its own, which has the whole limit to itself, and is divided further where even that
+does not do. The accounts of each are sorted, and all of them merged.
+
+This module must not know formats, nor what is done with the accounts.
+"""
+
+import os
+import threading
+
+from txfast.batch import TransactionBatch
+from txfast.errors import MemoryLimitError, SpillError
+from txfast.ledger.columns import AccountColumns
+from txfast.ledger.ledger import Ledger
+from txfast.state.runs import RunMerge, run_blocks
+from txfast.state.slices import STATE_RECORDS, Partitions, SliceReader, any_client
+from txfast.state.statuses import StatusReader, statuses_of
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PARTITIONS = 64
+# A partition's buffer: large writes where the limit has room for them.
+BUFFER_BYTES_MIN = 1 << 14
+BUFFER_BYTES_MAX = 1 << 20
+# All buffers of one spill together take at most this part of the limit, where that leaves the least size.
+BUFFERS_SHARE = 16
+# What settling needs beside a ledger: blocks, a batch, buffers of runs and statuses.
+SETTLING_BYTES = 3 << 20
+STATUS_BUFFER_BYTES = 1 << 13
+RUN_BUFFER_BYTES_MAX = 1 << 16
+# Where files that may be large belong, if nobody says.
+FOLDERS = ("/var/tmp", "/tmp")
+MEBIBYTE = 1 << 20
+
+# Held while the first ledger of a run goes to disk.
+STARTING = threading.Lock()
+
+
+class SpillFile:
+    """A file without a name, which nobody else can read and which is gone with the process, however that ends.
+
+    Raises SpillError where the system does not take or give bytes.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self.folder = folder or default_folder()
+        self._descriptor = -1
+        self._lock = threading.Lock()
+        self.bytes_written = 0
+
+    def append(self, view: "bytes | bytearray | memoryview") -> int:
+        """Write all of a view; return where it begins. Any thread may."""
+        count = len(view)
+        with self._lock:
+            if self._descriptor < 0:
+                self._descriptor = self._open()
+            start = self.bytes_written
+            self.bytes_written += count
+        written = 0
+        rest = memoryview(view)
+        try:
+            while written < count:
+                written += os.pwrite(self._descriptor, rest[written:], start + written)
+        except OSError as error:
+            raise SpillError(
+                f"{self.folder}: cannot hold what does not fit in the memory limit: {error.strerror or error}, after "
+                f"{start >> 20} MiB; --spill-dir names another folder"
+            ) from error
+        return start
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Read so many bytes from there, all of which were written."""
+        count, wanted = 0, len(view)
+        try:
+            while count < wanted:
+                taken = os.preadv(self._descriptor, [view[count:]], offset + count)
+                if not taken:
+                    raise SpillError(f"{self.folder}: what was spilled is no longer there")
+                count += taken
+        except OSError as error:
+            if isinstance(error, SpillError):
+                raise
+            raise SpillError(f"{self.folder}: cannot be read: {error.strerror or error}") from error
+        return count
+
+    def expect(self, byte_count: int) -> None:
+        """Have room for about so many bytes, or raise SpillError before any is written."""
+        try:
+            found = os.statvfs(self.folder)
+        except OSError:
+            return  # it does not say
+        free = found.f_bavail * found.f_frsize
+        if free < byte_count:
+            raise SpillError(
+                f"{self.folder}: cannot hold what does not fit in the memory limit: it takes about "
+                f"{byte_count >> 20} MiB, and {free >> 20} MiB are free; --spill-dir names another folder"
+            )
+
+    def _open(self) -> int:
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            if hasattr(os, "O_TMPFILE"):
+                try:
+                    return os.open(self.folder, os.O_TMPFILE | os.O_RDWR | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                except OSError:
+                    pass  # not every file system has files without a name
+            path = os.path.join(self.folder, f"txfast-{os.urandom(8).hex()}.spill")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.unlink(path)
+        except OSError as error:
+            raise SpillError(
+                f"{self.folder}: cannot hold what does not fit in the memory limit: {error.strerror or error}; "
+                f"--spill-dir names another folder"
+            ) from error
+        return descriptor
+
+    def close(self) -> None:
+        """Give its room back."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class Stream:
+    """Bytes in a spill file that are written, and later read, in their order. For one thread at a time."""
+
+    __slots__ = ("_extents", "_file")
+
+    def __init__(self, file: SpillFile) -> None:
+        self._file = file
+        self._extents: list[tuple[int, int]] = []  # start and end
+
+    def write(self, view: "bytes | bytearray | memoryview") -> None:
+        """Write all of a view behind what is there."""
+        if not len(view):
+            return
+        start = self._file.append(view)
+        end = start + len(view)
+        if self._extents and self._extents[-1][1] == start:
+            start = self._extents.pop()[0]
+        self._extents.append((start, end))
+
+    def reader(self) -> "Callable[[memoryview], int]":
+        """A function that puts the next bytes into a view, as many as are there; 0 at the end."""
+        extents = iter(self._extents)
+        place = end = 0
+
+        def read_into(view: memoryview) -> int:
+            nonlocal place, end
+            view = memoryview(view)
+            filled = 0
+            while filled < len(view):
+                if place == end:
+                    place, end = next(extents, (0, 0))
+                    if place == end:
+                        break
+                taken = self._file.read_into(view[filled : filled + end - place], place)
+                place += taken
+                filled += taken
+            return filled
+
+        return read_into
+
+
+class Settled:
+    """The accounts of ledgers that are settled: a run each, and what they add up to. Any thread may `add`.
+
+    `tally` is told of every ledger that is given up, for its counts.
+    """
+
+    def __init__(self, file: SpillFile, tally: "Callable[[Ledger], None]") -> None:
+        self.tally = tally
+        self.available_units = 0
+        self.held_units = 0
+        self.locked_count = 0
+        self._file = file
+        self._count = 0
+        self._runs: list[Stream] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, ledger: Ledger) -> None:
+        """Take a ledger's accounts; of the ledger nothing else is left."""
+        ledger.drop_transactions()
+        accounts = AccountColumns([ledger])
+        run = Stream(self._file)
+        for block in run_blocks(accounts):
+            run.write(block)
+        with self._lock:
+            self.tally(ledger)
+            self._runs.append(run)
+            self._count += len(accounts)
+            self.available_units += accounts.available_units
+            self.held_units += accounts.held_units
+            self.locked_count += accounts.locked_count
+
+    def chunks(self) -> "Iterator[AccountColumns]":
+        """Iterate all accounts in ascending order of client, in parts, each good until the next."""
+        buffer_bytes = min(RUN_BUFFER_BYTES_MAX, SETTLING_BYTES // max(1, len(self._runs)))
+        return iter(RunMerge([run.reader() for run in self._runs], buffer_bytes))
+
+
+class Spill:
+    """Ledgers and rows of some clients, on disk in partitions: `add_ledger`, then `add_rows`, `finish`, and
+    `settle_partition` each. With `keep_statuses`, `statuses()` says then what became of the rows, in their order.
+    """
+
+    def __init__(self, file: SpillFile, limit_bytes: int, settled: Settled, *, keep_statuses: bool) -> None:
+        self._file = file
+        self._settled = settled
+        buffer_bytes = limit_bytes // BUFFERS_SHARE // PARTITIONS
+        buffer_bytes = max(BUFFER_BYTES_MIN, min(buffer_bytes, BUFFER_BYTES_MAX))
+        self._slices = [Stream(file) for _ in range(PARTITIONS)]
+        self._partitions = Partitions(PARTITIONS, buffer_bytes, self._write)
+        self._statuses = [Stream(file) for _ in range(PARTITIONS)] if keep_statuses else None
+        self.stopped = False
+
+    def _write(self, partition: int, view: memoryview) -> None:
+        self._slices[partition].write(view)
+
+    def add_ledger(self, ledger: Ledger) -> None:
+        """Take all that a ledger holds, before any rows."""
+        self._partitions.add_ledger(ledger)
+        self._settled.tally(ledger)
+
+    def add_rows(self, batch: TransactionBatch, shard: int = 0) -> None:
+        """Take a batch's rows: of one that was routed, those of `shard`."""
+        self._partitions.add_rows(batch, shard)
+
+    def finish(self) -> None:
+        """There are no more rows."""
+        self._partitions.finish()
+
+    def records(self, partition: int) -> int:
+        """How many accounts, entries and rows a partition holds."""
+        return sum(self._partitions.counts(partition))
+
+    def settle_partition(self, partition: int, limit_bytes: int) -> None:
+        """Read a partition into a ledger, and have its accounts settled, within so many bytes.
+
+        Raises MemoryLimitError where one client alone does not fit.
+        """
+        accounts, entries, rows = self._partitions.counts(partition)
+        if not accounts + entries + rows:
+            return
+        reader = SliceReader(self._slices[partition].reader())
+        ledger = Ledger()
+        ledger.limit_memory(limit_bytes)
+        ledger.expect(entries + rows)
+        deeper: Spill | None = None
+        batches_applied = 0
+        while deeper is None and reader.next_is_state():
+            if ledger.bytes_with(STATE_RECORDS) > limit_bytes and len(ledger):
+                deeper = self._divide(ledger, partition, limit_bytes)
+                deeper._partitions.add_rest(reader)
+            else:
+                reader.restore(ledger)
+        batch = TransactionBatch()
+        while reader.fill(batch):
+            if self.stopped:
+                return
+            if deeper is None and ledger.bytes_with(len(batch)) > limit_bytes and len(ledger):
+                deeper = self._divide(ledger, partition, limit_bytes)
+            if deeper is not None:
+                deeper.add_rows(batch)
+                continue
+            ledger.apply(batch)
+            batches_applied += 1
+            if self._statuses is not None:
+                self._statuses[partition].write(statuses_of(batch))
+        if deeper is None:
+            self._settled.add(ledger)
+            return
+        del ledger
+        deeper.finish()
+        for number in range(PARTITIONS):
+            deeper.stopped = self.stopped
+            deeper.settle_partition(number, limit_bytes)
+        if self._statuses is not None:
+            self._merge_statuses(partition, deeper, batches_applied)
+
+    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int) -> "Spill":
+        """Partitions for what one partition holds, with what its ledger has by now in them."""
+        if len(ledger) == 1:
+            transactions = sum(self._partitions.counts(partition)[1:])
+            least = Ledger.bytes_for(1, transactions) - limit_bytes
+            raise MemoryLimitError(
+                f"client {any_client(ledger)} alone has up to {transactions} transactions: the memory limit must be "
+                f"{-(-least // MEBIBYTE) + 1} MiB higher"
+            )
+        deeper = Spill(self._file, limit_bytes, self._settled, keep_statuses=self._statuses is not None)
+        deeper.add_ledger(ledger)
+        ledger.clear()
+        return deeper
+
+    def _merge_statuses(self, partition: int, deeper: "Spill", batches_applied: int) -> None:
+        """Say what became of a partition's rows from where they were divided further."""
+        assert self._statuses is not None
+        reader = SliceReader(self._slices[partition].reader())
+        reader.pass_state()
+        statuses = deeper.statuses()
+        batch = TransactionBatch()
+        while reader.fill(batch):
+            if batches_applied:
+                batches_applied -= 1
+                continue
+            statuses.fill(batch)
+            self._statuses[partition].write(statuses_of(batch))
+
+    def statuses(self) -> StatusReader:
+        """What became of the rows, once all partitions are settled."""
+        assert self._statuses is not None
+        readers = [stream.reader() for stream in self._statuses]
+        return StatusReader(
+            self._partitions, lambda partition, view: readers[partition](view), STATUS_BUFFER_BYTES
+        )
+
+
+def settle(spills: "list[Spill]", threads: int, limit_bytes: int) -> None:
+    """Settle all partitions, as many at once as threads and the limit allow. Raises what `settle_partition` does."""
+    for spill in spills:
+        spill.finish()
+    jobs = [(spill.records(number), spill, number) for spill in spills for number in range(PARTITIONS)]
+    jobs.sort(key=lambda job: job[0])
+    if not jobs:
+        return
+    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0])
+    workers = max(1, min(threads, limit_bytes // (largest + SETTLING_BYTES)))
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    _, spill, number = jobs.pop()
+                except IndexError:
+                    return
+                if not spill.stopped:
+                    spill.settle_partition(number, limit_bytes // workers - SETTLING_BYTES)
+        except BaseException as failure:
+            failures.append(failure)
+            for spill in spills:
+                spill.stopped = True
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(workers - 1)]
+    try:
+        for helper in helpers:
+            helper.start()
+        work()
+        for helper in helpers:
+            helper.join()
+    except BaseException:
+        for spill in spills:
+            spill.stopped = True
+        raise
+    if failures:
+        raise failures[0]
+
+
+def default_folder() -> str:
+    """Where spill files go if nobody says: where temporary files may be large."""
+    named = os.environ.get("TMPDIR")
+    for folder in (named, *FOLDERS):
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return os.curdir

@@ -1,0 +1,18 @@
+from collections.abc import Callable
+from typing import Self
+
+from typing_extensions import Buffer, disjoint_base
+
+from txfast.batch import TransactionBatch
+from txfast.state.slices import Partitions
+
+@disjoint_base
+class StatusReader:
+    def __new__(
+        cls, partitions: Partitions, readinto: Callable[[int, memoryview], int], buffer_bytes: int
+    ) -> Self: ...
+    def fill(self, batch: TransactionBatch, shard: int = 0) -> None: ...
+
+def rows_of_shard(batch: TransactionBatch, shard: int = 0) -> int: ...
+def statuses_of(batch: TransactionBatch, shard: int = 0) -> bytes: ...
+def set_statuses(batch: TransactionBatch, shard: int, statuses: Buffer) -> None: ...
