@@ -112,8 +112,8 @@ def measure_large(rows: int, folder: Path) -> str:
     stages = stats["seconds"]
     return (
         f"{rows:,} rows of {LARGE_CLIENTS:,} clients through a pipe, under {limit}: {seconds:.0f} s, most of it "
-        f"waiting for the rows to be made; {stages['scan']:.1f} s of scanning, {stages['apply']:.1f} s of applying and moving "
-        f"to disk, {stages['settle']:.1f} s of settling ({stages['settle'] / rows * 1e9:.0f} ns a row), "
+        f"waiting for the rows to be made; {stages['scan']:.1f} s of scanning, {stages['apply']:.1f} s of applying and "
+        f"moving to disk, {stages['settle']:.1f} s of settling ({stages['settle'] / rows * 1e9:.0f} ns a row), "
         f"{stages['write']:.1f} s of merging and writing; peak {peak / MEBIBYTE:.0f} MiB; {spilled / MEGABYTE:,.0f} MB "
         f"on disk, {spilled / rows:.1f} bytes a row."
     )
