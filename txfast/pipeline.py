@@ -118,6 +118,7 @@ class Replay:
             raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
         self.reader = reader
         self._large_blocks = True
+        self._memory_limit = memory_limit or 0
         self._ledger_limit: int | None = None
         self._settling_limit = 0
         self.threads = available_cores() if threads is None else threads
@@ -290,7 +291,7 @@ class Replay:
             if self._spill_file is None:
                 self._spill_file = spill.SpillFile(self._spill_folder)
                 self._spill_file.expect(self._spill_bytes_expected(batch))
-                self._settled = spill.Settled(self._spill_file, self._give_up)
+                self._settled = spill.Settled(self._spill_file, self._memory_limit, self._give_up)
         assert self._settled is not None
         started = spill.Spill(
             self._spill_file, self._ledger_limit, self._settled, keep_statuses=self.reports_much

@@ -45,6 +45,7 @@ SHORT = "short"
 # Those that a call may meet, and those that all later calls meet too: a full disk, a machine without memory.
 SYSTEM_CALLS = (
     "stat", "readlink", "open", "fchmod", "dup", "fadvise", "fsync", "close", "link", "rename", "unlink", "madvise",
+    "mkdir",
 )  # fmt: skip
 ALLOCATIONS = ("malloc", "calloc", "realloc", "posix_memalign")
 FAULTS: dict[str, tuple[str, ...]] = {
@@ -58,7 +59,7 @@ LASTING = {"write": "ENOSPC", **dict.fromkeys(ALLOCATIONS, "ENOMEM")}
 
 # Figures that differ from run to run.
 ERROR_CHARACTERS = 300
-VOLATILE_STATS = ("seconds", "rows_per_second", "peak_memory_bytes")
+VOLATILE_STATS = ("seconds", "rows_per_second", "peak_memory_bytes", "spilled_bytes")
 OUTPUTS = ("a.csv", "r.csv", "r.jsonl", "r.parquet", "s.json", "target.csv")
 STANDARD_OUTPUT = "stdout.csv"
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.part$")
@@ -77,6 +78,7 @@ class Scenario(NamedTuple):
     earlier_outputs: bool = True
     stdin: str | None = None
     links: tuple[tuple[str, str], ...] = ()  # each a symbolic link and its target
+    spills: bool = False  # its ledgers go to disk at once, into the folder `spill`
 
     @property
     def outputs(self) -> list[str]:
@@ -126,6 +128,15 @@ SCENARIOS = (
         ("small.csv", "-q", "--threads", "1", "-o", "link.csv"),
         ("small.csv",),
         links=(("link.csv", "target.csv"),),
+    ),
+    Scenario(
+        "moved to disk",
+        (
+            "large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
+            "--memory-limit", "96MiB", "--spill-dir", "spill",
+        ),
+        ("large.csv",),
+        spills=True,
     ),
     Scenario(
         "Parquet rejects",
@@ -234,9 +245,10 @@ class Campaign:
             self._fill(folder, scenario)
             log = Path(made) / "log"
             log.touch()
-            exit_code, errors = self._start(folder, scenario, self._variables(folder, log, fault) if watched else {})
+            variables = self._variables(folder, log, scenario, fault) if watched else {}
+            exit_code, errors = self._start(folder, scenario, variables)
             calls = [Call(*line.split("\t")) for line in log.read_text().splitlines()]
-            left = {path.name: content_of(path) for path in folder.iterdir()}
+            left = {path.name: content_of(path) for path in folder.rglob("*") if not path.is_dir()}
         return Result(exit_code, errors, left, tuple(calls))
 
     def _fill(self, folder: Path, scenario: Scenario) -> None:
@@ -248,7 +260,7 @@ class Campaign:
         for name, target in scenario.links:
             (folder / name).symlink_to(target)
 
-    def _variables(self, folder: Path, log: Path, fault: Fault | None) -> dict[str, str]:
+    def _variables(self, folder: Path, log: Path, scenario: Scenario, fault: Fault | None) -> dict[str, str]:
         number = 0 if fault is None or fault.error == SHORT else getattr(errno, fault.error)
         return {
             "LD_PRELOAD": str(self._shim),
@@ -260,6 +272,7 @@ class Campaign:
             "FAULTS_ERROR": str(number),
             "FAULTS_LASTS": str(int(fault.lasts if fault else False)),
             "FAULTS_SABOTAGE": self._sabotage,
+            "FAULTS_SPILL": str(int(scenario.spills)),
         }
 
     def _start(self, folder: Path, scenario: Scenario, variables: Mapping[str, str]) -> tuple[int, str]:
@@ -346,7 +359,7 @@ def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
     """Whether a line of an error tells of this call."""
     if call.file == "memory":
         return line.startswith("error: out of memory: ")
-    name = TEMPORARY.sub("", call.file)
+    name = "spill" if call.file.startswith("spill/") else TEMPORARY.sub("", call.file)
     names = {name, *(link for link, target in scenario.links if target == name)}
     if name == scenario.stdin:
         names = {"standard input"}

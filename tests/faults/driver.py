@@ -4,6 +4,7 @@ campaign.py starts it, with the shim preloaded and its variables set. Two more a
 
     FAULTS_PATH      where Python finds modules: its usual places are passed over, since looking there takes time
     FAULTS_SABOTAGE  the name of a defect to build in, to see whether it is noticed
+    FAULTS_SPILL     1 where ledgers go to disk at once, as if the memory limit were that small
 """
 
 from __future__ import annotations
@@ -83,6 +84,18 @@ def publish_at_once() -> None:
     Output._open_temporary = open_in_place  # type: ignore[method-assign]
 
 
+def spill_at_once() -> None:
+    from txfast.pipeline import Replay
+
+    make = Replay.__init__
+
+    def make_without_room(self: Replay, *arguments: object, **named: object) -> None:
+        make(self, *arguments, **named)  # type: ignore[arg-type]
+        self._ledger_limit = 0
+
+    Replay.__init__ = make_without_room  # type: ignore[method-assign]
+
+
 SABOTAGES = {
     "ignored write errors": ignore_write_errors,
     "temporary files left": leave_temporary_files,
@@ -97,6 +110,8 @@ def main() -> None:
     import_extension_modules()
     if sabotage := os.environ.get("FAULTS_SABOTAGE"):
         SABOTAGES[sabotage]()
+    if os.environ.get("FAULTS_SPILL") == "1":
+        spill_at_once()
     shim = ctypes.CDLL(None)
     if not os.environ["FAULTS_FUNCTION"]:
         note_lines(shim)

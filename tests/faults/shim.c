@@ -25,6 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -226,6 +228,20 @@ WATCHED("read", ssize_t, pread64, (int descriptor, void *bytes, size_t count, of
         (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
 WATCHED("write", ssize_t, write, (int descriptor, const void *bytes, size_t count), (descriptor, bytes, count),
         file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("write", ssize_t, pwrite, (int descriptor, const void *bytes, size_t count, off_t offset),
+        (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+WATCHED("write", ssize_t, pwrite64, (int descriptor, const void *bytes, size_t count, off64_t offset),
+        (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
+/* They do not fall short: what they read into is many places. */
+WATCHED("read", ssize_t, preadv, (int descriptor, const struct iovec *places, int count, off_t offset),
+        (descriptor, places, count, offset), file_of(descriptor, path), if (fault) FAIL)
+WATCHED("read", ssize_t, preadv64, (int descriptor, const struct iovec *places, int count, off64_t offset),
+        (descriptor, places, count, offset), file_of(descriptor, path), if (fault) FAIL)
+WATCHED("mkdir", int, mkdir, (const char *name, mode_t mode), (name, mode), file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, statvfs, (const char *name, struct statvfs *found), (name, found),
+        file_at(AT_FDCWD, name, path), FAIL)
+WATCHED("stat", int, statvfs64, (const char *name, struct statvfs64 *found), (name, found),
+        file_at(AT_FDCWD, name, path), FAIL)
 WATCHED("fsync", int, fsync, (int descriptor), (descriptor), file_of(descriptor, path), FAIL)
 WATCHED("fsync", int, fdatasync, (int descriptor), (descriptor), file_of(descriptor, path), FAIL)
 WATCHED("close", int, close, (int descriptor), (descriptor), file_of(descriptor, path), CLOSE_AND_FAIL)

@@ -9,6 +9,7 @@ This module must not know formats, nor what is done with the accounts.
 
 import os
 import threading
+from contextlib import suppress
 
 from txfast.batch import TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError
@@ -35,6 +36,8 @@ RUN_BUFFER_BYTES_MAX = 1 << 16
 # Where files that may be large belong, if nobody says.
 FOLDERS = ("/var/tmp", "/tmp")
 MEBIBYTE = 1 << 20
+# A limit that a message names is larger by so much, for what cannot be told beforehand.
+MARGIN_MIB = 8
 
 # Held while the first ledger of a run goes to disk.
 STARTING = threading.Lock()
@@ -104,10 +107,8 @@ class SpillFile:
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             if hasattr(os, "O_TMPFILE"):
-                try:
+                with suppress(OSError):  # not every file system has files without a name
                     return os.open(self.folder, os.O_TMPFILE | os.O_RDWR | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                except OSError:
-                    pass  # not every file system has files without a name
             path = os.path.join(self.folder, f"txfast-{os.urandom(8).hex()}.spill")
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             os.unlink(path)
@@ -122,7 +123,8 @@ class SpillFile:
         """Give its room back."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            with suppress(OSError):  # nobody wants what was written
+                os.close(descriptor)
 
 
 class Stream:
@@ -169,10 +171,12 @@ class Stream:
 class Settled:
     """The accounts of ledgers that are settled: a run each, and what they add up to. Any thread may `add`.
 
-    `tally` is told of every ledger that is given up, for its counts.
+    `memory_limit` is that of the whole process, for messages; `tally` is told of every ledger that is given up, for its
+    counts.
     """
 
-    def __init__(self, file: SpillFile, tally: "Callable[[Ledger], None]") -> None:
+    def __init__(self, file: SpillFile, memory_limit: int, tally: "Callable[[Ledger], None]") -> None:
+        self.memory_limit = memory_limit
         self.tally = tally
         self.available_units = 0
         self.held_units = 0
@@ -289,10 +293,11 @@ class Spill:
         """Partitions for what one partition holds, with what its ledger has by now in them."""
         if len(ledger) == 1:
             transactions = sum(self._partitions.counts(partition)[1:])
-            least = Ledger.bytes_for(1, transactions) - limit_bytes
+            missing = Ledger.bytes_for(1, transactions) - limit_bytes
+            least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
-                f"client {any_client(ledger)} alone has up to {transactions} transactions: the memory limit must be "
-                f"{-(-least // MEBIBYTE) + 1} MiB higher"
+                f"client {any_client(ledger)} alone has up to {transactions} transactions: they need a memory limit of "
+                f"{least}MiB"
             )
         deeper = Spill(self._file, limit_bytes, self._settled, keep_statuses=self._statuses is not None)
         deeper.add_ledger(ledger)
