@@ -83,6 +83,13 @@ def file_name(text: str) -> str:
     return text
 
 
+def folder_name(text: str) -> str:
+    """A folder's name, not an empty one."""
+    if not text:
+        raise UsageError("the name of the folder is empty")
+    return text
+
+
 def rejects_file(text: str) -> str:
     """A file's name whose suffix says the format of the rejects in it."""
     from txfast.write.rejects import format_suffix
@@ -131,6 +138,14 @@ OPTIONS = (
         help="the figures of the run, as JSON",
     ),
     Option(
+        "--state", group="State", metavar="DIR", convert=folder_name,
+        help="go on from what DIR holds, and keep it there",
+    ),
+    Option(
+        "--verify", group="State", default=False, instead=True,
+        help="check all of --state DIR and say what is there",
+    ),
+    Option(
         "--max-malformed", group="Failure", metavar="N", convert=row_count,
         help="stop at malformed row N + 1, with exit code 3",
     ),
@@ -169,7 +184,7 @@ class Settings:
 
     __slots__ = (
         "files", "level", "level_named", "log_format", "max_malformed", "output", "progress", "quiet", "reader",
-        "rejects", "stats", "threads",
+        "rejects", "state", "stats", "threads", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -195,16 +210,30 @@ class Settings:
         self.progress = "never" if self.quiet else str(options["progress"])
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
+        self.state: str | None = options["state"]  # type: ignore[assignment]
+        self.verify = bool(options["verify"])
         self._check_inputs()
         check_places(self.files, options)
 
     def _check_inputs(self) -> None:
-        if not self.files:
+        if self.verify:
+            self._check_verify()
+        elif not self.files and self.state is None:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.files.append(STANDARD_INPUT)
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
+
+    def _check_verify(self) -> None:
+        """See that nothing is asked for beside --verify. Raises UsageError."""
+        if self.state is None:
+            raise UsageError("--verify needs --state DIR, the state to check")
+        if self.files:
+            raise UsageError(f"--verify reads no FILE: leave {display_name(self.files[0])} out")
+        for name in OUTPUTS:
+            if getattr(self, name) not in (None, STANDARD_OUTPUT):
+                raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
 
 
 class Options:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from txfast.progress import Progress
+    from txfast.read.consumed import Consumption
     from txfast.read.row import Header
     from txfast.write.rejects import Rejects
 
@@ -112,6 +113,12 @@ class Replay:
         self._input_bytes: int | None = None
         self._entries_before = [0] * len(self.ledgers)
 
+    def begin_with(self, ledgers: list[Ledger]) -> None:
+        """Begin with what these ledgers hold, as many as there are, instead of nothing."""
+        if len(ledgers) != len(self.ledgers):
+            raise ValueError(f"{len(ledgers)} ledgers, where {len(self.ledgers)} are needed")
+        self.ledgers = ledgers
+
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
         source = open_source(name)
@@ -120,9 +127,9 @@ class Replay:
         finally:
             source.close()
 
-    def read_source(self, source: Source) -> None:
-        """Replay one input that is open already, and stays open."""
-        reader = self._make_reader(source)
+    def read_source(self, source: Source, consumption: "Consumption | None" = None) -> None:
+        """Replay one input that is open already, and stays open: from where the consumption is, which follows."""
+        reader = self._make_reader(source, consumption)
         figures = InputFigures(source.name)
         self.inputs.append(figures)
         self._input_bytes = source.size_bytes
@@ -131,7 +138,7 @@ class Replay:
             ledger.expect(0)
         small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
         flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
-        next_line = 1
+        next_line = 1 if consumption is None else consumption.lines + 1
         for batch in flow(self, reader):
             started = time.perf_counter()
             next_line = batch.number_lines(next_line)
@@ -148,6 +155,9 @@ class Replay:
                     f"the run stops here, without accounts"
                 )
         figures.bytes = reader.bytes_read
+        if consumption is not None:
+            consumption.header = reader.header
+            consumption.lines = next_line - 1 - consumption.finish()
 
     def _report(self, file: str, batch: TransactionBatch, header: "Header | None") -> None:
         if self._rejects is not None and header is not None:
@@ -157,14 +167,16 @@ class Replay:
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
-    def _make_reader(self, source: Source) -> "Reader":
+    def _make_reader(self, source: Source, consumption: "Consumption | None") -> "Reader":
         if self.reader == "arrow":
             from txfast.read import arrow
 
-            return arrow.ArrowCsvReader(source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads)
+            return arrow.ArrowCsvReader(
+                source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads, consumption=consumption
+            )
         large = source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
         block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
-        return CsvReader(source.file, source.name, block_bytes)
+        return CsvReader(source.file, source.name, block_bytes, consumption)
 
     def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
         """Read a block: whether there was one, and the seconds it took."""
