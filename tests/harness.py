@@ -167,9 +167,9 @@ def occurred(counts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def outcome_of(replay: Replay, journal: RejectsJournal) -> Outcome:
+def outcome_of(replay: Replay, journal: RejectsJournal, save: Callable[[Ledger], object] | None = None) -> Outcome:
     return Outcome(
-        accounts=b"".join(map(bytes, csv_blocks(replay.collect()))),
+        accounts=b"".join(map(bytes, csv_blocks(replay.collect(save)))),
         rejects=journal.rejects,
         rows=replay.rows,
         applied=occurred(replay.applied()),

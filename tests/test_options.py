@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "output": ("a.csv", "output", "a.csv"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "stats": ("s.json", "stats", "s.json"),
+    "state": ("folder", "state", "folder"),
     "max_malformed": ("7", "max_malformed", 7),
     "strict": ("yes", "max_malformed", 0),
     "threads": ("3", "threads", 3),
@@ -88,7 +89,7 @@ def test_defaults() -> None:
     assert {name: getattr(settings, name) for name in Settings.__slots__} == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
         "memory_limit": None, "output": "-", "progress": "auto", "quiet": False, "reader": "native", "rejects": None,
-        "spill_dir": None, "stats": None, "threads": None,
+        "spill_dir": None, "state": None, "stats": None, "threads": None, "verify": False,
     }  # fmt: skip
 
 
@@ -203,7 +204,7 @@ def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
 
 def test_variables_are_named_after_their_options() -> None:
     assert {option.variable for option in SETTABLE} >= {"TXFAST_THREADS", "TXFAST_LOG_LEVEL", "TXFAST_MAX_MALFORMED"}
-    assert [option.name for option in OPTIONS if option.variable is None] == ["completion", "version", "help"]
+    assert [option.name for option in OPTIONS if option.variable is None] == ["verify", "completion", "version", "help"]
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -244,7 +245,7 @@ def test_a_flag_beats_a_variable(name: str, flags: list[str], value: object) -> 
         assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
 
 
-@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "stats", "spill_dir")])
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
 def test_a_variable_that_means_nothing_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = refused(capsys, "in.csv", **{name: "what it would not take"})
     assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line

@@ -39,6 +39,7 @@ from txfast.batch import TransactionBatch
 from txfast.cli import Outputs
 from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
+from txfast.log import Journal
 from txfast.options import parse_arguments
 from txfast.pipeline import Replay
 from txfast.read.scan import CsvReader
@@ -439,7 +440,7 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     if there_before:
         with_old_outputs(folder)
     monkeypatch.chdir(folder.path)
-    outputs = Outputs(parse_arguments(["in.csv", *ALL]))
+    outputs = Outputs(parse_arguments(["in.csv", *ALL]), Journal())
     outputs.open()
     assert outputs.stats is not None
     outputs.stats.write(b"{}")

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from txfast.ledger.ledger import Ledger, route
 from txfast.log import Journal
 from txfast.pipeline import Replay
 from txfast.state import slices, spill
+from txfast.state.directory import StateDirectory
 from txfast.state.slices import Partitions, SliceReader
 from txfast.state.spill import SpillFile, Stream
 from txfast.state.statuses import rows_of_shard, set_statuses, statuses_of
@@ -51,9 +53,7 @@ def small_limits(limit: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
 
         def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-            replay = Replay(
-                journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
-            )
+            replay = Replay(journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30)
             replay._ledger_limit = limit
             replay._settling_limit = limit + spill.SETTLING_BYTES
             return replay
@@ -96,6 +96,34 @@ def test_streams_give_what_the_rules_say_whatever_fits(
         harness.assert_as_reference(
             [("in.csv", harness.make_file(rows))], reader="native", block_bytes=block_bytes, threads=threads
         )
+
+
+@harness.examples(0.3)
+@given(
+    st.lists(harness.streams(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=4),
+    st.sampled_from(harness.THREADS), limits, st.integers(1, 3), st.integers(0, 9),
+)  # fmt: skip
+def test_a_state_goes_on_whatever_of_it_fits(
+    streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int
+) -> None:
+    """What was saved is restored in any number of parts, and saved again from partitions."""
+    files = [harness.make_file(stream) for stream in streams]
+    expected = harness.run_reference([("in.csv", harness.make_file([row for stream in streams for row in stream]))])
+    with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Replay, "_parts_that_fit", lambda *_: parts)
+        for number, content in enumerate(files):
+            state = StateDirectory(name, lambda message: pytest.fail(str(message)))
+            journal = harness.RejectsJournal()
+            replay = harness.new_replay(journal, "native", 100 + skipped, threads)
+            state.open()
+            state.load(replay.restore)
+            replay.read_source(harness.open_bytes(f"{number}.csv", content))
+            outcome = harness.outcome_of(replay, journal, state.saver(changed=True))
+            state.finish()
+            state.publish()
+            state.discard()
+            replay.close()
+    assert outcome.accounts == expected.accounts
 
 
 def test_lines_too_long_and_blank_are_reported_behind_a_spill() -> None:
@@ -336,7 +364,7 @@ def test_a_spill_folder_is_none_that_is_a_file(folder: Folder) -> None:
 
 
 def test_what_pyarrow_needs_is_said(folder: Folder) -> None:
-    for words in (("--reader", "arrow"), ("--rejects", "r.parquet")):
+    for words in (("--reader", "arrow"), ("--rejects", "r.parquet"), ("--state", "state")):
         folder.run("--memory-limit", "128MiB", *words, stdin=HEADER).assert_misused("the least is 256MiB")
 
 

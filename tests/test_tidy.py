@@ -29,20 +29,20 @@ RANKS = {
     "log_lines": 1,
     "ledger": 2,
     "read": 2,
-    "state": 3,
     "write": 3,
     "log": 3,
-    "completion": 4,
-    "pipeline": 4,
-    "progress": 4,
-    "options": 5,
-    "cli": 6,
-    "manual": 6,
-    "__init__": 7,
-    "__main__": 7,
+    "state": 4,
+    "completion": 5,
+    "pipeline": 5,
+    "progress": 5,
+    "options": 6,
+    "cli": 7,
+    "manual": 7,
+    "__init__": 8,
+    "__main__": 8,
 }
 # They cost more time than a small file to replay, so whoever needs one imports it in the function that does.
-SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing"}
+SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing", "xxhash"}
 
 # Return types of Cython functions that need no exception clause: an object that is NULL is the exception.
 OBJECT_TYPES = {"bytearray", "bytes", "dict", "frozenset", "list", "memoryview", "object", "set", "str", "tuple"}

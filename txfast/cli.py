@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from txfast.pipeline import Replay
     from txfast.progress import Progress
     from txfast.signals import SignalWatch
+    from txfast.state.directory import StateDirectory
     from txfast.state.spill import Settled
     from txfast.write.rejects import Rejects
 
 EXIT_FAILED = 1
+# What pyarrow takes when it is imported later, and a little for what it holds.
+ARROW_MEMORY_BYTES = 112 << 20
 EXIT_TOO_MANY_MALFORMED = 3
 
 
@@ -37,7 +40,10 @@ def main() -> int:
         journal = Journal(
             settings.level, named=settings.level_named, quiet=settings.quiet, format=settings.log_format
         )
-        replay_files(settings, journal)
+        if settings.verify:
+            verify_state(settings, journal)
+        else:
+            replay_files(settings, journal)
     except SystemExit as end:
         return int(end.code or 0)
     except KeyboardInterrupt as interruption:
@@ -56,7 +62,7 @@ def main() -> int:
 class Outputs:
     """Where the results of a run go: all of them are published, or none."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, journal: Journal) -> None:
         self.accounts = Output(settings.output)
         self.rejects: Rejects | None = None
         self.stats: Output | None = None
@@ -66,7 +72,14 @@ class Outputs:
             self.rejects = rejects.Rejects(settings.rejects)
         if settings.stats is not None:
             self.stats = Output(settings.stats)
-        self._all = [output for output in (self.rejects, self.stats, self.accounts) if output is not None]
+        self.state: StateDirectory | None = None
+        if settings.state is not None:
+            from txfast.state import directory
+
+            self.state = directory.StateDirectory(settings.state, journal.warning)
+        self._all: list[Output | Rejects | StateDirectory] = [
+            output for output in (self.rejects, self.stats, self.accounts, self.state) if output is not None
+        ]
         # Standard output alone is nothing that could be left half written where it was not.
         self._watch: SignalWatch | None = None
         if len(self._all) > 1 or settings.output != STANDARD_OUTPUT or settings.reader == "arrow":
@@ -77,8 +90,8 @@ class Outputs:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
     def open(self) -> None:
-        """Open all of them. Raises SourceError."""
-        for output in self._all:
+        """Open all of them, the state first, which one run holds. Raises SourceError and LockedError."""
+        for output in sorted(self._all, key=lambda output: output is not self.state):
             output.open()
 
     def check_signals(self) -> None:
@@ -94,16 +107,19 @@ class Outputs:
     def publish(self, *, without_accounts: bool = False) -> None:
         """Put everything in its place, or leave it as it was. Raises SourceError and BrokenPipeError.
 
+        Without accounts there is no state either.
+
         All that takes long or may fail comes first; what is left are renames, which nothing interrupts. Where one of
         them fails, those before it are taken back.
         """
-        outputs = [output for output in self._all if output is not self.accounts or not without_accounts]
+        left_out = (self.accounts, self.state) if without_accounts else ()
+        outputs = [output for output in self._all if all(output is not each for each in left_out)]
         for output in outputs:
             output.finish()
         self.check_signals()
         if self._watch is not None:
             self._watch.hold()
-        published: list[Output | Rejects] = []
+        published: list[Output | Rejects | StateDirectory] = []
         try:
             for output in outputs:
                 output.publish(revocable=output is not outputs[-1])
@@ -131,7 +147,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     from txfast.write.accounts import csv_blocks
 
     started = time.perf_counter()
-    outputs = Outputs(settings)
+    outputs = Outputs(settings, journal)
     progress: Progress | None = None
     replay: Replay | None = None
     try:
@@ -148,11 +164,14 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             reader=settings.reader,
             threads=settings.threads,
             memory_limit=settings.memory_limit or default_memory_limit(),
+            memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow else 0,
             spill_folder=settings.spill_dir,
         )
+        if outputs.state is not None:
+            begin_with_state(replay, outputs.state, settings)
         try:
             for file in settings.files:
-                replay.read(file)
+                read_input(replay, outputs.state, file)
                 outputs.check_signals()
         except TooManyMalformedError:
             journal.malformed_totals(replay.malformed())
@@ -162,7 +181,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         if progress is not None:
             progress.close()
         journal.malformed_totals(replay.malformed())
-        accounts = replay.collect()
+        accounts = replay.collect(None if outputs.state is None else outputs.state.saver(changed=replay.rows > 0))
         outputs.finish_rejects()
         writing_started = time.perf_counter()
         for block in csv_blocks(accounts):
@@ -176,6 +195,50 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         if replay is not None:
             replay.close()
         outputs.discard()
+
+
+def begin_with_state(replay: "Replay", state: "StateDirectory", settings: Settings) -> None:
+    """Have the run begin with what the state directory holds."""
+    import time
+
+    from txfast.state.directory import no_snapshot
+
+    started = time.perf_counter()
+    state.load(replay.restore)
+    if state.is_new and not settings.files:
+        raise no_snapshot(state.path)
+    replay.seconds["load"] = time.perf_counter() - started
+
+
+def read_input(replay: "Replay", state: "StateDirectory | None", file: str) -> None:
+    """Replay one input: with a state, what it does not know of it yet."""
+    if state is None:
+        replay.read(file)
+        return
+    source, consumption = state.open_input(file)
+    try:
+        replay.read_source(source, consumption)
+    finally:
+        source.close()
+    state.note(file, consumption)
+
+
+def verify_state(settings: Settings, journal: Journal) -> None:
+    """Check all that a state directory holds, and say on standard output what that is."""
+    from txfast.state import directory
+
+    assert settings.state is not None, "the options see to it"
+    state = directory.StateDirectory(settings.state, journal.warning)
+    output = Output(STANDARD_OUTPUT)
+    try:
+        state.open(make=False)
+        output.open()
+        for line in directory.describe(state):
+            output.write(os.fsencode(line) + b"\n")
+        output.finish()
+    finally:
+        output.discard()
+        state.discard()
 
 
 def put_out_figures(

@@ -40,5 +40,13 @@ class CapacityError(TxfastError, OverflowError):
     """More accounts or transactions than one ledger can number."""
 
 
+class StateError(TxfastError, ValueError):
+    """A state directory that is damaged, or that another version of txfast wrote."""
+
+
+class LockedError(TxfastError, RuntimeError):
+    """A state directory that another run holds."""
+
+
 class UsageError(TxfastError, ValueError):
     """A command line, or an argument, that means nothing."""

@@ -98,6 +98,11 @@ class Journal:
         if self.shows(level):
             self._write(level, message, **fields)
 
+    def warning(self, message: str) -> None:
+        """Log what the user should know of a run that goes on: at every level, unless it is quiet."""
+        if not self.quiet:
+            self._write(WARN, message)
+
     def failure(self, message: str, error: BaseException | None = None) -> None:
         """Log why the run failed: the one line that is never left out.
 

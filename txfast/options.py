@@ -92,6 +92,13 @@ def file_name(text: str) -> str:
     return text
 
 
+def folder_name(text: str) -> str:
+    """A folder's name, not an empty one."""
+    if not text:
+        raise UsageError("the name of the folder is empty")
+    return text
+
+
 def rejects_file(text: str) -> str:
     """A file's name whose suffix says the format of the rejects in it."""
     from txfast.write.rejects import format_suffix
@@ -116,11 +123,9 @@ def row_count(text: str) -> int:
     return count
 
 
-def folder_name(text: str) -> str:
-    """A folder's name, of one that may not be there yet."""
-    if not text:
-        raise UsageError("the name of the folder is empty")
-    if os.path.exists(text) and not os.path.isdir(text):
+def spill_folder(text: str) -> str:
+    """The name of a folder that may not be there yet."""
+    if os.path.exists(folder_name(text)) and not os.path.isdir(text):
         raise UsageError(f"{text!r} is no folder")
     return text
 
@@ -164,6 +169,14 @@ OPTIONS = (
         help="the figures of the run, as JSON",
     ),
     Option(
+        "--state", group="State", metavar="DIR", convert=folder_name,
+        help="go on from what DIR holds, and keep it there",
+    ),
+    Option(
+        "--verify", group="State", default=False, instead=True,
+        help="check all of --state DIR and say what is there",
+    ),
+    Option(
         "--max-malformed", group="Failure", metavar="N", convert=row_count,
         help="stop at malformed row N + 1, with exit code 3",
     ),
@@ -177,7 +190,7 @@ OPTIONS = (
         help="memory to use at most, as 512MiB (default: 80 % of all)",
     ),
     Option(
-        "--spill-dir", group="Running", metavar="DIR", convert=folder_name,
+        "--spill-dir", group="Running", metavar="DIR", convert=spill_folder,
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
     ),
     Option(
@@ -210,7 +223,7 @@ class Settings:
 
     __slots__ = (
         "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output", "progress", "quiet",
-        "reader", "rejects", "spill_dir", "stats", "threads",
+        "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -236,6 +249,8 @@ class Settings:
         self.progress = "never" if self.quiet else str(options["progress"])
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
+        self.state: str | None = options["state"]  # type: ignore[assignment]
+        self.verify = bool(options["verify"])
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
@@ -243,24 +258,40 @@ class Settings:
         check_places(self.files, options)
 
     def _check_memory_limit(self, options: "Options") -> None:
-        if self.memory_limit is None or self.memory_limit >= ARROW_MEMORY_LIMIT_MIN:
-            return
-        needs_arrow = "--reader arrow" if self.reader == "arrow" else ""
-        if self.rejects is not None and self.rejects.endswith(".parquet"):
-            needs_arrow = "Parquet"
-        if needs_arrow:
+        if self.needs_arrow and self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
             raise UsageError(
-                f"{options.as_given('memory_limit')} is too little for {needs_arrow}: the least is "
+                f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is "
                 f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
             )
 
+    @property
+    def needs_arrow(self) -> str:
+        """What of the settings needs pyarrow; empty where nothing does."""
+        if self.state is not None:
+            return "--state"
+        if self.rejects is not None and self.rejects.endswith(".parquet"):
+            return "Parquet"
+        return "--reader arrow" if self.reader == "arrow" else ""
+
     def _check_inputs(self) -> None:
-        if not self.files:
+        if self.verify:
+            self._check_verify()
+        elif not self.files and self.state is None:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.files.append(STANDARD_INPUT)
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
+
+    def _check_verify(self) -> None:
+        """See that nothing is asked for beside --verify. Raises UsageError."""
+        if self.state is None:
+            raise UsageError("--verify needs --state DIR, the state to check")
+        if self.files:
+            raise UsageError(f"--verify reads no FILE: leave {display_name(self.files[0])} out")
+        for name in OUTPUTS:
+            if getattr(self, name) not in (None, STANDARD_OUTPUT):
+                raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
 
 
 class Options:

@@ -21,11 +21,13 @@ from txfast.read.source import READERS, Source, open_source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from txfast.progress import Progress
+    from txfast.read.consumed import Consumption
     from txfast.read.row import Header
+    from txfast.state.snapshot import Snapshot
     from txfast.state.spill import Settled, Spill, SpillFile
     from txfast.state.unsettled import UnsettledRows
     from txfast.write.rejects import Rejects
@@ -71,6 +73,9 @@ SPILL_BYTES_MIN = 2 << 20
 # What a row, and an account twice, take on disk; more with long ids.
 SPILLED_ROW_BYTES = 13
 SPILLED_ACCOUNT_BYTES = 40
+TYPICAL_ROW_BYTES = 30
+# What restoring a ledger needs beside it.
+RESTORING_BYTES = 16 << 20
 
 # What a first block says of an input's rows may be a little too few.
 EXPECTED_MARGIN = 1.03
@@ -94,8 +99,8 @@ class Replay:
     THREADS_USED_MAX so many are used. `block_bytes` is
     what is read at once, by default what suits the reader. Nothing that a run gives depends on these three.
 
-    `memory_limit` is how many bytes the process may take in all: what does not fit goes to files in `spill_folder`,
-    which are gone when the run is closed.
+    `memory_limit` is how many bytes the process may take in all, of which `memory_reserved` are not for the run: what
+    does not fit goes to files in `spill_folder`, which are gone when the run is closed.
 
     `journal`, `rejects` and `progress` are told of every batch, in order. Where there are more malformed rows than
     `max_malformed`, the run stops at the first one too many, as if the input ended there, and raises.
@@ -112,6 +117,7 @@ class Replay:
         block_bytes: int | None = None,
         threads: int | None = None,
         memory_limit: int | None = None,
+        memory_reserved: int = 0,
         spill_folder: str | None = None,
     ) -> None:
         if reader not in READERS:
@@ -130,16 +136,13 @@ class Replay:
             batches = self.scanner_count + ledger_count + SPARE_BATCHES
             self._large_blocks = memory_limit >= LARGE_BLOCKS_MEMORY_MIN
             typical_block = LARGE_BLOCK_BYTES if self._large_blocks else BLOCK_BYTES
-            room = memory_limit - memory_bytes_now() - OTHER_BYTES
+            room = memory_limit - memory_reserved - memory_bytes_now() - OTHER_BYTES
             room -= batches * BATCH_BYTES_PER_BYTE * (block_bytes or typical_block)
             ledger_count = max(1, min(ledger_count, room // LEDGER_BYTES_MIN))
             self._settling_limit = max(room, LEDGER_BYTES_MIN)
             room //= ledger_count
             self._ledger_limit = max(room - max(SPILL_BYTES_MIN, room // SPILL_SHARE), 0)
         self.ledgers = [Ledger() for _ in range(ledger_count)]
-        if self._ledger_limit is not None:
-            for ledger in self.ledgers:
-                ledger.limit_memory(self._ledger_limit)
         self.inputs: list[InputFigures] = []
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
@@ -152,8 +155,16 @@ class Replay:
         # Of the input that is read now: its size, where that is known, and the entries that were there before it.
         self._input_bytes: int | None = None
         self._entries_before = [0] * len(self.ledgers)
-        # What went to disk, once something did.
         self._spill_folder = spill_folder
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing."""
+        self.ledgers = [Ledger() for _ in self.ledgers]
+        if self._ledger_limit is not None:
+            for ledger in self.ledgers:
+                ledger.limit_memory(self._ledger_limit)
+        # What went to disk, once something did.
         self._spill_file: SpillFile | None = None
         self._spills: list[Spill | None] = [None] * len(self.ledgers)
         self._settled: Settled | None = None
@@ -161,6 +172,28 @@ class Replay:
         # Of ledgers that are no more.
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
         self._balance_before = 0
+
+    def restore(self, snapshot: "Snapshot") -> None:
+        """Begin with what a snapshot holds, instead of what there was. Raises StateError, CapacityError, MemoryError
+        and SpillError."""
+        self._begin()
+        parts = self._parts_that_fit(snapshot)
+        if parts == 1:
+            snapshot.restore(self.ledgers)
+            return
+        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers))):
+            shard = place // parts
+            (self._spills[shard] or self._start_spill(shard)).add_ledger(ledger)
+
+    def _parts_that_fit(self, snapshot: "Snapshot") -> int:
+        """In how many parts each ledger has to be restored, for one of them to fit."""
+        if self._ledger_limit is None:
+            return 1
+        least = Ledger.bytes_for(0, 0)
+        count = len(self.ledgers)
+        needed = Ledger.bytes_for(snapshot.accounts // count, snapshot.entries // count) - least
+        room = max(self._ledger_limit - least - RESTORING_BYTES, LEDGER_BYTES_MIN)
+        return max(1, -(-needed // room))
 
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
@@ -170,9 +203,9 @@ class Replay:
         finally:
             source.close()
 
-    def read_source(self, source: Source) -> None:
-        """Replay one input that is open already, and stays open."""
-        reader = self._make_reader(source)
+    def read_source(self, source: Source, consumption: "Consumption | None" = None) -> None:
+        """Replay one input that is open already, and stays open: from where the consumption is, which follows."""
+        reader = self._make_reader(source, consumption)
         figures = InputFigures(source.name)
         self.inputs.append(figures)
         self._input_bytes = source.size_bytes
@@ -181,7 +214,7 @@ class Replay:
             ledger.expect(0)
         small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
         flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
-        next_line = 1
+        next_line = 1 if consumption is None else consumption.lines + 1
         for batch in flow(self, reader):
             started = time.perf_counter()
             next_line = batch.number_lines(next_line)
@@ -198,6 +231,9 @@ class Replay:
                     f"the run stops here, without accounts"
                 )
         figures.bytes = reader.bytes_read
+        if consumption is not None:
+            consumption.header = reader.header
+            consumption.lines = next_line - 1 - consumption.finish()
 
     def _report(self, file: str, batch: TransactionBatch, header: "Header | None") -> None:
         wait = batch.unsettled_shards and header is not None and self.reports_much
@@ -218,14 +254,16 @@ class Replay:
             self._unsettled = UnsettledRows(self._spill_file, len(self.ledgers))
         self._unsettled.add(file, header, batch)
 
-    def _make_reader(self, source: Source) -> "Reader":
+    def _make_reader(self, source: Source, consumption: "Consumption | None") -> "Reader":
         if self.reader == "arrow":
             from txfast.read import arrow
 
-            return arrow.ArrowCsvReader(source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads)
+            return arrow.ArrowCsvReader(
+                source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads, consumption=consumption
+            )
         large = self._large_blocks and source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
         block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
-        return CsvReader(source.file, source.name, block_bytes)
+        return CsvReader(source.file, source.name, block_bytes, consumption)
 
     def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:
         """Read a block: whether there was one, and the seconds it took."""
@@ -270,7 +308,7 @@ class Replay:
         started = time.perf_counter()
         ledger, spill = self.ledgers[shard], self._spills[shard]
         if spill is None and self._ledger_limit is not None and ledger.bytes_with(len(batch)) > self._ledger_limit:
-            spill = self._start_spill(shard, batch)
+            spill = self._start_spill(shard)
         if spill is not None:
             spill.add_rows(batch, shard)
             batch.leave_unsettled(shard)
@@ -282,7 +320,7 @@ class Replay:
         ledger.apply(batch, shard=shard)
         return time.perf_counter() - started
 
-    def _start_spill(self, shard: int, batch: TransactionBatch) -> "Spill":
+    def _start_spill(self, shard: int) -> "Spill":
         """Move a ledger to disk, and all its rows from now on."""
         from txfast.state import spill
 
@@ -290,7 +328,7 @@ class Replay:
         with spill.STARTING:
             if self._spill_file is None:
                 self._spill_file = spill.SpillFile(self._spill_folder)
-                self._spill_file.expect(self._spill_bytes_expected(batch))
+                self._spill_file.expect(self._spill_bytes_expected())
                 self._settled = spill.Settled(self._spill_file, self._memory_limit, self._give_up)
         assert self._settled is not None
         started = spill.Spill(
@@ -301,12 +339,12 @@ class Replay:
         self._spills[shard] = started
         return started
 
-    def _spill_bytes_expected(self, batch: TransactionBatch) -> int:
-        """About how many bytes will go to disk when this batch is the first, as far as the size of its input says."""
+    def _spill_bytes_expected(self) -> int:
+        """About how many bytes will go to disk from now on, as far as the size of the input that is read says."""
         accounts = sum(map(len, self.ledgers))
         rows = sum(ledger.entries for ledger in self.ledgers)
-        text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
-        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
+        text_bytes = (self._input_bytes or 0) - (self.inputs[-1].bytes if self.inputs else 0)
+        rows += text_bytes // TYPICAL_ROW_BYTES
         expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
         return expected + (text_bytes + rows if self.reports_much else 0)
 
@@ -317,13 +355,21 @@ class Replay:
                 self._counts_before[kind * len(STATUSES) + status] += ledger.count(kind, status)
         self._balance_before += ledger.balance_units
 
-    def collect(self) -> "AccountColumns | Settled":
-        """The accounts, once all inputs are read. Raises ConservationError where they do not add up, SpillError and
-        MemoryLimitError where some of them were moved to disk."""
+    def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
+        """The accounts, once all inputs are read. `save` is given every ledger before that, one by one.
+
+        Raises ConservationError where accounts do not add up, SpillError and MemoryLimitError where some were moved to
+        disk, and what `save` does.
+        """
         accounts: AccountColumns | Settled
         if self._settled is not None:
-            accounts = self._settle(self._settled)
+            accounts = self._settle(self._settled, save)
         else:
+            if save is not None:
+                started = time.perf_counter()
+                for ledger in self.ledgers:
+                    save(ledger)
+                self.seconds["save"] = time.perf_counter() - started
             if self._ledger_limit is not None:
                 for ledger in self.ledgers:
                     ledger.drop_transactions()
@@ -337,11 +383,12 @@ class Replay:
             )
         return accounts
 
-    def _settle(self, settled: "Settled") -> "Settled":
+    def _settle(self, settled: "Settled", save: "Callable[[Ledger], object] | None") -> "Settled":
         """Have all that went to disk, and all that did not, settled, and the rows reported that waited for it."""
         from txfast.state import spill
 
         started = time.perf_counter()
+        settled.save = save
         for ledger, gone in zip(self.ledgers, self._spills, strict=True):
             if gone is None:
                 settled.add(ledger)

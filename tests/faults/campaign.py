@@ -132,10 +132,10 @@ SCENARIOS = (
     Scenario(
         "moved to disk",
         (
-            "large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
+            "other.csv", "small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
             "--memory-limit", "96MiB", "--spill-dir", "spill",
         ),
-        ("large.csv",),
+        ("other.csv", "small.csv"),
         spills=True,
     ),
     Scenario(

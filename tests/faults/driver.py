@@ -86,8 +86,10 @@ def publish_at_once() -> None:
 
 def spill_at_once() -> None:
     from txfast.pipeline import Replay
+    from txfast.state import spill
 
     make = Replay.__init__
+    spill.PARTITIONS = 4
 
     def make_without_room(self: Replay, *arguments: object, **named: object) -> None:
         make(self, *arguments, **named)  # type: ignore[arg-type]

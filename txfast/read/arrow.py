@@ -5,10 +5,13 @@ every line arrives as it stands, whatever it holds. What pyarrow cannot carry (a
 that delimiter in it) stops the run with a clear error.
 """
 
+import os
 from errno import EAGAIN
 
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, SourceError
+from txfast.read.consumed import BLOCK_BYTES as CONSUMED_BLOCK_BYTES
+from txfast.read.consumed import BYTE_ORDER_MARK, Consumption
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
 from txfast.read.source import Source
@@ -27,14 +30,27 @@ DELIMITER = "\x01"
 class ArrowCsvReader:
     """Reads one CSV file through pyarrow: `fill` a batch with the next block of lines, then `scan` it.
 
-    `fill` is for one thread at a time, `scan` for any. Raises InputError and SourceError.
+    A `consumption` is advanced over the whole input at its end; where it has a header, the source is inside its input,
+    behind that. `fill` is for one thread at a time, `scan` for any. Raises InputError and SourceError.
     """
 
-    def __init__(self, source: Source, block_bytes: int = BLOCK_BYTES, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        source: Source,
+        block_bytes: int = BLOCK_BYTES,
+        *,
+        threads: int = 1,
+        consumption: Consumption | None = None,
+    ) -> None:
         self._name = source.name
         self._block_bytes = block_bytes
-        self._header: Header | None = None
-        self._file = open_for_pyarrow(source)
+        self._header: Header | None = None if consumption is None else consumption.header
+        self._consumption = consumption
+        self._source = source
+        self._file = open_for_pyarrow(source, consumption)
+        self._first_offset = int(self._file.tell())
+        if self._header is not None and not isinstance(self._file, WholeReads):
+            refuse_mark(source.name, os.pread(source.file.fileno(), len(BYTE_ORDER_MARK), self._first_offset))
         self._record_batches = self._open(threads)
 
     @property
@@ -45,7 +61,7 @@ class ArrowCsvReader:
     @property
     def bytes_read(self) -> int:
         """How much of the input was read: all of it, at its end."""
-        return int(self._file.tell())
+        return int(self._file.tell()) - self._first_offset
 
     def _open(self, threads: int) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -64,6 +80,8 @@ class ArrowCsvReader:
                 ),
             )  # fmt: skip
         except pa.ArrowInvalid as error:
+            if self._header is not None and not self.bytes_read:
+                return  # nothing was added
             raise InputError(explain(self._name, self._block_bytes, str(error))) from error
         except OSError as error:
             raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
@@ -77,7 +95,23 @@ class ArrowCsvReader:
             return True
         if self._header is None:
             raise InputError(f"{self._name}: not a transactions file: it has no header")
+        if self._consumption is not None and not isinstance(self._file, WholeReads):
+            self._consume_file(self._consumption)
         return False
+
+    def _consume_file(self, consumption: Consumption) -> None:
+        """Consume what pyarrow has read by itself. Raises SourceError."""
+        offset = self._first_offset
+        end = offset + self.bytes_read
+        while offset < end:
+            try:
+                block = os.pread(self._source.file.fileno(), min(CONSUMED_BLOCK_BYTES, end - offset), offset)
+            except OSError as error:
+                raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
+            if not block:
+                raise SourceError(f"{self._name}: cannot be read: it was cut short meanwhile")
+            consumption.advance(block)
+            offset += len(block)
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make rows of the lines that `fill` put into the batch."""
@@ -90,8 +124,10 @@ class WholeReads:
 
     closed = False
 
-    def __init__(self, file: "RawIOBase") -> None:
+    def __init__(self, file: "RawIOBase", name: str = "", consumption: Consumption | None = None) -> None:
         self._file = file
+        self._name = name
+        self._consumption = consumption
         self._bytes_read = 0
 
     def tell(self) -> int:
@@ -109,11 +145,23 @@ class WholeReads:
                     break
                 filled += more
         del block[filled:]
+        if self._consumption is not None:
+            if self._consumption.header is not None and not self._bytes_read:
+                refuse_mark(self._name, block)
+            self._consumption.advance(block)
         self._bytes_read += filled
         return block
 
 
-def open_for_pyarrow(source: Source) -> "pa.NativeFile | WholeReads":
+def refuse_mark(name: str, first_bytes: bytes | bytearray) -> None:
+    """Raise InputError where an input goes on with what pyarrow takes for a byte order mark, and skips."""
+    if first_bytes.startswith(BYTE_ORDER_MARK):
+        raise InputError(
+            f"{name}: goes on with a byte order mark, which the arrow reader cannot carry; read it with --reader native"
+        )
+
+
+def open_for_pyarrow(source: Source, consumption: Consumption | None = None) -> "pa.NativeFile | WholeReads":
     """The source as pyarrow reads it best.
 
     pyarrow reads ahead in a thread of its own. Where that thread runs Python code, a process that ends before it does
@@ -122,12 +170,12 @@ def open_for_pyarrow(source: Source) -> "pa.NativeFile | WholeReads":
     import pyarrow as pa
 
     if source.size_bytes is None:
-        return WholeReads(source.file)
+        return WholeReads(source.file, source.name, consumption)
     try:
         file = pa.OSFile(f"/dev/fd/{source.file.fileno()}")
     except OSError:
         # Not every system lets a descriptor be opened again.
-        return WholeReads(source.file)
+        return WholeReads(source.file, source.name, consumption)
     file.seek(source.file.tell())
     return file
 

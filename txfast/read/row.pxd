@@ -182,5 +182,6 @@ cdef inline Malformed parse_row(
 cdef class Header:
     """Where a file's header puts the four columns. See row.pyx."""
 
+    cdef readonly bytes line  # as it stands
     cdef Columns columns
     cdef readonly Py_ssize_t width  # columns in all

@@ -31,6 +31,7 @@ cdef class Header:
         cdef const uint8_t* end = start + len(line)
         cdef Field field
         cdef dict places = {}
+        self.line = line
         if len(line) > ROW_BYTES_MAX:
             raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB")
         while True:

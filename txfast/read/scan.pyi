@@ -5,6 +5,7 @@ from _typeshed import WriteableBuffer
 from typing_extensions import disjoint_base
 
 from txfast.batch import TransactionBatch
+from txfast.read.consumed import Consumption
 from txfast.read.row import Header
 
 BLOCK_BYTES: int
@@ -21,7 +22,11 @@ def rescan(
 ) -> None: ...
 @disjoint_base
 class CsvReader:
-    def __new__(cls, file: _Readable, name: str, block_bytes: int = ...) -> Self: ...
+    def __new__(
+        cls, file: _Readable, name: str, block_bytes: int = ..., consumption: Consumption | None = None
+    ) -> Self: ...
+    @property
+    def consumption(self) -> Consumption | None: ...
     @property
     def bytes_read(self) -> int: ...
     @property

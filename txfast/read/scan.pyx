@@ -49,7 +49,9 @@ cdef struct Plan:
 cdef class CsvReader:
     """Reads one CSV file: `fill` a batch with the next block, then `scan` it.
 
-    `file` has `readinto`; `name` is the file's in messages. `fill` is for one thread at a time, `scan` for any.
+    `file` has `readinto`; `name` is the file's in messages. A `consumption` is advanced over what each `fill` takes;
+    where it has a header, the file is inside its input, behind that. `fill` is for one thread at a time, `scan` for
+    any.
     """
 
     cdef object file
@@ -61,8 +63,9 @@ cdef class CsvReader:
     cdef readonly Header header
     cdef Plan plan
     cdef readonly uint64_t bytes_read
+    cdef readonly object consumption
 
-    def __cinit__(self, file not None, str name not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+    def __cinit__(self, file not None, str name not None, Py_ssize_t block_bytes=BLOCK_BYTES, consumption=None):
         if block_bytes < 1:
             raise ValueError(f"a block of {block_bytes} bytes holds nothing")
         self.file = file
@@ -70,6 +73,11 @@ cdef class CsvReader:
         self.block_bytes = block_bytes
         self.carry = b""
         self.at_start = True
+        self.consumption = consumption
+        if consumption is not None and consumption.header is not None:
+            self.header = consumption.header
+            self.at_start = False
+            make_plan(&self.plan, self.header)
 
     def fill(self, TransactionBatch batch not None):
         """Put the next whole lines into the batch. False at the end of the file.
@@ -101,6 +109,7 @@ cdef class CsvReader:
         if not end:
             return self.finish()
         self.carry = text[end:filled]
+        self.consume(batch, end)
         if self.at_end:
             # The last line gets an ending, and where it has one, no LF stands behind it.
             text[end] = 0 if is_ending(text[end - 1]) else LF
@@ -148,6 +157,13 @@ cdef class CsvReader:
             self.bytes_read += <Py_ssize_t>count
         return filled
 
+    cdef int consume(self, TransactionBatch batch, Py_ssize_t count) except -1:
+        """Have the consumption know of so many bytes of the batch's buffer."""
+        if self.consumption is not None:
+            with memoryview(batch.buffer) as whole, whole[:count] as block:
+                self.consumption.advance(block)
+        return 0
+
     cdef int take_header(self, TransactionBatch batch) except -1:
         """Move the batch's text past the header, and past the lines that hold nothing before it."""
         cdef const uint8_t* start = batch.text
@@ -193,6 +209,7 @@ cdef class CsvReader:
             if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
                 break
             self.carry = ending[:end - ending]
+            self.consume(batch, filled - len(self.carry))
             filled = len(self.carry)
             batch.buffer[:filled] = self.carry
             filled = self.read_into(batch.buffer, filled)
@@ -200,6 +217,7 @@ cdef class CsvReader:
             end = start + filled
         start = past_ending(ending, end)
         self.carry = start[:end - start]
+        self.consume(batch, filled - len(self.carry))
         batch.attach(head, head, len(head))
         batch.reserve(1, 1)
         batch.scanned = True

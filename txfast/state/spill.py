@@ -172,12 +172,13 @@ class Settled:
     """The accounts of ledgers that are settled: a run each, and what they add up to. Any thread may `add`.
 
     `memory_limit` is that of the whole process, for messages; `tally` is told of every ledger that is given up, for its
-    counts.
+    counts. `save`, where it is set, is given each ledger before that, one by one.
     """
 
     def __init__(self, file: SpillFile, memory_limit: int, tally: "Callable[[Ledger], None]") -> None:
         self.memory_limit = memory_limit
         self.tally = tally
+        self.save: Callable[[Ledger], object] | None = None
         self.available_units = 0
         self.held_units = 0
         self.locked_count = 0
@@ -190,7 +191,10 @@ class Settled:
         return self._count
 
     def add(self, ledger: Ledger) -> None:
-        """Take a ledger's accounts; of the ledger nothing else is left."""
+        """Take a ledger's accounts, once it is saved; of the ledger nothing else is left."""
+        if self.save is not None:
+            with self._lock:
+                self.save(ledger)
         ledger.drop_transactions()
         accounts = AccountColumns([ledger])
         run = Stream(self._file)

@@ -1,0 +1,264 @@
+"""A state directory: the snapshots in it, which of them counts, and how a new one takes its place.
+
+    lock              held by the run that uses the directory
+    snapshot-<n>/     what a run left that ended well; the last two are kept
+    snapshot-<n>.part what a run was writing when it was killed; the next one removes it
+
+A snapshot is written under the second name and renamed when all of it is on the disk, so whatever moment a run is
+killed at, the last one is whole. This module must not know what a run does with its inputs.
+"""
+
+import os
+import re
+import shutil
+import stat
+
+from txfast.errors import LockedError, SourceError, StateError
+from txfast.ledger.ledger import Ledger
+from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
+from txfast.read.source import STANDARD_INPUT, Source, open_source
+from txfast.state import manifest
+from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+LOCK = "lock"
+PART = ".part"
+SNAPSHOT_NAME = re.compile(r"snapshot-([1-9][0-9]{0,17})")
+
+
+class StateDirectory:
+    """A state directory, held by one run: `open`, `load`, then `open_input` and `note` for each input; when all went
+    well, ledgers are given to the `saver()`, then `finish` and `publish`; in any case `discard`, which gives it free.
+
+    `warn` is told, in one line, of a damaged snapshot that another one stands in for. `inputs` are the places up to
+    which inputs were consumed, by real path.
+    """
+
+    def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
+        self.path = path
+        self.inputs: dict[str, Place] = {}
+        self._warn = warn
+        self._lock = -1
+        self._base: Snapshot | None = None  # what the run began with
+        self._base_inputs: dict[str, Place] = {}
+        self._writer: SnapshotWriter | None = None
+        self._part: str | None = None
+        self._final: str | None = None
+
+    # ---- Beginning ---------------------------------------------------------------------------------
+
+    def open(self, *, make: bool = True) -> None:
+        """Hold the directory; `make` it where it is missing. Raises SourceError, and LockedError where another run has
+        it."""
+        import fcntl
+
+        try:
+            if make:
+                os.makedirs(self.path, 0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._lock = os.open(os.path.join(self.path, LOCK), flags, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(f"{self.path}: another run is using it; wait until that has ended") from error
+        except OSError as error:
+            raise SourceError(f"{self.path}: cannot be used as a state directory: {error.strerror or error}") from error
+
+    def load(self, restore: "Callable[[Snapshot], object]") -> None:
+        """Have the last good snapshot restored, where there is one: `restore` raises StateError for one that is not.
+
+        Raises StateError where there are snapshots and none is good, or the last is of another format.
+        """
+        failures: list[StateError] = []
+        for number in reversed(self.snapshots()):
+            folder = self.folder(number)
+            try:
+                snapshot = Snapshot.open(folder)
+                self._base_inputs = places_of(snapshot)
+                restore(snapshot)
+            except manifest.UnknownFormatError:
+                raise
+            except StateError as error:
+                failures.append(error)
+                continue
+            self._base = snapshot
+            self.inputs = dict(self._base_inputs)
+            for failure in failures:
+                self._warn(f"{failure}; the snapshot before it, of {snapshot.created}, is used instead")
+            return
+        if failures:
+            raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no run has ended here yet, as far as was loaded."""
+        return self._base is None
+
+    def snapshots(self) -> list[int]:
+        """The numbers of the snapshots that are there, in ascending order. Raises SourceError."""
+        try:
+            names = os.listdir(self.path)
+        except OSError as error:
+            raise SourceError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+        return sorted(int(found[1]) for name in names if (found := SNAPSHOT_NAME.fullmatch(name)))
+
+    def folder(self, number: int) -> str:
+        """The folder of a snapshot."""
+        return os.path.join(self.path, f"snapshot-{number}")
+
+    # ---- Inputs ------------------------------------------------------------------------------------
+
+    def open_input(self, name: str) -> tuple[Source, Consumption | None]:
+        """Open an input where an earlier run has ended with it, or at its start where it is new.
+
+        What is no regular file is always new, and not followed: no Consumption. Raises SourceError, and InputError
+        where a consumed line goes on.
+        """
+        if not can_be_read_again(name):
+            return open_source(name), None
+        place = self.inputs.get(os.path.realpath(name))
+        if place is not None:
+            found = open_at(name, place)
+            if found is not None:
+                return found
+        return open_source(name), Consumption()
+
+    def note(self, name: str, consumption: Consumption | None) -> None:
+        """Remember how far an input was consumed."""
+        if consumption is not None and consumption.header is not None:
+            place = consumption.place(consumption.lines, consumption.header.line)
+            self.inputs[os.path.realpath(name)] = place
+
+    # ---- Ending ------------------------------------------------------------------------------------
+
+    def saver(self, *, changed: bool) -> "Callable[[Ledger], None] | None":
+        """What is to be given all ledgers, one by one, for a new snapshot. Raises SourceError, and so does what it
+        returns.
+
+        None where the run has not `changed` them and no input was consumed further: then what is there stays.
+        """
+        if self._base is not None and not changed and self.inputs == self._base_inputs:
+            return None
+        number = max(self.snapshots(), default=0) + 1
+        self._final = self.folder(number)
+        self._part = self._final + PART
+        remove_folder(self._part)
+        self._writer = SnapshotWriter(self._part)
+        return self._writer.add
+
+    def finish(self) -> None:
+        """Have what was saved reach the disk. Raises SourceError."""
+        if self._writer is not None:
+            self._writer.finish({"inputs": fields_of(self.inputs)})
+            self._close_writer()
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def publish(self, *, revocable: bool = False) -> None:  # noqa: ARG002 (it is published last)
+        """Put what was saved in its place. Raises SourceError, and has then changed nothing."""
+        if self._part is None or self._final is None:
+            return
+        try:
+            os.rename(self._part, self._final)
+        except OSError as error:
+            raise unwritable(self._final, error) from error
+        self._part = None
+        try:
+            sync_folder(self.path)
+        except SourceError:
+            return  # it is there; what was before it stays too
+        self._remove_old(kept={self._final, "" if self._base is None else self._base.folder})
+
+    def _remove_old(self, kept: "set[str]") -> None:
+        """Remove all snapshots but these, and what killed runs left, as far as the system lets it."""
+        try:
+            names = os.listdir(self.path)
+        except OSError:
+            return
+        for name in names:
+            path = os.path.join(self.path, name)
+            if SNAPSHOT_NAME.fullmatch(name.removesuffix(PART)) and path not in kept:
+                remove_folder(path)
+
+    def revoke(self) -> None:
+        """Nothing is published after it that could fail."""
+
+    def discard(self) -> None:
+        """Remove what was not published, and give the directory free."""
+        self._close_writer()
+        part, self._part = self._part, None
+        if part is not None:
+            remove_folder(part)
+        if self._lock >= 0:
+            lock, self._lock = self._lock, -1
+            os.close(lock)
+
+
+def can_be_read_again(name: str) -> bool:
+    """Whether an input is a regular file, named by a path."""
+    try:
+        return name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode)
+    except OSError:
+        return False  # that it cannot be read is for its reader to say
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder and what is in it, as far as the system lets it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def fields_of(inputs: "Mapping[str, Place]") -> "dict[str, dict[str, object]]":
+    """Places as a manifest has them."""
+    return {
+        path: {
+            "offset": place.offset_bytes,
+            "lines": place.lines,
+            "xxh3_128": place.digest,
+            "ending": place.ending,
+            "header": manifest.text_from(place.header),
+        }
+        for path, place in inputs.items()
+    }
+
+
+def places_of(snapshot: Snapshot) -> dict[str, Place]:
+    """The places that a snapshot's manifest has, by real path. Raises StateError."""
+    inputs = snapshot.fields.part("inputs")
+    return {path: place_of(inputs.part(path)) for path in inputs.names()}
+
+
+def place_of(fields: manifest.Fields) -> Place:
+    """A place that a manifest has. Raises StateError."""
+    return Place(
+        fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
+        fields.choice("ending", ENDINGS), fields.encoded("header"),
+    )  # fmt: skip
+
+
+def describe(directory: StateDirectory) -> "Iterator[str]":
+    """Check every snapshot of a directory; a line for each thing that is there.
+
+    Raises StateError for the first that is not good, after the lines of those before it.
+    """
+    numbers = directory.snapshots()
+    if not numbers:
+        raise no_snapshot(directory.path)
+    for number in reversed(numbers):
+        snapshot = Snapshot.open(directory.folder(number))
+        inputs = places_of(snapshot)
+        snapshot.restore([Ledger()])
+        yield (
+            f"{snapshot.folder}: good: format {manifest.FORMAT}, {snapshot.created}, {snapshot.accounts} accounts, "
+            f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
+        )
+        for path, place in inputs.items():
+            yield f"{snapshot.folder}: {path}: {place.offset_bytes} bytes, {place.lines} lines"
+
+
+def no_snapshot(path: str) -> StateError:
+    return StateError(f"{path}: holds no state: no run has ended there; name the transactions files to begin with")

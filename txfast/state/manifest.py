@@ -1,0 +1,110 @@
+"""The manifest of a snapshot: what its folder holds, as JSON that says when a byte of it was changed.
+
+The text is the one way to write what it says, with a hash of the rest inside: another byte anywhere makes another text
+than would be written, or another hash. So it is in every format, whose number says what the other fields are.
+
+This module must not know what the fields mean.
+"""
+
+from txfast.errors import StateError
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+FORMAT = 1
+NAME = "manifest.json"
+# Of a year's inputs a day it has some hundred KiB; nothing larger is read.
+BYTES_MAX = 1 << 28
+# Bytes as text, whatever they are.
+TEXT = ("utf-8", "surrogateescape")
+
+
+def text_from(line: bytes) -> str:
+    """Bytes as a text that a manifest can have."""
+    return line.decode(*TEXT)
+
+
+def text_of(fields: "dict[str, Any]") -> bytes:
+    """A manifest's text: the fields, and the hash of them."""
+    import json
+
+    from xxhash import xxh3_128_hexdigest
+
+    bare = json.dumps(fields, indent=1)
+    return json.dumps({**fields, "hash": xxh3_128_hexdigest(bare.encode())}, indent=1).encode() + b"\n"
+
+
+def parse(path: str, text: bytes) -> "dict[str, Any]":
+    """A manifest's fields. Raises StateError where the text is none, or of a format that is not known here."""
+    import json
+
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StateError(f"{path}: is damaged: it is no manifest") from error
+    if not isinstance(fields, dict) or "hash" not in fields:
+        raise StateError(f"{path}: is damaged: it is no manifest")
+    del fields["hash"]
+    if text_of(fields) != text:
+        raise StateError(f"{path}: is damaged: it does not have the hash that it names")
+    if fields.get("format") != FORMAT:
+        raise UnknownFormatError(
+            f"{path}: has state format {fields.get('format')!r}, written by txfast {fields.get('txfast')!r}; "
+            f"this txfast knows format {FORMAT}: use the one that wrote it"
+        )
+    return fields
+
+
+class UnknownFormatError(StateError):
+    """A manifest that is whole, of a format that this version does not know. Nothing older may stand in for it."""
+
+
+class Fields:
+    """A part of a manifest, taken field by field. Raises StateError where one is not what it should be."""
+
+    def __init__(self, path: str, fields: "Any", name: str = "") -> None:
+        self._path = path
+        self._name = name
+        if not isinstance(fields, dict):
+            raise self._error(name or "the whole")
+        self._fields = fields
+
+    def _error(self, name: str) -> StateError:
+        return StateError(f"{self._path}: is damaged: {name} is not what it should be")
+
+    def take(self, name: str, kind: type) -> "Any":
+        """A field of this type; a number at least 0, and in 64 bits."""
+        found = self._fields.get(name)
+        if type(found) is not kind or (isinstance(found, int) and not 0 <= found < 1 << 63):
+            raise self._error(f"{self._name}{name}")
+        return found
+
+    def whole(self, name: str) -> int:
+        """A whole number of any size."""
+        found = self._fields.get(name)
+        if type(found) is not int:
+            raise self._error(f"{self._name}{name}")
+        return found
+
+    def part(self, name: str) -> "Fields":
+        """The fields inside a field."""
+        return Fields(self._path, self._fields.get(name), f"{self._name}{name}: ")
+
+    def choice(self, name: str, choices: "Sequence[str]") -> str:
+        """One of these words."""
+        found = self.take(name, str)
+        if found not in choices:
+            raise self._error(f"{self._name}{name}")
+        return str(found)
+
+    def encoded(self, name: str) -> bytes:
+        """The bytes that `text_from` made a text of."""
+        try:
+            return bytes(self.take(name, str).encode(*TEXT))
+        except UnicodeEncodeError as error:
+            raise self._error(f"{self._name}{name}") from error
+
+    def names(self) -> "list[str]":
+        return list(self._fields)

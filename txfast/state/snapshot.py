@@ -1,0 +1,380 @@
+"""A snapshot: all that some ledgers hold, as a folder of two Arrow files and a manifest.
+
+    accounts.arrow   client uint64, available int64, held int64, locked bool
+    entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
+
+Amounts are in units of 0.0001; kinds are 0 deposit, 1 withdrawal, whose amount is 0 since the ledger does not keep it;
+states 0 undisputed, 1 in dispute, 2 over. Record batches have at most BATCH_ROWS rows, so reading is bounded.
+
+A snapshot is trusted in nothing: it is used when its hashes are right, and even then the ledger looks at every number.
+This module must not know when snapshots are made, nor what the manifest says of inputs.
+"""
+
+import os
+
+from txfast.batch import KINDS
+from txfast.errors import CapacityError, SourceError, StateError
+from txfast.ledger.ledger import Ledger
+from txfast.ledger.saved import LedgerRestorer, SavedLedger
+from txfast.state import manifest
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    import pyarrow as pa
+
+    Columns = list[bytearray]
+
+BATCH_ROWS = 1 << 17
+ACCOUNTS = "accounts.arrow"
+ENTRIES = "entries.arrow"
+# Of one row, by column; 0 where it is a bit.
+ACCOUNT_BYTES = (8, 8, 8, 0)
+ENTRY_BYTES = (8, 8, 8, 1, 1)
+HASHED_BYTES = 1 << 20
+LOGGED_KINDS = KINDS[:2]
+
+
+def schemas() -> "dict[str, pa.Schema]":
+    """The schema of each file."""
+    import pyarrow as pa
+
+    columns = {
+        ACCOUNTS: [("client", pa.uint64()), ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
+        ENTRIES: [
+            ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.int64()), ("kind", pa.uint8()),
+            ("state", pa.uint8()),
+        ],
+    }  # fmt: skip
+    notes = {
+        "amounts": "units of 0.0001",
+        "kind": "0 deposit, 1 withdrawal",
+        "state": "0 undisputed, 1 in dispute, 2 over",
+    }
+    return {
+        name: pa.schema([pa.field(field, kind, nullable=False) for field, kind in fields], metadata=notes)
+        for name, fields in columns.items()
+    }
+
+
+class HashedFile:
+    """A file that is written once and hashed on the way, as pyarrow and others write to it. Raises SourceError."""
+
+    closed = False
+
+    def __init__(self, path: str) -> None:
+        from xxhash import xxh3_128
+
+        self.path = path
+        self._hash = xxh3_128()
+        self.bytes_written = 0
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def write(self, block: "pa.Buffer | bytes") -> int:
+        view = memoryview(block).cast("B")
+        length = view.nbytes
+        self._hash.update(view)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self.bytes_written += length
+        return length
+
+    def tell(self) -> int:
+        return self.bytes_written
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """pyarrow's own end; whoever made the file closes it by `finish` or `discard`."""
+
+    def finish(self, *, durable: bool) -> "dict[str, object]":
+        """Have it reach the disk, where `durable`, and close it; what the manifest says of it."""
+        try:
+            if durable:
+                os.fsync(self._descriptor)
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        return {"bytes": self.bytes_written, "xxh3_128": self._hash.hexdigest()}
+
+    def discard(self) -> None:
+        """Close it, finished or not."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+                os.close(descriptor)
+            except OSError:
+                pass  # nobody wants what was written
+
+
+def unwritable(path: str, error: OSError) -> SourceError:
+    return SourceError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+def unreadable(path: str, error: OSError) -> SourceError:
+    return SourceError(f"{path}: cannot be read: {error.strerror or error}")
+
+
+class SnapshotWriter:
+    """Writes a snapshot into a new folder: `add` ledgers, then `finish`; in any case `close`.
+
+    `durable` has it on the disk when `finish` returns: without, only measurements are to be taken. Raises SourceError.
+    """
+
+    def __init__(self, folder: str, *, durable: bool = True) -> None:
+        self._folder = folder
+        self._durable = durable
+        import pyarrow as pa
+
+        self._accounts = self._entries = self._balance = 0
+        self._files: dict[str, HashedFile] = {}
+        self._writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
+        self._schemas = schemas()
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        for name, schema in self._schemas.items():
+            self._files[name] = HashedFile(os.path.join(folder, name))
+            self._writers[name] = pa.ipc.new_file(pa.PythonFile(self._files[name], mode="w"), schema)
+
+    def add(self, ledger: Ledger) -> None:
+        """Write a ledger's accounts and entries."""
+        saved = SavedLedger(ledger)
+        for first, rows in pieces(len(ledger)):
+            columns = make_columns(ACCOUNT_BYTES, rows)
+            saved.copy_accounts(first, rows, *columns)
+            self._write(ACCOUNTS, rows, columns)
+        for kind in range(len(LOGGED_KINDS)):
+            for first, rows in pieces(saved.entries(kind)):
+                columns = make_columns(ENTRY_BYTES, rows)
+                saved.copy_entries(kind, first, rows, *columns)
+                self._write(ENTRIES, rows, columns)
+        self._accounts += len(ledger)
+        self._entries += ledger.entries
+        self._balance += saved.total_units
+
+    def _write(self, name: str, rows: int, columns: "Columns") -> None:
+        import pyarrow as pa
+
+        schema = self._schemas[name]
+        arrays = [
+            pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(column)], 0)
+            for field, column in zip(schema, columns, strict=True)
+        ]
+        self._writers[name].write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
+        """Close the files and write the manifest last, with these fields too; return all of them."""
+        import time
+
+        from txfast import __version__
+
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+        named = {
+            "format": manifest.FORMAT,
+            "txfast": __version__,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "files": {name: file.finish(durable=self._durable) for name, file in self._files.items()},
+            "accounts": self._accounts,
+            "entries": self._entries,
+            "balance_units": self._balance,
+            **fields,
+        }
+        file = HashedFile(os.path.join(self._folder, manifest.NAME))
+        self._files[manifest.NAME] = file
+        file.write(manifest.text_of(named))
+        file.finish(durable=self._durable)
+        if self._durable:
+            sync_folder(self._folder)
+        return named
+
+    def close(self) -> None:
+        """Close what is open. The folder stays, for whoever named it to rename or to remove."""
+        for file in self._files.values():
+            file.discard()
+
+
+def pieces(rows: int) -> "Iterator[tuple[int, int]]":
+    """Where each record batch of so many rows begins, and its rows."""
+    for first in range(0, rows, BATCH_ROWS):
+        yield first, min(BATCH_ROWS, rows - first)
+
+
+def make_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
+    """Columns for so many rows."""
+    return [bytearray(rows * each if each else (rows + 7) // 8) for each in row_bytes]
+
+
+def sync_folder(path: str) -> None:
+    """Have the names in a folder reach the disk. Raises SourceError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+class Snapshot:
+    """A snapshot that was found whole: by `open`, which reads all of it once. `fields` are its manifest's."""
+
+    def __init__(self, folder: str, fields: "dict[str, Any]") -> None:
+        path = os.path.join(folder, manifest.NAME)
+        self.folder = folder
+        self.fields = manifest.Fields(path, fields)
+        self.accounts: int = self.fields.take("accounts", int)
+        self.entries: int = self.fields.take("entries", int)
+        self.balance_units = self.fields.whole("balance_units")
+        self.created: str = self.fields.take("created", str)
+
+    @classmethod
+    def open(cls, folder: str) -> "Snapshot":
+        """Raises StateError where the folder is no snapshot of a format known here, or any byte of it was changed."""
+        path = os.path.join(folder, manifest.NAME)
+        snapshot = cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
+        files = snapshot.fields.part("files")
+        for name in (ACCOUNTS, ENTRIES):
+            said = files.part(name)
+            check_file(os.path.join(folder, name), said.take("bytes", int), said.take("xxh3_128", str))
+        return snapshot
+
+    def restore(self, ledgers: "Sequence[Ledger]") -> None:
+        """Have empty ledgers hold what was saved, each its shard. Raises StateError, CapacityError and MemoryError."""
+        self._restore([LedgerRestorer(ledger, shard, len(ledgers)) for shard, ledger in enumerate(ledgers)])
+        self._check_sums(
+            sum(map(len, ledgers)), sum(ledger.entries for ledger in ledgers),
+            sum(ledger.balance_units for ledger in ledgers),
+        )  # fmt: skip
+
+    def parts(self, count: int) -> "Iterator[Ledger]":
+        """Iterate ledgers with what was saved, one for each of so many shards, for whoever has no room for all of them.
+
+        All is read as often. Raises as `restore`.
+        """
+        accounts = entries = balance = 0
+        for shard in range(count):
+            ledger = Ledger()
+            self._restore([LedgerRestorer(ledger, shard, count)])
+            accounts += len(ledger)
+            entries += ledger.entries
+            balance += ledger.balance_units
+            yield ledger
+        self._check_sums(accounts, entries, balance)
+
+    def _restore(self, restorers: "Sequence[LedgerRestorer]") -> None:
+        entry_bytes = os.path.getsize(os.path.join(self.folder, ENTRIES))
+        for restorer in restorers:
+            restorer.expect(min(self.entries, entry_bytes // sum(ENTRY_BYTES)))
+        place = self.folder
+        try:
+            for name in (ACCOUNTS, ENTRIES):
+                place = os.path.join(self.folder, name)
+                for rows, columns in read_columns(place, schemas()[name]):
+                    for restorer in restorers:
+                        add = restorer.add_accounts if name == ACCOUNTS else restorer.add_entries
+                        add(rows, *columns)
+            place = self.folder
+            for restorer in restorers:
+                restorer.finish()
+        except CapacityError:
+            raise
+        except ValueError as error:
+            if isinstance(error, StateError):
+                raise
+            raise StateError(f"{place}: is damaged: {error}") from error
+
+    def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
+        if (accounts, entries) != (self.accounts, self.entries):
+            raise StateError(
+                f"{self.folder}: is damaged: it has {accounts} accounts and {entries} transactions, where "
+                f"{self.accounts} and {self.entries} were saved"
+            )
+        if balance != self.balance_units:
+            raise StateError(
+                f"{self.folder}: is damaged: its accounts have {balance} units of 0.0001, where {self.balance_units} "
+                f"were saved"
+            )
+
+
+def read_small(path: str, bytes_max: int) -> bytes:
+    """A file of at most so many bytes. Raises StateError and SourceError."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size > bytes_max:
+                raise StateError(f"{path}: is damaged: it is too long")
+            return file.readall()
+    except FileNotFoundError as error:
+        raise StateError(f"{path}: is damaged: it is missing") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def check_file(path: str, bytes_said: int, digest_said: str) -> None:
+    """See that a file is what its manifest says. Raises StateError and SourceError."""
+    from xxhash import xxh3_128
+
+    digest = xxh3_128()
+    buffer = bytearray(HASHED_BYTES)
+    try:
+        with open(path, "rb", buffering=0) as file, memoryview(buffer) as view:
+            found = os.fstat(file.fileno()).st_size
+            if found != bytes_said:
+                raise StateError(f"{path}: is damaged: it has {found} bytes, where {bytes_said} were written")
+            while count := file.readinto(buffer):
+                digest.update(view[:count])
+    except FileNotFoundError as error:
+        raise StateError(f"{path}: is damaged: it is missing") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if digest.hexdigest() != digest_said:
+        raise StateError(f"{path}: is damaged: its bytes are not those that were written")
+
+
+def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[memoryview]]]":
+    """Each record batch of an Arrow file of this schema: its rows, and its columns' buffers. Raises ValueError."""
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(path) as file:
+            reader = pa.ipc.open_file(file)
+            if reader.schema != schema:
+                raise ValueError("its columns are not those of a snapshot")
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                if batch.num_rows > BATCH_ROWS:
+                    raise ValueError(f"it has a record batch of {batch.num_rows} rows")
+                if batch.num_rows:
+                    yield batch.num_rows, [buffer_of(column) for column in batch.columns]
+    except MemoryError:
+        raise
+    except OSError as error:
+        if error.errno is None:  # it is pyarrow's word for what it cannot make sense of
+            raise ValueError(f"it is no Arrow file ({error})") from error
+        raise unreadable(path, error) from error
+    except pa.ArrowException as error:
+        raise ValueError(f"it is no Arrow file ({error})") from error
+
+
+def buffer_of(column: "pa.Array") -> memoryview:
+    """The values of a column that has no nulls and begins where its buffer does. Raises ValueError."""
+    if column.null_count or column.offset:
+        raise ValueError("it has nulls, or a column that begins elsewhere")
+    _, values = column.buffers()
+    if values is None:
+        raise ValueError("it has a column without values")
+    return memoryview(values).cast("B")
