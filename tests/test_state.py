@@ -79,6 +79,7 @@ def snapshots(folder: Folder) -> list[str]:
 # ---- From run to run -------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 def test_thirty_days_one_by_one_are_as_all_at_once(folder: Folder) -> None:
     chance = random.Random(7)
     kinds = ["deposit", "deposit", "withdrawal", "dispute", "resolve", "chargeback", "fee"]
