@@ -99,7 +99,7 @@ extensions = [
 
 setup(
     # A folder for each, so that one build never takes another's modules for its own.
-    options={"build": {"build_base": f"build/{build_name}"}},
+    options={"build": {"build_base": f"build/{build_name}"}, "build_ext": {"parallel": os.cpu_count() or 1}},
     ext_modules=cythonize(
         extensions,
         build_dir=f"build/cython-{build_name}",

@@ -177,7 +177,7 @@ class Settled:
 
     def __init__(self, file: SpillFile, memory_limit: int, tally: "Callable[[Ledger], None]") -> None:
         self.memory_limit = memory_limit
-        self.tally = tally
+        self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
         self.available_units = 0
         self.held_units = 0
@@ -200,13 +200,18 @@ class Settled:
         run = Stream(self._file)
         for block in run_blocks(accounts):
             run.write(block)
+        self.give_up(ledger)
         with self._lock:
-            self.tally(ledger)
             self._runs.append(run)
             self._count += len(accounts)
             self.available_units += accounts.available_units
             self.held_units += accounts.held_units
             self.locked_count += accounts.locked_count
+
+    def give_up(self, ledger: Ledger) -> None:
+        """Have a ledger tallied that is about to be no more."""
+        with self._lock:
+            self._tally(ledger)
 
     def chunks(self) -> "Iterator[AccountColumns]":
         """Iterate all accounts in ascending order of client, in parts, each good until the next."""
@@ -235,7 +240,7 @@ class Spill:
     def add_ledger(self, ledger: Ledger) -> None:
         """Take all that a ledger holds, before any rows."""
         self._partitions.add_ledger(ledger)
-        self._settled.tally(ledger)
+        self._settled.give_up(ledger)
 
     def add_rows(self, batch: TransactionBatch, shard: int = 0) -> None:
         """Take a batch's rows: of one that was routed, those of `shard`."""
