@@ -187,19 +187,25 @@ class Result(NamedTuple):
     calls: tuple[Call, ...]
 
 
+def build_shim(folder: Path) -> Path:
+    """Compile the shim into a folder."""
+    shim = folder / "shim.so"
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    options = ["-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([*compiler, *options, "-o", shim, HERE / "shim.c", "-ldl"], check=True)
+    return shim
+
+
 class Campaign:
     """Runs in folders below one, with a shim that is built there."""
 
     def __init__(self, folder: Path, *, sabotage: str = "") -> None:
         self._folder = folder.resolve()
-        self._shim = self._folder / "shim.so"
+        self._shim = build_shim(self._folder)
         self._sabotage = sabotage
         self._right: dict[str, Result] = {}
         for name, content in inputs().items():
             (self._folder / name).write_bytes(content)
-        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-        options = ["-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
-        subprocess.run([*compiler, *options, "-o", self._shim, HERE / "shim.c", "-ldl"], check=True)
 
     def right(self, scenario: Scenario) -> Result:
         """What a run leaves that nothing watches."""

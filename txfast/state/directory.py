@@ -22,7 +22,7 @@ from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwrita
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 LOCK = "lock"
 PART = ".part"
@@ -40,9 +40,10 @@ class StateDirectory:
     def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
         self.path = path
         self.inputs: dict[str, Place] = {}
-        self._warn = warn
+        self.warn = warn
         self._lock = -1
-        self._base: Snapshot | None = None  # what the run began with
+        self._base: str | None = None  # the folder of what the run began with
+        self._goes_on = False  # from a checkpoint, whatever that began with
         self._base_inputs: dict[str, Place] = {}
         self._part: str | None = None
         self._final: str | None = None
@@ -83,14 +84,21 @@ class StateDirectory:
             except StateError as error:
                 failures.append(error)
                 continue
-            self._base = snapshot
+            self._base = folder
             self.inputs = dict(self._base_inputs)
             for failure in failures:
-                self._warn(f"{failure}; the snapshot before it, of {snapshot.created}, is used instead")
+                self.warn(f"{failure}; the snapshot before it, of {snapshot.created}, is used instead")
             return ledgers
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
         return [Ledger() for _ in range(ledger_count)]
+
+    def go_on(self, inputs: "dict[str, Place]") -> None:
+        """Begin with these places, and what was saved with them, instead of `load`."""
+        number = max(self.snapshots(), default=0)
+        self._base = self.folder(number) if number else None
+        self._goes_on = True
+        self.inputs = inputs
 
     @property
     def is_new(self) -> bool:
@@ -99,11 +107,14 @@ class StateDirectory:
 
     def snapshots(self) -> list[int]:
         """The numbers of the snapshots that are there, in ascending order. Raises SourceError."""
+        return sorted(int(found[1]) for name in self.names() if (found := SNAPSHOT_NAME.fullmatch(name)))
+
+    def names(self) -> list[str]:
+        """All that is there. Raises SourceError."""
         try:
-            names = os.listdir(self.path)
+            return os.listdir(self.path)
         except OSError as error:
             raise SourceError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        return sorted(int(found[1]) for name in names if (found := SNAPSHOT_NAME.fullmatch(name)))
 
     def folder(self, number: int) -> str:
         """The folder of a snapshot."""
@@ -132,6 +143,10 @@ class StateDirectory:
             place = consumption.place(consumption.lines, consumption.header.line)
             self.inputs[os.path.realpath(name)] = place
 
+    def inputs_fields(self) -> "dict[str, dict[str, object]]":
+        """The places as a manifest has them."""
+        return {path: fields_of_place(place) for path, place in self.inputs.items()}
+
     # ---- Ending ------------------------------------------------------------------------------------
 
     def save(self, ledgers: "Sequence[Ledger]", *, changed: bool) -> None:
@@ -139,7 +154,7 @@ class StateDirectory:
 
         Where the run has not `changed` them and no input was consumed further, what is there stays.
         """
-        if self._base is not None and not changed and self.inputs == self._base_inputs:
+        if self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs:
             return
         number = max(self.snapshots(), default=0) + 1
         self._final = self.folder(number)
@@ -149,7 +164,7 @@ class StateDirectory:
         try:
             for ledger in ledgers:
                 writer.add(ledger)
-            writer.finish({"inputs": fields_of(self.inputs)})
+            writer.finish({"inputs": self.inputs_fields()})
         finally:
             writer.close()
 
@@ -169,13 +184,13 @@ class StateDirectory:
             sync_folder(self.path)
         except SourceError:
             return  # it is there; what was before it stays too
-        self._remove_old(kept={self._final, "" if self._base is None else self._base.folder})
+        self._remove_old(kept={self._final, self._base or ""})
 
     def _remove_old(self, kept: "set[str]") -> None:
         """Remove all snapshots but these, and what killed runs left, as far as the system lets it."""
         try:
-            names = os.listdir(self.path)
-        except OSError:
+            names = self.names()
+        except SourceError:
             return
         for name in names:
             path = os.path.join(self.path, name)
@@ -208,17 +223,14 @@ def remove_folder(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def fields_of(inputs: "Mapping[str, Place]") -> "dict[str, dict[str, object]]":
-    """Places as a manifest has them."""
+def fields_of_place(place: Place) -> "dict[str, object]":
+    """A place as a manifest has it."""
     return {
-        path: {
-            "offset": place.offset_bytes,
-            "lines": place.lines,
-            "xxh3_128": place.digest,
-            "ending": place.ending,
-            "header": manifest.text_from(place.header),
-        }
-        for path, place in inputs.items()
+        "offset": place.offset_bytes,
+        "lines": place.lines,
+        "xxh3_128": place.digest,
+        "ending": place.ending,
+        "header": manifest.text_from(place.header),
     }
 
 
@@ -234,26 +246,6 @@ def place_of(fields: manifest.Fields) -> Place:
         fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
         fields.choice("ending", ENDINGS), fields.encoded("header"),
     )  # fmt: skip
-
-
-def describe(directory: StateDirectory) -> "Iterator[str]":
-    """Check every snapshot of a directory; a line for each thing that is there.
-
-    Raises StateError for the first that is not good, after the lines of those before it.
-    """
-    numbers = directory.snapshots()
-    if not numbers:
-        raise no_snapshot(directory.path)
-    for number in reversed(numbers):
-        snapshot = Snapshot.open(directory.folder(number))
-        inputs = places_of(snapshot)
-        snapshot.restore([Ledger()])
-        yield (
-            f"{snapshot.folder}: good: format {manifest.FORMAT}, {snapshot.created}, {snapshot.accounts} accounts, "
-            f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
-        )
-        for path, place in inputs.items():
-            yield f"{snapshot.folder}: {path}: {place.offset_bytes} bytes, {place.lines} lines"
 
 
 def no_snapshot(path: str) -> StateError:
