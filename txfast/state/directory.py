@@ -219,8 +219,15 @@ def can_be_read_again(name: str) -> bool:
 
 
 def remove_folder(path: str) -> None:
-    """Remove a folder and what is in it, as far as the system lets it."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder and what is in it, as far as the system lets it. A part of it is never left under its name."""
+    part = path if path.endswith(PART) else path + PART
+    shutil.rmtree(part, ignore_errors=True)
+    if part != path:
+        try:
+            os.rename(path, part)
+        except OSError:
+            return
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def fields_of_place(place: Place) -> "dict[str, object]":
