@@ -160,6 +160,7 @@ class Checkpoints:
 
         Raises SourceError and Interrupted.
         """
+        started = time.monotonic()
         numbers = self._numbers()
         folder = self._folder(max(numbers, default=0) + 1)
         part = folder + PART
@@ -191,8 +192,10 @@ class Checkpoints:
         self._own = True
         for number in numbers:
             remove_folder(self._folder(number))
+        ended = time.monotonic()
+        replay.seconds["checkpoint"] = replay.seconds.get("checkpoint", 0.0) + ended - started
         if self._seconds is not None:
-            self._next = time.monotonic() + self._seconds
+            self._next = ended + self._seconds
         if self._watch is not None:
             self._watch.stop_waiting()
 
