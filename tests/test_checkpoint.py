@@ -229,6 +229,17 @@ def test_a_damaged_checkpoint_is_discarded(folder: Folder, file: str) -> None:
     assert_begun_anew(folder, right, file, "is damaged")
 
 
+def test_one_of_another_format_is_refused_and_stays(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    [name] = checkpoints(folder)
+    path = folder.path / "state" / name / manifest.NAME
+    fields = json.loads(path.read_bytes())
+    del fields["hash"]
+    path.write_bytes(manifest.text_of({**fields, "format": 7}))
+    folder.run(*COMMAND, "r.csv", *STATE).assert_failed("state format 7")
+    assert checkpoints(folder) == [name]
+
+
 def test_another_command_discards_it_and_its_rejects(folder: Folder) -> None:
     killed(folder, "--threads", "1")
     assert len(parts(folder)) == 1

@@ -16,6 +16,7 @@ from txfast.errors import StateError, TxfastError
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.saved import add_counts, counts_of
 from txfast.read.consumed import Place, open_at
+from txfast.state import manifest
 from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
 from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
 
@@ -70,26 +71,30 @@ class Checkpoints:
 
         Any other one is discarded, with a warning where it was of a run that did not end.
         """
+        found = any(self._goes_on_from(self._folder(number), replay) for number in reversed(self._numbers()))
         self._holds = True
-        for number in reversed(self._numbers()):
-            folder = self._folder(number)
-            try:
-                checkpoint = Snapshot.open(folder)
-                progress = checkpoint.fields.part("progress")
-                if progress.take("base", int) != max(self._state.snapshots(), default=0):
-                    self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
-                    continue
-                self._refuse_other_command(progress.take("command", dict))
-                ledgers = [Ledger() for _ in replay.ledgers]
-                checkpoint.restore(ledgers)
-                self._go_on(replay, ledgers, checkpoint)
-            except TxfastError as error:
-                self._state.warn(f"{folder}: is discarded, and the run begins anew: {error}")
-                self._discard_other(folder)
-                continue
-            self._own = True
-            return True
-        return False
+        self._own = found
+        return found
+
+    def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
+        """Whether the run goes on from this checkpoint; if not, it is gone. Raises UnknownFormatError."""
+        try:
+            checkpoint = Snapshot.open(folder)
+            progress = checkpoint.fields.part("progress")
+            if progress.take("base", int) != max(self._state.snapshots(), default=0):
+                self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
+                return False
+            self._refuse_other_command(progress.take("command", dict))
+            ledgers = [Ledger() for _ in replay.ledgers]
+            checkpoint.restore(ledgers)
+            self._go_on(replay, ledgers, checkpoint)
+        except manifest.UnknownFormatError:
+            raise
+        except TxfastError as error:
+            self._state.warn(f"{folder}: is discarded, and the run begins anew: {error}")
+            self._discard_other(folder)
+            return False
+        return True
 
     def _refuse_other_command(self, command: "dict[str, Any]") -> None:
         different = [name for name in self._command if command.get(name) != self._command[name]]

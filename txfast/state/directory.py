@@ -18,7 +18,7 @@ from txfast.ledger.ledger import Ledger
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
 from txfast.read.source import STANDARD_INPUT, Source, open_source
 from txfast.state import manifest
-from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unreadable, unwritable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class StateDirectory:
         """
         if not can_be_read_again(name):
             return open_source(name), None
-        place = self.inputs.get(os.path.realpath(name))
+        place = self.inputs.get(real_path(name))
         if place is not None:
             found = open_at(name, place)
             if found is not None:
@@ -141,7 +141,7 @@ class StateDirectory:
         """Remember how far an input was consumed."""
         if consumption is not None and consumption.header is not None:
             place = consumption.place(consumption.lines, consumption.header.line)
-            self.inputs[os.path.realpath(name)] = place
+            self.inputs[real_path(name)] = place
 
     def inputs_fields(self) -> "dict[str, dict[str, object]]":
         """The places as a manifest has them."""
@@ -207,15 +207,26 @@ class StateDirectory:
             remove_folder(part)
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
-            os.close(lock)
+            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+                os.close(lock)
+            except OSError:
+                pass  # it is given free all the same
 
 
 def can_be_read_again(name: str) -> bool:
-    """Whether an input is a regular file, named by a path."""
+    """Whether an input is a regular file, named by a path. Raises SourceError."""
     try:
         return name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode)
-    except OSError:
-        return False  # that it cannot be read is for its reader to say
+    except OSError as error:
+        raise unreadable(name, error) from error
+
+
+def real_path(name: str) -> str:
+    """By what an input is known from run to run. Raises SourceError: by another name it would be a new one."""
+    try:
+        return os.path.realpath(name, strict=True)
+    except OSError as error:
+        raise unreadable(name, error) from error
 
 
 def remove_folder(path: str) -> None:
