@@ -1,11 +1,12 @@
 """Damages saved states and kills runs, many times at random, and sees to it that nobody can tell afterwards.
 
-    python tests/crashes.py [--flips N] [--kills N] [--seed N]
+    python tests/crashes.py [--flips N] [--kills N] [--each] [--seed N]
 
 A flip changes one byte of a snapshot's files, cuts one short or makes it longer: each must be noticed when the snapshot
 is opened. A kill ends a run that takes checkpoints, at a random moment or just before a random one of its calls on
 files (fsync, rename, write, …: the shim of tests/faults does that); then the state must verify, and the same command,
-run again until it ends, must have left what an undisturbed run leaves.
+run again until it ends, must have left what an undisturbed run leaves. `--each` also kills before every fsync and
+rename.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 from faults.campaign import HERE, PACKAGE, VOLATILE_STATS, build_shim, inputs
@@ -149,20 +151,32 @@ class Killings:
         shutil.rmtree(folder.parent)
         return Counter(call.partition("\t")[0] for call in calls)
 
+    def each(self) -> Iterator[tuple[str, str]]:
+        """The same as `kill`, before every call of those that make things last."""
+        for function in ("fsync", "rename"):
+            for call in range(1, self._calls[function] + 1):
+                yield self.kill_at(function, call)
+
+    def kill_at(self, function: str, call: int) -> tuple[str, str]:
+        """Kill a run before a call of a function, and go on, as `kill`."""
+        folder = self._copy()
+        try:
+            code = self._run(folder, watched=self._environment(folder, function, call))
+            where = f"before {function} {call} of {self._calls[function]}"
+            return where, self._look(folder, was_killed=code == -signal.SIGKILL)
+        finally:
+            shutil.rmtree(folder.parent)
+
     def kill(self) -> tuple[str, str]:
         """Kill a run at random and go on: where it was killed, and what was wrong then, "" for nothing."""
         function = self._chance.choice([*FUNCTIONS, *["a moment"] * len(FUNCTIONS)])
+        if function != "a moment":
+            return self.kill_at(function, self._chance.randrange(1, self._calls[function] + 1))
         folder = self._copy()
+        seconds = self._chance.uniform(0.1, self._seconds)
         try:
-            if function == "a moment":
-                seconds = self._chance.uniform(0.1, self._seconds)
-                where = f"after {seconds:.3f} seconds"
-                code = self._run(folder, kill_after_seconds=seconds)
-            else:
-                call = self._chance.randrange(1, self._calls[function] + 1)
-                where = f"before {function} {call} of {self._calls[function]}"
-                code = self._run(folder, watched=self._environment(folder, function, call))
-            return where, self._look(folder, was_killed=code == -signal.SIGKILL)
+            code = self._run(folder, kill_after_seconds=seconds)
+            return f"after {seconds:.3f} seconds", self._look(folder, was_killed=code == -signal.SIGKILL)
         finally:
             shutil.rmtree(folder.parent)
 
@@ -199,6 +213,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Damage saved states and kill runs, at random.")
     parser.add_argument("--flips", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--each", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
@@ -207,12 +222,14 @@ def main() -> int:
         killings = Killings(Path(made), chance)
         unnoticed = count_unnoticed(Path(made).resolve() / "start/state/snapshot-1", arguments.flips, chance)
         print(f"{arguments.flips} flips: {unnoticed} unnoticed")
-        for number in range(arguments.kills):
-            where, wrong = killings.kill()
+        kills = 0
+        outcomes = (killings.kill() for _ in range(arguments.kills))
+        for where, wrong in chain(killings.each() if arguments.each else (), outcomes):
+            kills += 1
             if wrong:
                 failures += 1
-                print(f"kill {number}, {where}: {wrong}")
-        print(f"{arguments.kills} kills: {failures} left something wrong")
+                print(f"{where}: {wrong}", flush=True)
+        print(f"{kills} kills: {failures} left something wrong")
     return int(bool(unnoticed or failures))
 
 
