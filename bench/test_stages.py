@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ import pytest
 from txfast.batch import TransactionBatch
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import Ledger
+from txfast.pipeline import Replay
 from txfast.read.arrow import ArrowCsvReader
 from txfast.read.row import Header
 from txfast.read.scan import CsvReader
 from txfast.read.source import Source, open_source
+from txfast.state.snapshot import Snapshot, SnapshotWriter
 from txfast.write.accounts import csv_blocks
 from txfast.write.rejects import SUFFIXES, Rejects
 
@@ -116,3 +119,32 @@ def test_command(measure: Measure, transactions: Path) -> None:
         subprocess.run([COMMAND, "-q", transactions], stdout=subprocess.DEVNULL, check=True)
 
     measure(parse(transactions), run)
+
+
+def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
+    """A row is a deposit or withdrawal here. Not to the disk, whose speed is its own."""
+    replay = Replay(threads=1)
+    replay.read(str(transactions))
+    [ledger] = replay.ledgers
+    folder = tmp_path / "snapshot-1"
+
+    def save() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        writer = SnapshotWriter(str(folder), durable=False)
+        writer.add(ledger)
+        writer.finish({"inputs": {}})
+        writer.close()
+
+    measure(ledger.entries, save)
+
+
+def test_load(measure: Measure, transactions: Path, tmp_path: Path) -> None:
+    """The same, and what is loaded is verified first."""
+    replay = Replay(threads=1)
+    replay.read(str(transactions))
+    [ledger] = replay.ledgers
+    writer = SnapshotWriter(str(tmp_path / "snapshot-1"), durable=False)
+    writer.add(ledger)
+    writer.finish({"inputs": {}})
+    writer.close()
+    measure(ledger.entries, lambda: Snapshot.open(str(tmp_path / "snapshot-1")).restore([Ledger()]))

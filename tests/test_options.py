@@ -35,6 +35,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "stats": ("s.json", "stats", "s.json"),
     "state": ("folder", "state", "folder"),
+    "checkpoint": ("0.5", "checkpoint", 0.5),
     "max_malformed": ("7", "max_malformed", 7),
     "strict": ("yes", "max_malformed", 0),
     "threads": ("3", "threads", 3),
@@ -45,6 +46,8 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "log_format": ("json", "log_format", "json"),
     "quiet": ("1", "quiet", True),
 }
+# What an option needs beside it, as variables.
+NEEDED = {"checkpoint": {"state": "folder"}}
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
 
@@ -88,8 +91,9 @@ def test_defaults() -> None:
     settings = parse("in.csv")
     assert {name: getattr(settings, name) for name in Settings.__slots__} == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "memory_limit": None, "output": "-", "progress": "auto", "quiet": False, "reader": "native", "rejects": None,
-        "spill_dir": None, "state": None, "stats": None, "threads": None, "verify": False,
+        "checkpoint": None, "memory_limit": None, "output": "-", "progress": "auto", "quiet": False,
+        "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None, "threads": None,
+        "verify": False,
     }  # fmt: skip
 
 
@@ -102,8 +106,9 @@ def test_a_flag_is_set(option: Any) -> None:
     text, attribute, value = VALUES[option.name]
     for flag in option.flags:
         words = [flag] if option.metavar is None else [flag, text]
-        assert getattr(parse(*words, "in.csv"), attribute) == value
-        assert getattr(parse("in.csv", *words), attribute) == value
+        needed = NEEDED.get(option.name, {})
+        assert getattr(parse(*words, "in.csv", **needed), attribute) == value
+        assert getattr(parse("in.csv", *words, **needed), attribute) == value
 
 
 def test_quiet_is_without_progress() -> None:
@@ -211,7 +216,7 @@ def test_variables_are_named_after_their_options() -> None:
 def test_a_variable_is_set(name: str) -> None:
     text, attribute, value = VALUES[name]
     for arguments in (("in.csv",), ("--", "in.csv")):
-        assert getattr(parse(*arguments, **{name: text}), attribute) == value
+        assert getattr(parse(*arguments, **{name: text}, **NEEDED.get(name, {})), attribute) == value
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -441,7 +441,7 @@ def test_a_rename_that_fails_takes_back_those_before_it(
         with_old_outputs(folder)
     monkeypatch.chdir(folder.path)
     outputs = Outputs(parse_arguments(["in.csv", *ALL]), Journal())
-    outputs.open()
+    outputs.open(Replay())
     assert outputs.stats is not None
     outputs.stats.write(b"{}")
     rename, calls = os.rename, 0

@@ -25,6 +25,8 @@ from txfast.errors import MemoryLimitError, SpillError
 from txfast.ledger.ledger import Ledger, route
 from txfast.log import Journal
 from txfast.pipeline import Replay
+from txfast.read.consumed import Consumption
+from txfast.read.source import open_source
 from txfast.state import slices, spill
 from txfast.state.directory import StateDirectory
 from txfast.state.slices import Partitions, SliceReader
@@ -124,6 +126,39 @@ def test_a_state_goes_on_whatever_of_it_fits(
             state.discard()
             replay.close()
     assert outcome.accounts == expected.accounts
+
+
+class DueCheckpoints:
+    """What always wants a checkpoint, and knows when there were ledgers on disk."""
+
+    def __init__(self) -> None:
+        self.taken = self.passed_over = 0
+
+    def is_due(self) -> bool:
+        return not self.passed_over
+
+    def take(self, replay: Replay, _: object) -> None:
+        assert not replay.is_spilled
+        self.taken += 1
+
+    def pass_over(self) -> None:
+        self.passed_over += 1
+
+
+@pytest.mark.parametrize("threads", harness.THREADS)
+def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(harness.make_file([Row("deposit", 7 if tx < 500 else tx, tx, 1) for tx in range(1000)]))
+    checkpoints = DueCheckpoints()
+    with small_limits(3):
+        replay = Replay(block_bytes=500, threads=threads, memory_limit=1 << 30, checkpoints=checkpoints)
+        replay._ledger_limit = 3
+        source = open_source(str(path))
+        replay.read_source(source, Consumption())
+        source.close()
+        assert (checkpoints.taken > 5, checkpoints.passed_over) == (True, 1)
+        assert len(replay.collect()) == 501
+        replay.close()
 
 
 def test_lines_too_long_and_blank_are_reported_behind_a_spill() -> None:

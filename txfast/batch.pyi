@@ -10,6 +10,7 @@ class TransactionBatch:
     @property
     def rows(self) -> int: ...
     input_bytes_read: int
+    consumed: object
     @property
     def capacity(self) -> int: ...
     @property

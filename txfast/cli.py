@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from txfast.pipeline import Replay
     from txfast.progress import Progress
     from txfast.signals import SignalWatch
+    from txfast.state.checkpoint import Checkpoints
     from txfast.state.directory import StateDirectory
     from txfast.state.spill import Settled
     from txfast.write.rejects import Rejects
@@ -89,10 +90,53 @@ class Outputs:
         elif _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
-    def open(self) -> None:
-        """Open all of them, the state first, which one run holds. Raises SourceError and LockedError."""
-        for output in sorted(self._all, key=lambda output: output is not self.state):
-            output.open()
+        self.checkpoints: Checkpoints | None = None
+        if self.state is not None and settings.files:
+            from txfast.state import checkpoint
+
+            command = checkpoint.command_of(
+                settings.files, settings.output, settings.rejects, settings.stats, settings.max_malformed
+            )
+            self.checkpoints = checkpoint.Checkpoints(
+                self.state, command, settings.checkpoint, self.rejects, self._watch
+            )
+            if settings.checkpoint is not None and self.rejects is not None:
+                self.rejects.follow()
+
+    def open(self, replay: "Replay") -> bool:
+        """Open all of them, the state first, which one run holds. Say whether the run goes on from a checkpoint.
+
+        Raises SourceError and LockedError.
+        """
+        goes_on = False
+        if self.state is not None:
+            self.state.open()
+        if self.checkpoints is not None:
+            goes_on = self.checkpoints.find(replay)
+        for output in self._all:
+            if output is not self.state:
+                output.open()
+        return goes_on
+
+    def wait_for_checkpoints(self) -> None:
+        """From here on have a signal end the run when a checkpoint is taken, until `check_signals_at_once`."""
+        if self._watch is not None:
+            self._watch.wait()
+
+    def check_signals_at_once(self) -> None:
+        """Let signals end the run wherever it is. Raises Interrupted where one has arrived."""
+        if self._watch is not None:
+            self._watch.stop_waiting()
+
+    def keep_checkpoint(self) -> None:
+        """At a run's end by a signal: leave all that it needs to go on."""
+        if self.checkpoints is not None and self.checkpoints.keep() and self.rejects is not None:
+            self.rejects.keep_temporary()
+
+    def discard_checkpoint(self) -> None:
+        """At any other end: leave none."""
+        if self.checkpoints is not None:
+            self.checkpoints.discard()
 
     def check_signals(self) -> None:
         """Raise Interrupted where a signal has arrived and was lost."""
@@ -133,6 +177,8 @@ class Outputs:
         """Close all of them, and remove what was not published."""
         if self._watch is not None:
             self._watch.hold()
+        if self.checkpoints is not None:
+            self.checkpoints.close()
         for output in self._all:
             output.discard()
         if self._watch is not None:
@@ -151,11 +197,11 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     progress: Progress | None = None
     replay: Replay | None = None
     try:
-        outputs.open()
         if journal.shows_progress(settings.progress):
             from txfast import progress as shown
 
-            progress = shown.Progress(journal, size_of(settings.files))
+            # With a state nobody knows yet how much of them is new.
+            progress = shown.Progress(journal, size_of(settings.files) if outputs.state is None else None)
         replay = Replay(
             journal,
             rejects=outputs.rejects,
@@ -166,13 +212,12 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             memory_limit=settings.memory_limit or default_memory_limit(),
             memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow else 0,
             spill_folder=settings.spill_dir,
+            checkpoints=outputs.checkpoints if settings.checkpoint is not None else None,
         )
-        if outputs.state is not None:
+        if not outputs.open(replay) and outputs.state is not None:
             begin_with_state(replay, outputs.state, settings)
         try:
-            for file in settings.files:
-                read_input(replay, outputs.state, file)
-                outputs.check_signals()
+            read_inputs(replay, outputs, settings)
         except TooManyMalformedError:
             journal.malformed_totals(replay.malformed())
             put_out_figures(replay, replay.collect(), started, outputs, journal)
@@ -189,6 +234,13 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         replay.seconds["write"] = time.perf_counter() - writing_started
         put_out_figures(replay, accounts, started, outputs, journal)
         outputs.publish()
+        outputs.discard_checkpoint()
+    except (KeyboardInterrupt, BrokenPipeError):
+        outputs.keep_checkpoint()
+        raise
+    except Exception:
+        outputs.discard_checkpoint()
+        raise
     finally:
         if progress is not None:
             progress.close()
@@ -210,14 +262,30 @@ def begin_with_state(replay: "Replay", state: "StateDirectory", settings: Settin
     replay.seconds["load"] = time.perf_counter() - started
 
 
-def read_input(replay: "Replay", state: "StateDirectory | None", file: str) -> None:
-    """Replay one input: with a state, what it does not know of it yet."""
-    if state is None:
-        replay.read(file)
-        return
-    source, consumption = state.open_input(file)
+def read_inputs(replay: "Replay", outputs: Outputs, settings: Settings) -> None:
+    """Replay all inputs in their order, or those that are left."""
+    checkpoints = outputs.checkpoints
+    if settings.checkpoint is not None:
+        outputs.wait_for_checkpoints()
+    for index, file in enumerate(settings.files):
+        if outputs.state is None:
+            replay.read(file)
+        elif checkpoints is not None and index >= checkpoints.first_input:
+            checkpoints.begin_input(replay, index)
+            read_input(replay, outputs.state, checkpoints, file)
+        outputs.check_signals()
+    if checkpoints is not None:
+        checkpoints.begin_input(replay, len(settings.files))
+    outputs.check_signals_at_once()
+
+
+def read_input(replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", file: str) -> None:
+    """Replay what the state does not know yet of an input."""
+    opened = checkpoints.take_opened()
+    goes_on = opened is not None
+    source, consumption = opened or state.open_input(file)
     try:
-        replay.read_source(source, consumption)
+        replay.read_source(source, consumption, goes_on=goes_on)
     finally:
         source.close()
     state.note(file, consumption)
@@ -225,7 +293,7 @@ def read_input(replay: "Replay", state: "StateDirectory | None", file: str) -> N
 
 def verify_state(settings: Settings, journal: Journal) -> None:
     """Check all that a state directory holds, and say on standard output what that is."""
-    from txfast.state import directory
+    from txfast.state import directory, verify
 
     assert settings.state is not None, "the options see to it"
     state = directory.StateDirectory(settings.state, journal.warning)
@@ -233,7 +301,7 @@ def verify_state(settings: Settings, journal: Journal) -> None:
     try:
         state.open(make=False)
         output.open()
-        for line in directory.describe(state):
+        for line in verify.describe(state):
             output.write(os.fsencode(line) + b"\n")
         output.finish()
     finally:

@@ -99,6 +99,15 @@ def folder_name(text: str) -> str:
     return text
 
 
+def second_count(text: str) -> float:
+    """A number of seconds, at least 0, with a fraction or without."""
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not digits or not digits.isascii() or not digits.isdigit() or len(digits) > DIGITS_MAX:
+        raise UsageError(f"{text!r} is no number of seconds: it is 0 or more, as 30 or 0.5")
+    return float(text)
+
+
 def rejects_file(text: str) -> str:
     """A file's name whose suffix says the format of the rejects in it."""
     from txfast.write.rejects import format_suffix
@@ -173,8 +182,12 @@ OPTIONS = (
         help="go on from what DIR holds, and keep it there",
     ),
     Option(
+        "--checkpoint", group="State", metavar="SECONDS", convert=second_count,
+        help="keep progress in --state DIR so often, to go on from",
+    ),
+    Option(
         "--verify", group="State", default=False, instead=True,
-        help="check all of --state DIR and say what is there",
+        help="check --state DIR and say what is there",
     ),
     Option(
         "--max-malformed", group="Failure", metavar="N", convert=row_count,
@@ -222,8 +235,8 @@ class Settings:
     """
 
     __slots__ = (
-        "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output", "progress", "quiet",
-        "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
+        "checkpoint", "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output",
+        "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -250,11 +263,14 @@ class Settings:
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
         self.state: str | None = options["state"]  # type: ignore[assignment]
+        self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
         self.verify = bool(options["verify"])
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
         self._check_inputs()
+        if self.checkpoint is not None:
+            self._check_checkpoint(options.as_given("checkpoint"))
         check_places(self.files, options)
 
     def _check_memory_limit(self, options: "Options") -> None:
@@ -282,6 +298,23 @@ class Settings:
             self.files.append(STANDARD_INPUT)
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
+
+    def _check_checkpoint(self, given: str) -> None:
+        """See that a run can go on from a checkpoint. Raises UsageError."""
+        if self.state is None:
+            raise UsageError(f"{given} needs --state DIR, where checkpoints are kept")
+        if self.reader != READERS[0]:
+            raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
+        for file in self.files:
+            if file == STANDARD_INPUT or (os.path.exists(file) and not os.path.isfile(file)):
+                raise UsageError(f"{given} needs files: {display_name(file)} cannot be read a second time")
+        if self.rejects is not None:
+            from txfast.write.rejects import is_text_file
+
+            if not is_text_file(self.rejects):
+                raise UsageError(
+                    f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
+                )
 
     def _check_verify(self) -> None:
         """See that nothing is asked for beside --verify. Raises UsageError."""
@@ -485,8 +518,8 @@ def argument_type(option: Option) -> "Callable[[str], object]":
 USAGE = "txfast [OPTION …] [FILE …] [LEVEL]"
 PURPOSE = "Replay payment transactions into account balances: exactly, and in order."
 POSITIONALS = (
-    ("FILE", "transactions: CSV with the columns type, client, tx and amount; - or none is standard input"),
-    ("LEVEL", "what is logged: error (default), warn, info, debug, trace"),
+    ("FILE", "CSV: type, client, tx, amount; - or none: standard input"),
+    ("LEVEL", "what to log: error (default), warn, info, debug, trace"),
 )
 EXAMPLES = (
     "txfast january.csv february.csv > accounts.csv",
@@ -499,7 +532,7 @@ NOTES = (
     "Accounts go to standard output, everything else to standard error.",
 )
 
-HELP_COLUMN = 23
+HELP_COLUMN = 24
 COLUMNS_DEFAULT = 80
 # Narrower, words no longer find room beside the flags.
 COLUMNS_MIN = 40

@@ -21,11 +21,11 @@ from txfast.read.source import READERS, Source, open_source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Protocol
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Protocol, TypeAlias
 
     from txfast.progress import Progress
-    from txfast.read.consumed import Consumption
+    from txfast.read.consumed import Consumption, Place
     from txfast.read.row import Header
     from txfast.state.snapshot import Snapshot
     from txfast.state.spill import Settled, Spill, SpillFile
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
     # What stands in a block's place: its batch, the failure that it met, or None at the end of the input.
     Item = TransactionBatch | BaseException | None
+
+    class Checkpoints(Protocol):
+        """What keeps a run's progress: asked behind every batch whether to `take` it."""
+
+        def is_due(self) -> bool: ...
+        def take(self, replay: "Replay", place: Place) -> None: ...
+        def pass_over(self) -> None: ...
+
+    Flow: TypeAlias = "InlineFlow | ThreadedFlow"
 
     class Reader(Protocol):
         """What makes batches of one input: `fill` in order, by one thread at a time, then `scan` by any."""
@@ -82,14 +91,14 @@ EXPECTED_MARGIN = 1.03
 
 
 class InputFigures:
-    """How much one input held."""
+    """How much one input held, or was read of it so far."""
 
     __slots__ = ("bytes", "name", "rows")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, byte_count: int = 0, rows: int = 0) -> None:
         self.name = name
-        self.bytes = 0
-        self.rows = 0
+        self.bytes = byte_count
+        self.rows = rows
 
 
 class Replay:
@@ -119,6 +128,7 @@ class Replay:
         memory_limit: int | None = None,
         memory_reserved: int = 0,
         spill_folder: str | None = None,
+        checkpoints: "Checkpoints | None" = None,
     ) -> None:
         if reader not in READERS:
             raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
@@ -150,22 +160,26 @@ class Replay:
         self._rejects = rejects
         self._progress = progress
         self._max_malformed = max_malformed
+        self._checkpoints = checkpoints
+        self._consumption: Consumption | None = None  # of the input that is read now, where there are checkpoints
         self._malformed_admitted = 0
         self._block_bytes = block_bytes
         # Of the input that is read now: its size, where that is known, and the entries that were there before it.
         self._input_bytes: int | None = None
         self._entries_before = [0] * len(self.ledgers)
         self._spill_folder = spill_folder
-        self._begin()
+        self._spill_file: SpillFile | None = None
+        self.begin()
 
-    def _begin(self) -> None:
-        """Begin with nothing."""
+    def begin(self) -> None:
+        """Begin with nothing, whatever was restored."""
+        self.close()
         self.ledgers = [Ledger() for _ in self.ledgers]
         if self._ledger_limit is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self._ledger_limit)
         # What went to disk, once something did.
-        self._spill_file: SpillFile | None = None
+        self._spill_file = None
         self._spills: list[Spill | None] = [None] * len(self.ledgers)
         self._settled: Settled | None = None
         self._unsettled: UnsettledRows | None = None
@@ -176,7 +190,7 @@ class Replay:
     def restore(self, snapshot: "Snapshot") -> None:
         """Begin with what a snapshot holds, instead of what there was. Raises StateError, CapacityError, MemoryError
         and SpillError."""
-        self._begin()
+        self.begin()
         parts = self._parts_that_fit(snapshot)
         if parts == 1:
             snapshot.restore(self.ledgers)
@@ -195,6 +209,12 @@ class Replay:
         room = max(self._ledger_limit - least - RESTORING_BYTES, LEDGER_BYTES_MIN)
         return max(1, -(-needed // room))
 
+    def go_on(self, figures: "Sequence[tuple[str, int, int]]", malformed_rows: list[int]) -> None:
+        """Count what was done already: the name, bytes and rows of each input so far, and malformed rows by reason."""
+        self.inputs = [InputFigures(*each) for each in figures]
+        self.malformed_rows = malformed_rows
+        self._malformed_admitted = sum(malformed_rows)
+
     def read(self, name: str) -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
         source = open_source(name)
@@ -203,23 +223,32 @@ class Replay:
         finally:
             source.close()
 
-    def read_source(self, source: Source, consumption: "Consumption | None" = None) -> None:
-        """Replay one input that is open already, and stays open: from where the consumption is, which follows."""
+    def read_source(
+        self, source: Source, consumption: "Consumption | None" = None, *, goes_on: bool = False
+    ) -> None:
+        """Replay one input that is open already, and stays open: from where the consumption is, which follows.
+
+        `goes_on` says that the last of the inputs so far is this one.
+        """
         reader = self._make_reader(source, consumption)
-        figures = InputFigures(source.name)
-        self.inputs.append(figures)
+        if not goes_on:
+            self.inputs.append(InputFigures(source.name))
+        figures = self.inputs[-1]
+        bytes_before = figures.bytes
+        offset_before = bytes_before - (0 if consumption is None else consumption.offset_bytes)
+        self._consumption = consumption if self._checkpoints is not None else None
         self._input_bytes = source.size_bytes
         self._entries_before = [ledger.entries for ledger in self.ledgers]
         for ledger in self.ledgers:
             ledger.expect(0)
         small = source.size_bytes is not None and source.size_bytes < THREADED_BYTES_MIN
-        flow = InlineFlow if self.threads == 1 or small else ThreadedFlow
+        flow: Flow = InlineFlow(self, reader) if self.threads == 1 or small else ThreadedFlow(self, reader)
         next_line = 1 if consumption is None else consumption.lines + 1
-        for batch in flow(self, reader):
+        for batch in flow:
             started = time.perf_counter()
             next_line = batch.number_lines(next_line)
             figures.rows += len(batch) + batch.malformed_rows
-            figures.bytes = batch.input_bytes_read
+            figures.bytes = bytes_before + batch.input_bytes_read
             if batch.malformed_rows:
                 batch.count_malformed(self.malformed_rows)
             self._report(source.name, batch, reader.header)
@@ -230,10 +259,29 @@ class Replay:
                     f"{source.name}:{line}: malformed row {sum(self.malformed_rows)}, one more than is allowed: "
                     f"the run stops here, without accounts"
                 )
-        figures.bytes = reader.bytes_read
+            if self._checkpoints is not None and self._checkpoints.is_due():
+                self._take_checkpoint(flow, batch, reader.header, next_line - 1, offset_before)
+        figures.bytes = bytes_before + reader.bytes_read
         if consumption is not None:
             consumption.header = reader.header
             consumption.lines = next_line - 1 - consumption.finish()
+
+    def _take_checkpoint(
+        self, flow: "Flow", batch: TransactionBatch, header: "Header | None", lines: int, offset_before: int
+    ) -> None:
+        """Take a checkpoint behind this batch, or have the flow come to where one can be taken."""
+        flow.pause()
+        if not flow.is_settled or self._checkpoints is None or header is None:
+            return
+        place: Place = batch.consumed  # type: ignore[assignment]
+        place.lines, place.header = lines, header.line
+        # What was read ahead of the place will be read again.
+        self.inputs[-1].bytes = offset_before + place.offset_bytes
+        if self.is_spilled:
+            self._checkpoints.pass_over()
+        else:
+            self._checkpoints.take(self, place)
+        flow.go_on()
 
     def _report(self, file: str, batch: TransactionBatch, header: "Header | None") -> None:
         wait = batch.unsettled_shards and header is not None and self.reports_much
@@ -270,6 +318,8 @@ class Replay:
         started = time.perf_counter()
         more = reader.fill(batch)
         batch.input_bytes_read = reader.bytes_read
+        if self._consumption is not None:
+            batch.consumed = self._consumption.place(0, b"")
         return more, time.perf_counter() - started
 
     def scan(self, reader: "Reader", batch: TransactionBatch) -> float:
@@ -411,6 +461,11 @@ class Replay:
             self._spill_file.close()
 
     @property
+    def is_spilled(self) -> bool:
+        """Whether some of the ledgers went to disk for want of memory."""
+        return any(spill is not None for spill in self._spills)
+
+    @property
     def spilled_bytes(self) -> int:
         """How many bytes were written to disk for want of memory."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
@@ -447,6 +502,14 @@ class InlineFlow:
         self._run = run
         self._reader = reader
 
+    is_settled = True
+
+    def pause(self) -> None:
+        """It comes to each batch when all before it are applied, and none behind it."""
+
+    def go_on(self) -> None:
+        """It never paused."""
+
     def __iter__(self) -> "Iterator[TransactionBatch]":
         run, seconds = self._run, self._run.seconds
         batch = TransactionBatch()
@@ -479,10 +542,12 @@ class ThreadedFlow:
         self._appliers = len(run.ledgers) if len(run.ledgers) > 1 or run.reports_much else 0
         self._reading = threading.Lock()
         self._blocks_read = 0
+        self._number = 0  # of the block whose batch is given out
         self._at_end = False
         # All below is read and changed with this held, and whoever changes it notifies.
         self._changed = threading.Condition()
         self._stopped = False
+        self._paused = False
         self._free = [TransactionBatch() for _ in range(run.scanner_count + self._appliers + SPARE_BATCHES)]
         self._arrived: dict[int, Item] = {}  # by number of the block
         self._blocks_admitted = 0
@@ -501,6 +566,7 @@ class ThreadedFlow:
             while (batch := self._take(self._applied, number)) is not None:
                 if not self._appliers:
                     self._run.seconds["apply"] += self._run.apply(batch, 0)
+                self._number = number
                 yield batch
                 with self._changed:
                     del self._applied[number]
@@ -524,6 +590,24 @@ class ThreadedFlow:
             for thread in self._threads:
                 if thread.ident is not None:  # it was started
                     thread.join(max(0.0, patience_ends - time.monotonic()))
+
+    def pause(self) -> None:
+        """Apply nothing more than what is on its way, so that it `is_settled` soon, until `go_on`."""
+        with self._changed:
+            self._paused = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is applied up to the batch that is given out, and nothing behind it."""
+        with self._changed:
+            return not self._appliers or self._blocks_admitted == self._number + 1
+
+    def go_on(self) -> None:
+        """Apply again what is there."""
+        with self._changed:
+            self._paused = False
+            self._admit()
+            self._changed.notify_all()
 
     def _start_threads(self) -> None:
         try:
@@ -592,7 +676,7 @@ class ThreadedFlow:
 
     def _admit(self) -> None:
         """Pass on, in order, what has arrived."""
-        while self._blocks_admitted in self._arrived:
+        while self._blocks_admitted in self._arrived and not self._paused:
             number = self._blocks_admitted
             item = self._arrived.pop(number)
             if isinstance(item, TransactionBatch):

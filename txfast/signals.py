@@ -30,11 +30,12 @@ class SignalWatch:
     Only the first counts. What must not be interrupted, such as cleaning up, comes after `hold`.
     """
 
-    __slots__ = ("_arrived", "_held", "_show_unraisable")
+    __slots__ = ("_held", "_show_unraisable", "_waits", "arrived")
 
     def __init__(self) -> None:
-        self._arrived: int | None = None
+        self.arrived: int | None = None
         self._held = False
+        self._waits = False
         self._show_unraisable: Callable[[Any], object] = sys.unraisablehook
         sys.unraisablehook = self._pass_over
         for number in CAUGHT:
@@ -43,9 +44,11 @@ class SignalWatch:
                 signal.signal(number, self._note)
 
     def _note(self, number: int, frame: "FrameType | None") -> None:  # noqa: ARG002 (the protocol's arguments)
-        if self._arrived is None:
-            self._arrived = number
+        if self.arrived is None:
+            self.arrived = number
             self.check()
+        elif self._waits:
+            self.stop_waiting()  # whoever asks twice means at once
 
     def _pass_over(self, unraisable: "Any") -> None:
         """Say nothing of an Interrupted that was raised where Python lets nothing through: `check` raises it again."""
@@ -54,8 +57,17 @@ class SignalWatch:
 
     def check(self) -> None:
         """Raise Interrupted where a signal has arrived: an import of C code may have swallowed it."""
-        if self._arrived is not None and not self._held:
-            raise Interrupted(self._arrived)
+        if self.arrived is not None and not self._held and not self._waits:
+            raise Interrupted(self.arrived)
+
+    def wait(self) -> None:
+        """Only note a first signal, as `arrived`, until `stop_waiting`: what is done now must come to a good place."""
+        self._waits = True
+
+    def stop_waiting(self) -> None:
+        """Raise Interrupted as ever, and at once where a signal has arrived."""
+        self._waits = False
+        self.check()
 
     def release(self) -> None:
         """Let each signal end the process by itself again: there is nothing left to clean up."""

@@ -31,7 +31,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import txfast
 
@@ -79,6 +79,7 @@ class Scenario(NamedTuple):
     stdin: str | None = None
     links: tuple[tuple[str, str], ...] = ()  # each a symbolic link and its target
     spills: bool = False  # its ledgers go to disk at once, into the folder `spill`
+    with_state: bool = False
 
     @property
     def outputs(self) -> list[str]:
@@ -88,6 +89,7 @@ class Scenario(NamedTuple):
 
 
 STATS = ("--stats", "s.json")
+STATE = "state"
 SCENARIOS = (
     Scenario(
         "one thread",
@@ -142,6 +144,15 @@ SCENARIOS = (
         "Parquet rejects",
         ("small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.parquet", *STATS),
         ("small.csv",),
+    ),
+    Scenario(
+        "a state",
+        (
+            "small.csv", "other.csv", "-q", "--threads", "1", "--state", STATE, "-o", "a.csv", "--rejects", "r.csv",
+            *STATS,
+        ),
+        ("small.csv", "other.csv"),
+        with_state=True,
     ),
 )  # fmt: skip
 
@@ -198,19 +209,25 @@ class Result(NamedTuple):
     calls: tuple[Call, ...]
 
 
+def build_shim(folder: Path) -> Path:
+    """Compile the shim into a folder."""
+    shim = folder / "shim.so"
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    options = ["-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([*compiler, *options, "-o", shim, HERE / "shim.c", "-ldl"], check=True)
+    return shim
+
+
 class Campaign:
     """Runs in folders below one, with a shim that is built there."""
 
     def __init__(self, folder: Path, *, sabotage: str = "") -> None:
         self._folder = folder.resolve()
-        self._shim = self._folder / "shim.so"
+        self._shim = build_shim(self._folder)
         self._sabotage = sabotage
         self._right: dict[str, Result] = {}
         for name, content in inputs().items():
             (self._folder / name).write_bytes(content)
-        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-        options = ["-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
-        subprocess.run([*compiler, *options, "-o", self._shim, HERE / "shim.c", "-ldl"], check=True)
 
     def right(self, scenario: Scenario) -> Result:
         """What a run leaves that nothing watches."""
@@ -223,7 +240,7 @@ class Campaign:
     def count(self, scenario: Scenario) -> tuple[Call, ...]:
         """The calls of a run that meets no fault."""
         counted = self.run(scenario)
-        outcome = judge(scenario, self.right(scenario), counted)
+        outcome = judge(scenario, self.right(scenario), counted, self._state_before(scenario))
         assert outcome == RIGHT, f"{scenario.name}: {outcome}"
         return counted.calls
 
@@ -235,7 +252,7 @@ class Campaign:
     def inject(self, scenario: Scenario, fault: Fault) -> tuple[bool, str]:
         """Whether a run met this fault, and what came of it: RIGHT, CLEAN, or what is wrong."""
         result = self.run(scenario, fault)
-        return bool(result.calls), judge(scenario, self.right(scenario), result)
+        return bool(result.calls), judge(scenario, self.right(scenario), result, self._state_before(scenario))
 
     def run(self, scenario: Scenario, fault: Fault | None = None, *, watched: bool = True) -> Result:
         """One run in a fresh folder and a fresh process."""
@@ -259,6 +276,20 @@ class Campaign:
                 (folder / name).write_bytes(earlier(name))
         for name, target in scenario.links:
             (folder / name).symlink_to(target)
+        if scenario.with_state:
+            self._make_state()
+            shutil.copytree(self._folder / STATE, folder / STATE)
+
+    def _state_before(self, scenario: Scenario) -> bytes:
+        return content_of(self._folder / STATE) if scenario.with_state else b""
+
+    def _make_state(self) -> None:
+        """What an earlier run has left, with an input that no later one has."""
+        earlier_run = Scenario("", ("small.csv", "-q", "--state", STATE), ())
+        if not (self._folder / STATE).exists():
+            exit_code, errors = self._start(self._folder, earlier_run, {})
+            assert exit_code == 0, errors
+            (self._folder / STANDARD_OUTPUT).unlink()
 
     def _variables(self, folder: Path, log: Path, scenario: Scenario, fault: Fault | None) -> dict[str, str]:
         number = 0 if fault is None or fault.error == SHORT else getattr(errno, fault.error)
@@ -301,11 +332,25 @@ def content_of(path: Path) -> bytes:
     """A file's content, without the figures that differ from run to run."""
     if path.is_symlink():
         return b"-> " + os.readlink(path).encode()
+    if path.is_dir():
+        return b"\n".join(
+            b"%s: %s" % (str(file.relative_to(path)).encode(), content_of(file))
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        )
+    if path.name == "manifest.json":
+        return json.dumps(without_volatile(json.loads(path.read_bytes()))).encode()
     content = path.read_bytes()
     if path.name == "s.json" and content.startswith(b"{"):
         figures = json.loads(content)
         content = json.dumps([(name, figures[name]) for name in figures if name not in VOLATILE_STATS]).encode()
     return content
+
+
+def without_volatile(fields: dict[str, Any]) -> dict[str, Any]:
+    """A state's manifest without when and where it was made."""
+    inputs = {Path(path).name: place for path, place in fields["inputs"].items()}
+    return {**fields, "created": "", "hash": "", "inputs": inputs}
 
 
 def earlier(name: str) -> bytes:
@@ -319,7 +364,7 @@ RIGHT = "right"
 CLEAN = "clean"
 
 
-def judge(scenario: Scenario, right: Result, result: Result) -> str:
+def judge(scenario: Scenario, right: Result, result: Result, state_before: bytes) -> str:
     """RIGHT, CLEAN, or what is wrong with it."""
     wrong = differences(result, right.files)
     if (result.exit_code, result.errors) == (right.exit_code, right.errors) and not wrong:
@@ -336,6 +381,8 @@ def judge(scenario: Scenario, right: Result, result: Result) -> str:
     before = {name: content for name, content in right.files.items() if name in scenario.files}
     before |= {name: earlier(name) for name in scenario.outputs if scenario.earlier_outputs}
     before |= {name: f"-> {target}".encode() for name, target in scenario.links}
+    if scenario.with_state:
+        before[STATE] = state_before
     printed = result.files.get(STANDARD_OUTPUT, b"")
     before[STANDARD_OUTPUT] = printed if right.files[STANDARD_OUTPUT].startswith(printed) else b""
     return differences(result, before) or CLEAN
@@ -360,6 +407,8 @@ def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
     if call.file == "memory":
         return line.startswith("error: out of memory: ")
     name = "spill" if call.file.startswith("spill/") else TEMPORARY.sub("", call.file)
+    if name.split("/")[0] == STATE:
+        return line.startswith(f"error: {STATE}")
     names = {name, *(link for link, target in scenario.links if target == name)}
     if name == scenario.stdin:
         names = {"standard input"}

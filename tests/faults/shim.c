@@ -10,7 +10,7 @@
  *                      function, file, place in the C code, line of Python, with tabs between them
  *     FAULTS_FUNCTION  the function whose call meets the fault; empty for none
  *     FAULTS_CALL      which of its calls, from 1
- *     FAULTS_ERROR     the error's number; 0 has a read or write fall short
+ *     FAULTS_ERROR     the error's number; 0 has a read or write fall short; -1 kills the process before the call
  *     FAULTS_LASTS     1: all later calls meet it too, and where it is memory those of the other allocators
  */
 #define _GNU_SOURCE
@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -135,6 +136,9 @@ static int meets_fault(const char *function, const char *file, const void *place
         if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == chosen_call) {
             memory_is_chosen = is_memory;
             log_call(function, file, place);
+            if (fault < 0) {
+                kill(getpid(), SIGKILL);
+            }
             __atomic_store_n(&has_fired, 1, __ATOMIC_SEQ_CST);
             return 1;
         }

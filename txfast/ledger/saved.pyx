@@ -33,6 +33,9 @@ from txfast.errors import CapacityError
 cdef enum:
     WORD_BYTES = 8
     LOOK_AHEAD_ROWS = 16  # a power of two
+    PROOF_AHEAD_ROWS = LOOK_AHEAD_ROWS // 2
+    # Of more accounts, proofs lie too far away to be waited for (a fifth of the time at two million).
+    NEAR_ACCOUNTS_MAX = 1 << 16
 
 # More than one ledger's growth: the next rows find room.
 cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
@@ -357,10 +360,15 @@ cdef class LedgerRestorer:
         cdef Probe probe
         cdef uint32_t position
         cdef Py_ssize_t row, ahead, second_homes = 0
+        cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
             self.look_up(&lookups[row], client[row], tx[row])
         for row in range(rows):
             lookup = &lookups[row & (LOOK_AHEAD_ROWS - 1)]
+            ahead = row + PROOF_AHEAD_ROWS
+            if are_far and ahead < rows:
+                account = find_slot(table, lookups[ahead & (LOOK_AHEAD_ROWS - 1)].slots, client[ahead])
+                prefetch(&self.proofs[account.number])
             ahead = row + LOOK_AHEAD_ROWS
             refused[0] = row
             if self.shard_count == 1 or shard_of(client[row], self.shard_count) == self.shard:

@@ -18,11 +18,11 @@ from txfast.ledger.ledger import Ledger
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
 from txfast.read.source import STANDARD_INPUT, Source, open_source
 from txfast.state import manifest
-from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unreadable, unwritable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
 LOCK = "lock"
 PART = ".part"
@@ -40,9 +40,10 @@ class StateDirectory:
     def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
         self.path = path
         self.inputs: dict[str, Place] = {}
-        self._warn = warn
+        self.warn = warn
         self._lock = -1
-        self._base: Snapshot | None = None  # what the run began with
+        self._base: str | None = None  # the folder of what the run began with
+        self._goes_on = False  # from a checkpoint, whatever that began with
         self._base_inputs: dict[str, Place] = {}
         self._writer: SnapshotWriter | None = None
         self._part: str | None = None
@@ -83,13 +84,20 @@ class StateDirectory:
             except StateError as error:
                 failures.append(error)
                 continue
-            self._base = snapshot
+            self._base = folder
             self.inputs = dict(self._base_inputs)
             for failure in failures:
-                self._warn(f"{failure}; the snapshot before it, of {snapshot.created}, is used instead")
+                self.warn(f"{failure}; the snapshot before it, of {snapshot.created}, is used instead")
             return
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
+
+    def go_on(self, inputs: "dict[str, Place]") -> None:
+        """Begin with these places, and what was saved with them, instead of `load`."""
+        number = max(self.snapshots(), default=0)
+        self._base = self.folder(number) if number else None
+        self._goes_on = True
+        self.inputs = inputs
 
     @property
     def is_new(self) -> bool:
@@ -98,11 +106,14 @@ class StateDirectory:
 
     def snapshots(self) -> list[int]:
         """The numbers of the snapshots that are there, in ascending order. Raises SourceError."""
+        return sorted(int(found[1]) for name in self.names() if (found := SNAPSHOT_NAME.fullmatch(name)))
+
+    def names(self) -> list[str]:
+        """All that is there. Raises SourceError."""
         try:
-            names = os.listdir(self.path)
+            return os.listdir(self.path)
         except OSError as error:
             raise SourceError(f"{self.path}: cannot be read: {error.strerror or error}") from error
-        return sorted(int(found[1]) for name in names if (found := SNAPSHOT_NAME.fullmatch(name)))
 
     def folder(self, number: int) -> str:
         """The folder of a snapshot."""
@@ -118,7 +129,7 @@ class StateDirectory:
         """
         if not can_be_read_again(name):
             return open_source(name), None
-        place = self.inputs.get(os.path.realpath(name))
+        place = self.inputs.get(real_path(name))
         if place is not None:
             found = open_at(name, place)
             if found is not None:
@@ -129,7 +140,11 @@ class StateDirectory:
         """Remember how far an input was consumed."""
         if consumption is not None and consumption.header is not None:
             place = consumption.place(consumption.lines, consumption.header.line)
-            self.inputs[os.path.realpath(name)] = place
+            self.inputs[real_path(name)] = place
+
+    def inputs_fields(self) -> "dict[str, dict[str, object]]":
+        """The places as a manifest has them."""
+        return {path: fields_of_place(place) for path, place in self.inputs.items()}
 
     # ---- Ending ------------------------------------------------------------------------------------
 
@@ -139,7 +154,7 @@ class StateDirectory:
 
         None where the run has not `changed` them and no input was consumed further: then what is there stays.
         """
-        if self._base is not None and not changed and self.inputs == self._base_inputs:
+        if self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs:
             return None
         number = max(self.snapshots(), default=0) + 1
         self._final = self.folder(number)
@@ -151,7 +166,7 @@ class StateDirectory:
     def finish(self) -> None:
         """Have what was saved reach the disk. Raises SourceError."""
         if self._writer is not None:
-            self._writer.finish({"inputs": fields_of(self.inputs)})
+            self._writer.finish({"inputs": self.inputs_fields()})
             self._close_writer()
 
     def _close_writer(self) -> None:
@@ -172,13 +187,13 @@ class StateDirectory:
             sync_folder(self.path)
         except SourceError:
             return  # it is there; what was before it stays too
-        self._remove_old(kept={self._final, "" if self._base is None else self._base.folder})
+        self._remove_old(kept={self._final, self._base or ""})
 
     def _remove_old(self, kept: "set[str]") -> None:
         """Remove all snapshots but these, and what killed runs left, as far as the system lets it."""
         try:
-            names = os.listdir(self.path)
-        except OSError:
+            names = self.names()
+        except SourceError:
             return
         for name in names:
             path = os.path.join(self.path, name)
@@ -196,33 +211,48 @@ class StateDirectory:
             remove_folder(part)
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
-            os.close(lock)
+            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+                os.close(lock)
+            except OSError:
+                pass  # it is given free all the same
 
 
 def can_be_read_again(name: str) -> bool:
-    """Whether an input is a regular file, named by a path."""
+    """Whether an input is a regular file, named by a path. Raises SourceError."""
     try:
         return name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode)
-    except OSError:
-        return False  # that it cannot be read is for its reader to say
+    except OSError as error:
+        raise unreadable(name, error) from error
+
+
+def real_path(name: str) -> str:
+    """By what an input is known from run to run. Raises SourceError: by another name it would be a new one."""
+    try:
+        return os.path.realpath(name, strict=True)
+    except OSError as error:
+        raise unreadable(name, error) from error
 
 
 def remove_folder(path: str) -> None:
-    """Remove a folder and what is in it, as far as the system lets it."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder and what is in it, as far as the system lets it. A part of it is never left under its name."""
+    part = path if path.endswith(PART) else path + PART
+    shutil.rmtree(part, ignore_errors=True)
+    if part != path:
+        try:
+            os.rename(path, part)
+        except OSError:
+            return
+        shutil.rmtree(part, ignore_errors=True)
 
 
-def fields_of(inputs: "Mapping[str, Place]") -> "dict[str, dict[str, object]]":
-    """Places as a manifest has them."""
+def fields_of_place(place: Place) -> "dict[str, object]":
+    """A place as a manifest has it."""
     return {
-        path: {
-            "offset": place.offset_bytes,
-            "lines": place.lines,
-            "xxh3_128": place.digest,
-            "ending": place.ending,
-            "header": manifest.text_from(place.header),
-        }
-        for path, place in inputs.items()
+        "offset": place.offset_bytes,
+        "lines": place.lines,
+        "xxh3_128": place.digest,
+        "ending": place.ending,
+        "header": manifest.text_from(place.header),
     }
 
 
@@ -238,26 +268,6 @@ def place_of(fields: manifest.Fields) -> Place:
         fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
         fields.choice("ending", ENDINGS), fields.encoded("header"),
     )  # fmt: skip
-
-
-def describe(directory: StateDirectory) -> "Iterator[str]":
-    """Check every snapshot of a directory; a line for each thing that is there.
-
-    Raises StateError for the first that is not good, after the lines of those before it.
-    """
-    numbers = directory.snapshots()
-    if not numbers:
-        raise no_snapshot(directory.path)
-    for number in reversed(numbers):
-        snapshot = Snapshot.open(directory.folder(number))
-        inputs = places_of(snapshot)
-        snapshot.restore([Ledger()])
-        yield (
-            f"{snapshot.folder}: good: format {manifest.FORMAT}, {snapshot.created}, {snapshot.accounts} accounts, "
-            f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
-        )
-        for path, place in inputs.items():
-            yield f"{snapshot.folder}: {path}: {place.offset_bytes} bytes, {place.lines} lines"
 
 
 def no_snapshot(path: str) -> StateError:

@@ -106,5 +106,17 @@ class Fields:
         except UnicodeEncodeError as error:
             raise self._error(f"{self._name}{name}") from error
 
+    def parts(self, name: str) -> "list[Fields]":
+        """The fields of each of a list."""
+        place = f"{self._name}{name}: "
+        return [Fields(self._path, each, place) for each in self.take(name, list)]
+
+    def numbers(self, name: str) -> list[int]:
+        """A list of whole numbers."""
+        found: list[int] = self.take(name, list)
+        if any(type(each) is not int for each in found):
+            raise self._error(f"{self._name}{name}")
+        return found
+
     def names(self) -> "list[str]":
         return list(self._fields)

@@ -241,6 +241,8 @@ class Snapshot:
         self.entries: int = self.fields.take("entries", int)
         self.balance_units = self.fields.whole("balance_units")
         self.created: str = self.fields.take("created", str)
+        # What the manifest says of entries is bounded by what there is of them.
+        self._entry_bytes: int = self.fields.part("files").part(ENTRIES).take("bytes", int)
 
     @classmethod
     def open(cls, folder: str) -> "Snapshot":
@@ -277,9 +279,8 @@ class Snapshot:
         self._check_sums(accounts, entries, balance)
 
     def _restore(self, restorers: "Sequence[LedgerRestorer]") -> None:
-        entry_bytes = os.path.getsize(os.path.join(self.folder, ENTRIES))
         for restorer in restorers:
-            restorer.expect(min(self.entries, entry_bytes // sum(ENTRY_BYTES)))
+            restorer.expect(min(self.entries, self._entry_bytes // sum(ENTRY_BYTES)))
         place = self.folder
         try:
             for name in (ACCOUNTS, ENTRIES):

@@ -17,6 +17,11 @@ WRITE_BACK_BYTES = 8 << 20
 DESCRIPTOR_DIGITS_MAX = 9
 
 
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from xxhash import xxh3_128
+
+
 class Output:
     """A destination for bytes: `open`, `write` all of them, `finish`, then `publish`, which may be taken back by
     `revoke`; in the end `discard`, which leaves what was there where nothing was published.
@@ -26,7 +31,8 @@ class Output:
     """
 
     __slots__ = (
-        "_descriptor", "_earlier_path", "_final_path", "_is_new", "_path", "_temporary_path", "_unsynced_bytes", "name",
+        "_bytes_written", "_descriptor", "_earlier_path", "_final_path", "_hash", "_is_new", "_path", "_temporary_path",
+        "_unsynced_bytes", "name",
     )  # fmt: skip
 
     def __init__(self, path: str) -> None:
@@ -38,6 +44,8 @@ class Output:
         self._earlier_path: str | None = None  # a second name of what was there, for `revoke`
         self._is_new = False  # it was published where nothing was
         self._unsynced_bytes = 0
+        self._bytes_written = 0
+        self._hash: xxh3_128 | None = None  # of what was written, for those who follow it
 
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
@@ -70,9 +78,69 @@ class Output:
         if mode is not None:
             os.fchmod(self._descriptor, mode)
 
+    def follow(self) -> None:
+        """From the start on, hash what is written, for `progress`."""
+        from xxhash import xxh3_128
+
+        self._hash = xxh3_128()
+
+    def progress(self) -> "dict[str, object]":
+        """Have all that was written reach the disk: where it is, how many bytes, and their hash. Raises SourceError."""
+        assert self._hash is not None, "not followed"
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+        return {"path": self._temporary_path, "bytes": self._bytes_written, "xxh3_128": self._hash.hexdigest()}
+
+    def reopen(self, temporary_path: str, byte_count: int, digest: str) -> None:
+        """Go on, instead of `open`, behind so many bytes that an earlier run has written to a temporary file.
+
+        Raises SourceError where that is not there any more, or has other content.
+        """
+        final_path = os.path.realpath(self._path)
+        try:
+            descriptor = os.open(temporary_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise SourceError(f"{temporary_path}: cannot be written: {error.strerror or error}") from error
+        try:
+            self.follow()
+            if not self._hash_written(descriptor, byte_count, digest) or not is_part_of(temporary_path, final_path):
+                raise SourceError(f"{temporary_path}: is not what was written to it")
+            os.ftruncate(descriptor, byte_count)
+            os.lseek(descriptor, byte_count, os.SEEK_SET)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(f"{temporary_path}: cannot be written: {error.strerror or error}") from error
+        self._descriptor = descriptor
+        self._final_path = final_path
+        self._temporary_path = temporary_path
+        self._bytes_written = byte_count
+
+    def _hash_written(self, descriptor: int, byte_count: int, digest: str) -> bool:
+        """Hash the first bytes of a file; whether there are so many, of this hash."""
+        assert self._hash is not None, "not followed"
+        offset = 0
+        while offset < byte_count:
+            block = os.pread(descriptor, min(WRITE_BACK_BYTES, byte_count - offset), offset)
+            if not block:
+                return False
+            self._hash.update(block)
+            offset += len(block)
+        return bool(self._hash.hexdigest() == digest)
+
+    def keep_temporary(self) -> None:
+        """Have `discard` leave the temporary file, which a later run `reopen`s."""
+        self._temporary_path = None
+
     def write(self, block: bytes | memoryview) -> None:
         """Write all of a block. Raises BrokenPipeError where nobody reads any more, else SourceError."""
         view = memoryview(block)
+        if self._hash is not None:
+            self._hash.update(view)
+        self._bytes_written += view.nbytes
         try:
             while view:
                 try:
@@ -203,6 +271,13 @@ def wait_for_room(descriptor: int) -> None:
 def path_beside(path: str) -> str:
     """A path in the same folder that no other run has."""
     return f"{path}.{os.urandom(6).hex()}.part"
+
+
+def is_part_of(path: str, final_path: str) -> bool:
+    """Whether `path_beside` can have made the one of the other."""
+    import re
+
+    return path.startswith(final_path) and bool(re.fullmatch(r"\.[0-9a-f]{12}\.part", path[len(final_path) :]))
 
 
 def sync_folder(path: str) -> None:

@@ -44,14 +44,41 @@ class Rejects:
         self._suffix = format_suffix(path)
         self._output = Output(path)
         self._writer: Writer | None = None
+        self._is_open = False
 
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
+        if self._is_open:
+            return
         self._output.open()
         if self._suffix == ".parquet":
             self._writer = ParquetWriter(self._output)
         else:
             self._writer = TextWriter(self._output, self._suffix.removeprefix("."))
+        self._is_open = True
+
+    def follow(self) -> None:
+        """Before it is opened: be ready for `progress`. Not for Parquet, whose file is one piece."""
+        self._output.follow()
+
+    def progress(self) -> "dict[str, object]":
+        """Have all that was added reach the disk: in which temporary file, how many bytes, their hash.
+
+        Raises as `add` does.
+        """
+        assert isinstance(self._writer, TextWriter), "not text"
+        self._writer.flush()
+        return self._output.progress()
+
+    def reopen(self, temporary_path: str, byte_count: int, digest: str) -> None:
+        """Go on where `progress` was, instead of `open`, which then does nothing. Raises SourceError."""
+        self._output.reopen(temporary_path, byte_count, digest)
+        self._writer = TextWriter(self._output, self._suffix.removeprefix("."), is_new=False)
+        self._is_open = True
+
+    def keep_temporary(self) -> None:
+        """Have `discard` leave what was written, for a later run to `reopen`."""
+        self._output.keep_temporary()
 
     def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
         """Add the rejects of an applied batch of this file, whose header that is.
@@ -97,6 +124,11 @@ def format_suffix(path: str) -> str:
     raise UsageError(f"{path!r}: its name must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
+def is_text_file(path: str) -> bool:
+    """Whether rejects are lines of text there, in a regular file."""
+    return path != STANDARD_OUTPUT and format_suffix(path) != ".parquet" and not is_device_or_pipe(path)
+
+
 def is_device_or_pipe(path: str) -> bool:
     """Whether a path is there and is neither a regular file nor a folder, or names a descriptor of this process."""
     if named_descriptor(path) is not None:
@@ -111,15 +143,20 @@ def is_device_or_pipe(path: str) -> bool:
 class TextWriter:
     """Rejects as CSV or JSON lines."""
 
-    def __init__(self, output: Output, text_format: str) -> None:
+    def __init__(self, output: Output, text_format: str, *, is_new: bool = True) -> None:
         self._output = output
         self._text = RejectText(text_format)
+        if not is_new:
+            self._text.rest()  # the header is there already
 
     def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
         for block in self._text.blocks(os.fsencode(file), batch, header):
             self._output.write(block)
 
     def finish(self) -> None:
+        self.flush()
+
+    def flush(self) -> None:
         self._output.write(self._text.rest())
 
     def abandon(self) -> None:
