@@ -20,6 +20,7 @@ from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import InputError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.saved import LedgerRestorer
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
 from txfast.read.scan import CsvReader
@@ -27,6 +28,9 @@ from txfast.read.scan import CsvReader
 # Type, client, tx and amount, in units of 0.0001.
 Transaction = tuple[str, int, int, int | None]
 Rows = list[Transaction | str]
+# Client, available, held and whether it is locked; client, tx, amount, kind and state.
+SavedAccount = tuple[int, int, int, bool]
+SavedEntry = tuple[int, int, int, int, int]
 
 # Where the four columns may be: the fifth place is another column.
 PLACES = list(permutations(range(5), 4))
@@ -242,6 +246,80 @@ def ledger(content: bytes) -> None:
     must_be(sum(each.balance_units for each in ledgers), sum(account.total for account in accounts))
 
 
+SAVED_BYTES = 4
+SCALES = (1, 1, 1, 1 << 56)
+
+
+def saved_rows(content: bytes) -> tuple[list[SavedAccount], list[SavedEntry]]:
+    """Accounts and entries of few clients and ids, four bytes each; the first byte says how many are accounts."""
+    rows = list(struct.iter_unpack("BBbb", content[1 : 1 + (len(content) - 1) // SAVED_BYTES * SAVED_BYTES]))
+    accounts = rows[: content[0] % 4] if content else []
+    entries = rows[len(accounts) :]
+    return (
+        [
+            (what & 3, available * SCALES[scales & 3], held * SCALES[scales >> 2 & 3], bool(what & 4))
+            for what, scales, available, held in accounts
+        ],
+        [
+            (what & 3, what >> 2 & 7, amount * SCALES[tail & 3], scales % 5 // 2, tail >> 2 & 3)
+            for what, scales, amount, tail in entries
+        ],
+    )
+
+
+def is_ledger(accounts: Sequence[SavedAccount], entries: Sequence[SavedEntry]) -> bool:
+    """Whether a ledger can hold this: the law of restoring, in numbers of any size."""
+    clients = {client for client, _, _, _ in accounts}
+    ids = {(client, tx) for client, tx, _, _, _ in entries}
+    if len(clients) < len(accounts) or len(ids) < len(entries):
+        return False
+    for client, _, amount, kind, state in entries:
+        if client not in clients or kind > 1 or state > 2 or amount < 0 or (kind == 1 and (amount or state)):
+            return False
+    for client, available, held, locked in accounts:
+        own = [entry for entry in entries if entry[0] == client]
+        total, deposited = available + held, sum(amount for _, _, amount, _, _ in own)
+        if not -(2**63) <= total < 2**63 or total > deposited:
+            return False
+        if held != sum(amount for _, _, amount, _, state in own if state == 1):
+            return False
+        if locked:
+            if not any(state == 2 for *_, state in own):
+                return False
+        elif total < 0 or (total != deposited and all(kind == 0 for _, _, _, kind, _ in own)):
+            return False
+    return True
+
+
+def saved(content: bytes) -> None:
+    """What is restored against the law, and what is saved again against what was restored."""
+    accounts, entries = saved_rows(content)
+    ledgers = [Ledger() for _ in range(1 + len(content) % 2)]
+
+    def column(form: str, numbers: Sequence[int]) -> memoryview:
+        return memoryview(struct.pack(f"{len(numbers)}{form}", *numbers) or bytes(8))
+
+    def columns(rows: Sequence[tuple[int, ...]], forms: str) -> list[memoryview]:
+        return [column(form, [row[place] for row in rows]) for place, form in enumerate(forms)]
+
+    flags = sum(locked << place for place, (_, _, _, locked) in enumerate(accounts))
+    refused = False
+    try:
+        for shard, each in enumerate(ledgers):
+            restorer = LedgerRestorer(each, shard, len(ledgers))
+            clients, available, held = columns(accounts, "Qqq")
+            restorer.add_accounts(len(accounts), clients, available, held, memoryview(bytes([flags, *bytes(7)])))
+            owners, txs, amounts, kinds, states = columns(entries, "QQqBB")
+            restorer.add_entries(len(entries), owners, txs, amounts, kinds, states)
+            restorer.finish()
+    except ValueError:
+        refused = True
+    must_be(refused, not is_ledger(accounts, entries))
+    if not refused:
+        must_be(probe.accounts_of(AccountColumns(ledgers)), sorted(accounts))
+        must_be(sum(each.entries for each in ledgers), len(entries))
+
+
 def canary(content: bytes) -> None:
     """A planted bug: who does not find it would find no other."""
     probe.run_over(content)
@@ -254,5 +332,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "scanner": scanner,
     "arrow": arrow,
     "ledger": ledger,
+    "saved": saved,
     "canary": canary,
 }
