@@ -11,8 +11,8 @@ from harness import INT64_MAX, INT64_MIN, UINT64_MAX, Row, accounts_csv, account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txfast.ledger.ledger import Ledger
-from txfast.ledger.saved import REFUSALS, LedgerRestorer, SavedLedger, add_counts, counts_of
+from txfast.ledger.ledger import Ledger, add_counts, counts_of
+from txfast.ledger.saved import REFUSALS, LedgerRestorer, SavedLedger
 
 Accounts = list[tuple[int, int, int, bool]]
 Entries = list[tuple[int, int, int, int, int]]

@@ -12,7 +12,7 @@ import time
 from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import ConservationError, ThreadsError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
-from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.ledger import STATUSES, Ledger, counts_of, route
 from txfast.log import WARN, Journal
 from txfast.machine import available_cores, memory_bytes_now
 from txfast.read.row import MALFORMED_REASONS
@@ -400,9 +400,7 @@ class Replay:
 
     def _give_up(self, ledger: Ledger) -> None:
         """Keep the counts and the balance of a ledger that is about to be no more."""
-        for kind in range(len(KINDS)):
-            for status in range(len(STATUSES)):
-                self._counts_before[kind * len(STATUSES) + status] += ledger.count(kind, status)
+        self._counts_before = [sum(counts) for counts in zip(self._counts_before, counts_of(ledger), strict=True)]
         self._balance_before += ledger.balance_units
 
     def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":

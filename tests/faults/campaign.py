@@ -89,6 +89,7 @@ class Scenario(NamedTuple):
 
 
 STATS = ("--stats", "s.json")
+SPILL = "spill"
 STATE = "state"
 SCENARIOS = (
     Scenario(
@@ -135,7 +136,7 @@ SCENARIOS = (
         "moved to disk",
         (
             "other.csv", "small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
-            "--memory-limit", "96MiB", "--spill-dir", "spill",
+            "--memory-limit", "96MiB", "--spill-dir", SPILL,
         ),
         ("other.csv", "small.csv"),
         spills=True,
@@ -265,7 +266,8 @@ class Campaign:
             variables = self._variables(folder, log, scenario, fault) if watched else {}
             exit_code, errors = self._start(folder, scenario, variables)
             calls = [Call(*line.split("\t")) for line in log.read_text().splitlines()]
-            left = {path.name: content_of(path) for path in folder.rglob("*") if not path.is_dir()}
+            left = {path.name: content_of(path) for path in folder.iterdir() if path.name != SPILL}
+            left |= {f"{SPILL}/{path.name}": b"" for path in folder.glob(f"{SPILL}/*")}
         return Result(exit_code, errors, left, tuple(calls))
 
     def _fill(self, folder: Path, scenario: Scenario) -> None:
@@ -406,7 +408,7 @@ def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
     """Whether a line of an error tells of this call."""
     if call.file == "memory":
         return line.startswith("error: out of memory: ")
-    name = "spill" if call.file.startswith("spill/") else TEMPORARY.sub("", call.file)
+    name = SPILL if call.file.startswith(f"{SPILL}/") else TEMPORARY.sub("", call.file)
     if name.split("/")[0] == STATE:
         return line.startswith(f"error: {STATE}")
     names = {name, *(link for link, target in scenario.links if target == name)}

@@ -63,6 +63,24 @@ cdef uint64_t GROWTH_MIN_DIVISOR = 8
 # What sorting takes for an account: three arrays of keys.
 cdef uint64_t SORTING_BYTES = 48
 cdef uint32_t SHARDS_MAX = 1 << 16
+cdef object COUNT_MAX = 2**63 - 1
+
+
+def counts_of(Ledger ledger not None):
+    """How many rows met what, by kind and then status, as `add_counts` takes them."""
+    return [ledger.counts[place] for place in range(ledger.counts.shape[0])]
+
+
+def add_counts(Ledger ledger not None, list counts not None):
+    """Have a ledger count rows that were applied before it was restored. Raises ValueError for what are no counts."""
+    cdef Py_ssize_t place
+    if len(counts) != KIND_COUNT * STATUS_COUNT:
+        raise ValueError(f"{len(counts)} counts of rows")
+    wrong = [count for count in counts if not isinstance(count, int) or not 0 <= count <= COUNT_MAX]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no count of rows")
+    for place in range(len(counts)):
+        ledger.counts[place] += <uint64_t>counts[place]
 
 
 def route(TransactionBatch batch not None, uint32_t shard_count):

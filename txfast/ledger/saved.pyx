@@ -14,9 +14,7 @@ from txfast.batch cimport DEPOSIT, WITHDRAWAL
 from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
-from txfast.ledger.checked cimport (
-    WideSum, add_overflows, add_wide, fits_as_total, unsigned_add_overflows, whole,
-)
+from txfast.ledger.checked cimport WideSum, add_overflows, add_wide, fits_as_total, unsigned_add_overflows, whole
 from txfast.ledger.entries cimport (
     CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of,
     reserve_entries,
@@ -24,10 +22,9 @@ from txfast.ledger.entries cimport (
 from txfast.ledger.hash cimport hash_client, hash_transaction, prefetch
 from txfast.ledger.index cimport NOT_FOUND, Group, Index, Probe, find_entry, home_of, insert_entry, second_home_of
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, STATUS_COUNT, UNDISPUTED, Account
+from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, UNDISPUTED, Account
 from txfast.ledger.shard cimport shard_of
 
-from txfast.batch import KINDS
 from txfast.errors import CapacityError
 
 cdef enum:
@@ -39,8 +36,6 @@ cdef enum:
 
 # More than one ledger's growth: the next rows find room.
 cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
-
-cdef object COUNT_MAX = 2**63 - 1
 
 # Why columns are refused.
 cdef enum Refusal:
@@ -445,20 +440,3 @@ cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept 
     if account.locked:
         return proof.has_ended_disputes
     return total >= 0 and (proof.has_withdrawals or <uint64_t>total == proof.deposited)
-
-
-def counts_of(Ledger ledger not None):
-    """How many rows met what, by kind and then status, as `add_counts` takes them."""
-    return [ledger.counts[place] for place in range(ledger.counts.shape[0])]
-
-
-def add_counts(Ledger ledger not None, list counts not None):
-    """Have a ledger count rows that were applied before it was restored. Raises ValueError for what are no counts."""
-    cdef Py_ssize_t place
-    if len(counts) != len(KINDS) * STATUS_COUNT:
-        raise ValueError(f"{len(counts)} counts of rows")
-    for count in counts:
-        if not isinstance(count, int) or not 0 <= count <= COUNT_MAX:
-            raise ValueError(f"{count!r} is no count of rows")
-    for place in range(len(counts)):
-        ledger.counts[place] += <uint64_t>counts[place]

@@ -13,7 +13,7 @@ import re
 import time
 
 from txfast.errors import StateError, TxfastError
-from txfast.ledger.saved import add_counts, counts_of
+from txfast.ledger.ledger import add_counts, counts_of
 from txfast.read.consumed import Place, open_at
 from txfast.state import manifest
 from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
