@@ -25,7 +25,7 @@ BUILDS = {
             # What is said to be inline is: the compiler by itself calls half of the fast path (a tenth of its time).
             ("CYTHON_INLINE", "inline __attribute__((always_inline))"),
         ],
-        "compile": ["-O3", "-flto=auto"],
+        "compile": ["-O3", "-g0", "-flto=auto"],
         "link": ["-O3", "-flto=auto"],
     },
     "checked": {
@@ -76,6 +76,9 @@ MODULES = [
     "txfast.write.reject_text",
 ]
 
+# What Cython's memory views need, made by Cython itself: once, where each module would else have it.
+SHARED = "txfast._shared"
+
 build_name = os.environ.get("TXFAST_BUILD", "release")
 if build_name not in BUILDS:
     raise SystemExit(f"TXFAST_BUILD={build_name}: it is one of {', '.join(BUILDS)}")
@@ -87,14 +90,14 @@ Options.warning_errors = True
 extensions = [
     Extension(
         module,
-        [module.replace(".", "/") + ".pyx"],
+        [] if module == SHARED else [module.replace(".", "/") + ".pyx"],
         define_macros=build["macros"],
         include_dirs=["."],
         extra_compile_args=["-std=c11", "-Wno-sign-compare", *build["compile"]],
         extra_link_args=build["link"],
         depends=["txfast/intrinsics.h"],
     )
-    for module in MODULES
+    for module in [*MODULES, SHARED]
 ]
 
 setup(
@@ -103,6 +106,7 @@ setup(
     ext_modules=cythonize(
         extensions,
         build_dir=f"build/cython-{build_name}",
+        shared_utility_qualified_name=SHARED,
         # Directives are not part of what cythonize compares, so another build starts afresh.
         force=build_name != "release",
         compiler_directives={
