@@ -21,17 +21,18 @@ from hypothesis import strategies as st
 
 from txfast import pipeline
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import MemoryLimitError, SpillError
-from txfast.ledger.ledger import Ledger, route
+from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
+from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import Journal
 from txfast.pipeline import Replay
 from txfast.read.consumed import Consumption
 from txfast.read.source import open_source
 from txfast.state import slices, spill
 from txfast.state.directory import StateDirectory
+from txfast.state.snapshot import Snapshot
 from txfast.state.slices import Partitions, SliceReader
 from txfast.state.spill import SpillFile, Stream
-from txfast.state.statuses import rows_of_shard, set_statuses, statuses_of
+from txfast.state.statuses import set_statuses, statuses_of
 
 MEBIBYTE = 1 << 20
 limits = st.sampled_from([0, 1, 3, 10, 1 << 30])
@@ -47,6 +48,10 @@ class SmallLedger(Ledger):
 
     def bytes_with(self, _: int) -> int:
         return max(0, len(self) - 1)
+
+    @staticmethod
+    def bytes_for(_accounts: int, _transactions: int) -> int:
+        return 0
 
 
 @contextmanager
@@ -64,6 +69,8 @@ def small_limits(limit: int) -> Iterator[None]:
         patched.setattr(pipeline, "LEDGER_BYTES_MIN", 1)
         patched.setattr(spill, "Ledger", SmallLedger)
         patched.setattr(spill, "PARTITIONS", 3)
+        patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
+        patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
         patched.setattr(slices, "ROWS_AT_ONCE", 4)
         patched.setattr(harness, "new_replay", new_replay)
         yield
@@ -113,6 +120,7 @@ def test_a_state_goes_on_whatever_of_it_fits(
     expected = harness.run_reference([("in.csv", harness.make_file([row for stream in streams for row in stream]))])
     with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
         patched.setattr(Replay, "_parts_that_fit", lambda *_: parts)
+        patched.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
         for number, content in enumerate(files):
             state = StateDirectory(name, lambda message: pytest.fail(str(message)))
             journal = harness.RejectsJournal()
@@ -159,6 +167,47 @@ def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path)
         assert (checkpoints.taken > 5, checkpoints.passed_over) == (True, 1)
         assert len(replay.collect()) == 501
         replay.close()
+
+
+@pytest.mark.parametrize("threads", harness.THREADS)
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: int) -> None:
+    rows = [b"deposit,%d,%d,1" % (client % 40, client) for client in range(60)]
+    faulty = [b"deposit,1,1", b"fee,1,1,1", b"deposit,2,2,2"]
+    content = b"\n".join([HEADER.rstrip(), *rows, *faulty, *faulty, *faulty, *rows])
+    outcomes = []
+    for limit in (1 << 30, 0):
+        with small_limits(limit):
+            journal = harness.RejectsJournal()
+            replay = harness.new_replay(journal, "native", 150, threads)
+            replay._max_malformed = allowed
+            with pytest.raises(TooManyMalformedError, match=r"in\.csv:"):
+                replay.read_source(harness.open_bytes("in.csv", content))
+            outcomes.append(harness.outcome_of(replay, journal))
+            assert replay.is_spilled == (limit == 0)
+    assert outcomes[0] == outcomes[1]
+    assert len([reject for reject in outcomes[0].rejects if reject.status == "malformed"]) == allowed + 1
+
+
+@pytest.mark.untraced
+def test_a_partition_of_much_state_is_divided_between_its_rows() -> None:
+    """What became of its rows is found again where reading begins behind the state, which takes several reads."""
+    clients = 60_000
+    rows = [Row("deposit", client * 2**40, client, 1) for client in range(clients)]
+    rows += [Row("dispute", client * 2**40 * 7 % (clients * 2**40), client, None) for client in range(clients)]
+    content = harness.make_file(rows)
+    expected = harness.run([("in.csv", content)])
+    with small_limits(clients // 2), pytest.MonkeyPatch.context() as patched:
+        # All fits until a partition has been given rows.
+        patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: len(ledger) + sum(map(sum, counted(ledger))))
+        patched.setattr(spill, "PARTITIONS", 2)
+        patched.setattr(slices, "ROWS_AT_ONCE", 1 << 14)
+        assert harness.run([("in.csv", content)], block_bytes=1 << 18) == expected
+
+
+def counted(ledger: Ledger) -> list[list[int]]:
+    """How many rows met what, by kind."""
+    return [[ledger.count(kind, status) for status in range(len(STATUSES))] for kind in range(len(KINDS))]
 
 
 def test_lines_too_long_and_blank_are_reported_behind_a_spill() -> None:
@@ -278,7 +327,7 @@ def test_arguments_out_of_range_are_refused() -> None:
     batch = harness.make_batch([b"deposit,1,1,1"])
     route(batch, 2)
     for refused in (
-        lambda: partitions.add_rows(batch, 2), lambda: statuses_of(batch, 2), lambda: rows_of_shard(batch, 2),
+        lambda: partitions.add_rows(batch, 2), lambda: statuses_of(batch, 2), lambda: batch.shard_rows(2),
         lambda: set_statuses(batch, 2, bytearray()), lambda: batch.leave_unsettled(64),
     ):  # fmt: skip
         with pytest.raises(IndexError, match="shard"):

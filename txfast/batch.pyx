@@ -11,6 +11,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from txfast.endings cimport CR, LF, WINDOW_BYTES, find_ending, lowest_bit
 
 cdef extern from "txfast/intrinsics.h" nogil:
@@ -134,21 +136,33 @@ cdef class TransactionBatch:
             raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
         self.unsettled_shards |= <uint64_t>1 << shard
 
+    def shard_rows(self, uint32_t shard):
+        """How many rows are for a shard; all of them where the batch was not routed."""
+        if not self.shard_count:
+            return self.rows
+        if shard >= self.shard_count:
+            raise IndexError(f"no shard {shard} in a batch of {self.shard_count}")
+        return self.shard_starts[shard + 1] - self.shard_starts[shard]
+
     def raw_text(self):
         """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that
         was too long."""
-        cdef Py_ssize_t line
+        cdef Py_ssize_t line, line_bytes
         cdef const int32_t* starts = self.line_starts
-        cdef list lines = []
         cdef bytes text
+        cdef char* out
         if starts == NULL:
             text = self.text[:self.text_bytes]
             is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
             return text if is_whole else text + b"\n"
+        text = PyBytes_FromStringAndSize(NULL, starts[self.lines] - starts[0] + self.lines)
+        out = PyBytes_AS_STRING(text)
         for line in range(self.lines):
-            lines.append(self.text[starts[line] - starts[0]:starts[line + 1] - starts[0]])
-        lines.append(b"")
-        return b"\n".join(lines)
+            line_bytes = starts[line + 1] - starts[line]
+            memcpy(out, self.text + (starts[line] - starts[0]), line_bytes)
+            out[line_bytes] = c"\n"
+            out += line_bytes + 1
+        return text
 
     def cut(self, Py_ssize_t malformed_rows):
         """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""

@@ -82,9 +82,9 @@ SPILL_BYTES_MIN = 2 << 20
 # What a row, and an account twice, take on disk; more with long ids.
 SPILLED_ROW_BYTES = 13
 SPILLED_ACCOUNT_BYTES = 40
-TYPICAL_ROW_BYTES = 30
 # What restoring a ledger needs beside it.
 RESTORING_BYTES = 16 << 20
+PROOF_BYTES = 24  # an account
 
 # What a first block says of an input's rows may be a little too few.
 EXPECTED_MARGIN = 1.03
@@ -143,16 +143,16 @@ class Replay:
         self.scanner_count = max(1, min(self.threads, THREADS_USED_MAX) // 2)
         ledger_count = max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count)
         if memory_limit is not None:
-            batches = self.scanner_count + ledger_count + SPARE_BATCHES
             self._large_blocks = memory_limit >= LARGE_BLOCKS_MEMORY_MIN
-            typical_block = LARGE_BLOCK_BYTES if self._large_blocks else BLOCK_BYTES
+            batch_bytes = BATCH_BYTES_PER_BYTE * (block_bytes or self._typical_block_bytes())
             room = memory_limit - memory_reserved - memory_bytes_now() - OTHER_BYTES
-            room -= batches * BATCH_BYTES_PER_BYTE * (block_bytes or typical_block)
-            ledger_count = max(1, min(ledger_count, room // LEDGER_BYTES_MIN))
+            room -= (self.scanner_count + SPARE_BATCHES) * batch_bytes
+            ledger_count = max(1, min(ledger_count, room // (LEDGER_BYTES_MIN + batch_bytes)))
+            room -= ledger_count * batch_bytes
             self._settling_limit = max(room, LEDGER_BYTES_MIN)
             room //= ledger_count
             self._ledger_limit = max(room - max(SPILL_BYTES_MIN, room // SPILL_SHARE), 0)
-        self.ledgers = [Ledger() for _ in range(ledger_count)]
+        self.ledgers: list[Ledger] = []
         self.inputs: list[InputFigures] = []
         self.malformed_rows = [0] * len(MALFORMED_REASONS)
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
@@ -169,12 +169,20 @@ class Replay:
         self._entries_before = [0] * len(self.ledgers)
         self._spill_folder = spill_folder
         self._spill_file: SpillFile | None = None
+        self._ledger_count = ledger_count
         self.begin()
+
+    def _typical_block_bytes(self) -> int:
+        if self.reader == "arrow":
+            from txfast.read import arrow
+
+            return arrow.BLOCK_BYTES
+        return LARGE_BLOCK_BYTES if self._large_blocks else BLOCK_BYTES
 
     def begin(self) -> None:
         """Begin with nothing, whatever was restored."""
         self.close()
-        self.ledgers = [Ledger() for _ in self.ledgers]
+        self.ledgers = [Ledger() for _ in range(self._ledger_count)]
         if self._ledger_limit is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self._ledger_limit)
@@ -195,9 +203,10 @@ class Replay:
         if parts == 1:
             snapshot.restore(self.ledgers)
             return
-        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers))):
+        expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
+        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers), self._ledger_limit or 0)):
             shard = place // parts
-            (self._spills[shard] or self._start_spill(shard)).add_ledger(ledger)
+            (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
 
     def _parts_that_fit(self, snapshot: "Snapshot") -> int:
         """In how many parts each ledger has to be restored, for one of them to fit."""
@@ -206,6 +215,7 @@ class Replay:
         least = Ledger.bytes_for(0, 0)
         count = len(self.ledgers)
         needed = Ledger.bytes_for(snapshot.accounts // count, snapshot.entries // count) - least
+        needed += snapshot.accounts // count * PROOF_BYTES
         room = max(self._ledger_limit - least - RESTORING_BYTES, LEDGER_BYTES_MIN)
         return max(1, -(-needed // room))
 
@@ -357,8 +367,9 @@ class Replay:
         """Apply a batch's rows of one shard, or move them to disk; return the seconds it took."""
         started = time.perf_counter()
         ledger, spill = self.ledgers[shard], self._spills[shard]
-        if spill is None and self._ledger_limit is not None and ledger.bytes_with(len(batch)) > self._ledger_limit:
-            spill = self._start_spill(shard)
+        limit = self._ledger_limit
+        if spill is None and limit is not None and ledger.bytes_with(batch.shard_rows(shard)) > limit:
+            spill = self._start_spill(shard, self._spill_bytes_expected(batch))
         if spill is not None:
             spill.add_rows(batch, shard)
             batch.leave_unsettled(shard)
@@ -370,15 +381,15 @@ class Replay:
         ledger.apply(batch, shard=shard)
         return time.perf_counter() - started
 
-    def _start_spill(self, shard: int) -> "Spill":
-        """Move a ledger to disk, and all its rows from now on."""
+    def _start_spill(self, shard: int, bytes_expected: int) -> "Spill":
+        """Move a ledger to disk, and all its rows from now on; in all about so many bytes."""
         from txfast.state import spill
 
         assert self._ledger_limit is not None
         with spill.STARTING:
             if self._spill_file is None:
                 self._spill_file = spill.SpillFile(self._spill_folder)
-                self._spill_file.expect(self._spill_bytes_expected())
+                self._spill_file.expect(bytes_expected)
                 self._settled = spill.Settled(self._spill_file, self._memory_limit, self._give_up)
         assert self._settled is not None
         started = spill.Spill(
@@ -389,12 +400,12 @@ class Replay:
         self._spills[shard] = started
         return started
 
-    def _spill_bytes_expected(self) -> int:
-        """About how many bytes will go to disk from now on, as far as the size of the input that is read says."""
+    def _spill_bytes_expected(self, batch: TransactionBatch) -> int:
+        """About how many bytes will go to disk from this batch on, as far as the size of its input says."""
         accounts = sum(map(len, self.ledgers))
         rows = sum(ledger.entries for ledger in self.ledgers)
-        text_bytes = (self._input_bytes or 0) - (self.inputs[-1].bytes if self.inputs else 0)
-        rows += text_bytes // TYPICAL_ROW_BYTES
+        text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
+        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
         expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
         return expected + (text_bytes + rows if self.reports_much else 0)
 
@@ -441,7 +452,8 @@ class Replay:
             if gone is None:
                 settled.add(ledger)
                 ledger.clear()
-        spill.settle([gone for gone in self._spills if gone is not None], self.threads, self._settling_limit)
+        spills = [gone for gone in self._spills if gone is not None]
+        spill.settle(spills, settled, self.threads, self._settling_limit)
         self.seconds["settle"] = time.perf_counter() - started
         if self._unsettled is not None:
             started = time.perf_counter()

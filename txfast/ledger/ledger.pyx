@@ -212,8 +212,11 @@ cdef class Ledger:
         # A new index is filled with the help of all clients' hashes.
         if capacity > index_capacity(&self.index):
             while_growing = max(while_growing, table + index + logs + accounts * sizeof(uint64_t))
-        # Entries and index are no longer there when accounts are sorted.
-        return max(max(while_growing, table + index + logs), table + accounts * SORTING_BYTES)
+        # What moves or saves a ledger numbers its clients. Entries and index are no longer there when accounts are
+        # sorted.
+        return max(
+            max(while_growing, table + index + logs + accounts * sizeof(uint64_t)), table + accounts * SORTING_BYTES
+        )
 
     @staticmethod
     def bytes_for(uint64_t accounts, uint64_t transactions):

@@ -261,7 +261,8 @@ cdef class LedgerRestorer:
 
     def expect(self, uint64_t entries):
         """Say how many entries there will be in all shards, so that the index need not grow on the way."""
-        self.ledger.expect(entries // self.shard_count + entries // SPARE_ENTRIES_DIVISOR)
+        cdef uint64_t share = entries // self.shard_count
+        self.ledger.expect(share + share // SPARE_ENTRIES_DIVISOR)
 
     def add_entries(
         self,

@@ -19,6 +19,7 @@ def rescan(
     text_bytes: int,
     header: Header,
     malformed_rows: int,
+    is_cut: bool,
 ) -> None: ...
 @disjoint_base
 class CsvReader:

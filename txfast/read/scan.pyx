@@ -240,11 +240,12 @@ cdef class CsvReader:
 
 def rescan(
     TransactionBatch batch not None, readinto not None, Py_ssize_t text_bytes, Header header not None,
-    Py_ssize_t malformed_rows,
+    Py_ssize_t malformed_rows, bint is_cut,
 ):
     """Put a text that was scanned before into a batch, with its rows. `readinto(view)` gives it, all at once.
 
-    What has no ending is the head of a line that was too long, and is nothing where no row was malformed.
+    What has no ending is the head of a line that was too long, and is nothing where no row was malformed. What was
+    cut is cut again, behind the last of its malformed rows.
     """
     cdef Plan plan
     cdef uint8_t* text
@@ -266,7 +267,7 @@ def rescan(
     make_plan(&plan, header)
     with nogil:
         scan_text(batch, &plan)
-    if malformed_rows < batch.malformed_rows:
+    if is_cut:
         batch.cut(malformed_rows)
 
 

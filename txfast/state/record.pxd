@@ -10,7 +10,8 @@ control word four bits, the tag, say what the record is, and three times four bi
     WITHDRAWN                client   tx, as a difference           nothing
 
 Signed numbers and differences are folded, so that small ones of both signs are short. An id is written as the
-difference from the last one in the same partition. Accounts and entries, in this order, come before rows.
+difference from the last one in the same partition. Accounts and entries come
+before rows, and each account before its entries.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t

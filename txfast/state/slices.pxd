@@ -23,6 +23,7 @@ cdef class Partitions:
     cdef object write
 
     cdef Partition* partition_at(self, uint32_t number) except NULL
+    cdef int check_open(self) except -1
     cdef int make_room(self, uint32_t number) except -1
     cdef int write_full(self, uint32_t number) except -1
     cdef Py_ssize_t put_rows(

@@ -1,6 +1,6 @@
 """Slices: rows, and what a ledger holds, in one compact binary form that is written and read in order.
 
-What a record is says record.pxd. Accounts and entries, in this order, come before rows.
+What a record is says record.pxd. Accounts and entries come before rows, and each account before its entries.
 
 A slice is read by the very process that wrote it, or its like: its format is no promise.
 """
@@ -34,6 +34,7 @@ cdef enum:
 ROWS_AT_ONCE = 1 << 14
 # Accounts and entries that a ledger is given at once.
 STATE_RECORDS = 1 << 14
+cdef Py_ssize_t ROWS_MAX = 1 << 62
 cdef Py_ssize_t BUFFER_BYTES_MIN = 4096
 
 
@@ -51,7 +52,7 @@ cdef inline bint is_full(Partitions partitions, const Partition* partition) noex
 cdef class Partitions:
     """So many partitions of clients, by a hash with a key of its own (16 bytes); each takes records into a buffer.
 
-    A buffer that is full is given to `write(partition, view)`, which must take all of it at once; `flush` gives out
+    A buffer that is full is given to `write(partition, view)`, which must take all of it at once; `finish` gives out
     what is left. Raises what `write` does.
     """
 
@@ -100,12 +101,18 @@ cdef class Partitions:
         cdef Partition* partition = self.partition_at(number)
         return partition.accounts, partition.entries, partition.rows
 
+    cdef int check_open(self) except -1:
+        if self.partitions[0].buffer == NULL:
+            raise ValueError("the partitions are finished, and take no more")
+        return 0
+
     def add_rows(self, TransactionBatch batch not None, uint32_t shard=0):
         """Take a batch's rows: of one that was routed, those of `shard`."""
         cdef const uint32_t* routed = NULL
         cdef Py_ssize_t rows = batch.rows
         cdef Py_ssize_t place = 0
         cdef uint32_t full = 0
+        self.check_open()
         if batch.shard_count:
             if shard >= batch.shard_count:
                 raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
@@ -125,6 +132,7 @@ cdef class Partitions:
         cdef uint64_t* clients
         cdef uint32_t full = 0
         cdef int kind
+        self.check_open()
         if ledger.table.slots == NULL:
             return
         while True:
@@ -151,11 +159,9 @@ cdef class Partitions:
         cdef uint32_t number
         cdef Record record
         cdef Partition* partition
+        self.check_open()
         while reader.next_is_state():
-            taken = take_record(
-                reader.text + reader.place, reader.text + reader.filled, &reader.last_tx, &record
-            )
-            reader.place += taken
+            reader.take_next(&record)
             number = partition_of(self, record.client)
             self.make_room(number)
             partition = &self.partitions[number]
@@ -315,10 +321,18 @@ cdef class SliceReader:
         """Pass over the accounts and entries that are left."""
         cdef Record record
         while self.next_is_state():
-            self.place += take_record(self.text + self.place, self.text + self.filled, &self.last_tx, &record)
+            self.take_next(&record)
 
-    def fill(self, TransactionBatch batch not None):
-        """Put the next rows into a batch, which has no text then; False where there are none."""
+    cdef int take_next(self, Record* record) except -1:
+        """Read the next record, which is there."""
+        cdef Py_ssize_t taken = take_record(self.text + self.place, self.text + self.filled, &self.last_tx, record)
+        if taken <= 0:
+            raise SpillError("what was spilled does not read as it was written: the disk or the memory is faulty")
+        self.place += taken
+        return 0
+
+    def fill(self, TransactionBatch batch not None, Py_ssize_t rows_max=ROWS_MAX):
+        """Put the next rows into a batch, which has no text then, at most so many; False where there are none."""
         cdef Py_ssize_t rows
         if not self.has_record():
             return False
@@ -326,7 +340,7 @@ cdef class SliceReader:
         batch.attach(None, NULL, 0)
         batch.scanned = True
         with nogil:
-            rows = self.take_rows(batch)
+            rows = self.take_rows(batch, min(batch.capacity, rows_max))
         if rows <= 0:
             raise SpillError("what was spilled does not read as it was written: the disk or the memory is faulty")
         batch.rows = rows
@@ -354,14 +368,14 @@ cdef class SliceReader:
             self.filled += <Py_ssize_t>count
         return 0
 
-    cdef Py_ssize_t take_rows(self, TransactionBatch batch) noexcept nogil:
-        """Decode rows into a batch as long as there is room and whole records are there; -1 for what is no row."""
+    cdef Py_ssize_t take_rows(self, TransactionBatch batch, const Py_ssize_t rows_max) noexcept nogil:
+        """Decode rows into a batch as long as they are wanted and whole records are there; -1 for what is no row."""
         cdef const uint8_t* text = self.text
         cdef const uint8_t* end = text + self.filled
         cdef Py_ssize_t rows = 0, place = self.place, taken
         cdef uint64_t last_tx = self.last_tx
         cdef Record record
-        while rows < batch.capacity:
+        while rows < rows_max:
             taken = take_record(text + place, end, &last_tx, &record)
             if taken <= 0:
                 if taken < 0:

@@ -13,7 +13,7 @@ This module must not know when snapshots are made, nor what the manifest says of
 import os
 
 from txfast.batch import KINDS
-from txfast.errors import CapacityError, SourceError, StateError
+from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.saved import LedgerRestorer, SavedLedger
 from txfast.state import manifest
@@ -263,15 +263,20 @@ class Snapshot:
             sum(ledger.balance_units for ledger in ledgers),
         )  # fmt: skip
 
-    def parts(self, count: int) -> "Iterator[Ledger]":
+    def parts(self, count: int, limit_bytes: int) -> "Iterator[Ledger]":
         """Iterate ledgers with what was saved, one for each of so many shards, for whoever has no room for all of them.
 
-        All is read as often. Raises as `restore`.
+        All is read as often. Raises as `restore`, and MemoryLimitError where one takes more than so many bytes.
         """
         accounts = entries = balance = 0
         for shard in range(count):
             ledger = Ledger()
+            ledger.limit_memory(limit_bytes)
             self._restore([LedgerRestorer(ledger, shard, count)])
+            if limit_bytes and ledger.bytes_with(0) > limit_bytes:
+                raise MemoryLimitError(
+                    f"{self.folder}: has clients that are too large for the memory limit: name one that is higher"
+                )
             accounts += len(ledger)
             entries += ledger.entries
             balance += ledger.balance_units

@@ -9,6 +9,7 @@ This module must not know formats, nor what is done with the accounts.
 
 import os
 import threading
+from array import array
 from contextlib import suppress
 
 from txfast.batch import TransactionBatch
@@ -35,6 +36,10 @@ STATUS_BUFFER_BYTES = 1 << 13
 RUN_BUFFER_BYTES_MAX = 1 << 16
 # Where files that may be large belong, if nobody says.
 FOLDERS = ("/var/tmp", "/tmp")
+SETTLING_THREADS_MAX = 64
+JOIN_SECONDS = 1.0
+# So often may dividing leave all in one partition before that is taken for one client's.
+ALIKE_MAX = 2
 MEBIBYTE = 1 << 20
 # A limit that a message names is larger by so much, for what cannot be told beforehand.
 MARGIN_MIB = 8
@@ -52,6 +57,7 @@ class SpillFile:
     def __init__(self, folder: str | None) -> None:
         self.folder = folder or default_folder()
         self._descriptor = -1
+        self._is_closed = False
         self._lock = threading.Lock()
         self.bytes_written = 0
 
@@ -59,6 +65,8 @@ class SpillFile:
         """Write all of a view; return where it begins. Any thread may."""
         count = len(view)
         with self._lock:
+            if self._is_closed:
+                raise SpillError(f"{self.folder}: what was spilled is given back already")
             if self._descriptor < 0:
                 self._descriptor = self._open()
             start = self.bytes_written
@@ -92,8 +100,11 @@ class SpillFile:
 
     def expect(self, byte_count: int) -> None:
         """Have room for about so many bytes, or raise SpillError before any is written."""
+        folder = os.path.abspath(self.folder)
+        while not os.path.exists(folder):
+            folder = os.path.dirname(folder)
         try:
-            found = os.statvfs(self.folder)
+            found = os.statvfs(folder)
         except OSError:
             return  # it does not say
         free = found.f_bavail * found.f_frsize
@@ -111,7 +122,11 @@ class SpillFile:
                     return os.open(self.folder, os.O_TMPFILE | os.O_RDWR | os.O_EXCL | os.O_CLOEXEC, 0o600)
             path = os.path.join(self.folder, f"txfast-{os.urandom(8).hex()}.spill")
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except OSError:
+                os.close(descriptor)
+                raise
         except OSError as error:
             raise SpillError(
                 f"{self.folder}: cannot hold what does not fit in the memory limit: {error.strerror or error}; "
@@ -121,7 +136,9 @@ class SpillFile:
 
     def close(self) -> None:
         """Give its room back."""
-        descriptor, self._descriptor = self._descriptor, -1
+        with self._lock:
+            self._is_closed = True
+            descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):  # nobody wants what was written
                 os.close(descriptor)
@@ -130,25 +147,26 @@ class SpillFile:
 class Stream:
     """Bytes in a spill file that are written, and later read, in their order. For one thread at a time."""
 
-    __slots__ = ("_extents", "_file")
+    __slots__ = ("_ends", "_file", "_starts")
 
     def __init__(self, file: SpillFile) -> None:
         self._file = file
-        self._extents: list[tuple[int, int]] = []  # start and end
+        self._starts, self._ends = array("Q"), array("Q")  # of each piece in the file
 
     def write(self, view: "bytes | bytearray | memoryview") -> None:
         """Write all of a view behind what is there."""
         if not len(view):
             return
         start = self._file.append(view)
-        end = start + len(view)
-        if self._extents and self._extents[-1][1] == start:
-            start = self._extents.pop()[0]
-        self._extents.append((start, end))
+        if self._ends and self._ends[-1] == start:
+            self._ends[-1] += len(view)
+        else:
+            self._starts.append(start)
+            self._ends.append(start + len(view))
 
     def reader(self) -> "Callable[[memoryview], int]":
         """A function that puts the next bytes into a view, as many as are there; 0 at the end."""
-        extents = iter(self._extents)
+        extents = zip(self._starts, self._ends, strict=True)
         place = end = 0
 
         def read_into(view: memoryview) -> int:
@@ -179,6 +197,7 @@ class Settled:
         self.memory_limit = memory_limit
         self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
+        self.stopped = False  # nothing more is wanted
         self.available_units = 0
         self.held_units = 0
         self.locked_count = 0
@@ -232,7 +251,6 @@ class Spill:
         self._slices = [Stream(file) for _ in range(PARTITIONS)]
         self._partitions = Partitions(PARTITIONS, buffer_bytes, self._write)
         self._statuses = [Stream(file) for _ in range(PARTITIONS)] if keep_statuses else None
-        self.stopped = False
 
     def _write(self, partition: int, view: memoryview) -> None:
         self._slices[partition].write(view)
@@ -254,53 +272,53 @@ class Spill:
         """How many accounts, entries and rows a partition holds."""
         return sum(self._partitions.counts(partition))
 
-    def settle_partition(self, partition: int, limit_bytes: int) -> None:
-        """Read a partition into a ledger, and have its accounts settled, within so many bytes.
+    def settle_partition(self, partition: int, limit_bytes: int, alike: int = 0) -> None:
+        """Read a partition into a ledger of at most so many bytes, and have its accounts settled; divide it further
+        where it does not fit.
 
-        Raises MemoryLimitError where one client alone does not fit.
+        `alike` says how often dividing has left all in one partition, and so in all likelihood of one client. Raises
+        MemoryLimitError where that does not fit.
         """
-        accounts, entries, rows = self._partitions.counts(partition)
-        if not accounts + entries + rows:
+        if not self.records(partition):
             return
         reader = SliceReader(self._slices[partition].reader())
         ledger = Ledger()
         ledger.limit_memory(limit_bytes)
-        ledger.expect(entries + rows)
+        ledger.expect(sum(self._partitions.counts(partition)[1:]))
         deeper: Spill | None = None
-        batches_applied = 0
-        while deeper is None and reader.next_is_state():
+        rows_applied = 0
+        while deeper is None and not self._settled.stopped and reader.next_is_state():
             if ledger.bytes_with(STATE_RECORDS) > limit_bytes and len(ledger):
-                deeper = self._divide(ledger, partition, limit_bytes)
+                deeper = self._divide(ledger, partition, limit_bytes, alike)
                 deeper._partitions.add_rest(reader)
             else:
                 reader.restore(ledger)
         batch = TransactionBatch()
-        while reader.fill(batch):
-            if self.stopped:
-                return
+        while not self._settled.stopped and reader.fill(batch):
             if deeper is None and ledger.bytes_with(len(batch)) > limit_bytes and len(ledger):
-                deeper = self._divide(ledger, partition, limit_bytes)
+                deeper = self._divide(ledger, partition, limit_bytes, alike)
             if deeper is not None:
                 deeper.add_rows(batch)
                 continue
             ledger.apply(batch)
-            batches_applied += 1
+            rows_applied += len(batch)
             if self._statuses is not None:
                 self._statuses[partition].write(statuses_of(batch))
+        if self._settled.stopped:
+            return
         if deeper is None:
             self._settled.add(ledger)
             return
-        del ledger
         deeper.finish()
+        records = [deeper.records(number) for number in range(PARTITIONS)]
         for number in range(PARTITIONS):
-            deeper.stopped = self.stopped
-            deeper.settle_partition(number, limit_bytes)
-        if self._statuses is not None:
-            self._merge_statuses(partition, deeper, batches_applied)
+            deeper.settle_partition(number, limit_bytes, alike + 1 if records[number] == sum(records) else 0)
+        if self._statuses is not None and not self._settled.stopped:
+            self._merge_statuses(partition, deeper, rows_applied)
 
-    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int) -> "Spill":
+    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int, alike: int) -> "Spill":
         """Partitions for what one partition holds, with what its ledger has by now in them."""
-        if len(ledger) == 1:
+        if len(ledger) == 1 and alike >= ALIKE_MAX:
             transactions = sum(self._partitions.counts(partition)[1:])
             missing = Ledger.bytes_for(1, transactions) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
@@ -313,17 +331,16 @@ class Spill:
         ledger.clear()
         return deeper
 
-    def _merge_statuses(self, partition: int, deeper: "Spill", batches_applied: int) -> None:
+    def _merge_statuses(self, partition: int, deeper: "Spill", rows_applied: int) -> None:
         """Say what became of a partition's rows from where they were divided further."""
         assert self._statuses is not None
         reader = SliceReader(self._slices[partition].reader())
         reader.pass_state()
-        statuses = deeper.statuses()
         batch = TransactionBatch()
+        while rows_applied and reader.fill(batch, rows_applied):
+            rows_applied -= len(batch)
+        statuses = deeper.statuses()
         while reader.fill(batch):
-            if batches_applied:
-                batches_applied -= 1
-                continue
             statuses.fill(batch)
             self._statuses[partition].write(statuses_of(batch))
 
@@ -336,42 +353,45 @@ class Spill:
         )
 
 
-def settle(spills: "list[Spill]", threads: int, limit_bytes: int) -> None:
+def settle(spills: "list[Spill]", settled: Settled, threads: int, limit_bytes: int) -> None:
     """Settle all partitions, as many at once as threads and the limit allow. Raises what `settle_partition` does."""
     for spill in spills:
         spill.finish()
     jobs = [(spill.records(number), spill, number) for spill in spills for number in range(PARTITIONS)]
-    jobs.sort(key=lambda job: job[0])
-    if not jobs:
-        return
-    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0])
-    workers = max(1, min(threads, limit_bytes // (largest + SETTLING_BYTES)))
+    jobs = sorted((job for job in jobs if job[0]), key=lambda job: job[0])
+    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0]) if jobs else 0
+    workers = max(1, min(threads, SETTLING_THREADS_MAX, len(jobs), limit_bytes // (largest + SETTLING_BYTES)))
+    # One that has to be divided needs buffers beside its ledger.
+    share = limit_bytes // workers - SETTLING_BYTES
+    share = max(0, share - max(BUFFER_BYTES_MIN * PARTITIONS, share // BUFFERS_SHARE))
     failures: list[BaseException] = []
 
     def work() -> None:
         try:
-            while True:
+            while not settled.stopped:
                 try:
                     _, spill, number = jobs.pop()
                 except IndexError:
                     return
-                if not spill.stopped:
-                    spill.settle_partition(number, limit_bytes // workers - SETTLING_BYTES)
+                spill.settle_partition(number, share)
         except BaseException as failure:
             failures.append(failure)
-            for spill in spills:
-                spill.stopped = True
+            settled.stopped = True
 
     helpers = [threading.Thread(target=work, daemon=True) for _ in range(workers - 1)]
     try:
-        for helper in helpers:
-            helper.start()
+        with suppress(RuntimeError):  # those that could be started do it all
+            for helper in helpers:
+                helper.start()
         work()
         for helper in helpers:
-            helper.join()
+            if helper.ident is not None:
+                helper.join()
     except BaseException:
-        for spill in spills:
-            spill.stopped = True
+        settled.stopped = True
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join(JOIN_SECONDS)
         raise
     if failures:
         raise failures[0]

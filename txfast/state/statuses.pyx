@@ -22,13 +22,6 @@ cdef const uint32_t* rows_routed(TransactionBatch batch, uint32_t shard, Py_ssiz
     return batch.routed + batch.shard_starts[shard]
 
 
-def rows_of_shard(TransactionBatch batch not None, uint32_t shard=0):
-    """How many rows of a batch are for a shard."""
-    cdef Py_ssize_t rows
-    rows_routed(batch, shard, &rows)
-    return rows
-
-
 def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
     """What became of a batch's rows, a byte each: of one that was routed, those of `shard`."""
     cdef Py_ssize_t rows, place

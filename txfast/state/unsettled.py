@@ -7,10 +7,11 @@ is looked up where it was settled.
 import struct
 
 from txfast.batch import TransactionBatch
+from txfast.errors import SpillError
 from txfast.ledger.ledger import route
 from txfast.read.scan import rescan
 from txfast.state.spill import Spill, SpillFile, Stream
-from txfast.state.statuses import rows_of_shard, set_statuses, statuses_of
+from txfast.state.statuses import set_statuses, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from txfast.read.row import Header
 
-# Which input, the first line's number, malformed rows, bits of the shards that went to disk, bytes of text.
-RECORD = struct.Struct("<QQQQQ")
+# Which input, the first line's number, rows, malformed rows, whether rows were cut off behind them, bits of the shards
+# that went to disk, bytes of text.
+RECORD = struct.Struct("<QQQQ?QQ")
 
 
 class UnsettledRows:
@@ -41,10 +43,11 @@ class UnsettledRows:
         text = batch.raw_text()
         self._texts.write(
             RECORD.pack(
-                len(self._inputs) - 1, batch.first_line, batch.malformed_rows, batch.unsettled_shards, len(text)
+                len(self._inputs) - 1, batch.first_line, len(batch), batch.malformed_rows, batch.is_cut,
+                batch.unsettled_shards, len(text),
             )
+            + text
         )
-        self._texts.write(text)
         for shard in range(self._shards):
             if not batch.unsettled_shards >> shard & 1:
                 self._kept[shard].write(statuses_of(batch, shard))
@@ -57,9 +60,11 @@ class UnsettledRows:
         batch = TransactionBatch()
         head = bytearray(RECORD.size)
         while texts(memoryview(head)):
-            place, first_line, malformed_rows, unsettled_shards, text_bytes = RECORD.unpack(head)
+            place, first_line, rows, malformed_rows, is_cut, unsettled_shards, text_bytes = RECORD.unpack(head)
             file, header = self._inputs[place]
-            rescan(batch, texts, text_bytes, header, malformed_rows)
+            rescan(batch, texts, text_bytes, header, malformed_rows, is_cut)
+            if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
+                raise SpillError(f"{file}: reads otherwise than before: the disk or the memory is faulty")
             batch.number_lines(first_line)
             if self._shards > 1:
                 route(batch, self._shards)
@@ -67,7 +72,7 @@ class UnsettledRows:
                 if reader is not None and unsettled_shards >> shard & 1:
                     reader.fill(batch, shard)
                     continue
-                settled = bytearray(rows_of_shard(batch, shard))
+                settled = bytearray(batch.shard_rows(shard))
                 kept[shard](memoryview(settled))
                 set_statuses(batch, shard, settled)
             yield file, header, batch
