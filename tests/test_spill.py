@@ -29,8 +29,8 @@ from txfast.read.consumed import Consumption
 from txfast.read.source import open_source
 from txfast.state import slices, spill
 from txfast.state.directory import StateDirectory
-from txfast.state.snapshot import Snapshot
 from txfast.state.slices import Partitions, SliceReader
+from txfast.state.snapshot import Snapshot
 from txfast.state.spill import SpillFile, Stream
 from txfast.state.statuses import set_statuses, statuses_of
 
