@@ -76,8 +76,9 @@ MODULES = [
     "txfast.write.reject_text",
 ]
 
-# What Cython's memory views need, made by Cython itself: once, where each module would else have it.
-SHARED = "txfast._shared"
+# What Cython's memory views need, made by Cython itself: once, where each module would else have it. Cython enters
+# it among all modules by its last name too, which is therefore one that nobody else has.
+SHARED = "txfast._txfast_views"
 
 build_name = os.environ.get("TXFAST_BUILD", "release")
 if build_name not in BUILDS:

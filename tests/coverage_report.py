@@ -40,7 +40,7 @@ PERCENT_MIN = 98
 TESTS = ("-q", "-m", "not untraced", "--ignore=tests/test_generate.py", "--ignore=tests/test_reference.py")
 PYTHON = (".py",)
 # Cython's own.
-SHARED = "_shared.c"
+SHARED = "_txfast_views.c"
 CYTHON = (".pyx", ".pxd")
 
 # What a build and the tests need; build products are made anew.

@@ -10,6 +10,9 @@ SAMPLE = PROJECT_ROOT / "samples" / "disputes.csv"
 
 # A plain run imports these and no others. Cython's typed memoryviews bring `collections` with what it needs.
 OURS = {
+    # Cython's memory views, by both of their names.
+    "_txfast_views",
+    "txfast._txfast_views",
     "txfast",
     "txfast._version",
     "txfast.batch",
