@@ -33,11 +33,12 @@ SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
 
 # They hardly use the extension modules, or only as others do, and take most of the time.
 SLOW_TESTS = (
-    "test_bench.py", "test_completion.py", "test_fuzz.py", "test_generate.py", "test_log.py", "test_manual.py",
-    "test_options.py", "test_progress.py", "test_reference.py", "test_samples.py", "test_startup.py", "test_tidy.py",
+    "test_bench.py", "test_checkpoint.py", "test_completion.py", "test_fuzz.py", "test_generate.py", "test_log.py",
+    "test_manual.py", "test_options.py", "test_progress.py", "test_reference.py", "test_samples.py", "test_startup.py",
+    "test_state.py", "test_tidy.py",
 )  # fmt: skip
 # They load a library before all others that takes the place of malloc, as a sanitizer does.
-PRELOADING_TESTS = ("test_faults.py",)
+PRELOADING_TESTS = ("test_crashes.py", "test_faults.py")
 THREAD_TESTS = ("test_outputs.py", "test_properties.py", "test_rejects.py")
 QUICK_THREAD_TESTS = ("test_outputs.py",)
 OVERRUN_TEST = "test_batch.py"
