@@ -102,7 +102,13 @@ def parts(folder: Folder) -> list[str]:
 # ---- Going on --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("threads", "rejects"), [("1", "r.csv"), ("2", "r.jsonl"), ("5", "r.csv")])
+five_threads = pytest.param("5", marks=pytest.mark.untraced)
+
+
+@pytest.mark.parametrize(
+    ("threads", "rejects"),
+    [("1", "r.csv"), ("2", "r.jsonl"), pytest.param("5", "r.csv", marks=pytest.mark.untraced)],
+)
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, threads: str, rejects: str) -> None:
     right = clean(folder, rejects, "--threads", threads)
     kills = 0
@@ -148,7 +154,7 @@ def test_it_goes_on_from_what_an_earlier_run_has_finished(folder: Folder) -> Non
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("threads", ["1", "5"])
+@pytest.mark.parametrize("threads", ["1", five_threads])
 def test_a_signal_has_a_checkpoint_taken_first(folder: Folder, number: str, threads: str) -> None:
     right = clean(folder, "r.csv", "--threads", threads)
     state = ("--state", "state", "--checkpoint", "1000", "--threads", threads)

@@ -79,6 +79,7 @@ def small_limits(limit: int) -> Iterator[None]:
 # ---- The same as in memory -----------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("reader", harness.READERS)
 @given(
     st.lists(st.one_of(harness.hostile_files(), harness.plain_files()), min_size=1, max_size=3),
@@ -93,6 +94,7 @@ def test_hostile_files_give_what_the_rules_say_whatever_fits(
         harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
+@pytest.mark.untraced
 @given(
     st.lists(st.one_of(harness.streams(), harness.streams(st.integers(0, 40), st.integers(0, 9))), max_size=4),
     harness.block_sizes, st.sampled_from(harness.THREADS), limits,
@@ -107,6 +109,7 @@ def test_streams_give_what_the_rules_say_whatever_fits(
         )
 
 
+@pytest.mark.untraced
 @harness.examples(0.3)
 @given(
     st.lists(harness.streams(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=4),
@@ -116,6 +119,18 @@ def test_a_state_goes_on_whatever_of_it_fits(
     streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int
 ) -> None:
     """What was saved is restored in any number of parts, and saved again from partitions."""
+    assert_goes_on(streams, threads=threads, limit=limit, parts=parts, block_bytes=100 + skipped)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_state_is_restored_in_parts_and_saved_from_partitions(parts: int) -> None:
+    streams = [[Row("deposit", client, 100 * day + client, 5) for client in range(30)] for day in range(3)]
+    streams[2] += [Row("dispute", client, 100 + client, None) for client in range(0, 30, 3)]
+    assert_goes_on(streams, threads=3, limit=4, parts=parts, block_bytes=100)
+
+
+def assert_goes_on(streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int) -> None:
+    """A run for each stream, all of one state, ends as one run over all of them does."""
     files = [harness.make_file(stream) for stream in streams]
     expected = harness.run_reference([("in.csv", harness.make_file([row for stream in streams for row in stream]))])
     with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
@@ -124,7 +139,7 @@ def test_a_state_goes_on_whatever_of_it_fits(
         for number, content in enumerate(files):
             state = StateDirectory(name, lambda message: pytest.fail(str(message)))
             journal = harness.RejectsJournal()
-            replay = harness.new_replay(journal, "native", 100 + skipped, threads)
+            replay = harness.new_replay(journal, "native", block_bytes, threads)
             state.open()
             state.load(replay.restore)
             replay.read_source(harness.open_bytes(f"{number}.csv", content))

@@ -517,6 +517,7 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     return outcome
 
 
+@pytest.mark.untraced
 @examples(0.5)
 @given(data=st.data(), threads=st.sampled_from([1, 3]), reader=st.sampled_from(READERS))
 def test_a_file_that_grows_in_steps_is_as_one_read_at_once(data: st.DataObject, threads: int, reader: str) -> None:
