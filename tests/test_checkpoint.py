@@ -127,6 +127,7 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, t
     assert parts(folder) == []
 
 
+@pytest.mark.untraced
 def test_it_goes_on_with_another_number_of_threads_and_without_the_option(folder: Folder) -> None:
     right = clean(folder, "r.csv", "--threads", "3")
     killed(folder, "--threads", "1", takes=7)
