@@ -34,6 +34,9 @@ from txfast.state.snapshot import ACCOUNTS as ACCOUNTS_FILE
 from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
 from txfast.state.snapshot import Snapshot
 
+# Each is several processes that import pyarrow.
+pytestmark = pytest.mark.untraced
+
 STATE = ("--state", "state")
 FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
 MORE = b"withdrawal,1,3,2\nfee,1,4,1\nresolve,2,2\nwithdrawal,1,5,99\n"
@@ -79,7 +82,6 @@ def snapshots(folder: Folder) -> list[str]:
 # ---- From run to run -------------------------------------------------------------------------------
 
 
-@pytest.mark.untraced
 def test_thirty_days_one_by_one_are_as_all_at_once(folder: Folder) -> None:
     chance = random.Random(7)
     kinds = ["deposit", "deposit", "withdrawal", "dispute", "resolve", "chargeback", "fee"]
@@ -517,7 +519,6 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     return outcome
 
 
-@pytest.mark.untraced
 @examples(0.5)
 @given(data=st.data(), threads=st.sampled_from([1, 3]), reader=st.sampled_from(READERS))
 def test_a_file_that_grows_in_steps_is_as_one_read_at_once(data: st.DataObject, threads: int, reader: str) -> None:
