@@ -58,6 +58,7 @@ cdef class TransactionBatch:
 
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept
+    cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept
 

@@ -136,13 +136,21 @@ cdef class TransactionBatch:
             raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
         self.unsettled_shards |= <uint64_t>1 << shard
 
-    def shard_rows(self, uint32_t shard):
-        """How many rows are for a shard; all of them where the batch was not routed."""
+    cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL:
+        """The rows of a shard, and how many they are; NULL for all rows of a batch that was not routed."""
         if not self.shard_count:
-            return self.rows
+            rows[0] = self.rows
+            return NULL
         if shard >= self.shard_count:
             raise IndexError(f"no shard {shard} in a batch of {self.shard_count}")
-        return self.shard_starts[shard + 1] - self.shard_starts[shard]
+        rows[0] = self.shard_starts[shard + 1] - self.shard_starts[shard]
+        return self.routed + self.shard_starts[shard]
+
+    def shard_rows(self, uint32_t shard):
+        """How many rows are for a shard; all of them where the batch was not routed."""
+        cdef Py_ssize_t rows
+        self.routed_to(shard, &rows)
+        return rows
 
     def raw_text(self):
         """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from txfast.write.rejects import Rejects
 
 EXIT_FAILED = 1
+EXIT_TOO_MANY_MALFORMED = 3
 # What pyarrow takes when it is imported later, and a little for what it holds.
 ARROW_MEMORY_BYTES = 112 << 20
-EXIT_TOO_MANY_MALFORMED = 3
 
 
 def main() -> int:

@@ -133,6 +133,7 @@ class Replay:
         if reader not in READERS:
             raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
         self.reader = reader
+        self._block_bytes = block_bytes
         self._large_blocks = True
         self._memory_limit = memory_limit or 0
         self._ledger_limit: int | None = None
@@ -144,7 +145,7 @@ class Replay:
         ledger_count = max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count)
         if memory_limit is not None:
             self._large_blocks = memory_limit >= LARGE_BLOCKS_MEMORY_MIN
-            batch_bytes = BATCH_BYTES_PER_BYTE * (block_bytes or self._typical_block_bytes())
+            batch_bytes = BATCH_BYTES_PER_BYTE * self._block_size(LARGE_BYTES_MIN)
             room = memory_limit - memory_reserved - memory_bytes_now() - OTHER_BYTES
             room -= (self.scanner_count + SPARE_BATCHES) * batch_bytes
             ledger_count = max(1, min(ledger_count, room // (LEDGER_BYTES_MIN + batch_bytes)))
@@ -163,7 +164,6 @@ class Replay:
         self._checkpoints = checkpoints
         self._consumption: Consumption | None = None  # of the input that is read now, where there are checkpoints
         self._malformed_admitted = 0
-        self._block_bytes = block_bytes
         # Of the input that is read now: its size, where that is known, and the entries that were there before it.
         self._input_bytes: int | None = None
         self._entries_before = [0] * len(self.ledgers)
@@ -172,12 +172,16 @@ class Replay:
         self._ledger_count = ledger_count
         self.begin()
 
-    def _typical_block_bytes(self) -> int:
+    def _block_size(self, input_bytes: int | None) -> int:
+        """What is read at once of an input of this size; None where nobody knows it."""
+        if self._block_bytes:
+            return self._block_bytes
         if self.reader == "arrow":
             from txfast.read import arrow
 
             return arrow.BLOCK_BYTES
-        return LARGE_BLOCK_BYTES if self._large_blocks else BLOCK_BYTES
+        large = self._large_blocks and input_bytes is not None and input_bytes >= LARGE_BYTES_MIN
+        return LARGE_BLOCK_BYTES if large else BLOCK_BYTES
 
     def begin(self) -> None:
         """Begin with nothing, whatever was restored."""
@@ -313,14 +317,11 @@ class Replay:
         self._unsettled.add(file, header, batch)
 
     def _make_reader(self, source: Source, consumption: "Consumption | None") -> "Reader":
+        block_bytes = self._block_size(source.size_bytes)
         if self.reader == "arrow":
             from txfast.read import arrow
 
-            return arrow.ArrowCsvReader(
-                source, self._block_bytes or arrow.BLOCK_BYTES, threads=self.threads, consumption=consumption
-            )
-        large = self._large_blocks and source.size_bytes is not None and source.size_bytes >= LARGE_BYTES_MIN
-        block_bytes = self._block_bytes or (LARGE_BLOCK_BYTES if large else BLOCK_BYTES)
+            return arrow.ArrowCsvReader(source, block_bytes, threads=self.threads, consumption=consumption)
         return CsvReader(source.file, source.name, block_bytes, consumption)
 
     def fill(self, reader: "Reader", batch: TransactionBatch) -> tuple[bool, float]:

@@ -13,7 +13,7 @@ cdef class Ledger:
     cdef Log[LOG_COUNT] logs
     cdef Index index
     cdef uint64_t entries_expected  # in all; 0 where nobody knows
-    cdef readonly uint64_t memory_limit  # bytes that its growth should stay within; 0 where there is no limit
+    cdef uint64_t memory_limit  # bytes that its growth should stay within; 0 where there is no limit
     cdef bint prefetch_second_homes  # since the pattern of ids leads many transactions there
     # Rows by kind and status: [kind * STATUS_COUNT + status].
     cdef uint64_t[::1] counts

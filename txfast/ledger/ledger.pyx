@@ -261,15 +261,10 @@ cdef class Ledger:
         Raises MemoryError or CapacityError, and has then applied none of them.
         """
         cdef uint64_t applied_before = self.applied_rows()
-        cdef const uint32_t* routed = NULL
-        cdef Py_ssize_t rows = batch.rows
-        if batch.shard_count:
-            if shard >= batch.shard_count:
-                raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
-            rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
-            if rows == 0:
-                return 0
-            routed = batch.routed + batch.shard_starts[shard]
+        cdef Py_ssize_t rows
+        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
+        if routed != NULL and rows == 0:
+            return 0
         self.reserve_rows(rows)
         with nogil:
             self.apply_rows(batch, routed, rows)

@@ -133,12 +133,7 @@ def consume_to(source: Source, offset_bytes: int, consumption: Consumption) -> b
     view = memoryview(bytearray(min(BLOCK_BYTES, offset_bytes)))
     left = offset_bytes
     while left:
-        try:
-            count = source.file.readinto(view[: min(left, len(view))])
-        except OSError as error:
-            if isinstance(error, InputError | SourceError):
-                raise
-            raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+        count = read_into(source, view[: min(left, len(view))])
         if not count:
             return False
         consumption.advance(view[:count])
@@ -174,16 +169,21 @@ def take(source: Source, count: int) -> bytes:
     filled = 0
     with memoryview(taken) as view:
         while filled < count:
-            try:
-                more = source.file.readinto(view[filled:])
-            except OSError as error:
-                if isinstance(error, InputError | SourceError):
-                    raise
-                raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+            more = read_into(source, view[filled:])
             if not more:
                 break
             filled += more
     return bytes(taken[:filled])
+
+
+def read_into(source: Source, view: memoryview) -> int:
+    """Read into a view; how many bytes, 0 at the end. Raises SourceError and InputError."""
+    try:
+        return source.file.readinto(view) or 0
+    except OSError as error:
+        if isinstance(error, InputError | SourceError):
+            raise
+        raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
 
 
 def behind(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:

@@ -18,6 +18,7 @@ from txfast.read.consumed import Place, open_at
 from txfast.state import manifest
 from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
 from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.write.output import is_part_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from txfast.write.rejects import Rejects
 
 CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
-REJECTS_PART = re.compile(r"\.[0-9a-f]{12}\.part")
 
 
 class Checkpoints:
@@ -166,8 +166,7 @@ class Checkpoints:
 
         Lets a signal that has arrived end the run. Raises Interrupted.
         """
-        if self._seconds is not None:
-            self._state.warn("ledgers went to disk for want of memory: from here on no checkpoint is taken")
+        self._state.warn("ledgers went to disk for want of memory: from here on no checkpoint is taken")
         self._seconds = None
         if self._watch is not None:
             self._watch.stop_waiting()
@@ -243,14 +242,14 @@ class Checkpoints:
             fields = Snapshot.open(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
             final = fields.part("command").take("rejects", str)
-            if path.startswith(final) and REJECTS_PART.fullmatch(path[len(final) :]):
+            if is_part_of(path, final):
                 os.unlink(path)
         except (TxfastError, OSError):
             pass  # there are none
         remove_folder(folder)
 
     def _numbers(self) -> list[int]:
-        return sorted(int(found[1]) for name in self._state.names() if (found := CHECKPOINT_NAME.fullmatch(name)))
+        return self._state.numbers(CHECKPOINT_NAME)
 
     def _folder(self, number: int) -> str:
         return os.path.join(self._state.path, f"checkpoint-{number}")

@@ -14,7 +14,6 @@ import shutil
 import stat
 
 from txfast.errors import LockedError, SourceError, StateError
-from txfast.ledger.ledger import Ledger
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
 from txfast.read.source import STANDARD_INPUT, Source, open_source
 from txfast.state import manifest
@@ -23,6 +22,8 @@ from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unreada
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from txfast.ledger.ledger import Ledger
 
 LOCK = "lock"
 PART = ".part"
@@ -106,7 +107,11 @@ class StateDirectory:
 
     def snapshots(self) -> list[int]:
         """The numbers of the snapshots that are there, in ascending order. Raises SourceError."""
-        return sorted(int(found[1]) for name in self.names() if (found := SNAPSHOT_NAME.fullmatch(name)))
+        return self.numbers(SNAPSHOT_NAME)
+
+    def numbers(self, pattern: "re.Pattern[str]") -> list[int]:
+        """The numbers in the names that fit a pattern, in ascending order. Raises SourceError."""
+        return sorted(int(found[1]) for name in self.names() if (found := pattern.fullmatch(name)))
 
     def names(self) -> list[str]:
         """All that is there. Raises SourceError."""

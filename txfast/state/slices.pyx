@@ -108,16 +108,10 @@ cdef class Partitions:
 
     def add_rows(self, TransactionBatch batch not None, uint32_t shard=0):
         """Take a batch's rows: of one that was routed, those of `shard`."""
-        cdef const uint32_t* routed = NULL
-        cdef Py_ssize_t rows = batch.rows
-        cdef Py_ssize_t place = 0
+        cdef Py_ssize_t rows, place = 0
+        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         cdef uint32_t full = 0
         self.check_open()
-        if batch.shard_count:
-            if shard >= batch.shard_count:
-                raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
-            rows = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
-            routed = batch.routed + batch.shard_starts[shard]
         while True:
             with nogil:
                 place = self.put_rows(batch, routed, place, rows, &full)

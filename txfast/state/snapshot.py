@@ -17,6 +17,7 @@ from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateErr
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.saved import LedgerRestorer, SavedLedger
 from txfast.state import manifest
+from txfast.write.output import fsync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -221,11 +222,7 @@ def make_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
 def sync_folder(path: str) -> None:
     """Have the names in a folder reach the disk. Raises SourceError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        fsync_folder(path)
     except OSError as error:
         raise unwritable(path, error) from error
 

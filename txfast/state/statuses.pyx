@@ -11,21 +11,10 @@ from txfast.state.slices cimport Partitions, partition_of
 from txfast.errors import SpillError
 
 
-cdef const uint32_t* rows_routed(TransactionBatch batch, uint32_t shard, Py_ssize_t* rows) except? NULL:
-    """The rows of a shard and their number; NULL for all rows of a batch that was not routed."""
-    rows[0] = batch.rows
-    if not batch.shard_count:
-        return NULL
-    if shard >= batch.shard_count:
-        raise IndexError(f"no shard {shard} in a batch of {batch.shard_count}")
-    rows[0] = batch.shard_starts[shard + 1] - batch.shard_starts[shard]
-    return batch.routed + batch.shard_starts[shard]
-
-
 def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
     """What became of a batch's rows, a byte each: of one that was routed, those of `shard`."""
     cdef Py_ssize_t rows, place
-    cdef const uint32_t* routed = rows_routed(batch, shard, &rows)
+    cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     cdef bytes statuses
     cdef uint8_t* out
     if routed == NULL:
@@ -40,7 +29,7 @@ def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
 def set_statuses(TransactionBatch batch not None, uint32_t shard, const uint8_t[::1] statuses not None):
     """Say what became of a batch's rows: of one that was routed, those of `shard`."""
     cdef Py_ssize_t rows, place
-    cdef const uint32_t* routed = rows_routed(batch, shard, &rows)
+    cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     if statuses.shape[0] != rows:
         raise ValueError(f"{statuses.shape[0]} statuses for {rows} rows")
     for place in range(rows):
@@ -78,7 +67,7 @@ cdef class StatusReader:
     def fill(self, TransactionBatch batch not None, uint32_t shard=0):
         """Say what became of a batch's rows: of one that was routed, those of `shard`. Raises SpillError."""
         cdef Py_ssize_t rows, row, place = 0
-        cdef const uint32_t* routed = rows_routed(batch, shard, &rows)
+        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         cdef uint32_t number = 0
         while place < rows:
             with nogil:

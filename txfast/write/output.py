@@ -282,11 +282,16 @@ def is_part_of(path: str, final_path: str) -> bool:
 
 def sync_folder(path: str) -> None:
     """Make a rename in this folder survive a power cut, where the folder may be opened for that."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+        fsync_folder(path)
     except OSError:
         pass  # not every file system can
+
+
+def fsync_folder(path: str) -> None:
+    """Have the names in a folder reach the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
