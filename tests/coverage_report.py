@@ -1,17 +1,19 @@
-"""Shows which lines and branches of Python and which lines of Cython the tests run, and fails where too few.
+"""Shows which lines and branches of Python, or which lines of Cython, the tests run, and fails where too few.
 
-    python tests/coverage_report.py [PYTEST_ARGUMENT …]
+    python tests/coverage_report.py python [PYTEST_ARGUMENT …]
+    python tests/coverage_report.py python --combine
+    python tests/coverage_report.py cython [PYTEST_ARGUMENT …]
 
-It copies the project to a temporary folder, makes the trace build there with this very Python, runs the suite under
-coverage, its subprocesses included, prints a table of Python and one of Cython, and names every line and branch that no
-test runs. It fails where a test does, where less than PERCENT_MIN of either is run, and where the rules or the parsers
-(COVERED) have a line that is not.
+`python` runs the suite on the installed package, its subprocesses included; with `--combine` it reports on a suite that
+was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
 
-A trace build has the checks of a checked one. Each line takes about a microsecond more than it should, and none
-survives a Ctrl-C, so tests marked `untraced` are left out; so are those of the generator and the reference, which do
-not run the package. Arguments of pytest may be given instead.
+`cython` copies the project to a temporary folder, makes the trace build there, which has the checks of a checked one,
+and runs the tests that call the extension modules in their own process (KERNEL_TESTS). Each line takes about a
+microsecond more than it should, and none survives a Ctrl-C, so tests marked `untraced` are left out. Python below 3.13
+is needed: from then on Cython and coverage trace in ways that do not meet.
 
-Python below 3.13 is needed: from then on Cython and coverage trace in ways that do not meet.
+Each prints a table, and names every line and branch that no test runs. It fails where a test does, where less than
+PERCENT_MIN is run, and where the rules or the parsers (COVERED) have a line that is not.
 
 This file is the coverage plugin as well. Cython comes with one, but that one looks for the C file beside the source,
 and finds an inline function's only when it happens to have read the C file of a module that uses it.
@@ -36,14 +38,26 @@ from coverage.types import TConfigurable, TLineNo
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 COVERED = ("txfast/ledger/rules.pxd", "txfast/read/money.pxd", "txfast/read/plain.pxd", "txfast/read/row.pxd")
-# 98 before there was a state: what runs with one is in processes of their own, each of which imports pyarrow under the
-# tracer, so its tests are left out here until they are made to take less.
-PERCENT_MIN = 90
-TESTS = ("-q", "-m", "not untraced", "--ignore=tests/test_generate.py", "--ignore=tests/test_reference.py")
+PERCENT_MIN = 98
+KERNEL_TESTS = (
+    *(f"tests/test_{name}.py" for name in ("accounts", "arrow_reader", "batch", "ledger", "properties", "rejects")),
+    *(f"tests/test_{name}.py" for name in ("row", "rules", "saved", "spill")),
+    "tests/test_outputs.py::test_a_block_of_nothing_is_refused",
+    "tests/test_outputs.py::test_a_file_that_has_nothing_to_read_yet_is_told_of",
+    "tests/test_state.py::test_a_file_that_grows_in_steps_is_as_one_read_at_once",
+)
 PYTHON = (".py",)
 # Cython's own.
 SHARED = "_txfast_views.c"
 CYTHON = (".pyx", ".pxd")
+# What is held, with coverage's names of what was run and what there is.
+FIGURES = {
+    PYTHON: {
+        "lines of Python": ("covered_lines", "num_statements"),
+        "branches of Python": ("covered_branches", "num_branches"),
+    },
+    CYTHON: {"lines of Cython": ("covered_lines", "num_statements")},
+}
 
 # What a build and the tests need; build products are made anew.
 PROJECT_PARTS = (
@@ -123,25 +137,28 @@ def copy_project(folder: Path) -> None:
             shutil.copy(part, folder)
 
 
-def settings(project: Path) -> str:
+def trace_settings(project: Path) -> str:
     return f"""\
 [run]
-branch = true
 plugins = coverage_report
 include = {project}/txfast/*
-omit = */_version.py
 data_file = {project}/build/coverage
 parallel = true
-patch = _exit, subprocess
-disable_warnings = no-data-collected
-
-[report]
-show_missing = true
-exclude_also = if TYPE_CHECKING:
+patch = subprocess
 """
 
 
-def main(pytest_arguments: list[str]) -> int:
+def python_coverage(arguments: list[str]) -> int:
+    """Run the suite, unless it was, and report; return 0 where all tests passed and enough was run."""
+    failed = 0
+    if arguments != ["--combine"]:
+        # What an earlier run has left says nothing of this one.
+        coverage(PROJECT_ROOT, "erase")
+        failed = coverage(PROJECT_ROOT, "run", "-m", "pytest", *(arguments or ["-q", "-n", "auto"]))
+    return report(PROJECT_ROOT, PYTHON) or failed
+
+
+def cython_coverage(arguments: list[str]) -> int:
     """Copy, build, test and report; return 0 where all tests passed and enough was run."""
     if sys.version_info >= (3, 13):
         print("coverage_report: needs Python 3.11 or 3.12", file=sys.stderr)
@@ -151,34 +168,38 @@ def main(pytest_arguments: list[str]) -> int:
         project.mkdir()
         copy_project(project)
         (project / "build").mkdir()
-        (project / "coveragerc").write_text(settings(project))
-        environment = os.environ | {
+        (project / "coveragerc").write_text(trace_settings(project))
+        os.environ |= {
             "TXFAST_BUILD": "trace",
             "PYTHONPATH": f"{project}:{project}/tests",
             "COVERAGE_RCFILE": str(project / "coveragerc"),
         }
-
-        def run(*arguments: str) -> int:
-            return subprocess.run([sys.executable, *arguments], cwd=project, env=environment, check=False).returncode
-
-        if run("setup.py", "-q", "build_ext", "--inplace"):
+        build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+        if subprocess.run(build, cwd=project, check=False).returncode:
             return 1
-        failed = run("-m", "coverage", "run", "-m", "pytest", *(pytest_arguments or TESTS))
-        for arguments in (
-            ["combine", "-q"],
-            ["report", "--include=*.py"],
-            ["report", "--include=*.pyx,*.pxd"],
-            ["json", "-q", "-o", "build/coverage.json"],
-        ):
-            if run("-m", "coverage", *arguments):
-                return 1
-        files = json.loads((project / "build" / "coverage.json").read_text())["files"]
-        for line in not_run(project, files):
-            print(f"run by no test: {line}")
-        problems = shortfalls(files)
-        for problem in problems:
-            print(problem, file=sys.stderr)
-        return 1 if failed or problems else 0
+        arguments = arguments or ["-q", "-n", "auto", "-m", "not untraced", *KERNEL_TESTS]
+        failed = coverage(project, "run", "-m", "pytest", *arguments)
+        return report(project, CYTHON) or failed
+
+
+def coverage(project: Path, *arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "coverage", *arguments], cwd=project, check=False).returncode
+
+
+def report(project: Path, suffixes: tuple[str, ...]) -> int:
+    """Print what was run of files of these suffixes, and what was not; return 0 where it is enough."""
+    (project / "build").mkdir(exist_ok=True)
+    included = "--include=" + ",".join(f"*{suffix}" for suffix in suffixes)
+    for arguments in (["combine", "-q"], ["report", included], ["json", "-q", included, "-o", "build/coverage.json"]):
+        if coverage(project, *arguments):
+            return 1
+    files = json.loads((project / "build" / "coverage.json").read_text())["files"]
+    for line in not_run(project, files):
+        print(f"run by no test: {line}")
+    problems = shortfalls(files, suffixes)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
 
 
 # As coverage's JSON has them: by file, what was run of it and what was not.
@@ -191,7 +212,7 @@ def not_run(project: Path, files: Files) -> list[str]:
     for name, file in sorted(files.items()):
         source = str(project / name)
         missed += [f"{name}:{line}: {code_of(source, line).strip()}" for line in file["missing_lines"]]
-        for line, target in file["missing_branches"]:
+        for line, target in file.get("missing_branches", []):
             # Of a line that was not run itself, no branch was.
             if line not in file["missing_lines"]:
                 goal = f"line {target}" if target > 0 else "the end"
@@ -199,25 +220,30 @@ def not_run(project: Path, files: Files) -> list[str]:
     return missed
 
 
-def shortfalls(files: Files) -> list[str]:
+def shortfalls(files: Files, suffixes: tuple[str, ...]) -> list[str]:
     """Where too little was run, after a line of figures for each."""
     problems = []
-    for what, suffixes, ran, there in (
-        ("lines of Python", PYTHON, "covered_lines", "num_statements"),
-        ("branches of Python", PYTHON, "covered_branches", "num_branches"),
-        ("lines of Cython", CYTHON, "covered_lines", "num_statements"),
-    ):
-        summaries = [file["summary"] for name, file in files.items() if name.endswith(suffixes)]
-        count, run = (sum(summary[figure] for summary in summaries) for figure in (there, ran))
+    for what, (ran, there) in FIGURES[suffixes].items():
+        count, run = (sum(file["summary"][figure] for file in files.values()) for figure in (there, ran))
         print(f"{what}: {run} of {count} were run, {100 * run / count:.2f} %", flush=True)
         if 100 * run < PERCENT_MIN * count:
             problems.append(f"too few {what} were run: it must be {PERCENT_MIN} %")
-    for name in COVERED:
+    for name in COVERED if suffixes == CYTHON else ():
         assert files[name]["summary"]["num_statements"], f"{name} has no traced lines"
         if files[name]["missing_lines"]:
             problems.append(f"{name}: every line must be run by a test")
     return problems
 
 
+def main() -> int:
+    match sys.argv[1:]:
+        case ["python", *arguments]:
+            return python_coverage(arguments)
+        case ["cython", *arguments]:
+            return cython_coverage(arguments)
+    print("usage: coverage_report.py python|cython [--combine | PYTEST_ARGUMENT …]", file=sys.stderr)
+    return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

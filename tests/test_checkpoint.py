@@ -8,13 +8,20 @@ import random
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import FILE, HEADER, Folder, Run
 from faults.campaign import VOLATILE_STATS
 
+from txfast import cli, pipeline, signals
+from txfast.pipeline import Replay
+from txfast.signals import SignalWatch
 from txfast.state import manifest
+from txfast.state.checkpoint import Checkpoints
+from txfast.state.directory import StateDirectory
 
 COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.json", "--rejects")
 STATE = ("--state", "state", "--checkpoint", "0")
@@ -283,6 +290,169 @@ def test_another_run_does_not_touch_it(folder: Folder) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder.run(*COMMAND, "r.csv", *STATE).assert_failed("another run")
     assert checkpoints(folder) == before
+
+
+def change_progress(folder: Folder, **changes: object) -> None:
+    """Have a checkpoint's manifest say something else of its progress, with a hash that fits."""
+    path = folder.path / "state" / checkpoints(folder)[-1] / manifest.NAME
+    fields = json.loads(path.read_bytes())
+    del fields["hash"]
+    fields["progress"] |= changes
+    path.write_bytes(manifest.text_of(fields))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"malformed": []}, "its progress is not what it should be"),
+        ({"figures": [{"file": "a.csv", "bytes": 1, "rows": 1}] * 9}, "its progress is not what it should be"),
+        ({"counts": [1]}, "checkpoint"),
+    ],
+)
+def test_progress_that_cannot_be_discards_it(folder: Folder, changes: dict[str, object], words: str) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    change_progress(folder, **changes)
+    assert_begun_anew(folder, right, words)
+    assert parts(folder) == []
+
+
+def test_no_file_is_removed_but_a_part_of_the_rejects(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    victim = folder.write("victim.csv", b"mine")
+    change_progress(folder, rejects={"path": str(victim), "bytes": 4, "xxh3_128": "0"})
+    ended = folder.run("a.csv", "--state", "state", "-o", "out.csv")
+    assert ended.exit_code == 0
+    assert checkpoints(folder) == []
+    assert victim.read_bytes() == b"mine"
+
+
+def test_what_a_killed_run_was_writing_is_removed(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    (folder.path / "state" / "checkpoint-9.part").mkdir()
+    assert drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1").exit_code == 0
+    assert checkpoints(folder) == []
+
+
+def test_a_run_that_cannot_go_on_gives_back_what_it_opened(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    (folder.path / "out.csv").mkdir()
+    folder.run(*COMMAND, "r.csv", *STATE, "--threads", "1").assert_failed("out.csv: cannot be written")
+
+
+# ---- In this process -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+    """Runs the command in this process, in small blocks, and says how it ends: with an exit code or by a signal. It
+    is sent so many signals at the ninth batch."""
+    watches: list[SignalWatch] = []
+    report = Replay._report
+
+    class KeptWatch(SignalWatch):
+        def __init__(self) -> None:
+            super().__init__()
+            watches.append(self)
+
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr(signals, "CAUGHT", ())
+    monkeypatch.setattr(signals, "SignalWatch", KeptWatch)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(pipeline, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(cli, "end_by_signal", lambda name: name)
+
+    def run(*arguments: str, signals_sent: int = 0) -> int | str:
+        batches = 0
+
+        def report_and_signal(replay: Replay, *rest: Any) -> None:
+            nonlocal batches
+            report(replay, *rest)
+            batches += 1
+            for _ in range(signals_sent if batches == 9 else 0):
+                watches[-1]._note(signal.SIGTERM, None)
+
+        monkeypatch.setattr(Replay, "_report", report_and_signal)
+        monkeypatch.setattr(sys, "argv", ["txfast", *arguments])
+        return cli.main()
+
+    return run
+
+
+@pytest.mark.parametrize("rejects", [("--rejects", "r.csv"), ()])
+def test_a_run_that_a_signal_ended_goes_on(
+    folder: Folder, in_process: Callable[..., int | str], rejects: tuple[str, ...]
+) -> None:
+    inputs = ("a.csv", "b.csv", "c.csv.gz", "-q", "--threads", "1")
+    assert in_process(*inputs, "-o", "right.csv") == 0
+    state = (*inputs, "-o", "out.csv", *rejects, "--state", "state", "--checkpoint", "1000")
+    assert in_process(*state, signals_sent=1) == "SIGTERM"
+    assert checkpoints(folder) == ["checkpoint-1"]
+    assert len(parts(folder)) == len(rejects) // 2
+    assert not (folder.path / "out.csv").exists()
+    assert in_process(*state) == 0
+    assert (folder.path / "out.csv").read_bytes() == (folder.path / "right.csv").read_bytes()
+    assert checkpoints(folder) == parts(folder) == []
+
+
+def test_a_second_signal_in_this_process_ends_it_at_once(
+    folder: Folder, in_process: Callable[..., int | str]
+) -> None:
+    state = ("--state", "state", "--checkpoint", "1000", "--threads", "1")
+    assert in_process(*COMMAND, "r.csv", *state, signals_sent=2) == "SIGTERM"
+    assert checkpoints(folder) == parts(folder) == []
+
+
+def test_a_checkpoint_that_cannot_be_published_fails_the_run(
+    folder: Folder, in_process: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def fail_on_checkpoints(old: str, new: str) -> None:
+        if "checkpoint" in new:
+            raise OSError(28, "No space left on device")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", fail_on_checkpoints)
+    assert in_process(*COMMAND, "r.csv", *STATE, "--threads", "1") == 1
+    assert sorted(os.listdir(folder.path / "state")) == ["lock"]
+    assert parts(folder) == []
+
+
+def test_a_run_that_never_began_leaves_nothing(
+    folder: Folder, in_process: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "Replay", fail)
+    assert in_process(*COMMAND, "r.csv", *STATE) == 1
+    assert folder.names() == ["a.csv", "b.csv", "c.csv.gz", "in.csv"]
+
+
+class Spilled:
+    is_spilled = True
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_no_checkpoint_is_taken_between_inputs_of_ledgers_on_disk(tmp_path: Path, is_watched: bool) -> None:
+    said: list[str] = []
+
+    class Watch:
+        arrived = None
+        waits = True
+
+        def stop_waiting(self) -> None:
+            self.waits = False
+
+    watch = Watch()
+    state = StateDirectory(str(tmp_path / "state"), lambda message: said.append(str(message)))
+    found = Checkpoints(state, {}, 0, None, watch if is_watched else None)  # type: ignore[arg-type]
+    assert found.is_due()
+    found.begin_input(Spilled(), 1)  # type: ignore[arg-type]
+    assert said == ["ledgers went to disk for want of memory: from here on no checkpoint is taken"]
+    assert not found.is_due()
+    assert watch.waits != is_watched
 
 
 # ---- What cannot go on -----------------------------------------------------------------------------

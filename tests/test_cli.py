@@ -467,6 +467,8 @@ def test_standard_output_may_be_named_by_its_path(folder: Folder) -> None:
 def test_a_file_that_standard_output_is_appended_to_keeps_what_it_holds(folder: Folder) -> None:
     folder.write("log", b"before\n")
     assert shell(folder, "$TXFAST -q in.csv -o /dev/stdout >> log").exit_code == 0
+    # So does one whose parent has told it to ignore Ctrl-C.
+    assert shell(folder, "trap '' INT; $TXFAST -q in.csv").output == ACCOUNTS
     assert (folder.path / "log").read_bytes() == b"before\n" + ACCOUNTS
 
 

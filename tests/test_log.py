@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ import harness
 import pytest
 
 from txfast import standard_error
-from txfast.log import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal
+from txfast.log import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
 from txfast.log_lines import ESCAPES, escaped, utc_time
 from txfast.standard_error import StandardError
 
@@ -429,6 +430,31 @@ def test_a_line_written_in_its_place_comes_in_order(capsys: pytest.CaptureFixtur
     print("between", file=sys.stderr)
     journal.log(WARN, "after")
     assert capsys.readouterr().err.splitlines() == ["before", *TEXT.splitlines()[1:], "between", "warn: after"]
+
+
+def test_an_interrupt_amid_rows_has_what_was_written_come_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows = Journal._write_rows
+
+    def write_and_be_interrupted(journal: Journal, *arguments: Any) -> None:
+        write_rows(journal, *arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "_write_rows", write_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replay(Journal(WARN))
+    assert capsys.readouterr().err.splitlines() == TEXT.splitlines()[1:]
+
+
+def test_a_bare_line_is_lost_where_standard_error_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.TextIOBase):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    for stream in (Full(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        write_bare_line("error: lost")
 
 
 def test_standard_error_takes_no_text_once_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

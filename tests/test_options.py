@@ -16,6 +16,7 @@ from txfast.completion import completion_script
 from txfast.log import LEVELS
 from txfast.options import (
     BEATEN_BY,
+    COLUMNS_DEFAULT,
     COLUMNS_MIN,
     HELP_COLUMN,
     OPTIONS,
@@ -25,6 +26,8 @@ from txfast.options import (
     help_entry,
     help_text,
     parse_arguments,
+    places_of,
+    terminal_columns,
 )
 from txfast.write.rejects import SUFFIXES
 
@@ -433,3 +436,24 @@ def test_a_script_that_cannot_be_written_is_a_failure(folder: Folder) -> None:
 
 def test_a_long_name_has_its_meaning_below() -> None:
     assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]
+
+
+def test_a_terminal_is_as_wide_as_it_says_or_as_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "123")
+    assert terminal_columns() == 123
+    monkeypatch.setenv("COLUMNS", "wide")
+    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((77, 9)))
+    assert terminal_columns() == 77
+
+    def fail() -> os.terminal_size:
+        raise OSError(25, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(os, "get_terminal_size", fail)
+    assert terminal_columns() == COLUMNS_DEFAULT
+
+
+def test_a_closed_descriptor_is_known_by_its_number_alone() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    os.close(write_end)
+    assert list(places_of(f"/dev/fd/{write_end}")) == [write_end]

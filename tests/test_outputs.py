@@ -361,6 +361,19 @@ def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypa
     assert (tmp_path / "out").read_bytes() == b"1234567890123456789012"
 
 
+def test_where_nothing_begins_early_the_disk_gets_it_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.delattr(os, "posix_fadvise")
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"123456789012")
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"123456789012"
+
+
 def fail_for_want_of_space(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
@@ -393,6 +406,51 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(
     assert (tmp_path / "out").read_bytes() == b"new"
 
 
+def test_a_place_that_cannot_be_looked_at_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "stat", fail_for_want_of_space)
+    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
+        Output(str(tmp_path / "out")).open()
+
+
+def followed(path: Path) -> dict[str, object]:
+    """The progress of an output that a run has left."""
+    output = Output(str(path))
+    output.follow()
+    output.open()
+    output.write(b"old")
+    progress = output.progress()
+    output.keep_temporary()
+    output.discard()
+    return progress
+
+
+def test_an_output_goes_on_behind_what_was_written(tmp_path: Path) -> None:
+    progress = followed(tmp_path / "out")
+    output = Output(str(tmp_path / "out"))
+    output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
+    output.write(b"new")
+    assert output.progress()["bytes"] == 6
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"oldnew"
+
+
+def test_an_output_that_cannot_go_on_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = followed(tmp_path / "out")
+    output = Output(str(tmp_path / "out"))
+    output.follow()
+    with pytest.raises(SourceError, match="is not what was written to it"):
+        output.reopen(str(progress["path"]), 3, "0")
+    monkeypatch.setattr(os, "ftruncate", fail_for_want_of_space)
+    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
+        output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
+    monkeypatch.setattr(os, "fsync", fail_for_want_of_space)
+    output.open()
+    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
+        output.progress()
+    output.discard()
+
+
 # ---- Runs that cannot be -----------------------------------------------------------------------------
 
 
@@ -406,6 +464,15 @@ def test_a_run_of_no_reader_or_no_thread_is_refused() -> None:
 def test_a_block_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="0 bytes"):
         CsvReader(io.BytesIO(FILE), "in.csv", 0)
+
+
+def test_a_file_that_has_nothing_to_read_yet_is_told_of() -> None:
+    class NotYet(io.RawIOBase):
+        def readinto(self, _: object) -> None:
+            return None
+
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: it is non-blocking and has nothing"):
+        CsvReader(NotYet(), "in.csv").fill(TransactionBatch())
 
 
 def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
@@ -484,6 +551,14 @@ def test_what_was_there_keeps_its_second_name_where_it_cannot_be_put_back(
     output.revoke()
     output.discard()
     assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]
+
+
+def test_where_there_are_no_second_names_there_is_no_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", fail_for_want_of_space)
+    output = published_as_new(tmp_path / "out")
+    output.revoke()
+    output.discard()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
 
 
 def test_a_device_has_nothing_to_take_back() -> None:

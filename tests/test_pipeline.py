@@ -81,6 +81,21 @@ def test_a_system_that_starts_no_more_threads_is_told_of(monkeypatch: pytest.Mon
     assert threads_left(before) == []
 
 
+def test_an_interrupt_while_threads_are_started_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+
+    def interrupted(_: threading.Thread) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("cannot notify on un-acquired lock")  # noqa: B904 (it is how threading says it)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Replay(threads=8).read_source(harness.open_bytes("in", MANY_ROWS))
+    assert threads_left(before) == []
+
+
 def test_any_number_of_threads_may_be_asked_for(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     run = folder.run("-q", "--threads", "99999999", "in.csv", "--stats", "s.json")

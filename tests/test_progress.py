@@ -33,6 +33,7 @@ BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
 # many bytes it fails, if it does.
 PROGRAM = """
 import os, sys
+imported_before = set(sys.modules)  # by what looks on
 from txfast.log import LEVELS, Journal
 from txfast.pipeline import Replay
 from txfast.progress import Progress
@@ -54,7 +55,7 @@ except Exception as error:
     journal.failure(str(error))
 except KeyboardInterrupt:
     sys.exit(3)
-print("imported:", *sorted({"rich", "logging", "threading"} & sys.modules.keys()))
+print("imported:", *sorted({"rich", "logging", "threading"} & sys.modules.keys() - imported_before))
 """
 
 HEADER = b"type,client,tx,amount\n"
@@ -322,6 +323,36 @@ def test_progress_is_never_shown_to_those_who_want_none() -> None:
 def test_a_closed_standard_error_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert not Journal().shows_progress("auto")
+
+
+class Drawn:
+    """A standard error that keeps what is drawn on it."""
+
+    def __init__(self) -> None:
+        self.columns = 80
+        self.lines: list[str] = []
+
+    def draw(self, line: str) -> None:
+        self.lines.append(line)
+
+    def erase(self, _: float) -> None:
+        """Nothing stays of it."""
+
+
+def test_a_bar_is_drawn_by_one_at_a_time_and_by_none_once_it_closes() -> None:
+    drawn = Drawn()
+    bar = progress_module.Bar(Progress(Journal(quiet=True), 100), drawn)  # type: ignore[arg-type]
+    bar.redraw()
+    with bar._drawing:
+        before = len(drawn.lines)
+        bar.redraw()
+        assert len(drawn.lines) == before >= 1
+    bar._closing.set()
+    bar._thread.join()
+    before = len(drawn.lines)
+    bar.redraw()
+    assert len(drawn.lines) == before
+    bar.close()
 
 
 # ---- Figures -------------------------------------------------------------------------------------

@@ -237,6 +237,7 @@ def test_a_row_may_have_no_comma_for_as_long_as_it_likes(reader: str, commas: in
         assert_as_reference([("in.csv", HEADER + row + b"\ndeposit,1,1,1\n" + row)], reader, 1 << 18, 1)
 
 
+@pytest.mark.untraced
 @each_reader
 def test_a_header_that_is_too_long_is_refused(reader: str) -> None:
     for content in (b"x" * (MIB + 1), HEADER.rstrip() + b"," + b"x" * MIB, b" " * 3 * MIB + HEADER):

@@ -105,6 +105,30 @@ def test_the_greatest_amounts_are_restored(rows: list[Row]) -> None:
     assert accounts_of(restored) == accounts_of(whole)
 
 
+def test_deposits_of_more_than_a_number_holds_are_restored() -> None:
+    whole = Ledger()
+    for tx in range(0, 8, 2):
+        apply_rows(whole, [Row("deposit", 1, tx, INT64_MAX), Row("withdrawal", 1, tx + 1, INT64_MAX)])
+    [restored] = restore(*saved(whole))
+    assert accounts_of(restored) == accounts_of(whole)
+    assert restored.entries == 8
+
+
+def test_nothing_is_restored_as_nothing() -> None:
+    ledger = Ledger()
+    LedgerRestorer(ledger).finish()
+    assert len(ledger) == 0
+
+
+def test_accounts_come_before_entries() -> None:
+    restorer = LedgerRestorer(Ledger())
+    restorer.add_accounts(1, words([1]), words([5]), words([0]), bits([False]))
+    restorer.add_entries(1, words([1]), words([1]), words([5]), small([0]), small([0]))
+    with pytest.raises(ValueError, match="accounts after entries"):
+        restorer.add_accounts(1, words([2]), words([5]), words([0]), bits([False]))
+
+
+@pytest.mark.untraced
 def test_many_entries_are_restored() -> None:
     """More than a chunk of the log, and than the index first has room for."""
     whole = Ledger()

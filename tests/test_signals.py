@@ -45,6 +45,15 @@ def test_an_interruption_that_was_lost_is_raised_again_where_one_looks() -> None
         watch.check()
 
 
+def test_a_signal_waits_for_whoever_asked_it_to_and_a_second_one_does_not() -> None:
+    watch = SignalWatch()
+    watch.wait()
+    signal.raise_signal(signal.SIGTERM)
+    assert watch.arrived == signal.SIGTERM
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_nothing_is_interrupted_from_the_hold_on() -> None:
     watch = SignalWatch()
     watch.hold()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import stat
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from txfast import pipeline
 from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
+from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.log import Journal
 from txfast.pipeline import Replay
@@ -29,10 +32,12 @@ from txfast.read.consumed import Consumption
 from txfast.read.source import open_source
 from txfast.state import slices, spill
 from txfast.state.directory import StateDirectory
+from txfast.state.runs import RunMerge, run_blocks
 from txfast.state.slices import Partitions, SliceReader
 from txfast.state.snapshot import Snapshot
 from txfast.state.spill import SpillFile, Stream
-from txfast.state.statuses import set_statuses, statuses_of
+from txfast.state.statuses import StatusReader, set_statuses, statuses_of
+from txfast.write.accounts import csv_blocks
 
 MEBIBYTE = 1 << 20
 limits = st.sampled_from([0, 1, 3, 10, 1 << 30])
@@ -79,7 +84,6 @@ def small_limits(limit: int) -> Iterator[None]:
 # ---- The same as in memory -----------------------------------------------------------------------
 
 
-@pytest.mark.untraced
 @pytest.mark.parametrize("reader", harness.READERS)
 @given(
     st.lists(st.one_of(harness.hostile_files(), harness.plain_files()), min_size=1, max_size=3),
@@ -204,7 +208,6 @@ def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: in
     assert len([reject for reject in outcomes[0].rejects if reject.status == "malformed"]) == allowed + 1
 
 
-@pytest.mark.untraced
 def test_a_partition_of_much_state_is_divided_between_its_rows() -> None:
     """What became of its rows is found again where reading begins behind the state, which takes several reads."""
     clients = 60_000
@@ -225,6 +228,7 @@ def counted(ledger: Ledger) -> list[list[int]]:
     return [[ledger.count(kind, status) for status in range(len(STATUSES))] for kind in range(len(KINDS))]
 
 
+@pytest.mark.untraced
 def test_lines_too_long_and_blank_are_reported_behind_a_spill() -> None:
     long_blank, long_row = b" " * (2 * MEBIBYTE), b" " * (2 * MEBIBYTE) + b"x"
     rows = [b"deposit,%d,%d,1" % (client, client) for client in range(50)]
@@ -292,6 +296,150 @@ def test_a_ledger_and_rows_come_back_from_partitions_as_they_were(before: list[R
     assert harness.accounts_csv(parts) == harness.accounts_csv([whole])
     parts_say = sum((Counter(harness.status_counts(part)) for part in parts), Counter())
     assert parts_say == Counter(harness.status_counts(whole)) - counted_before
+
+
+def restored(contents: list[bytes]) -> list[Ledger]:
+    ledgers = []
+    for content in contents:
+        ledgers.append(Ledger())
+        reader = read_from(content)
+        while reader.restore(ledgers[-1], 7):
+            pass
+        assert not reader.next_is_state()
+    return ledgers
+
+
+@pytest.fixture
+def disputed() -> Ledger:
+    """A ledger of more than a buffer holds, with all that can become of a deposit, and withdrawals."""
+    ledger = Ledger()
+    rows = [Row("deposit", tx % 1500 * 2**40, tx, 10 + tx) for tx in range(3000)]
+    rows += [Row("dispute", tx % 1500 * 2**40, tx, None) for tx in range(0, 3000, 3)]
+    rows += [Row("resolve", tx % 1500 * 2**40, tx, None) for tx in range(0, 1500, 6)]
+    rows += [Row("chargeback", tx % 1500 * 2**40, tx, None) for tx in range(1500, 3000, 9)]
+    rows += [Row("withdrawal", tx % 1500 * 2**40, 10_000 + tx, 1) for tx in range(1500)]
+    harness.apply_rows(ledger, rows)
+    return ledger
+
+
+def test_a_ledger_larger_than_the_buffers_comes_back_and_goes_on(disputed: Ledger) -> None:
+    parts = restored(in_partitions(disputed, [], 4096))
+    assert min(map(len, parts)) > 300
+    assert sum(map(len, parts)) == len(disputed)
+    assert sum(part.entries for part in parts) == disputed.entries
+    assert harness.accounts_csv(parts) == harness.accounts_csv([disputed])
+    # Disputes are where they were.
+    endings = [Row(kind, tx % 1500 * 2**40, tx, None) for tx in range(3000) for kind in ("resolve", "dispute")]
+    for part in (*parts, disputed):
+        clients = {account.client for account in harness.accounts_of(part)}
+        harness.apply_rows(part, [row for row in endings if row.client in clients])
+    assert harness.accounts_csv(parts) == harness.accounts_csv([disputed])
+
+
+def test_what_a_reader_has_left_of_a_ledger_goes_into_other_partitions(disputed: Ledger) -> None:
+    [content, *others] = in_partitions(disputed, [], 4096)
+    expected = restored([content])
+    reader, begun = read_from(content), Ledger()
+    assert reader.restore(begun, 100) == 100
+    written = [b""] * 2
+
+    def write(partition: int, view: memoryview) -> None:
+        written[partition] += bytes(view)
+
+    partitions = Partitions(2, 0, write)
+    partitions.add_ledger(begun)
+    partitions.add_rest(reader)
+    partitions.finish()
+    assert not reader.next_is_state()
+    assert [sum(partitions.counts(number)[place] for number in range(2)) for place in range(3)] == [
+        len(expected[0]), expected[0].entries, 0,
+    ]  # fmt: skip
+    assert harness.accounts_csv(restored(written)) == harness.accounts_csv(expected)
+    assert len(others) == 2
+
+
+def test_finished_partitions_take_no_more(disputed: Ledger) -> None:
+    partitions = Partitions(2, 0, lambda _, __: None)
+    partitions.finish()
+    batch = harness.make_batch([b"deposit,1,1,1"])
+    calls: list[Callable[[], object]] = [
+        lambda: partitions.add_rows(batch), lambda: partitions.add_ledger(disputed),
+        lambda: partitions.add_rest(read_from(b"")),
+    ]  # fmt: skip
+    for refused in calls:
+        with pytest.raises(ValueError, match="finished"):
+            refused()
+
+
+def records_in(content: bytes) -> list[bytes]:
+    """The records, each of which says in its first two bytes how long its three numbers are."""
+    records = []
+    while content:
+        control = int.from_bytes(content[:2], "little")
+        length = 2 + sum(control >> shift & 15 for shift in (4, 8, 12))
+        records.append(content[:length])
+        content = content[length:]
+    return records
+
+
+def one_of_each() -> tuple[bytes, bytes, bytes]:
+    """The records of an account, of its deposit, and of a row for it."""
+    ledger = Ledger()
+    harness.apply_rows(ledger, [Row("deposit", 7, 1, 5)])
+    content = b"".join(in_partitions(ledger, [harness.make_batch([b"deposit,7,2,5"])], 0))
+    account, entry, row = records_in(content)
+    return account, entry, row
+
+
+TOO_LONG = b"\xf5\xff" * 60
+# The deposit of an account with the same number as the one before it.
+SAME_AGAIN = b"\x16\x10\x07\x0a"
+
+
+@pytest.mark.parametrize("content", [
+    b"".join(one_of_each()[place] for place in places) + rest
+    for places, rest in [
+        ((0, 0), b""), ((1,), b""), ((0, 1), SAME_AGAIN), ((0,), TOO_LONG), ((), TOO_LONG), ((0,), b"\x05"),
+        ((2, 0), b""), ((2,), TOO_LONG), ((2,), b"\xff" * 120), ((2, 2), b"\x00"),
+    ]
+])  # fmt: skip
+def test_records_that_cannot_be_what_was_written_are_refused(content: bytes) -> None:
+    reader, ledger, batch = read_from(content), Ledger(), TransactionBatch()
+    with pytest.raises(SpillError, match="the disk or the memory is faulty"):  # noqa: PT012 (any of them may)
+        while reader.restore(ledger, 1) or reader.fill(batch):
+            pass
+
+
+def test_state_is_passed_over_only_where_it_is_some() -> None:
+    account, entry, row = one_of_each()
+    reader, batch = read_from(account + entry + row), TransactionBatch()
+    with pytest.raises(SpillError, match="faulty"):
+        reader.fill(batch)
+    reader.pass_state()
+    assert reader.fill(batch)
+    assert len(batch) == 1
+    with pytest.raises(SpillError, match="faulty"):
+        read_from(TOO_LONG).pass_state()
+
+
+def test_runs_longer_than_their_buffers_are_merged() -> None:
+    ledgers = [Ledger() for _ in range(3)]
+    for number, ledger in enumerate(ledgers):
+        harness.apply_rows(ledger, [Row("deposit", 3 * client + number, 1, client) for client in range(200)])
+    runs = [b"".join(map(bytes, run_blocks(AccountColumns([ledger])))) for ledger in ledgers]
+    merged = list(RunMerge([io.BytesIO(run).readinto for run in runs], 100))
+    assert sum(map(len, merged)) == 600
+    with pytest.raises(SpillError, match="ends within an account"):
+        list(RunMerge([io.BytesIO(runs[0][:-1]).readinto], 100))
+
+
+def test_fewer_statuses_than_rows_are_noticed() -> None:
+    partitions = Partitions(2, 0, lambda _, __: None)
+    batch = harness.make_batch([b"deposit,1,1,1"] * 3)
+    two = io.BytesIO(bytes(2))
+    reader = StatusReader(partitions, lambda _, view: two.readinto(view), 9)
+    with pytest.raises(SpillError, match="fewer rows were settled"):
+        reader.fill(batch)
 
 
 def test_typical_rows_take_no_more_than_21_bytes() -> None:
@@ -409,6 +557,47 @@ def test_what_is_cut_off_on_the_disk_is_noticed(tmp_path: Path) -> None:
         file.read_into(memoryview(bytearray(100)), 0)
 
 
+def test_a_file_that_is_given_back_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SpillFile(str(tmp_path))
+    file.close()
+    with pytest.raises(SpillError, match="given back"):
+        file.append(b"x")
+    file = SpillFile(str(tmp_path))
+    file.append(b"x")
+    monkeypatch.setattr(os, "preadv", failing("preadv", errno.EIO))
+    with pytest.raises(SpillError, match="cannot be read: Input/output error"):
+        file.read_into(memoryview(bytearray(1)), 0)
+    file.close()
+
+
+def failing(_: str, number: int) -> Callable[..., int]:
+    """A system call that fails."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_room_is_looked_for_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SpillFile(str(tmp_path / "new" / "folder"))
+    file.expect(1)
+    with pytest.raises(SpillError, match=r"takes about \d+ MiB, and \d+ MiB are free; --spill-dir names another"):
+        file.expect(1 << 62)
+    monkeypatch.setattr(os, "statvfs", failing("statvfs", errno.ENOSYS))
+    file.expect(1 << 62)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_name_stays_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "unlink", failing("unlink", errno.EPERM))
+    with pytest.raises(SpillError, match="Operation not permitted"):
+        SpillFile(str(tmp_path)).append(b"x")
+    [path] = tmp_path.iterdir()
+    assert path.read_bytes() == b""
+
+
 def test_files_go_where_temporary_files_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert spill.default_folder() == str(tmp_path)
@@ -441,6 +630,109 @@ def test_a_failure_in_one_partition_ends_all_the_threads(monkeypatch: pytest.Mon
         monkeypatch.setattr(spill.Settled, "add", fail)
         with pytest.raises(SpillError, match="broken"):
             harness.run([("in.csv", content)], block_bytes=100, threads=4)
+
+
+class QuietJournal(Journal):
+    """One that wants to know of no row."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+
+class OneByOne(SliceReader):
+    """A reader that restores one account or entry at a time."""
+
+    def restore(self, ledger: Ledger, _: int = 1) -> int:
+        return int(super().restore(ledger, 1))
+
+
+@pytest.mark.parametrize("journal", [harness.RejectsJournal, QuietJournal])
+def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal: type[Journal]) -> None:
+    """With this key all small clients fall into one partition at first, which never fits."""
+    keys = iter([(0).to_bytes(8, "little") + (1).to_bytes(8, "little")])
+
+    def new_partitions(count: int, buffer_bytes: int, write: Callable[[int, memoryview], object]) -> Partitions:
+        return Partitions(count, buffer_bytes, write, next(keys, None))
+
+    content = harness.make_file([Row("deposit", client, tx, 1) for tx in range(3) for client in range(50)])
+    expected = harness.run([("in.csv", content)])
+    with small_limits(30), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spill, "Partitions", new_partitions)
+        patched.setattr(spill, "SliceReader", OneByOne)
+        replay = harness.new_replay(journal(), "native", 100, 1)
+        replay._settling_limit = 10 + spill.SETTLING_BYTES
+        replay.read_source(harness.open_bytes("in.csv", content))
+        assert replay.is_spilled
+        accounts = replay.collect()
+        assert b"".join(map(bytes, csv_blocks(accounts))) == expected.accounts
+        replay.close()
+
+
+def spilled_settled(tmp_path: Path) -> tuple[list[spill.Spill], spill.Settled]:
+    """Rows of a few clients on disk, to be settled."""
+    file = SpillFile(str(tmp_path))
+    settled = spill.Settled(file, 1 << 30, lambda _: None)
+    made = spill.Spill(file, 1 << 30, settled, keep_statuses=False)
+    made.add_rows(harness.make_batch([b"deposit,%d,1,1" % client for client in range(100)]))
+    return [made], settled
+
+
+def test_nothing_is_settled_once_nothing_more_is_wanted(tmp_path: Path) -> None:
+    spills, settled = spilled_settled(tmp_path)
+    settled.stopped = True
+    spill.settle(spills, settled, 1, 1 << 30)
+    for number in range(spill.PARTITIONS):
+        spills[0].settle_partition(number, 1 << 30)
+    assert len(settled) == 0
+
+
+def test_where_no_thread_can_be_started_one_settles_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spills, settled = spilled_settled(tmp_path)
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    spill.settle(spills, settled, 4, 1 << 30)
+    assert len(settled) == 100
+
+
+def test_an_interrupt_while_threads_settle_ends_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spills, settled = spilled_settled(tmp_path)
+    join = threading.Thread.join
+    waits: list[float | None] = []
+
+    def interrupted_once(thread: threading.Thread, timeout: float | None = None) -> None:
+        waits.append(timeout)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        spill.settle(spills, settled, 3, 1 << 30)
+    assert settled.stopped
+    assert waits == [None, spill.JOIN_SECONDS, spill.JOIN_SECONDS]
+
+
+def test_text_that_reads_otherwise_the_second_time_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = harness.make_file([Row("deposit", client, 1, 1) for client in range(50)])
+    monkeypatch.setattr("txfast.state.unsettled.rescan", lambda *_: None)
+    with small_limits(0), pytest.raises(SpillError, match=r"in\.csv: reads otherwise than before"):
+        harness.run([("in.csv", content)], block_bytes=100)
+
+
+def test_a_ledger_needs_about_what_it_says_beforehand() -> None:
+    for accounts, transactions in ((1, 1), (1, 5000), (3000, 3000), (70_000, 70_000)):
+        ledger = Ledger()
+        foreseen = Ledger.bytes_for(accounts, transactions)
+        first = ledger.bytes_with(transactions)
+        for start in range(0, transactions, 10_000):
+            rows = [Row("deposit", tx % accounts, tx, 1) for tx in range(start, min(start + 10_000, transactions))]
+            harness.apply_rows(ledger, rows)
+        assert ledger.bytes_with(0) <= foreseen * 1.05
+        assert first <= foreseen * 1.05
+        assert ledger.bytes_with(transactions) > ledger.bytes_with(0)
 
 
 # ---- The command ---------------------------------------------------------------------------------

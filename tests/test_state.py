@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
+import io
 import json
 import os
 import random
@@ -11,8 +13,9 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import harness
 import pyarrow as pa
@@ -24,18 +27,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txfast.cli import replay_files
-from txfast.errors import InputError, StateError, TxfastError
+from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
 from txfast.ledger.ledger import Ledger
 from txfast.log import Journal
 from txfast.options import parse_arguments
+from txfast.read.consumed import read_into
+from txfast.read.source import Source
 from txfast.state import manifest
-from txfast.state.directory import StateDirectory
+from txfast.state.directory import StateDirectory, real_path, remove_folder
 from txfast.state.snapshot import ACCOUNTS as ACCOUNTS_FILE
 from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
-from txfast.state.snapshot import Snapshot
-
-# Each is several processes that import pyarrow.
-pytestmark = pytest.mark.untraced
+from txfast.state.snapshot import HashedFile, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
 
 STATE = ("--state", "state")
 FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
@@ -492,6 +494,264 @@ def test_the_files_are_what_arrow_takes_them_for(two_snapshots: Path) -> None:
         {"client": 1, "tx": 1, "amount": 50_000, "kind": 0, "state": 0},
         {"client": 2, "tx": 2, "amount": 70_000, "kind": 0, "state": 1},
     ]
+
+
+# ---- What the system refuses -----------------------------------------------------------------------
+
+
+def refuse(patched: pytest.MonkeyPatch, call: str, number: int = errno.ENOSPC) -> None:
+    """Have a call of the system fail."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    patched.setattr(os, call, fail)
+
+
+def write_snapshot(path: Path, *, durable: bool = True) -> None:
+    ledger = Ledger()
+    harness.apply_rows(ledger, [harness.Row("deposit", 1, 1, 5)])
+    writer = SnapshotWriter(str(path), durable=durable)
+    try:
+        writer.add(ledger)
+        writer.finish({})
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("call", ["mkdir", "open", "write", "fsync"])
+def test_a_snapshot_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    refuse(monkeypatch, call)
+    with pytest.raises(SourceError, match=r"snapshot.*: cannot be written: No space left on device"):
+        write_snapshot(tmp_path / "snapshot")
+
+
+def test_a_file_that_will_not_close_is_not_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = HashedFile(str(tmp_path / "file"))
+    assert file.write(b"abc") == file.tell() == 3
+    monkeypatch.setattr(os, "close", closing_with_an_error())
+    with pytest.raises(SourceError, match="file: cannot be written: Input/output error"):
+        file.finish(durable=False)
+    file.discard()
+    # What is given up may close as it likes.
+    HashedFile(str(tmp_path / "other")).discard()
+
+
+def closing_with_an_error() -> Callable[[int], None]:
+    close = os.close
+
+    def close_and_fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    return close_and_fail
+
+
+def test_what_is_only_measured_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "fsync")
+    write_snapshot(tmp_path / "snapshot", durable=False)
+    Snapshot.open(str(tmp_path / "snapshot")).restore([Ledger()])
+
+
+def test_a_folder_whose_names_do_not_reach_the_disk_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("txfast.state.snapshot.fsync_folder", failing_with(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(SourceError, match="snapshot: cannot be written: Input/output error"):
+        write_snapshot(tmp_path / "snapshot")
+
+
+def failing_with(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_what_cannot_be_read_is_no_damage(two_snapshots: Path, folder: Folder) -> None:
+    snapshot = copied(two_snapshots, folder)
+    for file in (ACCOUNTS_FILE, manifest.NAME):
+        (snapshot / file).unlink()
+        (snapshot / file).mkdir()
+        with pytest.raises(SourceError, match="cannot be read: Is a directory"):
+            Snapshot.open(str(snapshot))
+    with pytest.raises(SourceError, match=r"missing: cannot be read: .*No such file"):
+        list(read_columns(str(snapshot / "missing"), schemas()[ACCOUNTS_FILE]))
+
+
+def test_a_manifest_without_end_is_not_read(
+    two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = copied(two_snapshots, folder)
+    monkeypatch.setattr(manifest, "BYTES_MAX", 100)
+    with pytest.raises(StateError, match=r"manifest.json: is damaged: it is too long"):
+        Snapshot.open(str(snapshot))
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), CapacityError("too many accounts")])
+def test_what_does_not_fit_is_no_damage(
+    two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
+    monkeypatch.setattr("txfast.state.snapshot.buffer_of", failing_with(error))
+    with pytest.raises(type(error), match=str(error)):
+        snapshot.restore([Ledger()])
+
+
+def test_parts_that_are_too_large_for_the_limit_are_refused(two_snapshots: Path, folder: Folder) -> None:
+    snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
+    assert [len(part) for part in snapshot.parts(1, 0)] == [2]
+    with pytest.raises(MemoryLimitError, match="clients that are too large for the memory limit"):
+        list(snapshot.parts(2, 1))
+
+
+def change_manifest(snapshot: Path, **changes: object) -> None:
+    """Have the manifest say something else, with a hash that fits."""
+    fields = json.loads((snapshot / manifest.NAME).read_bytes())
+    del fields["hash"]
+    (snapshot / manifest.NAME).write_bytes(manifest.text_of({**fields, **changes}))
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"accounts": 3}, "it has 2 accounts and 3 transactions, where 3 and 3 were saved"),
+    ({"entries": 4}, "it has 2 accounts and 3 transactions, where 2 and 4 were saved"),
+    ({"balance_units": 1}, r"its accounts have \d+ units of 0.0001, where 1 were saved"),
+])  # fmt: skip
+def test_sums_that_differ_from_those_saved_are_damage(
+    two_snapshots: Path, folder: Folder, changes: dict[str, object], words: str
+) -> None:
+    path = copied(two_snapshots, folder)
+    change_manifest(path, **changes)
+    for load in (lambda snapshot: snapshot.restore([Ledger()]), lambda snapshot: list(snapshot.parts(2, 0))):
+        with pytest.raises(StateError, match=words):
+            load(Snapshot.open(str(path)))
+
+
+def test_record_batches_are_as_large_as_they_are_written_at_most(
+    two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
+    monkeypatch.setattr("txfast.state.snapshot.BATCH_ROWS", 1)
+    with pytest.raises(StateError, match=r"accounts.arrow: is damaged: it has a record batch of 2 rows"):
+        snapshot.restore([Ledger()])
+
+
+def test_an_empty_record_batch_has_nothing(two_snapshots: Path, folder: Folder) -> None:
+    snapshot = copied(two_snapshots, folder)
+    table = pa.ipc.open_file(snapshot / ACCOUNTS_FILE).read_all()
+    with pa.ipc.new_file(str(snapshot / ACCOUNTS_FILE), table.schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_pylist([], schema=table.schema))
+        writer.write_table(table)
+    sealed(snapshot)
+    ledger = Ledger()
+    Snapshot.open(str(snapshot)).restore([ledger])
+    assert len(ledger) == 2
+
+
+def test_a_column_without_values_is_none() -> None:
+    class Bare:
+        null_count = offset = 0
+
+        def buffers(self) -> tuple[None, None]:
+            return None, None
+
+    with pytest.raises(ValueError, match="a column without values"):
+        buffer_of(Bare())
+    with pytest.raises(ValueError, match="nulls"):
+        buffer_of(pa.nulls(3, pa.uint64()))
+
+
+def test_fields_of_a_manifest_are_what_they_should_be() -> None:
+    for text in (b"[]", b"{}", b'"hash"', b"\xff", b"["):
+        with pytest.raises(StateError, match="it is no manifest"):
+            manifest.parse("m.json", text)
+    fields = manifest.Fields("m.json", {"word": "red", "text": "\ud800\udfff\U0001f600", "list": [1, "2"]})
+    with pytest.raises(StateError, match="word is not what it should be"):
+        fields.choice("word", ("blue",))
+    assert fields.choice("word", ("red",)) == "red"
+    with pytest.raises(StateError, match="text is not what it should be"):
+        fields.encoded("text")
+    with pytest.raises(StateError, match="list is not what it should be"):
+        fields.numbers("list")
+    with pytest.raises(StateError, match=r"list: .* is not what it should be"):
+        fields.parts("list")
+
+
+def opened_state(folder: Folder) -> StateDirectory:
+    state = StateDirectory(str(folder.path / "state"), lambda message: pytest.fail(str(message)))
+    state.open()
+    return state
+
+
+def save_new(state: StateDirectory) -> None:
+    save = state.saver(changed=True)
+    assert save is not None
+    save(Ledger())
+    state.finish()
+
+
+def test_a_state_that_cannot_be_listed_is_told_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = opened_state(folder)
+    refuse(monkeypatch, "listdir", errno.EIO)
+    with pytest.raises(SourceError, match="state: cannot be read: Input/output error"):
+        state.snapshots()
+    state.discard()
+
+
+@pytest.mark.parametrize("name", ["sync_folder", "StateDirectory.names"])
+def test_what_was_published_stays_where_old_snapshots_cannot_be_removed(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    state = opened_state(folder)
+    for number in (1, 2, 3):
+        save_new(state)
+        if number == 3:
+            monkeypatch.setattr(f"txfast.state.directory.{name}", failing_with(SourceError("broken")))
+        state.publish()
+    monkeypatch.undo()
+    state.discard()
+    assert snapshots(folder) == ["snapshot-2", "snapshot-3"]
+
+
+def test_a_lock_that_will_not_close_is_given_free(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = opened_state(folder)
+    monkeypatch.setattr(os, "close", closing_with_an_error())
+    state.discard()
+    monkeypatch.undo()
+    opened_state(folder).discard()
+
+
+def test_an_input_that_vanishes_is_told_of(folder: Folder) -> None:
+    with pytest.raises(SourceError, match=r"gone\.csv: cannot be read: No such file"):
+        real_path(str(folder.path / "gone.csv"))
+
+
+def test_a_folder_that_cannot_be_removed_stays_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder.path / "snapshot-1"
+    path.mkdir()
+    (path / "file").write_bytes(b"x")
+    refuse(monkeypatch, "rename", errno.EACCES)
+    remove_folder(str(path))
+    assert content_of(path) == {"file": b"x"}
+
+
+def test_an_input_that_cannot_be_read_on_is_told_of() -> None:
+    class Broken(io.RawIOBase):
+        error: OSError
+
+        def readinto(self, _: object) -> int:
+            raise self.error
+
+    broken = Broken()
+    source = Source("in.csv", cast(io.FileIO, broken), None)
+    broken.error = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error"):
+        read_into(source, memoryview(bytearray(1)))
+    broken.error = SourceError("in.csv: is cut short")
+    with pytest.raises(SourceError, match="is cut short"):
+        read_into(source, memoryview(bytearray(1)))
 
 
 # ---- Anything, cut anywhere ------------------------------------------------------------------------

@@ -210,8 +210,8 @@ class Checkpoints:
             remove_folder(self._folder(number))
         ended = time.monotonic()
         replay.seconds["checkpoint"] = replay.seconds.get("checkpoint", 0.0) + ended - started
-        if self._seconds is not None:
-            self._next = ended + self._seconds
+        assert self._seconds is not None, "none is due"
+        self._next = ended + self._seconds
         if self._watch is not None:
             self._watch.stop_waiting()
 

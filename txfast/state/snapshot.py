@@ -297,8 +297,6 @@ class Snapshot:
         except CapacityError:
             raise
         except ValueError as error:
-            if isinstance(error, StateError):
-                raise
             raise StateError(f"{place}: is damaged: {error}") from error
 
     def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
