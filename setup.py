@@ -64,6 +64,7 @@ MODULES = [
     "txfast.batch",
     "txfast.ledger.columns",
     "txfast.ledger.ledger",
+    "txfast.ledger.restored",
     "txfast.ledger.saved",
     "txfast.read.lines",
     "txfast.read.row",

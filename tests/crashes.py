@@ -30,7 +30,7 @@ from faults.campaign import HERE, PACKAGE, VOLATILE_STATS, build_shim, inputs
 
 from txfast.errors import StateError
 from txfast.state import manifest
-from txfast.state.snapshot import ACCOUNTS, ENTRIES, Snapshot
+from txfast.state.snapshot import Snapshot
 
 PATIENCE_SECONDS = 60
 OUTPUTS = ("out.csv", "r.csv", "s.json")
@@ -59,7 +59,7 @@ def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
 def count_unnoticed(snapshot: Path, flips: int, chance: random.Random) -> int:
     """Damage a snapshot's files so many times, and put them back: how many of the damages nobody noticed."""
     unnoticed = 0
-    files = (ACCOUNTS, ENTRIES, manifest.NAME)
+    files = sorted(path.name for path in snapshot.iterdir())
     for number, file in enumerate(files):
         whole = (snapshot / file).read_bytes()
         share = flips // len(files) + (number < flips % len(files))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import harness
 import pytest
@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txfast.ledger.ledger import Ledger, add_counts, counts_of
-from txfast.ledger.saved import REFUSALS, LedgerRestorer, SavedLedger
+from txfast.ledger.restored import REFUSALS, LedgerRestorer
+from txfast.ledger.saved import SavedLedger
 
 Accounts = list[tuple[int, int, int, bool]]
 Entries = list[tuple[int, int, int, int, int]]
+Disputes = Sequence[tuple[int, int, int]]
 
 DEPOSIT, WITHDRAWAL = 0, 1
 UNDISPUTED, IN_DISPUTE, OVER = 0, 1, 2
@@ -38,7 +40,7 @@ def bits(flags: list[bool]) -> memoryview:
     return memoryview(whole)
 
 
-def restore(accounts: Accounts, entries: Entries, shards: int = 1) -> list[Ledger]:
+def restore(accounts: Accounts, entries: Entries, shards: int = 1, disputes: Disputes = ()) -> list[Ledger]:
     """Ledgers of these columns. Raises ValueError."""
     ledgers = [Ledger() for _ in range(shards)]
     for shard, ledger in enumerate(ledgers):
@@ -49,6 +51,8 @@ def restore(accounts: Accounts, entries: Entries, shards: int = 1) -> list[Ledge
         restorer.add_accounts(len(accounts), words(clients), words(available), words(held), flags)
         owners, txs, amounts, kinds, states = ([row[place] for row in entries] for place in range(5))
         restorer.add_entries(len(entries), words(owners), words(txs), words(amounts), small(kinds), small(states))
+        disputed, theirs, endings = ([row[place] for row in disputes] for place in range(3))
+        restorer.add_disputes(len(disputes), words(disputed), words(theirs), small(endings))
         restorer.finish()
     return ledgers
 
@@ -208,8 +212,40 @@ def test_what_no_ledger_holds_is_refused(accounts: Accounts, entries: Entries, r
             restore(accounts, entries, shards)
 
 
+@pytest.mark.parametrize(
+    ("dispute", "refusal"),
+    [
+        ((8, 1, OVER), "transaction 1 of client 8 has no account"),
+        ((7, 9, OVER), "transaction 9 of client 7 is not there"),
+        ((7, 3, OVER), "withdrawal with an amount or a dispute"),
+        ((7, 1, 3), "unknown state"),
+        ((7, 2, UNDISPUTED), "has had a dispute undone"),
+        # What is held is then not what is in dispute.
+        ((7, 1, IN_DISPUTE), "is not what its transactions make it"),
+        ((7, 2, OVER), "is not what its transactions make it"),
+    ],
+)
+def test_what_cannot_become_of_a_deposit_is_refused(dispute: tuple[int, int, int], refusal: str) -> None:
+    client, tx, state = dispute
+    entries = [*DEPOSITS, (7, 3, 0, WITHDRAWAL, 0)]
+    for shards in (1, 3):
+        with pytest.raises(ValueError, match=refusal):
+            restore(ACCOUNT, entries, shards, [(client, tx, state)])
+    restore(ACCOUNT, entries, 1, [(7, 2, IN_DISPUTE)])
+    with pytest.raises(ValueError, match="is not there"):
+        LedgerRestorer(Ledger()).add_disputes(1, words([1]), words([1]), small([1]))
+
+
+def test_deposits_disputed_one_after_the_other_are_never_too_much_together() -> None:
+    whole = Ledger()
+    apply_rows(whole, [Row("deposit", 1, 1, INT64_MAX), Row("dispute", 1, 1), Row("chargeback", 1, 1)])
+    accounts, entries = saved(whole)
+    [restored] = restore(accounts, [(*entry[:4], 0) for entry in entries], 1, [(1, 1, IN_DISPUTE), (1, 1, OVER)])
+    assert accounts_of(restored) == accounts_of(whole)
+
+
 def test_each_refusal_has_its_words() -> None:
-    assert len(set(REFUSALS)) == 9
+    assert len(set(REFUSALS)) == 11
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -241,11 +277,13 @@ def misuse() -> list[Callable[[], object]]:
         lambda: SavedLedger(full).copy_accounts(0, -1, *columns[:4]),
         lambda: SavedLedger(full).copy_entries(0, 1, 1, *columns),
         lambda: SavedLedger(full).copy_entries(1, 0, 1, *columns),
+        lambda: SavedLedger(full).copy_disputes(0, 2, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_disputes(1, 0, 1, *columns[:3]),
         lambda: LedgerRestorer(Ledger()).add_accounts(1, *[memoryview(bytes(80))[1:]] * 4),
     ]
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(11))
 def test_misuse_is_refused(number: int) -> None:
     with pytest.raises((ValueError, IndexError)):
         misuse()[number]()

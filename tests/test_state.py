@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 import reference
 from command import ACCOUNTS, FILE, HEADER, Folder
-from harness import READERS, Outcome, RejectsJournal, examples, outcome_of, run_reference
+from harness import READERS, Outcome, RejectsJournal, Row, examples, outcome_of, run_reference
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +37,7 @@ from txfast.state import manifest
 from txfast.state.directory import StateDirectory, real_path, remove_folder
 from txfast.state.snapshot import ACCOUNTS as ACCOUNTS_FILE
 from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
-from txfast.state.snapshot import HashedFile, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
+from txfast.state.snapshot import HashedFile, Segments, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
 
 STATE = ("--state", "state")
 FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
@@ -494,6 +494,104 @@ def test_the_files_are_what_arrow_takes_them_for(two_snapshots: Path) -> None:
         {"client": 1, "tx": 1, "amount": 50_000, "kind": 0, "state": 0},
         {"client": 2, "tx": 2, "amount": 70_000, "kind": 0, "state": 1},
     ]
+
+
+# ---- One after the other ---------------------------------------------------------------------------
+
+
+def write_one_after_the_other(path: Path, ledgers: list[Ledger], steps: list[list[Row]]) -> Iterator[Path]:
+    """Snapshots that share their entries, each after some more rows and without the one before it."""
+    segments = Segments()
+    for number, rows in enumerate(steps):
+        for place, ledger in enumerate(ledgers):
+            harness.apply_rows(ledger, [row for row in rows if row.client % len(ledgers) == place])
+        folder = path / f"snapshot-{number}"
+        writer = SnapshotWriter(str(path / "part"), segments=segments)
+        for ledger in ledgers:
+            writer.add(ledger)
+        writer.finish({})
+        writer.close()
+        (path / "part").rename(folder)
+        segments = writer.segments_in(str(folder))
+        if number:
+            shutil.rmtree(path / f"snapshot-{number - 1}")
+        yield folder
+
+
+def segment_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("entries*.arrow"))
+
+
+@examples(0.5)
+@given(
+    st.lists(harness.streams(amounts=harness.edge_amounts), min_size=1, max_size=6), st.integers(1, 3),
+    st.integers(1, 3),
+)  # fmt: skip
+def test_snapshots_that_share_their_entries_are_as_those_that_do_not(
+    steps: list[list[Row]], ledgers: int, shards: int
+) -> None:
+    whole = [Ledger() for _ in range(ledgers)]
+    with tempfile.TemporaryDirectory() as made:
+        for number, folder in enumerate(write_one_after_the_other(Path(made), whole, steps)):
+            assert len(segment_names(folder)) == number + 1
+            restored = [Ledger() for _ in range(shards)]
+            Snapshot.open(str(folder)).restore(restored)
+            assert harness.accounts_csv(restored) == harness.accounts_csv(whole)
+            assert sum(ledger.entries for ledger in restored) == sum(ledger.entries for ledger in whole)
+    # Every deposit is in the state that it was in.
+    endings = [Row(kind, row.client, row.tx, None) for rows in steps for row in rows for kind in ("resolve", "dispute")]
+    if shards == ledgers == 1:
+        assert harness.apply_rows(restored[0], endings) == harness.apply_rows(whole[0], endings)
+
+
+STEPS = [[Row("deposit", client, 100 * day + client, 5) for client in range(9)] for day in range(7)]
+
+
+def test_entries_are_written_as_one_again_when_they_are_many_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("txfast.state.snapshot.SEGMENTS_MAX", 3)
+    counts = [len(segment_names(folder)) for folder in write_one_after_the_other(tmp_path, [Ledger()], STEPS)]
+    assert counts == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_where_files_have_no_second_names_all_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, calls = os.link, 0
+
+    def fail_at_the_third(old: str, new: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        link(old, new)
+
+    monkeypatch.setattr(os, "link", fail_at_the_third)
+    ledger = Ledger()
+    counts = []
+    for folder in write_one_after_the_other(tmp_path, [ledger], STEPS):
+        counts.append(len(segment_names(folder)))
+        restored = Ledger()
+        Snapshot.open(str(folder)).restore([restored])
+        assert harness.accounts_csv([restored]) == harness.accounts_csv([ledger])
+        assert restored.entries == ledger.entries
+    assert counts == [1, 2, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("damage", ["entries-1.arrow", "entries-2.arrow", "disputes.arrow", "another name"])
+def test_damage_to_a_shared_file_is_noticed(tmp_path: Path, damage: str) -> None:
+    *_, folder = write_one_after_the_other(tmp_path, [Ledger()], STEPS[:3])
+    Snapshot.open(str(folder)).restore([Ledger()])
+    if damage == "another name":
+        fields = json.loads((folder / manifest.NAME).read_bytes())
+        fields["files"]["more.arrow"] = fields["files"].pop("entries-1.arrow")
+        del fields["hash"]
+        (folder / manifest.NAME).write_bytes(manifest.text_of(fields))
+    else:
+        content = bytearray((folder / damage).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / damage).write_bytes(content)
+    with pytest.raises(StateError, match="is damaged"):
+        Snapshot.open(str(folder))
 
 
 # ---- What the system refuses -----------------------------------------------------------------------

@@ -20,7 +20,7 @@ from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import InputError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, route
-from txfast.ledger.saved import LedgerRestorer
+from txfast.ledger.restored import LedgerRestorer
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
 from txfast.read.scan import CsvReader
@@ -302,6 +302,10 @@ def saved(content: bytes) -> None:
     def columns(rows: Sequence[tuple[int, ...]], forms: str) -> list[memoryview]:
         return [column(form, [row[place] for row in rows]) for place, form in enumerate(forms)]
 
+    # As a snapshot has them that shares its entries with others: what became of deposits stands apart.
+    states_apart = bool(content and content[0] & 64)
+    disputes = [(client, tx, state) for client, tx, _, _, state in entries if state] if states_apart else []
+    entries_added = [(*entry[:4], 0) for entry in entries] if states_apart else entries
     flags = sum(locked << place for place, (_, _, _, locked) in enumerate(accounts))
     refused = False
     try:
@@ -309,8 +313,9 @@ def saved(content: bytes) -> None:
             restorer = LedgerRestorer(each, shard, len(ledgers))
             clients, available, held = columns(accounts, "Qqq")
             restorer.add_accounts(len(accounts), clients, available, held, memoryview(bytes([flags, *bytes(7)])))
-            owners, txs, amounts, kinds, states = columns(entries, "QQqBB")
+            owners, txs, amounts, kinds, states = columns(entries_added, "QQqBB")
             restorer.add_entries(len(entries), owners, txs, amounts, kinds, states)
+            restorer.add_disputes(len(disputes), *columns(disputes, "QQB"))
             restorer.finish()
     except ValueError:
         refused = True

@@ -17,7 +17,7 @@ from txfast.ledger.ledger import add_counts, counts_of
 from txfast.read.consumed import Place, open_at
 from txfast.state import manifest
 from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
-from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unwritable
 from txfast.write.output import is_part_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -59,6 +59,7 @@ class Checkpoints:
         self._next = time.monotonic() + seconds if seconds is not None else float("inf")
         self._holds = False  # the directory, by now
         self._own = False  # there is one on the disk that this run may go on from
+        self._segments = Segments()  # of this run's last one
         self._input_index = 0  # of the one that is read
         self.first_input = 0  # to be read, or read on
         self._opened: tuple[Source, Consumption] | None = None
@@ -193,7 +194,7 @@ class Checkpoints:
             "malformed": list(replay.malformed_rows),
             "rejects": rejects,
         }
-        writer = SnapshotWriter(part)
+        writer = SnapshotWriter(part, segments=self._segments)
         try:
             for ledger in replay.ledgers:
                 writer.add(ledger)
@@ -206,6 +207,7 @@ class Checkpoints:
             raise unwritable(folder, error) from error
         sync_folder(self._state.path)
         self._own = True
+        self._segments = writer.segments_in(folder)
         for number in numbers:
             remove_folder(self._folder(number))
         ended = time.monotonic()

@@ -1,4 +1,4 @@
-"""A snapshot: all that some ledgers hold, as a folder of two Arrow files and a manifest.
+"""A snapshot: all that some ledgers hold, as a folder of Arrow files and a manifest.
 
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
@@ -6,22 +6,31 @@
 Amounts are in units of 0.0001; kinds are 0 deposit, 1 withdrawal, whose amount is 0 since the ledger does not keep it;
 states 0 undisputed, 1 in dispute, 2 over. Record batches have at most BATCH_ROWS rows, so reading is bounded.
 
+Snapshots that one run takes on its way share what does not change, so that each costs what is new since the last one:
+
+    entries-N.arrow  the entries that an earlier one has written, N from 1 on in their order: a second name of its file
+    disputes.arrow   client uint64, tx uint64, state uint8: all deposits that were ever disputed, in any of them
+
+The states of the entries themselves are all 0 then.
+
 A snapshot is trusted in nothing: it is used when its hashes are right, and even then the ledger looks at every number.
 This module must not know when snapshots are made, nor what the manifest says of inputs.
 """
 
 import os
+from contextlib import suppress
 
 from txfast.batch import KINDS
 from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
 from txfast.ledger.ledger import Ledger
-from txfast.ledger.saved import LedgerRestorer, SavedLedger
+from txfast.ledger.restored import LedgerRestorer
+from txfast.ledger.saved import SavedLedger
 from txfast.state import manifest
 from txfast.write.output import fsync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     import pyarrow as pa
@@ -31,9 +40,14 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 17
 ACCOUNTS = "accounts.arrow"
 ENTRIES = "entries.arrow"
+DISPUTES = "disputes.arrow"
+EARLIER_ENTRIES = "entries-{}.arrow"
+# So many files of entries at most, before they are written as one again.
+SEGMENTS_MAX = 64
 # Of one row, by column; 0 where it is a bit.
 ACCOUNT_BYTES = (8, 8, 8, 0)
 ENTRY_BYTES = (8, 8, 8, 1, 1)
+DISPUTE_BYTES = (8, 8, 1)
 HASHED_BYTES = 1 << 20
 LOGGED_KINDS = KINDS[:2]
 
@@ -48,6 +62,7 @@ def schemas() -> "dict[str, pa.Schema]":
             ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.int64()), ("kind", pa.uint8()),
             ("state", pa.uint8()),
         ],
+        DISPUTES: [("client", pa.uint64()), ("tx", pa.uint64()), ("state", pa.uint8())],
     }  # fmt: skip
     notes = {
         "amounts": "units of 0.0001",
@@ -112,10 +127,8 @@ class HashedFile:
         """Close it, finished or not."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
-            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            with suppress(OSError):  # nobody wants what was written
                 os.close(descriptor)
-            except OSError:
-                pass  # nobody wants what was written
 
 
 def unwritable(path: str, error: OSError) -> SourceError:
@@ -126,18 +139,45 @@ def unreadable(path: str, error: OSError) -> SourceError:
     return SourceError(f"{path}: cannot be read: {error.strerror or error}")
 
 
+class Segments:
+    """The entries that a run has on the disk by now: files in their order, each as a manifest has it, in one folder;
+    and how many of each ledger's deposits and withdrawals are in them."""
+
+    def __init__(self) -> None:
+        self.folder = ""
+        self.files: list[dict[str, object]] = []
+        self.written: dict[int, tuple[int, ...]] = {}  # by the ledger's place among those of the run
+
+    def name(self, number: int) -> str:
+        """What the file of this number, from 0 on, is called in the folder."""
+        return ENTRIES if number == len(self.files) - 1 else EARLIER_ENTRIES.format(number + 1)
+
+    def link_into(self, folder: str) -> "dict[str, dict[str, object]]":
+        """Give the files second names in another folder, for entries that come after them. Raises OSError."""
+        named = {EARLIER_ENTRIES.format(number + 1): said for number, said in enumerate(self.files)}
+        for number, name in enumerate(named):
+            os.link(os.path.join(self.folder, self.name(number)), os.path.join(folder, name))
+        return named
+
+
 class SnapshotWriter:
     """Writes a snapshot into a new folder: `add` ledgers, then `finish`; in any case `close`.
 
-    `durable` has it on the disk when `finish` returns: without, only measurements are to be taken. Raises SourceError.
+    With `segments` it writes only the entries behind those, of the same ledgers in the same order, and `segments_in`
+    says then what there is for the next one. `durable` has it on the disk when `finish` returns: without, only
+    measurements are to be taken. Raises SourceError.
     """
 
-    def __init__(self, folder: str, *, durable: bool = True) -> None:
+    def __init__(self, folder: str, *, durable: bool = True, segments: Segments | None = None) -> None:
         self._folder = folder
         self._durable = durable
         import pyarrow as pa
 
         self._accounts = self._entries = self._balance = 0
+        self._linked: dict[str, dict[str, object]] = {}  # as the manifest has them, and
+        self._said: dict[str, dict[str, object]] = {}  # so what is written anew
+        self._written: dict[int, tuple[int, ...]] = {}
+        self._segments = segments
         self._files: dict[str, HashedFile] = {}
         self._writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
         self._schemas = schemas()
@@ -145,25 +185,56 @@ class SnapshotWriter:
             os.mkdir(folder, 0o700)
         except OSError as error:
             raise unwritable(folder, error) from error
+        if segments is not None:
+            self._link(segments)
         for name, schema in self._schemas.items():
+            if name == DISPUTES and segments is None:
+                continue
             self._files[name] = HashedFile(os.path.join(folder, name))
             self._writers[name] = pa.ipc.new_file(pa.PythonFile(self._files[name], mode="w"), schema)
+
+    def _link(self, segments: Segments) -> None:
+        """Have what was written before in this folder too; where the system does not let it, all is written anew."""
+        if len(segments.files) >= SEGMENTS_MAX:
+            return
+        try:
+            self._linked = segments.link_into(self._folder)
+        except OSError:
+            for number in range(len(segments.files)):
+                with suppress(OSError):  # it was not made
+                    os.unlink(os.path.join(self._folder, EARLIER_ENTRIES.format(number + 1)))
 
     def add(self, ledger: Ledger) -> None:
         """Write a ledger's accounts and entries."""
         saved = SavedLedger(ledger)
-        for first, rows in pieces(len(ledger)):
+        for first, rows in pieces(0, len(ledger)):
             columns = make_columns(ACCOUNT_BYTES, rows)
             saved.copy_accounts(first, rows, *columns)
             self._write(ACCOUNTS, rows, columns)
-        for kind in range(len(LOGGED_KINDS)):
-            for first, rows in pieces(saved.entries(kind)):
+        place = len(self._written)
+        counts = tuple(saved.entries(kind) for kind in range(len(LOGGED_KINDS)))
+        written = self._segments.written.get(place) if self._segments is not None and self._linked else None
+        for kind, start in enumerate(written or (0,) * len(counts)):
+            for first, rows in pieces(start, counts[kind]):
                 columns = make_columns(ENTRY_BYTES, rows)
                 saved.copy_entries(kind, first, rows, *columns)
+                if self._segments is not None:
+                    columns[-1] = bytearray(rows)
                 self._write(ENTRIES, rows, columns)
+        if self._segments is not None:
+            self._write_disputes(saved)
+        self._written[place] = counts
         self._accounts += len(ledger)
         self._entries += ledger.entries
         self._balance += saved.total_units
+
+    def _write_disputes(self, saved: SavedLedger) -> None:
+        place, end = 0, saved.entries(0)
+        while place < end:
+            columns = make_columns(DISPUTE_BYTES, BATCH_ROWS)
+            rows, place = saved.copy_disputes(place, end, BATCH_ROWS, *columns)
+            if rows:
+                self._write(DISPUTES, rows, columns)
 
     def _write(self, name: str, rows: int, columns: "Columns") -> None:
         import pyarrow as pa
@@ -184,11 +255,12 @@ class SnapshotWriter:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
+        self._said = {name: file.finish(durable=self._durable) for name, file in self._files.items()}
         named = {
             "format": manifest.FORMAT,
             "txfast": __version__,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "files": {name: file.finish(durable=self._durable) for name, file in self._files.items()},
+            "files": self._said | self._linked,
             "accounts": self._accounts,
             "entries": self._entries,
             "balance_units": self._balance,
@@ -202,16 +274,24 @@ class SnapshotWriter:
             sync_folder(self._folder)
         return named
 
+    def segments_in(self, folder: str) -> Segments:
+        """What was written by now, once it is finished, for the next one: in this folder, if it was renamed."""
+        segments = Segments()
+        segments.folder = folder
+        segments.files = [*self._linked.values(), self._said[ENTRIES]]
+        segments.written = self._written
+        return segments
+
     def close(self) -> None:
         """Close what is open. The folder stays, for whoever named it to rename or to remove."""
         for file in self._files.values():
             file.discard()
 
 
-def pieces(rows: int) -> "Iterator[tuple[int, int]]":
-    """Where each record batch of so many rows begins, and its rows."""
-    for first in range(0, rows, BATCH_ROWS):
-        yield first, min(BATCH_ROWS, rows - first)
+def pieces(start: int, end: int) -> "Iterator[tuple[int, int]]":
+    """Where each record batch of the rows from one to another begins, and its rows."""
+    for first in range(start, end, BATCH_ROWS):
+        yield first, min(BATCH_ROWS, end - first)
 
 
 def make_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
@@ -238,8 +318,16 @@ class Snapshot:
         self.entries: int = self.fields.take("entries", int)
         self.balance_units = self.fields.whole("balance_units")
         self.created: str = self.fields.take("created", str)
+        files = self.fields.part("files")
+        names = files.names()
+        self._disputes = (DISPUTES,) if DISPUTES in names else ()
+        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(self._disputes))]
+        # In the order in which they are read.
+        self._files = (ACCOUNTS, *earlier, ENTRIES, *self._disputes)
+        if set(names) != set(self._files):
+            raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
         # What the manifest says of entries is bounded by what there is of them.
-        self._entry_bytes: int = self.fields.part("files").part(ENTRIES).take("bytes", int)
+        self._entry_bytes: int = sum(files.part(name).take("bytes", int) for name in (*earlier, ENTRIES))
 
     @classmethod
     def open(cls, folder: str) -> "Snapshot":
@@ -247,7 +335,7 @@ class Snapshot:
         path = os.path.join(folder, manifest.NAME)
         snapshot = cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
         files = snapshot.fields.part("files")
-        for name in (ACCOUNTS, ENTRIES):
+        for name in snapshot._files:
             said = files.part(name)
             check_file(os.path.join(folder, name), said.take("bytes", int), said.take("xxh3_128", str))
         return snapshot
@@ -285,12 +373,12 @@ class Snapshot:
             restorer.expect(min(self.entries, self._entry_bytes // sum(ENTRY_BYTES)))
         place = self.folder
         try:
-            for name in (ACCOUNTS, ENTRIES):
+            for name in self._files:
+                kind = name if name in (ACCOUNTS, DISPUTES) else ENTRIES
                 place = os.path.join(self.folder, name)
-                for rows, columns in read_columns(place, schemas()[name]):
+                for rows, columns in read_columns(place, schemas()[kind]):
                     for restorer in restorers:
-                        add = restorer.add_accounts if name == ACCOUNTS else restorer.add_entries
-                        add(rows, *columns)
+                        adder(restorer, kind)(rows, *columns)
             place = self.folder
             for restorer in restorers:
                 restorer.finish()
@@ -310,6 +398,13 @@ class Snapshot:
                 f"{self.folder}: is damaged: its accounts have {balance} units of 0.0001, where {self.balance_units} "
                 f"were saved"
             )
+
+
+def adder(restorer: LedgerRestorer, kind: str) -> "Callable[..., object]":
+    """What takes the columns of a file."""
+    adders: dict[str, Callable[..., object]]
+    adders = {ACCOUNTS: restorer.add_accounts, ENTRIES: restorer.add_entries, DISPUTES: restorer.add_disputes}
+    return adders[kind]
 
 
 def read_small(path: str, bytes_max: int) -> bytes:
