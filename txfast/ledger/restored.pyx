@@ -72,8 +72,8 @@ cdef struct Lookup:
 
 
 cdef class LedgerRestorer:
-    """Makes an empty ledger what was saved: `add_accounts`, all of them; then `add_entries`, and `add_disputes` that came
-    later; then `finish`.
+    """Makes an empty ledger what was saved: `add_accounts`, all of them; then `add_entries`, and `add_disputes` that
+    came later; then `finish`.
 
     Of what it is given it takes the rows of its shard. Buffers are as SavedLedger's. Raises ValueError for what no
     ledger ever held, MemoryError, and CapacityError.
