@@ -68,6 +68,7 @@ MODULES = [
     "txfast.ledger.saved",
     "txfast.read.lines",
     "txfast.read.row",
+    "txfast.read.rows",
     "txfast.read.scan",
     "txfast.state.runs",
     "txfast.state.slices",

@@ -7,7 +7,8 @@ overrun   the same with a planted read past the end of a block, which must be re
 thread    ThreadSanitizer: the tests of runs with several threads
 race      two threads in one ledger, which no caller may do and which must be reported
 
-`--quick` leaves out what is slow and has little of ours in it; `--tests` runs other files, in address and thread.
+`--quick` leaves out the tests that do not call the extension modules themselves, and tries fewer examples; `--tests`
+runs other files, in address and thread.
 
 It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
 a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
@@ -31,16 +32,16 @@ from coverage_report import PROJECT_ROOT, copy_project
 
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
 
-# They hardly use the extension modules, or only as others do, and take most of the time.
-SLOW_TESTS = (
-    "test_bench.py", "test_checkpoint.py", "test_completion.py", "test_fuzz.py", "test_generate.py", "test_log.py",
-    "test_manual.py", "test_options.py", "test_progress.py", "test_reference.py", "test_samples.py", "test_startup.py",
-    "test_state.py", "test_tidy.py",
+# They call the extension modules themselves, with whatever there is.
+QUICK_TESTS = (
+    "test_accounts.py", "test_arrow_reader.py", "test_batch.py", "test_ledger.py", "test_pipeline.py",
+    "test_properties.py", "test_rejects.py", "test_row.py", "test_rules.py", "test_saved.py", "test_spill.py",
+    "test_table.py",
 )  # fmt: skip
 # They load a library before all others that takes the place of malloc, as a sanitizer does.
 PRELOADING_TESTS = ("test_crashes.py", "test_faults.py")
 THREAD_TESTS = ("test_outputs.py", "test_properties.py", "test_rejects.py")
-QUICK_THREAD_TESTS = ("test_outputs.py",)
+QUICK_THREAD_TESTS = ("test_pipeline.py",)
 OVERRUN_TEST = "test_batch.py"
 
 # What cannot be under a sanitizer.
@@ -203,7 +204,7 @@ def run_tests(build: Build, files: Sequence[str]) -> bool:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run the tests under sanitizers.")
-    parser.add_argument("--quick", action="store_true", help="leave out slow tests that have little of ours in them")
+    parser.add_argument("--quick", action="store_true", help="the tests of the extension modules alone")
     parser.add_argument("--only", choices=["address", "overrun", "thread", "race"], help="one of the four alone")
     parser.add_argument("--tests", nargs="+", metavar="FILE", help="these files of tests/ and no others")
     return parser.parse_args(arguments)
@@ -214,7 +215,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_arguments(arguments)
     every = sorted(path.name for path in (PROJECT_ROOT / "tests").glob("test_*.py"))
     every = [name for name in every if name not in PRELOADING_TESTS]
-    chosen = [name for name in every if not options.quick or name not in SLOW_TESTS]
+    chosen = [name for name in every if not options.quick or name in QUICK_TESTS]
+    if options.quick:
+        os.environ.setdefault("HYPOTHESIS_PROFILE", "quick")
     threaded = QUICK_THREAD_TESTS if options.quick else THREAD_TESTS
     passed = True
     with tempfile.TemporaryDirectory(prefix="txfast-sanitizers-") as name:

@@ -24,6 +24,7 @@ RANKS = {
     "signals": 0,
     "summary": 0,
     "standard_error": 0,
+    "decimal": 0,
     "endings": 0,
     "batch": 1,
     "log_lines": 1,

@@ -46,6 +46,7 @@ cdef class TransactionBatch:
     cdef readonly bint is_cut  # there were rows behind these, which nobody wants
     cdef public uint64_t input_bytes_read  # of its input, when this block was
     cdef public object consumed  # where its input was when it was read, for those who keep that
+    cdef bint text_is_made  # of rows that were no lines: nobody has seen it
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes

@@ -104,7 +104,7 @@ cdef class TransactionBatch:
         self.text = text
         self.text_bytes = text_bytes
         self.line_starts = NULL
-        self.scanned = self.is_cut = False
+        self.scanned = self.is_cut = self.text_is_made = False
         self.lines = self.lines_before = 0
         self.first_line = 1
 

@@ -7,9 +7,9 @@ import sys
 
 from txfast.errors import TooManyMalformedError, TxfastError
 from txfast.log import INFO, Journal
-from txfast.machine import default_memory_limit
+from txfast.machine import ARROW_MEMORY_BYTES, default_memory_limit
 from txfast.options import Settings, parse_arguments
-from txfast.read.source import size_of
+from txfast.read.source import has_tables, size_of
 from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_TOO_MANY_MALFORMED = 3
-# What pyarrow takes when it is imported later, and a little for what it holds.
-ARROW_MEMORY_BYTES = 112 << 20
 
 
 def main() -> int:
@@ -210,7 +208,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             reader=settings.reader,
             threads=settings.threads,
             memory_limit=settings.memory_limit or default_memory_limit(),
-            memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow else 0,
+            memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or has_tables(settings.files) else 0,
             spill_folder=settings.spill_dir,
             checkpoints=outputs.checkpoints if settings.checkpoint is not None else None,
         )

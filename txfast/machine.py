@@ -7,6 +7,9 @@ CGROUP_ROOT = "/sys/fs/cgroup"
 CGROUPS_OF_PROCESS = "/proc/self/cgroup"
 # What a run takes of the memory that there is; the rest is for the system's cache and for others.
 MEMORY_PERCENT = 80
+# What pyarrow takes when it is imported later, and a little for what it holds; and what a limit must leave for it.
+ARROW_MEMORY_BYTES = 112 << 20
+ARROW_MEMORY_LIMIT_MIN = 256 << 20
 
 
 def available_cores() -> int:

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 
 from txfast.errors import SourceError, UsageError
 from txfast.log import ERROR, LEVELS
+from txfast.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.read.source import READERS, STANDARD_INPUT, display_name
 from txfast.write.output import STANDARD_OUTPUT, named_descriptor
 
@@ -34,8 +35,6 @@ SIZE_UNITS = {
 }
 # With less, what a run needs beside ledgers leaves too little for them.
 MEMORY_LIMIT_MIN = 96 << 20
-# pyarrow alone takes so much more.
-ARROW_MEMORY_LIMIT_MIN = 256 << 20
 # All numbers of so many digits fit in 64 bits.
 DIGITS_MAX = 18
 # The options that name an output, and what goes there.
@@ -518,7 +517,7 @@ def argument_type(option: Option) -> "Callable[[str], object]":
 USAGE = "txfast [OPTION …] [FILE …] [LEVEL]"
 PURPOSE = "Replay payment transactions into account balances: exactly, and in order."
 POSITIONALS = (
-    ("FILE", "CSV: type, client, tx, amount; - or none: standard input"),
+    ("FILE", "CSV, Parquet, Arrow: type, client, tx, amount; -: stdin"),
     ("LEVEL", "what to log: error (default), warn, info, debug, trace"),
 )
 EXAMPLES = (

@@ -10,14 +10,14 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import ConservationError, ThreadsError, TooManyMalformedError
+from txfast.errors import ConservationError, MemoryLimitError, ThreadsError, TooManyMalformedError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of, route
 from txfast.log import WARN, Journal
-from txfast.machine import available_cores, memory_bytes_now
+from txfast.machine import ARROW_MEMORY_LIMIT_MIN, available_cores, memory_bytes_now
 from txfast.read.row import MALFORMED_REASONS
 from txfast.read.scan import BLOCK_BYTES, CsvReader
-from txfast.read.source import READERS, Source, open_source
+from txfast.read.source import CSV, READERS, Source, open_source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -317,6 +317,15 @@ class Replay:
         self._unsettled.add(file, header, batch)
 
     def _make_reader(self, source: Source, consumption: "Consumption | None") -> "Reader":
+        if source.kind != CSV:
+            from txfast.read import table
+
+            if 0 < self._memory_limit < ARROW_MEMORY_LIMIT_MIN:
+                raise MemoryLimitError(
+                    f"{source.name}: is a {table.KINDS[source.kind]}, for which the least memory limit is "
+                    f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+                )
+            return table.TableReader(source, consumption)
         block_bytes = self._block_size(source.size_bytes)
         if self.reader == "arrow":
             from txfast.read import arrow

@@ -13,7 +13,7 @@ from txfast.ledger.columns cimport AccountColumns
 from txfast.read.money cimport parse_amount, parse_id
 from txfast.read.plain cimport FIELDS, Tables, make_tables, plain_fields
 from txfast.read.row cimport WELL_FORMED, Columns, Field, Fields, Row, parse_row
-from txfast.write.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
+from txfast.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
 from txfast.batch import KINDS
 from txfast.read.row import MALFORMED_REASONS

@@ -35,11 +35,12 @@ CORPUS = FOLDER / "corpus"
 FINDINGS = PROJECT_ROOT / "build" / "fuzz"
 COMPILER = "clang-14"
 
-TARGETS = ("row", "plain", "money", "scanner", "arrow", "ledger", "saved")
+TARGETS = ("row", "plain", "money", "scanner", "arrow", "table", "ledger", "saved")
 CANARY = "canary"
 CANARY_EXECUTIONS = 5_000_000
 INPUT_BYTES_MAX = {
-    "row": 64, "plain": 64, "money": 32, "scanner": 256, "arrow": 128, "ledger": 64, "saved": 49, CANARY: 32,
+    "row": 64, "plain": 64, "money": 32, "scanner": 256, "arrow": 128, "table": 49, "ledger": 64, "saved": 49,
+    CANARY: 32,
 }  # fmt: skip
 # Where small objects of Python hold texts, each needs memory of its own, else nobody sees one run over into another.
 PYTHON_MALLOC = {"scanner": "malloc", "arrow": "malloc"}

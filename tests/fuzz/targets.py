@@ -23,6 +23,7 @@ from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.restored import LedgerRestorer
 from txfast.read.lines import hold_lines, parse_lines
 from txfast.read.row import Header
+from txfast.read.rows import TableColumns, parse
 from txfast.read.scan import CsvReader
 
 # Type, client, tx and amount, in units of 0.0001.
@@ -200,6 +201,100 @@ def arrow(content: bytes) -> None:
     must_be(reported, [(line, lines[line - 1]) for line, _ in numbered(expected, 1)])
 
 
+TABLE_ROWS = 4
+TABLE_COLUMN_BYTES = 12
+# What a column may be, by a byte; the last is text by index.
+TABLE_SORTS = ("absent", "unsigned", "signed", "units", "text", "indices")
+TABLE_TEXTS = b'depositwithdrawaldisputeresolvechargeback 12.50"1",+7,\n\r,,'
+
+TableColumn = tuple[str, int, bytes | None, bytes | None, bytes | None, bytes | None]
+
+
+def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | None]:
+    """A column of a table, and its fields; None where its buffers are not what they should be."""
+    sort, first, validity, *rest = shape
+    sort_name = TABLE_SORTS[sort % len(TABLE_SORTS)]
+    first = first % 6 - (first == 255)
+    bits = bytes([validity]) if sort & 64 else None
+    places = range(first, first + rows)
+    nulls = [bits is not None and not validity >> place & 1 for place in places] if first >= 0 else []
+    is_good = first >= 0 and (bits is None or first + rows <= 8)
+    if sort_name == "absent":
+        return (sort_name, first, bits, None, None, None), [b""] * rows if is_good else None
+    if sort_name in ("unsigned", "signed", "units"):
+        width = 2 if sort_name == "units" else 1
+        numbers = [int.from_bytes(rest[place % 9 :] + rest[: place % 9], "little") for place in range(width * 8)]
+        numbers = [number >> rest[0] % 72 & 2**64 - 1 for number in numbers][: width * (8 - rest[1] % 3)]
+        values = struct.pack(f"<{len(numbers)}Q", *numbers)
+        if not is_good or len(numbers) < width * (first + rows):
+            return (sort_name, first, bits, values, None, None), None
+        signed = [number - (number >> 63 << 64) for number in numbers]
+        texts: dict[str, Callable[[int], bytes]] = {
+            "unsigned": lambda place: b"%d" % numbers[place],
+            "signed": lambda place: b"%d" % signed[place],
+            "units": lambda place: reference.format_amount(signed[2 * place]).encode(),
+        }
+        fields = [b"" if null else texts[sort_name](place) for place, null in zip(places, nulls, strict=True)]
+        return (sort_name, first, bits, values, None, None), fields
+    offsets = [0]
+    for length in rest:
+        offsets.append(offsets[-1] + length % 11)
+    if sort & 128:
+        offsets[rest[0] % len(offsets)] += rest[1] - 128
+    packed = struct.pack(f"<{len(offsets)}q", *offsets)
+    text = TABLE_TEXTS[: len(TABLE_TEXTS) - rest[2] % 4]
+    indices = None
+    used = places
+    if sort_name == "indices":
+        named = [number % (len(offsets) - 1) - (number == 255) for number in rest[: 8 - rest[3] % 2]]
+        indices = struct.pack(f"<{len(named)}i", *named)
+        is_good = is_good and first + rows <= len(named)
+        is_good = is_good and all(null or named[place] >= 0 for place, null in zip(places, nulls, strict=True))
+        checked = offsets
+    else:
+        is_good = is_good and first + rows < len(offsets)
+        checked = offsets[first : first + rows + 1] if is_good else offsets
+    is_good = is_good and checked[0] >= 0 and checked == sorted(checked) and checked[-1] <= len(text)
+    column: TableColumn = ("text", first, bits, text, packed, indices)
+    if not is_good:
+        return column, None
+    if indices is not None:
+        used = [named[place] for place in places]  # type: ignore[assignment]
+    fields = [b"" if null else text[offsets[at] : offsets[at + 1]] for at, null in zip(used, nulls, strict=True)]
+    return column, fields
+
+
+def quoted(field: bytes) -> bytes:
+    escaped = field.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b'"', b'""')
+    return b'"%s"' % escaped
+
+
+def table(content: bytes) -> None:
+    """Columns of a table, good ones and others, against the rows of the file that has the same fields."""
+    rows = (content[0] if content else 0) % (TABLE_ROWS + 1)
+    shapes = content[1:].ljust(4 * TABLE_COLUMN_BYTES, b"\x04")
+    columns = [
+        table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)
+    ]
+    is_good = all(fields is not None for _, fields in columns)
+    batch = TransactionBatch()
+    found: Rows = []
+    try:
+        held = TableColumns(rows, [column for column, _ in columns])
+    except ValueError:
+        must_be(is_good, False)
+        return
+    must_be(is_good, True)
+    while held.hold(batch):
+        parse(batch, harness.STANDARD_HEADER)
+        found += probe.rows_of(batch)
+    expected = [
+        expected_row(b",".join(map(quoted, fields)), range(4))
+        for fields in zip(*(fields or [] for _, fields in columns), strict=True)
+    ]
+    must_be(found, expected)
+
+
 # ---- The ledger ----------------------------------------------------------------------------------
 
 Operation = tuple[int, int, int, int | None]
@@ -336,6 +431,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "money": money,
     "scanner": scanner,
     "arrow": arrow,
+    "table": table,
     "ledger": ledger,
     "saved": saved,
     "canary": canary,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # The first bytes of each kind, and what pyarrow calls it.
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"BZh": "bz2"}
-MAGIC_BYTES = max(map(len, MAGIC))
+# As many first bytes tell a compression, and what else an input may be.
+MAGIC_BYTES = 8
 # What is decompressed at once.
 COMPRESSED_BLOCK_BYTES = 1 << 18
 

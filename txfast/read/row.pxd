@@ -183,5 +183,6 @@ cdef class Header:
     """Where a file's header puts the four columns. See row.pyx."""
 
     cdef readonly bytes line  # as it stands
+    cdef readonly bint of_table  # there is no such line, nor any other: the rows are a table's
     cdef Columns columns
     cdef readonly Py_ssize_t width  # columns in all

@@ -23,15 +23,16 @@ cdef class Header:
     """The header line of a transactions file: which of its columns are the four that matter.
 
     `line` is the raw line without its ending or byte order mark. `file` is named in the InputError that is raised
-    where the line is no such header.
+    where the line is no such header. `of_table` says that the lines are made of a table's rows.
     """
 
-    def __cinit__(self, bytes line not None, str file not None):
+    def __cinit__(self, bytes line not None, str file not None, *, bint of_table=False):
         cdef const uint8_t* start = line
         cdef const uint8_t* end = start + len(line)
         cdef Field field
         cdef dict places = {}
         self.line = line
+        self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:
             raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB")
         while True:

@@ -20,11 +20,6 @@ from txfast.read.row cimport (
     parse_row, skip_blanks,
 )
 
-cdef extern from "txfast/intrinsics.h" nogil:
-    enum:
-        # Bytes behind a block that the fast path may read.
-        SLACK_BYTES "TXFAST_SLACK_BYTES"
-
 from txfast.errors import InputError, SourceError
 
 BLOCK_BYTES = 1 << 18
@@ -247,7 +242,6 @@ def rescan(
     What has no ending is the head of a line that was too long, and is nothing where no row was malformed. What was
     cut is cut again, behind the last of its malformed rows.
     """
-    cdef Plan plan
     cdef uint8_t* text
     cdef Py_ssize_t capacity = 0 if batch.buffer is None else len(batch.buffer) - SLACK_BYTES
     if batch.buffer is None or text_bytes > capacity:
@@ -255,8 +249,8 @@ def rescan(
     readinto(memoryview(batch.buffer)[:text_bytes])
     text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
     batch.attach(batch.buffer, text, text_bytes)
-    batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1)
     if text_bytes and not is_ending(text[text_bytes - 1]):
+        batch.reserve(1, 1)
         batch.scanned = True
         batch.lines = 1
         if malformed_rows:
@@ -264,11 +258,22 @@ def rescan(
             batch.malformed_offset[0] = 0
             batch.malformed_rows = 1
         return
-    make_plan(&plan, header)
-    with nogil:
-        scan_text(batch, &plan)
+    scan_lines(batch, header)
     if is_cut:
         batch.cut(malformed_rows)
+
+
+cdef int scan_lines(TransactionBatch batch, Header header) except -1:
+    """Make rows of the lines that the batch has as text, in a buffer with slack behind them."""
+    cdef Plan plan
+    make_plan(&plan, header)
+    batch.reserve(
+        batch.text_bytes // WELL_FORMED_BYTES_MIN + 1, batch.text_bytes // MALFORMED_BYTES_MIN + 1
+    )
+    batch.text_is_made = header.of_table
+    with nogil:
+        scan_text(batch, &plan)
+    return 0
 
 
 cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STANDARD_INPUT = "-"
+# What an input may be, and the first bytes of what is no CSV.
+CSV = "csv"
+PARQUET = "parquet"
+ARROW_FILE = "arrow file"
+ARROW_STREAM = "arrow stream"
+MAGIC = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
 # What can read CSV: the kernel itself, or pyarrow for it.
 READERS = ("native", "arrow")
 
@@ -23,12 +29,13 @@ READERS = ("native", "arrow")
 class Source:
     """One input: the `name` the user gave it, a raw `file` to read, and its `size_bytes` where that is known.
 
-    Of a compressed input nobody knows the size.
+    Of a compressed input nobody knows the size. `kind` is CSV, or what kind of table it is.
     """
 
-    __slots__ = ("file", "name", "size_bytes")
+    __slots__ = ("file", "kind", "name", "size_bytes")
 
-    def __init__(self, name: str, file: RawIOBase, size_bytes: int | None) -> None:
+    def __init__(self, name: str, file: RawIOBase, size_bytes: int | None, kind: str = CSV) -> None:
+        self.kind = kind
         self.name = name
         self.file = file
         self.size_bytes = size_bytes
@@ -70,7 +77,12 @@ def told_by_content(name: str, file: FileIO, size_bytes: int | None) -> Source:
     except OSError as error:
         file.close()
         raise SourceError(f"{name}: cannot be read: {error.strerror or error}") from error
-    return Source(name, raw, size_bytes)
+    return Source(name, raw, size_bytes, kind_of(first_bytes))
+
+
+def kind_of(first_bytes: bytes) -> str:
+    """What an input is that begins with these, and is not compressed."""
+    return next((kind for magic, kind in MAGIC.items() if first_bytes.startswith(magic)), CSV)
 
 
 def size_of(names: "Sequence[str]") -> int | None:
@@ -89,8 +101,22 @@ def size_of_one(name: str) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         return None
     with FileIO(0 if name == STANDARD_INPUT else name, closefd=name != STANDARD_INPUT) as file:
-        compression = compression_of(os.pread(file.fileno(), MAGIC_BYTES, 0))
-    return found.st_size if compression is None else None
+        first_bytes = os.pread(file.fileno(), MAGIC_BYTES, 0)
+    is_plain = compression_of(first_bytes) is None and kind_of(first_bytes) == CSV
+    return found.st_size if is_plain else None
+
+
+def has_tables(names: "Sequence[str]") -> bool:
+    """Whether an input is a file that is a table, as far as can be seen."""
+    for name in names:
+        try:
+            if name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode):
+                with FileIO(name) as file:
+                    if kind_of(os.pread(file.fileno(), MAGIC_BYTES, 0)) != CSV:
+                        return True
+        except OSError:
+            pass  # it is told of when it is its turn
+    return False
 
 
 def display_name(name: str) -> str:

@@ -6,8 +6,8 @@ This module must not know how accounts came to be, nor where the text goes.
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
+from txfast.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 from txfast.ledger.columns cimport AccountColumns, SortKey
-from txfast.write.decimal cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
 HEADER = b"client,available,held,total,locked\n"
 BLOCK_BYTES = 1 << 18

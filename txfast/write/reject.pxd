@@ -32,7 +32,9 @@ cdef inline Py_ssize_t cut_texts(
         for place in range(RAW_ROW):
             texts[place].start = texts[place].end = NULL
     texts[RAW_ROW].start = cursor.start
-    texts[RAW_ROW].end = cursor.start + min(cursor.end - cursor.start, <Py_ssize_t>ROW_BYTES_KEPT)
+    texts[RAW_ROW].end = cursor.start
+    if not cursor.batch.text_is_made:
+        texts[RAW_ROW].end += min(cursor.end - cursor.start, <Py_ssize_t>ROW_BYTES_KEPT)
     texts[RAW_ROW].quoted = False
     for place in range(TEXTS):
         length += texts[place].end - texts[place].start

@@ -7,9 +7,9 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from txfast.batch cimport RowCursor, TransactionBatch
+from txfast.decimal cimport NUMBER_BYTES_MAX, write_number
 from txfast.read.row cimport MALFORMED_COUNT, Columns, Field, Header
 from txfast.write.csv_field cimport CSV_EXTRA_BYTES, CSV_GROWTH, write_csv_field
-from txfast.write.decimal cimport NUMBER_BYTES_MAX, write_number
 from txfast.write.json_string cimport JSON_GROWTH, write_json_string
 from txfast.write.reject cimport TEXTS, cut_texts, reason_of
 

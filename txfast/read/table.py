@@ -1,0 +1,300 @@
+"""Tables as inputs: Parquet files, Arrow files and streams, read by pyarrow and projected to the four columns.
+
+Their rows are made the lines that a CSV file would have for them, so that every rule, message and reject is the same.
+Types that cannot be exact fail the run; values that cannot be are malformed rows, as in CSV.
+"""
+
+import tempfile
+from decimal import Decimal
+
+from txfast.batch import TransactionBatch
+from txfast.errors import InputError, SourceError
+from txfast.read.arrow import WholeReads
+from txfast.read.row import COLUMN_NAMES, Header
+from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
+from txfast.read.source import ARROW_FILE, ARROW_STREAM, PARQUET, Source
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import RawIOBase
+
+    import pyarrow as pa
+
+    from txfast.read.consumed import Consumption
+
+    # What TableColumns takes for a column.
+    Column = tuple[str, int, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None]
+
+# What is decoded at once of a Parquet file.
+BATCH_ROWS = 1 << 17
+COPIED_BYTES = 1 << 20
+# What a decimal of 38 digits, four of them places, surely has before these.
+WHOLE_DIGITS = 33
+KINDS = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream"}
+# What an Arrow stream ends with.
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+class TableReader:
+    """Reads one table: `fill` a batch with the next rows, then `scan` it.
+
+    `fill` is for one thread at a time, `scan` for any. Raises InputError and SourceError.
+    """
+
+    def __init__(self, source: Source, consumption: "Consumption | None" = None) -> None:
+        if consumption is not None:
+            raise InputError(f"{source.name}: is a {KINDS[source.kind]}, and a run with --state takes CSV inputs alone")
+        self._name = source.name
+        self._kind = source.kind
+        self._source = source
+        self._batches = self._record_batches()
+        self._columns: TableColumns | None = None
+        self._done = 0.0  # the share of the table that was read, as far as it is known
+        self.header = Header(HEADER_LINE, source.name, of_table=True)
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of the input was read, by the rows that were; 0 where nobody knows its size."""
+        return int(self._done * (self._source.size_bytes or 0))
+
+    def fill(self, batch: TransactionBatch) -> bool:
+        """Put the next rows into the batch. False at the end of the table."""
+        while self._columns is None or not self._columns.hold(batch):
+            record_batch = next(self._batches, None)
+            if record_batch is None:
+                self._done = 1.0
+                return False
+            columns = [self._column(name, record_batch.column(name)) for name in COLUMN_NAMES]
+            self._columns = TableColumns(record_batch.num_rows, columns)
+        return True
+
+    def scan(self, batch: TransactionBatch) -> None:
+        """Make transactions of the rows that `fill` put into the batch."""
+        parse(batch, self.header)
+
+    # ---- Reading -----------------------------------------------------------------------------------
+
+    def _record_batches(self) -> "Iterator[pa.RecordBatch]":
+        """Iterate what there is, projected to the four columns."""
+        import pyarrow as pa
+
+        read = {PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream}
+        try:
+            yield from read[self._kind]()
+        except (InputError, SourceError, MemoryError):
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
+            raise self._damaged(error) from error
+        except pa.ArrowException as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> InputError:
+        return InputError(f"{self._name}: cannot be read as the {KINDS[self._kind]} that it seems to be: {error}")
+
+    def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
+        from pyarrow import parquet
+
+        file = parquet.ParquetFile(self._seekable(), pre_buffer=True)
+        self._check(file.schema_arrow)
+        rows = 0
+        for record_batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMN_NAMES)):
+            rows += record_batch.num_rows
+            self._done = rows / file.metadata.num_rows
+            yield record_batch
+
+    def _read_file(self) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        file = self._seekable()
+        schema = pa.ipc.open_file(file).schema
+        self._check(schema)
+        file.seek(0)
+        fields = [schema.get_field_index(name) for name in COLUMN_NAMES]
+        reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=fields))
+        for number in range(reader.num_record_batches):
+            self._done = (number + 1) / reader.num_record_batches
+            yield self._validated(reader.get_batch(number))
+
+    def _read_stream(self) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        file = StreamReads(self._source.file)
+        while file.has_more():
+            reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"))
+            self._check(reader.schema)
+            for record_batch in reader:
+                if self._source.size_bytes:
+                    self._done = file.tell() / self._source.size_bytes
+                yield self._validated(record_batch.select(list(COLUMN_NAMES)))
+            if not file.last_bytes.endswith(END_OF_STREAM):
+                raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
+
+    def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
+        """What was read, once nothing in it leads out of its buffers."""
+        record_batch.validate(full=True)
+        return record_batch
+
+    def _seekable(self) -> "pa.NativeFile":
+        """The input as a file that can be read anywhere: a pipe by way of a temporary one."""
+        import pyarrow as pa
+
+        descriptor = self._source.file.fileno() if self._source.size_bytes is not None else self._copied()
+        return pa.OSFile(f"/dev/fd/{descriptor}")
+
+    def _copied(self) -> int:
+        self._copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is closed with the reader)
+        block = bytearray(COPIED_BYTES)
+        with memoryview(block) as view:
+            while count := self._source.file.readinto(block):
+                rest = view[:count]
+                while rest:
+                    rest = rest[self._copy.write(rest) :]
+        return self._copy.fileno()
+
+    # ---- Types -------------------------------------------------------------------------------------
+
+    def _check(self, schema: "pa.Schema") -> None:
+        """See that the four columns are there, once each, of types that are exact. Raises InputError."""
+        missing = [name for name in COLUMN_NAMES if name not in schema.names]
+        if missing:
+            raise InputError(
+                f"{self._name}: not a table of transactions: it has no column {', '.join(missing)} "
+                f"(it needs {', '.join(COLUMN_NAMES)})"
+            )
+        for name in COLUMN_NAMES:
+            if schema.names.count(name) > 1:
+                raise InputError(f"{self._name}: not a table of transactions: it has two columns {name!r}")
+            refusal = refusal_of(name, schema.field(name).type)
+            if refusal is not None:
+                raise InputError(f"{self._name}: column {name!r} is of type {schema.field(name).type}: {refusal}")
+
+    def _column(self, name: str, array: "pa.Array") -> "Column":
+        """A column as TableColumns takes it."""
+        import pyarrow as pa
+        from pyarrow import types
+
+        if types.is_dictionary(array.type):
+            if is_text(array.type.value_type):
+                return dictionary_column(array)
+            array = array.dictionary_decode()
+        if types.is_null(array.type):
+            return ("absent", 0, None, None, None, None)
+        if types.is_decimal(array.type):
+            array = exact_decimals(array, amounts=name == "amount")
+        if types.is_decimal(array.type):
+            validity, values = array.buffers()
+            if units_fit(values, array.offset, len(array)):
+                return ("units", array.offset, validity, values, None, None)
+            array = array.cast(pa.string())
+        if types.is_integer(array.type):
+            signed = types.is_signed_integer(array.type)
+            array = array.cast(pa.int64() if signed else pa.uint64())
+            validity, values = array.buffers()
+            return ("signed" if signed else "unsigned", array.offset, validity, values, None, None)
+        return text_column(array)
+
+
+class StreamReads(WholeReads):
+    """A file for pyarrow that knows whether there is more, and what was read last."""
+
+    def __init__(self, file: "RawIOBase") -> None:
+        super().__init__(file)
+        self.last_bytes = b""
+        self._ahead = b""
+
+    def has_more(self) -> bool:
+        """Whether there is a byte behind what was read."""
+        if not self._ahead:
+            self._ahead = bytes(super().read(1))
+        return bool(self._ahead)
+
+    def read(self, count: int) -> bytearray:
+        ahead, self._ahead = self._ahead[:count], self._ahead[count:]
+        block = bytearray(ahead) + super().read(count - len(ahead))
+        self.last_bytes = (self.last_bytes + bytes(block[-len(END_OF_STREAM) :]))[-len(END_OF_STREAM) :]
+        return block
+
+
+def is_text(kind: "pa.DataType") -> bool:
+    """Whether values are strings or bytes."""
+    from pyarrow import types
+
+    return any(
+        test(kind)
+        for test in (
+            types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary,
+            types.is_binary_view,
+        )
+    )  # fmt: skip
+
+
+def refusal_of(name: str, kind: "pa.DataType") -> str | None:
+    """Why a column cannot be of this type; None where it can."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if is_text(kind) or types.is_null(kind):
+        return None
+    if name == "type":
+        return "it must be text, or a dictionary of text"
+    if types.is_floating(kind):
+        way_out = "decimal128(19, 4) or text" if name == "amount" else "uint64 or text"
+        return f"floats are not exact: cast it to {way_out} first"
+    if types.is_integer(kind) or (types.is_decimal(kind) and (name == "amount" or kind.scale == 0)):
+        return None
+    numbers = "integers, decimals" if name == "amount" else "integers"
+    return f"it must be {numbers} or text: cast it first"
+
+
+def dictionary_column(array: "pa.DictionaryArray") -> "Column":
+    """Texts by index."""
+    import pyarrow as pa
+
+    indices = array.indices.cast(pa.int32())
+    texts = array.dictionary.cast(pa.large_binary())
+    if texts.null_count or texts.offset:
+        return text_column(array.dictionary_decode())
+    validity, places = indices.buffers()
+    _, offsets, text = texts.buffers()
+    return ("text", indices.offset, validity, text, offsets, places)
+
+
+def text_column(array: "pa.Array") -> "Column":
+    """Texts as they are."""
+    import pyarrow as pa
+
+    array = array.cast(pa.large_binary())
+    validity, offsets, text = array.buffers()
+    return ("text", array.offset, validity, text, offsets, None)
+
+
+def exact_decimals(array: "pa.Array", *, amounts: bool) -> "pa.Array":
+    """Decimals as what loses nothing of them: of four places, or whole numbers for ids; else their text."""
+    import pyarrow as pa
+
+    try:
+        return array.cast(pa.decimal128(38, 4) if amounts else pa.uint64())
+    except pa.ArrowInvalid:
+        return decimal_texts(array) if amounts else array.cast(pa.string())
+
+
+def decimal_texts(array: "pa.Array") -> "pa.Array":
+    """Decimals as text without exponents: those that have more than four places, or too many, one by one."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if array.type.bit_width < 128:
+        array = array.cast(pa.decimal128(38, array.type.scale))
+    kind = array.type
+    is_exact = compute.equal(compute.round(array, ndigits=4, round_mode="towards_zero"), array)
+    if kind.precision - kind.scale > WHOLE_DIGITS:
+        is_small = compute.less(compute.abs(array), pa.scalar(Decimal(10) ** WHOLE_DIGITS, kind))
+        is_exact = compute.and_(is_exact, is_small)
+    exact = compute.if_else(is_exact, array, pa.scalar(None, kind)).cast(pa.decimal128(38, 4))
+    others = [f"{value:f}" for value in array.filter(compute.invert(is_exact)).to_pylist()]
+    is_other = compute.fill_null(compute.invert(is_exact), False)
+    return compute.replace_with_mask(exact.cast(pa.string()), is_other, pa.array(others, pa.string()))
