@@ -42,6 +42,7 @@ PERCENT_MIN = 98
 KERNEL_TESTS = (
     *(f"tests/test_{name}.py" for name in ("accounts", "arrow_reader", "batch", "ledger", "properties", "rejects")),
     *(f"tests/test_{name}.py" for name in ("row", "rules", "saved", "spill", "table")),
+    "tests/test_outputs.py::test_rows_cannot_be_cut_where_there_are_none",
     "tests/test_outputs.py::test_a_block_of_nothing_is_refused",
     "tests/test_outputs.py::test_a_file_that_has_nothing_to_read_yet_is_told_of",
     "tests/test_state.py::test_snapshots_that_share_their_entries_are_as_those_that_do_not",

@@ -22,7 +22,7 @@ from pyarrow import parquet
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, TxfastError
 from txfast.read.row import Header
-from txfast.read.rows import HEADER_LINE, TableColumns, parse
+from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
 
 NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
@@ -277,7 +277,7 @@ def test_files_and_tables_are_one_stream_in_their_order(folder: Folder) -> None:
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_an_input_cut_short_anywhere_or_damaged_fails(folder: Folder, suffix: str) -> None:
-    content = write_table(folder.path / f"in.{suffix}", of_texts(ROWS * 20, pa.string()), 40).read_bytes()
+    content = write_table(folder.path / f"in.{suffix}", of_texts(ROWS * 8, pa.string()), 20).read_bytes()
     path = folder.path / "cut"
     whole = harness.run_files([folder.path / f"in.{suffix}"])
     for length in range(8, len(content), 7 if suffix == "parquet" else 16):
@@ -394,6 +394,16 @@ def test_columns_are_rows() -> None:
 def test_buffers_that_are_too_short_are_refused(column: tuple[Any, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         rows_of(column, ONE, ONE, NONE)
+
+
+def test_decimals_fit_where_all_of_them_do() -> None:
+    values = struct.pack("<8q", 5, 0, -5, -1, 5, 1, -5, 0)
+    assert [units_fit(values, place, 1) for place in range(4)] == [True, True, False, False]
+    assert units_fit(values, 4, 0)
+    assert not units_fit(values, 0, 4)
+    for first, count in ((0, 5), (-1, 1), (0, -1)):
+        with pytest.raises(ValueError, match="a buffer of"):
+            units_fit(values, first, count)
 
 
 def test_other_than_four_columns_are_refused() -> None:
