@@ -101,7 +101,7 @@ class Folder:
         hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         try:
             process = subprocess.Popen(
-                [COMMAND, *arguments], cwd=self.path, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe
+                [COMMAND, *arguments], cwd=self.path, env=untraced(environment()), stdin=pipe, stdout=pipe, stderr=pipe
             )
         finally:
             signal.signal(signal.SIGINT, heard)
@@ -119,6 +119,12 @@ class Folder:
 def environment() -> dict[str, str]:
     """The tests' own, without the options that a user may have set there."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
+
+
+def untraced(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same without what has coverage follow a process: one that a signal ends saves nothing of it, and what a
+    signal raises inside of coverage may be lost there."""
+    return {name: value for name, value in variables.items() if not name.startswith("COVERAGE_")}
 
 
 def many_accounts() -> bytes:

@@ -18,6 +18,7 @@ from typing import Any
 
 import harness
 import pytest
+from command import untraced
 
 from txfast import standard_error
 from txfast.log import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
@@ -380,7 +381,9 @@ def start_heard(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]
     """A run that hears Ctrl-C, even where the tests themselves do not."""
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return subprocess.Popen([COMMAND, *arguments], stdout=subprocess.DEVNULL, **pipes)  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            [COMMAND, *arguments], env=untraced(os.environ), stdout=subprocess.DEVNULL, **pipes
+        )
     finally:
         signal.signal(signal.SIGINT, heard)
 

@@ -30,6 +30,7 @@ from command import (
     finish,
     many_accounts,
     shell,
+    untraced,
 )
 from harness import READERS, THREADS
 from hypothesis import given
@@ -304,7 +305,7 @@ def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder,
             os.write(write_end, bytes(4096))
     os.set_blocking(write_end, True)
     process = subprocess.Popen(
-        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=environment(), stderr=write_end,
+        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=untraced(environment()), stderr=write_end,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
