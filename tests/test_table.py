@@ -23,6 +23,7 @@ from txfast.batch import TransactionBatch
 from txfast.errors import InputError, TxfastError
 from txfast.read.row import Header
 from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
+from txfast.read.table import END_OF_STREAM
 
 NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
@@ -296,6 +297,18 @@ def test_an_input_cut_short_anywhere_or_damaged_fails(folder: Folder, suffix: st
         path.write_bytes(content + b"more")
         with pytest.raises(TxfastError, match="cut"):
             harness.run_files([path])
+
+
+def test_a_stream_cut_where_its_values_look_like_its_end_fails(folder: Folder) -> None:
+    table = pa.table(
+        [pa.array(["deposit"] * 3), pa.array([1, 2, 3]), pa.array([1, 2, 3]), pa.array([1, 1, 2**32 - 1])],
+        names=list(NAMES),
+    )
+    path = write_table(folder.path / "in.arrows", table)
+    content = path.read_bytes()
+    path.write_bytes(content[: -len(END_OF_STREAM)])
+    with pytest.raises(InputError, match="cut short"):
+        harness.run_files([path])
 
 
 def test_a_table_without_rows_has_no_accounts(folder: Folder) -> None:

@@ -144,6 +144,8 @@ cdef class TransactionBatch:
         if shard >= self.shard_count:
             raise IndexError(f"no shard {shard} in a batch of {self.shard_count}")
         rows[0] = self.shard_starts[shard + 1] - self.shard_starts[shard]
+        if self.routed == NULL:  # of a batch that never had a row
+            return NULL
         return self.routed + self.shard_starts[shard]
 
     def shard_rows(self, uint32_t shard):

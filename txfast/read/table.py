@@ -56,7 +56,8 @@ class TableReader:
     @property
     def bytes_read(self) -> int:
         """How much of the input was read, by the rows that were; 0 where nobody knows its size."""
-        return int(self._done * (self._source.size_bytes or 0))
+        size = self._source.size_bytes
+        return max(1, int(self._done * size)) if size else 0
 
     def fill(self, batch: TransactionBatch) -> bool:
         """Put the next rows into the batch. False at the end of the table."""
@@ -65,8 +66,11 @@ class TableReader:
             if record_batch is None:
                 self._done = 1.0
                 return False
-            columns = [self._column(name, record_batch.column(name)) for name in COLUMN_NAMES]
-            self._columns = TableColumns(record_batch.num_rows, columns)
+            try:
+                columns = [self._column(name, record_batch.column(name)) for name in COLUMN_NAMES]
+                self._columns = TableColumns(record_batch.num_rows, columns)
+            except ValueError as error:  # as pyarrow's are
+                raise self._damaged(error) from error
         return True
 
     def scan(self, batch: TransactionBatch) -> None:
@@ -88,7 +92,7 @@ class TableReader:
             if error.errno is not None:
                 raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
             raise self._damaged(error) from error
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> InputError:
@@ -97,13 +101,15 @@ class TableReader:
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         from pyarrow import parquet
 
-        file = parquet.ParquetFile(self._seekable(), pre_buffer=True)
+        file = parquet.ParquetFile(self._seekable(), page_checksum_verification=True)
         self._check(file.schema_arrow)
         rows = 0
         for record_batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMN_NAMES)):
             rows += record_batch.num_rows
-            self._done = rows / file.metadata.num_rows
+            self._done = rows / max(1, file.metadata.num_rows)
             yield record_batch
+        if rows != file.metadata.num_rows:
+            raise InputError(f"{self._name}: is damaged: it has {rows} rows, and says {file.metadata.num_rows}")
 
     def _read_file(self) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -129,7 +135,7 @@ class TableReader:
                 if self._source.size_bytes:
                     self._done = file.tell() / self._source.size_bytes
                 yield self._validated(record_batch.select(list(COLUMN_NAMES)))
-            if not file.last_bytes.endswith(END_OF_STREAM):
+            if file.was_short or file.last_bytes != END_OF_STREAM:
                 raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
 
     def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
@@ -203,6 +209,7 @@ class StreamReads(WholeReads):
     def __init__(self, file: "RawIOBase") -> None:
         super().__init__(file)
         self.last_bytes = b""
+        self.was_short = False  # something was asked for that is not there
         self._ahead = b""
 
     def has_more(self) -> bool:
@@ -214,6 +221,7 @@ class StreamReads(WholeReads):
     def read(self, count: int) -> bytearray:
         ahead, self._ahead = self._ahead[:count], self._ahead[count:]
         block = bytearray(ahead) + super().read(count - len(ahead))
+        self.was_short = self.was_short or len(block) < count
         self.last_bytes = (self.last_bytes + bytes(block[-len(END_OF_STREAM) :]))[-len(END_OF_STREAM) :]
         return block
 
@@ -260,7 +268,8 @@ def dictionary_column(array: "pa.DictionaryArray") -> "Column":
         return text_column(array.dictionary_decode())
     validity, places = indices.buffers()
     _, offsets, text = texts.buffers()
-    return ("text", indices.offset, validity, text, offsets, places)
+    # Buffers may be longer than what is in them.
+    return ("text", indices.offset, validity, text, offsets.slice(0, 8 * (len(texts) + 1)), places)
 
 
 def text_column(array: "pa.Array") -> "Column":

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = 1
+# Of a snapshot that shares its entries with others.
+SHARED_FORMAT = 2
 NAME = "manifest.json"
 # Of a year's inputs a day it has some hundred KiB; nothing larger is read.
 BYTES_MAX = 1 << 28
@@ -49,10 +51,10 @@ def parse(path: str, text: bytes) -> "dict[str, Any]":
     del fields["hash"]
     if text_of(fields) != text:
         raise StateError(f"{path}: is damaged: it does not have the hash that it names")
-    if fields.get("format") != FORMAT:
+    if fields.get("format") not in (FORMAT, SHARED_FORMAT):
         raise UnknownFormatError(
             f"{path}: has state format {fields.get('format')!r}, written by txfast {fields.get('txfast')!r}; "
-            f"this txfast knows format {FORMAT}: use the one that wrote it"
+            f"this txfast knows formats {FORMAT} and {SHARED_FORMAT}: use the one that wrote it"
         )
     return fields
 

@@ -257,7 +257,7 @@ class SnapshotWriter:
         self._writers = {}
         self._said = {name: file.finish(durable=self._durable) for name, file in self._files.items()}
         named = {
-            "format": manifest.FORMAT,
+            "format": manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT,
             "txfast": __version__,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "files": self._said | self._linked,

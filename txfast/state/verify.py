@@ -6,7 +6,6 @@ This module must not know where that is said.
 import os
 
 from txfast.ledger.ledger import Ledger
-from txfast.state import manifest
 from txfast.state.checkpoint import CHECKPOINT_NAME
 from txfast.state.directory import SNAPSHOT_NAME, StateDirectory, no_snapshot, places_of
 from txfast.state.snapshot import Snapshot
@@ -37,8 +36,9 @@ def describe_snapshot(folder: str) -> "Iterator[str]":
     snapshot = Snapshot.open(folder)
     inputs = places_of(snapshot)
     snapshot.restore([Ledger()])
+    number = snapshot.fields.take("format", int)
     yield (
-        f"{folder}: good: format {manifest.FORMAT}, {snapshot.created}, {snapshot.accounts} accounts, "
+        f"{folder}: good: format {number}, {snapshot.created}, {snapshot.accounts} accounts, "
         f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
     )
     for path, place in inputs.items():
