@@ -9,13 +9,14 @@ HYPOTHESIS_PROFILE=thorough tries many more examples than the default profile, q
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar, cast
 
 import numpy as np
 import reference
@@ -36,6 +37,7 @@ from txfast.read.source import Source
 from txfast.write.accounts import csv_blocks
 
 if TYPE_CHECKING:
+    import pytest
     from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
@@ -55,6 +57,25 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def examples(share: float) -> settings:
     """For a test whose examples cost more, or less, than most: this share of the profile's number of them."""
     return settings(max_examples=max(1, round(settings().max_examples * share)))
+
+
+def failing(number: int) -> Callable[..., NoReturn]:
+    """A call of the system that fails with this error."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def fail_renames(patched: pytest.MonkeyPatch, word: str) -> None:
+    """Have every rename fail for want of space whose new name has this word in it."""
+    rename, fail = os.rename, failing(errno.ENOSPC)
+
+    def fail_on_word(old: str, new: str) -> None:
+        (fail if word in new else rename)(old, new)
+
+    patched.setattr(os, "rename", fail_on_word)
 
 
 # ---- Runs ----------------------------------------------------------------------------------------

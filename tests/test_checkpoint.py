@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from command import FILE, HEADER, Folder, Run
 from faults.campaign import VOLATILE_STATS
+from harness import fail_renames
 
 from txfast import cli, pipeline, signals
 from txfast.pipeline import Replay
@@ -406,14 +407,7 @@ def test_a_second_signal_in_this_process_ends_it_at_once(
 def test_a_checkpoint_that_cannot_be_published_fails_the_run(
     folder: Folder, in_process: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = os.rename
-
-    def fail_on_checkpoints(old: str, new: str) -> None:
-        if "checkpoint" in new:
-            raise OSError(28, "No space left on device")
-        rename(old, new)
-
-    monkeypatch.setattr(os, "rename", fail_on_checkpoints)
+    fail_renames(monkeypatch, "checkpoint")
     assert in_process(*COMMAND, "r.csv", *STATE, "--threads", "1") == 1
     assert sorted(os.listdir(folder.path / "state")) == ["lock"]
     assert parts(folder) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -32,7 +33,7 @@ from command import (
     shell,
     untraced,
 )
-from harness import READERS, THREADS
+from harness import READERS, THREADS, failing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -375,8 +376,7 @@ def test_where_nothing_begins_early_the_disk_gets_it_at_the_end(
     assert (tmp_path / "out").read_bytes() == b"123456789012"
 
 
-def fail_for_want_of_space(*_: object) -> None:
-    raise OSError(28, "No space left on device")
+fail_for_want_of_space = failing(errno.ENOSPC)
 
 
 @pytest.mark.parametrize(("call", "step"), [("fsync", Output.finish), ("rename", Output.publish)])

@@ -17,7 +17,7 @@ from pathlib import Path
 import harness
 import pytest
 from command import HEADER, Folder
-from harness import Row
+from harness import Row, failing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -461,8 +461,9 @@ def test_what_was_never_written_is_refused_or_read_within_its_bounds(content: by
         pass
 
 
-def test_clients_that_all_fall_into_one_partition_are_divided_by_the_next_hash() -> None:
-    """With this key the hash of small numbers is 0."""
+def have_all_alike_at_first(patched: pytest.MonkeyPatch) -> list[Partitions]:
+    """Have all small clients fall into one partition, of the first ones that are made; the list of all that are."""
+    # With this key the hash of small numbers is 0.
     keys = iter([(0).to_bytes(8, "little") + (1).to_bytes(8, "little")])
     made: list[Partitions] = []
 
@@ -470,9 +471,14 @@ def test_clients_that_all_fall_into_one_partition_are_divided_by_the_next_hash()
         made.append(Partitions(count, buffer_bytes, write, next(keys, None)))
         return made[-1]
 
+    patched.setattr(spill, "Partitions", new_partitions)
+    return made
+
+
+def test_clients_that_all_fall_into_one_partition_are_divided_by_the_next_hash() -> None:
     content = harness.make_file([Row("deposit", client, tx, 1) for tx in range(9) for client in range(50)])
     with small_limits(2), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spill, "Partitions", new_partitions)
+        made = have_all_alike_at_first(patched)
         harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=100)
     assert [made[0].counts(number)[2] for number in range(3)][1:] == [0, 0]
     assert len(made) > 2
@@ -536,10 +542,7 @@ def test_where_all_files_have_names_it_is_unlinked_at_once(tmp_path: Path, monke
 
 
 def test_a_disk_that_is_full_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr(os, "pwrite", failing(errno.ENOSPC))
     with pytest.raises(SpillError, match=r"No space left on device, after 0 MiB; --spill-dir"):
         SpillFile(str(tmp_path)).append(b"x")
 
@@ -565,19 +568,10 @@ def test_a_file_that_is_given_back_takes_no_more(tmp_path: Path, monkeypatch: py
         file.append(b"x")
     file = SpillFile(str(tmp_path))
     file.append(b"x")
-    monkeypatch.setattr(os, "preadv", failing("preadv", errno.EIO))
+    monkeypatch.setattr(os, "preadv", failing(errno.EIO))
     with pytest.raises(SpillError, match="cannot be read: Input/output error"):
         file.read_into(memoryview(bytearray(1)), 0)
     file.close()
-
-
-def failing(_: str, number: int) -> Callable[..., int]:
-    """A system call that fails."""
-
-    def fail(*_: object, **__: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    return fail
 
 
 def test_room_is_looked_for_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -585,14 +579,14 @@ def test_room_is_looked_for_before_anything_is_written(tmp_path: Path, monkeypat
     file.expect(1)
     with pytest.raises(SpillError, match=r"takes about \d+ MiB, and \d+ MiB are free; --spill-dir names another"):
         file.expect(1 << 62)
-    monkeypatch.setattr(os, "statvfs", failing("statvfs", errno.ENOSYS))
+    monkeypatch.setattr(os, "statvfs", failing(errno.ENOSYS))
     file.expect(1 << 62)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_whose_name_stays_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    monkeypatch.setattr(os, "unlink", failing("unlink", errno.EPERM))
+    monkeypatch.setattr(os, "unlink", failing(errno.EPERM))
     with pytest.raises(SpillError, match="Operation not permitted"):
         SpillFile(str(tmp_path)).append(b"x")
     [path] = tmp_path.iterdir()
@@ -633,13 +627,6 @@ def test_a_failure_in_one_partition_ends_all_the_threads(monkeypatch: pytest.Mon
             harness.run([("in.csv", content)], block_bytes=100, threads=4)
 
 
-class QuietJournal(Journal):
-    """One that wants to know of no row."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-
-
 class OneByOne(SliceReader):
     """A reader that restores one account or entry at a time."""
 
@@ -647,20 +634,15 @@ class OneByOne(SliceReader):
         return int(super().restore(ledger, 1))
 
 
-@pytest.mark.parametrize("journal", [harness.RejectsJournal, QuietJournal])
-def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal: type[Journal]) -> None:
-    """With this key all small clients fall into one partition at first, which never fits."""
-    keys = iter([(0).to_bytes(8, "little") + (1).to_bytes(8, "little")])
-
-    def new_partitions(count: int, buffer_bytes: int, write: Callable[[int, memoryview], object]) -> Partitions:
-        return Partitions(count, buffer_bytes, write, next(keys, None))
-
+@pytest.mark.parametrize("journal", [harness.RejectsJournal(), Journal(quiet=True)])
+def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal: Journal) -> None:
+    """The first partition that has anything never fits."""
     content = harness.make_file([Row("deposit", client, tx, 1) for tx in range(3) for client in range(50)])
     expected = harness.run([("in.csv", content)])
     with small_limits(30), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spill, "Partitions", new_partitions)
+        have_all_alike_at_first(patched)
         patched.setattr(spill, "SliceReader", OneByOne)
-        replay = harness.new_replay(journal(), "native", 100, 1)
+        replay = harness.new_replay(journal, "native", 100, 1)
         replay._settling_limit = 10 + spill.SETTLING_BYTES
         replay.read_source(harness.open_bytes("in.csv", content))
         assert replay.is_spilled

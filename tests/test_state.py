@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 import reference
 from command import ACCOUNTS, FILE, HEADER, Folder
-from harness import READERS, Outcome, RejectsJournal, Row, examples, outcome_of, run_reference
+from harness import READERS, Outcome, RejectsJournal, Row, examples, fail_renames, failing, outcome_of, run_reference
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -288,14 +288,7 @@ def test_the_accounts_are_taken_back_where_the_state_cannot_be_published(
     settings = parse_arguments(["in.csv", *STATE, "-q", "-o", "a.csv"])
     monkeypatch.setattr("txfast.signals.CAUGHT", ())
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    rename = os.rename
-
-    def fail_on_state(old: str, new: str) -> None:
-        if "snapshot" in new:
-            raise OSError(28, "No space left on device")
-        rename(old, new)
-
-    monkeypatch.setattr(os, "rename", fail_on_state)
+    fail_renames(monkeypatch, "snapshot")
     with pytest.raises(TxfastError, match="snapshot-1: cannot be written: No space"):
         replay_files(settings, Journal(quiet=True))
     assert (folder.path / "a.csv").read_bytes() == b"old"
@@ -597,15 +590,6 @@ def test_damage_to_a_shared_file_is_noticed(tmp_path: Path, damage: str) -> None
 # ---- What the system refuses -----------------------------------------------------------------------
 
 
-def refuse(patched: pytest.MonkeyPatch, call: str, number: int = errno.ENOSPC) -> None:
-    """Have a call of the system fail."""
-
-    def fail(*_: object, **__: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    patched.setattr(os, call, fail)
-
-
 def write_snapshot(path: Path, *, durable: bool = True) -> None:
     ledger = Ledger()
     harness.apply_rows(ledger, [harness.Row("deposit", 1, 1, 5)])
@@ -621,7 +605,7 @@ def write_snapshot(path: Path, *, durable: bool = True) -> None:
 def test_a_snapshot_that_cannot_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    refuse(monkeypatch, call)
+    monkeypatch.setattr(os, call, failing(errno.ENOSPC))
     with pytest.raises(SourceError, match=r"snapshot.*: cannot be written: No space left on device"):
         write_snapshot(tmp_path / "snapshot")
 
@@ -648,7 +632,7 @@ def closing_with_an_error() -> Callable[[int], None]:
 
 
 def test_what_is_only_measured_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse(monkeypatch, "fsync")
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     write_snapshot(tmp_path / "snapshot", durable=False)
     Snapshot.open(str(tmp_path / "snapshot")).restore([Ledger()])
 
@@ -792,7 +776,7 @@ def save_new(state: StateDirectory) -> None:
 
 def test_a_state_that_cannot_be_listed_is_told_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     state = opened_state(folder)
-    refuse(monkeypatch, "listdir", errno.EIO)
+    monkeypatch.setattr(os, "listdir", failing(errno.EIO))
     with pytest.raises(SourceError, match="state: cannot be read: Input/output error"):
         state.snapshots()
     state.discard()
@@ -830,7 +814,7 @@ def test_a_folder_that_cannot_be_removed_stays_whole(folder: Folder, monkeypatch
     path = folder.path / "snapshot-1"
     path.mkdir()
     (path / "file").write_bytes(b"x")
-    refuse(monkeypatch, "rename", errno.EACCES)
+    monkeypatch.setattr(os, "rename", failing(errno.EACCES))
     remove_folder(str(path))
     assert content_of(path) == {"file": b"x"}
 

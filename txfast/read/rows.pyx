@@ -129,8 +129,8 @@ cdef class TableColumns:
         if not count:
             return False
         self.rows_held += count
+        # Its columns are made room for by `parse`, which knows how long the lines are.
         batch.attach((self, first, count, text_bytes), NULL, 0)
-        batch.reserve(count, count)
         return True
 
     cdef Py_ssize_t rows_that_fit(self, Py_ssize_t first, Py_ssize_t* text_bytes) noexcept nogil:

@@ -96,27 +96,30 @@ def size_of(names: "Sequence[str]") -> int | None:
 
 def size_of_one(name: str) -> int | None:
     """The same for one input. Raises OSError where it is not there."""
-    # Looked at before it is opened: a pipe may be opened only once.
-    found = os.fstat(0) if name == STANDARD_INPUT else os.stat(name)
-    if not stat.S_ISREG(found.st_mode):
-        return None
-    with FileIO(0 if name == STANDARD_INPUT else name, closefd=name != STANDARD_INPUT) as file:
-        first_bytes = os.pread(file.fileno(), MAGIC_BYTES, 0)
+    size_bytes, first_bytes = looked_at(name)
     is_plain = compression_of(first_bytes) is None and kind_of(first_bytes) == CSV
-    return found.st_size if is_plain else None
+    return size_bytes if is_plain else None
 
 
 def has_tables(names: "Sequence[str]") -> bool:
     """Whether an input is a file that is a table, as far as can be seen."""
     for name in names:
         try:
-            if name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode):
-                with FileIO(name) as file:
-                    if kind_of(os.pread(file.fileno(), MAGIC_BYTES, 0)) != CSV:
-                        return True
+            if name != STANDARD_INPUT and kind_of(looked_at(name)[1]) != CSV:
+                return True
         except OSError:
             pass  # it is told of when it is its turn
     return False
+
+
+def looked_at(name: str) -> tuple[int | None, bytes]:
+    """The size and the first bytes of an input that is a regular file; of any other, None and none. Raises OSError."""
+    # Looked at before it is opened: a pipe may be opened only once.
+    found = os.fstat(0) if name == STANDARD_INPUT else os.stat(name)
+    if not stat.S_ISREG(found.st_mode):
+        return None, b""
+    with FileIO(0 if name == STANDARD_INPUT else name, closefd=name != STANDARD_INPUT) as file:
+        return found.st_size, os.pread(file.fileno(), MAGIC_BYTES, 0)
 
 
 def display_name(name: str) -> str:

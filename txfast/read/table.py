@@ -304,6 +304,6 @@ def decimal_texts(array: "pa.Array") -> "pa.Array":
         is_small = compute.less(compute.abs(array), pa.scalar(Decimal(10) ** WHOLE_DIGITS, kind))
         is_exact = compute.and_(is_exact, is_small)
     exact = compute.if_else(is_exact, array, pa.scalar(None, kind)).cast(pa.decimal128(38, 4))
-    others = [f"{value:f}" for value in array.filter(compute.invert(is_exact)).to_pylist()]
     is_other = compute.fill_null(compute.invert(is_exact), False)
+    others = [f"{value:f}" for value in array.filter(is_other).to_pylist()]
     return compute.replace_with_mask(exact.cast(pa.string()), is_other, pa.array(others, pa.string()))

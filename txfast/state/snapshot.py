@@ -146,7 +146,7 @@ class Segments:
     def __init__(self) -> None:
         self.folder = ""
         self.files: list[dict[str, object]] = []
-        self.written: dict[int, tuple[int, ...]] = {}  # by the ledger's place among those of the run
+        self.written: list[tuple[int, ...]] = []  # for each ledger of the run
 
     def name(self, number: int) -> str:
         """What the file of this number, from 0 on, is called in the folder."""
@@ -176,7 +176,7 @@ class SnapshotWriter:
         self._accounts = self._entries = self._balance = 0
         self._linked: dict[str, dict[str, object]] = {}  # as the manifest has them, and
         self._said: dict[str, dict[str, object]] = {}  # so what is written anew
-        self._written: dict[int, tuple[int, ...]] = {}
+        self._written: list[tuple[int, ...]] = []
         self._segments = segments
         self._files: dict[str, HashedFile] = {}
         self._writers: dict[str, pa.ipc.RecordBatchFileWriter] = {}
@@ -211,10 +211,11 @@ class SnapshotWriter:
             columns = make_columns(ACCOUNT_BYTES, rows)
             saved.copy_accounts(first, rows, *columns)
             self._write(ACCOUNTS, rows, columns)
-        place = len(self._written)
         counts = tuple(saved.entries(kind) for kind in range(len(LOGGED_KINDS)))
-        written = self._segments.written.get(place) if self._segments is not None and self._linked else None
-        for kind, start in enumerate(written or (0,) * len(counts)):
+        starts = (0,) * len(counts)
+        if self._segments is not None and self._linked:
+            starts = self._segments.written[len(self._written)]
+        for kind, start in enumerate(starts):
             for first, rows in pieces(start, counts[kind]):
                 columns = make_columns(ENTRY_BYTES, rows)
                 saved.copy_entries(kind, first, rows, *columns)
@@ -223,7 +224,7 @@ class SnapshotWriter:
                 self._write(ENTRIES, rows, columns)
         if self._segments is not None:
             self._write_disputes(saved)
-        self._written[place] = counts
+        self._written.append(counts)
         self._accounts += len(ledger)
         self._entries += ledger.entries
         self._balance += saved.total_units
@@ -372,13 +373,15 @@ class Snapshot:
         for restorer in restorers:
             restorer.expect(min(self.entries, self._entry_bytes // sum(ENTRY_BYTES)))
         place = self.folder
+        known = schemas()
         try:
             for name in self._files:
                 kind = name if name in (ACCOUNTS, DISPUTES) else ENTRIES
+                adders = [adder(restorer, kind) for restorer in restorers]
                 place = os.path.join(self.folder, name)
-                for rows, columns in read_columns(place, schemas()[kind]):
-                    for restorer in restorers:
-                        adder(restorer, kind)(rows, *columns)
+                for rows, columns in read_columns(place, known[kind]):
+                    for add in adders:
+                        add(rows, *columns)
             place = self.folder
             for restorer in restorers:
                 restorer.finish()
