@@ -4,10 +4,12 @@ TXFAST_BUILD chooses how they are built:
 
     release   optimised, no checks (the default)
     checked   bounds checks, assertions, low optimisation: for the tests
-    portable  as release, without the vector unit: for the tests of what replaces it
+    portable  as checked, without the vector unit: for the tests of what replaces it
     trace     as checked, with line tracing: for the coverage of Cython lines
-    address   with the address sanitizer and that of undefined behaviour (tests/sanitizers.py runs the tests in it)
-    thread    with the thread sanitizer
+    address   as checked, with the address sanitizer and that of undefined behaviour (for tests/sanitizers.py)
+    thread    as checked, with the thread sanitizer
+
+TXFAST_MODULES names the extension modules that are built, if not all.
 """
 
 import os
@@ -31,34 +33,22 @@ BUILDS = {
     "checked": {
         "directives": {"boundscheck": True, "wraparound": False, "initializedcheck": True},
         "macros": [],
-        "compile": ["-O1", "-g", "-UNDEBUG"],
-        "link": [],
-    },
-    "trace": {
-        "directives": {
-            "boundscheck": True,
-            "wraparound": False,
-            "initializedcheck": True,
-            "linetrace": True,
-        },
-        "macros": [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")],
-        "compile": ["-O0", "-g", "-UNDEBUG"],
+        "compile": ["-O1", "-g1", "-UNDEBUG"],
         "link": [],
     },
 }
+BUILDS["portable"] = BUILDS["checked"] | {"macros": [("TXFAST_PORTABLE", "1")]}
+BUILDS["trace"] = BUILDS["checked"] | {
+    "directives": BUILDS["checked"]["directives"] | {"linetrace": True},
+    "macros": [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")],
+    "compile": ["-O0", "-g1", "-UNDEBUG"],
+}
 
 # Python's own flags have signed overflow wrap, which hides it from the sanitizer.
-SANITIZED = ["-O1", "-g", "-UNDEBUG", "-fno-wrapv", "-fno-omit-frame-pointer"]
+SANITIZED = ["-O1", "-g1", "-UNDEBUG", "-fno-wrapv", "-fno-omit-frame-pointer"]
 for name, sanitizers in {"address": "address,undefined", "thread": "thread"}.items():
     flags = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
-    BUILDS[name] = {
-        "directives": BUILDS["release"]["directives"],
-        "macros": [],
-        "compile": [*SANITIZED, *flags],
-        "link": flags,
-    }
-
-BUILDS["portable"] = BUILDS["release"] | {"macros": [*BUILDS["release"]["macros"], ("TXFAST_PORTABLE", "1")]}
+    BUILDS[name] = BUILDS["checked"] | {"compile": [*SANITIZED, *flags], "link": flags}
 
 MODULES = [
     "txfast.batch",
@@ -86,6 +76,7 @@ build_name = os.environ.get("TXFAST_BUILD", "release")
 if build_name not in BUILDS:
     raise SystemExit(f"TXFAST_BUILD={build_name}: it is one of {', '.join(BUILDS)}")
 build = BUILDS[build_name]
+modules = os.environ.get("TXFAST_MODULES", " ".join([*MODULES, SHARED])).split()
 
 # A warning of Cython's is a defect here.
 Options.warning_errors = True
@@ -100,7 +91,7 @@ extensions = [
         extra_link_args=build["link"],
         depends=["txfast/intrinsics.h"],
     )
-    for module in [*MODULES, SHARED]
+    for module in modules
 ]
 
 setup(

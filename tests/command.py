@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -95,17 +94,9 @@ class Folder:
     def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
         """A run that has read most of MANY rows from its standard input, and waits for more."""
         pipe = subprocess.PIPE
-        # A shell that runs the tests in the background has them ignore Ctrl-C, nohup has them ignore a terminal that is
-        # closed, and so does whatever they start.
-        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-        hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        try:
-            process = subprocess.Popen(
-                [COMMAND, *arguments], cwd=self.path, env=untraced(environment()), stdin=pipe, stdout=pipe, stderr=pipe
-            )
-        finally:
-            signal.signal(signal.SIGINT, heard)
-            signal.signal(signal.SIGHUP, hung_up)
+        process = subprocess.Popen(
+            [COMMAND, *arguments], cwd=self.path, env=untraced(environment()), stdin=pipe, stdout=pipe, stderr=pipe
+        )
         with process:
             try:
                 assert process.stdin is not None

@@ -173,7 +173,7 @@ def cython_coverage(arguments: list[str]) -> int:
         (project / "coveragerc").write_text(trace_settings(project))
         os.environ |= {
             "TXFAST_BUILD": "trace",
-            "HYPOTHESIS_PROFILE": "quick",
+            "HYPOTHESIS_PROFILE": "few",
             "PYTHONPATH": f"{project}:{project}/tests",
             "COVERAGE_RCFILE": str(project / "coveragerc"),
         }

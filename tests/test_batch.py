@@ -10,10 +10,13 @@ from harness import HEADER, READERS
 
 from txfast.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.unmeasured
+
 # Endings are looked for in windows of 64 bytes.
 LENGTHS = [0, 1, 30, 59, 60, 61, 62, 63, 64, 127, 128, 200]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("blank_share", [0.0, 0.02, 0.7])
 def test_lines_are_counted_whatever_ends_them(reader: str, blank_share: float) -> None:

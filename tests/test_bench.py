@@ -16,6 +16,8 @@ import scale
 from measure import BenchError
 from rivals import Contestant, Race
 
+pytestmark = pytest.mark.unmeasured
+
 RIVALS = (rivals.POLARS, rivals.DUCKDB, rivals.PANDAS)
 MEGABYTE = measure.MEGABYTE
 

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from txfast.read.row import MALFORMED_REASONS
 
+pytestmark = pytest.mark.unmeasured
+
 NAMES = ["type", "client", "tx", "amount"]
 
 

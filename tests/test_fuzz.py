@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import run
 
+pytestmark = pytest.mark.unmeasured
+
 Target = Callable[[bytes], None]
 
 CORPUS = sorted(path for path in run.CORPUS.rglob("*") if path.is_file())

@@ -20,6 +20,8 @@ import generate
 import pytest
 import reference
 
+pytestmark = pytest.mark.unmeasured
+
 SCRIPT = Path(generate.__file__)
 AMOUNT = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]{1,4})?")
 # Too many rows to be written before a test has looked at the run.
@@ -99,15 +101,9 @@ def run(
 
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that is ended with the block, and that Ctrl-C stops even where this process is deaf to it."""
+    """A run that is ended with the block."""
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    pipe = subprocess.PIPE
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(command, stdout=pipe, stderr=pipe)
-    finally:
-        signal.signal(signal.SIGINT, heard)
-    with process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
         finally:

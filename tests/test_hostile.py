@@ -5,6 +5,8 @@ from __future__ import annotations
 import hostile
 import pytest
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("case", hostile.CASES)

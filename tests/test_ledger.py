@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from txfast.batch import KINDS
 from txfast.ledger.ledger import STATUSES, Ledger, route
 
+pytestmark = pytest.mark.unmeasured
+
 # Of a client and of a transaction of its.
 Key = tuple[int, int]
 
@@ -180,6 +182,7 @@ def test_a_dispute_outlives_every_growth() -> None:
     assert accounts[1_000:] == [Account(client, 1, 0) for client in range(1_000, 60_000)]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("entries", [0, *range(1, 20), 100, 190, 300, 4_000, 100_000])
 def test_an_index_sized_in_advance_changes_no_result(entries: int) -> None:
     ledger = Ledger()
@@ -222,6 +225,7 @@ print(ledger.apply(batch), ledger.entries)
 """
 
 
+@pytest.mark.untraced
 def test_expecting_more_than_memory_holds_is_no_failure() -> None:
     """What it would make of the index at first does not fit into these 64 MiB."""
     command = [sys.executable, "-c", TOO_MUCH_EXPECTED]

@@ -377,20 +377,15 @@ def test_a_pipe_that_blocks_nobody_gets_the_whole_log(many_rejected: Path) -> No
     assert log == lines_of_many(many_rejected, 60_000)
 
 
-def start_heard(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]:
-    """A run that hears Ctrl-C, even where the tests themselves do not."""
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-            [COMMAND, *arguments], env=untraced(os.environ), stdout=subprocess.DEVNULL, **pipes
-        )
-    finally:
-        signal.signal(signal.SIGINT, heard)
+def start_untraced(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [COMMAND, *arguments], env=untraced(os.environ), stdout=subprocess.DEVNULL, **pipes
+    )
 
 
 @pytest.mark.untraced
 def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None:
-    with start_heard(many_rejected, "warn", stderr=subprocess.PIPE) as process:
+    with start_untraced(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         log = os.read(process.stderr.fileno(), 10_000)
         time.sleep(0.1)
@@ -404,7 +399,7 @@ def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None
 
 @pytest.mark.untraced
 def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected: Path) -> None:
-    with start_heard(many_rejected, "warn", stderr=subprocess.PIPE) as process:
+    with start_untraced(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         select.select([process.stderr], [], [])
         time.sleep(0.1)
@@ -415,7 +410,7 @@ def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected:
 @pytest.mark.untraced
 def test_rows_are_logged_while_the_run_waits_for_more() -> None:
     pipe = subprocess.PIPE
-    with start_heard("-", stdin=pipe, stderr=pipe) as process:
+    with start_untraced("-", stdin=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(harness.HEADER + b"fee,1,1,1\n" + b"deposit,1,1,1\n" * 200_000)

@@ -306,9 +306,8 @@ def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder,
             os.write(write_end, bytes(4096))
     os.set_blocking(write_end, True)
     process = subprocess.Popen(
-        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=untraced(environment()), stderr=write_end,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=untraced(environment()), stderr=write_end
+    )
     try:
         time.sleep(1)
         assert process.poll() is None, "it did not wait for its line to be read"

@@ -135,14 +135,12 @@ class Watched:
 def watched(*arguments: str, columns: int = 100, term: str = "xterm-256color") -> Iterator[Watched]:
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=terminal, env=os.environ | {"TERM": term}, bufsize=0,
         )  # fmt: skip
     finally:
-        signal.signal(signal.SIGINT, heard)
         os.close(terminal)
     with process:
         run = Watched(process, controller)

@@ -19,6 +19,8 @@ from txfast.batch import KINDS
 from txfast.errors import InputError, SourceError
 from txfast.read import arrow
 
+pytestmark = pytest.mark.unmeasured
+
 each_reader = pytest.mark.parametrize("reader", READERS)
 thread_counts = st.sampled_from(THREADS)
 any_files = st.one_of(harness.hostile_files(), harness.plain_files())
@@ -279,6 +281,7 @@ def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
     assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1})
 
 
+@pytest.mark.untraced
 @each_reader
 def test_what_stands_before_a_failure_is_reported_whatever_the_threads(reader: str) -> None:
     rows = b"".join(b"deposit,%d,1,1\nx%d\n" % (place, place) for place in range(2_000))

@@ -16,6 +16,8 @@ import pytest
 import reference
 from reference import INT64_MAX, INT64_MIN, Account, NotTransactions, Reject, Replay, replay
 
+pytestmark = pytest.mark.unmeasured
+
 HEADER = b"type,client,tx,amount\n"
 MIB = 1024 * 1024
 Row = tuple[str, int, int, int | None]

@@ -15,6 +15,8 @@ from txfast.batch import KINDS
 from txfast.errors import InputError, TxfastError
 from txfast.read.row import COLUMN_NAMES, Header
 
+pytestmark = pytest.mark.unmeasured
+
 MIB = 1024 * 1024
 BLANKS = b" \t\v\f"
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from txfast.batch import KINDS
 from txfast.ledger.ledger import STATUSES, Ledger
 
+pytestmark = pytest.mark.unmeasured
+
 # To client 1, that has 5 available by deposit 1 and 5 held by deposit 2.
 ROWS_THAT_APPLY = {
     "deposit": Row("deposit", 1, 9, 10_000),

@@ -15,6 +15,8 @@ from txfast.ledger.ledger import Ledger, add_counts, counts_of
 from txfast.ledger.restored import REFUSALS, LedgerRestorer
 from txfast.ledger.saved import SavedLedger
 
+pytestmark = pytest.mark.unmeasured
+
 Accounts = list[tuple[int, int, int, bool]]
 Entries = list[tuple[int, int, int, int, int]]
 Disputes = Sequence[tuple[int, int, int]]

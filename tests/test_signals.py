@@ -16,7 +16,6 @@ from txfast.signals import CAUGHT, Interrupted, SignalWatch
 def handlers() -> Iterator[None]:
     """The tests' own way with signals, put back after each, and SIGHUP ignored, as under nohup."""
     before = {number: signal.getsignal(number) for number in CAUGHT}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     told_of = sys.unraisablehook
     yield

@@ -188,6 +188,7 @@ def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path)
         replay.close()
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("threads", harness.THREADS)
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: int) -> None:
@@ -323,6 +324,7 @@ def disputed() -> Ledger:
     return ledger
 
 
+@pytest.mark.untraced
 def test_a_ledger_larger_than_the_buffers_comes_back_and_goes_on(disputed: Ledger) -> None:
     parts = restored(in_partitions(disputed, [], 4096))
     assert min(map(len, parts)) > 300
