@@ -114,6 +114,15 @@ def test_a_signal_inside_a_finalizer_is_raised_at_the_next_check_and_not_told_of
     assert run_program(act) == ("SIGTERM\n", "")
 
 
+def test_a_signal_inside_a_finalizer_ends_a_wait_behind_it() -> None:
+    """Where nothing looks, and nothing but a signal ends the wait."""
+    program = PROGRAM.replace("{act}", "lambda: os.kill(os.getpid(), signal.SIGTERM)")
+    assert "    watch.check()\nexcept" in program
+    program = program.replace("    watch.check()\nexcept", "    signal.pause()\nexcept")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("SIGTERM\n", "")
+
+
 def test_another_error_inside_a_finalizer_is_told_of_as_ever() -> None:
     printed, said = run_program("lambda: 1 / 0")
     assert printed == ""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # What a terminal sends on Ctrl-C, what a service manager sends, and what a terminal sends that is closed.
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# After how long an Interrupted that was lost is raised again.
+AGAIN_SECONDS = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
@@ -25,17 +27,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SignalWatch:
-    """Raises Interrupted in the main thread when a signal arrives: wherever it is, and where that was lost, in `check`.
+    """Raises Interrupted in the main thread when a signal arrives: wherever it is, and where that was lost, soon after.
 
     Only the first counts. What must not be interrupted, such as cleaning up, comes after `hold`.
     """
 
-    __slots__ = ("_held", "_show_unraisable", "_waits", "arrived")
+    __slots__ = ("_held", "_is_lost", "_show_unraisable", "_waits", "arrived")
 
     def __init__(self) -> None:
         self.arrived: int | None = None
         self._held = False
         self._waits = False
+        self._is_lost = False
         self._show_unraisable: Callable[[Any], object] = sys.unraisablehook
         sys.unraisablehook = self._pass_over
         for number in CAUGHT:
@@ -51,14 +54,30 @@ class SignalWatch:
             self.stop_waiting()  # whoever asks twice means at once
 
     def _pass_over(self, unraisable: "Any") -> None:
-        """Say nothing of an Interrupted that was raised where Python lets nothing through: `check` raises it again."""
+        """Say nothing of an Interrupted that was raised where Python lets nothing through; raise it again soon."""
         if unraisable.exc_type is not Interrupted:
             self._show_unraisable(unraisable)
+            return
+        # What comes next may be a wait that only a signal ends.
+        self._is_lost = True
+        signal.signal(signal.SIGALRM, self._raise_again)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+
+    def _raise_again(self, number: int, frame: "FrameType | None") -> None:  # noqa: ARG002 (the protocol's arguments)
+        if self._is_lost:
+            self.check()
 
     def check(self) -> None:
         """Raise Interrupted where a signal has arrived: an import of C code may have swallowed it."""
         if self.arrived is not None and not self._held and not self._waits:
+            self._forget_alarm()
             raise Interrupted(self.arrived)
+
+    def _forget_alarm(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            # One that came when Python ends would end the process.
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def wait(self) -> None:
         """Only note a first signal, as `arrived`, until `stop_waiting`: what is done now must come to a good place."""
@@ -78,3 +97,4 @@ class SignalWatch:
     def hold(self) -> None:
         """From here on let nothing be interrupted."""
         self._held = True
+        self._forget_alarm()
