@@ -4,8 +4,8 @@ TXFAST_BUILD chooses how they are built:
 
     release   optimised, no checks (the default)
     checked   bounds checks, assertions, low optimisation: for the tests
-    portable  as checked, without the vector unit: for the tests of what replaces it
-    trace     as checked, with line tracing: for the coverage of Cython lines
+    trace     as checked, with line tracing and without the vector unit: for the coverage of Cython, and the tests of
+              what replaces the vector unit
     address   as checked, with the address sanitizer and that of undefined behaviour (for tests/sanitizers.py)
     thread    as checked, with the thread sanitizer
 
@@ -37,10 +37,9 @@ BUILDS = {
         "link": [],
     },
 }
-BUILDS["portable"] = BUILDS["checked"] | {"macros": [("TXFAST_PORTABLE", "1")]}
 BUILDS["trace"] = BUILDS["checked"] | {
     "directives": BUILDS["checked"]["directives"] | {"linetrace": True},
-    "macros": [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")],
+    "macros": [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1"), ("TXFAST_PORTABLE", "1")],
     "compile": ["-O0", "-g1", "-UNDEBUG"],
 }
 

@@ -2,7 +2,7 @@
 
     python tests/coverage_report.py python [PYTEST_ARGUMENT …]
     python tests/coverage_report.py python --combine
-    python tests/coverage_report.py cython [PYTEST_ARGUMENT …]
+    python tests/coverage_report.py cython [--quick]
 
 `python` runs the suite on the installed package, its subprocesses included; with `--combine` it reports on a suite that
 was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
@@ -10,10 +10,11 @@ was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
 `cython` copies the project to a temporary folder, makes the trace build there, which has the checks of a checked one,
 and runs the tests that call the extension modules in their own process (KERNEL_TESTS). Each line takes about a
 microsecond more than it should, and none survives a Ctrl-C, so tests marked `untraced` are left out. Python below 3.13
-is needed: from then on Cython and coverage trace in ways that do not meet.
+is needed: from then on Cython and coverage trace in ways that do not meet. With `--quick` it runs QUICK_TESTS alone,
+and looks at the rules and the parsers (COVERED) alone.
 
 Each prints a table, and names every line and branch that no test runs. It fails where a test does, where less than
-PERCENT_MIN is run, and where the rules or the parsers (COVERED) have a line that is not.
+PERCENT_MIN is run, and where the rules or the parsers have a line that is not.
 
 This file is the coverage plugin as well. Cython comes with one, but that one looks for the C file beside the source,
 and finds an inline function's only when it happens to have read the C file of a module that uses it.
@@ -48,6 +49,7 @@ KERNEL_TESTS = (
     "tests/test_state.py::test_snapshots_that_share_their_entries_are_as_those_that_do_not",
     "tests/test_state.py::test_a_file_that_grows_in_steps_is_as_one_read_at_once",
 )
+QUICK_TESTS = tuple(f"tests/test_{name}.py" for name in ("accounts", "ledger", "row", "rules"))
 PYTHON = (".py",)
 # Cython's own.
 SHARED = "_txfast_views.c"
@@ -160,7 +162,7 @@ def python_coverage(arguments: list[str]) -> int:
     return report(PROJECT_ROOT, PYTHON) or failed
 
 
-def cython_coverage(arguments: list[str]) -> int:
+def cython_coverage(*, quick: bool) -> int:
     """Copy, build, test and report; return 0 where all tests passed and enough was run."""
     if sys.version_info >= (3, 13):
         print("coverage_report: needs Python 3.11 or 3.12", file=sys.stderr)
@@ -173,26 +175,26 @@ def cython_coverage(arguments: list[str]) -> int:
         (project / "coveragerc").write_text(trace_settings(project))
         os.environ |= {
             "TXFAST_BUILD": "trace",
-            "HYPOTHESIS_PROFILE": "few",
+            "HYPOTHESIS_PROFILE": "quick",
             "PYTHONPATH": f"{project}:{project}/tests",
             "COVERAGE_RCFILE": str(project / "coveragerc"),
         }
         build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
         if subprocess.run(build, cwd=project, check=False).returncode:
             return 1
-        arguments = arguments or ["-q", "-n", "auto", "-m", "not untraced", *KERNEL_TESTS]
-        failed = coverage(project, "run", "-m", "pytest", *arguments)
-        return report(project, CYTHON) or failed
+        tests = QUICK_TESTS if quick else KERNEL_TESTS
+        failed = coverage(project, "run", "-m", "pytest", "-q", "-n", "auto", "-m", "not untraced", *tests)
+        return report(project, CYTHON, COVERED if quick else ()) or failed
 
 
 def coverage(project: Path, *arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "coverage", *arguments], cwd=project, check=False).returncode
 
 
-def report(project: Path, suffixes: tuple[str, ...]) -> int:
-    """Print what was run of files of these suffixes, and what was not; return 0 where it is enough."""
+def report(project: Path, suffixes: tuple[str, ...], names: tuple[str, ...] = ()) -> int:
+    """Print what was run of these files, or all of these suffixes, and what was not; return 0 where it is enough."""
     (project / "build").mkdir(exist_ok=True)
-    included = "--include=" + ",".join(f"*{suffix}" for suffix in suffixes)
+    included = "--include=" + ",".join(names or (f"*{suffix}" for suffix in suffixes))
     for arguments in (["combine", "-q"], ["report", included], ["json", "-q", included, "-o", "build/coverage.json"]):
         if coverage(project, *arguments):
             return 1
@@ -242,9 +244,9 @@ def main() -> int:
     match sys.argv[1:]:
         case ["python", *arguments]:
             return python_coverage(arguments)
-        case ["cython", *arguments]:
-            return cython_coverage(arguments)
-    print("usage: coverage_report.py python|cython [--combine | PYTEST_ARGUMENT …]", file=sys.stderr)
+        case ["cython"] | ["cython", "--quick"]:
+            return cython_coverage(quick=len(sys.argv) > 2)
+    print("usage: coverage_report.py python [--combine | PYTEST_ARGUMENT …] | cython [--quick]", file=sys.stderr)
     return 2
 
 

@@ -104,7 +104,6 @@ def test_a_row_as_long_as_the_block_is_read_wherever_it_begins(ending: bytes) ->
         assert outcome.applied == {"deposit": 2}
 
 
-@pytest.mark.untraced
 def test_a_row_over_one_mib_is_malformed_where_the_block_holds_it() -> None:
     row = b"deposit,1,1,1,"
     rows = [

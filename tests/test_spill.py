@@ -188,8 +188,9 @@ def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path)
         replay.close()
 
 
-@pytest.mark.untraced
-@pytest.mark.parametrize("threads", harness.THREADS)
+@pytest.mark.parametrize(
+    "threads", [1, *(pytest.param(several, marks=pytest.mark.untraced) for several in harness.THREADS[1:])]
+)
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: int) -> None:
     rows = [b"deposit,%d,%d,1" % (client % 40, client) for client in range(60)]
