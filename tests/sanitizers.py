@@ -7,8 +7,8 @@ overrun   the same with a planted read past the end of a block, which must be re
 thread    ThreadSanitizer: the tests of runs with several threads
 race      two threads in one ledger, which no caller may do and which must be reported
 
-`--quick` leaves out the tests that do not call the extension modules themselves, and tries fewer examples; `--tests`
-runs other files, in address and thread.
+`--quick` runs the tests of extension modules alone, without what the fuzzers do (tests/fuzz), and tries fewer examples;
+`--tests` runs other files, in address and thread.
 
 It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
 a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
@@ -32,11 +32,9 @@ from coverage_report import PROJECT_ROOT, copy_project
 
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
 
-# They call the extension modules themselves, with whatever there is.
+# They call extension modules themselves, with what the fuzzers, which run under the same sanitizers, do not give them.
 QUICK_TESTS = (
-    "test_accounts.py", "test_arrow_reader.py", "test_batch.py", "test_ledger.py", "test_pipeline.py",
-    "test_properties.py", "test_rejects.py", "test_row.py", "test_rules.py", "test_saved.py", "test_spill.py",
-    "test_table.py",
+    "test_accounts.py", "test_ledger.py", "test_rejects.py", "test_saved.py", "test_spill.py", "test_table.py",
 )  # fmt: skip
 # They load a library before all others that takes the place of malloc, as a sanitizer does.
 PRELOADING_TESTS = ("test_crashes.py", "test_faults.py")
