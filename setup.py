@@ -44,7 +44,7 @@ BUILDS["trace"] = BUILDS["checked"] | {
 }
 
 # Python's own flags have signed overflow wrap, which hides it from the sanitizer.
-SANITIZED = ["-O1", "-g1", "-UNDEBUG", "-fno-wrapv", "-fno-omit-frame-pointer"]
+SANITIZED = [*BUILDS["checked"]["compile"], "-fno-wrapv", "-fno-omit-frame-pointer"]
 for name, sanitizers in {"address": "address,undefined", "thread": "thread"}.items():
     flags = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
     BUILDS[name] = BUILDS["checked"] | {"compile": [*SANITIZED, *flags], "link": flags}

@@ -94,10 +94,9 @@ class Folder:
     def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
         """A run that has read most of MANY rows from its standard input, and waits for more."""
         pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [COMMAND, *arguments], cwd=self.path, env=untraced(environment()), stdin=pipe, stdout=pipe, stderr=pipe
-        )
-        with process:
+        with subprocess.Popen(
+            [COMMAND, *arguments], cwd=self.path, env=unmeasured(environment()), stdin=pipe, stdout=pipe, stderr=pipe
+        ) as process:
             try:
                 assert process.stdin is not None
                 process.stdin.write(many_accounts())
@@ -112,7 +111,7 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
 
 
-def untraced(variables: Mapping[str, str]) -> dict[str, str]:
+def unmeasured(variables: Mapping[str, str]) -> dict[str, str]:
     """The same without what has coverage follow a process: one that a signal ends saves nothing of it, and what a
     signal raises inside of coverage may be lost there."""
     return {name: value for name, value in variables.items() if not name.startswith("COVERAGE_")}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from command import unmeasured
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def _measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if "COVERAGE_PROCESS_START" not in os.environ or request.node.get_closest_marker("unmeasured") is None:
         yield
         return
-    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+    for name in os.environ.keys() - unmeasured(os.environ).keys():
         monkeypatch.delenv(name)
     measuring = sys.modules["coverage"].Coverage.current()
     measuring.stop()

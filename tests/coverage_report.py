@@ -244,8 +244,10 @@ def main() -> int:
     match sys.argv[1:]:
         case ["python", *arguments]:
             return python_coverage(arguments)
-        case ["cython"] | ["cython", "--quick"]:
-            return cython_coverage(quick=len(sys.argv) > 2)
+        case ["cython"]:
+            return cython_coverage(quick=False)
+        case ["cython", "--quick"]:
+            return cython_coverage(quick=True)
     print("usage: coverage_report.py python [--combine | PYTEST_ARGUMENT …] | cython [--quick]", file=sys.stderr)
     return 2
 

@@ -20,5 +20,5 @@ def test_whatever_moment_a_run_is_killed_at_nobody_can_tell(tmp_path: Path) -> N
     chance = random.Random(11)
     killings = Killings(tmp_path, chance)
     assert count_unnoticed(tmp_path / "start" / "state" / "snapshot-1", 200, chance) == 0
-    outcomes = [killings.kill() for _ in range(4)]
+    outcomes = [killings.kill() for _ in range(12)]
     assert [(where, wrong) for where, wrong in outcomes if wrong] == []

@@ -18,7 +18,7 @@ from typing import Any
 
 import harness
 import pytest
-from command import untraced
+from command import unmeasured
 
 from txfast import standard_error
 from txfast.log import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
@@ -377,15 +377,15 @@ def test_a_pipe_that_blocks_nobody_gets_the_whole_log(many_rejected: Path) -> No
     assert log == lines_of_many(many_rejected, 60_000)
 
 
-def start_untraced(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]:
+def start_unmeasured(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [COMMAND, *arguments], env=untraced(os.environ), stdout=subprocess.DEVNULL, **pipes
+        [COMMAND, *arguments], env=unmeasured(os.environ), stdout=subprocess.DEVNULL, **pipes
     )
 
 
 @pytest.mark.untraced
 def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None:
-    with start_untraced(many_rejected, "warn", stderr=subprocess.PIPE) as process:
+    with start_unmeasured(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         log = os.read(process.stderr.fileno(), 10_000)
         time.sleep(0.1)
@@ -399,7 +399,7 @@ def test_an_interrupt_cuts_no_line_and_repeats_none(many_rejected: Path) -> None
 
 @pytest.mark.untraced
 def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected: Path) -> None:
-    with start_untraced(many_rejected, "warn", stderr=subprocess.PIPE) as process:
+    with start_unmeasured(many_rejected, "warn", stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         select.select([process.stderr], [], [])
         time.sleep(0.1)
@@ -410,7 +410,7 @@ def test_an_interrupt_does_not_wait_for_a_reader_that_has_stalled(many_rejected:
 @pytest.mark.untraced
 def test_rows_are_logged_while_the_run_waits_for_more() -> None:
     pipe = subprocess.PIPE
-    with start_untraced("-", stdin=pipe, stderr=pipe) as process:
+    with start_unmeasured("-", stdin=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         process.stdin.write(harness.HEADER + b"fee,1,1,1\n" + b"deposit,1,1,1\n" * 200_000)

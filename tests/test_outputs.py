@@ -31,7 +31,7 @@ from command import (
     finish,
     many_accounts,
     shell,
-    untraced,
+    unmeasured,
 )
 from harness import READERS, THREADS, failing
 from hypothesis import given
@@ -306,7 +306,7 @@ def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder,
             os.write(write_end, bytes(4096))
     os.set_blocking(write_end, True)
     process = subprocess.Popen(
-        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=untraced(environment()), stderr=write_end
+        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=unmeasured(environment()), stderr=write_end
     )
     try:
         time.sleep(1)
