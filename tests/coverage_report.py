@@ -11,7 +11,7 @@ was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
 and runs the tests that call the extension modules in their own process (KERNEL_TESTS). Each line takes about a
 microsecond more than it should, and none survives a Ctrl-C, so tests marked `untraced` are left out. Python below 3.13
 is needed: from then on Cython and coverage trace in ways that do not meet. With `--quick` it runs QUICK_TESTS alone,
-and looks at the rules and the parsers (COVERED) alone.
+with fewer examples, and looks at the rules and the parsers (COVERED) alone.
 
 Each prints a table, and names every line and branch that no test runs. It fails where a test does, where less than
 PERCENT_MIN is run, and where the rules or the parsers have a line that is not.
@@ -175,10 +175,11 @@ def cython_coverage(*, quick: bool) -> int:
         (project / "coveragerc").write_text(trace_settings(project))
         os.environ |= {
             "TXFAST_BUILD": "trace",
-            "HYPOTHESIS_PROFILE": "quick",
             "PYTHONPATH": f"{project}:{project}/tests",
             "COVERAGE_RCFILE": str(project / "coveragerc"),
         }
+        if quick:
+            os.environ["HYPOTHESIS_PROFILE"] = "quick"
         build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
         if subprocess.run(build, cwd=project, check=False).returncode:
             return 1
