@@ -7,8 +7,8 @@ overrun   the same with a planted read past the end of a block, which must be re
 thread    ThreadSanitizer: the tests of runs with several threads
 race      two threads in one ledger, which no caller may do and which must be reported
 
-`--quick` runs the tests of extension modules alone, without what the fuzzers do (tests/fuzz), and tries fewer examples;
-`--tests` runs other files, in address and thread.
+`--quick` runs the tests of extension modules alone, without what the fuzzers do (tests/fuzz) and without those marked
+`untraced`, and tries fewer examples; `--tests` runs other files, in address and thread.
 
 It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
 a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
@@ -33,9 +33,7 @@ from coverage_report import PROJECT_ROOT, copy_project
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "thread-suppressions.txt"
 
 # They call extension modules themselves, with what the fuzzers, which run under the same sanitizers, do not give them.
-QUICK_TESTS = (
-    "test_accounts.py", "test_ledger.py", "test_rejects.py", "test_saved.py", "test_spill.py", "test_table.py",
-)  # fmt: skip
+QUICK_TESTS = ("test_accounts.py", "test_ledger.py", "test_rejects.py", "test_saved.py", "test_spill.py")
 # They load a library before all others that takes the place of malloc, as a sanitizer does.
 PRELOADING_TESTS = ("test_crashes.py", "test_faults.py")
 THREAD_TESTS = ("test_outputs.py", "test_properties.py", "test_rejects.py")
@@ -177,10 +175,12 @@ class Build:
             [path.read_text(errors="replace") for path in sorted(reports.iterdir())],
         )
 
-    def test(self, file: str) -> Ended:
+    def test(self, file: str, *, quick: bool = False) -> Ended:
         """Run one file of tests. Its descriptors stay its own, so that a report comes out."""
-        deselected = [f"--deselect={test}" for test in DESELECTED[self.name]]
-        return self.run(file, "-m", "pytest", "-q", "--capture=sys", "-pno:cacheprovider", *deselected, f"tests/{file}")
+        chosen = [f"--deselect={test}" for test in DESELECTED[self.name]]
+        if quick:
+            chosen.append("-m not untraced")
+        return self.run(file, "-m", "pytest", "-q", "--capture=sys", "-pno:cacheprovider", *chosen, f"tests/{file}")
 
 
 def library(name: str) -> str:
@@ -196,11 +196,11 @@ def must_be_noticed(ended: Ended, *words: str) -> None:
     print(f"{ended.name}: noticed in {ended.seconds:.0f} s, as it must be", flush=True)
 
 
-def run_tests(build: Build, files: Sequence[str]) -> bool:
+def run_tests(build: Build, files: Sequence[str], *, quick: bool) -> bool:
     """Run files of tests, as many at once as there are cores; whether all passed and nothing was reported."""
     passed = True
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for ended in pool.map(build.test, files):
+        for ended in pool.map(lambda file: build.test(file, quick=quick), files):
             ended.show()
             passed = passed and not ended.failed
     return passed
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str]) -> int:
             if options.only in (None, "address", "overrun"):
                 address = Build(folder, "address")
                 if options.only != "overrun":
-                    passed = run_tests(address, options.tests or chosen)
+                    passed = run_tests(address, options.tests or chosen, quick=options.quick)
                 if options.only != "address":
                     address.plant("TXFAST_PLANTED_OVERRUN", OVERRUN_MODULE)
                     must_be_noticed(address.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
@@ -239,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
                 if options.only != "thread":
                     must_be_noticed(thread.run("race", "-c", RACE), "data race", "apply_rows")
                 if options.only != "race":
-                    passed = run_tests(thread, options.tests or threaded) and passed
+                    passed = run_tests(thread, options.tests or threaded, quick=options.quick) and passed
         except SanitizerError as error:
             print(error, file=sys.stderr)
             return 1

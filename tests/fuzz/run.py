@@ -5,9 +5,9 @@
     --seed N          where the mutations begin (default: another each time)
 
 It copies the project to a temporary folder and builds it there with Clang (needed: `clang-14` and `libclang-rt-14-dev`,
-and `pip install '.[test,fuzz]'`). Chunks and tables are made small in the copy, so that a short stream of transactions
-comes to all their ends. Targets are in targets.py; they share the cores. What it finds is kept in build/fuzz/, and
-becomes a test: a file in tests/fuzz/corpus/<target>/.
+and `pip install -r tests/fuzz/requirements.txt`). Chunks and tables are made small in the copy, so that a short stream
+of transactions comes to all their ends. Targets are in targets.py; they share the cores. What it finds is kept in
+build/fuzz/, and becomes a test: a file in tests/fuzz/corpus/<target>/.
 
 The target `canary` has a planted bug. It always runs first, and must be found, else nothing else is worth running.
 """
@@ -108,7 +108,7 @@ def build(folder: Path) -> tuple[Path, dict[str, str]]:
         raise FuzzError(f"there is no {COMPILER}: install {COMPILER} and libclang-rt-14-dev")
     atheris = find_spec("atheris")
     if atheris is None or atheris.origin is None:
-        raise FuzzError("there is no atheris: pip install '.[test,fuzz]'")
+        raise FuzzError("there is no atheris: pip install -r tests/fuzz/requirements.txt")
     project = folder / "project"
     project.mkdir()
     copy_project(project)
