@@ -11,7 +11,7 @@ was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
 and runs the tests that call the extension modules in their own process (KERNEL_TESTS). Each line takes about a
 microsecond more than it should, and none survives a Ctrl-C, so tests marked `untraced` are left out. Python below 3.13
 is needed: from then on Cython and coverage trace in ways that do not meet. With `--quick` it looks at the rules and the
-parsers (COVERED) alone: it builds QUICK_MODULES, which they are in, beside the other modules as they are installed here,
+parsers (COVERED) alone: it builds QUICK_MODULES, which they are in, beside the other modules as they are built here,
 and runs QUICK_TESTS with fewer examples.
 
 Each prints a table, and names every line and branch that no test runs. It fails where a test does, where less than
