@@ -63,6 +63,7 @@ MODULES = [
     "txfast.state.slices",
     "txfast.state.statuses",
     "txfast.write.accounts",
+    "txfast.write.arrow_buffers",
     "txfast.write.reject_columns",
     "txfast.write.reject_text",
 ]

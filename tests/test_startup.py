@@ -32,6 +32,7 @@ OURS = {
     "txfast.read.source",
     "txfast.write",
     "txfast.write.accounts",
+    "txfast.write.formats",
     "txfast.write.output",
 }
 STANDARD_LIBRARY = {

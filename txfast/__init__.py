@@ -1,5 +1,108 @@
-"""txfast: replays payment transactions into account balances."""
+"""txfast: replays payment transactions into account balances, exactly and in order.
+
+    import txfast
+
+    result = txfast.process("january.csv", "february.parquet", rejects=True)
+    result.accounts.to_polars(), result.rejects.to_pandas(), result.stats
+
+What is here is the whole public interface. It is loaded when it is first used: the command does not need it.
+"""
+
+# First of all: importing this room later would put it in the place of the function of that name.
+import txfast.read  # noqa: F401 # isort: skip
 
 from txfast._version import __version__
 
-__all__ = ["__version__"]
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from txfast.api.inputs import Input
+    from txfast.api.ledger import Ledger as Ledger
+    from txfast.api.process import process as process
+    from txfast.api.results import Account as Account
+    from txfast.api.results import Accounts as Accounts
+    from txfast.api.results import Reject as Reject
+    from txfast.api.results import Rejects as Rejects
+    from txfast.api.results import Result as Result
+    from txfast.errors import CapacityError as CapacityError
+    from txfast.errors import ConservationError as ConservationError
+    from txfast.errors import InputError as InputError
+    from txfast.errors import LockedError as LockedError
+    from txfast.errors import MemoryLimitError as MemoryLimitError
+    from txfast.errors import SourceError as SourceError
+    from txfast.errors import SpillError as SpillError
+    from txfast.errors import StateError as StateError
+    from txfast.errors import ThreadsError as ThreadsError
+    from txfast.errors import TooManyMalformedError as TooManyMalformedError
+    from txfast.errors import TxfastError as TxfastError
+    from txfast.errors import UsageError as UsageError
+
+__all__ = [
+    "Account",
+    "Accounts",
+    "CapacityError",
+    "ConservationError",
+    "InputError",
+    "Ledger",
+    "LockedError",
+    "MemoryLimitError",
+    "Reject",
+    "Rejects",
+    "Result",
+    "SourceError",
+    "SpillError",
+    "StateError",
+    "ThreadsError",
+    "TooManyMalformedError",
+    "TxfastError",
+    "UsageError",
+    "__version__",
+    "process",
+    "read",
+]
+
+
+def read(
+    *inputs: "Input",
+    max_malformed: int | None = None,
+    strict: bool = False,
+    reader: str = "native",
+    logger: "logging.Logger | None" = None,
+) -> "Iterator[pa.RecordBatch]":
+    """Iterate the transactions in inputs as Arrow record batches: `type` (dictionary of string), `client` and `tx`
+    (uint64), `amount` (decimal128(19, 4), null where the row has none).
+
+    Inputs, arguments and errors are those of `txfast.process`. Malformed rows are left out, logged, and counted
+    against `max_malformed`. Rows are read and parsed, not applied: what the accounts would make of them is not looked
+    at.
+
+    >>> import io, txfast
+    >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\ndispute,1,1,\\n")
+    >>> [batch.to_pylist() for batch in txfast.read(file)][0][0]
+    {'type': 'deposit', 'client': 1, 'tx': 1, 'amount': Decimal('2.5000')}
+    """
+    from txfast.api.transactions import read_transactions
+
+    return read_transactions(inputs, max_malformed=max_malformed, strict=strict, reader=reader, logger=logger)
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'txfast' has no attribute {name!r}")
+    from importlib import import_module
+
+    if name.endswith("Error"):
+        origin = "txfast.errors"
+    else:
+        origin = {"process": "txfast.api.process", "Ledger": "txfast.api.ledger"}.get(name, "txfast.api.results")
+    found: object = getattr(import_module(origin), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

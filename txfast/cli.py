@@ -10,6 +10,7 @@ from txfast.log import INFO, Journal
 from txfast.machine import ARROW_MEMORY_BYTES, default_memory_limit
 from txfast.options import Settings, parse_arguments
 from txfast.read.source import has_tables, size_of
+from txfast.write.formats import write_accounts
 from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -81,7 +82,7 @@ class Outputs:
         ]
         # Standard output alone is nothing that could be left half written where it was not.
         self._watch: SignalWatch | None = None
-        if len(self._all) > 1 or settings.output != STANDARD_OUTPUT or settings.reader == "arrow":
+        if len(self._all) > 1 or settings.output != STANDARD_OUTPUT or settings.needs_arrow:
             from txfast import signals
 
             self._watch = signals.SignalWatch()
@@ -188,7 +189,6 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     import time
 
     from txfast.pipeline import Replay
-    from txfast.write.accounts import csv_blocks
 
     started = time.perf_counter()
     outputs = Outputs(settings, journal)
@@ -227,8 +227,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         accounts = replay.collect(None if outputs.state is None else outputs.state.saver(changed=replay.rows > 0))
         outputs.finish_rejects()
         writing_started = time.perf_counter()
-        for block in csv_blocks(accounts):
-            outputs.accounts.write(block)
+        write_accounts(accounts, outputs.accounts, settings.output_format)
         replay.seconds["write"] = time.perf_counter() - writing_started
         put_out_figures(replay, accounts, started, outputs, journal)
         outputs.publish()

@@ -14,6 +14,7 @@ from txfast.errors import SourceError, UsageError
 from txfast.log import ERROR, LEVELS
 from txfast.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.read.source import READERS, STANDARD_INPUT, display_name
+from txfast.write.formats import CSV, FORMATS, format_of
 from txfast.write.output import STANDARD_OUTPUT, named_descriptor
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -169,6 +170,10 @@ OPTIONS = (
         help="accounts to FILE instead of standard output",
     ),
     Option(
+        "--output-format", group="Output", metavar="FORMAT", choices=FORMATS,
+        help="csv, parquet or arrow (default: as FILE ends, else csv)",
+    ),
+    Option(
         "--rejects", group="Output", metavar="FILE", convert=rejects_file,
         help="rows not applied and why, as .csv, .jsonl or .parquet",
     ),
@@ -235,7 +240,7 @@ class Settings:
 
     __slots__ = (
         "checkpoint", "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output",
-        "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
+        "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -250,6 +255,7 @@ class Settings:
             flags = {**flags, "log_level": self.files.pop()}
         options = Options(flags, variables)
         self.output = str(options["output"])
+        self.output_format = str(options["output_format"] or format_of(self.output))
         self.rejects: str | None = options["rejects"]  # type: ignore[assignment]
         self.stats: str | None = options["stats"]  # type: ignore[assignment]
         self.max_malformed = allowed_malformed_rows(options)
@@ -267,6 +273,7 @@ class Settings:
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
+        self._check_output(options)
         self._check_inputs()
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
@@ -279,11 +286,21 @@ class Settings:
                 f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
             )
 
+    def _check_output(self, options: "Options") -> None:
+        """See that a terminal gets text. Raises UsageError."""
+        descriptor = 1 if self.output == STANDARD_OUTPUT else named_descriptor(self.output)
+        if self.output_format != CSV and descriptor is not None and os.isatty(descriptor):
+            raise UsageError(
+                f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
+            )
+
     @property
     def needs_arrow(self) -> str:
         """What of the settings needs pyarrow; empty where nothing does."""
         if self.state is not None:
             return "--state"
+        if self.output_format != CSV:
+            return f"accounts as {self.output_format}"
         if self.rejects is not None and self.rejects.endswith(".parquet"):
             return "Parquet"
         return "--reader arrow" if self.reader == "arrow" else ""

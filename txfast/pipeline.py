@@ -10,7 +10,7 @@ This module must not know formats, rules or the command line.
 import time
 
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import ConservationError, MemoryLimitError, ThreadsError, TooManyMalformedError
+from txfast.errors import ConservationError, MemoryLimitError, ThreadsError, TooManyMalformedError, UsageError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of, route
 from txfast.log import WARN, Journal
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from txfast.state.snapshot import Snapshot
     from txfast.state.spill import Settled, Spill, SpillFile
     from txfast.state.unsettled import UnsettledRows
-    from txfast.write.rejects import Rejects
-
     # What stands in a block's place: its batch, the failure that it met, or None at the end of the input.
     Item = TransactionBatch | BaseException | None
 
@@ -41,6 +39,11 @@ if TYPE_CHECKING:
         def is_due(self) -> bool: ...
         def take(self, replay: "Replay", place: Place) -> None: ...
         def pass_over(self) -> None: ...
+
+    class Rejects(Protocol):
+        """What takes the rejects of every batch, in order."""
+
+        def add(self, file: str, batch: TransactionBatch, header: Header) -> None: ...
 
     Flow: TypeAlias = "InlineFlow | ThreadedFlow"
 
@@ -131,7 +134,7 @@ class Replay:
         checkpoints: "Checkpoints | None" = None,
     ) -> None:
         if reader not in READERS:
-            raise ValueError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
+            raise UsageError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
         self.reader = reader
         self._block_bytes = block_bytes
         self._large_blocks = True
@@ -140,7 +143,7 @@ class Replay:
         self._settling_limit = 0
         self.threads = available_cores() if threads is None else threads
         if self.threads < 1:
-            raise ValueError(f"{threads} threads: at least one is needed")
+            raise UsageError(f"{threads} threads: at least one is needed")
         self.scanner_count = max(1, min(self.threads, THREADS_USED_MAX) // 2)
         ledger_count = max(1, min(self.threads, THREADS_USED_MAX) - self.scanner_count)
         if memory_limit is not None:
@@ -244,6 +247,13 @@ class Replay:
 
         `goes_on` says that the last of the inputs so far is this one.
         """
+        for _ in self.batches_of(source, consumption, goes_on=goes_on):
+            pass
+
+    def batches_of(
+        self, source: Source, consumption: "Consumption | None" = None, *, goes_on: bool = False
+    ) -> "Iterator[TransactionBatch]":
+        """The same, batch by batch, for whoever wants to look at them: each is good until the next."""
         reader = self._make_reader(source, consumption)
         if not goes_on:
             self.inputs.append(InputFigures(source.name))
@@ -273,6 +283,7 @@ class Replay:
                     f"{source.name}:{line}: malformed row {sum(self.malformed_rows)}, one more than is allowed: "
                     f"the run stops here, without accounts"
                 )
+            yield batch
             if self._checkpoints is not None and self._checkpoints.is_due():
                 self._take_checkpoint(flow, batch, reader.header, next_line - 1, offset_before)
         figures.bytes = bytes_before + reader.bytes_read

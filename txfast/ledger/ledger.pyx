@@ -13,8 +13,8 @@ from cython.view cimport array as cython_array
 
 from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, free_accounts, grown_table_bytes, home_slots, reserve_accounts,
-    table_bytes,
+    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, grown_table_bytes, home_slots,
+    reserve_accounts, table_bytes,
 )
 from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total, whole
 from txfast.ledger.entries cimport (
@@ -435,6 +435,14 @@ cdef class Ledger:
         account.available = available
         account.locked = locked
         account.held = held
+
+    def account(self, uint64_t client):
+        """What a client has available and held, in units of 0.0001, and whether it is locked; None where it is not."""
+        cdef const Account* account
+        if not self.table.accounts:
+            return None
+        account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
+        return (account.available, account.held, bool(account.locked)) if account.in_use else None
 
     def count(self, int kind, int status):
         """How many rows of this kind (a place in KINDS) met this status (a place in STATUSES)."""

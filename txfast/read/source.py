@@ -13,7 +13,9 @@ from txfast.read.compression import MAGIC_BYTES, DecompressedFile, ReplayedFile,
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
 
 STANDARD_INPUT = "-"
 # What an input may be, and the first bytes of what is no CSV.
@@ -21,6 +23,7 @@ CSV = "csv"
 PARQUET = "parquet"
 ARROW_FILE = "arrow file"
 ARROW_STREAM = "arrow stream"
+TABLE = "table"  # of a program's
 MAGIC = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
 # What can read CSV: the kernel itself, or pyarrow for it.
 READERS = ("native", "arrow")
@@ -29,13 +32,22 @@ READERS = ("native", "arrow")
 class Source:
     """One input: the `name` the user gave it, a raw `file` to read, and its `size_bytes` where that is known.
 
-    Of a compressed input nobody knows the size. `kind` is CSV, or what kind of table it is.
+    Of a compressed input nobody knows the size. `kind` is CSV, or what kind of table it is; one of a program's has
+    `tables` in place of a file.
     """
 
-    __slots__ = ("file", "kind", "name", "size_bytes")
+    __slots__ = ("file", "kind", "name", "size_bytes", "tables")
 
-    def __init__(self, name: str, file: RawIOBase, size_bytes: int | None, kind: str = CSV) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: RawIOBase,
+        size_bytes: int | None,
+        kind: str = CSV,
+        tables: "Iterator[pa.RecordBatchReader] | None" = None,
+    ) -> None:
         self.kind = kind
+        self.tables = tables
         self.name = name
         self.file = file
         self.size_bytes = size_bytes
@@ -62,7 +74,7 @@ def open_source(name: str) -> Source:
     return told_by_content(display_name(name), file, mode.st_size if is_regular else None)
 
 
-def told_by_content(name: str, file: FileIO, size_bytes: int | None) -> Source:
+def told_by_content(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
     """The source that a file is, decompressed where its first bytes say so. Raises SourceError."""
     try:
         raw: RawIOBase = file

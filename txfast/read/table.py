@@ -12,7 +12,7 @@ from txfast.errors import InputError, SourceError
 from txfast.read.arrow import WholeReads
 from txfast.read.row import COLUMN_NAMES, Header
 from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
-from txfast.read.source import ARROW_FILE, ARROW_STREAM, PARQUET, Source
+from txfast.read.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BATCH_ROWS = 1 << 17
 COPIED_BYTES = 1 << 20
 # What a decimal of 38 digits, four of them places, surely has before these.
 WHOLE_DIGITS = 33
-KINDS = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream"}
+KINDS = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream", TABLE: "table"}
 # What an Arrow stream ends with.
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -83,12 +83,17 @@ class TableReader:
         """Iterate what there is, projected to the four columns."""
         import pyarrow as pa
 
-        read = {PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream}
+        read = {
+            PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream,
+            TABLE: self._read_table,
+        }  # fmt: skip
         try:
             yield from read[self._kind]()
         except (InputError, SourceError, MemoryError):
             raise
         except OSError as error:
+            if self._kind == TABLE:
+                raise  # of a program's own
             if error.errno is not None:
                 raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
             raise self._damaged(error) from error
@@ -137,6 +142,12 @@ class TableReader:
                 yield self._validated(record_batch.select(list(COLUMN_NAMES)))
             if file.was_short or file.last_bytes != END_OF_STREAM:
                 raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
+
+    def _read_table(self) -> "Iterator[pa.RecordBatch]":
+        for table in self._source.tables or ():
+            self._check(table.schema)
+            for record_batch in table:
+                yield record_batch.select(list(COLUMN_NAMES))
 
     def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
         """What was read, once nothing in it leads out of its buffers."""

@@ -7,13 +7,13 @@ import os
 import stat
 
 from txfast.errors import UsageError
-from txfast.write.output import STANDARD_OUTPUT, Output, named_descriptor
+from txfast.write.output import STANDARD_OUTPUT, Output, Sink, named_descriptor
 from txfast.write.reject_columns import REASON_NAMES, STATUS_NAMES, RejectColumns
 from txfast.write.reject_text import RejectText
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     import pyarrow as pa
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         def abandon(self) -> None: ...
 
 
+COLUMN_NAMES = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -163,36 +164,8 @@ class TextWriter:
         """There is nothing to give back."""
 
 
-class ParquetSink:
-    """An output as pyarrow writes to it. What is written to an abandoned one goes nowhere: pyarrow's writer puts an
-    end to its file whenever it is let go."""
-
-    closed = False
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._bytes_written = 0
-        self.abandoned = False
-
-    def write(self, block: "pa.Buffer | bytes") -> int:
-        length = memoryview(block).nbytes
-        if not self.abandoned:
-            self._output.write(block)
-        self._bytes_written += length
-        return length
-
-    def tell(self) -> int:
-        return self._bytes_written
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """The output is closed by whoever opened it."""
-
-
-class ParquetWriter:
-    """Rejects as Parquet, in row groups of up to 131,072 rows or about 16 MiB of text:
+def reject_schema() -> "pa.Schema":
+    """The schema of rejects as a table:
 
         file    string          type    string
         line    uint64          client  string
@@ -202,44 +175,37 @@ class ParquetWriter:
 
     None is null. A byte that is not UTF-8 is `\\xff` in a string, as in the log; `row` has it as it was.
     """
+    import pyarrow as pa
 
-    def __init__(self, output: Output) -> None:
+    types = dict.fromkeys(COLUMN_NAMES, pa.string()) | {"line": pa.uint64(), "row": pa.binary()}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
+class RejectTables:
+    """Rejects as Arrow tables of up to 131,072 rows or about 16 MiB of text, in which names are dictionaries: iterate
+    the `tables` of each batch, then there is the `rest`."""
+
+    def __init__(self) -> None:
         import pyarrow as pa
-        from pyarrow import parquet
 
-        names = pa.dictionary(pa.int8(), pa.string())
-        types = {
-            "file": pa.dictionary(pa.int32(), pa.string()), "line": pa.uint64(), "status": names, "reason": names,
-            "type": pa.string(), "client": pa.string(), "tx": pa.string(), "amount": pa.string(), "row": pa.binary(),
-        }  # fmt: skip
-        self._schema = pa.schema([pa.field(name, type_, nullable=False) for name, type_ in types.items()])
+        places = {"file": pa.int32(), "status": pa.int8(), "reason": pa.int8()}
+        fields = [
+            field.with_type(pa.dictionary(places[field.name], field.type)) if field.name in places else field
+            for field in reject_schema()
+        ]
+        self.schema = pa.schema(fields)
         self._columns = RejectColumns()
-        self._sink = ParquetSink(output)
-        # Without Arrow's schema the names are read as what they are, strings. Dictionaries where few values repeat:
-        # for the others they take twice the time and are given up halfway.
-        try:
-            self._parquet = parquet.ParquetWriter(
-                self._sink, self._schema, store_schema=False, use_dictionary=["file", "status", "reason", "type"],
-            )  # fmt: skip
-        except BaseException:
-            self.abandon()
-            raise
 
-    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+    def tables(self, file: str, batch: "TransactionBatch", header: "Header") -> "Iterator[pa.Table]":
+        """Iterate what an applied batch's rejects fill. A table is good until the next is asked for."""
         for rows, files, buffers in self._columns.groups(file, batch, header):
-            self._write(rows, files, buffers)
+            yield self._table(rows, files, buffers)
 
-    def finish(self) -> None:
-        rows, files, buffers = self._columns.rest()
-        if rows:
-            self._write(rows, files, buffers)
-        self._parquet.close()
+    def rest(self) -> "pa.Table":
+        """What filled none, as such a table. It may be empty."""
+        return self._table(*self._columns.rest())
 
-    def abandon(self) -> None:
-        self._sink.abandoned = True
-
-    def _write(self, rows: int, files: "Sequence[str]", buffers: "Sequence[memoryview]") -> None:
-        """Write a group of columns, which is good for the time of this call, as a row group."""
+    def _table(self, rows: int, files: "Sequence[str]", buffers: "Sequence[memoryview]") -> "pa.Table":
         import pyarrow as pa
 
         shared = [pa.py_buffer(buffer) for buffer in buffers]
@@ -254,10 +220,72 @@ class ParquetWriter:
             names(pa.int8(), 2, STATUS_NAMES),
             names(pa.int8(), 3, REASON_NAMES),
         ]
-        for place, field in enumerate(list(self._schema)[4:]):
+        for place, field in enumerate(list(self.schema)[4:]):
             offsets, text = shared[4 + 2 * place], shared[5 + 2 * place]
             arrays.append(pa.Array.from_buffers(field.type, rows, [None, offsets, text]))
-        self._parquet.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=rows)
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+class ParquetWriter:
+    """Rejects as Parquet, a row group for each of RejectTables."""
+
+    def __init__(self, output: Output) -> None:
+        from pyarrow import parquet
+
+        self._tables = RejectTables()
+        self._sink = Sink(output)
+        # Dictionaries where few values repeat: for the others they take twice the time and are given up halfway.
+        repeated = ["file", "status", "reason", "type"]
+        # Without Arrow's schema the names are read as what they are, strings.
+        try:
+            self._parquet = parquet.ParquetWriter(
+                self._sink, self._tables.schema, store_schema=False, use_dictionary=repeated
+            )
+        except BaseException:
+            self.abandon()
+            raise
+
+    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+        for table in self._tables.tables(file, batch, header):
+            self._parquet.write_table(table, row_group_size=len(table))
+
+    def finish(self) -> None:
+        rest = self._tables.rest()
+        if len(rest):
+            self._parquet.write_table(rest, row_group_size=len(rest))
+        self._parquet.close()
+
+    def abandon(self) -> None:
+        self._sink.abandoned = True
+
+
+class CollectedRejects:
+    """Rejects as record batches in memory, of the reject_schema: `add` every batch in order, then `finish`."""
+
+    def __init__(self) -> None:
+        self._tables = RejectTables()
+        self.batches: list[pa.RecordBatch] = []
+
+    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
+        """Add the rejects of an applied batch of this file, whose header that is. Raises MemoryError."""
+        for table in self._tables.tables(file, batch, header):
+            self._keep(table)
+
+    def finish(self) -> None:
+        """There are no more."""
+        self._keep(self._tables.rest())
+
+    def _keep(self, table: "pa.Table") -> None:
+        """Keep a copy, since the table's memory is used again."""
+        import pyarrow as pa
+
+        if not len(table):
+            return
+        schema = reject_schema()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, schema) as writer:
+            writer.write_table(table.cast(schema))
+        self.batches += pa.ipc.open_stream(sink.getvalue())
 
 
 def readable(file: str) -> str:

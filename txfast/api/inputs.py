@@ -1,0 +1,127 @@
+"""What a program may give as an input: paths, binary files, and tables of every kind; as Sources.
+
+A table is whatever exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an iterable of
+such things, as a generator of record batches. This module must not know what rows mean.
+"""
+
+import os
+from io import RawIOBase, TextIOBase
+from typing import cast
+
+from txfast.errors import UsageError
+from txfast.read.source import TABLE, Source, open_source, told_by_content
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import IO, Any, Protocol, TypeAlias
+
+    import pyarrow as pa
+    from typing_extensions import Buffer as WriteableBuffer
+
+    class ArrowStream(Protocol):
+        """A table, or a stream of record batches."""
+
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+    class ArrowArray(Protocol):
+        """A record batch."""
+
+        def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
+
+    Table: TypeAlias = ArrowStream | ArrowArray
+    Tables: TypeAlias = Table | Iterable[Table]
+    Input: TypeAlias = str | os.PathLike[str] | IO[bytes] | RawIOBase | Tables
+
+HOW_TO_READ = "it is a path, a binary file, or a table that exports Arrow (__arrow_c_stream__)"
+
+
+def sources(inputs: "tuple[Input, ...]") -> "Iterator[Source]":
+    """Open inputs one after the other; each is closed when the next is asked for. Raises UsageError and SourceError.
+
+    Files of the caller's stay open.
+    """
+    for place, given in enumerate(inputs):
+        source = open_input(given, f" {place + 1}" if len(inputs) > 1 else "")
+        try:
+            yield source
+        finally:
+            source.close()
+
+
+def check_inputs(inputs: "tuple[Input, ...]") -> None:
+    """Raise UsageError where there is no input, or one that can be none, before anything is read."""
+    if not inputs:
+        raise UsageError(f"no input: {HOW_TO_READ}")
+    for given in inputs:
+        is_path = isinstance(given, (str, os.PathLike))
+        if not (is_path or is_file(given) or is_table(given) or hasattr(given, "__iter__")):
+            raise UsageError(f"an input of type {type_name(given)} cannot be read: {HOW_TO_READ}")
+        if isinstance(given, (bytes, bytearray, memoryview)):
+            raise UsageError("bytes are no input: wrap a content in io.BytesIO(), and decode a path by os.fsdecode()")
+        if isinstance(given, TextIOBase):
+            raise UsageError("a file that is open as text cannot be read: open it as binary, with mode 'rb'")
+
+
+def open_input(given: "Input", number: str) -> Source:
+    """The source that an input is; `number` tells tables apart."""
+    if isinstance(given, (str, os.PathLike)):
+        return open_source(os.fspath(given))
+    if is_file(given):
+        name = getattr(given, "name", None)
+        name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
+        return told_by_content(name, BorrowedFile(given), None)
+    return Source(type_name(given) + number, RawIOBase(), None, TABLE, tables(cast("Tables", given)))
+
+
+def is_file(given: object) -> bool:
+    return hasattr(given, "read") and not is_table(given)
+
+
+def is_table(given: object) -> bool:
+    return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+
+
+def type_name(given: object) -> str:
+    """How messages and rejects call what has no name: its type, with the package that it comes from."""
+    kind = type(given)
+    package = kind.__module__.partition(".")[0].lstrip("_")
+    return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
+
+
+def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
+    """Iterate a table, or the tables in an iterable, each as what reads its record batches. Raises UsageError."""
+    import pyarrow as pa
+
+    if hasattr(given, "__arrow_c_stream__"):
+        yield pa.RecordBatchReader.from_stream(given)
+    elif hasattr(given, "__arrow_c_array__"):
+        batch = pa.record_batch(given)
+        yield pa.RecordBatchReader.from_batches(batch.schema, [batch])
+    else:
+        for each in cast("Iterable[Table]", given):
+            if not is_table(each):
+                raise UsageError(f"an iterable of {type_name(each)} cannot be read: its elements must be tables")
+            yield from tables(each)
+
+
+class BorrowedFile(RawIOBase):
+    """A file of the caller's: read to its end, from where it stands, and left open."""
+
+    def __init__(self, file: "Any") -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        """As a raw file does it. Raises UsageError where the file gives text."""
+        if hasattr(self._file, "readinto"):
+            count: int | None = self._file.readinto(buffer)
+            return count
+        view = memoryview(buffer).cast("B")
+        block = self._file.read(len(view))
+        if not isinstance(block, bytes):
+            raise UsageError(f"{type_name(self._file)}: reads {type_name(block)}, and must read bytes")
+        view[: len(block)] = block
+        return len(block)

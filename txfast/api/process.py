@@ -1,0 +1,144 @@
+"""txfast.process: a whole run, from inputs to accounts."""
+
+import os
+import time
+
+from txfast.api.inputs import check_inputs, sources
+from txfast.api.results import Accounts, Rejects, Result
+from txfast.errors import UsageError
+from txfast.log import LEVELS, Journal
+from txfast.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
+from txfast.options import MEMORY_LIMIT_MIN, memory_size
+from txfast.pipeline import Replay
+from txfast.read.source import has_tables
+from txfast.write.rejects import CollectedRejects
+from txfast.write.stats import make_stats
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import logging
+
+    from txfast.api.inputs import Input
+    from txfast.progress import Progress
+
+
+def process(
+    *inputs: "Input",
+    rejects: bool = False,
+    max_malformed: int | None = None,
+    strict: bool = False,
+    reader: str = "native",
+    threads: int | None = None,
+    memory_limit: "int | str | None" = None,
+    spill_dir: "str | os.PathLike[str] | None" = None,
+    progress: bool = False,
+    log_level: str = "error",
+    logger: "logging.Logger | None" = None,
+) -> Result:
+    """Replay inputs, in their order and as one stream, into accounts.
+
+    An input is a path; a binary file, which is read from where it stands and left open; or a table: anything that
+    exports the Arrow C stream interface (pyarrow, Polars, DuckDB, pandas), or an iterable of such things, as a
+    generator of record batches, which one of the run's threads iterates. Files may be CSV, Parquet or Arrow IPC,
+    compressed or not, as their content says.
+
+    All other arguments are the command's options: `rejects` collects the rows that were not applied, else they are only
+    counted; `max_malformed` and `strict` end the run at a malformed row too many; `memory_limit` is in bytes, or text
+    such as "2GiB"; with `progress` standard error shows how far the run is. What the command logs goes to `logger`, by
+    default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first hundred one by
+    one, at "warn" rejected rows too.
+
+    Raises TxfastError: InputError (a ValueError) for what is no transactions file or table, SourceError (an OSError)
+    for what cannot be read, TooManyMalformedError, MemoryLimitError, UsageError (a ValueError) for arguments that mean
+    nothing, and the others of `txfast.errors`. Nothing is kept of a run that raises. Ctrl-C ends it.
+
+    >>> import io, txfast
+    >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\nwithdrawal,1,2,3\\n")
+    >>> result = txfast.process(file, rejects=True)
+    >>> list(result.accounts)
+    [Account(client=1, available=Decimal('2.5000'), held=Decimal('0.0000'), total=Decimal('2.5000'), locked=False)]
+    >>> [reject.reason for reject in result.rejects]
+    ['insufficient_funds']
+    >>> result.stats["rows"]
+    2
+    """
+    started = time.perf_counter()
+    check_inputs(inputs)
+    limit = limit_in_bytes(memory_limit)
+    if rejects and limit < ARROW_MEMORY_LIMIT_MIN:
+        least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+        raise UsageError(f"memory_limit={memory_limit!r} is too little for rejects: the least is {least!r}")
+    journal = make_journal(log_level, logger)
+    collected = CollectedRejects() if rejects else None
+    shown = make_progress(inputs) if progress else None
+    replay = Replay(
+        journal,
+        rejects=collected,
+        progress=shown,
+        max_malformed=malformed_limit(max_malformed, strict=strict),
+        reader=reader,
+        threads=threads,
+        memory_limit=limit,
+        memory_reserved=ARROW_MEMORY_BYTES if rejects or may_have_tables(inputs) else 0,
+        spill_folder=None if spill_dir is None else os.fspath(spill_dir),
+    )
+    try:
+        for source in sources(inputs):
+            replay.read_source(source)
+        journal.malformed_totals(replay.malformed())
+        accounts = replay.collect()
+        if collected is not None:
+            collected.finish()
+        stats = make_stats(replay, accounts, time.perf_counter() - started)
+    except BaseException:
+        replay.close()
+        raise
+    finally:
+        if shown is not None:
+            shown.close()
+    found = None if collected is None else Rejects(collected.batches)
+    return Result(Accounts(accounts), found, stats)
+
+
+def may_have_tables(inputs: "tuple[Input, ...]") -> bool:
+    """Whether an input is a table, as far as can be seen before it is read."""
+    paths = [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
+    return len(paths) < len(inputs) or has_tables(paths)
+
+
+def make_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
+    """The journal of a run in a program. Raises UsageError for a level that is none."""
+    import logging
+
+    if log_level not in LEVELS:
+        raise UsageError(f"log_level {log_level!r}: it is one of {', '.join(LEVELS)}")
+    return Journal(LEVELS.index(log_level), logger=logger or logging.getLogger("txfast"))
+
+
+def make_progress(inputs: "tuple[Input, ...]") -> "Progress":
+    """What shows on standard error how far a run is."""
+    from txfast.progress import Progress
+    from txfast.read.source import size_of
+
+    paths = [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
+    return Progress(Journal(), size_of(paths) if len(paths) == len(inputs) else None)
+
+
+def malformed_limit(max_malformed: int | None, *, strict: bool) -> int | None:
+    """How many malformed rows are allowed; None for any number. Raises UsageError."""
+    if max_malformed is not None and max_malformed < 0:
+        raise UsageError(f"max_malformed={max_malformed}: it is 0 or more")
+    if strict and max_malformed:
+        raise UsageError(f"strict and max_malformed={max_malformed} contradict each other")
+    return 0 if strict else max_malformed
+
+
+def limit_in_bytes(memory_limit: "int | str | None") -> int:
+    """A limit on memory in bytes; by default the command's. Raises UsageError."""
+    if memory_limit is None:
+        return default_memory_limit()
+    if isinstance(memory_limit, str):
+        return memory_size(memory_limit)
+    if memory_limit < MEMORY_LIMIT_MIN:
+        raise UsageError(f"memory_limit={memory_limit}: the least is {MEMORY_LIMIT_MIN}, {MEMORY_LIMIT_MIN >> 20} MiB")
+    return memory_limit

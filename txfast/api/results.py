@@ -1,0 +1,256 @@
+"""What comes of a run in a program: tables of accounts and of rejects, and the run's figures.
+
+A table is itself an Arrow table to whoever asks for one (`__arrow_c_stream__`), and a sequence of named tuples. This
+module must not know how the accounts came about.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from txfast.errors import UsageError
+from txfast.write.columnar import account_batches, account_schema
+from txfast.write.formats import FORMATS, format_of, write_accounts
+from txfast.write.output import Output
+from txfast.write.rejects import reject_schema
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from typing import Any, NoReturn
+
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from txfast.ledger.columns import AccountColumns
+    from txfast.state.spill import Settled
+
+# What a notebook shows of accounts.
+SHOWN_ROWS = 10
+
+
+class Account(NamedTuple):
+    """One account. Amounts have four decimals; `total` is what is available and what is held together."""
+
+    client: int
+    available: Decimal
+    held: Decimal
+    total: Decimal
+    locked: bool
+
+
+class Reject(NamedTuple):
+    """One row that was not applied.
+
+    `status` is `malformed` or `rejected`, `reason` says why. `type`, `client`, `tx` and `amount` are the texts of these
+    fields, `row` is the line without its ending; of a table's row, `line` is its number from 1 and `row` is empty.
+    """
+
+    file: str
+    line: int
+    status: str
+    reason: str
+    type: str
+    client: str
+    tx: str
+    amount: str
+    row: bytes
+
+
+class ResultTable:
+    """Rows of one schema. `len()` is their number."""
+
+    schema: "pa.Schema"
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        """Iterate the rows as Arrow record batches."""
+        raise NotImplementedError
+
+    def __arrow_c_schema__(self) -> object:
+        """The schema, by the Arrow C interface."""
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows, by the Arrow C interface: this makes the table an argument of pyarrow.table, polars.DataFrame,
+        duckdb.sql and the like."""
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> "pa.Table":
+        """The rows as a pyarrow table."""
+        import pyarrow as pa
+
+        return pa.Table.from_batches(self.batches(), self.schema)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The rows as a pandas frame, amounts as Decimal objects. pandas has to be installed."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> "pl.DataFrame":
+        """The rows as a Polars frame, amounts as decimals. Polars has to be installed."""
+        import polars as pl
+
+        return pl.DataFrame(self.to_arrow())
+
+    def __reduce__(self) -> "NoReturn":
+        raise TypeError(f"{type(self).__name__} cannot be pickled: pickle its to_arrow() instead")
+
+
+class Accounts(ResultTable):
+    """Accounts in ascending order of client: iterate them as Account tuples, or take them all as a table.
+
+        client     uint64
+        available  decimal128(19, 4)
+        held       decimal128(19, 4)
+        total      decimal128(19, 4)
+        locked     bool
+    """
+
+    def __init__(self, columns: "AccountColumns | Settled") -> None:
+        self._columns = columns
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """The schema of the table."""
+        return account_schema()
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        """Iterate the accounts as Arrow record batches."""
+        return account_batches(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __iter__(self) -> "Iterator[Account]":
+        for batch in self.batches():
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from map(Account._make, zip(*columns, strict=True))
+
+    def write(self, path: "str | os.PathLike[str]", format: str | None = None) -> None:  # noqa: A002 (as the command's)
+        """Write the accounts to a file as the command does, whole or not at all: `csv`, `parquet` or `arrow`, by
+        default as the path ends, else CSV.
+
+        Raises UsageError for another format, and SourceError (an OSError) where the file cannot be written; what was
+        there stays then.
+        """
+        import os
+
+        text = os.fspath(path)
+        format = format_of(text) if format is None else format  # noqa: A001 (as above)
+        if format not in FORMATS:
+            raise UsageError(f"format {format!r}: it is one of {', '.join(FORMATS)}")
+        output = Output(text)
+        try:
+            output.open()
+            write_accounts(self._columns, output, format)
+            output.finish()
+            output.publish()
+        finally:
+            output.discard()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} accounts>"
+
+    def _repr_html_(self) -> str:
+        """The first accounts, for a notebook."""
+        return html_table(Account._fields, first_rows(self, SHOWN_ROWS), len(self), "accounts")
+
+
+class Rejects(ResultTable):
+    """The rows that were not applied, in input order: iterate them as Reject tuples, or take them all as a table.
+
+    `line` is uint64, `row` binary, all else strings.
+    """
+
+    def __init__(self, batches: "list[pa.RecordBatch]") -> None:
+        self._batches = batches
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """The schema of the table."""
+        return reject_schema()
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        """Iterate the rejects as Arrow record batches."""
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return sum(batch.num_rows for batch in self._batches)
+
+    def __iter__(self) -> "Iterator[Reject]":
+        for batch in self._batches:
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from map(Reject._make, zip(*columns, strict=True))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rejects>"
+
+    def _repr_html_(self) -> str:
+        """The first rejects, for a notebook."""
+        return html_table(Reject._fields, first_rows(self, SHOWN_ROWS), len(self), "rejects")
+
+
+class Result:
+    """What came of a run.
+
+    `accounts` are all accounts; `rejects` the rows not applied, or None where they were not asked for; `stats` the
+    run's figures, the same mapping as the command's stats file.
+    """
+
+    def __init__(self, accounts: Accounts, rejects: Rejects | None, stats: "dict[str, Any]") -> None:
+        self.accounts = accounts
+        self.rejects = rejects
+        self.stats = stats
+
+    def __repr__(self) -> str:
+        rejected = sum(self.stats["rejected"].values())
+        malformed = sum(self.stats["malformed"].values())
+        return (
+            f"<txfast result: {self.stats['rows']} rows, {rejected} rejected, {malformed} malformed, "
+            f"{len(self.accounts)} accounts>"
+        )
+
+    def __reduce__(self) -> "NoReturn":
+        raise TypeError("a Result cannot be pickled: pickle its stats, and its accounts' to_arrow()")
+
+    def _repr_html_(self) -> str:
+        """The figures and the first accounts, for a notebook."""
+        from html import escape
+
+        stats = self.stats
+        figures = {
+            "rows": stats["rows"],
+            "applied": sum(stats["applied"].values()),
+            "rejected": sum(stats["rejected"].values()),
+            "malformed": sum(stats["malformed"].values()),
+            "total": stats["total"],
+            "locked accounts": stats["locked_accounts"],
+        }
+        line = ", ".join(f"{escape(name)} {escape(str(figure))}" for name, figure in figures.items())
+        return f"<p>{line}</p>{self.accounts._repr_html_()}"
+
+
+def first_rows(table: "Accounts | Rejects", count: int) -> "list[tuple[object, ...]]":
+    """The first rows of a table."""
+    rows: list[tuple[object, ...]] = []
+    for row in table:
+        if len(rows) == count:
+            break
+        rows.append(row)
+    return rows
+
+
+def html_table(names: "tuple[str, ...]", rows: "list[tuple[object, ...]]", count: int, what: str) -> str:
+    """Rows as HTML, and of how many they are the first."""
+    from html import escape
+
+    def line(cells: "tuple[object, ...]", tag: str) -> str:
+        texts = (cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else str(cell) for cell in cells)
+        return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    shown = f"{count:,} {what}" if len(rows) == count else f"the first {len(rows)} of {count:,} {what}"
+    return f"<table><caption>{shown}</caption>{line(names, 'th')}{body}</table>"
