@@ -214,7 +214,7 @@ def test_every_input_may_have_a_byte_order_mark() -> None:
     ("content", "why"),
     [
         (b"", "it is empty"),
-        (BYTE_ORDER_MARK, "not a transactions file"),
+        (BYTE_ORDER_MARK, "it has no header"),
         (b"\n", "it has no header"),
         (b" ", "it has no header"),
         (b"\r", "it has no header"),
@@ -451,4 +451,4 @@ def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
 
 
 def test_what_pyarrow_says_is_passed_on_where_nobody_knows_what_it_means() -> None:
-    assert explain("in.csv", 10, "it rains") == "in.csv: pyarrow cannot read it: it rains"
+    assert explain("in.csv", 10, 1, "it rains") == "in.csv: pyarrow cannot read it: it rains"

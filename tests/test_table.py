@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import harness
@@ -19,8 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from txfast.batch import TransactionBatch
+from txfast.api.inputs import open_input
+from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import InputError, TxfastError
+from txfast.pipeline import Replay
 from txfast.read.row import Header
 from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
 from txfast.read.table import END_OF_STREAM
@@ -29,6 +32,11 @@ NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
 
 Field = str | None
+
+# Columns of two rows, as TableColumns takes them.
+ONE = ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)
+NONE = ("absent", 0, None, None, None, None)
+DEPOSITS = ("text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)
 
 
 @pytest.fixture
@@ -117,7 +125,93 @@ def typed(client: pa.DataType, tx: pa.DataType, amount: pa.DataType, rows: Seque
 
 
 def text_of(value: Any) -> Field:
-    return None if value is None else str(value)
+    return None if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+ids = st.integers(0, 5)
+units = st.integers(-(10**5), 10**6) | st.sampled_from([2**63 - 1, -(2**63), -(2**63) + 1])
+typed_rows = st.lists(st.tuples(st.sampled_from(KINDS), ids, ids, st.none() | units), max_size=60)
+# What is no number, or none that an id can be, now and then.
+odd_rows = st.tuples(
+    st.none() | st.sampled_from([*KINDS, "fee", ""]), st.none() | st.integers(-1, 5), st.none() | st.integers(-1, 5),
+    st.none() | units,
+)  # fmt: skip
+ID_TYPES = st.sampled_from([pa.int8(), pa.int64(), pa.uint64(), pa.decimal128(20, 0)])
+
+
+@given(
+    typed_rows, st.lists(odd_rows, max_size=2), st.randoms(), ID_TYPES, ID_TYPES, st.booleans(),
+    st.sampled_from(harness.THREADS),
+)  # fmt: skip
+def test_numbers_are_taken_as_what_their_text_says(
+    rows: list[tuple[Any, ...]],
+    odd: list[tuple[Any, ...]],
+    shuffled: Random,
+    client: pa.DataType,
+    tx: pa.DataType,
+    whole: bool,
+    threads: int,
+) -> None:
+    rows = rows + [row for row in odd if pa.types.is_signed_integer(client) or (row[1] or 0) >= 0]
+    rows = [row for row in rows if pa.types.is_signed_integer(tx) or (row[2] or 0) >= 0]
+    shuffled.shuffle(rows)
+    amounts = [row[3] if whole or row[3] is None else Decimal(row[3]).scaleb(-4) for row in rows]
+    columns = [
+        pa.array([row[0] for row in rows], pa.string()), pa.array([row[1] for row in rows], client),
+        pa.array([row[2] for row in rows], tx), pa.array(amounts, pa.int64() if whole else pa.decimal128(30, 4)),
+    ]  # fmt: skip
+    table = pa.table(columns, names=list(NAMES))
+    plain = Replay(threads=threads)
+    plain.read_source(open_input(table, ""))
+    reported = Replay(harness.RejectsJournal(), threads=threads)
+    reported.read_source(open_input(table, ""))
+    texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
+    expected = harness.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
+    for replay in (plain, reported):
+        assert harness.accounts_csv(replay.ledgers) == expected.accounts
+        assert replay.rows == expected.rows
+        assert harness.occurred(replay.applied()) == expected.applied
+        assert harness.occurred(replay.rejected()) == expected.rejected
+        assert harness.occurred(replay.malformed()) == expected.malformed
+
+
+def test_rows_without_text_are_not_reported() -> None:
+    table = TableColumns(2, (DEPOSITS, ONE, ONE, NONE))
+    batch = TransactionBatch()
+    assert table.hold(batch)
+    parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
+    assert (len(batch), batch.lines, batch.malformed_rows, batch.raw_text()) == (2, 2, 0, b"")
+    assert list(batch.report(rejected=False)) == []
+    for wanted in ({"applied": True}, {"rejected": True}):
+        with pytest.raises(ValueError, match="not kept as text"):
+            list(batch.report(**wanted))
+
+
+@pytest.mark.parametrize(
+    ("place", "column"),
+    [
+        (0, ("text", 0, None, b"depositDeposit", struct.pack("<3q", 0, 7, 14), None)),
+        (0, ("text", 0, b"\1", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)),
+        (0, ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)),
+        (1, ("signed", 0, None, struct.pack("<2q", 1, -1), None, None)),
+        (1, ("units", 0, None, struct.pack("<4q", 1, 0, 1, 0), None, None)),
+        (2, ("text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+        (2, ("unsigned", 0, b"\1", struct.pack("<2Q", 1, 1), None, None)),
+        (3, ("units", 0, None, struct.pack("<4q", 1, 0, -(2**63), -1), None, None)),
+        (3, ("signed", 0, None, struct.pack("<2q", 1, 2**63 // 10_000 + 1), None, None)),
+        (3, ("signed", 0, None, struct.pack("<2q", 1, -(2**63 // 10_000) - 1), None, None)),
+        (3, ("unsigned", 0, None, struct.pack("<2Q", 1, 2**64 - 1), None, None)),
+        (3, ("text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+    ],
+)
+def test_a_row_that_is_no_number_has_its_text(place: int, column: Any) -> None:
+    columns = [DEPOSITS, ONE, ONE, NONE]
+    columns[place] = column
+    batch = TransactionBatch()
+    assert TableColumns(2, columns).hold(batch)
+    parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
+    assert len(list(batch.report(rejected=False))) == batch.malformed_rows
+    assert batch.raw_text().count(b"\n") == 2
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -370,11 +464,6 @@ def rows_of(*columns: Any, rows: int = 2) -> TransactionBatch:
     while table.hold(batch):
         parse(batch, Header(HEADER_LINE, "table", of_table=True))
     return batch
-
-
-ONE = ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)
-NONE = ("absent", 0, None, None, None, None)
-DEPOSITS = ("text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)
 
 
 def test_columns_are_rows() -> None:

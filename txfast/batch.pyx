@@ -161,6 +161,8 @@ cdef class TransactionBatch:
         cdef const int32_t* starts = self.line_starts
         cdef bytes text
         cdef char* out
+        if self.text == NULL:
+            return b""
         if starts == NULL:
             text = self.text[:self.text_bytes]
             is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
@@ -208,6 +210,8 @@ cdef class RowCursor:
     def __cinit__(
         self, TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True,
     ):
+        if batch.text == NULL and batch.rows and (applied or rejected):
+            raise ValueError("the rows were not kept as text")
         self.batch = batch
         self.wants_applied = applied
         self.wants_rejected = rejected

@@ -336,7 +336,7 @@ class Replay:
                     f"{source.name}: is a {table.KINDS[source.kind]}, for which the least memory limit is "
                     f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
                 )
-            return table.TableReader(source, consumption)
+            return table.TableReader(source, consumption, keep_text=self.reports_much)
         block_bytes = self._block_size(source.size_bytes)
         if self.reader == "arrow":
             from txfast.read import arrow

@@ -277,22 +277,23 @@ def table(content: bytes) -> None:
         table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)
     ]
     is_good = all(fields is not None for _, fields in columns)
-    batch = TransactionBatch()
-    found: Rows = []
-    try:
-        held = TableColumns(rows, [column for column, _ in columns])
-    except ValueError:
-        must_be(is_good, False)
-        return
-    must_be(is_good, True)
-    while held.hold(batch):
-        parse(batch, harness.STANDARD_HEADER)
-        found += probe.rows_of(batch)
-    expected = [
-        expected_row(b",".join(map(quoted, fields)), range(4))
-        for fields in zip(*(fields or [] for _, fields in columns), strict=True)
-    ]
-    must_be(found, expected)
+    for keep_text in (True, False):
+        batch = TransactionBatch()
+        found: Rows = []
+        try:
+            held = TableColumns(rows, [column for column, _ in columns])
+        except ValueError:
+            must_be(is_good, False)
+            return
+        must_be(is_good, True)
+        while held.hold(batch):
+            parse(batch, harness.STANDARD_HEADER, keep_text=keep_text)
+            found += probe.rows_of(batch)
+        expected = [
+            expected_row(b",".join(map(quoted, fields)), range(4))
+            for fields in zip(*(fields or [] for _, fields in columns), strict=True)
+        ]
+        must_be(found, expected)
 
 
 # ---- The ledger ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.errors import UsageError
+from txfast.read.rows import VALUES_BYTES
 from txfast.read.source import TABLE, Source, open_source, told_by_content
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -71,7 +72,9 @@ def open_input(given: "Input", number: str) -> Source:
         name = getattr(given, "name", None)
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
         return told_by_content(name, BorrowedFile(given), None)
-    return Source(type_name(given) + number, RawIOBase(), None, TABLE, tables(cast("Tables", given)))
+    rows = row_count(given)
+    size_bytes = None if rows is None else rows * VALUES_BYTES
+    return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables(cast("Tables", given)))
 
 
 def is_file(given: object) -> bool:
@@ -80,6 +83,15 @@ def is_file(given: object) -> bool:
 
 def is_table(given: object) -> bool:
     return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+
+
+def row_count(given: object) -> int | None:
+    """How many rows a table has, where it knows without counting."""
+    for name in ("num_rows", "height"):  # of pyarrow's, of Polars'
+        count = getattr(given, name, None)
+        if is_table(given) and isinstance(count, int):
+            return count
+    return len(given.index) if type_name(given) == "pandas.DataFrame" else None  # type: ignore[attr-defined]
 
 
 def type_name(given: object) -> str:

@@ -82,7 +82,7 @@ class ArrowCsvReader:
         except pa.ArrowInvalid as error:
             if self._header is not None and not self.bytes_read:
                 return  # nothing was added
-            raise InputError(explain(self._name, self._block_bytes, str(error))) from error
+            raise InputError(explain(self._name, self._block_bytes, self.bytes_read, str(error))) from error
         except OSError as error:
             raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
 
@@ -180,12 +180,13 @@ def open_for_pyarrow(source: Source, consumption: Consumption | None = None) -> 
     return file
 
 
-def explain(name: str, block_bytes: int, message: str) -> str:
+def explain(name: str, block_bytes: int, bytes_read: int, message: str) -> str:
     """What pyarrow's message means to the user. A row that it quotes may say anything, so only starts are compared."""
     import re
 
     if message.startswith("Empty CSV file"):
-        return f"{name}: not a transactions file: it is empty"
+        # To pyarrow a byte order mark is nothing.
+        return f"{name}: not a transactions file: {'it has no header' if bytes_read else 'it is empty'}"
     if message.startswith("straddling object straddles two block boundaries"):
         return (
             f"{name}: has a row longer than the arrow reader's block of {block_bytes} bytes; "

@@ -1,17 +1,18 @@
-"""Rows of a table as lines of text: just those that a transactions file would have for them, so that one parser says
-what every row is, whatever it came from.
+"""Rows of a table as transactions. What is a number there already is taken as it is; all else goes by way of lines of
+text, just those that a transactions file would have for these rows, so that one parser says what they are.
 
 This module must not know pyarrow: it takes the buffers of columns. What lies in them is looked at before it is used.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch cimport TransactionBatch
+from txfast.batch cimport NO_AMOUNT, TransactionBatch
 from txfast.decimal cimport AMOUNT_BYTES_MAX, write_amount, write_number
 from txfast.endings cimport CR, LF
-from txfast.read.row cimport ROW_BYTES_MAX, Header
+from txfast.read.money cimport UNITS_PER_ONE
+from txfast.read.row cimport ROW_BYTES_MAX, Field, Header, parse_kind
 from txfast.read.scan cimport SLACK_BYTES, scan_lines
 
 from txfast.read.row import COLUMN_NAMES
@@ -40,6 +41,8 @@ cdef Py_ssize_t TEXT_BYTES_MAX = 1 << 22
 
 cdef const uint8_t* NOTHING = b""
 
+# What a row is said to be where it has no text: a type's code, two ids, a decimal.
+VALUES_BYTES = 1 + 8 + 8 + 16
 SORTS = ("absent", "unsigned", "signed", "units", "text")
 assert len(SORTS) == SORT_COUNT
 
@@ -148,6 +151,26 @@ cdef class TableColumns:
             text_bytes[0] += bytes_of_row
         return rows_max
 
+    cdef bint read_rows(self, TransactionBatch batch, const Py_ssize_t first, const Py_ssize_t count) noexcept nogil:
+        """Take rows as they are, for which the batch has room, and as parse_row has their text; False where one is
+        not made of numbers and a type, and needs its text."""
+        # Copies in locals: through `self` they would be read again after every store.
+        cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
+        cdef uint8_t* kind = batch.kind
+        cdef uint64_t* client = batch.client
+        cdef uint64_t* tx = batch.tx
+        cdef int64_t* amount = batch.amount
+        cdef Py_ssize_t row
+        for row in range(count):
+            if not (
+                read_kind(&kinds, first + row, &kind[row])
+                and read_id(&clients, first + row, &client[row])
+                and read_id(&txs, first + row, &tx[row])
+                and read_amount(&amounts, first + row, &kind[row], &amount[row])
+            ):
+                return False
+        return True
+
     cdef uint8_t* write_rows(self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end) noexcept nogil:
         """Write these rows, for which there is room, as lines; return where they end."""
         # Copies in locals: through `self` they would be read again after every store.
@@ -166,13 +189,23 @@ cdef class TableColumns:
         return out
 
 
-def parse(TransactionBatch batch not None, Header header not None):
-    """Make rows of those that the batch holds."""
+def parse(TransactionBatch batch not None, Header header not None, *, bint keep_text=True):
+    """Make rows of those that the batch holds. Without `keep_text` they may be there without their text, where none
+    of them is malformed: then only the applied and rejected ones can be counted, not reported."""
     cdef TableColumns columns
     cdef Py_ssize_t first, count, text_bytes, capacity
     cdef uint8_t* text
     cdef uint8_t* end
+    cdef bint are_numbers
     columns, first, count, text_bytes = batch.block
+    if not keep_text:
+        batch.reserve(count, 0)
+        with nogil:
+            are_numbers = columns.read_rows(batch, first, count)
+        if are_numbers:
+            batch.attach(columns, NULL, count * <Py_ssize_t>VALUES_BYTES)
+            batch.rows = batch.lines = count
+            return
     capacity = text_bytes + count * ROW_BYTES
     if batch.buffer is None or len(batch.buffer) < capacity + SLACK_BYTES:
         batch.buffer = bytearray(capacity + SLACK_BYTES)
@@ -221,6 +254,46 @@ cdef inline Py_ssize_t text_bytes_at(const Column* column, const Py_ssize_t row)
         return 0
     value = value_at(column, row)
     return 2 * min(column.offsets[value + 1] - column.offsets[value], <Py_ssize_t>VALUE_BYTES_MAX) + 2
+
+
+cdef inline bint read_kind(const Column* column, const Py_ssize_t row, uint8_t* kind) noexcept nogil:
+    cdef Py_ssize_t value
+    cdef Field field
+    if column.sort != TEXT or is_null(column, row):
+        return False
+    value = value_at(column, row)
+    field.start = column.text + column.offsets[value]
+    field.end = column.text + column.offsets[value + 1]
+    return parse_kind(&field, kind)
+
+
+cdef inline bint read_id(const Column* column, const Py_ssize_t row, uint64_t* number) noexcept nogil:
+    if is_null(column, row):
+        return False
+    number[0] = column.words[column.first + row] if column.sort == UNSIGNED or column.sort == SIGNED else 0
+    return column.sort == UNSIGNED or (column.sort == SIGNED and <int64_t>number[0] >= 0)
+
+
+cdef inline bint read_amount(
+    const Column* column, const Py_ssize_t row, uint8_t* kind, int64_t* amount,
+) noexcept nogil:
+    cdef int64_t units
+    if is_null(column, row):
+        kind[0] |= NO_AMOUNT
+        amount[0] = 0
+        return True
+    if column.sort == UNITS:
+        units = <int64_t>column.words[2 * (column.first + row)]
+        amount[0] = units
+        # Of the lowest number there is no magnitude that fits.
+        return units != INT64_MIN
+    if column.sort != SIGNED and column.sort != UNSIGNED:
+        return False
+    units = <int64_t>column.words[column.first + row]
+    if not -(INT64_MAX // UNITS_PER_ONE) <= units <= INT64_MAX // UNITS_PER_ONE:
+        return False
+    amount[0] = units * UNITS_PER_ONE
+    return units >= 0 or column.sort == SIGNED
 
 
 cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ssize_t row) noexcept nogil:

@@ -11,7 +11,7 @@ from txfast.batch import TransactionBatch
 from txfast.errors import InputError, SourceError
 from txfast.read.arrow import WholeReads
 from txfast.read.row import COLUMN_NAMES, Header
-from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
+from txfast.read.rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse, units_fit
 from txfast.read.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -39,10 +39,13 @@ END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 class TableReader:
     """Reads one table: `fill` a batch with the next rows, then `scan` it.
 
-    `fill` is for one thread at a time, `scan` for any. Raises InputError and SourceError.
+    Without `keep_text` no row is reported but malformed ones. `fill` is for one thread at a time, `scan` for any.
+    Raises InputError and SourceError.
     """
 
-    def __init__(self, source: Source, consumption: "Consumption | None" = None) -> None:
+    def __init__(
+        self, source: Source, consumption: "Consumption | None" = None, *, keep_text: bool = True
+    ) -> None:
         if consumption is not None:
             raise InputError(f"{source.name}: is a {KINDS[source.kind]}, and a run with --state takes CSV inputs alone")
         self._name = source.name
@@ -50,6 +53,7 @@ class TableReader:
         self._source = source
         self._batches = self._record_batches()
         self._columns: TableColumns | None = None
+        self._keep_text = keep_text
         self._done = 0.0  # the share of the table that was read, as far as it is known
         self.header = Header(HEADER_LINE, source.name, of_table=True)
 
@@ -75,7 +79,7 @@ class TableReader:
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make transactions of the rows that `fill` put into the batch."""
-        parse(batch, self.header)
+        parse(batch, self.header, keep_text=self._keep_text)
 
     # ---- Reading -----------------------------------------------------------------------------------
 
@@ -144,9 +148,13 @@ class TableReader:
                 raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
 
     def _read_table(self) -> "Iterator[pa.RecordBatch]":
+        rows_left = (self._source.size_bytes or 0) // VALUES_BYTES
+        rows = max(1, rows_left)
         for table in self._source.tables or ():
             self._check(table.schema)
             for record_batch in table:
+                rows_left -= record_batch.num_rows
+                self._done = 1 - max(0, rows_left) / rows
                 yield record_batch.select(list(COLUMN_NAMES))
 
     def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
