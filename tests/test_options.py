@@ -35,6 +35,7 @@ from txfast.write.rejects import SUFFIXES
 VALUES: dict[str, tuple[str, str, Any]] = {
     "reader": ("arrow", "reader", "arrow"),
     "output": ("a.csv", "output", "a.csv"),
+    "output_format": ("parquet", "output_format", "parquet"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "stats": ("s.json", "stats", "s.json"),
     "state": ("folder", "state", "folder"),
@@ -94,9 +95,9 @@ def test_defaults() -> None:
     settings = parse("in.csv")
     assert {name: getattr(settings, name) for name in Settings.__slots__} == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "checkpoint": None, "memory_limit": None, "output": "-", "progress": "auto", "quiet": False,
-        "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None, "threads": None,
-        "verify": False,
+        "checkpoint": None, "memory_limit": None, "output": "-", "output_format": "csv", "progress": "auto",
+        "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None,
+        "threads": None, "verify": False,
     }  # fmt: skip
 
 

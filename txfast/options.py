@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from txfast.errors import SourceError, UsageError
 from txfast.log import ERROR, LEVELS
 from txfast.machine import ARROW_MEMORY_LIMIT_MIN
-from txfast.read.source import READERS, STANDARD_INPUT, display_name
+from txfast.read.source import READERS, STANDARD_INPUT, display_name, is_location
 from txfast.write.formats import CSV, FORMATS, format_of
 from txfast.write.output import STANDARD_OUTPUT, named_descriptor
 
@@ -170,7 +170,7 @@ OPTIONS = (
         help="accounts to FILE instead of standard output",
     ),
     Option(
-        "--output-format", group="Output", metavar="FORMAT", choices=FORMATS,
+        "--output-format", group="Output", metavar="FMT", choices=FORMATS,
         help="csv, parquet or arrow (default: as FILE ends, else csv)",
     ),
     Option(
@@ -299,6 +299,8 @@ class Settings:
         """What of the settings needs pyarrow; empty where nothing does."""
         if self.state is not None:
             return "--state"
+        if any(map(is_location, self.files)):
+            return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
         if self.rejects is not None and self.rejects.endswith(".parquet"):
@@ -312,6 +314,9 @@ class Settings:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.files.append(STANDARD_INPUT)
+        for file in self.files if self.state is not None else ():
+            if is_location(file):
+                raise UsageError(f"--state goes with files here and standard input: {display_name(file)} is elsewhere")
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
 
@@ -543,8 +548,7 @@ EXAMPLES = (
     "unzip -p january.zip | TXFAST_LOG_LEVEL=info txfast --strict > accounts.csv",
 )
 NOTES = (
-    "Options can be set in the environment too, and flags beat that: TXFAST_THREADS=2 is --threads 2, TXFAST_STRICT=1 "
-    "is --strict.",
+    "Options may be set in the environment, which flags beat: TXFAST_THREADS=2.",
     "Accounts go to standard output, everything else to standard error.",
 )
 

@@ -1,4 +1,4 @@
-"""Where bytes come from: a path, standard input, later a location elsewhere; as one kind of thing.
+"""Where bytes come from: a path, standard input, or a location elsewhere (location.py); as one kind of thing.
 
 A Source must not know what the bytes mean.
 """
@@ -61,7 +61,11 @@ class Source:
 
 
 def open_source(name: str) -> Source:
-    """Open a path, or standard input for `-`. Raises SourceError."""
+    """Open a path, standard input for `-`, or a location. Raises SourceError."""
+    if is_location(name):
+        from txfast.read.location import open_location
+
+        return open_location(name)
     if name == STANDARD_INPUT and sys.stdin is None:
         raise SourceError("standard input: cannot be read: it is closed")
     try:
@@ -72,6 +76,11 @@ def open_source(name: str) -> Source:
         raise SourceError(f"{display_name(name)}: cannot be read: {reason}") from error
     is_regular = stat.S_ISREG(mode.st_mode)
     return told_by_content(display_name(name), file, mode.st_size if is_regular else None)
+
+
+def is_location(name: str) -> bool:
+    """Whether a name is that of a location elsewhere, such as s3://bucket/key, and not of a file here."""
+    return "://" in name and not os.path.exists(name)
 
 
 def told_by_content(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
@@ -114,8 +123,10 @@ def size_of_one(name: str) -> int | None:
 
 
 def has_tables(names: "Sequence[str]") -> bool:
-    """Whether an input is a file that is a table, as far as can be seen."""
+    """Whether an input is a file that is a table, as far as can be seen: a location may hold anything."""
     for name in names:
+        if is_location(name):
+            return True
         try:
             if name != STANDARD_INPUT and kind_of(looked_at(name)[1]) != CSV:
                 return True
@@ -136,4 +147,8 @@ def looked_at(name: str) -> tuple[int | None, bytes]:
 
 def display_name(name: str) -> str:
     """How messages call an input."""
+    if is_location(name):
+        from txfast.read.location import display_location
+
+        return display_location(name)
     return "standard input" if name == STANDARD_INPUT else name

@@ -10,6 +10,7 @@ from decimal import Decimal
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, SourceError
 from txfast.read.arrow import WholeReads
+from txfast.read.location import RemoteFile
 from txfast.read.row import COLUMN_NAMES, Header
 from txfast.read.rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse, units_fit
 from txfast.read.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
@@ -166,6 +167,8 @@ class TableReader:
         """The input as a file that can be read anywhere: a pipe by way of a temporary one."""
         import pyarrow as pa
 
+        if isinstance(self._source.file, RemoteFile):
+            return self._source.file.native
         descriptor = self._source.file.fileno() if self._source.size_bytes is not None else self._copied()
         return pa.OSFile(f"/dev/fd/{descriptor}")
 
