@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
 
+import formats
 import measure
 import pytest
 import rivals
@@ -45,6 +46,21 @@ def contestant(name: str, program: str, *, task: str = rivals.REPLAY, package: s
 
 def race_of(*contestants: Contestant) -> Race:
     return Race(contestants, total_rows=10)
+
+
+@pytest.mark.untraced
+def test_formats_are_measured_beside_reading_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "FORMATS", ("csv.gz", "parquet"))
+    arguments = ["--rows", "3000", "--clients", "20", "--rounds", "1", "--cache", str(tmp_path)]
+    assert formats.main([*arguments, "-o", str(tmp_path / "results.md")]) == 0
+    table = {cells[0]: cells for cells in table_of(section((tmp_path / "results.md").read_text(), "formats"))}
+    assert list(table) == [
+        "`txfast in.csv.gz`", "in.csv.gz", "`txfast in.parquet`", "in.parquet", "pyarrow table in memory",
+        "Polars table in memory", "loop over a pandas frame",
+    ]  # fmt: skip
+    for cells in table.values():
+        assert float(cells[2]) > 0
+        assert int(cells[-1].replace(",", "")) > 0
 
 
 @pytest.mark.untraced

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import random
 import shutil
@@ -12,11 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from command import FILE, HEADER, Folder, Run
 from faults.campaign import VOLATILE_STATS
 from harness import fail_renames
+from pyarrow import parquet
 
+import txfast
 from txfast import cli, pipeline, signals
 from txfast.pipeline import Replay
 from txfast.signals import SignalWatch
@@ -25,6 +30,7 @@ from txfast.state.checkpoint import Checkpoints
 from txfast.state.directory import StateDirectory
 
 COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.json", "--rejects")
+QUIET = logging.Logger("quiet", logging.CRITICAL)
 STATE = ("--state", "state", "--checkpoint", "0")
 
 # The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number.
@@ -119,20 +125,34 @@ five_threads = pytest.param("5", marks=pytest.mark.untraced)
 )
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, threads: str, rejects: str) -> None:
     right = clean(folder, rejects, "--threads", threads)
-    kills = 0
-    while True:
-        ended = drive(folder, *COMMAND, rejects, *STATE, "--threads", threads, TAKES="4" if threads == "1" else "2")
-        if ended.exit_code != 9:
-            break
-        kills += 1
-        # Nothing appears before the end.
-        assert not (folder.path / "out.csv").exists()
-    assert ended.exit_code == 0, ended.errors
-    assert ended.errors == ""
+    kills = kill_until_it_ends(folder, rejects, "--threads", threads, takes="4" if threads == "1" else "2")
     assert kills > 2
     assert outputs(folder, rejects) == right
     assert checkpoints(folder) == []
     assert parts(folder) == []
+
+
+def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str) -> int:
+    """Have the command be killed at its checkpoints, again and again; how often it was when it ended well."""
+    kills = 0
+    while True:
+        ended = drive(folder, *COMMAND, rejects, *STATE, *arguments, TAKES=takes)
+        if ended.exit_code != 9:
+            assert (ended.exit_code, ended.errors) == (0, "")
+            return kills
+        kills += 1
+        # Nothing appears before the end.
+        assert not (folder.path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_table_among_the_inputs_is_consumed_whole(folder: Folder, threads: str) -> None:
+    table = pa.Table.from_batches(txfast.read(io.BytesIO((folder.path / "b.csv").read_bytes()), logger=QUIET))
+    parquet.write_table(table, folder.path / "b.csv", row_group_size=100)
+    right = clean(folder, "r.csv", "--threads", threads)
+    assert kill_until_it_ends(folder, "r.csv", "--threads", threads, takes="2") > 2
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == []
 
 
 @pytest.mark.untraced

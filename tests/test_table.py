@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -20,13 +22,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+import txfast
 from txfast.api.inputs import open_input
 from txfast.batch import KINDS, TransactionBatch
-from txfast.errors import InputError, TxfastError
+from txfast.errors import InputError, SourceError, TxfastError
 from txfast.pipeline import Replay
+from txfast.read.consumed import Consumption
 from txfast.read.row import Header
 from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
-from txfast.read.table import END_OF_STREAM
+from txfast.read.source import open_source
+from txfast.read.table import END_OF_STREAM, TableReader
 
 NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
@@ -356,6 +361,29 @@ def test_a_table_may_come_through_a_pipe(folder: Folder, suffix: str) -> None:
     assert run.output.startswith(b"client,available,held,total,locked\n1,0.0000,5.0000,5.0000,false\n")
 
 
+def test_a_table_from_a_pipe_is_copied_where_large_files_may_be(folder: Folder) -> None:
+    content = write_table(folder.path / "in.parquet", of_texts(ROWS * 50, pa.string()), 9).read_bytes()
+    run = folder.run("-q", "--spill-dir", "made", "--stats", "s.json", "--threads", "1", stdin=content)
+    assert run.output == folder.run("-q", "in.parquet").output
+    assert os.listdir(folder.path / "made") == []
+    [figures] = json.loads((folder.path / "s.json").read_bytes())["inputs"]
+    assert (figures["bytes"], figures["rows"]) == (len(content), len(ROWS) * 50)
+    folder.run("--spill-dir", "/proc/made", stdin=content).assert_failed(
+        "/proc/made: cannot hold a copy of standard input", "--spill-dir names another"
+    )
+
+
+def test_a_copy_that_finds_no_room_fails_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_table(folder.path / "in.parquet", of_texts(ROWS, pa.string()))
+
+    def open_full(**_: object) -> io.FileIO:
+        return io.FileIO("/dev/full", "r+")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", open_full)
+    with pytest.raises(SourceError, match=r"cannot hold a copy of io\.BytesIO, a Parquet file .*: No space left"):
+        txfast.process(io.BytesIO(path.read_bytes()))
+
+
 def test_files_and_tables_are_one_stream_in_their_order(folder: Folder) -> None:
     names = []
     for number, suffix in enumerate(("csv", "parquet", "csv", "arrows", "arrow")):
@@ -433,9 +461,68 @@ def test_a_value_that_is_too_long_makes_the_row_too_long(folder: Folder) -> None
     assert found.rejected == {"duplicate_transaction": 1}
 
 
-def test_a_table_has_no_place_to_go_on_from(folder: Folder) -> None:
-    write_table(folder.path / "in.parquet", of_texts(ROWS, pa.string()))
-    folder.run("in.parquet", "--state", "state").assert_failed("in.parquet: is a Parquet file", "CSV inputs alone")
+def day(number: int, rows: int = 20) -> list[list[Field]]:
+    return [["deposit", str(row % 3), str(100 * number + row), "1.5"] for row in range(rows)]
+
+
+def rows_of_run(folder: Folder, *names: str) -> int:
+    """How many rows a run with the state reads."""
+    run = folder.run(*names, "--state", "state", "--stats", "s.json", "-q")
+    assert (run.exit_code, run.errors) == (0, "")
+    return int(json.loads((folder.path / "s.json").read_bytes())["rows"])
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_state_consumes_a_table_whole(folder: Folder, suffix: str) -> None:
+    name, path = f"in.{suffix}", folder.path / f"in.{suffix}"
+    write_table(path, of_texts(day(1), pa.string()))
+    folder.write("in.csv", csv_of(day(2)))
+    assert rows_of_run(folder, name, "in.csv") == 40
+    assert rows_of_run(folder, name, "in.csv") == 0
+    assert rows_of_run(folder, "in.csv", name, name) == 0
+    # One of other content is a new input, from its start.
+    whole = path.read_bytes()
+    write_table(path, of_texts([*day(1), *day(3, rows=5)], pa.string()))
+    assert rows_of_run(folder, name) == 25
+    assert rows_of_run(folder, name) == 0
+    path.write_bytes(whole)
+    assert rows_of_run(folder, name) == 20
+    expected = folder.write("all.csv", csv_of([*day(1), *day(2), *day(3, rows=5)]))
+    assert folder.run("--state", "state").output == folder.run(expected.name, "-q").output
+    assert f"{len(whole)} bytes, 20 lines" in folder.run("--state", "state", "--verify").output.decode()
+
+
+def test_a_stream_that_grew_is_a_new_input(folder: Folder) -> None:
+    path = write_table(folder.path / "in.arrows", of_texts(day(1), pa.string()))
+    assert rows_of_run(folder, "in.arrows") == 20
+    more = write_table(folder.path / "more.arrows", of_texts(day(2), pa.string())).read_bytes()
+    path.write_bytes(path.read_bytes() + more)
+    assert rows_of_run(folder, "in.arrows") == 40
+    folder.write("all.csv", csv_of([*day(1), *day(2)]))
+    assert folder.run("--state", "state").output == folder.run("all.csv", "-q").output
+
+
+def test_a_csv_file_in_a_tables_place_is_a_new_input(folder: Folder) -> None:
+    write_table(folder.path / "in.parquet", of_texts(day(1), pa.string()))
+    assert rows_of_run(folder, "in.parquet") == 20
+    folder.write("in.parquet", csv_of(day(2)))
+    assert rows_of_run(folder, "in.parquet") == 20
+    write_table(folder.path / "in.parquet", of_texts(day(3), pa.string()))
+    assert rows_of_run(folder, "in.parquet") == 20
+
+
+def test_a_table_that_changes_while_it_is_read_fails_the_run(folder: Folder) -> None:
+    path = write_table(folder.path / "in.arrow", of_texts(day(1), pa.string()))
+    source, consumption = open_source(str(path)), Consumption()
+    reader = TableReader(source, consumption)
+    batch = TransactionBatch()
+    assert reader.fill(batch)
+    with path.open("r+b") as file:
+        file.seek(-3, 2)
+        file.write(b"X")
+    with pytest.raises(InputError, match=r"in\.arrow: was changed while it was read"):
+        reader.fill(batch)
+    source.close()
 
 
 def test_a_table_needs_memory_for_pyarrow(folder: Folder) -> None:

@@ -284,7 +284,8 @@ class Replay:
                     f"the run stops here, without accounts"
                 )
             yield batch
-            if self._checkpoints is not None and self._checkpoints.is_due():
+            # Inside a table there is no place to go on from.
+            if self._checkpoints is not None and source.kind == CSV and self._checkpoints.is_due():
                 self._take_checkpoint(flow, batch, reader.header, next_line - 1, offset_before)
         figures.bytes = bytes_before + reader.bytes_read
         if consumption is not None:
@@ -336,7 +337,9 @@ class Replay:
                     f"{source.name}: is a {table.KINDS[source.kind]}, for which the least memory limit is "
                     f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
                 )
-            return table.TableReader(source, consumption, keep_text=self.reports_much)
+            return table.TableReader(
+                source, consumption, keep_text=self.reports_much, threads=self.threads, copy_folder=self._spill_folder
+            )
         block_bytes = self._block_size(source.size_bytes)
         if self.reader == "arrow":
             from txfast.read import arrow

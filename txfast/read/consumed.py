@@ -2,10 +2,12 @@
 
 Only whole lines count as consumed, and a last line without an ending where it holds anything: what a later run finds
 behind the place is then new, or continues that line, which nobody can undo. The hash is xxh3-128 of all bytes before
-the place, as they are when decompressed.
+the place, as they are when decompressed. A table is consumed whole, or not at all.
 
 This module must not know what the lines mean, nor where places are kept. xxhash is imported by what hashes.
 """
+
+import os
 
 from txfast.errors import InputError, SourceError
 from txfast.read.compression import ReplayedFile
@@ -16,8 +18,9 @@ LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK_BYTES = 1 << 20
-# How the last line before a place ends: CR LF as LF; "" where it has no ending.
-ENDINGS = ("", "lf", "cr")
+# How the last line before a place ends: CR LF as LF; "" where it has no ending. Or that a table ends there.
+ENDINGS = ("", "lf", "cr", "table")
+TABLE_ENDING = ENDINGS[-1]
 
 
 class Place:
@@ -91,6 +94,19 @@ class Consumption:
         self._hash.update(block[start:])
         self.ending = ""
 
+    def advance_over_table(self, source: Source) -> None:
+        """Consume a file that is a table, whole, whatever was consumed of it before. Raises SourceError."""
+        from xxhash import xxh3_128
+
+        self._hash, self.offset_bytes, self.ending = xxh3_128(), 0, TABLE_ENDING
+        view = memoryview(bytearray(BLOCK_BYTES))
+        try:
+            while count := os.preadv(source.file.fileno(), [view], self.offset_bytes):
+                self._hash.update(view[:count])
+                self.offset_bytes += count
+        except OSError as error:
+            raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+
     def finish(self) -> bool:
         """At the end of the input: leave a blank rest without an ending to whoever reads on. Say whether there is
         one."""
@@ -114,6 +130,9 @@ def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
     try:
         consumption = Consumption()
         if not consume_to(source, place.offset_bytes, consumption) or consumption.digest != place.digest:
+            source.close()
+            return None
+        if place.ending == TABLE_ENDING and take(source, 1):
             source.close()
             return None
         consumption.header = Header(place.header, source.name)

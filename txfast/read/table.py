@@ -4,12 +4,14 @@ Their rows are made the lines that a CSV file would have for them, so that every
 Types that cannot be exact fail the run; values that cannot be are malformed rows, as in CSV.
 """
 
+import os
 import tempfile
 from decimal import Decimal
 
 from txfast.batch import TransactionBatch
 from txfast.errors import InputError, SourceError
 from txfast.read.arrow import WholeReads
+from txfast.read.consumed import read_into
 from txfast.read.location import RemoteFile
 from txfast.read.row import COLUMN_NAMES, Header
 from txfast.read.rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse, units_fit
@@ -40,21 +42,32 @@ END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 class TableReader:
     """Reads one table: `fill` a batch with the next rows, then `scan` it.
 
-    Without `keep_text` no row is reported but malformed ones. `fill` is for one thread at a time, `scan` for any.
-    Raises InputError and SourceError.
+    A `consumption` is that of the whole table from the start on. Without `keep_text` no row is reported but malformed
+    ones. With several `threads` pyarrow decodes columns in parallel. A stream of what must be read anywhere is copied
+    to `copy_folder`, else where temporary files are. `fill` is for one thread at a time, `scan` for any. Raises
+    InputError and SourceError.
     """
 
     def __init__(
-        self, source: Source, consumption: "Consumption | None" = None, *, keep_text: bool = True
+        self,
+        source: Source,
+        consumption: "Consumption | None" = None,
+        *,
+        keep_text: bool = True,
+        threads: int = 1,
+        copy_folder: str | None = None,
     ) -> None:
         if consumption is not None:
-            raise InputError(f"{source.name}: is a {KINDS[source.kind]}, and a run with --state takes CSV inputs alone")
+            consumption.advance_over_table(source)
+        self._consumption = consumption
         self._name = source.name
         self._kind = source.kind
         self._source = source
         self._batches = self._record_batches()
         self._columns: TableColumns | None = None
         self._keep_text = keep_text
+        self._use_threads = threads > 1
+        self._copy_folder = copy_folder
         self._done = 0.0  # the share of the table that was read, as far as it is known
         self.header = Header(HEADER_LINE, source.name, of_table=True)
 
@@ -70,6 +83,7 @@ class TableReader:
             record_batch = next(self._batches, None)
             if record_batch is None:
                 self._done = 1.0
+                self._check_unchanged()
                 return False
             try:
                 columns = [self._column(name, record_batch.column(name)) for name in COLUMN_NAMES]
@@ -77,6 +91,15 @@ class TableReader:
             except ValueError as error:  # as pyarrow's are
                 raise self._damaged(error) from error
         return True
+
+    def _check_unchanged(self) -> None:
+        """At the end: see that what counts as consumed is what was read. Raises InputError."""
+        if self._consumption is None:
+            return
+        digest = self._consumption.digest
+        self._consumption.advance_over_table(self._source)
+        if self._consumption.digest != digest:
+            raise InputError(f"{self._name}: was changed while it was read")
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make transactions of the rows that `fill` put into the batch."""
@@ -114,7 +137,7 @@ class TableReader:
         file = parquet.ParquetFile(self._seekable(), page_checksum_verification=True)
         self._check(file.schema_arrow)
         rows = 0
-        for record_batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMN_NAMES)):
+        for record_batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMN_NAMES), use_threads=self._use_threads):
             rows += record_batch.num_rows
             self._done = rows / max(1, file.metadata.num_rows)
             yield record_batch
@@ -129,7 +152,8 @@ class TableReader:
         self._check(schema)
         file.seek(0)
         fields = [schema.get_field_index(name) for name in COLUMN_NAMES]
-        reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=fields))
+        options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=self._use_threads)
+        reader = pa.ipc.open_file(file, options=options)
         for number in range(reader.num_record_batches):
             self._done = (number + 1) / reader.num_record_batches
             yield self._validated(reader.get_batch(number))
@@ -139,7 +163,8 @@ class TableReader:
 
         file = StreamReads(self._source.file)
         while file.has_more():
-            reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"))
+            options = pa.ipc.IpcReadOptions(use_threads=self._use_threads)
+            reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=options)
             self._check(reader.schema)
             for record_batch in reader:
                 if self._source.size_bytes:
@@ -169,18 +194,34 @@ class TableReader:
 
         if isinstance(self._source.file, RemoteFile):
             return self._source.file.native
-        descriptor = self._source.file.fileno() if self._source.size_bytes is not None else self._copied()
-        return pa.OSFile(f"/dev/fd/{descriptor}")
+        if self._source.size_bytes is not None:
+            return pa.OSFile(f"/dev/fd/{self._source.file.fileno()}")
+        folder = self._copy_folder or tempfile.gettempdir()
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(buffering=0, dir=folder) as copy:
+                self._source.size_bytes = self._copy_to(copy)
+                # It opens the file anew, which then is nobody else's.
+                return pa.OSFile(f"/dev/fd/{copy.fileno()}")
+        except SourceError:
+            raise
+        except OSError as error:
+            raise SourceError(
+                f"{folder}: cannot hold a copy of {self._name}, a {KINDS[self._kind]} that comes as a stream: "
+                f"{error.strerror or error}; --spill-dir names another folder"
+            ) from error
 
-    def _copied(self) -> int:
-        self._copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it is closed with the reader)
+    def _copy_to(self, copy: "RawIOBase") -> int:
+        """Copy the whole input; return how many bytes it has. Raises SourceError where it cannot be read."""
+        copied_bytes = 0
         block = bytearray(COPIED_BYTES)
         with memoryview(block) as view:
-            while count := self._source.file.readinto(block):
+            while count := read_into(self._source, view):
+                copied_bytes += count
                 rest = view[:count]
                 while rest:
-                    rest = rest[self._copy.write(rest) :]
-        return self._copy.fileno()
+                    rest = rest[copy.write(rest) :]
+        return copied_bytes
 
     # ---- Types -------------------------------------------------------------------------------------
 
