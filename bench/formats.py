@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from measure import (
     MEGABYTE,
@@ -135,7 +136,7 @@ def loop_over_frame(path: str, rows_max: str) -> None:
     with pa.ipc.open_file(path) as reader:
         frame = reader.read_all().slice(0, int(rows_max)).to_pandas()
     started = time.perf_counter()
-    balances: dict[int, object] = {}
+    balances: dict[int, Any] = {}
     for row in frame.itertuples():
         before, amount = balances.get(row.client, 0), row.amount or 0
         if row.type == "deposit":
