@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     # What TableColumns takes for a column.
     Column = tuple[str, int, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None]
 
-# What is decoded at once of a Parquet file.
+# What is decoded at once of a Parquet file, and converted at once of any table.
 BATCH_ROWS = 1 << 17
 COPIED_BYTES = 1 << 20
+# A decimal128 of so many places counts units of 0.0001.
+UNIT_DECIMALS = 4
 # What a decimal of 38 digits, four of them places, surely has before these.
 WHOLE_DIGITS = 33
 KINDS = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream", TABLE: "table"}
@@ -68,21 +70,31 @@ class TableReader:
         self._keep_text = keep_text
         self._use_threads = threads > 1
         self._copy_folder = copy_folder
-        self._done = 0.0  # the share of the table that was read, as far as it is known
+        # The shares of the table that were read before the record batch that is read now, and with it, as far as known.
+        self._done_before = self._done = 0.0
+        # The shares of that record batch that were read before the piece of it that is read now, and that this is.
+        self._piece = (0.0, 0.0)
         self.header = Header(HEADER_LINE, source.name, of_table=True)
 
     @property
     def bytes_read(self) -> int:
         """How much of the input was read, by the rows that were; 0 where nobody knows its size."""
-        size = self._source.size_bytes
-        return max(1, int(self._done * size)) if size else 0
+        size, columns = self._source.size_bytes, self._columns
+        if not size:
+            return 0
+        done = self._done
+        if columns is not None:
+            before, share = self._piece
+            within = before + share * columns.rows_held / max(1, columns.rows)
+            done = self._done_before + within * (done - self._done_before)
+        return max(1, int(done * size))
 
     def fill(self, batch: TransactionBatch) -> bool:
         """Put the next rows into the batch. False at the end of the table."""
         while self._columns is None or not self._columns.hold(batch):
             record_batch = next(self._batches, None)
             if record_batch is None:
-                self._done = 1.0
+                self._done_before = self._done = 1.0
                 self._check_unchanged()
                 return False
             try:
@@ -116,7 +128,9 @@ class TableReader:
             TABLE: self._read_table,
         }  # fmt: skip
         try:
-            yield from read[self._kind]()
+            for record_batch in read[self._kind]():
+                yield from self._pieces(record_batch)
+                self._done_before = self._done
         except (InputError, SourceError, MemoryError):
             raise
         except OSError as error:
@@ -127,6 +141,14 @@ class TableReader:
             raise self._damaged(error) from error
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
+
+    def _pieces(self, record_batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
+        """Cut a record batch so that what its columns are converted into is not all made at once."""
+        rows = record_batch.num_rows
+        for first in range(0, rows, BATCH_ROWS):
+            piece = record_batch.slice(first, BATCH_ROWS)
+            self._piece = (first / rows, piece.num_rows / rows)
+            yield piece
 
     def _damaged(self, error: Exception) -> InputError:
         return InputError(f"{self._name}: cannot be read as the {KINDS[self._kind]} that it seems to be: {error}")
@@ -348,8 +370,10 @@ def exact_decimals(array: "pa.Array", *, amounts: bool) -> "pa.Array":
     """Decimals as what loses nothing of them: of four places, or whole numbers for ids; else their text."""
     import pyarrow as pa
 
+    if amounts and array.type.scale == UNIT_DECIMALS and pa.types.is_decimal128(array.type):
+        return array
     try:
-        return array.cast(pa.decimal128(38, 4) if amounts else pa.uint64())
+        return array.cast(pa.decimal128(38, UNIT_DECIMALS) if amounts else pa.uint64())
     except pa.ArrowInvalid:
         return decimal_texts(array) if amounts else array.cast(pa.string())
 
