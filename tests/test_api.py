@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import io
 import logging
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +23,13 @@ from typing import Any
 
 import duckdb
 import harness
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 import reference
+import user_program
 from command import Folder
 from coverage_report import PROJECT_ROOT
 from harness import HEADER
@@ -36,6 +40,7 @@ from pyarrow import parquet
 import txfast
 from txfast.errors import InputError, SourceError, StateError, TooManyMalformedError, TxfastError, UsageError
 from txfast.log import LEVELS
+from txfast.state.directory import StateDirectory
 
 SAMPLE = PROJECT_ROOT / "samples" / "sample.csv"
 ROWS = HEADER + (
@@ -241,6 +246,17 @@ def test_a_table_without_rows_has_no_accounts() -> None:
 # ---- What is refused -----------------------------------------------------------------------------
 
 
+def closed_file() -> io.BytesIO:
+    file = io.BytesIO(ROWS)
+    file.close()
+    return file
+
+
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"in.csv"
+
+
 class Text:
     def read(self, count: int) -> str:
         return "x" * count
@@ -250,6 +266,8 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "nothing": ((), "no input"),
     "number": ((SAMPLE, 3), "an input of type int"),
     "bytes": ((b"in.csv",), "io.BytesIO"),
+    "path of bytes": ((BytesPath(),), "a path of bytes"),
+    "closed file": ((closed_file(),), "is closed"),
     "text file": ((io.StringIO("type"),), "mode 'rb'"),
     "list of numbers": (([1, 2],), "an iterable of int"),
     "reader of text": ((Text(),), "reads str, and must read bytes"),
@@ -283,6 +301,9 @@ def test_floats_are_refused_with_the_way_out(call: Callable[..., object]) -> Non
         ({"max_malformed": 1, "strict": True}, "contradict"),
         ({"reader": "pandas"}, "native, arrow"),
         ({"threads": 0}, "at least one"),
+        ({"threads": "2"}, "a whole number"),
+        ({"max_malformed": "1"}, "a whole number"),
+        ({"memory_limit": 1e9}, "a whole number"),
         ({"log_level": "loud"}, "error, warn"),
     ],
 )
@@ -365,12 +386,24 @@ def test_rejects_of_many_batches_are_kept() -> None:
     assert set(rejects.to_arrow()["row"].to_pylist()) == {b"fee,1,1,1"}
 
 
-def test_accounts_outlive_the_run_that_spilled_them() -> None:
+def test_accounts_outlive_the_run_that_spilled_them(tmp_path: Path) -> None:
     rows = b"".join(b"deposit,%d,%d,1\n" % (client, client) for client in range(700_000))
     accounts = txfast.process(io.BytesIO(HEADER + rows), memory_limit="96MiB").accounts
     assert len(accounts) == 700_000
     for _ in range(2):
         assert accounts.to_arrow()["client"].to_pylist() == list(range(700_000))
+    # The same files too, and nothing is held any longer than they are.
+    in_memory = txfast.process(io.BytesIO(HEADER + rows)).accounts
+    for suffix in ("parquet", "arrow"):
+        contents = []
+        for each in (accounts, in_memory):
+            each.write(tmp_path / f"a.{suffix}")
+            contents.append((tmp_path / f"a.{suffix}").read_bytes())
+        assert contents[0] == contents[1]
+    before = len(os.listdir("/proc/self/fd"))
+    del accounts, each
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before - 1
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.arrow"])
@@ -386,6 +419,13 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(folder: Folder) -> None:
         accounts.write(folder.path / "a.csv", format="xlsx")
     with pytest.raises(SourceError, match=r"a\.csv: cannot be written"):
         accounts.write(folder.path / "missing" / "a.csv")
+    with pytest.raises(SourceError, match="null"):
+        accounts.write("with\0nul")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with pytest.raises(SourceError, match="nobody reads"):
+        accounts.write(f"/dev/fd/{write_end}")
+    os.close(write_end)
     accounts.write(folder.path / "in.csv", format="arrow")
     assert (folder.path / "in.csv").read_bytes().startswith(b"ARROW1")
     assert folder.names() == ["in.csv"]
@@ -498,7 +538,7 @@ def test_progress_shows_on_standard_error_if_asked(folder: Folder) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True)
     assert ended.stdout == ""
-    assert ended.stderr.count("10 rows") == 1
+    assert ended.stderr.count(", 10 rows,") == 1
 
 
 # ---- The ledger ----------------------------------------------------------------------------------
@@ -541,6 +581,8 @@ def test_a_client_without_an_account_is_a_key_error() -> None:
     for client in clients[1:]:
         with pytest.raises(KeyError):
             ledger[client]
+    assert ledger[np.uint64(1)] == ledger[1]
+    assert type(ledger[np.uint64(1)].client) is int
     assert repr(ledger) == "<txfast ledger of 2 accounts>"
 
 
@@ -590,11 +632,72 @@ def test_a_ledger_is_saved_over_nothing_of_somebody_elses(folder: Folder) -> Non
     with pytest.raises(StateError, match="does not go on from"):
         second.save(path)
     loaded = txfast.Ledger.load(path)
+    first.apply(io.BytesIO(HEADER + b"deposit,9,9,9\n"))
     first.save(path)
     with pytest.raises(StateError, match="does not go on from"):
         loaded.save(path)
     loaded.save(folder.path / "other")
     assert list(txfast.Ledger.load(path).accounts()) == list(first.accounts())
+    # Nor over what took the place of its own, with the same number.
+    shutil.rmtree(folder.path / "other")
+    first.save(folder.path / "other")
+    with pytest.raises(StateError, match="does not go on from"):
+        loaded.save(folder.path / "other")
+
+
+def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(folder: Folder) -> None:
+    path = folder.path / "state"
+    ledger = txfast.Ledger()
+    for number in range(3):
+        ledger.apply(io.BytesIO(HEADER + b"deposit,1,%d,1\n" % number))
+        ledger.save(path)
+    (path / "snapshot-3" / "entries.arrow").write_bytes(b"")
+    loaded = txfast.Ledger.load(path, logger=silent_logger())
+    assert loaded[1].total == 2
+    loaded.save(path)
+    # What it went on from is kept, not what is damaged.
+    assert sorted(name for name in os.listdir(path) if name != "lock") == ["snapshot-2", "snapshot-4"]
+    assert txfast.Ledger.load(path)[1].total == 2
+
+
+def test_an_interrupt_between_saving_and_noting_it_does_no_harm(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder.path / "state"
+    ledger = txfast.Ledger()
+    ledger.apply(io.BytesIO(ROWS))
+    ledger.save(path)
+    publish = StateDirectory.publish
+    for is_published in (True, False):
+
+        def interrupted(state: StateDirectory, *, is_published: bool = is_published, **options: bool) -> None:
+            if is_published:
+                publish(state, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(StateDirectory, "publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.save(path)
+        monkeypatch.setattr(StateDirectory, "publish", publish)
+        ledger.save(path)
+    assert list(txfast.Ledger.load(path).accounts()) == list(ledger.accounts())
+
+
+def test_an_interrupt_before_the_rows_are_counted_breaks_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = txfast.Ledger()
+    counts, calls = txfast.Ledger._counts, []
+
+    def interrupted(self: txfast.Ledger) -> dict[str, int]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counts(self)
+
+    monkeypatch.setattr(txfast.Ledger, "_counts", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.apply(io.BytesIO(ROWS))
+    with pytest.raises(StateError, match="holds a part"):
+        ledger.accounts()
 
 
 def test_a_state_that_is_not_there_is_not_loaded(folder: Folder) -> None:
@@ -629,9 +732,14 @@ def test_an_input_refused_before_its_first_row_changes_nothing() -> None:
     ledger = txfast.Ledger()
     ledger.apply(io.BytesIO(ROWS))
     before = list(ledger.accounts())
-    for bad in (io.BytesIO(b"nothing"), "missing.csv", pa.table({"type": ["deposit"]}), 5):
+    bad_inputs: list[Any] = [
+        io.BytesIO(b"nothing"), "missing.csv", "with\0nul", pa.table({"type": ["deposit"]}), 5, closed_file(),
+    ]  # fmt: skip
+    for bad in bad_inputs:
         with pytest.raises(TxfastError):
-            ledger.apply(bad)  # type: ignore[arg-type]
+            ledger.apply(bad)
+    with pytest.raises(ZeroDivisionError):
+        ledger.apply(pa.table({"type": [1 // 0]}) for _ in range(3))
     assert list(ledger.accounts()) == before
 
 
@@ -730,6 +838,11 @@ def test_the_programs_of_the_readme_run_as_they_are(tmp_path: Path, program: str
 
 def test_the_readme_has_programs() -> None:
     assert len(README_PROGRAMS) == 4
+
+
+def test_a_program_of_a_users_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    user_program.main(tmp_path)
+    assert capsys.readouterr().out == "2 3 2.5000\n"
 
 
 def test_what_is_public_is_there_and_documented() -> None:

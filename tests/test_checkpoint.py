@@ -37,8 +37,9 @@ STATE = ("--state", "state", "--checkpoint", "0")
 DRIVER = """
 import os, signal
 from txfast import pipeline
+from txfast.read import table
 from txfast.state import checkpoint
-pipeline.BLOCK_BYTES, pipeline.THREADED_BYTES_MIN = 2048, 0
+pipeline.BLOCK_BYTES, pipeline.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
 takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
 take, report = checkpoint.Checkpoints.take, pipeline.Replay._report
 def take_and_die(self, *arguments):
@@ -51,6 +52,8 @@ def report_and_signal(self, *arguments):
     global batches
     report(self, *arguments)
     batches -= 1
+    if batches == -3 and "ENDS" in os.environ:
+        os._exit(77)
     if batches == 0:
         for _ in range(int(os.environ.get("SIGNALS", 1))):
             os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
@@ -146,9 +149,46 @@ def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])
+def test_what_a_checkpoint_has_written_is_not_written_again(folder: Folder, threads: str) -> None:
+    right = clean(folder, "r.csv", "--threads", threads)
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+    shared = sorted(path.name for path in (folder.path / "state" / "snapshot-1").glob("entries*.arrow"))
+    assert len(shared) > 2
+    # It is as one that shares nothing: the same accounts, whoever goes on from it, and nothing to complain of.
+    folder.run("a.csv", "b.csv", "c.csv.gz", "--state", "whole", "-q", "--threads", threads)
+    assert [path.name for path in (folder.path / "whole" / "snapshot-1").glob("entries*")] == ["entries.arrow"]
+    folder.write("more.csv", HEADER + b"".join(b"dispute,%d,%d\n" % (n % 40, n % 400) for n in range(4000)))
+    runs = [folder.run("more.csv", "--state", state, "warn") for state in ("state", "whole")]
+    assert runs[0].output == runs[1].output
+    assert runs[0].errors == runs[1].errors
+    assert folder.run("--state", "state", "--verify").exit_code == 0
+
+
+def make_table(folder: Folder, name: str) -> None:
+    """Have a table in the place of a CSV file, of the same well-formed rows."""
+    table = pa.Table.from_batches(txfast.read(io.BytesIO((folder.path / name).read_bytes()), logger=QUIET))
+    parquet.write_table(table, folder.path / name, row_group_size=100)
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_signal_inside_a_table_ends_the_run_and_leaves_the_last_checkpoint(folder: Folder, threads: str) -> None:
+    make_table(folder, "b.csv")
+    right = clean(folder, "r.csv", "--threads", threads)
+    variables = {"SIGNAL": "SIGTERM", "BATCHES": "25", "ENDS": "1"}
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads, **variables)
+    assert ended.exit_code == -signal.SIGTERM, ended.errors
+    assert len(checkpoints(folder)) == 1
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
 def test_a_table_among_the_inputs_is_consumed_whole(folder: Folder, threads: str) -> None:
-    table = pa.Table.from_batches(txfast.read(io.BytesIO((folder.path / "b.csv").read_bytes()), logger=QUIET))
-    parquet.write_table(table, folder.path / "b.csv", row_group_size=100)
+    make_table(folder, "b.csv")
     right = clean(folder, "r.csv", "--threads", threads)
     assert kill_until_it_ends(folder, "r.csv", "--threads", threads, takes="2") > 2
     assert outputs(folder, "r.csv") == right

@@ -141,6 +141,26 @@ def test_a_place_that_nothing_reaches_fails_the_run(folder: Folder) -> None:
 def test_a_file_elsewhere_needs_memory_and_no_state(folder: Folder) -> None:
     folder.run("s3://b/in.csv", "--memory-limit", "128MiB").assert_misused("a remote input", "256MiB")
     folder.run("s3://u:secret@b/in.csv", "--state", "state").assert_misused("--state", "s3://b/in.csv is elsewhere")
+    for option in ("--output", "--rejects", "--stats"):
+        run = folder.run("in.csv", option, "s3://u:sec/ret@b/x.csv")
+        run.assert_misused(f"{option} goes to a file here: s3://b/x.csv is elsewhere")
+        assert "sec/ret" not in run.errors
+
+
+def test_what_cannot_be_reached_is_told_without_secrets(folder: Folder) -> None:
+    for uri in ("gopher://key:sec/ret@host/in.csv", "s3://key:sec/ret@b/\udcff"):
+        run = folder.run(uri)
+        run.assert_failed("cannot be read")
+        assert "ret@" not in run.errors
+
+
+def test_a_path_made_of_a_location_is_one(
+    bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    put(bucket, "path.csv", FILE)
+    assert len(txfast.process(Path(f"s3://{BUCKET}/path.csv")).accounts) == 1
 
 
 def test_a_file_here_may_have_a_name_like_a_location(folder: Folder) -> None:
@@ -154,6 +174,8 @@ def test_a_location_is_shown_without_secrets() -> None:
     for uri, shown in (
         ("s3://bucket/a/b.csv", "s3://bucket/a/b.csv"), ("s3://key:secret@bucket/a.csv?region=x", "s3://bucket/a.csv"),
         ("hdfs://user@host:8020/a", "hdfs://host:8020/a"), ("s3://k:a@b@bucket", "s3://bucket"),
+        ("s3://AKIA:abc/de+F@bucket/a.csv?x=y@z", "s3://bucket/a.csv"), ("s3:/k:s@bucket/a", "s3://bucket/a"),
+        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
     ):  # fmt: skip
         assert display_location(uri) == shown
     assert is_location("s3://b/a")

@@ -27,6 +27,7 @@ from txfast.api.inputs import open_input
 from txfast.batch import KINDS, TransactionBatch
 from txfast.errors import InputError, SourceError, TxfastError
 from txfast.pipeline import Replay
+from txfast.read import table as table_module
 from txfast.read.consumed import Consumption
 from txfast.read.row import Header
 from txfast.read.rows import HEADER_LINE, TableColumns, parse, units_fit
@@ -178,6 +179,32 @@ def test_numbers_are_taken_as_what_their_text_says(
         assert harness.occurred(replay.applied()) == expected.applied
         assert harness.occurred(replay.rejected()) == expected.rejected
         assert harness.occurred(replay.malformed()) == expected.malformed
+
+
+@pytest.mark.parametrize("suffix", [*FORMATS, "table"])
+def test_how_much_was_read_is_told_by_the_rows(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(table_module, "BATCH_ROWS", 30)
+    table = of_texts(day(1, rows=100), pa.string())
+    if suffix == "table":
+        source = open_input(table, "")
+    else:
+        source = open_source(str(write_table(folder.path / f"in.{suffix}", table, 70)))
+    reader = TableReader(source)
+    batch = TransactionBatch()
+    told = []
+    while reader.fill(batch):
+        told.append(reader.bytes_read)
+    assert source.size_bytes is not None
+    assert reader.bytes_read == source.size_bytes
+    assert told == sorted(told)
+    assert len(told) >= 4
+    # A stream's own place is what pyarrow has read of it.
+    if suffix != "arrows":
+        share = 30 / (100 if suffix == "table" or suffix == "parquet" else 140)
+        assert told[0] == pytest.approx(share * source.size_bytes, rel=0.01)
+    source.close()
 
 
 def test_rows_without_text_are_not_reported() -> None:
@@ -495,6 +522,9 @@ def test_a_state_consumes_a_table_whole(folder: Folder, suffix: str) -> None:
 def test_a_stream_that_grew_is_a_new_input(folder: Folder) -> None:
     path = write_table(folder.path / "in.arrows", of_texts(day(1), pa.string()))
     assert rows_of_run(folder, "in.arrows") == 20
+    # Again, as if nothing were new: that is left as it is, and what grows later is told from it all the same.
+    assert rows_of_run(folder, "in.arrows") == 0
+    assert [each.name for each in (folder.path / "state").glob("snapshot-*")] == ["snapshot-1"]
     more = write_table(folder.path / "more.arrows", of_texts(day(2), pa.string())).read_bytes()
     path.write_bytes(path.read_bytes() + more)
     assert rows_of_run(folder, "in.arrows") == 40

@@ -15,7 +15,10 @@ from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descripto
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from txfast.ledger.columns import AccountColumns
+    from txfast.ledger.ledger import Ledger
     from txfast.pipeline import Replay
     from txfast.progress import Progress
     from txfast.signals import SignalWatch
@@ -142,6 +145,16 @@ class Outputs:
         if self._watch is not None:
             self._watch.check()
 
+    def saver(self, replay: "Replay") -> "Callable[[Ledger], object] | None":
+        """What is to be given all ledgers for the state, where there is one that has to change. Raises SourceError."""
+        if self.state is None:
+            return None
+        segments = None
+        # What went to disk comes back as other ledgers than the checkpoints were taken of.
+        if self.checkpoints is not None and not replay.is_spilled:
+            segments = self.checkpoints.segments
+        return self.state.saver(changed=replay.rows > 0, segments=segments)
+
     def finish_rejects(self) -> None:
         """Have rejects reach their file before accounts go where nothing can be taken back. Raises as `publish`."""
         if self.rejects is not None:
@@ -224,7 +237,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         if progress is not None:
             progress.close()
         journal.malformed_totals(replay.malformed())
-        accounts = replay.collect(None if outputs.state is None else outputs.state.saver(changed=replay.rows > 0))
+        accounts = replay.collect(outputs.saver(replay))
         outputs.finish_rejects()
         writing_started = time.perf_counter()
         write_accounts(accounts, outputs.accounts, settings.output_format)

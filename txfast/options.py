@@ -391,6 +391,10 @@ def allowed_malformed_rows(options: Options) -> int | None:
 
 def check_places(inputs: "Sequence[str]", options: Options) -> None:
     """See that no output goes where an input comes from or another output goes. Raises UsageError."""
+    for name in OUTPUTS:
+        path = str(options[name])
+        if is_location(path) and not os.path.isdir(os.path.dirname(path)):
+            raise UsageError(f"--{name} goes to a file here: {display_name(path)} is elsewhere")
     outputs = {name: set(places_of(str(options[name]))) for name in OUTPUTS if options[name] is not None}
     names = {
         name: "standard output" if options[name] == STANDARD_OUTPUT else options.as_given(name) for name in outputs

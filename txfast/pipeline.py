@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         def is_due(self) -> bool: ...
         def take(self, replay: "Replay", place: Place) -> None: ...
         def pass_over(self) -> None: ...
+        def end_by_signal(self) -> None: ...
 
     class Rejects(Protocol):
         """What takes the rejects of every batch, in order."""
@@ -284,8 +285,12 @@ class Replay:
                     f"the run stops here, without accounts"
                 )
             yield batch
-            # Inside a table there is no place to go on from.
-            if self._checkpoints is not None and source.kind == CSV and self._checkpoints.is_due():
+            if self._checkpoints is None or not self._checkpoints.is_due():
+                continue
+            # Inside a table there is no place to go on from: a signal ends the run, and leaves the last checkpoint.
+            if source.kind != CSV:
+                self._checkpoints.end_by_signal()
+            else:
                 self._take_checkpoint(flow, batch, reader.header, next_line - 1, offset_before)
         figures.bytes = bytes_before + reader.bytes_read
         if consumption is not None:

@@ -60,6 +60,10 @@ def check_inputs(inputs: "tuple[Input, ...]") -> None:
             raise UsageError(f"an input of type {type_name(given)} cannot be read: {HOW_TO_READ}")
         if isinstance(given, (bytes, bytearray, memoryview)):
             raise UsageError("bytes are no input: wrap a content in io.BytesIO(), and decode a path by os.fsdecode()")
+        if is_path and isinstance(os.fspath(given), bytes):  # type: ignore[arg-type]
+            raise UsageError("a path of bytes is no input: decode it by os.fsdecode()")
+        if not is_path and getattr(given, "closed", False) is True:
+            raise UsageError(f"a file that is closed cannot be read: {type_name(given)}")
         if isinstance(given, TextIOBase):
             raise UsageError("a file that is open as text cannot be read: open it as binary, with mode 'rb'")
 

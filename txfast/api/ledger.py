@@ -1,13 +1,15 @@
 """txfast.Ledger: accounts in memory, fed as transactions come."""
 
+import operator
 import os
 import threading
 from decimal import Decimal
+from typing import SupportsIndex
 
 from txfast.api.inputs import check_inputs, sources
 from txfast.api.process import make_journal
 from txfast.api.results import Account, Accounts
-from txfast.errors import StateError, TxfastError
+from txfast.errors import StateError
 from txfast.ledger.ledger import counts_of
 from txfast.pipeline import Replay
 from txfast.state.directory import StateDirectory
@@ -49,8 +51,9 @@ class Ledger:
         self._replay = Replay(self._journal, threads=threads)
         self._lock = threading.Lock()
         self._is_broken = False
-        # The state directory and the snapshot in it that this ledger is known to go on from.
-        self._origin: tuple[str, int] | None = None
+        # State directories with the identity of their last snapshot, when this ledger was loaded from there or saved to
+        # it; and the number of the snapshot that it went on from.
+        self._origins: dict[tuple[str, str], int] = {}
         self._inputs: dict[str, Place] = {}
 
     def apply(self, transactions: "Input") -> dict[str, int]:
@@ -61,32 +64,41 @@ class Ledger:
         Raises TxfastError as `txfast.process` does. Where that comes after rows were applied, or the call is
         interrupted, the ledger holds a part of the input, which nobody can tell: all calls raise StateError from then
         on. An input that is refused before its first row leaves the ledger as it was.
+
+        A generator that is given here must not use this ledger: it would wait for itself.
         """
         check_inputs((transactions,))
         with self._lock:
             self._check()
             before = self._counts()
             rows_before = self._rows_seen()
+            # Until all of it is applied and counted, whatever comes in between.
+            self._is_broken = True
             try:
                 for source in sources((transactions,)):
                     # All inputs count as one: they may be many.
                     self._replay.read_source(source, goes_on=bool(self._replay.inputs))
-            except BaseException as error:
-                self._is_broken = not isinstance(error, TxfastError) or self._rows_seen() != rows_before
+            except MemoryError:
+                raise
+            except Exception:
+                self._is_broken = self._rows_seen() != rows_before
                 raise
             counts = {status: count - before[status] for status, count in self._counts().items()}
-            return {status: count for status, count in counts.items() if count or status == "applied"}
+            counts = {status: count for status, count in counts.items() if count or status == "applied"}
+            self._is_broken = False
+            return counts
 
-    def __getitem__(self, client: int) -> Account:
+    def __getitem__(self, client: SupportsIndex) -> Account:
         """The client's account. Raises KeyError where it has none."""
         with self._lock:
             self._check()
-            if isinstance(client, int) and 0 <= client <= CLIENT_MAX:
+            number = client_number(client)
+            if number is not None:
                 for ledger in self._replay.ledgers:
-                    found = ledger.account(client)
+                    found = ledger.account(number)
                     if found is not None:
                         available, held, locked = found
-                        return Account(client, amount(available), amount(held), amount(available + held), locked)
+                        return Account(number, amount(available), amount(held), amount(available + held), locked)
         raise KeyError(client)
 
     def __contains__(self, client: object) -> bool:
@@ -125,19 +137,22 @@ class Ledger:
             try:
                 state.open()
                 place, newest = os.path.realpath(state.path), max(state.snapshots(), default=0)
-                if newest and self._origin != (place, newest):
+                origin = (place, state.identity(newest))
+                if newest and origin not in self._origins:
                     raise StateError(
                         f"{state.path}: holds a state that this ledger does not go on from: "
                         f"save it to a new directory, or load that one first"
                     )
-                state.go_on(dict(self._inputs))
+                state.go_on(dict(self._inputs), self._origins[origin] if newest else 0)
                 save = state.saver(changed=True)
                 assert save is not None, "it has changed"
                 for ledger in self._replay.ledgers:
                     save(ledger)
                 state.finish()
+                # Before it is there: whatever comes in between, it is known.
+                earlier = {origin: newest} if newest else {}
+                self._origins = earlier | {(place, state.finished_identity): newest + 1}
                 state.publish()
-                self._origin = (place, newest + 1)
             finally:
                 state.discard()
 
@@ -157,7 +172,9 @@ class Ledger:
             state.load(ledger._replay.restore)
             if state.is_new:
                 raise StateError(f"{state.path}: holds no state: nothing was ever saved there")
-            ledger._origin = (os.path.realpath(state.path), max(state.snapshots()))
+            # Where the last one is damaged, it goes on from the one before.
+            newest = state.identity(max(state.snapshots()))
+            ledger._origins[os.path.realpath(state.path), newest] = state.base_number
             ledger._inputs = dict(state.inputs)
         finally:
             state.discard()
@@ -183,6 +200,15 @@ class Ledger:
 
     def __reduce__(self) -> "NoReturn":
         raise TypeError("a Ledger cannot be pickled: save it to a directory, and load that")
+
+
+def client_number(client: object) -> int | None:
+    """A client's id as an int, whatever kind of integer it is; None where it can be none."""
+    try:
+        number = int(operator.index(client))  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return number if 0 <= number <= CLIENT_MAX else None
 
 
 def amount(units: int) -> Decimal:

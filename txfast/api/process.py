@@ -64,10 +64,12 @@ def process(
     """
     started = time.perf_counter()
     check_inputs(inputs)
+    check_number("threads", threads)
     limit = limit_in_bytes(memory_limit)
     if rejects and limit < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-        raise UsageError(f"memory_limit={memory_limit!r} is too little for rejects: the least is {least!r}")
+        given = "the memory there is" if memory_limit is None else f"memory_limit={memory_limit!r}"
+        raise UsageError(f"{given} is too little for rejects: the least is {least!r}")
     journal = make_journal(log_level, logger)
     collected = CollectedRejects() if rejects else None
     shown = make_progress(inputs) if progress else None
@@ -90,9 +92,6 @@ def process(
         if collected is not None:
             collected.finish()
         stats = make_stats(replay, accounts, time.perf_counter() - started)
-    except BaseException:
-        replay.close()
-        raise
     finally:
         if shown is not None:
             shown.close()
@@ -126,11 +125,18 @@ def make_progress(inputs: "tuple[Input, ...]") -> "Progress":
 
 def malformed_limit(max_malformed: int | None, *, strict: bool) -> int | None:
     """How many malformed rows are allowed; None for any number. Raises UsageError."""
+    check_number("max_malformed", max_malformed)
     if max_malformed is not None and max_malformed < 0:
         raise UsageError(f"max_malformed={max_malformed}: it is 0 or more")
     if strict and max_malformed:
         raise UsageError(f"strict and max_malformed={max_malformed} contradict each other")
     return 0 if strict else max_malformed
+
+
+def check_number(name: str, number: object) -> None:
+    """Raise UsageError for an argument that is no whole number, where it is given."""
+    if number is not None and not isinstance(number, int):
+        raise UsageError(f"{name}={number!r}: it is a whole number")
 
 
 def limit_in_bytes(memory_limit: "int | str | None") -> int:
@@ -139,6 +145,7 @@ def limit_in_bytes(memory_limit: "int | str | None") -> int:
         return default_memory_limit()
     if isinstance(memory_limit, str):
         return memory_size(memory_limit)
+    check_number("memory_limit", memory_limit)
     if memory_limit < MEMORY_LIMIT_MIN:
         raise UsageError(f"memory_limit={memory_limit}: the least is {MEMORY_LIMIT_MIN}, {MEMORY_LIMIT_MIN >> 20} MiB")
     return memory_limit

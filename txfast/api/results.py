@@ -7,7 +7,7 @@ module must not know how the accounts came about.
 from decimal import Decimal
 from typing import NamedTuple
 
-from txfast.errors import UsageError
+from txfast.errors import SourceError, UsageError
 from txfast.write.columnar import account_batches, account_schema
 from txfast.write.formats import FORMATS, format_of, write_accounts
 from txfast.write.output import Output
@@ -148,6 +148,8 @@ class Accounts(ResultTable):
             write_accounts(self._columns, output, format)
             output.finish()
             output.publish()
+        except BrokenPipeError as error:
+            raise SourceError(f"{text}: cannot be written: nobody reads it any more") from error
         finally:
             output.discard()
 

@@ -98,7 +98,8 @@ class Consumption:
         """Consume a file that is a table, whole, whatever was consumed of it before. Raises SourceError."""
         from xxhash import xxh3_128
 
-        self._hash, self.offset_bytes, self.ending = xxh3_128(), 0, TABLE_ENDING
+        self._hash, self.offset_bytes = xxh3_128(), 0
+        self.end_table()
         view = memoryview(bytearray(BLOCK_BYTES))
         try:
             while count := os.preadv(source.file.fileno(), [view], self.offset_bytes):
@@ -106,6 +107,10 @@ class Consumption:
                 self.offset_bytes += count
         except OSError as error:
             raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+
+    def end_table(self) -> None:
+        """What was consumed is a table, and not what it looks like as lines."""
+        self.ending, self._blank_rest = TABLE_ENDING, None
 
     def finish(self) -> bool:
         """At the end of the input: leave a blank rest without an ending to whoever reads on. Say whether there is
@@ -132,9 +137,11 @@ def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
         if not consume_to(source, place.offset_bytes, consumption) or consumption.digest != place.digest:
             source.close()
             return None
-        if place.ending == TABLE_ENDING and take(source, 1):
-            source.close()
-            return None
+        if place.ending == TABLE_ENDING:
+            if take(source, 1):
+                source.close()
+                return None
+            consumption.end_table()
         consumption.header = Header(place.header, source.name)
         consumption.lines = place.lines
         if place.offset_bytes and place.ending in ("", "cr"):

@@ -51,14 +51,15 @@ def open_location(uri: str) -> Source:
     import pyarrow as pa
     from pyarrow import fs
 
+    scheme, place = cut(uri)
     name = display_location(uri)
     try:
-        file_system, path = fs.FileSystem.from_uri(uri)
+        file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
         native = file_system.open_input_file(path)
         first_bytes = native.read_at(min(MAGIC_BYTES, native.size()), 0)
         file = RemoteFile(native)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split()).replace(uri, name)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split()).replace(f"{scheme}://{place}", name)
         raise SourceError(f"{name}: cannot be read: {reason}") from error
     compression = compression_of(first_bytes)
     if compression is not None:
@@ -66,8 +67,18 @@ def open_location(uri: str) -> Source:
     return Source(name, file, native.size(), kind_of(first_bytes))
 
 
+def cut(uri: str) -> tuple[str, str]:
+    """The scheme of a location, and what stands behind `://`."""
+    scheme, _, place = uri.partition(":/")
+    return scheme, place.removeprefix("/")
+
+
 def display_location(uri: str) -> str:
-    """A location without what is nobody's business: a user's name and secret, and options."""
-    scheme, _, rest = uri.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+    """A location without what is nobody's business: a user's name and secret, in which there may be any sign, and
+    options."""
+    scheme, place = cut(uri)
+    place = place.partition("?")[0]
+    first = place.partition("/")[0]
+    if ":" in first or "@" in first:
+        place = place.rpartition("@")[2]
+    return f"{scheme}://{place}"

@@ -79,8 +79,10 @@ def open_source(name: str) -> Source:
 
 
 def is_location(name: str) -> bool:
-    """Whether a name is that of a location elsewhere, such as s3://bucket/key, and not of a file here."""
-    return "://" in name and not os.path.exists(name)
+    """Whether a name is that of a location elsewhere, such as s3://bucket/key, and not of a file here. A path made of
+    one, as pathlib does it, has lost a slash."""
+    scheme, separator, _ = name.partition(":/")
+    return separator != "" and scheme.isalnum() and len(scheme) > 1 and not os.path.exists(name)
 
 
 def told_by_content(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
@@ -110,7 +112,7 @@ def size_of(names: "Sequence[str]") -> int | None:
     """How many bytes there are to read in all inputs; None where one has no size, is compressed, or is not there."""
     try:
         sizes = [size_of_one(name) for name in names]
-    except OSError:
+    except (OSError, ValueError):
         return None
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
@@ -130,7 +132,7 @@ def has_tables(names: "Sequence[str]") -> bool:
         try:
             if name != STANDARD_INPUT and kind_of(looked_at(name)[1]) != CSV:
                 return True
-        except OSError:
+        except (OSError, ValueError):
             pass  # it is told of when it is its turn
     return False
 

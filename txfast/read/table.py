@@ -136,7 +136,7 @@ class TableReader:
         except OSError as error:
             if self._kind == TABLE:
                 raise  # of a program's own
-            if error.errno is not None:
+            if error.errno is not None or isinstance(self._source.file, RemoteFile):
                 raise SourceError(f"{self._name}: cannot be read: {error.strerror or error}") from error
             raise self._damaged(error) from error
         except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -344,9 +344,11 @@ def refusal_of(name: str, kind: "pa.DataType") -> str | None:
 
 
 def dictionary_column(array: "pa.DictionaryArray") -> "Column":
-    """Texts by index."""
+    """Texts by index. A dictionary larger than the column would be looked through for each piece of it."""
     import pyarrow as pa
 
+    if len(array.dictionary) > len(array):
+        return text_column(array.dictionary_decode())
     indices = array.indices.cast(pa.int32())
     texts = array.dictionary.cast(pa.large_binary())
     if texts.null_count or texts.offset:

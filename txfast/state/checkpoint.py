@@ -64,6 +64,11 @@ class Checkpoints:
         self.first_input = 0  # to be read, or read on
         self._opened: tuple[Source, Consumption] | None = None
 
+    @property
+    def segments(self) -> Segments | None:
+        """What this run's last checkpoint has on the disk of the entries in its ledgers; None where there was none."""
+        return self._segments if self._segments.files else None
+
     # ---- Going on ----------------------------------------------------------------------------------
 
     def find(self, replay: "Replay") -> bool:
@@ -161,6 +166,11 @@ class Checkpoints:
         if self._seconds is None:
             return False
         return time.monotonic() >= self._next or (self._watch is not None and self._watch.arrived is not None)
+
+    def end_by_signal(self) -> None:
+        """Where a signal has arrived, let it end the run without another one. Raises Interrupted."""
+        if self._watch is not None and self._watch.arrived is not None:
+            self._watch.stop_waiting()
 
     def pass_over(self) -> None:
         """Take none from here on, since ledgers are on disk and cannot be saved before the end: the last one stays.

@@ -17,7 +17,7 @@ from txfast.errors import LockedError, SourceError, StateError
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
 from txfast.read.source import STANDARD_INPUT, Source, open_source
 from txfast.state import manifest
-from txfast.state.snapshot import Snapshot, SnapshotWriter, sync_folder, unreadable, unwritable
+from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unreadable, unwritable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -93,9 +93,10 @@ class StateDirectory:
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
 
-    def go_on(self, inputs: "dict[str, Place]") -> None:
-        """Begin with these places, and what was saved with them, instead of `load`."""
-        number = max(self.snapshots(), default=0)
+    def go_on(self, inputs: "dict[str, Place]", base: int | None = None) -> None:
+        """Begin with these places, and what was saved with them, instead of `load`: by default in the last snapshot,
+        else in that of this number, 0 for none."""
+        number = max(self.snapshots(), default=0) if base is None else base
         self._base = self.folder(number) if number else None
         self._goes_on = True
         self.inputs = inputs
@@ -119,6 +120,21 @@ class StateDirectory:
             return os.listdir(self.path)
         except OSError as error:
             raise SourceError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    @property
+    def base_number(self) -> int:
+        """The number of the snapshot that was begun with; 0 for none."""
+        return 0 if self._base is None else int(self._base.rpartition("-")[2])
+
+    def identity(self, number: int) -> str:
+        """What tells a snapshot from any other of that number: the hash of its manifest; nothing where it has none."""
+        return identity_of(self.folder(number))
+
+    @property
+    def finished_identity(self) -> str:
+        """The same of what was finished and is not published yet."""
+        assert self._part is not None, "nothing was finished"
+        return identity_of(self._part)
 
     def folder(self, number: int) -> str:
         """The folder of a snapshot."""
@@ -153,11 +169,12 @@ class StateDirectory:
 
     # ---- Ending ------------------------------------------------------------------------------------
 
-    def saver(self, *, changed: bool) -> "Callable[[Ledger], None] | None":
+    def saver(self, *, changed: bool, segments: "Segments | None" = None) -> "Callable[[Ledger], None] | None":
         """What is to be given all ledgers, one by one, for a new snapshot. Raises SourceError, and so does what it
         returns.
 
-        None where the run has not `changed` them and no input was consumed further: then what is there stays.
+        `segments` are what a checkpoint has written of the very same ledgers, and is not written again. None where the
+        run has not `changed` them and no input was consumed further: then what is there stays.
         """
         if self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs:
             return None
@@ -165,7 +182,7 @@ class StateDirectory:
         self._final = self.folder(number)
         self._part = self._final + PART
         remove_folder(self._part)
-        self._writer = SnapshotWriter(self._part)
+        self._writer = SnapshotWriter(self._part, segments=segments)
         return self._writer.add
 
     def finish(self) -> None:
@@ -220,6 +237,17 @@ class StateDirectory:
                 os.close(lock)
             except OSError:
                 pass  # it is given free all the same
+
+
+def identity_of(folder: str) -> str:
+    """The hash of a snapshot's manifest; nothing where that cannot be read."""
+    from xxhash import xxh3_128_hexdigest
+
+    try:
+        with open(os.path.join(folder, manifest.NAME), "rb") as file:
+            return xxh3_128_hexdigest(file.read())
+    except OSError:
+        return ""
 
 
 def can_be_read_again(name: str) -> bool:

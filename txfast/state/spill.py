@@ -9,6 +9,7 @@ This module must not know formats, nor what is done with the accounts.
 
 import os
 import threading
+import weakref
 from array import array
 from contextlib import suppress
 
@@ -58,6 +59,8 @@ class SpillFile:
         self.folder = folder or default_folder()
         self._descriptor = -1
         self._is_closed = False
+        # Closes the descriptor when nobody has this any more, a thread that still writes included.
+        self._finalizer: weakref.finalize[[int], SpillFile] | None = None
         self._lock = threading.Lock()
         self.bytes_written = 0
 
@@ -69,6 +72,7 @@ class SpillFile:
                 raise SpillError(f"{self.folder}: what was spilled is given back already")
             if self._descriptor < 0:
                 self._descriptor = self._open()
+                self._finalizer = weakref.finalize(self, os.close, self._descriptor)
             start = self.bytes_written
             self.bytes_written += count
         written = 0
@@ -138,10 +142,11 @@ class SpillFile:
         """Give its room back."""
         with self._lock:
             self._is_closed = True
-            descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+            self._descriptor = -1
+            finalizer, self._finalizer = self._finalizer, None
+        if finalizer is not None:
             with suppress(OSError):  # nobody wants what was written
-                os.close(descriptor)
+                finalizer()
 
 
 class Stream:

@@ -48,18 +48,46 @@ def account_schema() -> "pa.Schema":
 
 
 def account_batches(accounts: "AccountColumns | Settled") -> "Iterator[pa.RecordBatch]":
-    """Iterate accounts as record batches of at most ROWS_MAX rows, each with memory of its own."""
+    """Iterate accounts as record batches of ROWS_MAX rows, but for the last, each with memory of its own.
+
+    They do not depend on the chunks that the accounts come in, so that the same accounts make the same file.
+    """
+    pending: list[pa.RecordBatch] = []
+    rows = 0
+    for chunk in accounts.chunks():
+        first = 0
+        while first < len(chunk):
+            taken = min(ROWS_MAX - rows, len(chunk) - first)
+            pending.append(account_batch(chunk, first, taken))
+            first += taken
+            rows += taken
+            if rows == ROWS_MAX:
+                yield joined(pending)
+                pending, rows = [], 0
+    if pending:
+        yield joined(pending)
+
+
+def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.RecordBatch":
+    """So many accounts, from the first on."""
     import pyarrow as pa
 
     schema = account_schema()
-    for chunk in accounts.chunks():
-        for first in range(0, len(chunk), ROWS_MAX):
-            rows = min(ROWS_MAX, len(chunk) - first)
-            arrays = [
-                pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
-                for field, buffer in zip(schema, account_buffers(chunk, first, rows), strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    arrays = [
+        pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
+        for field, buffer in zip(schema, account_buffers(accounts, first, rows), strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
+    """Record batches as one."""
+    import pyarrow as pa
+
+    if len(batches) == 1:
+        return batches[0]
+    [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch
 
 
 def write_parquet(accounts: "AccountColumns | Settled", output: Output) -> None:

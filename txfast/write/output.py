@@ -66,6 +66,8 @@ class Output:
                 self._open_temporary(stat.S_IMODE(there.st_mode))
             else:
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except ValueError as error:  # a name that no file can have
+            raise SourceError(f"{self.name!r}: cannot be written: {error}") from error
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
 

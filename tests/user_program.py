@@ -1,0 +1,46 @@
+"""A program of a user's: what it says of types is checked by mypy with all else, and test_api.py runs it."""
+
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, assert_type
+
+import polars as pl
+import pyarrow as pa
+
+import txfast
+
+FILE = b"type,client,tx,amount\ndeposit,1,1,2.5\nwithdrawal,1,2,3\n"
+
+
+def batches() -> Iterator[pa.RecordBatch]:
+    yield pa.RecordBatch.from_pylist([{"type": "deposit", "client": 2, "tx": 1, "amount": "1"}])
+
+
+def main(folder: Path) -> None:
+    (folder / "in.csv").write_bytes(FILE)
+    frame = pl.DataFrame({"type": ["dispute"], "client": [1], "tx": [1], "amount": [None]})
+    result = txfast.process(str(folder / "in.csv"), io.BytesIO(FILE), frame, batches(), rejects=True, threads=1)
+    assert_type(result, txfast.Result)
+    assert_type(result.stats, dict[str, Any])
+    assert_type(result.rejects, txfast.Rejects | None)
+    assert_type(result.accounts.to_polars(), pl.DataFrame)
+    for account in result.accounts:
+        assert_type(account, txfast.Account)
+        assert_type(account.total, Decimal)
+    for reject in result.rejects or ():
+        assert_type(reject.row, bytes)
+    ledger = txfast.Ledger()
+    assert_type(ledger.apply(folder / "in.csv"), dict[str, int])
+    assert_type(ledger[1].locked, bool)
+    ledger.save(folder / "ledger")
+    assert_type(txfast.Ledger.load(folder / "ledger"), txfast.Ledger)
+    with (folder / "in.csv").open("rb") as file:
+        for batch in txfast.read(file, strict=True):
+            assert_type(batch, Any)  # pyarrow has no types of its own
+    try:
+        txfast.process("missing.csv")
+    except txfast.SourceError as error:
+        assert_type(error.filename, Any)
+    print(len(result.accounts), len(result.rejects or ()), ledger[1].available)
