@@ -96,11 +96,22 @@ def duckdb_relation(table: pa.Table) -> duckdb.DuckDBPyRelation:
     return duckdb.connect().from_arrow(table)
 
 
+class ArrayOnly:
+    """A record batch of a library that knows no streams."""
+
+    def __init__(self, table: pa.Table) -> None:
+        [self._batch] = table.combine_chunks().to_batches()
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> object:
+        return self._batch.__arrow_c_array__(requested_schema)
+
+
 # What a table of texts may come as.
 TABLES: dict[str, Callable[[pa.Table], Any]] = {
     "pyarrow table": lambda table: table,
     "pyarrow reader": lambda table: table.to_reader(max_chunksize=97),
     "pyarrow batch": lambda table: table.combine_chunks().to_batches()[0],
+    "array": ArrayOnly,
     "list of batches": lambda table: table.to_batches(max_chunksize=500),
     "generator of batches": lambda table: (batch for batch in table.to_batches(max_chunksize=500)),
     "generator of tables": lambda table: (table.slice(first, 100) for first in range(0, len(table), 100)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import harness
 import pyarrow as pa
 import pytest
-from command import FILE, HEADER, Folder
+from command import FILE, HEADER, Folder, environment, unmeasured
 from pyarrow import fs, parquet
 
 import txfast
@@ -19,8 +19,6 @@ from txfast.errors import SourceError
 from txfast.read import location
 from txfast.read.location import display_location
 from txfast.read.source import is_location
-
-pytestmark = pytest.mark.unmeasured
 
 BUCKET = "transactions"
 # It says where it listens, and ends when whoever started it is gone.
@@ -40,8 +38,9 @@ server.stop()
 def endpoint() -> Iterator[str]:
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
-    ) as server:
+        [sys.executable, "-c", SERVER], env=unmeasured(environment()), stdin=pipe, stdout=pipe,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
         assert server.stdout is not None
         yield server.stdout.readline().strip()
 
