@@ -42,8 +42,10 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 COVERED = ("txfast/ledger/rules.pxd", "txfast/read/money.pxd", "txfast/read/plain.pxd", "txfast/read/row.pxd")
 PERCENT_MIN = 98
 KERNEL_TESTS = (
-    *(f"tests/test_{name}.py" for name in ("accounts", "arrow_reader", "batch", "ledger", "properties", "rejects")),
-    *(f"tests/test_{name}.py" for name in ("row", "rules", "saved", "spill", "table")),
+    *(f"tests/test_{name}.py" for name in ("accounts", "arrow_reader", "batch", "formats", "ledger", "properties")),
+    *(f"tests/test_{name}.py" for name in ("rejects", "row", "rules", "saved", "spill", "table")),
+    "tests/test_api.py::test_a_client_without_an_account_is_a_key_error",
+    "tests/test_api.py::test_what_is_read_are_the_well_formed_rows",
     "tests/test_outputs.py::test_rows_cannot_be_cut_where_there_are_none",
     "tests/test_outputs.py::test_a_block_of_nothing_is_refused",
     "tests/test_outputs.py::test_a_file_that_has_nothing_to_read_yet_is_told_of",
