@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import errno
 import gc
 import io
 import logging
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,14 +84,9 @@ def texts_of(path: Path = SAMPLE) -> pa.Table:
 
 
 def csv_of(result: txfast.Result) -> bytes:
-    folder = Path(os.environ["PYTEST_TMP"])
-    result.accounts.write(folder / "accounts.csv")
-    return (folder / "accounts.csv").read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def _scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_TMP", str(tmp_path))
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        result.accounts.write(file.name)
+        return Path(file.name).read_bytes()
 
 
 def duckdb_relation(table: pa.Table) -> duckdb.DuckDBPyRelation:
@@ -656,7 +653,9 @@ def test_a_ledger_is_saved_over_nothing_of_somebody_elses(folder: Folder) -> Non
         loaded.save(folder.path / "other")
 
 
-def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(folder: Folder) -> None:
+def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = folder.path / "state"
     ledger = txfast.Ledger()
     for number in range(3):
@@ -665,6 +664,11 @@ def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(folder: Folder) -> 
     (path / "snapshot-3" / "entries.arrow").write_bytes(b"")
     loaded = txfast.Ledger.load(path, logger=silent_logger())
     assert loaded[1].total == 2
+    # Also where saving it was interrupted before.
+    with monkeypatch.context() as patched:
+        patched.setattr(StateDirectory, "publish", harness.failing(errno.EIO))
+        with pytest.raises(OSError, match="error"):
+            loaded.save(path)
     loaded.save(path)
     # What it went on from is kept, not what is damaged.
     assert sorted(name for name in os.listdir(path) if name != "lock") == ["snapshot-2", "snapshot-4"]

@@ -314,9 +314,9 @@ class Settings:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.files.append(STANDARD_INPUT)
-        for file in self.files if self.state is not None else ():
-            if is_location(file):
-                raise UsageError(f"--state goes with files here and standard input: {display_name(file)} is elsewhere")
+        elsewhere = next(filter(is_location, self.files), None)
+        if self.state is not None and elsewhere is not None:
+            raise UsageError(f"--state goes with files here and standard input: {display_name(elsewhere)} is elsewhere")
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
 

@@ -143,14 +143,15 @@ class Ledger:
                         f"{state.path}: holds a state that this ledger does not go on from: "
                         f"save it to a new directory, or load that one first"
                     )
-                state.go_on(dict(self._inputs), self._origins[origin] if newest else 0)
+                base = self._origins[origin] if newest else 0
+                state.go_on(dict(self._inputs), base)
                 save = state.saver(changed=True)
                 assert save is not None, "it has changed"
                 for ledger in self._replay.ledgers:
                     save(ledger)
                 state.finish()
                 # Before it is there: whatever comes in between, it is known.
-                earlier = {origin: newest} if newest else {}
+                earlier = {origin: base} if newest else {}
                 self._origins = earlier | {(place, state.finished_identity): newest + 1}
                 state.publish()
             finally:

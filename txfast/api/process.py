@@ -101,8 +101,13 @@ def process(
 
 def may_have_tables(inputs: "tuple[Input, ...]") -> bool:
     """Whether an input is a table, as far as can be seen before it is read."""
-    paths = [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
+    paths = paths_in(inputs)
     return len(paths) < len(inputs) or has_tables(paths)
+
+
+def paths_in(inputs: "tuple[Input, ...]") -> list[str]:
+    """Those of the inputs that are paths."""
+    return [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
 
 
 def make_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
@@ -119,7 +124,7 @@ def make_progress(inputs: "tuple[Input, ...]") -> "Progress":
     from txfast.progress import Progress
     from txfast.read.source import size_of
 
-    paths = [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
+    paths = paths_in(inputs)
     return Progress(Journal(), size_of(paths) if len(paths) == len(inputs) else None)
 
 

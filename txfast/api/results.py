@@ -5,7 +5,8 @@ module must not know how the accounts came about.
 """
 
 from decimal import Decimal
-from typing import NamedTuple
+from itertools import islice
+from typing import Generic, NamedTuple, TypeVar
 
 from txfast.errors import SourceError, UsageError
 from txfast.write.columnar import account_batches, account_schema
@@ -16,7 +17,7 @@ from txfast.write.rejects import reject_schema
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any, NoReturn
 
     import pandas as pd
@@ -58,10 +59,16 @@ class Reject(NamedTuple):
     row: bytes
 
 
-class ResultTable:
-    """Rows of one schema. `len()` is their number."""
+Row = TypeVar("Row", Account, Reject)
+
+
+class ResultTable(Generic[Row]):
+    """Rows of one schema, and tuples where it is iterated. `len()` is their number."""
 
     schema: "pa.Schema"
+    # The tuples, and what they are called together.
+    _row_type: "type[Row]"
+    _what: str
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         """Iterate the rows as Arrow record batches."""
@@ -95,11 +102,26 @@ class ResultTable:
 
         return pl.DataFrame(self.to_arrow())
 
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> "Iterator[Row]":
+        for batch in self.batches():
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from map(self._row_type._make, zip(*columns, strict=True))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} {self._what}>"
+
+    def _repr_html_(self) -> str:
+        """The first rows, for a notebook."""
+        return html_table(self._row_type._fields, list(islice(self, SHOWN_ROWS)), len(self), self._what)
+
     def __reduce__(self) -> "NoReturn":
         raise TypeError(f"{type(self).__name__} cannot be pickled: pickle its to_arrow() instead")
 
 
-class Accounts(ResultTable):
+class Accounts(ResultTable[Account]):
     """Accounts in ascending order of client: iterate them as Account tuples, or take them all as a table.
 
         client     uint64
@@ -108,6 +130,9 @@ class Accounts(ResultTable):
         total      decimal128(19, 4)
         locked     bool
     """
+
+    _row_type = Account
+    _what = "accounts"
 
     def __init__(self, columns: "AccountColumns | Settled") -> None:
         self._columns = columns
@@ -123,11 +148,6 @@ class Accounts(ResultTable):
 
     def __len__(self) -> int:
         return len(self._columns)
-
-    def __iter__(self) -> "Iterator[Account]":
-        for batch in self.batches():
-            columns = [column.to_pylist() for column in batch.columns]
-            yield from map(Account._make, zip(*columns, strict=True))
 
     def write(self, path: "str | os.PathLike[str]", format: str | None = None) -> None:  # noqa: A002 (as the command's)
         """Write the accounts to a file as the command does, whole or not at all: `csv`, `parquet` or `arrow`, by
@@ -153,19 +173,15 @@ class Accounts(ResultTable):
         finally:
             output.discard()
 
-    def __repr__(self) -> str:
-        return f"<{len(self)} accounts>"
 
-    def _repr_html_(self) -> str:
-        """The first accounts, for a notebook."""
-        return html_table(Account._fields, first_rows(self, SHOWN_ROWS), len(self), "accounts")
-
-
-class Rejects(ResultTable):
+class Rejects(ResultTable[Reject]):
     """The rows that were not applied, in input order: iterate them as Reject tuples, or take them all as a table.
 
     `line` is uint64, `row` binary, all else strings.
     """
+
+    _row_type = Reject
+    _what = "rejects"
 
     def __init__(self, batches: "list[pa.RecordBatch]") -> None:
         self._batches = batches
@@ -181,18 +197,6 @@ class Rejects(ResultTable):
 
     def __len__(self) -> int:
         return sum(batch.num_rows for batch in self._batches)
-
-    def __iter__(self) -> "Iterator[Reject]":
-        for batch in self._batches:
-            columns = [column.to_pylist() for column in batch.columns]
-            yield from map(Reject._make, zip(*columns, strict=True))
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} rejects>"
-
-    def _repr_html_(self) -> str:
-        """The first rejects, for a notebook."""
-        return html_table(Reject._fields, first_rows(self, SHOWN_ROWS), len(self), "rejects")
 
 
 class Result:
@@ -235,17 +239,7 @@ class Result:
         return f"<p>{line}</p>{self.accounts._repr_html_()}"
 
 
-def first_rows(table: "Accounts | Rejects", count: int) -> "list[tuple[object, ...]]":
-    """The first rows of a table."""
-    rows: list[tuple[object, ...]] = []
-    for row in table:
-        if len(rows) == count:
-            break
-        rows.append(row)
-    return rows
-
-
-def html_table(names: "tuple[str, ...]", rows: "list[tuple[object, ...]]", count: int, what: str) -> str:
+def html_table(names: "Sequence[str]", rows: "Sequence[tuple[object, ...]]", count: int, what: str) -> str:
     """Rows as HTML, and of how many they are the first."""
     from html import escape
 
@@ -255,4 +249,4 @@ def html_table(names: "tuple[str, ...]", rows: "list[tuple[object, ...]]", count
 
     body = "".join(line(row, "td") for row in rows)
     shown = f"{count:,} {what}" if len(rows) == count else f"the first {len(rows)} of {count:,} {what}"
-    return f"<table><caption>{shown}</caption>{line(names, 'th')}{body}</table>"
+    return f"<table><caption>{shown}</caption>{line(tuple(names), 'th')}{body}</table>"

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
-    Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
-
     from txfast.ledger.columns import AccountColumns
     from txfast.state.spill import Settled
+
+    Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
 
 # Of a record batch or row group at most.
 ROWS_MAX = 1 << 17

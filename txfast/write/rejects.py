@@ -9,7 +9,7 @@ import stat
 from txfast.errors import UsageError
 from txfast.write.output import STANDARD_OUTPUT, Output, Sink, named_descriptor
 from txfast.write.reject_columns import REASON_NAMES, STATUS_NAMES, RejectColumns
-from txfast.write.reject_text import RejectText
+from txfast.write.reject_text import COLUMN_NAMES, RejectText
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         def abandon(self) -> None: ...
 
 
-COLUMN_NAMES = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
