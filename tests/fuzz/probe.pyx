@@ -129,17 +129,17 @@ def plain_agrees(bytes line not None):
 
 
 def rows_of(TransactionBatch batch not None):
-    """A batch's rows: the offset of each and what it is, a transaction or the reason why it is none."""
+    """A batch's rows in their order: each a transaction, or the reason why it is none."""
     cdef Py_ssize_t i
-    rows = [
-        (batch.offset[i], row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]))
-        for i in range(batch.rows)
-    ]
-    rows += [
+    rows = [row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]) for i in range(batch.rows)]
+    if batch.text == NULL:  # then there are no offsets, and no malformed rows
+        return rows
+    places = [(batch.offset[i], row) for i, row in enumerate(rows)]
+    places += [
         (batch.malformed_offset[i], MALFORMED_REASONS[batch.malformed_reason[i]]) for i in range(batch.malformed_rows)
     ]
-    rows.sort()
-    return [row for _, row in rows]
+    places.sort()
+    return [row for _, row in places]
 
 
 def make_batch(list rows not None):
