@@ -3,7 +3,12 @@
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
 
 PROJECT_ROOT = Path(__file__).parents[1]
 SAMPLE = PROJECT_ROOT / "samples" / "disputes.csv"
@@ -100,3 +105,24 @@ def test_a_log_brings_logging_but_nothing_that_draws() -> None:
 
 def test_the_arrow_reader_brings_pyarrow() -> None:
     assert "pyarrow" in imported_by("--reader", "arrow", str(SAMPLE))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_table_of_plain_types_brings_no_more_of_pyarrow_than_reading_needs(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"in.{suffix}"
+    kinds = pa.schema(
+        [("type", pa.string()), ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.decimal128(19, 4))]
+    )
+    table = pa.table([["deposit"], [1], [1], [Decimal("1.5")]], kinds)
+    if suffix == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(str(path), kinds) as writer:
+            writer.write_table(table)
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "txfast", str(path)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.endswith("1,1.5000,0.0000,1.5000,false\n")
+    imported = {line.rsplit("|", 1)[1].strip() for line in ended.stderr.splitlines()}
+    assert "pyarrow.lib" in imported
+    assert imported.isdisjoint({"numpy", "pyarrow.compute"})

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import harness
+import numpy as np
 import pyarrow as pa
 import pytest
 from command import Folder
@@ -42,7 +43,7 @@ Field = str | None
 # Columns of two rows, as TableColumns takes them.
 ONE = ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)
 NONE = ("absent", 0, None, None, None, None)
-DEPOSITS = ("text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)
+DEPOSITS = ("large_text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)
 
 
 @pytest.fixture
@@ -222,18 +223,18 @@ def test_rows_without_text_are_not_reported() -> None:
 @pytest.mark.parametrize(
     ("place", "column"),
     [
-        (0, ("text", 0, None, b"depositDeposit", struct.pack("<3q", 0, 7, 14), None)),
-        (0, ("text", 0, b"\1", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)),
+        (0, ("large_text", 0, None, b"depositDeposit", struct.pack("<3q", 0, 7, 14), None)),
+        (0, ("large_text", 0, b"\1", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)),
         (0, ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)),
         (1, ("signed", 0, None, struct.pack("<2q", 1, -1), None, None)),
         (1, ("units", 0, None, struct.pack("<4q", 1, 0, 1, 0), None, None)),
-        (2, ("text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+        (2, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
         (2, ("unsigned", 0, b"\1", struct.pack("<2Q", 1, 1), None, None)),
         (3, ("units", 0, None, struct.pack("<4q", 1, 0, -(2**63), -1), None, None)),
         (3, ("signed", 0, None, struct.pack("<2q", 1, 2**63 // 10_000 + 1), None, None)),
         (3, ("signed", 0, None, struct.pack("<2q", 1, -(2**63 // 10_000) - 1), None, None)),
         (3, ("unsigned", 0, None, struct.pack("<2Q", 1, 2**64 - 1), None, None)),
-        (3, ("text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+        (3, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
     ],
 )
 def test_a_row_that_is_no_number_has_its_text(place: int, column: Any) -> None:
@@ -330,6 +331,9 @@ def test_a_table_without_the_columns_is_refused(folder: Folder) -> None:
     table = of_texts([], pa.string())
     write_table(folder.path / "few.parquet", table.drop_columns(["tx", "amount"]))
     folder.run("few.parquet").assert_failed("few.parquet: not a table of transactions: it has no column tx, amount")
+    for suffix in FORMATS:
+        write_table(folder.path / f"in.{suffix}", table.drop_columns(["type"]))
+        folder.run(f"in.{suffix}").assert_failed(f"in.{suffix}: not a table of transactions: it has no column type")
     twice = pa.table([*table.columns, table.column(0)], names=[*NAMES, "type"])
     write_table(folder.path / "twice.arrows", twice)
     folder.run("twice.arrows").assert_failed("twice.arrows: not a table of transactions: it has two columns 'type'")
@@ -460,6 +464,47 @@ def test_a_stream_cut_where_its_values_look_like_its_end_fails(folder: Folder) -
         harness.run_files([path])
 
 
+@pytest.mark.parametrize("suffix", ["arrow", "arrows"])
+def test_what_is_no_utf8_or_has_too_many_digits_for_its_type_is_taken_for_what_it_is(
+    folder: Folder, suffix: str
+) -> None:
+    typed_as = (pa.string(), pa.uint64(), pa.large_string(), pa.decimal128(5, 4))
+    texts = [["deposit", b"d\xff"], None, [b"1", b"\xff"], None]
+    columns = [
+        pa.array(texts[0], pa.binary()).view(pa.string()),
+        pa.array([1, 1], pa.uint64()),
+        pa.array(texts[2], pa.large_binary()).view(pa.large_string()),
+        pa.array([Decimal(123456789), Decimal(1)], pa.decimal128(19, 4)).view(typed_as[3]),
+    ]
+    path = write_table(folder.path / f"in.{suffix}", pa.table(columns, pa.schema(zip(NAMES, typed_as, strict=True))))
+    content = b"type,client,tx,amount\ndeposit,1,1,123456789\nd\xff,1,\xff,1\n"
+    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", content)]))
+    # Where pyarrow has something to convert, what it converts has to be right.
+    columns[0] = columns[0].dictionary_encode()
+    path = write_table(folder.path / f"in.{suffix}", pa.table(columns, list(NAMES)))
+    with pytest.raises(InputError, match="UTF8"):
+        harness.run_files([path])
+
+
+def test_a_parquet_file_is_not_held_in_memory(folder: Folder) -> None:
+    """Neither as it is compressed, nor as rows: a record batch at a time."""
+    rows, groups = 50_000, 16
+    numbers = np.random.default_rng(1).integers(1, 2**63, rows * groups, np.int64)
+    table = pa.table([pa.array(["deposit"] * len(numbers)), numbers, numbers, numbers], names=list(NAMES))
+    path = write_table(folder.path / "in.parquet", table, rows, use_dictionary=["type"])
+    assert path.stat().st_size > 3 * len(numbers) * 8
+    source = open_source(str(path))
+    held_before = pa.total_allocated_bytes()
+    reader = TableReader(source, keep_text=False)
+    batch = TransactionBatch()
+    held = []
+    while reader.fill(batch):
+        held.append(pa.total_allocated_bytes() - held_before)
+    assert len(held) > groups
+    assert max(held) < table.nbytes / 3
+    source.close()
+
+
 def test_a_table_without_rows_has_no_accounts(folder: Folder) -> None:
     for suffix in FORMATS:
         write_table(folder.path / f"in.{suffix}", of_texts([], pa.string()))
@@ -585,7 +630,11 @@ def rows_of(*columns: Any, rows: int = 2) -> TransactionBatch:
 
 def test_columns_are_rows() -> None:
     assert len(rows_of(DEPOSITS, ONE, ONE, NONE)) == 2
-    named = ("text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", 0, 0))
+    named = ("large_text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", 0, 0))
+    assert len(rows_of(named, ONE, ONE, NONE)) == 2
+    short = ("text", 1, None, b"de deposit", struct.pack("<3i", 0, 3, 10), None)
+    assert len(rows_of(short, ONE, ONE, NONE, rows=1)) == 1
+    named = ("text", 0, None, b"disputedeposit", struct.pack("<3i", 0, 7, 14), struct.pack("<2i", 1, 0))
     assert len(rows_of(named, ONE, ONE, NONE)) == 2
     units = ("units", 0, b"\1", struct.pack("<4q", 50_000, 0, 7, 7), None, None)
     assert len(rows_of(DEPOSITS, ONE, ONE, units)) == 2
@@ -594,15 +643,20 @@ def test_columns_are_rows() -> None:
 @pytest.mark.parametrize(
     ("column", "words"),
     [
-        (("text", 0, None, b"depositdepos", struct.pack("<3q", 0, 7, 14), None), "lead out"),
-        (("text", 0, None, b"depositdeposit", struct.pack("<3q", 7, 0, 14), None), "lead out"),
-        (("text", 0, None, b"depositdeposit", struct.pack("<3q", -1, 7, 14), None), "lead out"),
-        (("text", 0, None, b"deposit", struct.pack("<2q", 0, 7), None), "values, where"),
-        (("text", 1, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None), "values, where"),
-        (("text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", 0, 1)), "lead out"),
-        (("text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", -1, 0)), "lead out"),
-        (("text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<i", 0)), "buffer of 4 bytes"),
-        (("text", 0, b"", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None), "buffer of 0 bytes"),
+        (("large_text", 0, None, b"depositdepos", struct.pack("<3q", 0, 7, 14), None), "lead out"),
+        (("large_text", 0, None, b"depositdeposit", struct.pack("<3q", 7, 0, 14), None), "lead out"),
+        (("large_text", 0, None, b"depositdeposit", struct.pack("<3q", -1, 7, 14), None), "lead out"),
+        (("large_text", 0, None, b"deposit", struct.pack("<2q", 0, 7), None), "values, where"),
+        (("large_text", 1, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None), "values, where"),
+        (("text", 0, None, b"depositdepos", struct.pack("<3i", 0, 7, 14), None), "lead out"),
+        (("text", 0, None, b"depositdeposit", struct.pack("<3i", 7, 0, 14), None), "lead out"),
+        (("text", 0, None, b"depositdeposit", struct.pack("<3i", -1, 7, 14), None), "lead out"),
+        (("text", 1, None, b"depositdeposit", struct.pack("<3i", 0, 7, 14), None), "values, where"),
+        (("text", 0, None, b"deposit", struct.pack("<2i", 0, 7), struct.pack("<2i", 0, 1)), "lead out"),
+        (("large_text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", 0, 1)), "lead out"),
+        (("large_text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<2i", -1, 0)), "lead out"),
+        (("large_text", 0, None, b"deposit", struct.pack("<2q", 0, 7), struct.pack("<i", 0)), "buffer of 4 bytes"),
+        (("large_text", 0, b"", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None), "buffer of 0 bytes"),
         (("text", 0, None, b"", b"", None), "buffer of 0 bytes"),
         (("signed", 0, None, struct.pack("<q", 1), None, None), "buffer of 8 bytes"),
         (("units", 0, None, struct.pack("<2q", 1, 1), None, None), "buffer of 16 bytes"),

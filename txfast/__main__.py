@@ -3,6 +3,7 @@
 # What `signal` is made of, without its names, which take longer to import than a small file to replay.
 import _signal  # type: ignore[import-not-found]
 import os
+import sys
 
 
 def entry() -> None:
@@ -14,6 +15,8 @@ def entry() -> None:
     # process by itself, as it does any other, until a run begins.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    # pyarrow imports it where it is there, for conversions that the command has no use for: half of pyarrow's start.
+    sys.modules["numpy"] = None  # type: ignore[assignment]
     from txfast.cli import main
 
     os._exit(main())

@@ -241,7 +241,8 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
         offsets.append(offsets[-1] + length % 11)
     if sort & 128:
         offsets[rest[0] % len(offsets)] += rest[1] - 128
-    packed = struct.pack(f"<{len(offsets)}q", *offsets)
+    is_large = bool(sort & 32)
+    packed = struct.pack(f"<{len(offsets)}{'q' if is_large else 'i'}", *offsets)
     text = TABLE_TEXTS[: len(TABLE_TEXTS) - rest[2] % 4]
     indices = None
     used = places
@@ -255,7 +256,7 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
         is_good = is_good and first + rows < len(offsets)
         checked = offsets[first : first + rows + 1] if is_good else offsets
     is_good = is_good and checked[0] >= 0 and checked == sorted(checked) and checked[-1] <= len(text)
-    column: TableColumn = ("text", first, bits, text, packed, indices)
+    column: TableColumn = ("large_text" if is_large else "text", first, bits, text, packed, indices)
     if not is_good:
         return column, None
     if indices is not None:

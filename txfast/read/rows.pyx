@@ -23,7 +23,8 @@ cdef enum Sort:
     UNSIGNED  # uint64
     SIGNED  # int64
     UNITS  # decimal128 with four decimals
-    TEXT  # large_binary, in places that int32 indices say where there are some
+    TEXT  # binary, in places that int32 indices say where there are some
+    LARGE_TEXT  # large_binary, likewise
     SORT_COUNT
 
 cdef enum:
@@ -43,7 +44,7 @@ cdef const uint8_t* NOTHING = b""
 
 # What a row is said to be where it has no text: a type's code, two ids, a decimal.
 VALUES_BYTES = 1 + 8 + 8 + 16
-SORTS = ("absent", "unsigned", "signed", "units", "text")
+SORTS = ("absent", "unsigned", "signed", "units", "text", "large_text")
 assert len(SORTS) == SORT_COUNT
 
 # The header of the lines that rows are made into.
@@ -55,7 +56,7 @@ cdef struct Column:
     const uint8_t* validity  # a bit for each value; NULL where none is null
     const uint64_t* words
     const int32_t* indices
-    const int64_t* offsets
+    const uint8_t* offsets  # int32 of TEXT, int64 of LARGE_TEXT
     const uint8_t* text  # never NULL
     Py_ssize_t values  # that indices may name
 
@@ -64,9 +65,9 @@ cdef class TableColumns:
     """The four columns of some rows of a table: `hold` them in batches, as many at once as make a block of text.
 
     Of each column `columns` has (sort, the place of its first value in the buffers, validity, values, offsets,
-    indices): sort is one of SORTS, a buffer that it does not need is None. Values of `text` are bytes, which offsets of
-    eight bytes cut; with indices of four bytes, offsets are those of a dictionary. Raises ValueError where buffers are
-    too short, or indices or offsets lead out of them.
+    indices): sort is one of SORTS, a buffer that it does not need is None. Values of texts are bytes, which offsets
+    cut, of four bytes or, for `large_text`, of eight; with indices of four bytes, offsets are those of a dictionary.
+    Raises ValueError where buffers are too short, or indices or offsets lead out of them.
     """
 
     cdef Column[COLUMN_COUNT] columns
@@ -87,7 +88,7 @@ cdef class TableColumns:
         self, Column* column, int sort, Py_ssize_t first, validity, values, offsets, indices,
     ) except -1:
         cdef Py_ssize_t end = first + self.rows
-        cdef Py_ssize_t text_bytes
+        cdef Py_ssize_t text_bytes, offset_bytes
         cdef bint in_bounds
         if first < 0:
             raise ValueError(f"no values begin at {first}")
@@ -96,11 +97,12 @@ cdef class TableColumns:
         column.validity = NULL if validity is None else self.bytes_of(validity, (end + 7) // 8)
         if sort == ABSENT:
             return 0
-        if sort != TEXT:
+        if sort != TEXT and sort != LARGE_TEXT:
             column.words = <const uint64_t*>self.bytes_of(values, end * (2 if sort == UNITS else 1) * WORD_BYTES)
             return 0
-        column.offsets = <const int64_t*>self.bytes_of(offsets, WORD_BYTES)
-        column.values = len(memoryview(offsets).cast("B")) // WORD_BYTES - 1
+        offset_bytes = sizeof(int32_t) if sort == TEXT else sizeof(int64_t)
+        column.offsets = self.bytes_of(offsets, offset_bytes)
+        column.values = len(memoryview(offsets).cast("B")) // offset_bytes - 1
         if indices is not None:
             column.indices = <const int32_t*>self.bytes_of(indices, end * <Py_ssize_t>sizeof(int32_t))
         elif column.values < end:
@@ -144,7 +146,7 @@ cdef class TableColumns:
         for row in range(rows_max):
             bytes_of_row = 0
             for place in range(COLUMN_COUNT):
-                if self.columns[place].sort == TEXT:
+                if is_text(&self.columns[place]):
                     bytes_of_row += text_bytes_at(&self.columns[place], first + row)
             if row and text_bytes[0] + bytes_of_row > TEXT_BYTES_MAX:
                 return row
@@ -223,15 +225,26 @@ cdef inline bint is_null(const Column* column, const Py_ssize_t row) noexcept no
     return column.validity != NULL and not column.validity[place >> 3] >> (place & 7) & 1
 
 
+cdef inline bint is_text(const Column* column) noexcept nogil:
+    return column.sort == TEXT or column.sort == LARGE_TEXT
+
+
+cdef inline int64_t offset_at(const Column* column, const Py_ssize_t value) noexcept nogil:
+    """Where a value of text begins."""
+    if column.sort == TEXT:
+        return (<const int32_t*>column.offsets)[value]
+    return (<const int64_t*>column.offsets)[value]
+
+
 cdef bint are_in_bounds(const Column* column, const Py_ssize_t rows, const Py_ssize_t text_bytes) noexcept nogil:
     """Whether offsets ascend within the text, and indices are those of values."""
     cdef Py_ssize_t row, value
     cdef Py_ssize_t first = 0 if column.indices != NULL else column.first
     cdef Py_ssize_t end = column.values if column.indices != NULL else column.first + rows
-    if column.offsets[first] < 0 or column.offsets[end] > text_bytes:
+    if offset_at(column, first) < 0 or offset_at(column, end) > text_bytes:
         return False
     for value in range(first, end):
-        if column.offsets[value] > column.offsets[value + 1]:
+        if offset_at(column, value) > offset_at(column, value + 1):
             return False
     if column.indices != NULL:
         for row in range(rows):
@@ -253,17 +266,17 @@ cdef inline Py_ssize_t text_bytes_at(const Column* column, const Py_ssize_t row)
     if is_null(column, row):
         return 0
     value = value_at(column, row)
-    return 2 * min(column.offsets[value + 1] - column.offsets[value], <Py_ssize_t>VALUE_BYTES_MAX) + 2
+    return 2 * min(offset_at(column, value + 1) - offset_at(column, value), <int64_t>VALUE_BYTES_MAX) + 2
 
 
 cdef inline bint read_kind(const Column* column, const Py_ssize_t row, uint8_t* kind) noexcept nogil:
     cdef Py_ssize_t value
     cdef Field field
-    if column.sort != TEXT or is_null(column, row):
+    if not is_text(column) or is_null(column, row):
         return False
     value = value_at(column, row)
-    field.start = column.text + column.offsets[value]
-    field.end = column.text + column.offsets[value + 1]
+    field.start = column.text + offset_at(column, value)
+    field.end = column.text + offset_at(column, value + 1)
     return parse_kind(&field, kind)
 
 
@@ -312,8 +325,8 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
         return write_amount(out, <int64_t>column.words[2 * place])
     place = value_at(column, row)
     return write_text(
-        out, column.text + column.offsets[place],
-        min(column.offsets[place + 1] - column.offsets[place], <Py_ssize_t>VALUE_BYTES_MAX),
+        out, column.text + offset_at(column, place),
+        min(offset_at(column, place + 1) - offset_at(column, place), <int64_t>VALUE_BYTES_MAX),
     )
 
 
