@@ -50,3 +50,7 @@ class LockedError(TxfastError, RuntimeError):
 
 class UsageError(TxfastError, ValueError):
     """A command line, or an argument, that means nothing."""
+
+
+class ClusterError(TxfastError, RuntimeError):
+    """A cluster that lost, repeated or reordered what it was given."""

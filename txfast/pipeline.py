@@ -509,6 +509,14 @@ class Replay:
         """How many bytes were written to disk for want of memory."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
 
+    def spill_of(self, shard: int) -> "Spill | None":
+        """Where a ledger and its rows went for want of memory; None where they did not."""
+        return self._spills[shard]
+
+    def counts(self) -> list[int]:
+        """Rows by type and, within it, by status."""
+        return [self._count(kind, status) for kind in range(len(KINDS)) for status in range(len(STATUSES))]
+
     def _count(self, kind: int, status: int) -> int:
         before = self._counts_before[kind * len(STATUSES) + status]
         return before + sum(ledger.count(kind, status) for ledger in self.ledgers)

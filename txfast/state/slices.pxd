@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from txfast.batch cimport TransactionBatch
 from txfast.ledger.hash cimport HashKey, hash_client, multiply_high
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.shard cimport shard_of
 
 # One partition: what it was given, and what of it still waits in its buffer.
 cdef struct Partition:
@@ -17,6 +18,7 @@ cdef struct Partition:
 
 cdef class Partitions:
     cdef HashKey key
+    cdef bint by_shard
     cdef Partition* partitions
     cdef readonly uint32_t count
     cdef Py_ssize_t buffer_bytes
@@ -37,4 +39,6 @@ cdef class Partitions:
 
 cdef inline uint32_t partition_of(Partitions partitions, const uint64_t client) noexcept nogil:
     """The partition that a client belongs to."""
+    if partitions.by_shard:
+        return shard_of(client, partitions.count)
     return <uint32_t>multiply_high(hash_client(&partitions.key, client), partitions.count)

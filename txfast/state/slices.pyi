@@ -12,7 +12,13 @@ STATE_RECORDS: int
 @disjoint_base
 class Partitions:
     def __new__(
-        cls, count: int, buffer_bytes: int, write: Callable[[int, memoryview], object], key: bytes | None = None
+        cls,
+        count: int,
+        buffer_bytes: int,
+        write: Callable[[int, memoryview], object],
+        key: bytes | None = None,
+        *,
+        by_shard: bool = False,
     ) -> Self: ...
     @property
     def count(self) -> int: ...

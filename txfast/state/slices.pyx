@@ -51,21 +51,25 @@ cdef inline bint is_full(Partitions partitions, const Partition* partition) noex
 
 cdef class Partitions:
     """So many partitions of clients, by a hash with a key of its own (16 bytes); each takes records into a buffer.
+    With `by_shard` they are the shards of as many ledgers, and may be one.
 
     A buffer that is full is given to `write(partition, view)`, which must take all of it at once; `finish` gives out
     what is left. Raises what `write` does.
     """
 
-    def __cinit__(self, uint32_t count, Py_ssize_t buffer_bytes, write not None, bytes key=None):
+    def __cinit__(
+        self, uint32_t count, Py_ssize_t buffer_bytes, write not None, bytes key=None, *, bint by_shard=False,
+    ):
         cdef bytes words = os.urandom(sizeof(HashKey)) if key is None else key
         cdef const uint8_t* random = words
         cdef uint32_t number
-        if count < 2:
+        if count < (1 if by_shard else 2):
             raise ValueError(f"{count} partitions divide nothing")
         if len(words) != sizeof(HashKey):
             raise ValueError(f"a key of {len(words)} bytes: it has {sizeof(HashKey)}")
         self.key = (<const HashKey*>random)[0]
         self.key.multiplier |= 1
+        self.by_shard = by_shard
         self.count = count
         self.buffer_bytes = max(buffer_bytes, BUFFER_BYTES_MIN)
         self.write = write

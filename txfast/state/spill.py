@@ -269,6 +269,10 @@ class Spill:
         """Take a batch's rows: of one that was routed, those of `shard`."""
         self._partitions.add_rows(batch, shard)
 
+    def stream(self) -> Stream:
+        """A new stream in the same file."""
+        return Stream(self._file)
+
     def finish(self) -> None:
         """There are no more rows."""
         self._partitions.finish()

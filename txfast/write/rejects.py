@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         """What puts rejects into an output in one format."""
 
         def add(self, file: str, batch: TransactionBatch, header: Header) -> None: ...
+        def add_made(self, made: bytes) -> None: ...
         def finish(self) -> None: ...
         def abandon(self) -> None: ...
 
@@ -87,6 +88,16 @@ class Rejects:
         """
         assert self._writer is not None, "not open"
         self._writer.add(file, batch, header)
+
+    @property
+    def made_format(self) -> str:
+        """What `add_made` takes: csv or jsonl, text without a header; or arrow, Arrow streams of the reject_schema."""
+        return "arrow" if self._suffix == ".parquet" else self._suffix.removeprefix(".")
+
+    def add_made(self, made: bytes) -> None:
+        """Add rejects that another process has made what they are in the file. Raises as `add` does."""
+        assert self._writer is not None, "not open"
+        self._writer.add_made(made)
 
     def finish(self) -> None:
         """Write what is left, and have it reach the disk; a second time there is nothing left. Raises as `add` does."""
@@ -152,6 +163,10 @@ class TextWriter:
     def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
         for block in self._text.blocks(os.fsencode(file), batch, header):
             self._output.write(block)
+
+    def add_made(self, made: bytes) -> None:
+        self.flush()
+        self._output.write(made)
 
     def finish(self) -> None:
         self.flush()
@@ -248,6 +263,12 @@ class ParquetWriter:
         for table in self._tables.tables(file, batch, header):
             self._parquet.write_table(table, row_group_size=len(table))
 
+    def add_made(self, made: bytes) -> None:
+        import pyarrow as pa
+
+        table = pa.ipc.open_stream(made).read_all().cast(self._tables.schema)
+        self._parquet.write_table(table, row_group_size=max(1, len(table)))
+
     def finish(self) -> None:
         rest = self._tables.rest()
         if len(rest):
@@ -273,6 +294,11 @@ class CollectedRejects:
     def finish(self) -> None:
         """There are no more."""
         self._keep(self._tables.rest())
+
+    def take(self) -> "list[pa.RecordBatch]":
+        """What is there so far, which is kept no longer."""
+        taken, self.batches = self.batches, []
+        return taken
 
     def _keep(self, table: "pa.Table") -> None:
         """Keep a copy, since the table's memory is used again."""

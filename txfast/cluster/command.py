@@ -1,0 +1,146 @@
+"""The command of each engine: its options, what it puts out, and how it ends; as `txfast` itself, where both have it.
+
+This module must not know an engine.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from txfast import __version__
+from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
+from txfast.cluster.blocks import Run
+from txfast.cluster.job import Figures, MergedAccounts
+from txfast.errors import TxfastError, UsageError
+from txfast.log import Journal
+from txfast.options import file_name, memory_size, rejects_file, spill_folder, whole_number
+from txfast.write.formats import FORMATS, format_of, write_accounts
+from txfast.write.output import STANDARD_OUTPUT, Output
+from txfast.write.rejects import Rejects
+from txfast.write.stats import json_text
+
+SIZE_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+
+
+class Job(Protocol):
+    """A run that an engine has settled."""
+
+    @property
+    def figures(self) -> Figures: ...
+    @property
+    def shards(self) -> int: ...
+    def runs(self) -> Iterator[Run]: ...
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
+
+
+def make_parser(engine: str) -> argparse.ArgumentParser:
+    """The options that all engines have."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m txfast.cluster.{engine}",
+        description=f"Replay transactions into accounts on {engine.capitalize()}: the same bytes as from txfast.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="inputs that all workers reach: paths or locations")
+    parser.add_argument("-o", "--output", metavar="FILE", type=of(file_name), default=STANDARD_OUTPUT)
+    parser.add_argument("--output-format", choices=FORMATS, help="by default as the suffix of the output says")
+    parser.add_argument("--rejects", metavar="FILE", type=of(rejects_file), help="all rows that were not applied")
+    parser.add_argument("--stats", metavar="FILE", type=of(file_name), help="the run's figures as JSON")
+    parser.add_argument("--shards", metavar="N", type=of(count), help="reducers; by default one for each core")
+    parser.add_argument("--range-size", metavar="SIZE", type=of(range_size), help="of a map task; by default 64MiB")
+    parser.add_argument("--memory-limit", metavar="SIZE", type=of(memory_size), help="of each reducing task")
+    parser.add_argument("--spill-dir", metavar="DIR", type=of(spill_folder), help="for what exceeds that")
+    parser.add_argument("--version", action="version", version=f"txfast {__version__}")
+    return parser
+
+
+def of(convert: "Callable[[str], object]") -> "Callable[[str], object]":
+    """A type for argparse, which shows what is wrong with a text."""
+
+    def converted(text: str) -> object:
+        try:
+            return convert(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
+
+
+def count(text: str) -> int:
+    """A number of shards."""
+    number = whole_number(text)
+    if not number:
+        raise UsageError(f"{text!r} is no number of shards: it is 1 or more")
+    return number
+
+
+def range_size(text: str) -> int:
+    """A size in bytes, or with a unit."""
+    lowered = text.lower()
+    unit = next((unit for unit in SIZE_UNITS if lowered.endswith(unit)), "")
+    number = whole_number(lowered.removesuffix(unit))
+    if not number:
+        raise UsageError(f"{text!r} is no size: it is a number of bytes, or with a unit, such as 64MiB")
+    return number * SIZE_UNITS.get(unit, 1)
+
+
+def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager[Job]]") -> int:
+    """Have an engine settle it all, and put out what came of that; return the exit code."""
+    journal = Journal()
+    started = time.perf_counter()
+    rejects = None if options.rejects is None else Rejects(options.rejects)
+    stats = None if options.stats is None else Output(options.stats)
+    accounts = Output(options.output)
+    outputs = [output for output in (rejects, stats, accounts) if output is not None]
+    try:
+        for output in outputs:
+            output.open()
+        with start() as job:
+            if rejects is not None:
+                for blob in job.reject_blobs(rejects.made_format):
+                    rejects.add_made(blob)
+            put_accounts(job, accounts, options.output_format or format_of(options.output), options.spill_dir)
+            figures = job.figures.stats(time.perf_counter() - started)
+        if stats is not None:
+            stats.write(json_text(figures))
+        for reason, rows in figures["malformed"].items():
+            if rows:
+                journal.warning(f"{reason}: {rows} malformed rows in all")
+        publish(outputs)
+    except KeyboardInterrupt:
+        return end_by_signal("SIGINT")
+    except BrokenPipeError:
+        return end_by_signal("SIGPIPE")
+    except Exception as error:
+        journal.failure(describe_failure(error), error)
+        return EXIT_FAILED
+    finally:
+        for output in outputs:
+            output.discard()
+    return 0
+
+
+def put_accounts(job: Job, output: Output, account_format: str, spill_dir: str | None) -> None:
+    """Merge the accounts of all shards, and write them."""
+    merged = MergedAccounts(job.shards, spill_dir)
+    try:
+        for run in job.runs():
+            merged.add(run)
+        write_accounts(merged, output, account_format)  # type: ignore[arg-type]
+    finally:
+        merged.close()
+
+
+def publish(outputs: Sequence[Output | Rejects]) -> None:
+    """Put everything in its place, or leave it as it was. Raises SourceError."""
+    for output in outputs:
+        output.finish()
+    published: list[Output | Rejects] = []
+    try:
+        for output in outputs:
+            output.publish(revocable=output is not outputs[-1])
+            published.append(output)
+    except TxfastError:
+        for output in reversed(published):
+            output.revoke()
+        raise

@@ -1,0 +1,196 @@
+"""A run over a cluster, put together of the work in blocks.py: what comes before it, between its parts, and behind.
+
+This module must not know an engine.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from txfast.batch import KINDS
+from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, reject_block
+from txfast.errors import ClusterError
+from txfast.ledger.columns import AccountColumns
+from txfast.ledger.ledger import STATUSES
+from txfast.machine import available_cores, default_memory_limit
+from txfast.read.row import MALFORMED_REASONS
+from txfast.state.runs import RunMerge
+from txfast.state.spill import SpillFile, Stream
+from txfast.write.stats import decimal_text
+
+# What a merge of accounts reads at once, of all shards together, and of one.
+MERGE_BYTES = 16 << 20
+MERGE_BUFFER_BYTES_MAX = 1 << 20
+# What rejects are handed over as: text as in the file of that suffix, or Arrow streams.
+REJECT_FORMATS = ("csv", "jsonl", "arrow")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is over and how: `shards` are reducers, `memory_limit` is that of each worker's process, in bytes."""
+
+    ranges: Sequence[Range]
+    shards: int
+    keep_statuses: bool
+    memory_limit: int | None
+    spill_folder: str | None
+
+
+def worker_memory_limit() -> int:
+    """What a task may take if nobody says: its share of the machine, where each core has one."""
+    return default_memory_limit() // available_cores()
+
+
+class Figures:
+    """The figures of a run, from its reports and summaries: `add` all of them, then `check` that none is missing."""
+
+    def __init__(self, ranges: Sequence[Range], shards: int) -> None:
+        self._ranges = ranges
+        self._reports: dict[int, Report] = {}
+        self._summaries: dict[int, Summary] = {}
+        self._shards = shards
+
+    def add(self, result: Report | Summary) -> None:
+        """Take one. Raises ClusterError where it came before."""
+        if isinstance(result, Report):
+            known: dict[int, Any] = self._reports
+            number, what = result.number, "range"
+        else:
+            known, number, what = self._summaries, result.shard, "shard"
+        if number in known:
+            raise ClusterError(f"{what} {number} was reported twice; nothing is put out")
+        known[number] = result
+
+    def check(self) -> None:
+        """See that there is one of each range and shard, and that they add up. Raises ClusterError."""
+        if sorted(self._reports) != list(range(len(self._ranges))):
+            raise ClusterError(f"{len(self._reports)} of {len(self._ranges)} ranges reported; nothing is put out")
+        if sorted(self._summaries) != list(range(self._shards)):
+            raise ClusterError(f"{len(self._summaries)} of {self._shards} shards reported; nothing is put out")
+        sent = sum(report.rows - sum(report.malformed) for report in self._reports.values())
+        settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
+        if sent != settled:
+            raise ClusterError(f"{sent} well-formed rows were read, and {settled} were settled; nothing is put out")
+
+    def first_lines(self) -> list[int]:
+        """The number of the first line of each range in its input."""
+        found: list[int] = []
+        lines = 0
+        for part in self._ranges:
+            if part.number == 0 or self._ranges[part.number - 1].input != part.input:
+                lines = part.lines_before
+            found.append(lines + 1)
+            lines += self._reports[part.number].lines
+        return found
+
+    def stats(self, seconds: float) -> dict[str, Any]:
+        """All of it, as in the stats file of the command."""
+        from txfast import __version__
+
+        summaries = self._summaries.values()
+        counts = [sum(each) for each in zip(*(summary.counts for summary in summaries), strict=True)]
+        malformed = [sum(each) for each in zip(*(each.malformed for each in self._reports.values()), strict=True)]
+        rows = sum(report.rows for report in self._reports.values())
+        available = sum(summary.available_units for summary in summaries)
+        held = sum(summary.held_units for summary in summaries)
+        return {
+            "version": __version__,
+            "inputs": self._inputs(),
+            "rows": rows,
+            "applied": {kind: counts[code * len(STATUSES)] for code, kind in enumerate(KINDS)},
+            "malformed": {reason: malformed[code] for code, reason in enumerate(MALFORMED_REASONS) if code},
+            "rejected": {
+                reason: sum(counts[status :: len(STATUSES)]) for status, reason in enumerate(STATUSES) if status
+            },
+            "accounts": sum(summary.accounts for summary in summaries),
+            "locked_accounts": sum(summary.locked_accounts for summary in summaries),
+            "available": decimal_text(available),
+            "held": decimal_text(held),
+            "total": decimal_text(available + held),
+            "conserved": True,
+            "seconds": {"total": seconds},
+            "rows_per_second": rows / seconds if seconds else 0.0,
+            "spilled_bytes": sum(summary.spilled_bytes for summary in summaries),
+            "ranges": len(self._ranges),
+            "shards": self._shards,
+        }
+
+    def _inputs(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for part in self._ranges:
+            if part.input == len(found):
+                found.append({"file": part.name, "bytes": 0, "rows": 0})
+            report = self._reports[part.number]
+            found[-1]["rows"] += report.rows
+            # Of what was cut, the header and what stands before it too.
+            found[-1]["bytes"] = part.size_bytes if part.end is not None else report.bytes
+        return found
+
+
+class MergedAccounts:
+    """The accounts of all shards as one: `add` every run, then iterate `chunks` in ascending order of client.
+
+    They wait on disk. Raises SpillError.
+    """
+
+    def __init__(self, shards: int, spill_folder: str | None) -> None:
+        self._file = SpillFile(spill_folder)
+        self._streams = [Stream(self._file) for _ in range(shards)]
+        self._runs = [0] * shards
+
+    def add(self, run: Run) -> None:
+        """Take a part of a shard's accounts, the next of them. Raises ClusterError where it is not."""
+        if run.number != self._runs[run.shard]:
+            raise ClusterError(f"accounts {run.number} of shard {run.shard} came, where {self._runs[run.shard]} are due")
+        self._runs[run.shard] += 1
+        self._streams[run.shard].write(run.content)
+
+    def chunks(self) -> Iterator[AccountColumns]:
+        """Iterate all of them, in parts, each good until the next."""
+        buffer_bytes = min(MERGE_BUFFER_BYTES_MAX, MERGE_BYTES // max(1, len(self._streams)))
+        return iter(RunMerge([stream.reader() for stream in self._streams], buffer_bytes))
+
+    def close(self) -> None:
+        """Give the disk back."""
+        self._file.close()
+
+
+def reject_blobs(
+    part: Range, first_line: int, shards: int, statuses: Iterable[Statuses], reject_format: str
+) -> Iterator[bytes]:
+    """The rejects of a range in one of the REJECT_FORMATS: text without its header, or whole Arrow streams.
+
+    Raises what `reject_block` does.
+    """
+    batches = reject_block(part, first_line, shards, statuses)
+    if reject_format == "arrow":
+        from txfast.write.rejects import CollectedRejects
+
+        collected = CollectedRejects()
+        for name, header, batch in batches:
+            collected.add(name, batch, header)
+            yield from map(ipc_stream, collected.take())
+        collected.finish()
+        yield from map(ipc_stream, collected.take())
+        return
+    from txfast.write.reject_text import RejectText
+
+    text = RejectText(reject_format)
+    text.rest()  # the header of the whole file
+    for name, header, batch in batches:
+        for block in text.blocks(os.fsencode(name), batch, header):
+            yield bytes(block)
+    rest = bytes(text.rest())
+    if rest:
+        yield rest
+
+
+def ipc_stream(batch: Any) -> bytes:
+    """A record batch as an Arrow stream of its own."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())

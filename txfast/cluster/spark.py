@@ -1,0 +1,363 @@
+"""A run over Spark: the kernel reads, divides and settles in Spark's Python workers; Spark moves slices, not rows.
+
+    accounts, rejects, stats = process(spark, ["s3://bucket/jan.csv", "s3://bucket/feb.csv"], shards=64, rejects=True)
+
+Needs Spark 4.1, whose `repartitionById` puts a slice where it belongs, and txfast where the workers are. As a command:
+`python -m txfast.cluster.spark --help`.
+"""
+
+import io
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from txfast import errors
+from txfast.cluster.blocks import Range, Run, Statuses, cut_inputs, map_block, reduce_shard
+from txfast.cluster.job import Figures, Settings, reject_blobs, worker_memory_limit
+from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
+from txfast.state.runs import RunMerge
+from txfast.write.columnar import ROWS_MAX, account_batch
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+RANGES_SCHEMA = "number long, text string"
+RECORDS_SCHEMA = "kind int, place int, number long, second long, content binary"
+ACCOUNTS_SCHEMA = (
+    "client decimal(20,0), available decimal(19,4), held decimal(19,4), total decimal(19,4), locked boolean"
+)
+REJECTS_SCHEMA = (
+    "file string, line long, status string, reason string, type string, client string, tx string, amount string, "
+    "row binary"
+)
+BLOBS_SCHEMA = "number long, second long, content binary"
+# Of the records of a range, where its rejects are found: the range itself, then what became of its rows.
+RANGE = len(KINDS)
+# A record batch has so many bytes of pieces before it is handed over.
+BATCH_BYTES = 8 << 20
+MERGE_BUFFER_BYTES = 1 << 20
+# What a worker raised, in what Spark says of it.
+RAISED = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
+
+
+class SparkJob:
+    """A run that Spark has settled: the figures, and what accounts and rejects can be had from, until `close`.
+
+    Raises TxfastError, whatever a worker raised among it.
+    """
+
+    def __init__(self, spark: "SparkSession", settings: Settings) -> None:
+        from pyspark import StorageLevel
+        from pyspark.sql import functions
+
+        self._spark = spark
+        self._settings = settings
+        self.shards = settings.shards
+        rows = [(part.number, range_text(part)) for part in settings.ranges]
+        ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), RANGES_SCHEMA)
+        shards = settings.shards
+        self._records = (
+            ranges.mapInArrow(mapper(shards), RECORDS_SCHEMA)
+            .repartitionById(shards + 1, functions.col("place"))
+            .sortWithinPartitions("number", "second")
+            .mapInArrow(reducer(settings), RECORDS_SCHEMA)
+            # Asked more than once, and settled once; on disk, since it may be as large as all accounts.
+            .persist(StorageLevel.DISK_ONLY)
+        )
+        self.figures = Figures(settings.ranges, shards)
+        with failures_told():
+            for row in self._of_kind(REPORT, SUMMARY).collect():
+                self.figures.add(read_record(row))  # type: ignore[arg-type]
+        self.figures.check()
+
+    def _of_kind(self, *kinds: int) -> "DataFrame":
+        return self._records.where(self._records["kind"].isin(*kinds))
+
+    def accounts(self) -> "DataFrame":
+        """The accounts, a shard's in ascending order of client."""
+        return self._of_kind(RUN).mapInArrow(accounts_of_runs, ACCOUNTS_SCHEMA)
+
+    def runs(self) -> Iterator[Run]:
+        """Iterate the accounts as runs, a shard's in order."""
+        with failures_told():
+            for row in self._of_kind(RUN).toLocalIterator():
+                run = read_record(row)
+                assert isinstance(run, Run)
+                yield run
+
+    def rejects(self) -> "DataFrame":
+        """The rejects, in the order of the input."""
+        return self._ranges_again().mapInArrow(rejects_of_ranges(self._settings.shards), REJECTS_SCHEMA)
+
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
+        """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
+        made = self._ranges_again().mapInArrow(blobs_of_ranges(self._settings.shards, reject_format), BLOBS_SCHEMA)
+        with failures_told():
+            for row in made.toLocalIterator():
+                yield bytes(row.content)
+
+    def _ranges_again(self) -> "DataFrame":
+        """All ranges in their order, a partition each, and in it what became of the range's rows."""
+        from pyspark.sql import functions
+
+        ranges = self._settings.ranges
+        first_lines = self.figures.first_lines()
+        rows = [
+            (RANGE, -1, part.number, first_lines[part.number], bytearray(range_text(part).encode())) for part in ranges
+        ]
+        context = self._spark.sparkContext
+        again = self._spark.createDataFrame(context.parallelize(rows, min(len(rows), 64)), RECORDS_SCHEMA)
+        return (
+            again.union(self._of_kind(STATUSES))
+            .repartitionById(len(ranges), functions.col("number").cast("int"))
+            .sortWithinPartitions("number", "place")
+        )
+
+    def close(self) -> None:
+        """Give back what Spark keeps of it."""
+        self._records.unpersist()
+
+
+def process(
+    spark: "SparkSession",
+    paths: Sequence[str],
+    *,
+    shards: int | None = None,
+    rejects: bool = False,
+    range_bytes: int | None = None,
+    memory_limit: int | None = None,
+    spill_dir: str | None = None,
+) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
+    """Replay inputs on Spark: accounts, rejects where they are wanted, and the figures of the run.
+
+    `accounts` has a shard's in ascending order of client, `rejects` all in the order of the input; a client is
+    decimal(20, 0), since Spark has no unsigned numbers. `shards` are as many reducers, by default as many as Spark runs
+    tasks at once; each holds its clients in memory, or under `memory_limit`, in bytes for each task, partly in files in
+    `spill_dir`. Inputs are cut into ranges of `range_bytes`. Raises TxfastError.
+    """
+    started = time.perf_counter()
+    settings = make_settings(
+        spark, paths, shards=shards, keep_statuses=rejects, range_bytes=range_bytes, memory_limit=memory_limit,
+        spill_folder=spill_dir,
+    )  # fmt: skip
+    job = SparkJob(spark, settings)
+    return job.accounts(), job.rejects() if rejects else None, job.figures.stats(time.perf_counter() - started)
+
+
+def make_settings(
+    spark: "SparkSession",
+    paths: Sequence[str],
+    *,
+    shards: int | None,
+    keep_statuses: bool,
+    range_bytes: int | None,
+    memory_limit: int | None,
+    spill_folder: str | None,
+) -> Settings:
+    """Settings with what nobody said."""
+    if not paths:
+        raise errors.UsageError("no inputs: name at least one")
+    ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
+    return Settings(
+        ranges, shards or max(1, spark.sparkContext.defaultParallelism), keep_statuses,
+        memory_limit or worker_memory_limit(), spill_folder,
+    )  # fmt: skip
+
+
+# ---- In Spark's workers ----------------------------------------------------------------------------
+
+
+def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """What reads ranges and divides them."""
+
+    def map_ranges(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for text in batch.column("text").to_pylist():
+                yield from batches_of(record_of(item, shards) for item in map_block(read_range(text), shards))
+
+    return map_ranges
+
+
+def reducer(settings: Settings) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """What settles the one shard that a partition is, and hands on the reports that the last partition is."""
+    ranges, shards = len(settings.ranges), settings.shards
+    options = {
+        "keep_statuses": settings.keep_statuses, "memory_limit": settings.memory_limit,
+        "spill_folder": settings.spill_folder,
+    }  # fmt: skip
+
+    def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        records = records_in(batches)
+        first = next(records, None)
+        if first is None:
+            return
+        records = chain([first], records)
+        shard = first[1]
+        if shard == shards:
+            yield from batches_of(records)
+            return
+        pieces = (content for _, _, _, _, content in records)
+        results = reduce_shard(pieces, ranges, shard, shards, **options)  # type: ignore[arg-type]
+        yield from batches_of(record_of(item, shards) for item in results)
+
+    return reduce_partition
+
+
+def accounts_of_runs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Accounts as columns."""
+    for _, _, _, _, content in records_in(batches):
+        for chunk in RunMerge([io.BytesIO(content).readinto], MERGE_BUFFER_BYTES):
+            for first in range(0, len(chunk), ROWS_MAX):
+                accounts = account_batch(chunk, first, min(ROWS_MAX, len(chunk) - first))
+                clients = accounts.column("client").cast(pa.decimal128(20, 0))
+                yield accounts.set_column(0, "client", clients)
+
+
+def ranges_with_statuses(
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[tuple[Range, int, list[Statuses]]]:
+    """Iterate ranges, the numbers of their first lines, and what became of their rows."""
+    for (number,), records in groupby(records_in(batches), key=lambda record: (record[2],)):
+        kind, _, _, first_line, content = next(records)
+        if kind != RANGE:
+            raise errors.ClusterError(f"range {number}: what became of its rows came without it; nothing is put out")
+        yield (
+            read_range(bytes(content).decode()), first_line,
+            [Statuses(place, number, bytes(each)) for _, place, _, _, each in records],
+        )  # fmt: skip
+
+
+def rejects_of_ranges(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """What reads ranges once more, for the rejects as columns."""
+
+    def make_rejects(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for part, first_line, statuses in ranges_with_statuses(batches):
+            for blob in reject_blobs(part, first_line, shards, statuses, "arrow"):
+                for rejects in pa.ipc.open_stream(blob):
+                    yield rejects.set_column(1, "line", rejects.column("line").cast(pa.int64()))
+
+    return make_rejects
+
+
+def blobs_of_ranges(
+    shards: int, reject_format: str
+) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """What reads ranges once more, for the rejects as they are in a file."""
+
+    def make_blobs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for part, first_line, statuses in ranges_with_statuses(batches):
+            for place, blob in enumerate(reject_blobs(part, first_line, shards, statuses, reject_format)):
+                yield pa.RecordBatch.from_pydict(
+                    {"number": [part.number], "second": [place], "content": [blob]}, blob_schema()
+                )
+
+    return make_blobs
+
+
+def records_in(batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+    """Iterate the records of batches; their content is a view of the batch."""
+    for batch in batches:
+        kinds, places, numbers, seconds = (batch.column(place).to_pylist() for place in range(4))
+        contents = batch.column(4)
+        for row in range(batch.num_rows):
+            yield kinds[row], places[row], numbers[row], seconds[row], contents[row].as_buffer()
+
+
+def batches_of(records: Iterable[Any]) -> Iterator[pa.RecordBatch]:
+    """Put records into batches of about BATCH_BYTES."""
+    held: list[Any] = []
+    held_bytes = 0
+    for record in records:
+        held.append(record)
+        held_bytes += len(record[4])
+        if held_bytes >= BATCH_BYTES:
+            yield batch_of(held)
+            held, held_bytes = [], 0
+    if held:
+        yield batch_of(held)
+
+
+def batch_of(records: Sequence[Any]) -> pa.RecordBatch:
+    columns = list(zip(*records, strict=True))
+    columns[4] = tuple(map(bytes, columns[4]))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, record_schema(), strict=True)],
+        schema=record_schema(),
+    )
+
+
+def record_schema() -> pa.Schema:
+    return pa.schema(
+        [("kind", pa.int32()), ("place", pa.int32()), ("number", pa.int64()), ("second", pa.int64()),
+         ("content", pa.binary())]
+    )  # fmt: skip
+
+
+def blob_schema() -> pa.Schema:
+    return pa.schema([("number", pa.int64()), ("second", pa.int64()), ("content", pa.binary())])
+
+
+# ---- What goes wrong there -------------------------------------------------------------------------
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Raise what a worker raised of txfast's errors, instead of what Spark makes of it."""
+    try:
+        yield
+    except errors.TxfastError:
+        raise
+    except Exception as error:
+        raised = RAISED.findall(str(error))
+        if not raised or not hasattr(errors, raised[-1][0]):
+            raise
+        kind, message = raised[-1]
+        raise getattr(errors, kind)(message) from error
+
+
+# ---- The command -----------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    from txfast.cluster import command
+
+    parser = command.make_parser("spark")
+    parser.add_argument("--master", metavar="URL", help="Spark's master; by default what spark-submit says, or local[*]")
+    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+
+    @contextmanager
+    def start() -> Iterator[SparkJob]:
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.appName("txfast")
+        if options.master:
+            builder = builder.master(options.master)
+        spark = builder.getOrCreate()
+        try:
+            settings = make_settings(
+                spark, options.files, shards=options.shards, keep_statuses=options.rejects is not None,
+                range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+            )  # fmt: skip
+            job = SparkJob(spark, settings)
+            try:
+                yield job
+            finally:
+                job.close()
+        finally:
+            spark.stop()
+
+    return command.run(options, start)
+
+
+if __name__ == "__main__":
+    # What workers are sent is found in the module of that name, and not in this one.
+    from txfast.cluster.spark import main as run
+
+    sys.exit(run())
