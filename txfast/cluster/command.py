@@ -14,7 +14,7 @@ from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
 from txfast.cluster.blocks import Run
 from txfast.cluster.job import Figures, MergedAccounts
 from txfast.errors import TxfastError, UsageError
-from txfast.log import Journal
+from txfast.log import ERROR, Journal
 from txfast.options import file_name, memory_size, rejects_file, spill_folder, whole_number
 from txfast.write.formats import FORMATS, format_of, write_accounts
 from txfast.write.output import STANDARD_OUTPUT, Output
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
             stats.write(json_text(figures))
         for reason, rows in figures["malformed"].items():
             if rows:
-                journal.warning(f"{reason}: {rows} malformed rows in all")
+                journal.log(ERROR, f"{reason}: {rows} malformed rows in all", reason=reason, count=rows)
         publish(outputs)
     except KeyboardInterrupt:
         return end_by_signal("SIGINT")

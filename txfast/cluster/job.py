@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from txfast.batch import KINDS
-from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, reject_block
-from txfast.errors import ClusterError
+from txfast.cluster.blocks import SHARDS_MAX, Range, Report, Run, Statuses, Summary, cut_inputs, reject_block
+from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES
 from txfast.machine import available_cores, default_memory_limit
@@ -37,9 +37,24 @@ class Settings:
     spill_folder: str | None
 
 
-def worker_memory_limit() -> int:
-    """What a task may take if nobody says: its share of the machine, where each core has one."""
-    return default_memory_limit() // available_cores()
+def make_settings(
+    paths: Sequence[str],
+    *,
+    shards: int,
+    keep_statuses: bool,
+    range_bytes: int | None,
+    memory_limit: int | None,
+    spill_folder: str | None,
+) -> Settings:
+    """Cut inputs, and settle what nobody said. Raises UsageError, InputError and SourceError."""
+    if not paths:
+        raise UsageError("no inputs: name at least one")
+    if not 1 <= shards <= SHARDS_MAX:
+        raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
+    ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
+    # Each core of a worker's machine has its share.
+    limit = memory_limit or default_memory_limit() // available_cores()
+    return Settings(ranges, shards, keep_statuses, limit, spill_folder)
 
 
 class Figures:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from txfast import errors
-from txfast.cluster.blocks import Range, Run, Statuses, cut_inputs, map_block, reduce_shard
-from txfast.cluster.job import Figures, Settings, reject_blobs, worker_memory_limit
+from txfast.cluster.blocks import Range, Run, Statuses, map_block, reduce_shard
+from txfast.cluster.job import Figures, Settings, make_settings, reject_blobs
 from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
 from txfast.state.runs import RunMerge
 from txfast.write.columnar import ROWS_MAX, account_batch
@@ -143,31 +143,16 @@ def process(
     """
     started = time.perf_counter()
     settings = make_settings(
-        spark, paths, shards=shards, keep_statuses=rejects, range_bytes=range_bytes, memory_limit=memory_limit,
-        spill_folder=spill_dir,
+        paths, shards=shards or cores_of(spark), keep_statuses=rejects, range_bytes=range_bytes,
+        memory_limit=memory_limit, spill_folder=spill_dir,
     )  # fmt: skip
     job = SparkJob(spark, settings)
     return job.accounts(), job.rejects() if rejects else None, job.figures.stats(time.perf_counter() - started)
 
 
-def make_settings(
-    spark: "SparkSession",
-    paths: Sequence[str],
-    *,
-    shards: int | None,
-    keep_statuses: bool,
-    range_bytes: int | None,
-    memory_limit: int | None,
-    spill_folder: str | None,
-) -> Settings:
-    """Settings with what nobody said."""
-    if not paths:
-        raise errors.UsageError("no inputs: name at least one")
-    ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
-    return Settings(
-        ranges, shards or max(1, spark.sparkContext.defaultParallelism), keep_statuses,
-        memory_limit or worker_memory_limit(), spill_folder,
-    )  # fmt: skip
+def cores_of(spark: "SparkSession") -> int:
+    """How many tasks Spark runs at once."""
+    return max(1, spark.sparkContext.defaultParallelism)
 
 
 # ---- In Spark's workers ----------------------------------------------------------------------------
@@ -336,13 +321,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def start() -> Iterator[SparkJob]:
         from pyspark.sql import SparkSession
 
-        builder = SparkSession.builder.appName("txfast")
+        builder = SparkSession.builder.appName("txfast").config("spark.ui.showConsoleProgress", "false")
         if options.master:
             builder = builder.master(options.master)
         spark = builder.getOrCreate()
+        spark.sparkContext.setLogLevel("ERROR")
         try:
             settings = make_settings(
-                spark, options.files, shards=options.shards, keep_statuses=options.rejects is not None,
+                options.files, shards=options.shards or cores_of(spark), keep_statuses=options.rejects is not None,
                 range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
             )  # fmt: skip
             job = SparkJob(spark, settings)

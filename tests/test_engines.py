@@ -1,0 +1,114 @@
+"""Runs over real engines: Spark as threads and as processes, and Dask; the same bytes as from the command.
+
+They are skipped where the engines are not installed (tests/cluster/requirements.txt has them), and Spark where Java is
+missing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import harness
+import pytest
+from command import Folder, environment, unmeasured
+from test_cluster import by_command, read, twelve_files
+
+PATIENCE_SECONDS = 300
+RUNS = Path(__file__).parent / "cluster"
+LOG_SETTINGS = "rootLogger.level = off\n"
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(module) is None
+    return pytest.mark.skipif(missing, reason=f"{module} is not installed: tests/cluster/requirements.txt has it")
+
+
+needs_spark = [
+    needs("pyspark"),
+    pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java, which Spark needs"),
+    pytest.mark.untraced,
+]
+needs_dask = [needs("distributed"), pytest.mark.untraced]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def spark_variables(folder: Folder) -> Mapping[str, str]:
+    """What keeps Spark to this machine, and quiet."""
+    (folder.path / "conf").mkdir()
+    (folder.path / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
+    paths = os.pathsep.join(path for path in (str(Path(harness.__file__).parents[1]), *sys.path) if path)
+    return {
+        "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": paths,
+        "SPARK_CONF_DIR": str(folder.path / "conf"), "SPARK_LOCAL_DIRS": str(folder.path / "spark"),
+    }  # fmt: skip
+
+
+def run_spark(folder: Folder, master: str, runs: list[str], names: list[str]) -> str:
+    """Do these runs; return what the program said."""
+    ended = subprocess.run(
+        [sys.executable, str(RUNS / "spark_runs.py"), master, str(folder.path), *runs, "--", *names],
+        cwd=folder.path, env=unmeasured(environment()) | dict(spark_variables(folder)), capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return ended.stdout
+
+
+def assert_run_is_alike(folder: Folder, run: str) -> None:
+    assert read(folder, f"{run}.accounts.csv") == read(folder, "accounts.csv"), run
+    assert read(folder, f"{run}.rejects.csv") == read(folder, "rejects.csv"), run
+
+
+@pytest.mark.parametrize("master", [pytest.param("local[2]", marks=needs_spark)])
+def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None:
+    names = twelve_files(folder)
+    with gzip.open(folder.path / "more.csv.gz", "wb") as file:
+        file.write(read(folder, names[3]))
+    content = (folder.path / "more.csv.gz").read_bytes()
+    folder.write("cut.csv.gz", content[:-20])
+    names.append("more.csv.gz")
+    by_command(folder, *names)
+    said = run_spark(folder, master, ["1:1MiB", "2:3000", "8:2000", "64:5000"], names)
+    for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
+        assert_run_is_alike(folder, run)
+    assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
+    found = [line.split(",") for line in read(folder, "frame.rejects.txt").decode().splitlines()]
+    expected = [line.split(",")[:4] for line in read(folder, "rejects.csv").decode().splitlines()[1:]]
+    assert found == expected
+    # What a worker raised is told as what it is.
+    assert "InputError" in said
+    assert "cut.csv.gz" in said
+
+
+@pytest.mark.parametrize("master", [pytest.param("local-cluster[2,1,1024]", marks=needs_spark)])
+def test_an_executor_that_is_killed_changes_nothing(folder: Folder, master: str) -> None:
+    names = twelve_files(folder)
+    by_command(folder, *names)
+    folder.write("cut.csv.gz", b"")
+    said = run_spark(folder, master, ["2:3000", "KILL", "3:1000"], names)
+    assert "ended an executor" in said
+    assert_run_is_alike(folder, "2-3000")
+    assert_run_is_alike(folder, "3-1000-killed")
+
+
+@pytest.mark.parametrize("shards", [pytest.param(shards, marks=needs_dask) for shards in (1, 2, 8, 64)])
+def test_dask_gives_what_the_command_gives(folder: Folder, shards: int) -> None:
+    names = twelve_files(folder)
+    by_command(folder, *names)
+    ran = folder.run(
+        "-m", "txfast.cluster.dask", "--shards", str(shards), "--range-size", "3000", "-o", "dask.accounts.csv",
+        "--rejects", "dask.rejects.csv", *names, command=(sys.executable,),
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.error
+    assert_run_is_alike(folder, "dask")

@@ -1,0 +1,231 @@
+"""A run over Dask: the kernel reads, divides and settles in Dask's workers; Dask moves slices, not rows.
+
+    accounts, rejects, stats = process(client, ["jan.csv", "feb.csv"], shards=8, rejects=True)
+
+Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask --help`.
+"""
+
+import io
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, map_block, reduce_shard
+from txfast.cluster.job import Figures, Settings, make_settings, reject_blobs
+from txfast.state.runs import RunMerge
+from txfast.write.columnar import account_batches, account_schema
+from txfast.write.rejects import reject_schema
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+MERGE_BUFFER_BYTES = 1 << 20
+# What a map task gives: the report, and the pieces of each shard's slice.
+Mapped = tuple[Report, list[list[bytes]]]
+# What a reducer gives: the summary, the runs, and what became of rows by range.
+Reduced = tuple[Summary, list[Run], dict[int, Statuses]]
+
+
+class DaskJob:
+    """A run that Dask has settled: the figures, and what accounts and rejects can be had from.
+
+    Raises TxfastError, whatever a worker raised among it.
+    """
+
+    def __init__(self, client: "Client", settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self.shards = settings.shards
+        ranges = settings.ranges
+        mapped = [client.submit(map_range, part, settings.shards, pure=False) for part in ranges]
+        reports = [client.submit(report_of, each, pure=False) for each in mapped]
+        # A task for each slice, so that a worker is sent those of its shard alone.
+        self._reduced = [
+            client.submit(
+                reduce_slices, [client.submit(slice_of, each, shard, pure=False) for each in mapped], settings, shard,
+                pure=False,
+            )
+            for shard in range(settings.shards)
+        ]  # fmt: skip
+        summaries = [client.submit(summary_of, each, pure=False) for each in self._reduced]
+        self.figures = Figures(ranges, settings.shards)
+        for result in client.gather([*reports, *summaries]):
+            self.figures.add(result)
+        self.figures.check()
+
+    def runs(self) -> Iterator[Run]:
+        """Iterate the accounts as runs, a shard's in order."""
+        for reduced in self._reduced:
+            yield from self._client.submit(runs_of, reduced, pure=False).result()
+
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
+        """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
+        made: list[Future] = []
+        for part, first_line in zip(self._settings.ranges, self.figures.first_lines(), strict=True):
+            statuses = [
+                self._client.submit(statuses_of_range, reduced, part.number, pure=False) for reduced in self._reduced
+            ]
+            made.append(
+                self._client.submit(
+                    rejects_of_range, part, first_line, self.shards, statuses, reject_format, pure=False
+                )
+            )
+        for future in made:
+            yield from future.result()
+
+
+def process(
+    client: "Client",
+    paths: Sequence[str],
+    *,
+    shards: int | None = None,
+    rejects: bool = False,
+    range_bytes: int | None = None,
+    memory_limit: int | None = None,
+    spill_dir: str | None = None,
+) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
+    """Replay inputs on Dask: accounts in ascending order of client, rejects where they are wanted in the order of the
+    input, and the figures of the run.
+
+    `shards` are as many reducers, by default as many as Dask runs tasks at once; each holds its clients in memory, or
+    under `memory_limit`, in bytes for each task, partly in files in `spill_dir`. Inputs are cut into ranges of
+    `range_bytes`. Raises TxfastError.
+    """
+    started = time.perf_counter()
+    settings = make_settings(
+        paths, shards=shards or cores_of(client), keep_statuses=rejects, range_bytes=range_bytes,
+        memory_limit=memory_limit, spill_folder=spill_dir,
+    )  # fmt: skip
+    job = DaskJob(client, settings)
+    accounts = merged_table(list(job.runs()), settings.shards)
+    found = None
+    if rejects:
+        batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
+        found = pa.Table.from_batches(batches, reject_schema())
+    return accounts, found, job.figures.stats(time.perf_counter() - started)
+
+
+def cores_of(client: "Client") -> int:
+    """How many tasks Dask runs at once."""
+    return max(1, sum(client.nthreads().values()))
+
+
+def merged_table(runs: Sequence[Run], shards: int) -> pa.Table:
+    """The accounts of all shards in ascending order of client."""
+    streams = [io.BytesIO(b"".join(run.content for run in runs if run.shard == shard)) for shard in range(shards)]
+
+    class Merged:
+        """What account_batches asks for its accounts."""
+
+        def chunks(self) -> Iterator[Any]:
+            return iter(RunMerge([stream.readinto for stream in streams], MERGE_BUFFER_BYTES))
+
+    return pa.Table.from_batches(account_batches(Merged()), account_schema())  # type: ignore[arg-type]
+
+
+# ---- In Dask's workers -----------------------------------------------------------------------------
+
+
+def map_range(part: Range, shards: int) -> Mapped:
+    """Read a range, and divide it."""
+    slices: list[list[bytes]] = [[] for _ in range(shards)]
+    for item in map_block(part, shards):
+        if isinstance(item, Report):
+            return item, slices
+        slices[item.shard].append(item.content)
+    raise AssertionError("the report is the last")
+
+
+def report_of(mapped: Mapped) -> Report:
+    return mapped[0]
+
+
+def slice_of(mapped: Mapped, shard: int) -> list[bytes]:
+    return mapped[1][shard]
+
+
+def reduce_slices(slices: list[list[bytes]], settings: Settings, shard: int) -> Reduced:
+    """Settle a shard."""
+    runs: list[Run] = []
+    statuses: dict[int, Statuses] = {}
+    for item in reduce_shard(
+        (piece for pieces in slices for piece in pieces), len(settings.ranges), shard, settings.shards,
+        keep_statuses=settings.keep_statuses, memory_limit=settings.memory_limit, spill_folder=settings.spill_folder,
+    ):  # fmt: skip
+        if isinstance(item, Run):
+            runs.append(item)
+        elif isinstance(item, Statuses):
+            statuses[item.range] = item
+        else:
+            return item, runs, statuses
+    raise AssertionError("the summary is the last")
+
+
+def summary_of(reduced: Reduced) -> Summary:
+    return reduced[0]
+
+
+def runs_of(reduced: Reduced) -> list[Run]:
+    return reduced[1]
+
+
+def statuses_of_range(reduced: Reduced, number: int) -> Statuses | None:
+    return reduced[2].get(number)
+
+
+def rejects_of_range(
+    part: Range, first_line: int, shards: int, statuses: list[Statuses | None], reject_format: str
+) -> list[bytes]:
+    """Read a range once more, for its rejects."""
+    known = (each for each in statuses if each is not None)
+    return list(reject_blobs(part, first_line, shards, known, reject_format))
+
+
+# ---- The command -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def connected(address: str | None) -> "Iterator[Client]":
+    """Dask by the address of its scheduler, or with workers of its own on this machine, and for it alone."""
+    from distributed import Client, LocalCluster
+
+    if address is not None:
+        with Client(address) as client:
+            yield client
+        return
+    with LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            yield client
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    from txfast.cluster import command
+
+    parser = command.make_parser("dask")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="Dask's scheduler; by default workers of its own on this machine"
+    )
+    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+
+    @contextmanager
+    def start() -> Iterator[DaskJob]:
+        with connected(options.scheduler) as client:
+            settings = make_settings(
+                options.files, shards=options.shards or cores_of(client), keep_statuses=options.rejects is not None,
+                range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+            )  # fmt: skip
+            yield DaskJob(client, settings)
+
+    return command.run(options, start)
+
+
+if __name__ == "__main__":
+    # What workers are sent is found in the module of that name, and not in this one.
+    from txfast.cluster.dask import main as run
+
+    sys.exit(run())
