@@ -1,21 +1,44 @@
 """The work of a cluster without one: inputs cut into ranges, mapped, reduced and reported, held to the command."""
 
+import json
 import random
-from collections.abc import Sequence
+import sys
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import harness
+import pyarrow as pa
 import pytest
 from command import Folder
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
+from test_spill import small_limits
+from test_table import ROWS, of_texts, write_table
 
+from txfast.cluster import command, dask, spark
 from txfast.cluster.blocks import (
-    PIECE, Piece, Range, Report, Run, Statuses, Summary, cut_inputs, find_header, line_start, map_block, reduce_shard,
+    PIECE,
+    Piece,
+    Range,
+    Report,
+    Run,
+    Statuses,
+    Summary,
+    cut_inputs,
+    find_header,
+    line_start,
+    map_block,
+    reduce_shard,
 )  # fmt: skip
-from txfast.cluster.job import Figures, MergedAccounts, reject_blobs
-from txfast.errors import ClusterError, InputError, SourceError
+from txfast.cluster.job import Figures, MergedAccounts, Settings, make_settings, reject_blobs
+from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
+from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.pipeline import Replay
 from txfast.read.source import open_source
 from txfast.state import spill
@@ -54,9 +77,9 @@ def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], l
     return pieces, reports
 
 
-def run(names: Sequence[str | Path], shards: int = 3, range_bytes: int = 50, memory_limit: int | None = None) -> Outcome:
+def run(names: Sequence[str], shards: int = 3, range_bytes: int = 50) -> Outcome:
     """Do all the work in this process."""
-    parts = cut_inputs([str(name) for name in names], range_bytes)
+    parts = cut_inputs(names, range_bytes)
     pieces, reports = pieces_of(parts, shards)
     figures = Figures(parts, shards)
     accounts = MergedAccounts(shards, None)
@@ -65,9 +88,7 @@ def run(names: Sequence[str | Path], shards: int = 3, range_bytes: int = 50, mem
         figures.add(report)
     for shard in range(shards):
         contents = [piece.content for piece in pieces[shard]]
-        for item in reduce_shard(
-            contents, len(parts), shard, shards, keep_statuses=True, memory_limit=memory_limit
-        ):
+        for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True):
             if isinstance(item, Run):
                 accounts.add(item)
             elif isinstance(item, Statuses):
@@ -86,10 +107,11 @@ def run(names: Sequence[str | Path], shards: int = 3, range_bytes: int = 50, mem
 
 def by_command(folder: Folder, *names: str) -> Outcome:
     """The same from the command."""
-    import json
-
-    ran = folder.run("-q", *names, "--rejects", "rejects.csv", "--stats", "stats.json", "-o", "accounts.csv")
-    assert ran.exit_code == 0, ran.error
+    ran = folder.run(
+        "-m", "txfast", "-q", *names, "--rejects", "rejects.csv", "--stats", "stats.json", "-o", "accounts.csv",
+        command=(sys.executable,),
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.errors
     return Outcome(
         read(folder, "accounts.csv"), read(folder, "rejects.csv"), json.loads(read(folder, "stats.json"))
     )
@@ -110,7 +132,8 @@ def twelve_files(folder: Folder) -> list[str]:
     names = []
     for number in range(12):
         ending = (b"\n", b"\r\n", b"\r")[number % 3]
-        lines = [b"", b"  "] * (number % 2) + [b"type,client,tx,amount" if number % 4 else b"note,amount,tx,client,type"]
+        lines = [b"", b"  "] * (number % 2)
+        lines.append(b"type,client,tx,amount" if number % 4 else b"note,amount,tx,client,type")
         for _ in range(chance.randrange(1, 120)):
             client, tx = chance.randrange(1, 30), chance.randrange(1, 60)
             kind = chance.choice([b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback", b"deposit", b"fee"])
@@ -141,8 +164,9 @@ def test_twelve_files_give_what_the_command_gives(
 
 
 LINES = [
-    b"deposit,1,1,5\n", b"deposit,2,1,5.5\r\n", b"withdrawal,1,2,1\r", b"dispute,1,1\n", b"resolve,1,1\n", b"\n", b"\r", b" ",
-    b"chargeback,1,1,\r\n", b"fee,1,1,1\n", b'deposit,"1",3,1\n', b'deposit,"1,3,1\n', b"deposit,3,1,", b"\xef\xbb\xbf", b"9",
+    b"deposit,1,1,5\n", b"deposit,2,1,5.5\r\n", b"withdrawal,1,2,1\r", b"dispute,1,1\n", b"resolve,1,1\n",
+    b"chargeback,1,1,\r\n", b"fee,1,1,1\n", b'deposit,"1",3,1\n', b'deposit,"1,3,1\n', b"deposit,3,1,",
+    b"\n", b"\r", b" ", b"\xef\xbb\xbf", b"9",
 ]  # fmt: skip
 contents = st.lists(st.sampled_from(LINES), max_size=30).map(b"".join)
 
@@ -152,7 +176,8 @@ def test_ranges_of_any_size_give_what_one_run_gives(
     tmp_path_factory: pytest.TempPathFactory, files: list[bytes], range_bytes: int, shards: int
 ) -> None:
     path = tmp_path_factory.mktemp("files")
-    inputs = [(str(path / f"{n}.csv"), b"\xef\xbb\xbf\n type,client,tx,amount\r\n" + text) for n, text in enumerate(files)]
+    header = b"\xef\xbb\xbf\n type,client,tx,amount\r\n"
+    inputs = [(str(path / f"{number}.csv"), header + text) for number, text in enumerate(files)]
     for name, content in inputs:
         Path(name).write_bytes(content)
     found = run([name for name, _ in inputs], shards, range_bytes)
@@ -164,9 +189,6 @@ def test_ranges_of_any_size_give_what_one_run_gives(
 
 @pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "parquet", "arrow"])
 def test_what_cannot_be_cut_is_one_range(folder: Folder, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pyarrow as pa
-    from test_table import ROWS, of_texts, write_table
-
     monkeypatch.chdir(folder.path)
     name = f"in.{suffix}"
     if suffix.startswith("csv"):
@@ -180,8 +202,6 @@ def test_what_cannot_be_cut_is_one_range(folder: Folder, suffix: str, monkeypatc
 
 
 def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from test_spill import small_limits
-
     def small_replay(**options: Any) -> Replay:
         replay = Replay(**options | {"memory_limit": 1 << 30})
         replay._ledger_limit = 3
@@ -233,9 +253,9 @@ def test_a_file_of_a_header_alone_is_one_empty_range(folder: Folder, monkeypatch
 def test_what_is_no_transactions_file_is_told_when_it_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(InputError, match="in.csv"):
+    with pytest.raises(InputError, match=r"in\.csv"):
         cut_inputs([str(path)])
-    with pytest.raises(SourceError, match="missing.csv"):
+    with pytest.raises(SourceError, match=r"missing\.csv"):
         cut_inputs([str(tmp_path / "missing.csv")])
     with pytest.raises(ValueError, match="ranges of 0 bytes"):
         cut_inputs([str(path)], 0)
@@ -314,7 +334,7 @@ def test_reports_must_be_complete_and_add_up(folder: Folder) -> None:
 
     def figures(reports: Sequence[Report], summaries: Sequence[Summary]) -> Figures:
         found = Figures(parts, 1)
-        for each in [*reports, *summaries]:
+        for each in chain[Report | Summary](reports, summaries):
             found.add(each)
         found.check()
         return found
@@ -338,8 +358,6 @@ def test_accounts_must_come_in_their_order() -> None:
 
 
 def test_statuses_that_do_not_fit_are_refused(folder: Folder) -> None:
-    import zlib
-
     [part] = cut_inputs([str(folder.path / "in.csv")])
     for content in (b"\1", b"\1" * 1000):
         with pytest.raises(InputError, match="was changed"):
@@ -347,3 +365,262 @@ def test_statuses_that_do_not_fit_are_refused(folder: Folder) -> None:
     for wrong in ([Statuses(0, 1, b"")], [Statuses(0, 0, zlib.compress(b""))] * 2):
         with pytest.raises(ClusterError, match="range 0"):
             list(reject_blobs(part, 1, 1, wrong, "csv"))
+
+
+# ---- The drivers, without their engines ----------------------------------------------------------
+
+
+class Now:
+    """What Dask's Client is asked for, all of it done at once in this process."""
+
+    class Future:
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+        def result(self) -> Any:
+            return self.value
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, pure: bool) -> "Now.Future":
+        assert not pure
+        return Now.Future(function(*self.gather(list(arguments))))
+
+    def gather(self, values: list[Any]) -> list[Any]:
+        return [
+            value.value if isinstance(value, Now.Future) else self.gather(value) if isinstance(value, list) else value
+            for value in values
+        ]
+
+    def nthreads(self) -> dict[str, int]:
+        return {"one": 2, "two": 1}
+
+
+def test_dask_is_given_tasks_that_give_what_the_command_gives(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = twelve_files(folder)
+    monkeypatch.chdir(folder.path)
+    expected = by_command(folder, *names)
+    client: Any = Now()
+    accounts, rejects, stats = dask.process(client, names, rejects=True, range_bytes=500)
+    assert stats["shards"] == 3
+    assert rejects is not None
+    assert_same_tables(accounts, rejects, expected)
+    assert stats["rejected"] == expected.stats["rejected"]
+    _, none, _ = dask.process(client, names, shards=2)
+    assert none is None
+
+
+def assert_same_tables(accounts: pa.Table, rejects: pa.Table, expected: Outcome) -> None:
+    lines = [
+        ",".join([str(client), *map(str, amounts), str(locked).lower()])
+        for client, *amounts, locked in zip(*(column.to_pylist() for column in accounts.columns), strict=True)
+    ]
+    assert "\n".join(["client,available,held,total,locked", *lines, ""]).encode() == expected.accounts
+    rows = [f"{row['file']},{row['line']},{row['status']},{row['reason']}," for row in rejects.to_pylist()]
+    assert len(rows) == expected.rejects.count(b"\n") - 1
+    for row, line in zip(rows, expected.rejects.decode().splitlines()[1:], strict=True):
+        assert line.startswith(row)
+
+
+class SparkInPlace:
+    """What Spark does with the functions that its workers run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.shards = settings.shards
+        self.figures = Figures(settings.ranges, self.shards)
+        texts = pa.RecordBatch.from_pydict({"text": [range_text(part) for part in settings.ranges]})
+        partitions: dict[int, list[Any]] = defaultdict(list)
+        for record in spark.records_in(spark.mapper(self.shards)(iter([texts]))):
+            partitions[record[1]].append(record)
+        reduce_partition = spark.reducer(settings)
+        assert list(reduce_partition(iter([]))) == []
+        self.records = [
+            record
+            for place in range(self.shards + 1)
+            for record in spark.records_in(reduce_partition(shuffled(partitions[place], 2, 3)))
+        ]
+        for record in self.of_kind(REPORT, SUMMARY):
+            self.figures.add(read_record(record))  # type: ignore[arg-type]
+        self.figures.check()
+
+    def of_kind(self, *kinds: int) -> list[Any]:
+        return [record for record in self.records if record[0] in kinds]
+
+    def accounts(self) -> pa.Table:
+        return pa.Table.from_batches(spark.accounts_of_runs(spark.batches_of(self.of_kind(RUN)))).sort_by("client")
+
+    def runs(self) -> Iterator[Run]:
+        for record in self.of_kind(RUN):
+            yield Run(record[1], record[2], bytes(record[4]))
+
+    def ranges_again(self) -> Iterator[pa.RecordBatch]:
+        firsts = [
+            (spark.RANGE, -1, part.number, first_line, range_text(part).encode())
+            for part, first_line in zip(self.settings.ranges, self.figures.first_lines(), strict=True)
+        ]
+        return shuffled([*self.of_kind(STATUSES), *firsts], 2, 1)
+
+    def rejects(self) -> pa.Table:
+        return pa.Table.from_batches(spark.rejects_of_ranges(self.shards)(self.ranges_again()))
+
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
+        for batch in spark.blobs_of_ranges(self.shards, reject_format)(self.ranges_again()):
+            yield from batch.column("content").to_pylist()
+
+
+def shuffled(records: Sequence[Any], *places: int) -> Iterator[pa.RecordBatch]:
+    """Records in the order of these fields, in batches."""
+    return spark.batches_of(sorted(records, key=lambda record: [record[place] for place in places]))
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_spark_is_given_functions_that_give_what_the_command_gives(
+    folder: Folder, shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = twelve_files(folder)
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr(spark, "BATCH_BYTES", 2000)
+    expected = by_command(folder, *names)
+    job = SparkInPlace(settings_of(names, shards))
+    assert_same_tables(job.accounts(), job.rejects(), expected)
+    assert job.accounts().schema.field("client").type == pa.decimal128(20, 0)
+
+
+def settings_of(names: Sequence[str], shards: int = 2) -> Settings:
+    return make_settings(
+        names, shards=shards, keep_statuses=True, range_bytes=700, memory_limit=None, spill_folder=None
+    )
+
+
+def test_statuses_without_their_range_are_refused() -> None:
+    record = (STATUSES, 0, 7, 0, b"")
+    with pytest.raises(ClusterError, match="range 7"):
+        list(spark.ranges_with_statuses(spark.batches_of([record])))
+
+
+def test_what_a_worker_raised_is_raised_by_the_driver() -> None:
+    for text, expected in (
+        ("An exception was thrown\ntxfast.errors.InputError: in.csv: was changed\n  more", InputError),
+        ("txfast.errors.NoSuchError: what", RuntimeError),
+        ("something else", RuntimeError),
+    ):
+        with pytest.raises(expected) as raised, spark.failures_told():
+            raise RuntimeError(text)
+        if expected is InputError:
+            assert str(raised.value) == "in.csv: was changed"
+    with pytest.raises(ClusterError, match=r"^as it is$"), spark.failures_told():
+        raise ClusterError("as it is")
+
+
+def test_ranges_and_results_are_read_again_from_records() -> None:
+    for part in (
+        Range(0, 0, "in.csv", "/in.csv"), Range(1, 0, "n\udcff", "/n\udcff", 5, 9, 9, b"type,\xff\0", 2),
+    ):  # fmt: skip
+        assert read_range(range_text(part)) == part
+    for item in (
+        Piece(1, 2, 3, b"x"), Run(1, 2, b"x"), Statuses(1, 2, b"x"), Report(2, 3, 4, (0, 1), 5),
+        Summary(1, (1, 2), 3, 4, -5, 6, 7),
+    ):  # fmt: skip
+        assert read_record(record_of(item, 9)) == item
+
+
+@pytest.mark.parametrize("paths", [[], ["in.csv"]])
+def test_settings_that_mean_nothing_are_refused(paths: list[str]) -> None:
+    with pytest.raises(UsageError, match="no inputs" if not paths else "0 shards"):
+        make_settings(paths, shards=0, keep_statuses=False, range_bytes=None, memory_limit=None, spill_folder=None)
+
+
+# ---- The command of an engine --------------------------------------------------------------------
+
+
+def run_command(*arguments: str, engine: Callable[[Settings], Any] = SparkInPlace) -> int:
+    options = command.make_parser("spark").parse_args(arguments)
+
+    @contextmanager
+    def start() -> Iterator[Any]:
+        yield engine(settings_of(options.files, options.shards or 2))
+
+    return command.run(options, start)
+
+
+def test_the_command_puts_out_what_txfast_does(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = twelve_files(folder)
+    monkeypatch.chdir(folder.path)
+    expected = by_command(folder, *names)
+    outputs = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
+    assert run_command(*names, *outputs) == 0
+    assert read(folder, "a.csv") == expected.accounts
+    assert read(folder, "r.csv") == expected.rejects
+    assert json.loads(read(folder, "s.json"))["rejected"] == expected.stats["rejected"]
+    for suffix in ("jsonl", "parquet"):
+        assert run_command(*names, "-o", "a.parquet", "--rejects", f"r.{suffix}") == 0
+        folder.run("-q", *names, "-o", "b.parquet", "--rejects", f"q.{suffix}")
+    assert read(folder, "r.jsonl") == read(folder, "q.jsonl")
+    assert parquet.read_table("r.parquet").equals(parquet.read_table("q.parquet"))
+    assert read(folder, "a.parquet") == read(folder, "b.parquet")
+
+
+def test_a_command_that_fails_leaves_what_was_there(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder.path)
+    folder.write("a.csv", b"old")
+    folder.write("r.csv", b"old")
+
+    def failing(_: Settings) -> Any:
+        raise ClusterError("shard 1 was lost")
+
+    assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv", engine=failing) == 1
+    assert run_command("missing.csv", "-o", "a.csv") == 1
+    harness.fail_renames(monkeypatch, "a.csv")
+    assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv") == 1
+    assert (read(folder, "a.csv"), read(folder, "r.csv")) == (b"old", b"old")
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "error: shard 1 was lost"
+    assert "missing.csv: cannot be read" in said[1]
+    assert sorted(folder.names()) == ["a.csv", "in.csv", "r.csv"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "signal_name"), [(KeyboardInterrupt(), "SIGINT"), (BrokenPipeError(), "SIGPIPE")]
+)
+def test_signals_end_a_command(
+    folder: Folder, raised: BaseException, signal_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def end_by_signal(name: str) -> int:
+        ended.append(name)
+        return 130
+
+    monkeypatch.setattr(command, "end_by_signal", end_by_signal)
+
+    def interrupted(_: Settings) -> Any:
+        raise raised
+
+    assert run_command(str(folder.path / "in.csv"), engine=interrupted) == 130
+    assert ended == [signal_name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--shards", "0"], "no number of shards"), (["--range-size", "0KiB"], "is no size"),
+        (["--range-size", "many"], "is no size"), (["--memory-limit", "1KiB"], "too little"),
+        (["-o", "x/"], "names a folder"), (["--rejects", "r.txt"], "must end in"),
+        (["--output-format", "xml"], "invalid choice"),
+    ],
+)  # fmt: skip
+def test_options_that_mean_nothing_are_told(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.make_parser("dask").parse_args(["in.csv", *arguments])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_sizes_of_ranges_have_units() -> None:
+    sizes = {"1": 1, "2KiB": 2048, "3mib": 3 << 20, "1GiB": 1 << 30}
+    assert {text: command.range_size(text) for text in sizes} == sizes

@@ -110,5 +110,5 @@ def test_dask_gives_what_the_command_gives(folder: Folder, shards: int) -> None:
         "-m", "txfast.cluster.dask", "--shards", str(shards), "--range-size", "3000", "-o", "dask.accounts.csv",
         "--rejects", "dask.rejects.csv", *names, command=(sys.executable,),
     )  # fmt: skip
-    assert ran.exit_code == 0, ran.error
+    assert ran.exit_code == 0, ran.errors
     assert_run_is_alike(folder, "dask")

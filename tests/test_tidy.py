@@ -42,11 +42,13 @@ RANKS = {
     "api": 7,
     "cli": 7,
     "manual": 7,
+    "cluster": 8,
     "__init__": 8,
     "__main__": 8,
 }
 # They cost more time than a small file to replay, so whoever needs one imports it in the function that does; but for
 # what programs use and the command does not.
+FOR_PROGRAMS = ("api", "cluster")
 SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing", "xxhash"}
 
 # Return types of Cython functions that need no exception clause: an object that is NULL is the exception.
@@ -256,7 +258,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @every_package_source
 def test_slow_modules_are_imported_where_they_are_needed(path: Path) -> None:
-    if path.parent.name == "api":
+    if path.parent.name in FOR_PROGRAMS:
         return
     imported = {name.partition(".")[0] for name in imports(path, inside_functions=False)}
     assert sorted(imported & SLOW_MODULES) == []
@@ -266,7 +268,7 @@ def test_a_run_imports_no_slow_module_before_it_needs_one() -> None:
     modules = [
         ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
         for path in sources(".py", ".pyx")
-        if not path.name.startswith("__") and path.parent.name != "api"
+        if not path.name.startswith("__") and path.parent.name not in FOR_PROGRAMS
     ]
     program = f"""\
 import sys

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ def descendants(process_id: int) -> Iterator[int]:
 
 def end_an_executor() -> None:
     """End one of this session's executors, once it has workers at work."""
+    time.sleep(1)
     for _ in range(600):
         for each in descendants(os.getpid()):
             words = Path(f"/proc/{each}/cmdline").read_bytes()
@@ -68,7 +70,7 @@ def main() -> None:
         )  # fmt: skip
 
         @contextmanager
-        def start(options: object = options) -> Iterator[SparkJob]:
+        def start(options: Namespace = options) -> Iterator[SparkJob]:
             settings = make_settings(
                 options.files, shards=options.shards, keep_statuses=True, range_bytes=options.range_size,
                 memory_limit=None, spill_folder=None,
@@ -82,7 +84,7 @@ def main() -> None:
         print(run, code, f"{time.perf_counter() - started:.1f} s", flush=True)
         if killer is not None:
             killer.join()
-    accounts, rejects, stats = process(spark, files, shards=2, rejects=True)
+    accounts, rejects, _ = process(spark, files, shards=2, rejects=True)
     rows = sorted(tuple(row) for row in accounts.collect())
     with open(f"{folder}/frame.accounts.csv", "w") as file:
         print("client,available,held,total,locked", file=file)

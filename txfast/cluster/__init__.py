@@ -1,1 +1,1 @@
-"""The same accounts from a cluster: blocks.py is the work, job.py puts it together, spark.py and dask.py have it done."""
+"""The same accounts from a cluster: blocks.py is the work, job.py what is around it; spark.py and dask.py engines."""

@@ -21,6 +21,7 @@ from txfast.errors import ClusterError, InputError, SourceError
 from txfast.ledger.ledger import route
 from txfast.pipeline import Replay
 from txfast.read.compression import DecompressedFile
+from txfast.read.consumed import Consumption
 from txfast.read.location import RemoteFile
 from txfast.read.row import MALFORMED_REASONS, Header
 from txfast.read.scan import CsvReader
@@ -55,7 +56,7 @@ STATUS_LEVEL = 1
 
 @dataclass(frozen=True)
 class Range:
-    """Some bytes of an input: the lines that begin in them, `end` not among them; or the whole of it, where that is None.
+    """Some bytes of an input: the lines that begin in them, `end` not among them; or all of it, where that is None.
 
     `number` counts all ranges in the order of the inputs. `header` is the line that names the columns, of what is a
     range of bytes; `lines_before` counts it and the lines in front of it, for the first range.
@@ -237,16 +238,6 @@ class Slab(RawIOBase):
         return count
 
 
-class Inside:
-    """What tells a reader that it begins behind a header."""
-
-    def __init__(self, header: Header) -> None:
-        self.header = header
-
-    def advance(self, block: object) -> None:
-        """Nothing is kept of what was read."""
-
-
 class RangeReader:
     """Reads a range: iterate its batches, scanned, in their order; each is good until the next.
 
@@ -270,7 +261,8 @@ class RangeReader:
                 raise changed(part)
             start, end = line_start(source, part.start), line_start(source, part.end)
             assert part.header is not None
-            inside = Inside(Header(part.header, part.name))
+            inside = Consumption()  # which tells the reader that it begins behind a header
+            inside.header = Header(part.header, part.name)
             return CsvReader(Slab(source, start, max(start, end)), part.name, BLOCK_BYTES, inside)
         if source.kind == CSV:
             return CsvReader(source.file, part.name, BLOCK_BYTES)
@@ -346,8 +338,8 @@ class Slices:
         self.rows = 0  # of the slice that was read last
 
     def __iter__(self) -> Iterator[Callable[[memoryview], int]]:
-        for self._range in range(self._ranges):
-            self._piece, self._at_end = 0, False
+        for number in range(self._ranges):
+            self._range, self._piece, self._at_end = number, 0, False
             yield self._read_into
             if not self._at_end:
                 raise self._disorder("something else than its end was read")

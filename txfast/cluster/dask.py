@@ -111,7 +111,7 @@ def process(
 
 def cores_of(client: "Client") -> int:
     """How many tasks Dask runs at once."""
-    return max(1, sum(client.nthreads().values()))
+    return max(1, int(sum(client.nthreads().values())))
 
 
 def merged_table(runs: Sequence[Run], shards: int) -> pa.Table:
@@ -197,9 +197,9 @@ def connected(address: str | None) -> "Iterator[Client]":
         with Client(address) as client:
             yield client
         return
-    with LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None) as cluster:
-        with Client(cluster) as client:
-            yield client
+    here = LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None)
+    with here as cluster, Client(cluster) as client:
+        yield client
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

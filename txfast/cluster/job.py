@@ -156,8 +156,9 @@ class MergedAccounts:
 
     def add(self, run: Run) -> None:
         """Take a part of a shard's accounts, the next of them. Raises ClusterError where it is not."""
-        if run.number != self._runs[run.shard]:
-            raise ClusterError(f"accounts {run.number} of shard {run.shard} came, where {self._runs[run.shard]} are due")
+        due = self._runs[run.shard]
+        if run.number != due:
+            raise ClusterError(f"accounts {run.number} of shard {run.shard} came, where {due} are due")
         self._runs[run.shard] += 1
         self._streams[run.shard].write(run.content)
 

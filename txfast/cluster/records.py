@@ -47,7 +47,8 @@ def record_of(item: Item, shards: int) -> Record:
 
 def read_record(record: Record) -> Item:
     """The item again."""
-    kind, place, number, second, content = record
+    kind, place, number, second, buffer = record
+    content = bytes(buffer)
     if kind == PIECE:
         return Piece(place, number, second, content)
     if kind == RUN:

@@ -152,7 +152,7 @@ def process(
 
 def cores_of(spark: "SparkSession") -> int:
     """How many tasks Spark runs at once."""
-    return max(1, spark.sparkContext.defaultParallelism)
+    return max(1, int(spark.sparkContext.defaultParallelism))
 
 
 # ---- In Spark's workers ----------------------------------------------------------------------------
@@ -208,14 +208,12 @@ def ranges_with_statuses(
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[tuple[Range, int, list[Statuses]]]:
     """Iterate ranges, the numbers of their first lines, and what became of their rows."""
-    for (number,), records in groupby(records_in(batches), key=lambda record: (record[2],)):
-        kind, _, _, first_line, content = next(records)
+    for number, records in groupby(records_in(batches), key=lambda record: record[2]):
+        (kind, _, _, first_line, content), *rest = records
         if kind != RANGE:
             raise errors.ClusterError(f"range {number}: what became of its rows came without it; nothing is put out")
-        yield (
-            read_range(bytes(content).decode()), first_line,
-            [Statuses(place, number, bytes(each)) for _, place, _, _, each in records],
-        )  # fmt: skip
+        statuses = [Statuses(place, number, bytes(each)) for _, place, _, _, each in rest]
+        yield read_range(bytes(content).decode()), first_line, statuses
 
 
 def rejects_of_ranges(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
@@ -314,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from txfast.cluster import command
 
     parser = command.make_parser("spark")
-    parser.add_argument("--master", metavar="URL", help="Spark's master; by default what spark-submit says, or local[*]")
+    parser.add_argument("--master", metavar="URL", help="Spark's master; by default what spark-submit or Spark says")
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
