@@ -1,0 +1,183 @@
+"""What a cluster's parts cost on this machine: the work alone, one process, Dask and Spark, each cold and warm.
+
+    python bench/cluster.py [--rows N] [--clients N] [--shards N] [-o bench/results.md]
+
+Needs both engines, and Java: `pip install 'txfast[dask,spark]'`. An engine's cold run counts from the start of its
+process to the end of the run, with its session and workers; the warm one is the
+fastest of the next two in the same session.
+
+This file must not know how txfast works inside: it calls what its drivers call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from measure import (
+    MEGABYTE,
+    BenchError,
+    add_number,
+    add_paths,
+    cached_input,
+    describe_machine,
+    markdown_table,
+    python_command,
+    run_measured,
+    say,
+    txfast_command,
+    write_section,
+)
+
+NOTES = """\
+*Alone* is the work of all tasks one after the other in one process and thread: reading and dividing all ranges, then
+settling all shards. What an engine takes above half of that, on two cores, is its own share: scheduling, moving slices
+and results between processes, and for Spark its sort and its files of shuffled records. Of each engine the time is that
+of accounts, without rejects.
+
+On paper, 10¹¹ rows (3.3 TB of CSV) on 100 executors of 4 cores, from these stages, at 70 ns a row to read and divide, 84 to
+settle, and 13 bytes a row of slices: 18 s of reading and dividing, 21 s of settling, were there nothing else. The input is
+33 GB an executor, 26 s at 10 Gbit/s; slices are 13 GB an executor, written, sent and read again: about 13 s of network and
+50 s of a disk of 500 MB/s. Ledgers take 30 bytes a transaction, 30 GB an executor: memory saturates first, from where
+`memory_limit` makes it disk once more, at 70 ns and 10 bytes a row; then the disks of the shuffle. With 64 GB an executor
+some three minutes, and Spark's scheduling of 50,000 ranges beside it. Nothing of this was measured on a cluster.
+"""
+
+
+def do_alone(path: str, shards: str) -> None:
+    """All tasks in this process; print the seconds of each stage, and the bytes of slices."""
+    import json
+    import time
+
+    from txfast.cluster.blocks import Piece, cut_inputs, map_block, reduce_shard
+
+    count = int(shards)
+    started = time.perf_counter()
+    ranges = cut_inputs([path])
+    slices: list[list[bytes]] = [[] for _ in range(count)]
+    for part in ranges:
+        for item in map_block(part, count):
+            if isinstance(item, Piece):
+                slices[item.shard].append(item.content)
+    mapped = time.perf_counter()
+    for shard in range(count):
+        for _ in reduce_shard(slices[shard], len(ranges), shard, count):
+            pass
+    settled = time.perf_counter()
+    slice_bytes = sum(len(piece) for pieces in slices for piece in pieces)
+    print(json.dumps({"map": mapped - started, "reduce": settled - mapped, "bytes": slice_bytes}))
+
+
+def do_dask(path: str, shards: str) -> None:
+    """Three runs over workers of its own; print the seconds of each."""
+    import json
+    import time
+
+    from distributed import Client, LocalCluster
+
+    from txfast.cluster import dask
+
+    seconds = []
+    with (
+        LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        for _ in range(3):
+            started = time.perf_counter()
+            dask.process(client, [path], shards=int(shards))
+            seconds.append(time.perf_counter() - started)
+    print(json.dumps(seconds))
+
+
+def do_spark(path: str, shards: str) -> None:
+    """Three runs over one session; print the seconds of each."""
+    import json
+    import time
+
+    from pyspark.sql import SparkSession
+
+    from txfast.cluster import spark
+
+    session = (
+        SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false").config("spark.driver.memory", "4g").getOrCreate()
+    )  # fmt: skip
+    session.sparkContext.setLogLevel("OFF")
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        accounts, _, _ = spark.process(session, [path], shards=int(shards))
+        accounts.count()
+        seconds.append(time.perf_counter() - started)
+    session.stop()
+    print(json.dumps(seconds))
+
+
+def measure(path: Path, shards: int, output: Path) -> tuple[list[list[str]], str]:
+    """The lines of the table, and what slices take. Raises BenchError where a contestant fails."""
+    lines: list[list[str]] = []
+    os.environ.update({"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable})
+
+    def run(name: str, command: list[str]) -> tuple[float, str]:
+        say(name)
+        ended = run_measured(command, output)
+        if ended.failure:
+            raise BenchError(f"{name}: {ended.failure}")
+        return ended.seconds, output.read_text()
+
+    with path.open("rb") as file:
+        rows = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 22), b"")) - 1
+
+    def add(name: str, seconds: float) -> None:
+        lines.append([name, f"{seconds:.2f}", f"{rows / seconds / 1e6:.2f}"])
+
+    add("`txfast`, two threads", min(run("txfast", txfast_command("-q", str(path)))[0] for _ in range(2)))
+    alone = json.loads(run("alone", python_command(do_alone, str(path), str(shards)))[1])
+    add("alone: read and divide", alone["map"])
+    add("alone: settle", alone["reduce"])
+    for name, function in (("Dask", do_dask), ("Spark", do_spark)):
+        whole, said = run(name, python_command(function, str(path), str(shards)))
+        cold, *warm = json.loads(said.splitlines()[-1])
+        add(f"{name}, cold", whole - sum(warm))
+        add(f"{name}, first run in a session", cold)
+        add(f"{name}, warm", min(warm))
+    size = path.stat().st_size / MEGABYTE
+    slices = alone["bytes"] / MEGABYTE
+    return lines, f"{rows:,} rows, {size:,.0f} MB; slices {slices:,.0f} MB, {alone['bytes'] / rows:.1f} bytes a row."
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what a cluster's parts cost on this machine.")
+    add_number(parser, "--rows", 20_000_000, "rows of the generated file")
+    add_number(parser, "--clients", 200_000, "its clients")
+    add_number(parser, "--shards", 4, "reducers")
+    add_paths(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parse_arguments(arguments)
+    try:
+        source = cached_input(options.cache, options.rows, options.clients)
+        with tempfile.TemporaryDirectory(prefix="txfast-cluster-") as name:
+            lines, shape = measure(source, options.shards, Path(name) / "output")
+    except BenchError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    table = markdown_table(["run", "seconds", "million rows/s"], lines, texts=1)
+    machine = describe_machine(("txfast", "pyarrow", "pyspark", "distributed"))
+    title = f"## Cluster\n\n{shape} {options.clients:,} clients, {options.shards} shards."
+    write_section(options.output, "cluster", [title, machine, table, NOTES])
+    print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main(sys.argv[1:]))
