@@ -531,6 +531,17 @@ def test_settings_that_mean_nothing_are_refused(paths: list[str]) -> None:
         make_settings(paths, shards=0, keep_statuses=False, range_bytes=None, memory_limit=None, spill_folder=None)
 
 
+@pytest.mark.parametrize(("engine", "module"), [("spark", "pyspark.sql"), ("dask", "distributed")])
+def test_an_engine_that_is_not_there_is_told(
+    folder: Folder, engine: str, module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    main = {"spark": spark.main, "dask": dask.main}[engine]
+    assert main([str(folder.path / "in.csv"), "-o", str(folder.path / "a.csv")]) == 1
+    assert f"pip install 'txfast[{engine}]'" in capsys.readouterr().err
+    assert folder.names() == ["in.csv"]
+
+
 # ---- The command of an engine --------------------------------------------------------------------
 
 

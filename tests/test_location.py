@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from command import FILE, HEADER, Folder, environment, unmeasured
 from pyarrow import fs, parquet
+from test_cluster import run as run_ranges
 
 import txfast
 from txfast.errors import SourceError
@@ -122,6 +123,21 @@ def test_a_long_file_is_read_to_its_end(
         # Nobody's secret is shown.
         figures = result.stats["inputs"]
         assert figures == [{"file": f"s3://{BUCKET}/long.csv", "bytes": len(HEADER + rows), "rows": 200_000}]
+
+
+def test_a_file_elsewhere_is_cut_into_ranges(
+    bucket: fs.SubTreeFileSystem, endpoint: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(location, "READ_AHEAD_BYTES", 1000)
+    rows = b"".join(b"deposit,%d,%d,1.25\r\n" % (row % 7, row % 190) for row in range(200))
+    put(bucket, "ranges.csv", HEADER + rows)
+    options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
+    there = run_ranges([f"s3://us:hidden@{BUCKET}/ranges.csv?{options}"], 2, 700)
+    here = run_ranges([str(folder.write("ranges.csv", HEADER + rows))], 2, 700)
+    assert there.accounts == here.accounts
+    name = str(folder.path / "ranges.csv").encode()
+    assert there.rejects.replace(f"s3://{BUCKET}/ranges.csv".encode(), name) == here.rejects
+    assert there.stats["ranges"] == here.stats["ranges"]
 
 
 def test_what_is_not_there_fails_the_run_in_one_line(

@@ -11,7 +11,7 @@ from txfast.machine import ARROW_MEMORY_BYTES, default_memory_limit
 from txfast.options import Settings, parse_arguments
 from txfast.read.source import has_tables, size_of
 from txfast.write.formats import write_accounts
-from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
+from txfast.write.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors, publish_all
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -175,15 +175,7 @@ class Outputs:
         self.check_signals()
         if self._watch is not None:
             self._watch.hold()
-        published: list[Output | Rejects | StateDirectory] = []
-        try:
-            for output in outputs:
-                output.publish(revocable=output is not outputs[-1])
-                published.append(output)
-        except TxfastError:
-            for output in reversed(published):
-                output.revoke()
-            raise
+        publish_all(outputs)
 
     def discard(self) -> None:
         """Close all of them, and remove what was not published."""

@@ -19,9 +19,10 @@ from io import RawIOBase
 from txfast.batch import TransactionBatch
 from txfast.errors import ClusterError, InputError, SourceError
 from txfast.ledger.ledger import route
+from txfast.machine import available_cores, default_memory_limit
 from txfast.pipeline import Replay
 from txfast.read.compression import DecompressedFile
-from txfast.read.consumed import Consumption
+from txfast.read.consumed import Consumption, read_into
 from txfast.read.location import RemoteFile
 from txfast.read.row import MALFORMED_REASONS, Header
 from txfast.read.scan import CsvReader
@@ -211,30 +212,24 @@ def read_at(source: Source, offset: int, count: int) -> bytes:
 
 
 class Slab(RawIOBase):
-    """The bytes of a file between two places, as a file."""
+    """The bytes of a file between two places, as a file, before anything else is read of it."""
 
     def __init__(self, source: Source, start: int, end: int) -> None:
         self._source = source
-        self._place, self._end = start, end
+        self._bytes_left = end - start
+        file = source.file
+        (file.native if isinstance(file, RemoteFile) else file).seek(start)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """As a raw file does it. Raises SourceError."""
-        view = memoryview(buffer).cast("B")[: self._end - self._place]
-        if isinstance(self._source.file, RemoteFile):
-            block = read_at(self._source, self._place, len(view))
-            view[: len(block)] = block
-            count = len(block)
-        else:
-            try:
-                count = os.preadv(self._source.file.fileno(), [view], self._place) if view else 0
-            except OSError as error:
-                raise SourceError(f"{self._source.name}: cannot be read: {error.strerror or error}") from error
+        """As a raw file does it. Raises SourceError, and InputError where bytes are gone."""
+        view = memoryview(buffer).cast("B")[: self._bytes_left]
+        count = read_into(self._source, view) if view else 0
         if len(view) and not count:
-            raise InputError(f"{self._source.name}: is shorter than it was when the run began")
-        self._place += count
+            raise InputError(f"{self._source.name}: was changed while it was read")
+        self._bytes_left -= count
         return count
 
 
@@ -398,12 +393,13 @@ def reduce_shard(
     """Settle a shard: the contents of all its pieces, range by range, give its accounts in runs, a summary in the end,
     and with `keep_statuses` what became of its rows.
 
-    Under a `memory_limit`, of bytes for the whole process, what does not fit goes to disk. Raises ClusterError where
-    something is missing, came twice or in another order, SpillError, MemoryLimitError and CapacityError.
+    Under a `memory_limit`, of bytes for the whole process, what does not fit goes to disk; by default it is what each
+    core has of the machine. Raises ClusterError where something is missing, came twice or in another order, SpillError,
+    MemoryLimitError and CapacityError.
     """
     replay = Replay(
-        rejects=KeepStatuses() if keep_statuses else None, threads=1, memory_limit=memory_limit,
-        spill_folder=spill_folder,
+        rejects=KeepStatuses() if keep_statuses else None, threads=1,
+        memory_limit=memory_limit or default_memory_limit() // available_cores(), spill_folder=spill_folder,
     )  # fmt: skip
     try:
         yield from Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses).settle()

@@ -5,7 +5,7 @@ This module must not know an engine.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,11 +13,11 @@ from txfast import __version__
 from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
 from txfast.cluster.blocks import Run
 from txfast.cluster.job import Figures, MergedAccounts
-from txfast.errors import TxfastError, UsageError
+from txfast.errors import UsageError
 from txfast.log import ERROR, Journal
 from txfast.options import file_name, memory_size, rejects_file, spill_folder, whole_number
 from txfast.write.formats import FORMATS, format_of, write_accounts
-from txfast.write.output import STANDARD_OUTPUT, Output
+from txfast.write.output import STANDARD_OUTPUT, Output, publish_all
 from txfast.write.rejects import Rejects
 from txfast.write.stats import json_text
 
@@ -106,7 +106,9 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
         for reason, rows in figures["malformed"].items():
             if rows:
                 journal.log(ERROR, f"{reason}: {rows} malformed rows in all", reason=reason, count=rows)
-        publish(outputs)
+        for output in outputs:
+            output.finish()
+        publish_all(outputs)
     except KeyboardInterrupt:
         return end_by_signal("SIGINT")
     except BrokenPipeError:
@@ -131,16 +133,3 @@ def put_accounts(job: Job, output: Output, account_format: str, spill_dir: str |
         merged.close()
 
 
-def publish(outputs: Sequence[Output | Rejects]) -> None:
-    """Put everything in its place, or leave it as it was. Raises SourceError."""
-    for output in outputs:
-        output.finish()
-    published: list[Output | Rejects] = []
-    try:
-        for output in outputs:
-            output.publish(revocable=output is not outputs[-1])
-            published.append(output)
-    except TxfastError:
-        for output in reversed(published):
-            output.revoke()
-        raise

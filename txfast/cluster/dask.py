@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, map_block, reduce_shard
 from txfast.cluster.job import Figures, Settings, make_settings, reject_blobs
+from txfast.errors import UsageError
 from txfast.state.runs import RunMerge
 from txfast.write.columnar import account_batches, account_schema
 from txfast.write.rejects import reject_schema
@@ -191,8 +192,10 @@ def rejects_of_range(
 @contextmanager
 def connected(address: str | None) -> "Iterator[Client]":
     """Dask by the address of its scheduler, or with workers of its own on this machine, and for it alone."""
-    from distributed import Client, LocalCluster
-
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise UsageError("Dask is not installed: pip install 'txfast[dask]'") from error
     if address is not None:
         with Client(address) as client:
             yield client

@@ -13,7 +13,6 @@ from txfast.cluster.blocks import SHARDS_MAX, Range, Report, Run, Statuses, Summ
 from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES
-from txfast.machine import available_cores, default_memory_limit
 from txfast.read.row import MALFORMED_REASONS
 from txfast.state.runs import RunMerge
 from txfast.state.spill import SpillFile, Stream
@@ -52,9 +51,7 @@ def make_settings(
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
-    # Each core of a worker's machine has its share.
-    limit = memory_limit or default_memory_limit() // available_cores()
-    return Settings(ranges, shards, keep_statuses, limit, spill_folder)
+    return Settings(ranges, shards, keep_statuses, memory_limit, spill_folder)
 
 
 class Figures:

@@ -139,7 +139,8 @@ def process(
     `accounts` has a shard's in ascending order of client, `rejects` all in the order of the input; a client is
     decimal(20, 0), since Spark has no unsigned numbers. `shards` are as many reducers, by default as many as Spark runs
     tasks at once; each holds its clients in memory, or under `memory_limit`, in bytes for each task, partly in files in
-    `spill_dir`. Inputs are cut into ranges of `range_bytes`. Raises TxfastError.
+    `spill_dir`. Inputs are cut into ranges of `range_bytes`. What accounts and rejects are made of stays on the disks
+    of Spark's workers until the session ends, or its cache is cleared. Raises TxfastError.
     """
     started = time.perf_counter()
     settings = make_settings(
@@ -317,8 +318,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     @contextmanager
     def start() -> Iterator[SparkJob]:
-        from pyspark.sql import SparkSession
-
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise errors.UsageError("Spark is not installed: pip install 'txfast[spark]'") from error
         builder = SparkSession.builder.appName("txfast").config("spark.ui.showConsoleProgress", "false")
         if options.master:
             builder = builder.master(options.master)

@@ -8,7 +8,7 @@ import stat
 import sys
 from errno import EBADF
 
-from txfast.errors import SourceError
+from txfast.errors import SourceError, TxfastError
 
 STANDARD_OUTPUT = "-"
 # How much of a file is written before the disk is told of it.
@@ -19,8 +19,17 @@ DESCRIPTOR_DIGITS_MAX = 9
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
     import pyarrow as pa
     from xxhash import xxh3_128
+
+    class Publishable(Protocol):
+        """What is put in its place, and may be taken back."""
+
+        def publish(self, *, revocable: bool = False) -> None: ...
+        def revoke(self) -> None: ...
 
 
 class Output:
@@ -260,6 +269,22 @@ class Sink:
 
     def close(self) -> None:
         """The output is closed by whoever opened it."""
+
+
+def publish_all(outputs: "Sequence[Publishable]") -> None:
+    """Put finished outputs in their places, in this order; where one fails, those before it are taken back.
+
+    Raises SourceError, and StateError where one is a state.
+    """
+    published: list[Publishable] = []
+    try:
+        for output in outputs:
+            output.publish(revocable=output is not outputs[-1])
+            published.append(output)
+    except TxfastError:
+        for output in reversed(published):
+            output.revoke()
+        raise
 
 
 def named_descriptor(path: str) -> int | None:
