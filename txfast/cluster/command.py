@@ -128,7 +128,7 @@ def put_accounts(job: Job, output: Output, account_format: str, spill_dir: str |
     try:
         for run in job.runs():
             merged.add(run)
-        write_accounts(merged, output, account_format)  # type: ignore[arg-type]
+        write_accounts(merged, output, account_format)
     finally:
         merged.close()
 

@@ -5,26 +5,23 @@
 Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask --help`.
 """
 
-import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, map_block, reduce_shard
-from txfast.cluster.job import Figures, Settings, make_settings, reject_blobs
+from txfast.cluster.job import Figures, MergedAccounts, Settings, make_settings, reject_blobs
 from txfast.errors import UsageError
-from txfast.state.runs import RunMerge
 from txfast.write.columnar import account_batches, account_schema
 from txfast.write.rejects import reject_schema
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-MERGE_BUFFER_BYTES = 1 << 20
 # What a map task gives: the report, and the pieces of each shard's slice.
 Mapped = tuple[Report, list[list[bytes]]]
 # What a reducer gives: the summary, the runs, and what became of rows by range.
@@ -102,7 +99,7 @@ def process(
         memory_limit=memory_limit, spill_folder=spill_dir,
     )  # fmt: skip
     job = DaskJob(client, settings)
-    accounts = merged_table(list(job.runs()), settings.shards)
+    accounts = merged_table(job.runs(), settings.shards, spill_dir)
     found = None
     if rejects:
         batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
@@ -115,17 +112,15 @@ def cores_of(client: "Client") -> int:
     return max(1, int(sum(client.nthreads().values())))
 
 
-def merged_table(runs: Sequence[Run], shards: int) -> pa.Table:
+def merged_table(runs: Iterable[Run], shards: int, spill_dir: str | None) -> pa.Table:
     """The accounts of all shards in ascending order of client."""
-    streams = [io.BytesIO(b"".join(run.content for run in runs if run.shard == shard)) for shard in range(shards)]
-
-    class Merged:
-        """What account_batches asks for its accounts."""
-
-        def chunks(self) -> Iterator[Any]:
-            return iter(RunMerge([stream.readinto for stream in streams], MERGE_BUFFER_BYTES))
-
-    return pa.Table.from_batches(account_batches(Merged()), account_schema())  # type: ignore[arg-type]
+    merged = MergedAccounts(shards, spill_dir)
+    try:
+        for run in runs:
+            merged.add(run)
+        return pa.Table.from_batches(account_batches(merged), account_schema())
+    finally:
+        merged.close()
 
 
 # ---- In Dask's workers -----------------------------------------------------------------------------

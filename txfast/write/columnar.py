@@ -15,15 +15,19 @@ from txfast.write.output import Output, Sink
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import TypeAlias
+    from typing import Protocol, TypeAlias
 
     import pyarrow as pa
     from pyarrow import parquet
 
     from txfast.ledger.columns import AccountColumns
-    from txfast.state.spill import Settled
 
     Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
+
+    class Accounts(Protocol):
+        """Accounts in ascending order of client, in parts."""
+
+        def chunks(self) -> Iterator[AccountColumns]: ...
 
 # Of a record batch or row group at most.
 ROWS_MAX = 1 << 17
@@ -47,7 +51,7 @@ def account_schema() -> "pa.Schema":
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
-def account_batches(accounts: "AccountColumns | Settled") -> "Iterator[pa.RecordBatch]":
+def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
     """Iterate accounts as record batches of ROWS_MAX rows, but for the last, each with memory of its own.
 
     They do not depend on the chunks that the accounts come in, so that the same accounts make the same file.
@@ -90,7 +94,7 @@ def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
     return batch
 
 
-def write_parquet(accounts: "AccountColumns | Settled", output: Output) -> None:
+def write_parquet(accounts: "Accounts", output: Output) -> None:
     """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where nobody reads."""
     from pyarrow import parquet
 
@@ -98,7 +102,7 @@ def write_parquet(accounts: "AccountColumns | Settled", output: Output) -> None:
     write_batches(accounts, sink, parquet.ParquetWriter(sink, account_schema(), use_dictionary=["locked"]))
 
 
-def write_arrow(accounts: "AccountColumns | Settled", output: Output) -> None:
+def write_arrow(accounts: "Accounts", output: Output) -> None:
     """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet` does."""
     import pyarrow as pa
 
@@ -106,7 +110,7 @@ def write_arrow(accounts: "AccountColumns | Settled", output: Output) -> None:
     write_batches(accounts, sink, pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema()))
 
 
-def write_batches(accounts: "AccountColumns | Settled", sink: Sink, writer: "Writer") -> None:
+def write_batches(accounts: "Accounts", sink: Sink, writer: "Writer") -> None:
     """Write accounts by one of pyarrow's writers. One that fails writes no more: not even an end."""
     try:
         for batch in account_batches(accounts):

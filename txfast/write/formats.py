@@ -4,8 +4,7 @@ import os
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from txfast.ledger.columns import AccountColumns
-    from txfast.state.spill import Settled
+    from txfast.write.columnar import Accounts
     from txfast.write.output import Output
 
 CSV, PARQUET, ARROW = FORMATS = ("csv", "parquet", "arrow")
@@ -17,7 +16,7 @@ def format_of(path: str) -> str:
     return suffix if suffix in FORMATS else CSV
 
 
-def write_accounts(accounts: "AccountColumns | Settled", output: "Output", account_format: str) -> None:
+def write_accounts(accounts: "Accounts", output: "Output", account_format: str) -> None:
     """Write accounts to an open output in one of the FORMATS.
 
     Raises SourceError, and BrokenPipeError where nobody reads any more.
