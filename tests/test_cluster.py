@@ -32,6 +32,7 @@ from txfast.cluster.blocks import (
     Summary,
     cut_inputs,
     find_header,
+    in_tasks,
     line_start,
     map_block,
     reduce_shard,
@@ -216,6 +217,19 @@ def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monk
         found = run(names, 2, 500)
     assert_alike(found, expected)
     assert found.stats["spilled_bytes"]
+
+
+def test_small_ranges_are_put_together_and_large_ones_stay_alone() -> None:
+    def sizes(*counts: int | None, cores: int = 1) -> list[list[int]]:
+        ranges = [Range(number, 0, "", "", 0, count) for number, count in enumerate(counts)]
+        return [[part.number for part in parts] for parts in in_tasks(ranges, cores)]
+
+    assert sizes(*[1] * 8) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert sizes(*[1] * 3) == [[0], [1], [2]]
+    assert sizes(0) == [[0]]
+    assert sizes(100, 1, 1, 1, 1, 100) == [[0], [1, 2, 3, 4, 5]]
+    # Of what cannot be cut nobody knows the size.
+    assert sizes(None, 1, None, 1, 1, cores=9) == [[0], [1, 2], [3, 4]]
 
 
 # ---- Where lines begin ---------------------------------------------------------------------------
@@ -429,7 +443,7 @@ class SparkInPlace:
         self.settings = settings
         self.shards = settings.shards
         self.figures = Figures(settings.ranges, self.shards)
-        texts = pa.RecordBatch.from_pydict({"text": [range_text(part) for part in settings.ranges]})
+        texts = pa.RecordBatch.from_pydict({"text": ["\n".join(map(range_text, parts)) for parts in settings.tasks]})
         partitions: dict[int, list[Any]] = defaultdict(list)
         for record in spark.records_in(spark.mapper(self.shards)(iter([texts]))):
             partitions[record[1]].append(record)
@@ -489,7 +503,7 @@ def test_spark_is_given_functions_that_give_what_the_command_gives(
 
 def settings_of(names: Sequence[str], shards: int = 2) -> Settings:
     return make_settings(
-        names, shards=shards, keep_statuses=True, range_bytes=700, memory_limit=None, spill_folder=None
+        names, cores=2, shards=shards, keep_statuses=True, range_bytes=700, memory_limit=None, spill_folder=None
     )
 
 
@@ -528,7 +542,9 @@ def test_ranges_and_results_are_read_again_from_records() -> None:
 @pytest.mark.parametrize("paths", [[], ["in.csv"]])
 def test_settings_that_mean_nothing_are_refused(paths: list[str]) -> None:
     with pytest.raises(UsageError, match="no inputs" if not paths else "0 shards"):
-        make_settings(paths, shards=0, keep_statuses=False, range_bytes=None, memory_limit=None, spill_folder=None)
+        make_settings(
+            paths, cores=2, shards=0, keep_statuses=False, range_bytes=None, memory_limit=None, spill_folder=None
+        )
 
 
 @pytest.mark.parametrize(("engine", "module"), [("spark", "pyspark.sql"), ("dask", "distributed")])

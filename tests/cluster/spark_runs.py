@@ -72,7 +72,7 @@ def main() -> None:
         @contextmanager
         def start(options: Namespace = options) -> Iterator[SparkJob]:
             settings = make_settings(
-                options.files, shards=options.shards, keep_statuses=True, range_bytes=options.range_size,
+                options.files, cores=2, shards=options.shards, keep_statuses=True, range_bytes=options.range_size,
                 memory_limit=None, spill_folder=None,
             )  # fmt: skip
             job = SparkJob(spark, settings)

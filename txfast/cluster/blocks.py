@@ -13,8 +13,10 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from io import RawIOBase
+from itertools import chain, count, repeat
 
 from txfast.batch import TransactionBatch
 from txfast.errors import ClusterError, InputError, SourceError
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 # Of a plain CSV file; some ranges for each core keep all of them busy to the end.
 RANGE_BYTES = 64 << 20
 SHARDS_MAX = 1 << 16
+CUTTING_THREADS = 16
+# Some, so that none waits long for the last; not many, since each costs an engine some milliseconds.
+TASKS_PER_CORE = 4
 # What is looked through at once for where a line begins.
 PROBE_BYTES = 1 << 16
 # Of a reader's batch: what txfast itself reads of large files.
@@ -135,29 +140,48 @@ def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Ran
 
     Raises InputError where one is no transactions file, SourceError where it cannot be read.
     """
-    ranges: list[Range] = []
     if range_bytes < 1:
         raise ValueError(f"ranges of {range_bytes} bytes hold nothing")
-    for place, name in enumerate(names):
-        path = name if is_location(name) else os.path.abspath(name)
-        whole = Range(len(ranges), place, display_name(name), path)
-        source = open_source(path)
-        try:
-            if not is_cuttable(source):
-                ranges.append(whole)
-                continue
-            header, end, lines = find_header(source, whole.name)
-            size = source.size_bytes or 0
-            for start in range(end, max(size, end + 1), range_bytes):
-                ranges.append(
-                    Range(
-                        len(ranges), place, whole.name, path, start, min(start + range_bytes, size), size, header,
-                        lines if start == end else 0,
-                    )
-                )  # fmt: skip
-        finally:
-            source.close()
-    return ranges
+    # Far away, each takes some round trips.
+    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+        cut = pool.map(cut_input, count(), names, repeat(range_bytes))
+        return [replace(part, number=number) for number, part in enumerate(chain.from_iterable(cut))]
+
+
+def cut_input(place: int, name: str, range_bytes: int) -> list[Range]:
+    """Cut the input at this place among all; its ranges have no numbers yet."""
+    path = name if is_location(name) else os.path.abspath(name)
+    whole = Range(0, place, display_name(name), path)
+    source = open_source(path)
+    try:
+        if not is_cuttable(source):
+            return [whole]
+        header, first, lines = find_header(source, whole.name)
+        size = source.size_bytes or 0
+        return [
+            replace(
+                whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
+                lines_before=lines if start == first else 0,
+            )
+            for start in range(first, max(size, first + 1), range_bytes)
+        ]  # fmt: skip
+    finally:
+        source.close()
+
+
+def in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
+    """Ranges in their order, put together for as many tasks as keep so many cores busy; large ones stay alone."""
+    sizes = [RANGE_BYTES if part.end is None else part.end - part.start for part in ranges]
+    wanted = min(RANGE_BYTES, max(1, sum(sizes) // (TASKS_PER_CORE * cores)))
+    tasks: list[list[Range]] = []
+    filled = wanted
+    for part, size in zip(ranges, sizes, strict=True):
+        if filled >= wanted:
+            tasks.append([])
+            filled = 0
+        tasks[-1].append(part)
+        filled += size
+    return tasks
 
 
 def is_cuttable(source: Source) -> bool:

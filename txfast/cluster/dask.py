@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,8 +23,8 @@ from txfast.write.rejects import reject_schema
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# What a map task gives: the report, and the pieces of each shard's slice.
-Mapped = tuple[Report, list[list[bytes]]]
+# What a map task gives: reports, and the pieces of each shard's slices.
+Mapped = tuple[list[Report], list[list[bytes]]]
 # What a reducer gives: the summary, the runs, and what became of rows by range.
 Reduced = tuple[Summary, list[Run], dict[int, Statuses]]
 
@@ -39,8 +40,8 @@ class DaskJob:
         self._settings = settings
         self.shards = settings.shards
         ranges = settings.ranges
-        mapped = [client.submit(map_range, part, settings.shards, pure=False) for part in ranges]
-        reports = [client.submit(report_of, each, pure=False) for each in mapped]
+        mapped = [client.submit(map_ranges, parts, settings.shards, pure=False) for parts in settings.tasks]
+        reports = [client.submit(reports_of, each, pure=False) for each in mapped]
         # A task for each slice, so that a worker is sent those of its shard alone.
         self._reduced = [
             client.submit(
@@ -51,7 +52,7 @@ class DaskJob:
         ]  # fmt: skip
         summaries = [client.submit(summary_of, each, pure=False) for each in self._reduced]
         self.figures = Figures(ranges, settings.shards)
-        for result in client.gather([*reports, *summaries]):
+        for result in chain(*client.gather(reports), client.gather(summaries)):
             self.figures.add(result)
         self.figures.check()
 
@@ -62,15 +63,14 @@ class DaskJob:
 
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
         """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
+        first_lines = self.figures.first_lines()
         made: list[Future] = []
-        for part, first_line in zip(self._settings.ranges, self.figures.first_lines(), strict=True):
-            statuses = [
-                self._client.submit(statuses_of_range, reduced, part.number, pure=False) for reduced in self._reduced
-            ]
+        for parts in self._settings.tasks:
+            numbers = [part.number for part in parts]
+            known = [self._client.submit(statuses_of_ranges, each, numbers, pure=False) for each in self._reduced]
+            lines = [first_lines[number] for number in numbers]
             made.append(
-                self._client.submit(
-                    rejects_of_range, part, first_line, self.shards, statuses, reject_format, pure=False
-                )
+                self._client.submit(rejects_of_ranges, parts, lines, self.shards, known, reject_format, pure=False)
             )
         for future in made:
             yield from future.result()
@@ -95,7 +95,7 @@ def process(
     """
     started = time.perf_counter()
     settings = make_settings(
-        paths, shards=shards or cores_of(client), keep_statuses=rejects, range_bytes=range_bytes,
+        paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
         memory_limit=memory_limit, spill_folder=spill_dir,
     )  # fmt: skip
     job = DaskJob(client, settings)
@@ -109,7 +109,7 @@ def process(
 
 def cores_of(client: "Client") -> int:
     """How many tasks Dask runs at once."""
-    return max(1, int(sum(client.nthreads().values())))
+    return int(sum(client.nthreads().values()))
 
 
 def merged_table(runs: Iterable[Run], shards: int, spill_dir: str | None) -> pa.Table:
@@ -126,17 +126,20 @@ def merged_table(runs: Iterable[Run], shards: int, spill_dir: str | None) -> pa.
 # ---- In Dask's workers -----------------------------------------------------------------------------
 
 
-def map_range(part: Range, shards: int) -> Mapped:
-    """Read a range, and divide it."""
+def map_ranges(parts: Sequence[Range], shards: int) -> Mapped:
+    """Read ranges, and divide them."""
+    reports: list[Report] = []
     slices: list[list[bytes]] = [[] for _ in range(shards)]
-    for item in map_block(part, shards):
-        if isinstance(item, Report):
-            return item, slices
-        slices[item.shard].append(item.content)
-    raise AssertionError("the report is the last")
+    for part in parts:
+        for item in map_block(part, shards):
+            if isinstance(item, Report):
+                reports.append(item)
+            else:
+                slices[item.shard].append(item.content)
+    return reports, slices
 
 
-def report_of(mapped: Mapped) -> Report:
+def reports_of(mapped: Mapped) -> list[Report]:
     return mapped[0]
 
 
@@ -169,16 +172,19 @@ def runs_of(reduced: Reduced) -> list[Run]:
     return reduced[1]
 
 
-def statuses_of_range(reduced: Reduced, number: int) -> Statuses | None:
-    return reduced[2].get(number)
+def statuses_of_ranges(reduced: Reduced, numbers: list[int]) -> list[Statuses]:
+    return [reduced[2][number] for number in numbers if number in reduced[2]]
 
 
-def rejects_of_range(
-    part: Range, first_line: int, shards: int, statuses: list[Statuses | None], reject_format: str
+def rejects_of_ranges(
+    parts: Sequence[Range], first_lines: list[int], shards: int, known: list[list[Statuses]], reject_format: str
 ) -> list[bytes]:
-    """Read a range once more, for its rejects."""
-    known = (each for each in statuses if each is not None)
-    return list(reject_blobs(part, first_line, shards, known, reject_format))
+    """Read ranges once more, for their rejects."""
+    blobs: list[bytes] = []
+    for part, first_line in zip(parts, first_lines, strict=True):
+        statuses = [each for each in chain(*known) if each.range == part.number]
+        blobs += reject_blobs(part, first_line, shards, statuses, reject_format)
+    return blobs
 
 
 # ---- The command -----------------------------------------------------------------------------------
@@ -214,8 +220,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def start() -> Iterator[DaskJob]:
         with connected(options.scheduler) as client:
             settings = make_settings(
-                options.files, shards=options.shards or cores_of(client), keep_statuses=options.rejects is not None,
-                range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+                options.files, cores=cores_of(client), shards=options.shards,
+                keep_statuses=options.rejects is not None, range_bytes=options.range_size,
+                memory_limit=options.memory_limit, spill_folder=options.spill_dir,
             )  # fmt: skip
             yield DaskJob(client, settings)
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from txfast.batch import KINDS
-from txfast.cluster.blocks import SHARDS_MAX, Range, Report, Run, Statuses, Summary, cut_inputs, reject_block
+from txfast.cluster.blocks import (
+    SHARDS_MAX,
+    Range,
+    Report,
+    Run,
+    Statuses,
+    Summary,
+    cut_inputs,
+    in_tasks,
+    reject_block,
+)  # fmt: skip
 from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import STATUSES
@@ -27,9 +37,11 @@ REJECT_FORMATS = ("csv", "jsonl", "arrow")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is over and how: `shards` are reducers, `memory_limit` is that of each worker's process, in bytes."""
+    """What a run is over and how: `ranges`, put together in `tasks`; `shards` are reducers, `memory_limit` is that of
+    each worker's process, in bytes."""
 
     ranges: Sequence[Range]
+    tasks: Sequence[Sequence[Range]]
     shards: int
     keep_statuses: bool
     memory_limit: int | None
@@ -39,19 +51,22 @@ class Settings:
 def make_settings(
     paths: Sequence[str],
     *,
-    shards: int,
+    cores: int,
+    shards: int | None,
     keep_statuses: bool,
     range_bytes: int | None,
     memory_limit: int | None,
     spill_folder: str | None,
 ) -> Settings:
-    """Cut inputs, and settle what nobody said. Raises UsageError, InputError and SourceError."""
+    """Cut inputs for so many cores, which are as many shards if nobody says. Raises UsageError, InputError and
+    SourceError."""
+    shards = max(1, cores) if shards is None else shards
     if not paths:
         raise UsageError("no inputs: name at least one")
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
-    return Settings(ranges, shards, keep_statuses, memory_limit, spill_folder)
+    return Settings(ranges, in_tasks(ranges, max(1, cores)), shards, keep_statuses, memory_limit, spill_folder)
 
 
 class Figures:

@@ -59,7 +59,7 @@ class SparkJob:
         self._spark = spark
         self._settings = settings
         self.shards = settings.shards
-        rows = [(part.number, range_text(part)) for part in settings.ranges]
+        rows = [(number, "\n".join(map(range_text, parts))) for number, parts in enumerate(settings.tasks)]
         ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), RANGES_SCHEMA)
         shards = settings.shards
         self._records = (
@@ -103,10 +103,10 @@ class SparkJob:
                 yield bytes(row.content)
 
     def _ranges_again(self) -> "DataFrame":
-        """All ranges in their order, a partition each, and in it what became of the range's rows."""
+        """All ranges in their order, as many in a partition, and in it what became of each range's rows."""
         from pyspark.sql import functions
 
-        ranges = self._settings.ranges
+        ranges, tasks = self._settings.ranges, self._settings.tasks
         first_lines = self.figures.first_lines()
         rows = [
             (RANGE, -1, part.number, first_lines[part.number], bytearray(range_text(part).encode())) for part in ranges
@@ -115,7 +115,7 @@ class SparkJob:
         again = self._spark.createDataFrame(context.parallelize(rows, min(len(rows), 64)), RECORDS_SCHEMA)
         return (
             again.union(self._of_kind(STATUSES))
-            .repartitionById(len(ranges), functions.col("number").cast("int"))
+            .repartitionById(len(tasks), functions.expr(f"cast(number * {len(tasks)} div {len(ranges)} as int)"))
             .sortWithinPartitions("number", "place")
         )
 
@@ -144,7 +144,7 @@ def process(
     """
     started = time.perf_counter()
     settings = make_settings(
-        paths, shards=shards or cores_of(spark), keep_statuses=rejects, range_bytes=range_bytes,
+        paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
         memory_limit=memory_limit, spill_folder=spill_dir,
     )  # fmt: skip
     job = SparkJob(spark, settings)
@@ -153,7 +153,7 @@ def process(
 
 def cores_of(spark: "SparkSession") -> int:
     """How many tasks Spark runs at once."""
-    return max(1, int(spark.sparkContext.defaultParallelism))
+    return int(spark.sparkContext.defaultParallelism)
 
 
 # ---- In Spark's workers ----------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Rec
 
     def map_ranges(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for text in batch.column("text").to_pylist():
+            for text in chain.from_iterable(map(str.splitlines, batch.column("text").to_pylist())):
                 yield from batches_of(record_of(item, shards) for item in map_block(read_range(text), shards))
 
     return map_ranges
@@ -329,8 +329,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spark.sparkContext.setLogLevel("ERROR")
         try:
             settings = make_settings(
-                options.files, shards=options.shards or cores_of(spark), keep_statuses=options.rejects is not None,
-                range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+                options.files, cores=cores_of(spark), shards=options.shards,
+                keep_statuses=options.rejects is not None, range_bytes=options.range_size,
+                memory_limit=options.memory_limit, spill_folder=options.spill_dir,
             )  # fmt: skip
             job = SparkJob(spark, settings)
             try:
