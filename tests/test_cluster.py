@@ -1,6 +1,11 @@
 """The work of a cluster without one: inputs cut into ranges, mapped, reduced and reported, held to the command."""
 
+import csv
+import errno
+import gzip
+import io
 import json
+import os
 import random
 import sys
 import zlib
@@ -26,8 +31,10 @@ from txfast.cluster.blocks import (
     PIECE,
     Piece,
     Range,
+    RangeReader,
     Report,
     Run,
+    Slab,
     Statuses,
     Summary,
     cut_inputs,
@@ -37,7 +44,7 @@ from txfast.cluster.blocks import (
     map_block,
     reduce_shard,
 )  # fmt: skip
-from txfast.cluster.job import Figures, MergedAccounts, Settings, make_settings, reject_blobs
+from txfast.cluster.job import Figures, Job, MergedAccounts, Settings, make_settings, reject_blobs
 from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.pipeline import Replay
@@ -80,30 +87,46 @@ def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], l
 
 def run(names: Sequence[str], shards: int = 3, range_bytes: int = 50) -> Outcome:
     """Do all the work in this process."""
-    parts = cut_inputs(names, range_bytes)
-    pieces, reports = pieces_of(parts, shards)
-    figures = Figures(parts, shards)
-    accounts = MergedAccounts(shards, None)
-    statuses: dict[int, list[Statuses]] = {}
-    for report in reports:
-        figures.add(report)
-    for shard in range(shards):
-        contents = [piece.content for piece in pieces[shard]]
-        for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True):
-            if isinstance(item, Run):
-                accounts.add(item)
-            elif isinstance(item, Statuses):
-                statuses.setdefault(item.range, []).append(item)
-            else:
-                figures.add(item)
-    figures.check()
-    rejects = bytearray(RejectText("csv").rest())
-    for part, first_line in zip(parts, figures.first_lines(), strict=True):
-        for blob in reject_blobs(part, first_line, shards, statuses.get(part.number, []), "csv"):
-            rejects += blob
+    return outcome_of(InPlace(cut_inputs(names, range_bytes), shards))
+
+
+class InPlace:
+    """All the work in this process."""
+
+    def __init__(self, parts: Sequence[Range], shards: int) -> None:
+        self.parts = parts
+        self.figures = Figures(parts, shards)
+        self.found_runs: list[Run] = []
+        self.statuses: list[Statuses] = []
+        pieces, reports = pieces_of(parts, shards)
+        for report in reports:
+            self.figures.add(report)
+        for shard in range(shards):
+            contents = [piece.content for piece in pieces[shard]]
+            for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True):
+                if isinstance(item, Run):
+                    self.found_runs.append(item)
+                elif isinstance(item, Statuses):
+                    self.statuses.append(item)
+                else:
+                    self.figures.add(item)
+        self.figures.check()
+
+    def runs(self) -> Iterator[Run]:
+        return iter(self.found_runs)
+
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
+        for part, first_line in zip(self.parts, self.figures.first_lines(), strict=True):
+            statuses = [each for each in self.statuses if each.range == part.number]
+            yield from reject_blobs(part, first_line, self.figures.shards, statuses, reject_format)
+
+
+def outcome_of(job: Job) -> Outcome:
+    rejects = b"".join([bytes(RejectText("csv").rest()), *job.reject_blobs("csv")])
+    accounts = MergedAccounts(job, None)
     text = b"".join(map(bytes, csv_blocks(accounts)))
     accounts.close()
-    return Outcome(text, bytes(rejects), figures.stats(1.0))
+    return Outcome(text, rejects, job.figures.stats(1.0))
 
 
 def by_command(folder: Folder, *names: str) -> Outcome:
@@ -184,8 +207,10 @@ def test_ranges_of_any_size_give_what_one_run_gives(
     found = run([name for name, _ in inputs], shards, range_bytes)
     expected = harness.run_reference(inputs)
     assert found.accounts == expected.accounts
-    lines = found.rejects.count(b"\n") - 1
-    assert lines == len(expected.rejects)
+    rows = list(csv.reader(io.StringIO(found.rejects.decode("latin-1"), newline="")))[1:]
+    assert [(row[0], int(row[1]), row[3]) for row in rows] == [
+        (reject.file, reject.line, reject.reason) for reject in expected.rejects
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "parquet", "arrow"])
@@ -281,7 +306,63 @@ def test_a_file_that_changes_its_size_is_refused(folder: Folder) -> None:
     with pytest.raises(InputError, match=r"in\.csv: was changed"):
         list(map_block(part, 1))
     with pytest.raises(InputError, match=r"in\.csv: was changed"):
-        list(reject_blobs(part, 1, 1, [], "csv"))
+        list(reject_blobs(part, 1, 1, [Statuses(0, 0, b"")], "csv"))
+
+
+@pytest.mark.parametrize(
+    "blanks", [b"\n" * 300_000, b" " * 3_000_000 + b"\r\n", b"\r\n" * 200_000 + b" " * 2_000_000 + b"\n"]
+)
+def test_a_header_may_stand_far_behind_the_start(
+    folder: Folder, blanks: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path)
+    folder.write("far.csv", blanks + read(folder, "in.csv"))
+    (folder.path / "far.csv.gz").write_bytes(gzip.compress(blanks + read(folder, "in.csv"), 1))
+    for name in ("far.csv", "far.csv.gz"):
+        assert_alike(run([name], 2, 20), by_command(folder, name))
+
+
+def test_what_is_no_file_is_refused_before_it_is_opened(folder: Folder) -> None:
+    os.mkfifo(folder.path / "pipe")
+    for name in (str(folder.path / "pipe"), str(folder.path), "-"):
+        with pytest.raises(SourceError, match="is no file that a cluster could read"):
+            cut_inputs([name])
+
+
+def test_a_file_that_is_written_anew_is_refused(folder: Folder) -> None:
+    for name in ("in.csv", "in.csv.gz"):
+        content = read(folder, "in.csv")
+        path = folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
+        [part] = cut_inputs([str(path)])
+        reader = iter(RangeReader(part))
+        next(reader)
+        os.utime(path, ns=(1, 1))
+        with pytest.raises(InputError, match="was changed"):
+            list(reader)
+        with pytest.raises(InputError, match="was changed"):
+            list(map_block(part, 1))
+
+
+def test_a_range_that_cannot_be_read_is_told_once(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    [part] = cut_inputs([str(folder.path / "in.csv")])
+
+    def failing(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("txfast.cluster.blocks.Slab.readinto", failing)
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error$") as raised:
+        list(map_block(part, 1))
+    assert str(raised.value).count("cannot be read") == 1
+
+
+def test_bytes_that_are_gone_are_told(folder: Folder) -> None:
+    source = open_source(str(folder.path / "in.csv"))
+    slab = Slab(source, 10, 1000)
+    length = len(read(folder, "in.csv"))
+    assert slab.readinto(bytearray(1000)) == length - 10
+    with pytest.raises(InputError, match="was changed"):
+        slab.readinto(bytearray(100))
+    source.close()
 
 
 # ---- What a cluster may do wrong -----------------------------------------------------------------
@@ -357,18 +438,34 @@ def test_reports_must_be_complete_and_add_up(folder: Folder) -> None:
     for wrong, summaries in ((reports[1:], [summary]), (reports, []), ([*reports, reports[0]], [summary])):
         with pytest.raises(ClusterError):
             figures(wrong, summaries)
-    fewer = Summary(0, (0,) * len(summary.counts), 0, 0, 0, 0, 0)
+    fewer = Summary(0, (0,) * len(summary.counts), 0, 0, 0, 0, 0, 0)
     with pytest.raises(ClusterError, match="were settled"):
         figures(reports, [fewer])
     with pytest.raises(ClusterError, match="twice"):
         figures(reports, [summary, summary])
 
 
-def test_accounts_must_come_in_their_order() -> None:
-    accounts = MergedAccounts(1, None)
-    with pytest.raises(ClusterError, match="accounts 1 of shard 0"):
-        accounts.add(Run(0, 1, b""))
-    accounts.close()
+def test_runs_that_are_lost_or_out_of_order_are_noticed(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txfast.cluster.blocks.RUN_BYTES", 1)
+    monkeypatch.setattr("txfast.cluster.blocks.run_blocks", lambda _: [b"x" * 25] * 3)
+    job = InPlace(cut_inputs([str(folder.path / "in.csv")]), 1)
+    first, second, third = job.found_runs
+    MergedAccounts(job, None).close()
+    for wrong, words in (
+        ([first, third, second], "run 2 of shard 0 came, and 1 is due"), ([first, first], "run 0 of shard 0"),
+        ([first, second], "2 runs of accounts came, and 3 were sent"), ([], "0 runs"),
+    ):  # fmt: skip
+        job.found_runs = wrong
+        with pytest.raises(ClusterError, match=words):
+            MergedAccounts(job, None)
+
+
+def test_statuses_that_are_lost_are_noticed(folder: Folder) -> None:
+    job = InPlace(cut_inputs([str(folder.path / "in.csv")], 10), 2)
+    assert list(job.reject_blobs("csv"))
+    lost = job.statuses.pop()
+    with pytest.raises(ClusterError, match=f"range {lost.range}: the statuses of 1 of 2 shards"):
+        list(job.reject_blobs("csv"))
 
 
 def test_statuses_that_do_not_fit_are_refused(folder: Folder) -> None:
@@ -376,7 +473,7 @@ def test_statuses_that_do_not_fit_are_refused(folder: Folder) -> None:
     for content in (b"\1", b"\1" * 1000):
         with pytest.raises(InputError, match="was changed"):
             list(reject_blobs(part, 1, 1, [Statuses(0, 0, zlib.compress(content))], "csv"))
-    for wrong in ([Statuses(0, 1, b"")], [Statuses(0, 0, zlib.compress(b""))] * 2):
+    for wrong in ([Statuses(0, 1, b"")], [Statuses(0, 0, b"")] * 2, []):
         with pytest.raises(ClusterError, match="range 0"):
             list(reject_blobs(part, 1, 1, wrong, "csv"))
 
@@ -442,7 +539,7 @@ class SparkInPlace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.shards = settings.shards
-        self.figures = Figures(settings.ranges, self.shards)
+        self.figures = Figures(settings.ranges, settings.shards)
         texts = pa.RecordBatch.from_pydict({"text": ["\n".join(map(range_text, parts)) for parts in settings.tasks]})
         partitions: dict[int, list[Any]] = defaultdict(list)
         for record in spark.records_in(spark.mapper(self.shards)(iter([texts]))):
@@ -479,8 +576,9 @@ class SparkInPlace:
         return pa.Table.from_batches(spark.rejects_of_ranges(self.shards)(self.ranges_again()))
 
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
-        for batch in spark.blobs_of_ranges(self.shards, reject_format)(self.ranges_again()):
-            yield from batch.column("content").to_pylist()
+        made = spark.blobs_of_ranges(self.shards, reject_format)(self.ranges_again())
+        rows = (tuple(row.values()) for batch in made for row in batch.to_pylist())
+        return spark.in_order(rows, len(self.settings.ranges))
 
 
 def shuffled(records: Sequence[Any], *places: int) -> Iterator[pa.RecordBatch]:
@@ -529,14 +627,22 @@ def test_what_a_worker_raised_is_raised_by_the_driver() -> None:
 
 def test_ranges_and_results_are_read_again_from_records() -> None:
     for part in (
-        Range(0, 0, "in.csv", "/in.csv"), Range(1, 0, "n\udcff", "/n\udcff", 5, 9, 9, b"type,\xff\0", 2),
+        Range(0, 0, "in.csv", "/in.csv"), Range(1, 0, "n\udcff", "/n\udcff", 5, 9, 9, b"type,\xff\0", 2, "9 7"),
     ):  # fmt: skip
         assert read_range(range_text(part)) == part
     for item in (
         Piece(1, 2, 3, b"x"), Run(1, 2, b"x"), Statuses(1, 2, b"x"), Report(2, 3, 4, (0, 1), 5),
-        Summary(1, (1, 2), 3, 4, -5, 6, 7),
+        Summary(1, (1, 2), 3, 4, -5, 6, 7, 8),
     ):  # fmt: skip
         assert read_record(record_of(item, 9)) == item
+
+
+def test_rejects_that_are_lost_or_out_of_order_are_noticed() -> None:
+    good = [(0, 0, b"a"), (0, 1, b"b"), (0, 2, b""), (1, 0, b"")]
+    assert list(spark.in_order(good, 2)) == [b"a", b"b"]
+    for wrong in (good[1:], good[:1] + good[2:], good[:-1], good[:3] + good[:3], [good[3], *good[:3]]):
+        with pytest.raises(ClusterError, match="rejects"):
+            list(spark.in_order(wrong, 2))
 
 
 @pytest.mark.parametrize("paths", [[], ["in.csv"]])
@@ -559,6 +665,19 @@ def test_an_engine_that_is_not_there_is_told(
 
 
 # ---- The command of an engine --------------------------------------------------------------------
+
+
+class NoWatch:
+    """In place of a watch over signals, which in this process are the tests' own."""
+
+    def check(self) -> None: ...
+    def hold(self) -> None: ...
+    def release(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def signals_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "SignalWatch", NoWatch)
 
 
 def run_command(*arguments: str, engine: Callable[[Settings], Any] = SparkInPlace) -> int:

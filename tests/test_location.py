@@ -125,6 +125,13 @@ def test_a_long_file_is_read_to_its_end(
         assert figures == [{"file": f"s3://{BUCKET}/long.csv", "bytes": len(HEADER + rows), "rows": 200_000}]
 
 
+def test_a_location_may_be_a_file_here(folder: Folder) -> None:
+    for name, content in contents(folder).items():
+        path = folder.write(name, content)
+        here, there = folder.run("-q", name), folder.run("-q", path.as_uri())
+        assert (there.exit_code, there.errors, there.output) == (0, "", here.output)
+
+
 def test_a_file_elsewhere_is_cut_into_ranges(
     bucket: fs.SubTreeFileSystem, endpoint: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from txfast.cluster import command
-from txfast.cluster.job import make_settings
 from txfast.cluster.spark import SparkJob, process
 
 
@@ -71,11 +70,7 @@ def main() -> None:
 
         @contextmanager
         def start(options: Namespace = options) -> Iterator[SparkJob]:
-            settings = make_settings(
-                options.files, cores=2, shards=options.shards, keep_statuses=True, range_bytes=options.range_size,
-                memory_limit=None, spill_folder=None,
-            )  # fmt: skip
-            job = SparkJob(spark, settings)
+            job = SparkJob(spark, command.settings_of(options, 2))
             yield job
             job.close()
 

@@ -10,25 +10,27 @@ inputs; relative paths are made absolute when inputs are cut.
 """
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import RawIOBase
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 
 from txfast.batch import TransactionBatch
 from txfast.errors import ClusterError, InputError, SourceError
+from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import route
 from txfast.machine import available_cores, default_memory_limit
 from txfast.pipeline import Replay
 from txfast.read.compression import DecompressedFile
-from txfast.read.consumed import Consumption, read_into
+from txfast.read.consumed import Consumption
 from txfast.read.location import RemoteFile
 from txfast.read.row import MALFORMED_REASONS, Header
 from txfast.read.scan import CsvReader
-from txfast.read.source import CSV, Source, display_name, is_location, open_source
+from txfast.read.source import CSV, STANDARD_INPUT, Source, display_name, is_location, open_source
 from txfast.read.table import TableReader
 from txfast.state.runs import run_blocks
 from txfast.state.slices import Partitions, SliceReader
@@ -56,6 +58,8 @@ PIECE_BYTES_MIN, PIECE_BYTES_MAX = 1 << 12, 1 << 22
 # the rows of the whole slice then.
 PIECE = struct.Struct("<4sQQII?Q")
 MAGIC = b"txs1"
+# Of accounts that are handed over at once, but for what is left.
+RUN_BYTES = 1 << 20
 # A byte for each row compresses well, since nearly all are the same.
 STATUS_LEVEL = 1
 
@@ -65,7 +69,8 @@ class Range:
     """Some bytes of an input: the lines that begin in them, `end` not among them; or all of it, where that is None.
 
     `number` counts all ranges in the order of the inputs. `header` is the line that names the columns, of what is a
-    range of bytes; `lines_before` counts it and the lines in front of it, for the first range.
+    range of bytes; `lines_before` counts it and the lines in front of it, for the first range. `version` tells whether
+    a file has changed.
     """
 
     number: int
@@ -77,6 +82,7 @@ class Range:
     size_bytes: int | None = None
     header: bytes | None = None
     lines_before: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a shard: rows by type and status, what its accounts hold in units of 0.0001, and how many."""
+    """What became of a shard: rows by type and status, what its accounts hold in units of 0.0001, how many there are,
+    and in how many runs."""
 
     shard: int
     counts: tuple[int, ...]
@@ -111,12 +118,12 @@ class Summary:
     available_units: int
     held_units: int
     spilled_bytes: int
+    runs: int
 
 
 @dataclass(frozen=True)
 class Statuses:
-    """What became of a shard's rows of a range, a byte each, compressed; of ranges where all were applied there is
-    none."""
+    """What became of a shard's rows of a range, a byte each, compressed; nothing where all of them were applied."""
 
     shard: int
     range: int
@@ -151,7 +158,9 @@ def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Ran
 def cut_input(place: int, name: str, range_bytes: int) -> list[Range]:
     """Cut the input at this place among all; its ranges have no numbers yet."""
     path = name if is_location(name) else os.path.abspath(name)
-    whole = Range(0, place, display_name(name), path)
+    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
+        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
+    whole = Range(0, place, display_name(name), path, version=version_of(path))
     source = open_source(path)
     try:
         if not is_cuttable(source):
@@ -191,17 +200,30 @@ def is_cuttable(source: Source) -> bool:
 
 def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
     """The header line of a file, where the line after it begins, and how many lines there are before that."""
-    # The reader says what a header is, and what is wrong with one.
-    reader = CsvReader(source.file, name)
+    # The reader says what a header is, and what is wrong with one; the consumption, where its block is.
+    block = Consumption()
+    reader = CsvReader(source.file, name, consumption=block)
     batch = TransactionBatch()
-    reader.fill(batch)
-    assert reader.header is not None
-    place = lines = 0
-    size = source.size_bytes or 0
-    while lines < batch.lines_before and place < size:
-        place = line_start(source, place + 1)
-        lines += 1
-    return reader.header.line, place, lines
+    start = lines = 0
+    while reader.header is None:
+        start = block.offset_bytes
+        lines += batch.lines_before + batch.lines
+        reader.fill(batch)
+    lines += batch.lines_before
+    # With one more byte, which may be the other half of an ending.
+    text = read_at(source, start, block.offset_bytes - start + 1)
+    endings = islice(re.finditer(b"\r\n|\n|\r", text), batch.lines_before - 1, None)
+    header_ending = next(endings, None)
+    return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
+
+
+def version_of(path: str) -> str:
+    """What changes when a file does, as far as its system says; nothing of a location."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def line_start(source: Source, offset: int) -> int:
@@ -248,9 +270,9 @@ class Slab(RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """As a raw file does it. Raises SourceError, and InputError where bytes are gone."""
+        """As a raw file does it. Raises OSError, and InputError where bytes are gone."""
         view = memoryview(buffer).cast("B")[: self._bytes_left]
-        count = read_into(self._source, view) if view else 0
+        count = self._source.file.readinto(view) or 0 if view else 0
         if len(view) and not count:
             raise InputError(f"{self._source.name}: was changed while it was read")
         self._bytes_left -= count
@@ -264,6 +286,7 @@ class RangeReader:
     """
 
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:
+        self._part = part
         self._source = open_source(part.path)
         self._source.name = part.name
         self.bytes_read = 0
@@ -275,6 +298,7 @@ class RangeReader:
 
     def _make_reader(self, part: Range, keep_text: bool) -> CsvReader | TableReader:
         source = self._source
+        self._check_unchanged()
         if part.end is not None:
             if not is_cuttable(source) or source.size_bytes != part.size_bytes:
                 raise changed(part)
@@ -287,6 +311,10 @@ class RangeReader:
             return CsvReader(source.file, part.name, BLOCK_BYTES)
         return TableReader(source, keep_text=keep_text)
 
+    def _check_unchanged(self) -> None:
+        if version_of(self._part.path) != self._part.version:
+            raise changed(self._part)
+
     def __iter__(self) -> Iterator[TransactionBatch]:
         batch = TransactionBatch()
         try:
@@ -295,6 +323,7 @@ class RangeReader:
                 self.bytes_read = self.reader.bytes_read
                 yield batch
             self.bytes_read = self.reader.bytes_read
+            self._check_unchanged()
         finally:
             self._source.close()
 
@@ -443,25 +472,28 @@ class Reduction:
         # which is known what became of them.
         self._late: Partitions | None = None
         self._late_rows: Stream | None = None
-        self._late_ranges: list[tuple[int, bytes, int]] = []
+        self._late_ranges: list[tuple[int, bytearray, int]] = []
 
     def settle(self) -> Iterator[Run | Statuses | Summary]:
         for number, readinto in enumerate(self._slices):
-            yield from self._packed(number, self._apply(number, readinto))
+            statuses = self._apply(number, readinto)
+            if statuses is not None:
+                yield self._packed(number, statuses)
         accounts = self._replay.collect()
         yield from self._late_statuses()
-        for place, chunk in enumerate(accounts.chunks()):
-            yield Run(self._shard, place, b"".join(map(bytes, run_blocks(chunk))))
+        runs = 0
+        for content in runs_of(accounts.chunks()):
+            yield Run(self._shard, runs, content)
+            runs += 1
         yield Summary(
             self._shard, tuple(self._replay.counts()), len(accounts), accounts.locked_count, accounts.available_units,
-            accounts.held_units, self._replay.spilled_bytes,
+            accounts.held_units, self._replay.spilled_bytes, runs,
         )  # fmt: skip
 
-    def _packed(self, number: int, statuses: bytes | bytearray) -> Iterator[Statuses]:
-        if any(statuses):
-            yield Statuses(self._shard, number, zlib.compress(statuses, STATUS_LEVEL))
+    def _packed(self, number: int, statuses: bytearray) -> Statuses:
+        return Statuses(self._shard, number, zlib.compress(statuses, STATUS_LEVEL) if any(statuses) else b"")
 
-    def _apply(self, number: int, readinto: Callable[[memoryview], int]) -> bytes:
+    def _apply(self, number: int, readinto: Callable[[memoryview], int]) -> bytearray | None:
         """Apply a slice; return what became of its rows, where that is wanted and all of it is known."""
         reader = SliceReader(readinto)
         batch = TransactionBatch()
@@ -482,10 +514,9 @@ class Reduction:
                 f"shard {self._shard}, range {number}: {rows} rows came, and {self._slices.rows} were sent; nothing is "
                 f"put out"
             )
-        if not rows_late:
-            return bytes(statuses)
-        self._late_ranges.append((number, bytes(statuses), rows_late))
-        return b""
+        if rows_late:
+            self._late_ranges.append((number, statuses, rows_late))
+        return statuses if self._keep_statuses and not rows_late else None
 
     def _keep_late(self, batch: TransactionBatch) -> None:
         """Keep rows that went to disk once more, in their order."""
@@ -507,13 +538,24 @@ class Reduction:
         settled = spill.statuses()
         reader = SliceReader(self._late_rows.reader())
         batch = TransactionBatch()
-        for number, known, rows in self._late_ranges:
-            statuses = bytearray(known)
+        for number, statuses, rows in self._late_ranges:
             while rows and reader.fill(batch, rows):
                 rows -= len(batch)
                 settled.fill(batch)
                 statuses += statuses_of(batch)
-            yield from self._packed(number, statuses)
+            yield self._packed(number, statuses)
+
+
+def runs_of(chunks: Iterable[AccountColumns]) -> Iterator[bytes]:
+    """Iterate accounts as runs of about RUN_BYTES."""
+    run = bytearray()
+    for block in chain.from_iterable(map(run_blocks, chunks)):
+        run += block
+        if len(run) >= RUN_BYTES:
+            yield bytes(run)
+            run.clear()
+    if run:
+        yield bytes(run)
 
 
 # ---- Rejects ---------------------------------------------------------------------------------------
@@ -525,22 +567,27 @@ def reject_block(
     """Read a range once more, and iterate what the writers of rejects take: a name, a header, and a batch in which is
     said what became of each row.
 
-    `statuses` are those of all shards; of one that has none all rows were applied. Raises ClusterError where they do
-    not fit the rows, InputError and SourceError.
+    `statuses` are those of all shards, one each. Raises ClusterError where they are not, InputError where they do not
+    fit the rows, and SourceError.
     """
-    known: dict[int, memoryview] = {}
+    known: dict[int, memoryview | None] = {}
     for each in statuses:
         if each.range != part.number or each.shard in known:
             raise ClusterError(f"range {part.number}: the statuses of range {each.range}, shard {each.shard} came")
-        known[each.shard] = memoryview(zlib.decompress(each.content))
+        known[each.shard] = memoryview(zlib.decompress(each.content)) if each.content else None
+    if sorted(known) != list(range(shards)):
+        raise ClusterError(f"range {part.number}: the statuses of {len(known)} of {shards} shards came")
     next_line = first_line
     reader = RangeReader(part, keep_text=True)
     for batch in reader:
         next_line = batch.number_lines(next_line)
+        header = reader.reader.header
+        if header is None:  # so far there were blank lines
+            continue
         route(batch, shards)
         for shard in range(shards):
             rows = batch.shard_rows(shard)
-            found = known.get(shard)
+            found = known[shard]
             if found is None:
                 set_statuses(batch, shard, bytes(rows))
                 continue
@@ -548,10 +595,8 @@ def reject_block(
                 raise changed(part)
             set_statuses(batch, shard, found[:rows])
             known[shard] = found[rows:]
-        header = reader.reader.header
-        assert header is not None
         yield part.name, header, batch
-    if any(map(len, known.values())):
+    if any(known.values()):
         raise changed(part)
 
 

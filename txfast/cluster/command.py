@@ -5,34 +5,22 @@ This module must not know an engine.
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 from txfast import __version__
 from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
-from txfast.cluster.blocks import Run
-from txfast.cluster.job import Figures, MergedAccounts
+from txfast.cluster.job import Job, MergedAccounts, Settings, make_settings
 from txfast.errors import UsageError
 from txfast.log import ERROR, Journal
 from txfast.options import file_name, memory_size, rejects_file, spill_folder, whole_number
+from txfast.signals import SignalWatch
 from txfast.write.formats import FORMATS, format_of, write_accounts
 from txfast.write.output import STANDARD_OUTPUT, Output, publish_all
 from txfast.write.rejects import Rejects
 from txfast.write.stats import json_text
 
 SIZE_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
-
-
-class Job(Protocol):
-    """A run that an engine has settled."""
-
-    @property
-    def figures(self) -> Figures: ...
-    @property
-    def shards(self) -> int: ...
-    def runs(self) -> Iterator[Run]: ...
-    def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
 
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
@@ -84,6 +72,14 @@ def range_size(text: str) -> int:
     return number * SIZE_UNITS.get(unit, 1)
 
 
+def settings_of(options: argparse.Namespace, cores: int) -> Settings:
+    """What an engine of so many cores is to do. Raises UsageError, InputError and SourceError."""
+    return make_settings(
+        options.files, cores=cores, shards=options.shards, keep_statuses=options.rejects is not None,
+        range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager[Job]]") -> int:
     """Have an engine settle it all, and put out what came of that; return the exit code."""
     journal = Journal()
@@ -92,6 +88,7 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
     stats = None if options.stats is None else Output(options.stats)
     accounts = Output(options.output)
     outputs = [output for output in (rejects, stats, accounts) if output is not None]
+    watch = SignalWatch()
     try:
         for output in outputs:
             output.open()
@@ -99,7 +96,11 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
             if rejects is not None:
                 for blob in job.reject_blobs(rejects.made_format):
                     rejects.add_made(blob)
-            put_accounts(job, accounts, options.output_format or format_of(options.output), options.spill_dir)
+            merged = MergedAccounts(job, options.spill_dir)
+            try:
+                write_accounts(merged, accounts, options.output_format or format_of(options.output))
+            finally:
+                merged.close()
             figures = job.figures.stats(time.perf_counter() - started)
         if stats is not None:
             stats.write(json_text(figures))
@@ -108,28 +109,19 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
                 journal.log(ERROR, f"{reason}: {rows} malformed rows in all", reason=reason, count=rows)
         for output in outputs:
             output.finish()
+        watch.check()
+        watch.hold()
         publish_all(outputs)
-    except KeyboardInterrupt:
-        return end_by_signal("SIGINT")
+    except KeyboardInterrupt as interruption:
+        return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))
     except BrokenPipeError:
         return end_by_signal("SIGPIPE")
     except Exception as error:
         journal.failure(describe_failure(error), error)
         return EXIT_FAILED
     finally:
+        watch.hold()
         for output in outputs:
             output.discard()
+        watch.release()
     return 0
-
-
-def put_accounts(job: Job, output: Output, account_format: str, spill_dir: str | None) -> None:
-    """Merge the accounts of all shards, and write them."""
-    merged = MergedAccounts(job.shards, spill_dir)
-    try:
-        for run in job.runs():
-            merged.add(run)
-        write_accounts(merged, output, account_format)
-    finally:
-        merged.close()
-
-

@@ -7,7 +7,8 @@ Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,6 @@ class DaskJob:
     def __init__(self, client: "Client", settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self.shards = settings.shards
         ranges = settings.ranges
         mapped = [client.submit(map_ranges, parts, settings.shards, pure=False) for parts in settings.tasks]
         reports = [client.submit(reports_of, each, pure=False) for each in mapped]
@@ -69,11 +69,12 @@ class DaskJob:
             numbers = [part.number for part in parts]
             known = [self._client.submit(statuses_of_ranges, each, numbers, pure=False) for each in self._reduced]
             lines = [first_lines[number] for number in numbers]
+            shards = self.figures.shards
             made.append(
-                self._client.submit(rejects_of_ranges, parts, lines, self.shards, known, reject_format, pure=False)
+                self._client.submit(rejects_of_ranges, parts, lines, shards, known, reject_format, pure=False)
             )
-        for future in made:
-            yield from future.result()
+        while made:  # what was taken is kept no longer
+            yield from made.pop(0).result()
 
 
 def process(
@@ -91,7 +92,7 @@ def process(
 
     `shards` are as many reducers, by default as many as Dask runs tasks at once; each holds its clients in memory, or
     under `memory_limit`, in bytes for each task, partly in files in `spill_dir`. Inputs are cut into ranges of
-    `range_bytes`. Raises TxfastError.
+    `range_bytes`. A worker holds the slices of its shard, and what its tasks gave, beside that. Raises TxfastError.
     """
     started = time.perf_counter()
     settings = make_settings(
@@ -99,7 +100,7 @@ def process(
         memory_limit=memory_limit, spill_folder=spill_dir,
     )  # fmt: skip
     job = DaskJob(client, settings)
-    accounts = merged_table(job.runs(), settings.shards, spill_dir)
+    accounts = merged_table(job, spill_dir)
     found = None
     if rejects:
         batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
@@ -112,12 +113,10 @@ def cores_of(client: "Client") -> int:
     return int(sum(client.nthreads().values()))
 
 
-def merged_table(runs: Iterable[Run], shards: int, spill_dir: str | None) -> pa.Table:
+def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
     """The accounts of all shards in ascending order of client."""
-    merged = MergedAccounts(shards, spill_dir)
+    merged = MergedAccounts(job, spill_dir)
     try:
-        for run in runs:
-            merged.add(run)
         return pa.Table.from_batches(account_batches(merged), account_schema())
     finally:
         merged.close()
@@ -181,9 +180,11 @@ def rejects_of_ranges(
 ) -> list[bytes]:
     """Read ranges once more, for their rejects."""
     blobs: list[bytes] = []
+    by_range: dict[int, list[Statuses]] = defaultdict(list)
+    for each in chain(*known):
+        by_range[each.range].append(each)
     for part, first_line in zip(parts, first_lines, strict=True):
-        statuses = [each for each in chain(*known) if each.range == part.number]
-        blobs += reject_blobs(part, first_line, shards, statuses, reject_format)
+        blobs += reject_blobs(part, first_line, shards, by_range[part.number], reject_format)
     return blobs
 
 
@@ -219,11 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     @contextmanager
     def start() -> Iterator[DaskJob]:
         with connected(options.scheduler) as client:
-            settings = make_settings(
-                options.files, cores=cores_of(client), shards=options.shards,
-                keep_statuses=options.rejects is not None, range_bytes=options.range_size,
-                memory_limit=options.memory_limit, spill_folder=options.spill_dir,
-            )  # fmt: skip
+            settings = command.settings_of(options, cores_of(client))
             yield DaskJob(client, settings)
 
     return command.run(options, start)

@@ -6,7 +6,7 @@ This module must not know an engine.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from txfast.batch import KINDS
 from txfast.cluster.blocks import (
@@ -76,7 +76,7 @@ class Figures:
         self._ranges = ranges
         self._reports: dict[int, Report] = {}
         self._summaries: dict[int, Summary] = {}
-        self._shards = shards
+        self.shards = shards
 
     def add(self, result: Report | Summary) -> None:
         """Take one. Raises ClusterError where it came before."""
@@ -93,8 +93,8 @@ class Figures:
         """See that there is one of each range and shard, and that they add up. Raises ClusterError."""
         if sorted(self._reports) != list(range(len(self._ranges))):
             raise ClusterError(f"{len(self._reports)} of {len(self._ranges)} ranges reported; nothing is put out")
-        if sorted(self._summaries) != list(range(self._shards)):
-            raise ClusterError(f"{len(self._summaries)} of {self._shards} shards reported; nothing is put out")
+        if sorted(self._summaries) != list(range(self.shards)):
+            raise ClusterError(f"{len(self._summaries)} of {self.shards} shards reported; nothing is put out")
         sent = sum(report.rows - sum(report.malformed) for report in self._reports.values())
         settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
         if sent != settled:
@@ -111,8 +111,14 @@ class Figures:
             lines += self._reports[part.number].lines
         return found
 
+    def check_runs(self, runs: Sequence[int]) -> None:
+        """See that so many runs of each shard are all of them. Raises ClusterError."""
+        due = [self._summaries[shard].runs for shard in range(self.shards)]
+        if list(runs) != due:
+            raise ClusterError(f"{sum(runs)} runs of accounts came, and {sum(due)} were sent; nothing is put out")
+
     def stats(self, seconds: float) -> dict[str, Any]:
-        """All of it, as in the stats file of the command."""
+        """All of it, as in the stats file of the command, but for what is of one process."""
         from txfast import __version__
 
         summaries = self._summaries.values()
@@ -140,7 +146,7 @@ class Figures:
             "rows_per_second": rows / seconds if seconds else 0.0,
             "spilled_bytes": sum(summary.spilled_bytes for summary in summaries),
             "ranges": len(self._ranges),
-            "shards": self._shards,
+            "shards": self.shards,
         }
 
     def _inputs(self) -> list[dict[str, Any]]:
@@ -155,24 +161,39 @@ class Figures:
         return found
 
 
-class MergedAccounts:
-    """The accounts of all shards as one: `add` every run, then iterate `chunks` in ascending order of client.
+class Job(Protocol):
+    """A run that an engine has settled."""
 
-    They wait on disk. Raises SpillError.
+    @property
+    def figures(self) -> Figures: ...
+    def runs(self) -> Iterator[Run]: ...
+    def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
+
+
+class MergedAccounts:
+    """The accounts of all shards of a job as one: iterate `chunks` in ascending order of client; `close` in the end.
+
+    They wait on disk. Raises ClusterError where some are missing, and SpillError.
     """
 
-    def __init__(self, shards: int, spill_folder: str | None) -> None:
+    def __init__(self, job: Job, spill_folder: str | None) -> None:
         self._file = SpillFile(spill_folder)
-        self._streams = [Stream(self._file) for _ in range(shards)]
-        self._runs = [0] * shards
+        self._streams = [Stream(self._file) for _ in range(job.figures.shards)]
+        try:
+            self._take(job)
+        except BaseException:
+            self.close()
+            raise
 
-    def add(self, run: Run) -> None:
-        """Take a part of a shard's accounts, the next of them. Raises ClusterError where it is not."""
-        due = self._runs[run.shard]
-        if run.number != due:
-            raise ClusterError(f"accounts {run.number} of shard {run.shard} came, where {due} are due")
-        self._runs[run.shard] += 1
-        self._streams[run.shard].write(run.content)
+    def _take(self, job: Job) -> None:
+        runs = [0] * len(self._streams)
+        for run in job.runs():
+            due = runs[run.shard]
+            if run.number != due:
+                raise ClusterError(f"run {run.number} of shard {run.shard} came, and {due} is due; nothing is put out")
+            runs[run.shard] += 1
+            self._streams[run.shard].write(run.content)
+        job.figures.check_runs(runs)
 
     def chunks(self) -> Iterator[AccountColumns]:
         """Iterate all of them, in parts, each good until the next."""

@@ -46,7 +46,7 @@ MERGE_BUFFER_BYTES = 1 << 20
 RAISED = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
 
 
-class SparkJob:
+class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spark)
     """A run that Spark has settled: the figures, and what accounts and rejects can be had from, until `close`.
 
     Raises TxfastError, whatever a worker raised among it.
@@ -58,7 +58,6 @@ class SparkJob:
 
         self._spark = spark
         self._settings = settings
-        self.shards = settings.shards
         rows = [(number, "\n".join(map(range_text, parts))) for number, parts in enumerate(settings.tasks)]
         ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), RANGES_SCHEMA)
         shards = settings.shards
@@ -71,10 +70,14 @@ class SparkJob:
             .persist(StorageLevel.DISK_ONLY)
         )
         self.figures = Figures(settings.ranges, shards)
-        with failures_told():
-            for row in self._of_kind(REPORT, SUMMARY).collect():
-                self.figures.add(read_record(row))  # type: ignore[arg-type]
-        self.figures.check()
+        try:
+            with failures_told():
+                for row in self._of_kind(REPORT, SUMMARY).collect():
+                    self.figures.add(read_record(row))  # type: ignore[arg-type]
+            self.figures.check()
+        except BaseException:
+            self.close()
+            raise
 
     def _of_kind(self, *kinds: int) -> "DataFrame":
         return self._records.where(self._records["kind"].isin(*kinds))
@@ -99,8 +102,7 @@ class SparkJob:
         """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
         made = self._ranges_again().mapInArrow(blobs_of_ranges(self._settings.shards, reject_format), BLOBS_SCHEMA)
         with failures_told():
-            for row in made.toLocalIterator():
-                yield bytes(row.content)
+            yield from in_order(made.toLocalIterator(), len(self._settings.ranges))
 
     def _ranges_again(self) -> "DataFrame":
         """All ranges in their order, as many in a partition, and in it what became of each range's rows."""
@@ -124,7 +126,7 @@ class SparkJob:
         self._records.unpersist()
 
 
-def process(
+def process(  # pragma: no cover (likewise)
     spark: "SparkSession",
     paths: Sequence[str],
     *,
@@ -140,7 +142,8 @@ def process(
     decimal(20, 0), since Spark has no unsigned numbers. `shards` are as many reducers, by default as many as Spark runs
     tasks at once; each holds its clients in memory, or under `memory_limit`, in bytes for each task, partly in files in
     `spill_dir`. Inputs are cut into ranges of `range_bytes`. What accounts and rejects are made of stays on the disks
-    of Spark's workers until the session ends, or its cache is cleared. Raises TxfastError.
+    of Spark's workers until the session ends, or its cache is cleared. Raises TxfastError; what is asked of the
+    frames later, whatever Spark makes of it.
     """
     started = time.perf_counter()
     settings = make_settings(
@@ -236,12 +239,27 @@ def blobs_of_ranges(
 
     def make_blobs(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part, first_line, statuses in ranges_with_statuses(batches):
-            for place, blob in enumerate(reject_blobs(part, first_line, shards, statuses, reject_format)):
+            # An empty one is the range's last.
+            blobs = chain(reject_blobs(part, first_line, shards, statuses, reject_format), [b""])
+            for place, blob in enumerate(blobs):
                 yield pa.RecordBatch.from_pydict(
                     {"number": [part.number], "second": [place], "content": [blob]}, blob_schema()
                 )
 
     return make_blobs
+
+
+def in_order(blobs: Iterable[tuple[int, int, bytes]], ranges: int) -> Iterator[bytes]:
+    """Check that blobs are those of all ranges, in their order. Raises ClusterError."""
+    due = (0, 0)
+    for number, second, content in blobs:
+        if (number, second) != due:
+            raise errors.ClusterError(f"rejects {second} of range {number} came, where {due[1]} of {due[0]} are due")
+        due = (number, second + 1) if content else (number + 1, 0)
+        if content:
+            yield bytes(content)
+    if due != (ranges, 0):
+        raise errors.ClusterError(f"the rejects of {due[0]} ranges came, of {ranges}")
 
 
 def records_in(batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
@@ -317,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
-    def start() -> Iterator[SparkJob]:
+    def start() -> Iterator[SparkJob]:  # pragma: no cover (likewise)
         try:
             from pyspark.sql import SparkSession
         except ImportError as error:
@@ -328,11 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spark = builder.getOrCreate()
         spark.sparkContext.setLogLevel("ERROR")
         try:
-            settings = make_settings(
-                options.files, cores=cores_of(spark), shards=options.shards,
-                keep_statuses=options.rejects is not None, range_bytes=options.range_size,
-                memory_limit=options.memory_limit, spill_folder=options.spill_dir,
-            )  # fmt: skip
+            settings = command.settings_of(options, cores_of(spark))
             job = SparkJob(spark, settings)
             try:
                 yield job

@@ -57,6 +57,7 @@ def open_location(uri: str) -> Source:
         file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
         native = file_system.open_input_file(path)
         first_bytes = native.read_at(min(MAGIC_BYTES, native.size()), 0)
+        native.seek(0)  # what a local file needs before it is read on
         file = RemoteFile(native)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()).replace(f"{scheme}://{place}", name)

@@ -8,7 +8,7 @@ import stat
 
 from txfast.errors import UsageError
 from txfast.write.output import STANDARD_OUTPUT, Output, Sink, named_descriptor
-from txfast.write.reject_columns import REASON_NAMES, STATUS_NAMES, RejectColumns
+from txfast.write.reject_columns import REASON_NAMES, ROWS_MAX, STATUS_NAMES, TEXT_BYTES_MAX, RejectColumns
 from txfast.write.reject_text import COLUMN_NAMES, RejectText
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -247,6 +247,7 @@ class ParquetWriter:
         from pyarrow import parquet
 
         self._tables = RejectTables()
+        self._made: list[pa.Table] = []
         self._sink = Sink(output)
         # Dictionaries where few values repeat: for the others they take twice the time and are given up halfway.
         repeated = ["file", "status", "reason", "type"]
@@ -266,10 +267,20 @@ class ParquetWriter:
     def add_made(self, made: bytes) -> None:
         import pyarrow as pa
 
-        table = pa.ipc.open_stream(made).read_all().cast(self._tables.schema)
-        self._parquet.write_table(table, row_group_size=max(1, len(table)))
+        self._made.append(pa.ipc.open_stream(made).read_all())
+        if sum(map(len, self._made)) >= ROWS_MAX or sum(table.nbytes for table in self._made) >= TEXT_BYTES_MAX:
+            self._write_made()
+
+    def _write_made(self) -> None:
+        import pyarrow as pa
+
+        if self._made:
+            table = pa.concat_tables(self._made).cast(self._tables.schema)
+            self._parquet.write_table(table, row_group_size=max(1, len(table)))
+            self._made.clear()
 
     def finish(self) -> None:
+        self._write_made()
         rest = self._tables.rest()
         if len(rest):
             self._parquet.write_table(rest, row_group_size=len(rest))
