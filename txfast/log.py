@@ -162,9 +162,9 @@ class Journal:
             else:
                 self._lines_left_out = True
 
-    def malformed_totals(self, counts: dict[str, int]) -> None:
-        """Log how many rows were malformed for each reason, where not every one of them was logged."""
-        if self._lines_left_out:
+    def malformed_totals(self, counts: dict[str, int], *, always: bool = False) -> None:
+        """Log how many rows were malformed for each reason, where not every one of them was logged, or `always`."""
+        if always or self._lines_left_out:
             for reason, count in ((reason, count) for reason, count in counts.items() if count):
                 self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
 

@@ -140,7 +140,15 @@ def spill_folder(text: str) -> str:
 
 
 def memory_size(text: str) -> int:
-    """A size of memory in bytes: a number, which may have decimals, with a unit."""
+    """A size of memory in bytes, enough to work in."""
+    size = byte_size(text)
+    if size < MEMORY_LIMIT_MIN:
+        raise UsageError(f"{text!r} is too little to work in: the least is {MEMORY_LIMIT_MIN >> 20}MiB")
+    return size
+
+
+def byte_size(text: str) -> int:
+    """A size in bytes: a number, which may have decimals, with a unit."""
     lowered = text.strip().lower()
     unit = max((unit for unit in SIZE_UNITS if lowered.endswith(unit)), key=len, default="")
     number = lowered[: len(lowered) - len(unit)].strip()
@@ -149,8 +157,6 @@ def memory_size(text: str) -> int:
         raise UsageError(f"{text!r} is no size: it is a number with a unit, such as 512MiB or 2GB")
     scale = int("1" + "0" * len(decimals))
     size: int = (int(whole) * scale + int(decimals or 0)) * SIZE_UNITS[unit] // scale
-    if size < MEMORY_LIMIT_MIN:
-        raise UsageError(f"{text!r} is too little to work in: the least is {MEMORY_LIMIT_MIN >> 20}MiB")
     return size
 
 

@@ -527,19 +527,30 @@ class Replay:
 
     def applied(self) -> dict[str, int]:
         """Applied rows by type."""
-        return {kind: self._count(code, 0) for code, kind in enumerate(KINDS)}
+        return applied_of(self.counts())
 
     def rejected(self) -> dict[str, int]:
         """Rejected rows by reason."""
-        return {
-            reason: sum(self._count(kind, status) for kind in range(len(KINDS)))
-            for status, reason in enumerate(STATUSES)
-            if status
-        }
+        return rejected_of(self.counts())
 
     def malformed(self) -> dict[str, int]:
         """Malformed rows by reason."""
-        return {reason: self.malformed_rows[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
+        return malformed_of(self.malformed_rows)
+
+
+def applied_of(counts: "Sequence[int]") -> dict[str, int]:
+    """Applied rows by type, of counts by type and status."""
+    return {kind: counts[code * len(STATUSES)] for code, kind in enumerate(KINDS)}
+
+
+def rejected_of(counts: "Sequence[int]") -> dict[str, int]:
+    """Rejected rows by reason, of counts by type and status."""
+    return {reason: sum(counts[status :: len(STATUSES)]) for status, reason in enumerate(STATUSES) if status}
+
+
+def malformed_of(counts: "Sequence[int]") -> dict[str, int]:
+    """Malformed rows by reason, of counts by its code."""
+    return {reason: counts[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
 
 
 class InlineFlow:

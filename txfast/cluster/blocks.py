@@ -34,7 +34,6 @@ from txfast.read.source import CSV, STANDARD_INPUT, Source, display_name, is_loc
 from txfast.read.table import TableReader
 from txfast.state.runs import run_blocks
 from txfast.state.slices import Partitions, SliceReader
-from txfast.state.spill import Stream
 from txfast.state.statuses import set_statuses, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know
@@ -468,11 +467,7 @@ class Reduction:
         self._slices = slices
         self._shard = shard
         self._keep_statuses = keep_statuses
-        # The rows that went to disk once more, in their order, and how many they are of each range, behind those of
-        # which is known what became of them.
-        self._late: Partitions | None = None
-        self._late_rows: Stream | None = None
-        self._late_ranges: list[tuple[int, bytearray, int]] = []
+        self._late: LateRows | None = None
 
     def settle(self) -> Iterator[Run | Statuses | Summary]:
         for number, readinto in enumerate(self._slices):
@@ -480,7 +475,9 @@ class Reduction:
             if statuses is not None:
                 yield self._packed(number, statuses)
         accounts = self._replay.collect()
-        yield from self._late_statuses()
+        if self._late is not None:
+            for number, late_statuses in self._late.settled():
+                yield self._packed(number, late_statuses)
         runs = 0
         for content in runs_of(accounts.chunks()):
             yield Run(self._shard, runs, content)
@@ -505,7 +502,8 @@ class Reduction:
             if not self._keep_statuses:
                 continue
             if batch.unsettled_shards:
-                self._keep_late(batch)
+                self._late = self._late or LateRows(self._replay)
+                self._late.add(batch)
                 rows_late += len(batch)
             else:
                 statuses += statuses_of(batch)
@@ -514,36 +512,43 @@ class Reduction:
                 f"shard {self._shard}, range {number}: {rows} rows came, and {self._slices.rows} were sent; nothing is "
                 f"put out"
             )
-        if rows_late:
-            self._late_ranges.append((number, statuses, rows_late))
+        if self._late is not None and rows_late:
+            self._late.end_range(number, statuses, rows_late)
         return statuses if self._keep_statuses and not rows_late else None
 
-    def _keep_late(self, batch: TransactionBatch) -> None:
-        """Keep rows that went to disk once more, in their order."""
-        if self._late is None:
-            spill = self._replay.spill_of(0)
-            assert spill is not None
-            self._late_rows = stream = spill.stream()
-            self._late = Partitions(1, PIECE_BYTES_MIN, lambda _, view: stream.write(view), by_shard=True)
-        self._late.add_rows(batch)
 
-    def _late_statuses(self) -> Iterator[Statuses]:
-        """What became of the rows that went to disk."""
-        if self._late is None:
-            return
-        self._late.finish()
-        spill = self._replay.spill_of(0)
-        assert spill is not None
-        assert self._late_rows is not None
-        settled = spill.statuses()
-        reader = SliceReader(self._late_rows.reader())
+class LateRows:
+    """Rows that went to disk: kept there once more, in their order, until it is known what became of them."""
+
+    def __init__(self, replay: Replay) -> None:
+        spill = replay.spill_of(0)
+        assert spill is not None, "rows went to disk"
+        self._spill = spill
+        self._stream = stream = spill.stream()
+        self._rows = Partitions(1, PIECE_BYTES_MIN, lambda _, view: stream.write(view), by_shard=True)
+        # Of each range, what became of the rows before these, and how many these are.
+        self._ranges: list[tuple[int, bytearray, int]] = []
+
+    def add(self, batch: TransactionBatch) -> None:
+        """Keep a batch's rows."""
+        self._rows.add_rows(batch)
+
+    def end_range(self, number: int, statuses: bytearray, rows: int) -> None:
+        """Note of which range the last rows were, behind others of which is known what became of them."""
+        self._ranges.append((number, statuses, rows))
+
+    def settled(self) -> Iterator[tuple[int, bytearray]]:
+        """Iterate ranges, and what became of all their rows, once all are settled."""
+        self._rows.finish()
+        settled = self._spill.statuses()
+        reader = SliceReader(self._stream.reader())
         batch = TransactionBatch()
-        for number, statuses, rows in self._late_ranges:
+        for number, statuses, rows in self._ranges:
             while rows and reader.fill(batch, rows):
                 rows -= len(batch)
                 settled.fill(batch)
                 statuses += statuses_of(batch)
-            yield self._packed(number, statuses)
+            yield number, statuses
 
 
 def runs_of(chunks: Iterable[AccountColumns]) -> Iterator[bytes]:

@@ -6,21 +6,19 @@ This module must not know an engine.
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 from txfast import __version__
 from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
 from txfast.cluster.job import Job, MergedAccounts, Settings, make_settings
 from txfast.errors import UsageError
-from txfast.log import ERROR, Journal
-from txfast.options import file_name, memory_size, rejects_file, spill_folder, whole_number
+from txfast.log import Journal
+from txfast.options import byte_size, file_name, memory_size, rejects_file, spill_folder, whole_number
 from txfast.signals import SignalWatch
 from txfast.write.formats import FORMATS, format_of, write_accounts
 from txfast.write.output import STANDARD_OUTPUT, Output, publish_all
 from txfast.write.rejects import Rejects
 from txfast.write.stats import json_text
-
-SIZE_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
@@ -64,12 +62,10 @@ def count(text: str) -> int:
 
 def range_size(text: str) -> int:
     """A size in bytes, or with a unit."""
-    lowered = text.lower()
-    unit = next((unit for unit in SIZE_UNITS if lowered.endswith(unit)), "")
-    number = whole_number(lowered.removesuffix(unit))
-    if not number:
-        raise UsageError(f"{text!r} is no size: it is a number of bytes, or with a unit, such as 64MiB")
-    return number * SIZE_UNITS.get(unit, 1)
+    size = whole_number(text) or byte_size(text)
+    if not size:
+        raise UsageError(f"{text!r} is no size of a range: it is 1 byte or more")
+    return size
 
 
 def settings_of(options: argparse.Namespace, cores: int) -> Settings:
@@ -96,17 +92,12 @@ def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager
             if rejects is not None:
                 for blob in job.reject_blobs(rejects.made_format):
                     rejects.add_made(blob)
-            merged = MergedAccounts(job, options.spill_dir)
-            try:
+            with closing(MergedAccounts(job, options.spill_dir)) as merged:
                 write_accounts(merged, accounts, options.output_format or format_of(options.output))
-            finally:
-                merged.close()
             figures = job.figures.stats(time.perf_counter() - started)
         if stats is not None:
             stats.write(json_text(figures))
-        for reason, rows in figures["malformed"].items():
-            if rows:
-                journal.log(ERROR, f"{reason}: {rows} malformed rows in all", reason=reason, count=rows)
+        journal.malformed_totals(figures["malformed"], always=True)
         for output in outputs:
             output.finish()
         watch.check()

@@ -9,7 +9,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -115,11 +115,8 @@ def cores_of(client: "Client") -> int:
 
 def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
     """The accounts of all shards in ascending order of client."""
-    merged = MergedAccounts(job, spill_dir)
-    try:
+    with closing(MergedAccounts(job, spill_dir)) as merged:
         return pa.Table.from_batches(account_batches(merged), account_schema())
-    finally:
-        merged.close()
 
 
 # ---- In Dask's workers -----------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from txfast.batch import KINDS
 from txfast.cluster.blocks import (
     SHARDS_MAX,
     Range,
@@ -19,18 +18,13 @@ from txfast.cluster.blocks import (
     cut_inputs,
     in_tasks,
     reject_block,
-)  # fmt: skip
+)
 from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
-from txfast.ledger.ledger import STATUSES
-from txfast.read.row import MALFORMED_REASONS
-from txfast.state.runs import RunMerge
-from txfast.state.spill import SpillFile, Stream
-from txfast.write.stats import decimal_text
+from txfast.pipeline import InputFigures, applied_of, malformed_of, rejected_of
+from txfast.state.spill import SpillFile, Stream, merged_runs
+from txfast.write.stats import outcome
 
-# What a merge of accounts reads at once, of all shards together, and of one.
-MERGE_BYTES = 16 << 20
-MERGE_BUFFER_BYTES_MAX = 1 << 20
 # What rejects are handed over as: text as in the file of that suffix, or Arrow streams.
 REJECT_FORMATS = ("csv", "jsonl", "arrow")
 
@@ -117,48 +111,66 @@ class Figures:
         if list(runs) != due:
             raise ClusterError(f"{sum(runs)} runs of accounts came, and {sum(due)} were sent; nothing is put out")
 
+    @property
+    def inputs(self) -> list[InputFigures]:
+        """How much each input held."""
+        found: list[InputFigures] = []
+        for part in self._ranges:
+            report = self._reports[part.number]
+            if part.input == len(found):
+                # Of what is cut, the header and what stands before it too.
+                found.append(InputFigures(part.name, report.bytes if part.size_bytes is None else part.size_bytes))
+            found[-1].rows += report.rows
+        return found
+
+    @property
+    def rows(self) -> int:
+        return sum(report.rows for report in self._reports.values())
+
+    def counts(self) -> list[int]:
+        """Rows by type and, within it, by status."""
+        return [sum(each) for each in zip(*(summary.counts for summary in self._summaries.values()), strict=True)]
+
+    def applied(self) -> dict[str, int]:
+        """Applied rows by type."""
+        return applied_of(self.counts())
+
+    def rejected(self) -> dict[str, int]:
+        """Rejected rows by reason."""
+        return rejected_of(self.counts())
+
+    def malformed(self) -> dict[str, int]:
+        """Malformed rows by reason."""
+        counts = (report.malformed for report in self._reports.values())
+        return malformed_of([sum(each) for each in zip(*counts, strict=True)])
+
+    # What accounts hold in all, as `outcome` asks for it.
+
+    def __len__(self) -> int:
+        return sum(summary.accounts for summary in self._summaries.values())
+
+    @property
+    def locked_count(self) -> int:
+        return sum(summary.locked_accounts for summary in self._summaries.values())
+
+    @property
+    def available_units(self) -> int:
+        return sum(summary.available_units for summary in self._summaries.values())
+
+    @property
+    def held_units(self) -> int:
+        return sum(summary.held_units for summary in self._summaries.values())
+
     def stats(self, seconds: float) -> dict[str, Any]:
         """All of it, as in the stats file of the command, but for what is of one process."""
-        from txfast import __version__
-
-        summaries = self._summaries.values()
-        counts = [sum(each) for each in zip(*(summary.counts for summary in summaries), strict=True)]
-        malformed = [sum(each) for each in zip(*(each.malformed for each in self._reports.values()), strict=True)]
-        rows = sum(report.rows for report in self._reports.values())
-        available = sum(summary.available_units for summary in summaries)
-        held = sum(summary.held_units for summary in summaries)
         return {
-            "version": __version__,
-            "inputs": self._inputs(),
-            "rows": rows,
-            "applied": {kind: counts[code * len(STATUSES)] for code, kind in enumerate(KINDS)},
-            "malformed": {reason: malformed[code] for code, reason in enumerate(MALFORMED_REASONS) if code},
-            "rejected": {
-                reason: sum(counts[status :: len(STATUSES)]) for status, reason in enumerate(STATUSES) if status
-            },
-            "accounts": sum(summary.accounts for summary in summaries),
-            "locked_accounts": sum(summary.locked_accounts for summary in summaries),
-            "available": decimal_text(available),
-            "held": decimal_text(held),
-            "total": decimal_text(available + held),
-            "conserved": True,
+            **outcome(self, self),
             "seconds": {"total": seconds},
-            "rows_per_second": rows / seconds if seconds else 0.0,
-            "spilled_bytes": sum(summary.spilled_bytes for summary in summaries),
+            "rows_per_second": self.rows / seconds if seconds else 0.0,
+            "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,
         }
-
-    def _inputs(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for part in self._ranges:
-            if part.input == len(found):
-                found.append({"file": part.name, "bytes": 0, "rows": 0})
-            report = self._reports[part.number]
-            found[-1]["rows"] += report.rows
-            # Of what was cut, the header and what stands before it too.
-            found[-1]["bytes"] = part.size_bytes if part.end is not None else report.bytes
-        return found
 
 
 class Job(Protocol):
@@ -197,8 +209,7 @@ class MergedAccounts:
 
     def chunks(self) -> Iterator[AccountColumns]:
         """Iterate all of them, in parts, each good until the next."""
-        buffer_bytes = min(MERGE_BUFFER_BYTES_MAX, MERGE_BYTES // max(1, len(self._streams)))
-        return iter(RunMerge([stream.reader() for stream in self._streams], buffer_bytes))
+        return merged_runs(self._streams)
 
     def close(self) -> None:
         """Give the disk back."""

@@ -1,5 +1,5 @@
 """What goes through an engine that moves columns: ranges, pieces and all that becomes of them, as (kind, place, number,
-content): numbers and bytes, nothing that would have to be unpickled.
+second number, content): numbers and bytes, nothing that would have to be unpickled.
 
 The place is the shard of what belongs to one, and behind all shards for the rest.
 """

@@ -23,7 +23,7 @@ from txfast.state.statuses import StatusReader, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 PARTITIONS = 64
 # A partition's buffer: large writes where the limit has room for them.
@@ -239,8 +239,13 @@ class Settled:
 
     def chunks(self) -> "Iterator[AccountColumns]":
         """Iterate all accounts in ascending order of client, in parts, each good until the next."""
-        buffer_bytes = min(RUN_BUFFER_BYTES_MAX, SETTLING_BYTES // max(1, len(self._runs)))
-        return iter(RunMerge([run.reader() for run in self._runs], buffer_bytes))
+        return merged_runs(self._runs)
+
+
+def merged_runs(runs: "Sequence[Stream]") -> "Iterator[AccountColumns]":
+    """Iterate the accounts of runs in ascending order of client, in parts, each good until the next."""
+    buffer_bytes = min(RUN_BUFFER_BYTES_MAX, SETTLING_BYTES // max(1, len(runs)))
+    return iter(RunMerge([run.reader() for run in runs], buffer_bytes))
 
 
 class Spill:

@@ -247,7 +247,8 @@ class ParquetWriter:
         from pyarrow import parquet
 
         self._tables = RejectTables()
-        self._made: list[pa.Table] = []
+        self._made: list[pa.Table] = []  # as add_made got them, until they are many
+        self._made_rows = self._made_bytes = 0
         self._sink = Sink(output)
         # Dictionaries where few values repeat: for the others they take twice the time and are given up halfway.
         repeated = ["file", "status", "reason", "type"]
@@ -267,8 +268,11 @@ class ParquetWriter:
     def add_made(self, made: bytes) -> None:
         import pyarrow as pa
 
-        self._made.append(pa.ipc.open_stream(made).read_all())
-        if sum(map(len, self._made)) >= ROWS_MAX or sum(table.nbytes for table in self._made) >= TEXT_BYTES_MAX:
+        table = pa.ipc.open_stream(made).read_all()
+        self._made.append(table)
+        self._made_rows += len(table)
+        self._made_bytes += len(made)
+        if self._made_rows >= ROWS_MAX or self._made_bytes >= TEXT_BYTES_MAX:
             self._write_made()
 
     def _write_made(self) -> None:
@@ -278,6 +282,7 @@ class ParquetWriter:
             table = pa.concat_tables(self._made).cast(self._tables.schema)
             self._parquet.write_table(table, row_group_size=max(1, len(table)))
             self._made.clear()
+            self._made_rows = self._made_bytes = 0
 
     def finish(self) -> None:
         self._write_made()

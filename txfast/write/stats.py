@@ -7,11 +7,34 @@ from txfast.machine import peak_memory_bytes
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, Protocol
 
     from txfast.ledger.columns import AccountColumns
-    from txfast.pipeline import Replay
+    from txfast.pipeline import InputFigures, Replay
     from txfast.state.spill import Settled
+
+    class Run(Protocol):
+        """What was read, and what became of it."""
+
+        @property
+        def inputs(self) -> Sequence[InputFigures]: ...
+        @property
+        def rows(self) -> int: ...
+        def applied(self) -> dict[str, int]: ...
+        def malformed(self) -> dict[str, int]: ...
+        def rejected(self) -> dict[str, int]: ...
+
+    class Totals(Protocol):
+        """What accounts hold in all."""
+
+        def __len__(self) -> int: ...
+        @property
+        def locked_count(self) -> int: ...
+        @property
+        def available_units(self) -> int: ...
+        @property
+        def held_units(self) -> int: ...
 
 
 def make_stats(replay: "Replay", accounts: "AccountColumns | Settled", seconds: float) -> "dict[str, Any]":
@@ -19,29 +42,34 @@ def make_stats(replay: "Replay", accounts: "AccountColumns | Settled", seconds: 
 
     Its accounts were found to add up.
     """
-    from txfast import __version__
-
     return {
-        "version": __version__,
-        "inputs": [
-            {"file": figures.name, "bytes": figures.bytes, "rows": figures.rows} for figures in replay.inputs
-        ],
-        "rows": replay.rows,
-        "applied": replay.applied(),
-        "malformed": replay.malformed(),
-        "rejected": replay.rejected(),
-        "accounts": len(accounts),
-        "locked_accounts": accounts.locked_count,
-        "available": decimal_text(accounts.available_units),
-        "held": decimal_text(accounts.held_units),
-        "total": decimal_text(accounts.available_units + accounts.held_units),
-        "conserved": True,
+        **outcome(replay, accounts),
         "seconds": {"total": seconds, **replay.seconds},
         "rows_per_second": replay.rows / seconds if seconds else 0.0,
         "peak_memory_bytes": peak_memory_bytes(),
         "spilled_bytes": replay.spilled_bytes,
         "threads": replay.threads,
         "reader": replay.reader,
+    }
+
+
+def outcome(run: "Run", accounts: "Totals") -> "dict[str, Any]":
+    """What is the same however a run was done. Its accounts were found to add up."""
+    from txfast import __version__
+
+    return {
+        "version": __version__,
+        "inputs": [{"file": figures.name, "bytes": figures.bytes, "rows": figures.rows} for figures in run.inputs],
+        "rows": run.rows,
+        "applied": run.applied(),
+        "malformed": run.malformed(),
+        "rejected": run.rejected(),
+        "accounts": len(accounts),
+        "locked_accounts": accounts.locked_count,
+        "available": decimal_text(accounts.available_units),
+        "held": decimal_text(accounts.held_units),
+        "total": decimal_text(accounts.available_units + accounts.held_units),
+        "conserved": True,
     }
 
 
