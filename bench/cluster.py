@@ -3,8 +3,8 @@
     python bench/cluster.py [--rows N] [--clients N] [--shards N] [-o bench/results.md]
 
 Needs both engines, and Java: `pip install 'txfast[dask,spark]'`. An engine's cold run counts from the start of its
-process to the end of the run, with its session and workers; the warm one is the
-fastest of the next two in the same session.
+process to the end of the run, with its session and workers; the warm one is the fastest of the next two in the same
+session. With a state, the run is one into a new directory, and a day later one over a file of a twentieth of the rows.
 
 This file must not know how txfast works inside: it calls what its drivers call.
 """
@@ -56,7 +56,8 @@ def do_alone(path: str, shards: str) -> None:
     import json
     import time
 
-    from txfast.cluster.blocks import Piece, cut_inputs, map_block, reduce_shard
+    from txfast.cluster.blocks import Piece, map_block, reduce_shard
+    from txfast.cluster.ranges import cut_inputs
 
     count = int(shards)
     started = time.perf_counter()
@@ -75,8 +76,8 @@ def do_alone(path: str, shards: str) -> None:
     print(json.dumps({"map": mapped - started, "reduce": settled - mapped, "bytes": slice_bytes}))
 
 
-def do_dask(path: str, shards: str) -> None:
-    """Three runs over workers of its own; print the seconds of each."""
+def do_dask(path: str, shards: str, day: str, state: str) -> None:
+    """Three runs over workers of its own, and two with a state; print the seconds of each."""
     import json
     import time
 
@@ -93,11 +94,15 @@ def do_dask(path: str, shards: str) -> None:
             started = time.perf_counter()
             dask.process(client, [path], shards=int(shards))
             seconds.append(time.perf_counter() - started)
+        for each in (path, day):
+            started = time.perf_counter()
+            dask.process(client, [each], shards=int(shards), state=state)
+            seconds.append(time.perf_counter() - started)
     print(json.dumps(seconds))
 
 
-def do_spark(path: str, shards: str) -> None:
-    """Three runs over one session; print the seconds of each."""
+def do_spark(path: str, shards: str, day: str, state: str) -> None:
+    """Three runs over one session, and two with a state; print the seconds of each."""
     import json
     import time
 
@@ -116,12 +121,18 @@ def do_spark(path: str, shards: str) -> None:
         accounts, _, _ = spark.process(session, [path], shards=int(shards))
         accounts.count()
         seconds.append(time.perf_counter() - started)
+    for each in (path, day):
+        started = time.perf_counter()
+        accounts, _, _ = spark.process(session, [each], shards=int(shards), state=state)
+        accounts.count()
+        seconds.append(time.perf_counter() - started)
     session.stop()
     print(json.dumps(seconds))
 
 
-def measure(path: Path, shards: int, output: Path) -> tuple[list[list[str]], str]:
+def measure(path: Path, day: Path, shards: int, folder: Path) -> tuple[list[list[str]], str]:
     """The lines of the table, and what slices take. Raises BenchError where a contestant fails."""
+    output = folder / "output"
     lines: list[list[str]] = []
     os.environ.update({"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable})
 
@@ -132,25 +143,37 @@ def measure(path: Path, shards: int, output: Path) -> tuple[list[list[str]], str
             raise BenchError(f"{name}: {ended.failure}")
         return ended.seconds, output.read_text()
 
-    with path.open("rb") as file:
-        rows = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 22), b"")) - 1
+    rows = rows_of(path)
 
-    def add(name: str, seconds: float) -> None:
+    def add(name: str, seconds: float, rows: int = rows) -> None:
         lines.append([name, f"{seconds:.2f}", f"{rows / seconds / 1e6:.2f}"])
 
+    def add_state(name: str, whole: float, next_day: float) -> None:
+        add(f"{name}, into a new state", whole)
+        add(f"{name}, a day later", next_day, rows_of(day))
+
     add("`txfast`, two threads", min(run("txfast", txfast_command("-q", str(path)))[0] for _ in range(2)))
+    with_state = [run("state", txfast_command("-q", "--state", str(folder / "one"), str(each))) for each in (path, day)]
+    add_state("`txfast`", *(seconds for seconds, _ in with_state))
     alone = json.loads(run("alone", python_command(do_alone, str(path), str(shards)))[1])
     add("alone: read and divide", alone["map"])
     add("alone: settle", alone["reduce"])
     for name, function in (("Dask", do_dask), ("Spark", do_spark)):
-        whole, said = run(name, python_command(function, str(path), str(shards)))
-        cold, *warm = json.loads(said.splitlines()[-1])
-        add(f"{name}, cold", whole - sum(warm))
+        whole, said = run(name, python_command(function, str(path), str(shards), str(day), str(folder / name)))
+        cold, *warm, first_day, next_day = json.loads(said.splitlines()[-1])
+        add(f"{name}, cold", whole - sum((*warm, first_day, next_day)))
         add(f"{name}, first run in a session", cold)
         add(f"{name}, warm", min(warm))
+        add_state(f"{name}, warm", first_day, next_day)
     size = path.stat().st_size / MEGABYTE
     slices = alone["bytes"] / MEGABYTE
     return lines, f"{rows:,} rows, {size:,.0f} MB; slices {slices:,.0f} MB, {alone['bytes'] / rows:.1f} bytes a row."
+
+
+def rows_of(path: Path) -> int:
+    """How many rows a file has below its header."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 22), b"")) - 1
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -166,8 +189,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parse_arguments(arguments)
     try:
         source = cached_input(options.cache, options.rows, options.clients)
+        day = cached_input(options.cache, options.rows // 20, options.clients, "snowflake")
         with tempfile.TemporaryDirectory(prefix="txfast-cluster-") as name:
-            lines, shape = measure(source, options.shards, Path(name) / "output")
+            lines, shape = measure(source, day, options.shards, Path(name))
     except BenchError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1

@@ -27,29 +27,16 @@ from test_spill import small_limits
 from test_table import ROWS, of_texts, write_table
 
 from txfast.cluster import command, dask, spark
-from txfast.cluster.blocks import (
-    PIECE,
-    Piece,
-    Range,
-    RangeReader,
-    Report,
-    Run,
-    Slab,
-    Statuses,
-    Summary,
-    cut_inputs,
-    find_header,
-    in_tasks,
-    line_start,
-    map_block,
-    reduce_shard,
-)  # fmt: skip
-from txfast.cluster.job import Figures, Job, MergedAccounts, Settings, make_settings, reject_blobs
-from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
+from txfast.cluster.blocks import PIECE, Piece, Report, Run, Statuses, Summary, map_block, reduce_shard
+from txfast.cluster.job import Figures, Job, MergedAccounts, Settings, State, make_settings, reject_blobs
+from txfast.cluster.ranges import Extent, Range, RangeReader, Slab, cut_inputs, find_header, in_tasks, line_start
+from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
+from txfast.cluster.state import ClusterState
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.pipeline import Replay
 from txfast.read.source import open_source
 from txfast.state import spill
+from txfast.state.directory import StateDirectory
 from txfast.write.accounts import csv_blocks
 from txfast.write.reject_text import RejectText
 
@@ -262,7 +249,7 @@ def test_small_ranges_are_put_together_and_large_ones_stay_alone() -> None:
 
 @pytest.mark.parametrize("probe_bytes", [1, 2, 3, 1000])
 def test_lines_begin_behind_any_ending(tmp_path: Path, probe_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("txfast.cluster.blocks.PROBE_BYTES", probe_bytes)
+    monkeypatch.setattr("txfast.cluster.ranges.PROBE_BYTES", probe_bytes)
     path = tmp_path / "in.csv"
     content = b"a\nbb\r\nc\rd\r\r\n\n\ne\n\rf"
     path.write_bytes(content)
@@ -349,7 +336,7 @@ def test_a_range_that_cannot_be_read_is_told_once(folder: Folder, monkeypatch: p
     def failing(*_: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("txfast.cluster.blocks.Slab.readinto", failing)
+    monkeypatch.setattr("txfast.cluster.ranges.Slab.readinto", failing)
     with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error$") as raised:
         list(map_block(part, 1))
     assert str(raised.value).count("cannot be read") == 1
@@ -536,11 +523,11 @@ def assert_same_tables(accounts: pa.Table, rejects: pa.Table, expected: Outcome)
 class SparkInPlace:
     """What Spark does with the functions that its workers run."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, state: State | None = None) -> None:
         self.settings = settings
         self.shards = settings.shards
         self.figures = Figures(settings.ranges, settings.shards)
-        texts = pa.RecordBatch.from_pydict({"text": ["\n".join(map(range_text, parts)) for parts in settings.tasks]})
+        texts = pa.RecordBatch.from_pydict({"text": ["\n".join(map(text_of, parts)) for parts in settings.tasks]})
         partitions: dict[int, list[Any]] = defaultdict(list)
         for record in spark.records_in(spark.mapper(self.shards)(iter([texts]))):
             partitions[record[1]].append(record)
@@ -554,6 +541,8 @@ class SparkInPlace:
         for record in self.of_kind(REPORT, SUMMARY):
             self.figures.add(read_record(record))  # type: ignore[arg-type]
         self.figures.check()
+        if state is not None:
+            state.finish(settings, self.figures)
 
     def of_kind(self, *kinds: int) -> list[Any]:
         return [record for record in self.records if record[0] in kinds]
@@ -567,7 +556,7 @@ class SparkInPlace:
 
     def ranges_again(self) -> Iterator[pa.RecordBatch]:
         firsts = [
-            (spark.RANGE, -1, part.number, first_line, range_text(part).encode())
+            (spark.RANGE, -1, part.number, first_line, text_of(part).encode())
             for part, first_line in zip(self.settings.ranges, self.figures.first_lines(), strict=True)
         ]
         return shuffled([*self.of_kind(STATUSES), *firsts], 2, 1)
@@ -599,10 +588,20 @@ def test_spark_is_given_functions_that_give_what_the_command_gives(
     assert job.accounts().schema.field("client").type == pa.decimal128(20, 0)
 
 
-def settings_of(names: Sequence[str], shards: int = 2) -> Settings:
+def settings_of(
+    names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700
+) -> Settings:
     return make_settings(
-        names, cores=2, shards=shards, keep_statuses=True, range_bytes=700, memory_limit=None, spill_folder=None
-    )
+        names, cores=2, shards=shards, keep_statuses=True, range_bytes=range_bytes, memory_limit=None,
+        spill_folder=None, state=state,
+    )  # fmt: skip
+
+
+def hash_extents(extents: Sequence[Extent]) -> list[str]:
+    """What Spark does with the function that hashes extents."""
+    texts = pa.RecordBatch.from_pydict({"number": range(len(extents)), "text": list(map(text_of, extents))})
+    rows = [tuple(row.values()) for batch in spark.hashes_of_extents(iter([texts])) for row in batch.to_pylist()]
+    return spark.in_order_of_numbers(reversed(rows), len(extents))
 
 
 def test_statuses_without_their_range_are_refused() -> None:
@@ -629,7 +628,7 @@ def test_ranges_and_results_are_read_again_from_records() -> None:
     for part in (
         Range(0, 0, "in.csv", "/in.csv"), Range(1, 0, "n\udcff", "/n\udcff", 5, 9, 9, b"type,\xff\0", 2, "9 7"),
     ):  # fmt: skip
-        assert read_range(range_text(part)) == part
+        assert Range(**fields_in(text_of(part))) == part
     for item in (
         Piece(1, 2, 3, b"x"), Run(1, 2, b"x"), Statuses(1, 2, b"x"), Report(2, 3, 4, (0, 1), 5),
         Summary(1, (1, 2), 3, 4, -5, 6, 7, 8),
@@ -680,12 +679,13 @@ def signals_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "SignalWatch", NoWatch)
 
 
-def run_command(*arguments: str, engine: Callable[[Settings], Any] = SparkInPlace) -> int:
+def run_command(*arguments: str, engine: Callable[[Settings, State | None], Any] = SparkInPlace) -> int:
     options = command.make_parser("spark").parse_args(arguments)
 
     @contextmanager
-    def start() -> Iterator[Any]:
-        yield engine(settings_of(options.files, options.shards or 2))
+    def start(directory: StateDirectory | None) -> Iterator[Any]:
+        state = None if directory is None else ClusterState(directory, hash_extents)
+        yield engine(settings_of(options.files, options.shards or 2, state), state)
 
     return command.run(options, start)
 
@@ -714,7 +714,7 @@ def test_a_command_that_fails_leaves_what_was_there(
     folder.write("a.csv", b"old")
     folder.write("r.csv", b"old")
 
-    def failing(_: Settings) -> Any:
+    def failing(*_: object) -> Any:
         raise ClusterError("shard 1 was lost")
 
     assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv", engine=failing) == 1
@@ -742,7 +742,7 @@ def test_signals_end_a_command(
 
     monkeypatch.setattr(command, "end_by_signal", end_by_signal)
 
-    def interrupted(_: Settings) -> Any:
+    def interrupted(*_: object) -> Any:
         raise raised
 
     assert run_command(str(folder.path / "in.csv"), engine=interrupted) == 130

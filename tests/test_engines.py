@@ -70,6 +70,16 @@ def assert_run_is_alike(folder: Folder, run: str) -> None:
     assert read(folder, f"{run}.rejects.csv") == read(folder, "rejects.csv"), run
 
 
+def assert_states_are_alike(folder: Folder, run: str, names: list[str]) -> None:
+    """A run over all, that went on from one over five, is as the command's, and leaves what that leaves."""
+    by_command(folder, "--state", "other", *names[:5])
+    by_command(folder, "--state", "other", *names)
+    assert_run_is_alike(folder, run)
+    assert folder.run("--state", "state").output == read(folder, "accounts.csv")
+    by_command(folder, "--state", "state", *names)
+    assert len(read(folder, "rejects.csv").splitlines()) == 1
+
+
 @pytest.mark.parametrize("master", [pytest.param("local[2]", marks=needs_spark)])
 def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None:
     names = twelve_files(folder)
@@ -79,13 +89,15 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     folder.write("cut.csv.gz", content[:-20])
     names.append("more.csv.gz")
     by_command(folder, *names)
-    said = run_spark(folder, master, ["1:1MiB", "2:3000", "8:2000", "64:5000"], names)
+    said = run_spark(folder, master, ["1:1MiB", "2:3000", "8:2000", "64:5000", "3:2000:5", "5:3000:13"], names)
     for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
         assert_run_is_alike(folder, run)
     assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
     found = [line.split(",") for line in read(folder, "frame.rejects.txt").decode().splitlines()]
     expected = [line.split(",")[:4] for line in read(folder, "rejects.csv").decode().splitlines()[1:]]
     assert found == expected
+    assert_states_are_alike(folder, "5-3000-13", names)
+    assert folder.run("--state", "frame.state").output == read(folder, "accounts.csv")
     # What a worker raised is told as what it is.
     assert "InputError" in said
     assert "cut.csv.gz" in said
@@ -96,10 +108,10 @@ def test_an_executor_that_is_killed_changes_nothing(folder: Folder, master: str)
     names = twelve_files(folder)
     by_command(folder, *names)
     folder.write("cut.csv.gz", b"")
-    said = run_spark(folder, master, ["2:3000", "KILL", "3:1000"], names)
+    said = run_spark(folder, master, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
     assert "ended an executor" in said
     assert_run_is_alike(folder, "2-3000")
-    assert_run_is_alike(folder, "3-1000-killed")
+    assert_states_are_alike(folder, "3-1000-12-killed", names)
 
 
 @pytest.mark.parametrize("shards", [pytest.param(shards, marks=needs_dask) for shards in (1, 2, 8, 64)])
@@ -112,3 +124,16 @@ def test_dask_gives_what_the_command_gives(folder: Folder, shards: int) -> None:
     )  # fmt: skip
     assert ran.exit_code == 0, ran.errors
     assert_run_is_alike(folder, "dask")
+
+
+@needs("distributed")
+@pytest.mark.untraced
+def test_dask_goes_on_from_a_state(folder: Folder) -> None:
+    names = twelve_files(folder)
+    for days in (names[:5], names):
+        ran = folder.run(
+            "-m", "txfast.cluster.dask", "--state", "state", "--range-size", "3000", "-o", "dask.accounts.csv",
+            "--rejects", "dask.rejects.csv", *days, command=(sys.executable,),
+        )  # fmt: skip
+        assert ran.exit_code == 0, ran.errors
+    assert_states_are_alike(folder, "dask", names)

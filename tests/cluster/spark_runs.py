@@ -1,7 +1,8 @@
-"""Runs over one Spark session, for the tests: python spark_runs.py MASTER FOLDER SHARDS:RANGE_SIZE … -- FILE …
+"""Runs over one Spark session, for the tests: python spark_runs.py MASTER FOLDER SHARDS:RANGE_SIZE[:FILES] … -- FILE …
 
 Each run leaves N.accounts.csv, N.rejects.csv and N.stats.json in the folder; then one over `process` leaves what its
-data frames hold. With a KILL in place of a run, an executor is ended while the next run is on its way.
+data frames hold. One with a number of FILES is over the first so many, and goes on from the folder's state. With a KILL
+in place of a run, an executor is ended while the next run is on its way.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from txfast.cluster import command
-from txfast.cluster.spark import SparkJob, process
+from txfast.cluster.spark import SparkJob, hasher, process
+from txfast.cluster.state import ClusterState
+from txfast.state.directory import StateDirectory
 
 
 def descendants(process_id: int) -> Iterator[int]:
@@ -61,16 +64,18 @@ def main() -> None:
             killer = threading.Thread(target=end_an_executor)
             killer.start()
             continue
-        shards, range_size = run.split(":")
+        shards, range_size, *counts = run.split(":")
+        named = [*files[: int(counts[0])], "--state", f"{folder}/state"] if counts else files
         name = f"{folder}/{run.replace(':', '-')}{'-killed' if killer else ''}"
         options = command.make_parser("spark").parse_args(
             ["-o", f"{name}.accounts.csv", "--rejects", f"{name}.rejects.csv", "--stats", f"{name}.stats.json",
-             "--shards", shards, "--range-size", range_size, *files]
+             "--shards", shards, "--range-size", range_size, *named]
         )  # fmt: skip
 
         @contextmanager
-        def start(options: Namespace = options) -> Iterator[SparkJob]:
-            job = SparkJob(spark, command.settings_of(options, 2))
+        def start(directory: StateDirectory | None, options: Namespace = options) -> Iterator[SparkJob]:
+            state = None if directory is None else ClusterState(directory, hasher(spark))
+            job = SparkJob(spark, command.settings_of(options, 2, state), state)
             yield job
             job.close()
 
@@ -79,6 +84,8 @@ def main() -> None:
         print(run, code, f"{time.perf_counter() - started:.1f} s", flush=True)
         if killer is not None:
             killer.join()
+    process(spark, files[:4], shards=3, state=f"{folder}/frame.state")
+    process(spark, files[4:], shards=3, state=f"{folder}/frame.state")
     accounts, rejects, _ = process(spark, files, shards=2, rejects=True)
     rows = sorted(tuple(row) for row in accounts.collect())
     with open(f"{folder}/frame.accounts.csv", "w") as file:

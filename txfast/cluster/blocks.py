@@ -1,5 +1,5 @@
-"""The work of a cluster, which knows no engine: `cut_inputs` into ranges, `map_block` each of them, `reduce_shard` what
-that gave for each shard, and where rejects are wanted `reject_block` each range once more.
+"""The work of a cluster, which knows no engine: `map_block` each range of the inputs, `reduce_shard` what that gave for
+each shard, and where rejects are wanted `reject_block` each range once more.
 
 A map task gives every shard one *slice*: the rows of its clients, in the compact form in which rows go to disk too.
 Large slices come in pieces. What a shard's reducer is given says of itself what it is, so that it can tell whether
@@ -10,46 +10,30 @@ inputs; relative paths are made absolute when inputs are cut.
 """
 
 import os
-import re
+import secrets
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from io import RawIOBase
-from itertools import chain, count, islice, repeat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from txfast.batch import TransactionBatch
-from txfast.errors import ClusterError, InputError, SourceError
+from txfast.cluster.ranges import Range, RangeReader, was_changed
+from txfast.errors import ClusterError
 from txfast.ledger.columns import AccountColumns
 from txfast.ledger.ledger import route
 from txfast.machine import available_cores, default_memory_limit
 from txfast.pipeline import Replay
-from txfast.read.compression import DecompressedFile
-from txfast.read.consumed import Consumption
-from txfast.read.location import RemoteFile
+from txfast.read.consumed import Place
 from txfast.read.row import MALFORMED_REASONS, Header
-from txfast.read.scan import CsvReader
-from txfast.read.source import CSV, STANDARD_INPUT, Source, display_name, is_location, open_source
-from txfast.read.table import TableReader
+from txfast.state.directory import PART
 from txfast.state.runs import run_blocks
 from txfast.state.slices import Partitions, SliceReader
+from txfast.state.snapshot import Snapshot, SnapshotWriter
 from txfast.state.statuses import set_statuses, statuses_of
 
-TYPE_CHECKING = False  # a constant that type checkers know
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-# Of a plain CSV file; some ranges for each core keep all of them busy to the end.
-RANGE_BYTES = 64 << 20
 SHARDS_MAX = 1 << 16
-CUTTING_THREADS = 16
-# Some, so that none waits long for the last; not many, since each costs an engine some milliseconds.
-TASKS_PER_CORE = 4
-# What is looked through at once for where a line begins.
-PROBE_BYTES = 1 << 16
-# Of a reader's batch: what txfast itself reads of large files.
-BLOCK_BYTES = 1 << 20
 # What a map task keeps of all slices together, and of one at least and at most, before it gives out a piece.
 SLICES_BYTES = 64 << 20
 PIECE_BYTES_MIN, PIECE_BYTES_MAX = 1 << 12, 1 << 22
@@ -64,35 +48,20 @@ STATUS_LEVEL = 1
 
 
 @dataclass(frozen=True)
-class Range:
-    """Some bytes of an input: the lines that begin in them, `end` not among them; or all of it, where that is None.
-
-    `number` counts all ranges in the order of the inputs. `header` is the line that names the columns, of what is a
-    range of bytes; `lines_before` counts it and the lines in front of it, for the first range. `version` tells whether
-    a file has changed.
-    """
-
-    number: int
-    input: int
-    name: str
-    path: str
-    start: int = 0
-    end: int | None = None
-    size_bytes: int | None = None
-    header: bytes | None = None
-    lines_before: int = 0
-    version: str = ""
-
-
-@dataclass(frozen=True)
 class Report:
-    """What a range held: its number, lines and rows, the malformed ones by their reasons' codes, and its bytes."""
+    """What a range held: its number, lines and rows, the malformed ones by their reasons' codes, and its bytes.
+
+    Of an input that is one range, `lines_before` are those that an earlier run has read; `place` is where one ends that
+    is followed.
+    """
 
     number: int
     lines: int
     rows: int
     malformed: tuple[int, ...]
     bytes: int
+    lines_before: int = 0
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +77,11 @@ class Piece:
 @dataclass(frozen=True)
 class Summary:
     """What became of a shard: rows by type and status, what its accounts hold in units of 0.0001, how many there are,
-    and in how many runs."""
+    and in how many runs.
+
+    With a state, `restored` are the accounts, entries and units that it began with, and `saved` is where it was saved
+    and as what, as `join_shards` takes it.
+    """
 
     shard: int
     counts: tuple[int, ...]
@@ -118,6 +91,8 @@ class Summary:
     held_units: int
     spilled_bytes: int
     runs: int
+    restored: tuple[int, int, int] = (0, 0, 0)
+    saved: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,195 +111,6 @@ class Run:
     shard: int
     number: int
     content: bytes
-
-
-# ---- Ranges ----------------------------------------------------------------------------------------
-
-
-def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Range]:
-    """Cut inputs, in this order, into ranges of about so many bytes; what is compressed or a table is one range.
-
-    Raises InputError where one is no transactions file, SourceError where it cannot be read.
-    """
-    if range_bytes < 1:
-        raise ValueError(f"ranges of {range_bytes} bytes hold nothing")
-    # Far away, each takes some round trips.
-    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
-        cut = pool.map(cut_input, count(), names, repeat(range_bytes))
-        return [replace(part, number=number) for number, part in enumerate(chain.from_iterable(cut))]
-
-
-def cut_input(place: int, name: str, range_bytes: int) -> list[Range]:
-    """Cut the input at this place among all; its ranges have no numbers yet."""
-    path = name if is_location(name) else os.path.abspath(name)
-    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
-        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
-    whole = Range(0, place, display_name(name), path, version=version_of(path))
-    source = open_source(path)
-    try:
-        if not is_cuttable(source):
-            return [whole]
-        header, first, lines = find_header(source, whole.name)
-        size = source.size_bytes or 0
-        return [
-            replace(
-                whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
-                lines_before=lines if start == first else 0,
-            )
-            for start in range(first, max(size, first + 1), range_bytes)
-        ]  # fmt: skip
-    finally:
-        source.close()
-
-
-def in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
-    """Ranges in their order, put together for as many tasks as keep so many cores busy; large ones stay alone."""
-    sizes = [RANGE_BYTES if part.end is None else part.end - part.start for part in ranges]
-    wanted = min(RANGE_BYTES, max(1, sum(sizes) // (TASKS_PER_CORE * cores)))
-    tasks: list[list[Range]] = []
-    filled = wanted
-    for part, size in zip(ranges, sizes, strict=True):
-        if filled >= wanted:
-            tasks.append([])
-            filled = 0
-        tasks[-1].append(part)
-        filled += size
-    return tasks
-
-
-def is_cuttable(source: Source) -> bool:
-    """Whether an input can be read from the middle on."""
-    return source.kind == CSV and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
-
-
-def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
-    """The header line of a file, where the line after it begins, and how many lines there are before that."""
-    # The reader says what a header is, and what is wrong with one; the consumption, where its block is.
-    block = Consumption()
-    reader = CsvReader(source.file, name, consumption=block)
-    batch = TransactionBatch()
-    start = lines = 0
-    while reader.header is None:
-        start = block.offset_bytes
-        lines += batch.lines_before + batch.lines
-        reader.fill(batch)
-    lines += batch.lines_before
-    # With one more byte, which may be the other half of an ending.
-    text = read_at(source, start, block.offset_bytes - start + 1)
-    endings = islice(re.finditer(b"\r\n|\n|\r", text), batch.lines_before - 1, None)
-    header_ending = next(endings, None)
-    return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
-
-
-def version_of(path: str) -> str:
-    """What changes when a file does, as far as its system says; nothing of a location."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def line_start(source: Source, offset: int) -> int:
-    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line."""
-    size = source.size_bytes or 0
-    if offset <= 0:
-        return 0
-    place = offset - 1
-    while place < size:
-        block = read_at(source, place, PROBE_BYTES)
-        if not block:
-            break
-        found = min((at for at in (block.find(b"\n"), block.find(b"\r")) if at >= 0), default=-1)
-        if found < 0:
-            place += len(block)
-            continue
-        end = place + found + 1
-        if block[found : found + 1] == b"\r" and read_at(source, end, 1) == b"\n":
-            end += 1
-        return max(end, offset)
-    return size
-
-
-def read_at(source: Source, offset: int, count: int) -> bytes:
-    """Up to so many bytes of a file, from there on. Raises SourceError."""
-    try:
-        if isinstance(source.file, RemoteFile):
-            return bytes(source.file.native.read_at(count, offset))
-        return os.pread(source.file.fileno(), count, offset)
-    except OSError as error:
-        raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
-
-
-class Slab(RawIOBase):
-    """The bytes of a file between two places, as a file, before anything else is read of it."""
-
-    def __init__(self, source: Source, start: int, end: int) -> None:
-        self._source = source
-        self._bytes_left = end - start
-        file = source.file
-        (file.native if isinstance(file, RemoteFile) else file).seek(start)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        """As a raw file does it. Raises OSError, and InputError where bytes are gone."""
-        view = memoryview(buffer).cast("B")[: self._bytes_left]
-        count = self._source.file.readinto(view) or 0 if view else 0
-        if len(view) and not count:
-            raise InputError(f"{self._source.name}: was changed while it was read")
-        self._bytes_left -= count
-        return count
-
-
-class RangeReader:
-    """Reads a range: iterate its batches, scanned, in their order; each is good until the next.
-
-    With `keep_text` rows can be reported. Raises InputError and SourceError.
-    """
-
-    def __init__(self, part: Range, *, keep_text: bool = False) -> None:
-        self._part = part
-        self._source = open_source(part.path)
-        self._source.name = part.name
-        self.bytes_read = 0
-        try:
-            self.reader = self._make_reader(part, keep_text)
-        except BaseException:
-            self._source.close()
-            raise
-
-    def _make_reader(self, part: Range, keep_text: bool) -> CsvReader | TableReader:
-        source = self._source
-        self._check_unchanged()
-        if part.end is not None:
-            if not is_cuttable(source) or source.size_bytes != part.size_bytes:
-                raise changed(part)
-            start, end = line_start(source, part.start), line_start(source, part.end)
-            assert part.header is not None
-            inside = Consumption()  # which tells the reader that it begins behind a header
-            inside.header = Header(part.header, part.name)
-            return CsvReader(Slab(source, start, max(start, end)), part.name, BLOCK_BYTES, inside)
-        if source.kind == CSV:
-            return CsvReader(source.file, part.name, BLOCK_BYTES)
-        return TableReader(source, keep_text=keep_text)
-
-    def _check_unchanged(self) -> None:
-        if version_of(self._part.path) != self._part.version:
-            raise changed(self._part)
-
-    def __iter__(self) -> Iterator[TransactionBatch]:
-        batch = TransactionBatch()
-        try:
-            while self.reader.fill(batch):
-                self.reader.scan(batch)
-                self.bytes_read = self.reader.bytes_read
-                yield batch
-            self.bytes_read = self.reader.bytes_read
-            self._check_unchanged()
-        finally:
-            self._source.close()
 
 
 # ---- Map -------------------------------------------------------------------------------------------
@@ -363,7 +149,9 @@ def map_block(part: Range, shards: int) -> Iterator[Piece | Report]:
     for shard in range(shards):
         head = PIECE.pack(MAGIC, part.number, numbers[shard], shard, shards, True, slices.counts(shard)[2])
         yield Piece(shard, part.number, numbers[shard], head)
-    yield Report(part.number, lines, rows, tuple(malformed), reader.bytes_read)
+    yield Report(
+        part.number, lines, rows, tuple(malformed), reader.bytes_read, reader.lines_before, reader.place(lines)
+    )
 
 
 # ---- Reduce ----------------------------------------------------------------------------------------
@@ -441,22 +229,51 @@ def reduce_shard(
     keep_statuses: bool = False,
     memory_limit: int | None = None,
     spill_folder: str | None = None,
+    begin_with: str | None = None,
+    save_in: str | None = None,
 ) -> Iterator[Run | Statuses | Summary]:
     """Settle a shard: the contents of all its pieces, range by range, give its accounts in runs, a summary in the end,
     and with `keep_statuses` what became of its rows.
 
+    It begins with what is of the shard in a snapshot's folder, `begin_with`, and is saved in the folder `save_in`.
     Under a `memory_limit`, of bytes for the whole process, what does not fit goes to disk; by default it is what each
     core has of the machine. Raises ClusterError where something is missing, came twice or in another order, SpillError,
-    MemoryLimitError and CapacityError.
+    MemoryLimitError, CapacityError, and of states StateError and SourceError.
     """
     replay = Replay(
         rejects=KeepStatuses() if keep_statuses else None, threads=1,
         memory_limit=memory_limit or default_memory_limit() // available_cores(), spill_folder=spill_folder,
     )  # fmt: skip
+    saving: Saving | None = None
     try:
-        yield from Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses).settle()
+        reduction = Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses)
+        if begin_with is not None:
+            reduction.begin_with(Snapshot.open_unchecked(begin_with).of_shard(shard, shards))
+        # Where the run has ended well, this is done again for something else that the engine has lost.
+        if save_in is not None and (os.path.isdir(save_in) or not os.path.isdir(save_in.removesuffix(PART))):
+            saving = Saving(save_in, shard)
+        yield from reduction.settle(saving)
     finally:
+        if saving is not None:
+            saving.close()
         replay.close()
+
+
+class Saving:
+    """How a shard is saved: `add` its ledgers, `finish`, and `close` in any case. Raises SourceError.
+
+    Each attempt at a task has a folder of its own, so that those that are tried twice do not meet.
+    """
+
+    def __init__(self, folder: str, shard: int) -> None:
+        self._name = f"shard-{shard}-{secrets.token_hex(8)}"
+        self._writer = SnapshotWriter(os.path.join(folder, self._name))
+        self.add = self._writer.add
+        self.close = self._writer.close
+
+    def finish(self) -> dict[str, Any]:
+        """Have it reach the disk; what it is, for `join_shards`."""
+        return {"folder": self._name, **self._writer.finish_files()}
 
 
 class Reduction:
@@ -468,13 +285,20 @@ class Reduction:
         self._shard = shard
         self._keep_statuses = keep_statuses
         self._late: LateRows | None = None
+        self._restored = (0, 0, 0)
 
-    def settle(self) -> Iterator[Run | Statuses | Summary]:
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Begin with what is there of the shard."""
+        self._replay.restore(snapshot)
+        self._restored = snapshot.restored
+
+    def settle(self, saving: Saving | None) -> Iterator[Run | Statuses | Summary]:
+        """Iterate what comes of it, the summary last."""
         for number, readinto in enumerate(self._slices):
             statuses = self._apply(number, readinto)
             if statuses is not None:
                 yield self._packed(number, statuses)
-        accounts = self._replay.collect()
+        accounts = self._replay.collect(None if saving is None else saving.add)
         if self._late is not None:
             for number, late_statuses in self._late.settled():
                 yield self._packed(number, late_statuses)
@@ -484,7 +308,8 @@ class Reduction:
             runs += 1
         yield Summary(
             self._shard, tuple(self._replay.counts()), len(accounts), accounts.locked_count, accounts.available_units,
-            accounts.held_units, self._replay.spilled_bytes, runs,
+            accounts.held_units, self._replay.spilled_bytes, runs, self._restored,
+            None if saving is None else saving.finish(),
         )  # fmt: skip
 
     def _packed(self, number: int, statuses: bytearray) -> Statuses:
@@ -586,7 +411,7 @@ def reject_block(
     reader = RangeReader(part, keep_text=True)
     for batch in reader:
         next_line = batch.number_lines(next_line)
-        header = reader.reader.header
+        header = reader.header
         if header is None:  # so far there were blank lines
             continue
         route(batch, shards)
@@ -597,13 +422,9 @@ def reject_block(
                 set_statuses(batch, shard, bytes(rows))
                 continue
             if len(found) < rows:
-                raise changed(part)
+                raise was_changed(part.name)
             set_statuses(batch, shard, found[:rows])
             known[shard] = found[rows:]
         yield part.name, header, batch
     if any(known.values()):
-        raise changed(part)
-
-
-def changed(part: Range) -> InputError:
-    return InputError(f"{part.name}: was changed while it was read")
+        raise was_changed(part.name)

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, closing
 
 from txfast import __version__
 from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
-from txfast.cluster.job import Job, MergedAccounts, Settings, make_settings
+from txfast.cluster.job import Job, MergedAccounts, Settings, State, make_settings
 from txfast.errors import UsageError
 from txfast.log import Journal
-from txfast.options import byte_size, file_name, memory_size, rejects_file, spill_folder, whole_number
+from txfast.options import byte_size, file_name, folder_name, memory_size, rejects_file, spill_folder, whole_number
 from txfast.signals import SignalWatch
+from txfast.state.directory import StateDirectory
 from txfast.write.formats import FORMATS, format_of, write_accounts
 from txfast.write.output import STANDARD_OUTPUT, Output, publish_all
 from txfast.write.rejects import Rejects
@@ -32,6 +33,9 @@ def make_parser(engine: str) -> argparse.ArgumentParser:
     parser.add_argument("--output-format", choices=FORMATS, help="by default as the suffix of the output says")
     parser.add_argument("--rejects", metavar="FILE", type=of(rejects_file), help="all rows that were not applied")
     parser.add_argument("--stats", metavar="FILE", type=of(file_name), help="the run's figures as JSON")
+    parser.add_argument(
+        "--state", metavar="DIR", type=of(folder_name), help="go on from what DIR holds, and keep it there"
+    )
     parser.add_argument("--shards", metavar="N", type=of(count), help="reducers; by default one for each core")
     parser.add_argument("--range-size", metavar="SIZE", type=of(range_size), help="of a map task; by default 64MiB")
     parser.add_argument("--memory-limit", metavar="SIZE", type=of(memory_size), help="of each reducing task")
@@ -68,27 +72,33 @@ def range_size(text: str) -> int:
     return size
 
 
-def settings_of(options: argparse.Namespace, cores: int) -> Settings:
-    """What an engine of so many cores is to do. Raises UsageError, InputError and SourceError."""
+def settings_of(options: argparse.Namespace, cores: int, state: State | None = None) -> Settings:
+    """What an engine of so many cores is to do. Raises UsageError, InputError, SourceError and StateError."""
     return make_settings(
         options.files, cores=cores, shards=options.shards, keep_statuses=options.rejects is not None,
-        range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+        range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir, state=state,
     )  # fmt: skip
 
 
-def run(options: argparse.Namespace, start: "Callable[[], AbstractContextManager[Job]]") -> int:
-    """Have an engine settle it all, and put out what came of that; return the exit code."""
+def run(
+    options: argparse.Namespace, start: "Callable[[StateDirectory | None], AbstractContextManager[Job]]"
+) -> int:
+    """Have an engine settle it all, and put out what came of that; return the exit code.
+
+    The engine is started when the state's directory, if there is one, is held.
+    """
     journal = Journal()
     started = time.perf_counter()
     rejects = None if options.rejects is None else Rejects(options.rejects)
     stats = None if options.stats is None else Output(options.stats)
     accounts = Output(options.output)
-    outputs = [output for output in (rejects, stats, accounts) if output is not None]
+    state = None if options.state is None else StateDirectory(options.state, journal.warning)
+    outputs = [output for output in (rejects, stats, accounts, state) if output is not None]
     watch = SignalWatch()
     try:
-        for output in outputs:
+        for output in reversed(outputs):  # the state first
             output.open()
-        with start() as job:
+        with start(state) as job:
             if rejects is not None:
                 for blob in job.reject_blobs(rejects.made_format):
                     rejects.add_made(blob)

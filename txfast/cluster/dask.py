@@ -5,6 +5,7 @@
 Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask --help`.
 """
 
+import os
 import sys
 import time
 from collections import defaultdict
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from txfast.cluster.blocks import Range, Report, Run, Statuses, Summary, map_block, reduce_shard
-from txfast.cluster.job import Figures, MergedAccounts, Settings, make_settings, reject_blobs
+from txfast.cluster.blocks import Report, Run, Statuses, Summary, map_block, reduce_shard
+from txfast.cluster.job import Figures, MergedAccounts, Settings, State, make_settings, reject_blobs
+from txfast.cluster.ranges import Extent, Range, hash_extent
+from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import UsageError
+from txfast.state.directory import StateDirectory
 from txfast.write.columnar import account_batches, account_schema
 from txfast.write.rejects import reject_schema
 
@@ -36,7 +40,7 @@ class DaskJob:
     Raises TxfastError, whatever a worker raised among it.
     """
 
-    def __init__(self, client: "Client", settings: Settings) -> None:
+    def __init__(self, client: "Client", settings: Settings, state: State | None = None) -> None:
         self._client = client
         self._settings = settings
         ranges = settings.ranges
@@ -55,6 +59,8 @@ class DaskJob:
         for result in chain(*client.gather(reports), client.gather(summaries)):
             self.figures.add(result)
         self.figures.check()
+        if state is not None:
+            state.finish(settings, self.figures)
 
     def runs(self) -> Iterator[Run]:
         """Iterate the accounts as runs, a shard's in order."""
@@ -86,31 +92,45 @@ def process(
     range_bytes: int | None = None,
     memory_limit: int | None = None,
     spill_dir: str | None = None,
+    state: "str | os.PathLike[str] | None" = None,
 ) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
     """Replay inputs on Dask: accounts in ascending order of client, rejects where they are wanted in the order of the
     input, and the figures of the run.
 
     `shards` are as many reducers, by default as many as Dask runs tasks at once; each holds its clients in memory, or
     under `memory_limit`, in bytes for each task, partly in files in `spill_dir`. Inputs are cut into ranges of
-    `range_bytes`. A worker holds the slices of its shard, and what its tasks gave, beside that. Raises TxfastError.
+    `range_bytes`. A worker holds the slices of its shard, and what its tasks gave, beside that.
+
+    `state` is a directory as the command's `--state`, where all workers reach it by this path and may write: the run
+    begins with what is there, reads of inputs what is new, and has replaced it when this returns. Raises TxfastError.
     """
     started = time.perf_counter()
-    settings = make_settings(
-        paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-        memory_limit=memory_limit, spill_folder=spill_dir,
-    )  # fmt: skip
-    job = DaskJob(client, settings)
-    accounts = merged_table(job, spill_dir)
-    found = None
-    if rejects:
-        batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
-        found = pa.Table.from_batches(batches, reject_schema())
+    with open_state(state, hasher(client)) as begun:
+        settings = make_settings(
+            paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
+            memory_limit=memory_limit, spill_folder=spill_dir, state=begun,
+        )  # fmt: skip
+        job = DaskJob(client, settings, begun)
+        accounts = merged_table(job, spill_dir)
+        found = None
+        if rejects:
+            batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
+            found = pa.Table.from_batches(batches, reject_schema())
     return accounts, found, job.figures.stats(time.perf_counter() - started)
 
 
 def cores_of(client: "Client") -> int:
     """How many tasks Dask runs at once."""
     return int(sum(client.nthreads().values()))
+
+
+def hasher(client: "Client") -> HashExtents:
+    """What has Dask hash extents."""
+
+    def hash_extents(extents: Sequence[Extent]) -> list[str]:
+        return list(client.gather([client.submit(hash_extent, extent, pure=False) for extent in extents]))
+
+    return hash_extents
 
 
 def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
@@ -150,6 +170,7 @@ def reduce_slices(slices: list[list[bytes]], settings: Settings, shard: int) -> 
     for item in reduce_shard(
         (piece for pieces in slices for piece in pieces), len(settings.ranges), shard, settings.shards,
         keep_statuses=settings.keep_statuses, memory_limit=settings.memory_limit, spill_folder=settings.spill_folder,
+        begin_with=settings.begin_with, save_in=settings.save_in,
     ):  # fmt: skip
         if isinstance(item, Run):
             runs.append(item)
@@ -215,10 +236,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
-    def start() -> Iterator[DaskJob]:
+    def start(directory: StateDirectory | None) -> Iterator[DaskJob]:
         with connected(options.scheduler) as client:
-            settings = command.settings_of(options, cores_of(client))
-            yield DaskJob(client, settings)
+            state = None if directory is None else ClusterState(directory, hasher(client))
+            yield DaskJob(client, command.settings_of(options, cores_of(client), state), state)
 
     return command.run(options, start)
 

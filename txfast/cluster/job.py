@@ -8,20 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from txfast.cluster.blocks import (
-    SHARDS_MAX,
-    Range,
-    Report,
-    Run,
-    Statuses,
-    Summary,
-    cut_inputs,
-    in_tasks,
-    reject_block,
-)
+from txfast.cluster.blocks import SHARDS_MAX, Report, Run, Statuses, Summary, reject_block
+from txfast.cluster.ranges import RANGE_BYTES, Range, cut_inputs, in_tasks
 from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
 from txfast.pipeline import InputFigures, applied_of, malformed_of, rejected_of
+from txfast.read.consumed import Place
 from txfast.state.spill import SpillFile, Stream, merged_runs
 from txfast.write.stats import outcome
 
@@ -32,7 +24,7 @@ REJECT_FORMATS = ("csv", "jsonl", "arrow")
 @dataclass(frozen=True)
 class Settings:
     """What a run is over and how: `ranges`, put together in `tasks`; `shards` are reducers, `memory_limit` is that of
-    each worker's process, in bytes."""
+    each worker's process, in bytes. Of a state, `begin_with` and `save_in` are what `reduce_shard` takes."""
 
     ranges: Sequence[Range]
     tasks: Sequence[Sequence[Range]]
@@ -40,6 +32,18 @@ class Settings:
     keep_statuses: bool
     memory_limit: int | None
     spill_folder: str | None
+    begin_with: str | None = None
+    save_in: str | None = None
+
+
+class State(Protocol):
+    """What a run begins with and leaves."""
+
+    base: str | None
+    save_in: str | None
+
+    def begin(self, names: Sequence[str]) -> dict[str, Place]: ...
+    def finish(self, settings: Settings, figures: "Figures") -> None: ...
 
 
 def make_settings(
@@ -51,16 +55,20 @@ def make_settings(
     range_bytes: int | None,
     memory_limit: int | None,
     spill_folder: str | None,
+    state: State | None = None,
 ) -> Settings:
-    """Cut inputs for so many cores, which are as many shards if nobody says. Raises UsageError, InputError and
-    SourceError."""
+    """Cut inputs for so many cores, which are as many shards if nobody says, and begin with a state. Raises UsageError,
+    InputError, SourceError and StateError."""
     shards = max(1, cores) if shards is None else shards
     if not paths:
         raise UsageError("no inputs: name at least one")
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
-    ranges = cut_inputs(paths) if range_bytes is None else cut_inputs(paths, range_bytes)
-    return Settings(ranges, in_tasks(ranges, max(1, cores)), shards, keep_statuses, memory_limit, spill_folder)
+    places = None if state is None else state.begin(paths)
+    ranges = cut_inputs(paths, RANGE_BYTES if range_bytes is None else range_bytes, places)
+    begin_with, save_in = (None, None) if state is None else (state.base, state.save_in)
+    tasks = in_tasks(ranges, max(1, cores))
+    return Settings(ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, begin_with, save_in)
 
 
 class Figures:
@@ -100,10 +108,27 @@ class Figures:
         lines = 0
         for part in self._ranges:
             if part.number == 0 or self._ranges[part.number - 1].input != part.input:
-                lines = part.lines_before
+                lines = part.lines_before + self._reports[part.number].lines_before
             found.append(lines + 1)
             lines += self._reports[part.number].lines
         return found
+
+    def report(self, number: int) -> Report:
+        """That of a range."""
+        return self._reports[number]
+
+    def restored(self) -> list[int]:
+        """How many accounts, entries and units shards began with."""
+        restored = [summary.restored for summary in self._summaries.values()]
+        return [sum(each) for each in zip(*restored, strict=True)]
+
+    def saved(self) -> list[dict[str, Any]]:
+        """What was saved of each shard, in their order. Raises ClusterError where one was not."""
+        found = [self._summaries[shard].saved for shard in range(self.shards)]
+        saved = [each for each in found if each is not None]
+        if len(saved) != len(found):
+            raise ClusterError(f"{len(saved)} of {self.shards} shards were saved; nothing is put out")
+        return saved
 
     def check_runs(self, runs: Sequence[int]) -> None:
         """See that so many runs of each shard are all of them. Raises ClusterError."""
@@ -119,7 +144,8 @@ class Figures:
             report = self._reports[part.number]
             if part.input == len(found):
                 # Of what is cut, the header and what stands before it too.
-                found.append(InputFigures(part.name, report.bytes if part.size_bytes is None else part.size_bytes))
+                size = report.bytes if part.size_bytes is None else part.size_bytes - part.bytes_skipped
+                found.append(InputFigures(part.name, size))
             found[-1].rows += report.rows
         return found
 

@@ -5,9 +5,14 @@ The place is the shard of what belongs to one, and behind all shards for the res
 """
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import fields as fields_of
+from typing import Any
 
-from txfast.cluster.blocks import Piece, Range, Report, Run, Statuses, Summary
+from txfast.cluster.blocks import Piece, Report, Run, Statuses, Summary
+from txfast.cluster.ranges import Extent, Range
+from txfast.read.consumed import Place
+from txfast.state.directory import fields_of_place, place_of
+from txfast.state.manifest import Fields
 
 PIECE, REPORT, RUN, STATUSES, SUMMARY = KINDS = range(5)
 
@@ -16,18 +21,26 @@ Item = Piece | Report | Run | Statuses | Summary
 Record = tuple[int, int, int, int, bytes]
 
 
-def range_text(part: Range) -> str:
-    """A range as JSON."""
-    fields = asdict(part)
-    if part.header is not None:
-        fields["header"] = part.header.decode("latin-1")
+def text_of(item: Range | Extent | Report | Summary) -> str:
+    """An item as JSON."""
+    fields = {field.name: getattr(item, field.name) for field in fields_of(item)}
+    if isinstance(fields.get("header"), bytes):
+        fields["header"] = fields["header"].decode("latin-1")
+    if isinstance(fields.get("place"), Place):
+        fields["place"] = fields_of_place(fields["place"])
     return json.dumps(fields)
 
 
-def read_range(text: str) -> Range:
-    """The range again."""
-    part = Range(**json.loads(text))
-    return part if part.header is None else replace(part, header=str(part.header).encode("latin-1"))
+def fields_in(text: str | bytes) -> dict[str, Any]:
+    """The fields of an item again."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
+    }
+    if fields.get("header") is not None:
+        fields["header"] = fields["header"].encode("latin-1")
+    if fields.get("place") is not None:
+        fields["place"] = place_of(Fields("what the cluster sent", fields["place"]))
+    return fields
 
 
 def record_of(item: Item, shards: int) -> Record:
@@ -40,9 +53,9 @@ def record_of(item: Item, shards: int) -> Record:
         case Statuses():
             return STATUSES, item.shard, item.range, 0, item.content
         case Report():
-            return REPORT, shards, item.number, 0, json.dumps(asdict(item)).encode()
+            return REPORT, shards, item.number, 0, text_of(item).encode()
         case Summary():
-            return SUMMARY, item.shard, 0, 0, json.dumps(asdict(item)).encode()
+            return SUMMARY, item.shard, 0, 0, text_of(item).encode()
 
 
 def read_record(record: Record) -> Item:
@@ -55,7 +68,5 @@ def read_record(record: Record) -> Item:
         return Run(place, number, content)
     if kind == STATUSES:
         return Statuses(place, number, content)
-    fields = json.loads(content)
-    if kind == REPORT:
-        return Report(**fields | {"malformed": tuple(fields["malformed"])})
-    return Summary(**fields | {"counts": tuple(fields["counts"])})
+    fields = fields_in(content)
+    return Report(**fields) if kind == REPORT else Summary(**fields)

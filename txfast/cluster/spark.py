@@ -7,6 +7,7 @@ Needs Spark 4.1, whose `repartitionById` puts a slice where it belongs, and txfa
 """
 
 import io
+import os
 import re
 import sys
 import time
@@ -18,16 +19,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from txfast import errors
-from txfast.cluster.blocks import Range, Run, Statuses, map_block, reduce_shard
-from txfast.cluster.job import Figures, Settings, make_settings, reject_blobs
-from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, range_text, read_range, read_record, record_of
+from txfast.cluster.blocks import Run, Statuses, map_block, reduce_shard
+from txfast.cluster.job import Figures, Settings, State, make_settings, reject_blobs
+from txfast.cluster.ranges import TASKS_PER_CORE, Extent, Range, hash_extent
+from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
+from txfast.cluster.state import ClusterState, HashExtents, open_state
+from txfast.state.directory import StateDirectory
 from txfast.state.runs import RunMerge
 from txfast.write.columnar import ROWS_MAX, account_batch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-RANGES_SCHEMA = "number long, text string"
+TEXTS_SCHEMA = "number long, text string"
 RECORDS_SCHEMA = "kind int, place int, number long, second long, content binary"
 ACCOUNTS_SCHEMA = (
     "client decimal(20,0), available decimal(19,4), held decimal(19,4), total decimal(19,4), locked boolean"
@@ -52,14 +56,14 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
     Raises TxfastError, whatever a worker raised among it.
     """
 
-    def __init__(self, spark: "SparkSession", settings: Settings) -> None:
+    def __init__(self, spark: "SparkSession", settings: Settings, state: State | None = None) -> None:
         from pyspark import StorageLevel
         from pyspark.sql import functions
 
         self._spark = spark
         self._settings = settings
-        rows = [(number, "\n".join(map(range_text, parts))) for number, parts in enumerate(settings.tasks)]
-        ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), RANGES_SCHEMA)
+        rows = [(number, "\n".join(map(text_of, parts))) for number, parts in enumerate(settings.tasks)]
+        ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), TEXTS_SCHEMA)
         shards = settings.shards
         self._records = (
             ranges.mapInArrow(mapper(shards), RECORDS_SCHEMA)
@@ -75,6 +79,8 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
                 for row in self._of_kind(REPORT, SUMMARY).collect():
                     self.figures.add(read_record(row))  # type: ignore[arg-type]
             self.figures.check()
+            if state is not None:
+                state.finish(settings, self.figures)
         except BaseException:
             self.close()
             raise
@@ -111,7 +117,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
         ranges, tasks = self._settings.ranges, self._settings.tasks
         first_lines = self.figures.first_lines()
         rows = [
-            (RANGE, -1, part.number, first_lines[part.number], bytearray(range_text(part).encode())) for part in ranges
+            (RANGE, -1, part.number, first_lines[part.number], bytearray(text_of(part).encode())) for part in ranges
         ]
         context = self._spark.sparkContext
         again = self._spark.createDataFrame(context.parallelize(rows, min(len(rows), 64)), RECORDS_SCHEMA)
@@ -135,6 +141,7 @@ def process(  # pragma: no cover (likewise)
     range_bytes: int | None = None,
     memory_limit: int | None = None,
     spill_dir: str | None = None,
+    state: "str | os.PathLike[str] | None" = None,
 ) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
     """Replay inputs on Spark: accounts, rejects where they are wanted, and the figures of the run.
 
@@ -142,15 +149,21 @@ def process(  # pragma: no cover (likewise)
     decimal(20, 0), since Spark has no unsigned numbers. `shards` are as many reducers, by default as many as Spark runs
     tasks at once; each holds its clients in memory, or under `memory_limit`, in bytes for each task, partly in files in
     `spill_dir`. Inputs are cut into ranges of `range_bytes`. What accounts and rejects are made of stays on the disks
-    of Spark's workers until the session ends, or its cache is cleared. Raises TxfastError; what is asked of the
-    frames later, whatever Spark makes of it.
+    of Spark's workers until the session ends, or its cache is cleared.
+
+    `state` is a directory as the command's `--state`, where all workers reach it by this path and may write: the run
+    begins with what is there, reads of inputs what is new, and has replaced it when this returns. What Spark loses of
+    the frames is made again from the snapshot before, which is there until another run has ended.
+
+    Raises TxfastError; what is asked of the frames later, whatever Spark makes of it.
     """
     started = time.perf_counter()
-    settings = make_settings(
-        paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-        memory_limit=memory_limit, spill_folder=spill_dir,
-    )  # fmt: skip
-    job = SparkJob(spark, settings)
+    with open_state(state, hasher(spark)) as begun:
+        settings = make_settings(
+            paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
+            memory_limit=memory_limit, spill_folder=spill_dir, state=begun,
+        )  # fmt: skip
+        job = SparkJob(spark, settings, begun)
     return job.accounts(), job.rejects() if rejects else None, job.figures.stats(time.perf_counter() - started)
 
 
@@ -159,7 +172,38 @@ def cores_of(spark: "SparkSession") -> int:
     return int(spark.sparkContext.defaultParallelism)
 
 
+def hasher(spark: "SparkSession") -> HashExtents:  # pragma: no cover (likewise)
+    """What has Spark hash extents."""
+
+    def hash_extents(extents: Sequence[Extent]) -> list[str]:
+        if not extents:
+            return []
+        context = spark.sparkContext
+        rows = [(number, text_of(extent)) for number, extent in enumerate(extents)]
+        texts = context.parallelize(rows, min(len(rows), TASKS_PER_CORE * cores_of(spark)))
+        hashed = spark.createDataFrame(texts, TEXTS_SCHEMA).mapInArrow(hashes_of_extents, TEXTS_SCHEMA)
+        with failures_told():
+            return in_order_of_numbers(hashed.collect(), len(extents))
+
+    return hash_extents
+
+
+def in_order_of_numbers(rows: Iterable[tuple[int, str]], count: int) -> list[str]:
+    """The texts of rows with the numbers from 0 on, which come in any order. Raises ClusterError."""
+    found = dict(rows)
+    if sorted(found) != list(range(count)):
+        raise errors.ClusterError(f"{len(found)} hashes came, of {count}; nothing is put out")
+    return [found[number] for number in range(count)]
+
+
 # ---- In Spark's workers ----------------------------------------------------------------------------
+
+
+def hashes_of_extents(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Hash extents."""
+    for batch in batches:
+        hashes = [hash_extent(Extent(**fields_in(text))) for text in batch.column("text").to_pylist()]
+        yield pa.RecordBatch.from_pydict({"number": batch.column("number"), "text": hashes})
 
 
 def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
@@ -168,7 +212,7 @@ def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Rec
     def map_ranges(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for text in chain.from_iterable(map(str.splitlines, batch.column("text").to_pylist())):
-                yield from batches_of(record_of(item, shards) for item in map_block(read_range(text), shards))
+                yield from batches_of(record_of(item, shards) for item in map_block(Range(**fields_in(text)), shards))
 
     return map_ranges
 
@@ -178,7 +222,7 @@ def reducer(settings: Settings) -> "Callable[[Iterator[pa.RecordBatch]], Iterato
     ranges, shards = len(settings.ranges), settings.shards
     options = {
         "keep_statuses": settings.keep_statuses, "memory_limit": settings.memory_limit,
-        "spill_folder": settings.spill_folder,
+        "spill_folder": settings.spill_folder, "begin_with": settings.begin_with, "save_in": settings.save_in,
     }  # fmt: skip
 
     def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -217,7 +261,7 @@ def ranges_with_statuses(
         if kind != RANGE:
             raise errors.ClusterError(f"range {number}: what became of its rows came without it; nothing is put out")
         statuses = [Statuses(place, number, bytes(each)) for _, place, _, _, each in rest]
-        yield read_range(bytes(content).decode()), first_line, statuses
+        yield Range(**fields_in(bytes(content))), first_line, statuses
 
 
 def rejects_of_ranges(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
@@ -335,7 +379,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
-    def start() -> Iterator[SparkJob]:  # pragma: no cover (likewise)
+    def start(directory: StateDirectory | None) -> Iterator[SparkJob]:  # pragma: no cover (likewise)
         try:
             from pyspark.sql import SparkSession
         except ImportError as error:
@@ -346,8 +390,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spark = builder.getOrCreate()
         spark.sparkContext.setLogLevel("ERROR")
         try:
-            settings = command.settings_of(options, cores_of(spark))
-            job = SparkJob(spark, settings)
+            state = None if directory is None else ClusterState(directory, hasher(spark))
+            job = SparkJob(spark, command.settings_of(options, cores_of(spark), state), state)
             try:
                 yield job
             finally:

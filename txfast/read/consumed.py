@@ -2,12 +2,11 @@
 
 Only whole lines count as consumed, and a last line without an ending where it holds anything: what a later run finds
 behind the place is then new, or continues that line, which nobody can undo. The hash is xxh3-128 of all bytes before
-the place, as they are when decompressed. A table is consumed whole, or not at all.
+the place, as they are when decompressed; or there is one for each of several parts of them, which were read at once in
+several places. A table is consumed whole, or not at all.
 
 This module must not know what the lines mean, nor where places are kept. xxhash is imported by what hashes.
 """
-
-import os
 
 from txfast.errors import InputError, SourceError
 from txfast.read.compression import ReplayedFile
@@ -25,16 +24,34 @@ TABLE_ENDING = ENDINGS[-1]
 
 class Place:
     """A place in an input: `offset_bytes`, `lines` and the `digest` of what is before it, how its last line ends, and
-    the input's `header` line as it stands."""
+    the input's `header` line as it stands.
 
-    __slots__ = ("digest", "ending", "header", "lines", "offset_bytes")
+    Of what is before it, `parts` come first, each hashed by itself: where each ends, and its digest. The `digest` is
+    then that of the rest.
+    """
 
-    def __init__(self, offset_bytes: int, lines: int, digest: str, ending: str, header: bytes) -> None:
+    __slots__ = ("digest", "ending", "header", "lines", "offset_bytes", "parts")
+
+    def __init__(
+        self,
+        offset_bytes: int,
+        lines: int,
+        digest: str,
+        ending: str,
+        header: bytes,
+        parts: "tuple[tuple[int, str], ...]" = (),
+    ) -> None:
         self.offset_bytes = offset_bytes
         self.lines = lines
         self.digest = digest
         self.ending = ending
         self.header = header
+        self.parts = parts
+
+    @property
+    def all_parts(self) -> "tuple[tuple[int, str], ...]":
+        """Where each part of what is before it ends, and its digest, the last among them."""
+        return (*self.parts, (self.offset_bytes, self.digest))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Place) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
@@ -48,7 +65,7 @@ class Consumption:
     `header` and `lines` are what the reader begins with: none, or those of the place from which it goes on.
     """
 
-    __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes")
+    __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes", "parts")
 
     def __init__(self) -> None:
         from xxhash import xxh3_128
@@ -58,14 +75,22 @@ class Consumption:
         # Where a line began that has no ending yet and is all blank so far: the hash, the offset and the ending there.
         self._blank_rest: tuple[xxh3_128, int, str] | None = None
         self.offset_bytes = 0
+        self.parts: tuple[tuple[int, str], ...] = ()
         self.lines = 0
         self.ending = ""
         self.header: Header | None = None
 
     @property
     def digest(self) -> str:
-        """The hash so far, as 32 hexadecimal digits."""
+        """The hash of the last part so far, as 32 hexadecimal digits."""
         return self._hash.hexdigest()
+
+    def end_part(self) -> None:
+        """At the end of a line: hash by itself what comes from here on."""
+        from xxhash import xxh3_128
+
+        self.parts = (*self.parts, (self.offset_bytes, self.digest))
+        self._hash = xxh3_128()
 
     def advance(self, block: "bytes | bytearray | memoryview") -> None:
         """Consume these bytes too."""
@@ -98,15 +123,11 @@ class Consumption:
         """Consume a file that is a table, whole, whatever was consumed of it before. Raises SourceError."""
         from xxhash import xxh3_128
 
-        self._hash, self.offset_bytes = xxh3_128(), 0
+        self._hash, self.offset_bytes, self.parts = xxh3_128(), 0, ()
         self.end_table()
-        view = memoryview(bytearray(BLOCK_BYTES))
-        try:
-            while count := os.preadv(source.file.fileno(), [view], self.offset_bytes):
-                self._hash.update(view[:count])
-                self.offset_bytes += count
-        except OSError as error:
-            raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+        while block := source.read_at(self.offset_bytes, BLOCK_BYTES):
+            self._hash.update(block)
+            self.offset_bytes += len(block)
 
     def end_table(self) -> None:
         """What was consumed is a table, and not what it looks like as lines."""
@@ -123,7 +144,7 @@ class Consumption:
 
     def place(self, lines: int, header: bytes) -> Place:
         """The place where it is, behind so many lines."""
-        return Place(self.offset_bytes, lines, self.digest, self.ending, header)
+        return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
 
 
 def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
@@ -131,10 +152,14 @@ def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
 
     Raises SourceError, and InputError where what was added goes on with a line that was consumed.
     """
-    source = open_source(name)
+    return go_on(open_source(name), place)
+
+
+def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
+    """The same with an input that is open, at its start; where it does not go on, it is closed."""
     try:
         consumption = Consumption()
-        if not consume_to(source, place.offset_bytes, consumption) or consumption.digest != place.digest:
+        if not consume_parts(source, place, consumption):
             source.close()
             return None
         if place.ending == TABLE_ENDING:
@@ -144,8 +169,11 @@ def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
             consumption.end_table()
         consumption.header = Header(place.header, source.name)
         consumption.lines = place.lines
-        if place.offset_bytes and place.ending in ("", "cr"):
-            source = past_late_ending(source, place, consumption)
+        if place.ending in ("", "cr"):
+            added = take(source, 2)
+            ending = late_ending(source.name, place, added)
+            consumption.advance(ending)
+            source = behind(source, added, len(ending), place.offset_bytes)
         elif source.size_bytes is not None:
             source = Source(source.name, source.file, max(source.size_bytes - place.offset_bytes, 0))
     except BaseException:
@@ -154,10 +182,20 @@ def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
     return source, consumption
 
 
-def consume_to(source: Source, offset_bytes: int, consumption: Consumption) -> bool:
+def consume_parts(source: Source, place: Place, consumption: Consumption) -> bool:
+    """Read all that is before a place; False where it is not what it was. Raises SourceError and InputError."""
+    for end, digest in place.all_parts:
+        if consumption.offset_bytes:
+            consumption.end_part()
+        if not consume(source, end - consumption.offset_bytes, consumption) or consumption.digest != digest:
+            return False
+    return True
+
+
+def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
     """Read so many bytes; False where there are not so many. Raises SourceError and InputError."""
-    view = memoryview(bytearray(min(BLOCK_BYTES, offset_bytes)))
-    left = offset_bytes
+    view = memoryview(bytearray(min(BLOCK_BYTES, byte_count)))
+    left = byte_count
     while left:
         count = read_into(source, view[: min(left, len(view))])
         if not count:
@@ -167,26 +205,25 @@ def consume_to(source: Source, offset_bytes: int, consumption: Consumption) -> b
     return True
 
 
-def past_late_ending(source: Source, place: Place, consumption: Consumption) -> Source:
-    """The source behind an ending that the last line before the place has got since, or the rest of it.
+def late_ending(name: str, place: Place, added: bytes) -> bytes:
+    """The ending that the last line before a place has got since, or the rest of it, of the two bytes behind the place.
 
     Raises InputError where that line has got anything else.
     """
-    added = take(source, 2)
-    ending = b""
+    if not place.offset_bytes or place.ending not in ("", "cr"):
+        return b""
     if place.ending == "cr":
-        ending = added[:1] if added.startswith(b"\n") else b""
-    elif added.startswith(b"\r\n"):
-        ending = b"\r\n"
-    elif added[:1] in (b"\n", b"\r"):
-        ending = added[:1]
-    elif added:
-        raise InputError(
-            f"{source.name}:{place.lines}: the last line had no line ending when it was applied, and what was added "
-            f"continues it; restore the line as it was, or start a new state directory"
-        )
-    consumption.advance(ending)
-    return behind(source, added, len(ending), place.offset_bytes)
+        return added[:1] if added.startswith(b"\n") else b""
+    if added.startswith(b"\r\n"):
+        return b"\r\n"
+    if added[:1] in (b"\n", b"\r"):
+        return added[:1]
+    if not added:
+        return b""
+    raise InputError(
+        f"{name}:{place.lines}: the last line had no line ending when it was applied, and what was added "
+        f"continues it; restore the line as it was, or start a new state directory"
+    )
 
 
 def take(source: Source, count: int) -> bytes:

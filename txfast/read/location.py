@@ -7,7 +7,7 @@ from io import RawIOBase, UnsupportedOperation
 
 from txfast.errors import SourceError
 from txfast.read.compression import MAGIC_BYTES, DecompressedFile, compression_of
-from txfast.read.source import Source, kind_of
+from txfast.read.source import Source, is_location, kind_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -66,6 +66,21 @@ def open_location(uri: str) -> Source:
     if compression is not None:
         return Source(name, DecompressedFile(name, file, compression), None)
     return Source(name, file, native.size(), kind_of(first_bytes))
+
+
+def local_path(name: str) -> str | None:
+    """The path of a file on this machine, by its own name or as a file:// location; None of what is elsewhere."""
+    if not is_location(name):
+        return name
+    scheme, place = cut(name)
+    if scheme != "file":
+        return None
+    from pyarrow import fs
+
+    try:
+        return str(fs.FileSystem.from_uri(f"{scheme}://{place}")[1])
+    except ValueError as error:  # as pyarrow's own are
+        raise SourceError(f"{display_location(name)}: cannot be read: {error}") from error
 
 
 def cut(uri: str) -> tuple[str, str]:

@@ -52,6 +52,16 @@ class Source:
         self.file = file
         self.size_bytes = size_bytes
 
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Up to so many bytes of a file that can be read anywhere, from there on. Raises SourceError."""
+        native: pa.NativeFile | None = getattr(self.file, "native", None)
+        try:
+            if native is not None:
+                return bytes(native.read_at(count, offset))
+            return os.pread(self.file.fileno(), count, offset)
+        except OSError as error:
+            raise SourceError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+
     def close(self) -> None:
         """Close the file, but for standard input, which is the process's own."""
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)

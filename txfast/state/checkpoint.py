@@ -208,7 +208,8 @@ class Checkpoints:
         try:
             for ledger in replay.ledgers:
                 writer.add(ledger)
-            writer.finish({"inputs": self._state.inputs_fields(), "progress": progress})
+            named = {"inputs": self._state.inputs_fields(), "progress": progress}
+            writer.finish(named, self._state.least_format)
         finally:
             writer.close()
         try:

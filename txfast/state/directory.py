@@ -17,11 +17,20 @@ from txfast.errors import LockedError, SourceError, StateError
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
 from txfast.read.source import STANDARD_INPUT, Source, open_source
 from txfast.state import manifest
-from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unreadable, unwritable
+from txfast.state.snapshot import (
+    Segments,
+    Snapshot,
+    SnapshotWriter,
+    join_shards,
+    sync_folder,
+    unreadable,
+    unwritable,
+)
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from txfast.ledger.ledger import Ledger
 
@@ -68,16 +77,19 @@ class StateDirectory:
         except OSError as error:
             raise SourceError(f"{self.path}: cannot be used as a state directory: {error.strerror or error}") from error
 
-    def load(self, restore: "Callable[[Snapshot], object]") -> None:
+    def load(
+        self, restore: "Callable[[Snapshot], object]", open_snapshot: "Callable[[str], Snapshot]" = Snapshot.open
+    ) -> None:
         """Have the last good snapshot restored, where there is one: `restore` raises StateError for one that is not.
 
-        Raises StateError where there are snapshots and none is good, or the last is of another format.
+        `open_snapshot` opens one in its folder. Raises StateError where there are snapshots and none is good, or the
+        last is of another format.
         """
         failures: list[StateError] = []
         for number in reversed(self.snapshots()):
             folder = self.folder(number)
             try:
-                snapshot = Snapshot.open(folder)
+                snapshot = open_snapshot(folder)
                 self._base_inputs = places_of(snapshot)
                 restore(snapshot)
             except manifest.UnknownFormatError:
@@ -167,6 +179,16 @@ class StateDirectory:
         """The places as a manifest has them."""
         return {path: fields_of_place(place) for path, place in self.inputs.items()}
 
+    @property
+    def least_format(self) -> int:
+        """The format that a manifest with these places needs."""
+        return manifest.SHARDED_FORMAT if any(place.parts for place in self.inputs.values()) else manifest.FORMAT
+
+    @property
+    def base(self) -> str | None:
+        """The folder of the snapshot that was begun with."""
+        return self._base
+
     # ---- Ending ------------------------------------------------------------------------------------
 
     def saver(self, *, changed: bool, segments: "Segments | None" = None) -> "Callable[[Ledger], None] | None":
@@ -176,19 +198,48 @@ class StateDirectory:
         `segments` are what a checkpoint has written of the very same ledgers, and is not written again. None where the
         run has not `changed` them and no input was consumed further: then what is there stays.
         """
-        if self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs:
+        if self._stays(changed):
             return None
+        self._writer = SnapshotWriter(self._begin_part(), segments=segments)
+        return self._writer.add
+
+    def _stays(self, changed: bool) -> bool:
+        """Whether what is there is what would be saved."""
+        return self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs
+
+    def _begin_part(self) -> str:
+        """Where a new snapshot is to be written; nothing is there. Raises SourceError."""
         number = max(self.snapshots(), default=0) + 1
         self._final = self.folder(number)
         self._part = self._final + PART
         remove_folder(self._part)
-        self._writer = SnapshotWriter(self._part, segments=segments)
-        return self._writer.add
+        return self._part
+
+    def begin_shards(self) -> str:
+        """Make a folder, in which others save shards, each into a new folder of its own. Raises SourceError."""
+        part = self._begin_part()
+        try:
+            os.mkdir(part, 0o700)
+        except OSError as error:
+            raise unwritable(part, error) from error
+        return part
+
+    def finish_shards(self, shards: "Sequence[dict[str, Any]]", *, changed: bool) -> None:
+        """Make a snapshot of what was saved of shards, as `join_shards` takes it, and have it reach the disk.
+
+        Where the run has not `changed` them and no input was consumed further, what is there stays. Raises SourceError.
+        """
+        assert self._part is not None, "no shards were begun"
+        if self._stays(changed):
+            part, self._part = self._part, None
+            remove_folder(part)
+            return
+        join_shards(self._part, shards, {"inputs": self.inputs_fields()})
 
     def finish(self) -> None:
         """Have what was saved reach the disk. Raises SourceError."""
         if self._writer is not None:
-            self._writer.finish({"inputs": self.inputs_fields()})
+            self._writer.finish({"inputs": self.inputs_fields()}, self.least_format)
             self._close_writer()
 
     def _close_writer(self) -> None:
@@ -280,13 +331,16 @@ def remove_folder(path: str) -> None:
 
 def fields_of_place(place: Place) -> "dict[str, object]":
     """A place as a manifest has it."""
-    return {
+    fields: dict[str, object] = {
         "offset": place.offset_bytes,
         "lines": place.lines,
         "xxh3_128": place.digest,
         "ending": place.ending,
         "header": manifest.text_from(place.header),
     }
+    if place.parts:
+        fields["parts"] = [{"end": end, "xxh3_128": digest} for end, digest in place.parts]
+    return fields
 
 
 def places_of(snapshot: Snapshot) -> dict[str, Place]:
@@ -297,10 +351,16 @@ def places_of(snapshot: Snapshot) -> dict[str, Place]:
 
 def place_of(fields: manifest.Fields) -> Place:
     """A place that a manifest has. Raises StateError."""
-    return Place(
+    parts = fields.parts("parts") if "parts" in fields.names() else []
+    place = Place(
         fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
         fields.choice("ending", ENDINGS), fields.encoded("header"),
+        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts),
     )  # fmt: skip
+    ends = [0, *(end for end, _ in place.all_parts)]
+    if parts and ends != sorted(set(ends)):
+        raise fields.error("parts")
+    return place
 
 
 def no_snapshot(path: str) -> StateError:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 # Of a snapshot that shares its entries with others.
 SHARED_FORMAT = 2
+# Of one in shards, or that knows of inputs in parts.
+SHARDED_FORMAT = 3
+FORMATS = (FORMAT, SHARED_FORMAT, SHARDED_FORMAT)
 NAME = "manifest.json"
 # Of a year's inputs a day it has some hundred KiB; nothing larger is read.
 BYTES_MAX = 1 << 28
@@ -51,10 +54,10 @@ def parse(path: str, text: bytes) -> "dict[str, Any]":
     del fields["hash"]
     if text_of(fields) != text:
         raise StateError(f"{path}: is damaged: it does not have the hash that it names")
-    if fields.get("format") not in (FORMAT, SHARED_FORMAT):
+    if fields.get("format") not in FORMATS:
         raise UnknownFormatError(
             f"{path}: has state format {fields.get('format')!r}, written by txfast {fields.get('txfast')!r}; "
-            f"this txfast knows formats {FORMAT} and {SHARED_FORMAT}: use the one that wrote it"
+            f"this txfast knows formats {', '.join(map(str, FORMATS))}: use the one that wrote it"
         )
     return fields
 
@@ -73,6 +76,10 @@ class Fields:
             raise self._error(name or "the whole")
         self._fields = fields
 
+    def error(self, name: str) -> StateError:
+        """That this field is not what it should be."""
+        return self._error(f"{self._name}{name}")
+
     def _error(self, name: str) -> StateError:
         return StateError(f"{self._path}: is damaged: {name} is not what it should be")
 
@@ -80,14 +87,14 @@ class Fields:
         """A field of this type; a number at least 0, and in 64 bits."""
         found = self._fields.get(name)
         if type(found) is not kind or (isinstance(found, int) and not 0 <= found < 1 << 63):
-            raise self._error(f"{self._name}{name}")
+            raise self.error(name)
         return found
 
     def whole(self, name: str) -> int:
         """A whole number of any size."""
         found = self._fields.get(name)
         if type(found) is not int:
-            raise self._error(f"{self._name}{name}")
+            raise self.error(name)
         return found
 
     def part(self, name: str) -> "Fields":
@@ -98,7 +105,7 @@ class Fields:
         """One of these words."""
         found = self.take(name, str)
         if found not in choices:
-            raise self._error(f"{self._name}{name}")
+            raise self.error(name)
         return str(found)
 
     def encoded(self, name: str) -> bytes:
@@ -106,7 +113,7 @@ class Fields:
         try:
             return bytes(self.take(name, str).encode(*TEXT))
         except UnicodeEncodeError as error:
-            raise self._error(f"{self._name}{name}") from error
+            raise self.error(name) from error
 
     def parts(self, name: str) -> "list[Fields]":
         """The fields of each of a list."""
@@ -117,7 +124,7 @@ class Fields:
         """A list of whole numbers."""
         found: list[int] = self.take(name, list)
         if any(type(each) is not int for each in found):
-            raise self._error(f"{self._name}{name}")
+            raise self.error(name)
         return found
 
     def names(self) -> "list[str]":

@@ -13,11 +13,16 @@ Snapshots that one run takes on its way share what does not change, so that each
 
 The states of the entries themselves are all 0 then.
 
+One that several processes write at once has the first two files for each of its shards:
+
+    shard-N/         N from 0 on, in the order of the parts of what clients hash to (ledger/shard.pxd)
+
 A snapshot is trusted in nothing: it is used when its hashes are right, and even then the ledger looks at every number.
 This module must not know when snapshots are made, nor what the manifest says of inputs.
 """
 
 import os
+import shutil
 from contextlib import suppress
 
 from txfast.batch import KINDS
@@ -42,6 +47,7 @@ ACCOUNTS = "accounts.arrow"
 ENTRIES = "entries.arrow"
 DISPUTES = "disputes.arrow"
 EARLIER_ENTRIES = "entries-{}.arrow"
+SHARD = "shard-{}"
 # So many files of entries at most, before they are written as one again.
 SEGMENTS_MAX = 64
 # Of one row, by column; 0 where it is a bit.
@@ -247,33 +253,27 @@ class SnapshotWriter:
         ]
         self._writers[name].write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
-    def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
-        """Close the files and write the manifest last, with these fields too; return all of them."""
-        import time
+    def finish(self, fields: "dict[str, Any]", least_format: int = manifest.FORMAT) -> "dict[str, Any]":
+        """Close the files and write the manifest last, with these fields too, which need this format; return all of
+        them."""
+        own_format = manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT
+        written = self.finish_files() | fields
+        return write_manifest(self._folder, max(own_format, least_format), written, durable=self._durable)
 
-        from txfast import __version__
-
+    def finish_files(self) -> "dict[str, Any]":
+        """Close the files, and have them reach the disk; what a manifest says of them."""
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
         self._said = {name: file.finish(durable=self._durable) for name, file in self._files.items()}
-        named = {
-            "format": manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT,
-            "txfast": __version__,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        if self._durable:
+            sync_folder(self._folder)
+        return {
             "files": self._said | self._linked,
             "accounts": self._accounts,
             "entries": self._entries,
             "balance_units": self._balance,
-            **fields,
         }
-        file = HashedFile(os.path.join(self._folder, manifest.NAME))
-        self._files[manifest.NAME] = file
-        file.write(manifest.text_of(named))
-        file.finish(durable=self._durable)
-        if self._durable:
-            sync_folder(self._folder)
-        return named
 
     def segments_in(self, folder: str) -> Segments:
         """What was written by now, once it is finished, for the next one: in this folder, if it was renamed."""
@@ -287,6 +287,54 @@ class SnapshotWriter:
         """Close what is open. The folder stays, for whoever named it to rename or to remove."""
         for file in self._files.values():
             file.discard()
+
+
+def write_manifest(
+    folder: str, format_number: int, fields: "dict[str, Any]", *, durable: bool = True
+) -> "dict[str, Any]":
+    """Write the manifest of a snapshot, the last of its files; return all that it says. Raises SourceError."""
+    import time
+
+    from txfast import __version__
+
+    named = {
+        "format": format_number,
+        "txfast": __version__,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **fields,
+    }
+    file = HashedFile(os.path.join(folder, manifest.NAME))
+    try:
+        file.write(manifest.text_of(named))
+        file.finish(durable=durable)
+    finally:
+        file.discard()
+    if durable:
+        sync_folder(folder)
+    return named
+
+
+def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[str, Any]") -> None:
+    """Make one snapshot of shards, each written into a folder of its own in this one.
+
+    Of each, in their order, it is given what `finish_files` has returned, and the `folder`. Whatever else is there is
+    removed. Raises SourceError.
+    """
+    files: dict[str, dict[str, object]] = {}
+    for number, shard in enumerate(shards):
+        name = SHARD.format(number)
+        try:
+            os.rename(os.path.join(folder, shard["folder"]), os.path.join(folder, name))
+        except OSError as error:
+            raise unwritable(os.path.join(folder, name), error) from error
+        files |= {f"{name}/{file}": said for file, said in shard["files"].items()}
+    kept = {SHARD.format(number) for number in range(len(shards))}
+    for name in os.listdir(folder):
+        if name not in kept:
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    counts = [{"accounts": shard["accounts"], "entries": shard["entries"]} for shard in shards]
+    sums = {name: sum(shard[name] for shard in shards) for name in ("accounts", "entries", "balance_units")}
+    write_manifest(folder, manifest.SHARDED_FORMAT, {"files": files, "shards": counts, **sums, **fields})
 
 
 def pieces(start: int, end: int) -> "Iterator[tuple[int, int]]":
@@ -309,7 +357,11 @@ def sync_folder(path: str) -> None:
 
 
 class Snapshot:
-    """A snapshot that was found whole: by `open`, which reads all of it once. `fields` are its manifest's."""
+    """A snapshot that was found whole: by `open`, which reads all of it once. `fields` are its manifest's.
+
+    What is asked of one shard alone, by `of_shard`, says in the end what it `restored`: accounts, entries and units of
+    0.0001 that are those saved, once all shards are added up.
+    """
 
     def __init__(self, folder: str, fields: "dict[str, Any]") -> None:
         path = os.path.join(folder, manifest.NAME)
@@ -319,35 +371,76 @@ class Snapshot:
         self.entries: int = self.fields.take("entries", int)
         self.balance_units = self.fields.whole("balance_units")
         self.created: str = self.fields.take("created", str)
-        files = self.fields.part("files")
-        names = files.names()
-        self._disputes = (DISPUTES,) if DISPUTES in names else ()
-        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(self._disputes))]
-        # In the order in which they are read.
-        self._files = (ACCOUNTS, *earlier, ENTRIES, *self._disputes)
-        if set(names) != set(self._files):
+        self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
+        self._shard, self._shard_count = 0, 1
+        self.restored = (0, 0, 0)
+        # The names of files, and what is in them, in the order in which they are read.
+        self._files = self._files_named(self.fields.part("files").names())
+        if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
-        # What the manifest says of entries is bounded by what there is of them.
-        self._entry_bytes: int = sum(files.part(name).take("bytes", int) for name in (*earlier, ENTRIES))
+
+    def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
+        if self._saved_shards:
+            return self._files_of_shards(range(len(self._saved_shards)))
+        disputes = [(DISPUTES, DISPUTES)] if DISPUTES in names else []
+        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(disputes))]
+        return [(ACCOUNTS, ACCOUNTS), *((name, ENTRIES) for name in (*earlier, ENTRIES)), *disputes]
+
+    def _files_of_shards(self, saved: range) -> list[tuple[str, str]]:
+        return [(f"{SHARD.format(number)}/{kind}", kind) for kind in (ACCOUNTS, ENTRIES) for number in saved]
 
     @classmethod
     def open(cls, folder: str) -> "Snapshot":
         """Raises StateError where the folder is no snapshot of a format known here, or any byte of it was changed."""
+        snapshot = cls.open_unchecked(folder)
+        for path, byte_count, digest in snapshot.files():
+            check_file(path, byte_count, digest)
+        return snapshot
+
+    @classmethod
+    def open_unchecked(cls, folder: str) -> "Snapshot":
+        """The same by its manifest alone, for whoever looks at its files elsewhere."""
         path = os.path.join(folder, manifest.NAME)
-        snapshot = cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
-        files = snapshot.fields.part("files")
-        for name in snapshot._files:
+        return cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
+
+    def files(self) -> "Iterator[tuple[str, int, str]]":
+        """Iterate its files: the path, how many bytes and which hash it has to have. Raises StateError."""
+        files = self.fields.part("files")
+        for name, _ in self._files:
             said = files.part(name)
-            check_file(os.path.join(folder, name), said.take("bytes", int), said.take("xxh3_128", str))
+            yield os.path.join(self.folder, name), said.take("bytes", int), said.take("xxh3_128", str)
+
+    def of_shard(self, shard: int, shard_count: int) -> "Snapshot":
+        """The same, as if it had only the clients of one of so many shards, which need not be as many as were saved."""
+        import copy
+
+        snapshot = copy.copy(self)
+        snapshot._shard, snapshot._shard_count = shard, shard_count
+        saved, overlapping = 1, range(1)
+        if self._saved_shards:
+            # Shards are parts, in order, of what clients hash to.
+            saved = len(self._saved_shards)
+            overlapping = range(shard * saved // shard_count, -(-(shard + 1) * saved // shard_count))
+            snapshot._files = self._files_of_shards(overlapping)
+            counted = [self._saved_shards[number] for number in overlapping]
+            snapshot.accounts = sum(each.take("accounts", int) for each in counted)
+            snapshot.entries = sum(each.take("entries", int) for each in counted)
+        # Of the shards that it comes from, its share by size; exactly what there is of it where as many were saved.
+        snapshot.accounts = -(-snapshot.accounts * saved // (shard_count * len(overlapping)))
+        snapshot.entries = -(-snapshot.entries * saved // (shard_count * len(overlapping)))
         return snapshot
 
     def restore(self, ledgers: "Sequence[Ledger]") -> None:
         """Have empty ledgers hold what was saved, each its shard. Raises StateError, CapacityError and MemoryError."""
-        self._restore([LedgerRestorer(ledger, shard, len(ledgers)) for shard, ledger in enumerate(ledgers)])
+        self._restore([self._restorer(ledger, place, len(ledgers)) for place, ledger in enumerate(ledgers)])
         self._check_sums(
             sum(map(len, ledgers)), sum(ledger.entries for ledger in ledgers),
             sum(ledger.balance_units for ledger in ledgers),
         )  # fmt: skip
+
+    def _restorer(self, ledger: Ledger, place: int, count: int) -> LedgerRestorer:
+        """What fills a ledger, one of so many for the shard."""
+        return LedgerRestorer(ledger, self._shard * count + place, self._shard_count * count)
 
     def parts(self, count: int, limit_bytes: int) -> "Iterator[Ledger]":
         """Iterate ledgers with what was saved, one for each of so many shards, for whoever has no room for all of them.
@@ -355,10 +448,10 @@ class Snapshot:
         All is read as often. Raises as `restore`, and MemoryLimitError where one takes more than so many bytes.
         """
         accounts = entries = balance = 0
-        for shard in range(count):
+        for place in range(count):
             ledger = Ledger()
             ledger.limit_memory(limit_bytes)
-            self._restore([LedgerRestorer(ledger, shard, count)])
+            self._restore([self._restorer(ledger, place, count)])
             if limit_bytes and ledger.bytes_with(0) > limit_bytes:
                 raise MemoryLimitError(
                     f"{self.folder}: has clients that are too large for the memory limit: name one that is higher"
@@ -370,13 +463,15 @@ class Snapshot:
         self._check_sums(accounts, entries, balance)
 
     def _restore(self, restorers: "Sequence[LedgerRestorer]") -> None:
+        # What the manifest says of entries is bounded by what there is of them.
+        files = self.fields.part("files")
+        entry_bytes = sum(files.part(name).take("bytes", int) for name, kind in self._files if kind == ENTRIES)
         for restorer in restorers:
-            restorer.expect(min(self.entries, self._entry_bytes // sum(ENTRY_BYTES)))
+            restorer.expect(min(self.entries, entry_bytes // sum(ENTRY_BYTES)) * self._shard_count)
         place = self.folder
         known = schemas()
         try:
-            for name in self._files:
-                kind = name if name in (ACCOUNTS, DISPUTES) else ENTRIES
+            for name, kind in self._files:
                 adders = [adder(restorer, kind) for restorer in restorers]
                 place = os.path.join(self.folder, name)
                 for rows, columns in read_columns(place, known[kind]):
@@ -391,6 +486,12 @@ class Snapshot:
             raise StateError(f"{place}: is damaged: {error}") from error
 
     def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
+        self.restored = (accounts, entries, balance)
+        if self._shard_count == 1:
+            self.check_restored(*self.restored)
+
+    def check_restored(self, accounts: int, entries: int, balance: int) -> None:
+        """See that so much was saved. Raises StateError."""
         if (accounts, entries) != (self.accounts, self.entries):
             raise StateError(
                 f"{self.folder}: is damaged: it has {accounts} accounts and {entries} transactions, where "

@@ -1,0 +1,397 @@
+"""What map tasks read: inputs cut into ranges of bytes, and how a range is read, wherever it begins.
+
+A task owns the lines that begin in its range. This module must not know what becomes of rows, nor an engine.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import RawIOBase
+from itertools import chain, count, islice, pairwise, repeat
+
+from txfast.batch import TransactionBatch
+from txfast.errors import InputError, SourceError
+from txfast.read.compression import DecompressedFile
+from txfast.read.consumed import TABLE_ENDING, Consumption, Place, go_on, late_ending
+from txfast.read.location import RemoteFile, local_path
+from txfast.read.row import Header
+from txfast.read.scan import CsvReader
+from txfast.read.source import CSV, STANDARD_INPUT, Source, display_name, is_location, open_source
+from txfast.read.table import TableReader
+from txfast.state.directory import real_path
+
+TYPE_CHECKING = False  # a constant that type checkers know
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# Of a plain CSV file; some ranges for each core keep all of them busy to the end.
+RANGE_BYTES = 64 << 20
+CUTTING_THREADS = 16
+# Some, so that none waits long for the last; not many, since each costs an engine some milliseconds.
+TASKS_PER_CORE = 4
+# What is looked through at once for where a line begins.
+PROBE_BYTES = 1 << 16
+# Of a reader's batch: what txfast itself reads of large files.
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Range:
+    """Some bytes of an input: the lines that begin in them, `end` not among them; or all of it, where that is None.
+
+    `number` counts all ranges in the order of the inputs. `header` is the line that names the columns, of what is a
+    range of bytes. `version` tells whether a file has changed.
+
+    `lines_before` counts the lines in front of an input's first range, the header among them, and `bytes_skipped` what
+    an earlier run has read. With a state an input is `followed`, and `place` is where the first range begins, or the
+    place up to which an earlier run has read an input that is one range; `is_over` says that there is nothing left.
+    """
+
+    number: int
+    input: int
+    name: str
+    path: str
+    start: int = 0
+    end: int | None = None
+    size_bytes: int | None = None
+    header: bytes | None = None
+    lines_before: int = 0
+    version: str = ""
+    bytes_skipped: int = 0
+    followed: bool = False
+    place: Place | None = None
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The bytes of a file from `start` to `end`."""
+
+    path: str
+    start: int
+    end: int
+
+
+# ---- Cutting ---------------------------------------------------------------------------------------
+
+
+def cut_inputs(
+    names: Sequence[str], range_bytes: int = RANGE_BYTES, places: Mapping[str, Place] | None = None
+) -> list[Range]:
+    """Cut inputs, in this order, into ranges of about so many bytes; what is compressed or a table is one range.
+
+    With `places`, of some inputs by `input_key`, all are followed, and these from there on; what is before a place
+    counts as looked at, where the input can be cut. Raises InputError where one is no transactions file, SourceError
+    where it cannot be read.
+    """
+    if range_bytes < 1:
+        raise ValueError(f"ranges of {range_bytes} bytes hold nothing")
+    known: list[Place | None] = [None] * len(names)
+    repeated = [False] * len(names)
+    if places is not None:
+        keys = [input_key(name) for name in names]
+        known = [places.get(key) for key in keys]
+        repeated = [key in keys[:number] for number, key in enumerate(keys)]
+    # Far away, each takes some round trips.
+    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+        cut = pool.map(cut_input, count(), names, repeat(range_bytes), repeat(places is not None), known, repeated)
+        return [replace(part, number=number) for number, part in enumerate(chain.from_iterable(cut))]
+
+
+def cut_input(
+    number: int,
+    name: str,
+    range_bytes: int,
+    followed: bool = False,
+    place: Place | None = None,
+    is_over: bool = False,
+) -> list[Range]:
+    """Cut the input of this number among all; its ranges have no numbers yet."""
+    path = name if is_location(name) else os.path.abspath(name)
+    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
+        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
+    whole = Range(0, number, display_name(name), path, version=version_of(path), followed=followed, is_over=is_over)
+    if is_over:
+        return [whole]
+    source = open_source(path)
+    source.name = whole.name
+    try:
+        if not is_cuttable(source):
+            return [replace(whole, place=place)]
+        size = source.size_bytes or 0
+        if place is None:
+            header, first, lines = find_header(source, whole.name)
+            place = header_place(source, header, first, lines) if followed else None
+            skipped = 0
+        else:
+            place = behind_ending(source, place)
+            header, first, lines, skipped = place.header, place.offset_bytes, place.lines, place.offset_bytes
+        return [
+            replace(
+                whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
+                lines_before=lines if start == first else 0, bytes_skipped=skipped,
+                place=place if start == first else None,
+            )
+            for start in range(first, max(size, first + 1), range_bytes)
+        ]  # fmt: skip
+    finally:
+        source.close()
+
+
+def input_key(name: str) -> str:
+    """By what an input is known from run to run. Raises SourceError."""
+    path = local_path(name)
+    return display_name(name) if path is None else real_path(path)
+
+
+def prefix_of(name: str, place: Place) -> list[Extent] | None:
+    """What is to be hashed for an input to be read on from a place, in its parts; none where it cannot be the same any
+    more, and None where only whoever reads it can tell. Raises SourceError."""
+    source = open_source(name)
+    try:
+        if not is_cuttable(source):
+            return None
+        if place.ending == TABLE_ENDING or (source.size_bytes or 0) < place.offset_bytes:
+            return []
+        ends = [0, *(end for end, _ in place.all_parts)]
+        path = name if is_location(name) else os.path.abspath(name)
+        return [Extent(path, start, end) for start, end in pairwise(ends)]
+    finally:
+        source.close()
+
+
+def hash_extent(extent: Extent) -> str:
+    """The xxh3-128 of an extent, as 32 hexadecimal digits; nothing where its file has not so many bytes, or is gone.
+
+    Raises SourceError.
+    """
+    from xxhash import xxh3_128
+
+    path = local_path(extent.path)
+    if path is not None and not os.path.exists(path):
+        return ""
+    digest = xxh3_128()
+    source = open_source(extent.path)
+    try:
+        offset = extent.start
+        while offset < extent.end:
+            block = source.read_at(offset, min(BLOCK_BYTES, extent.end - offset))
+            if not block:
+                return ""
+            digest.update(block)
+            offset += len(block)
+    finally:
+        source.close()
+    return digest.hexdigest()
+
+
+def in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
+    """Ranges in their order, put together for as many tasks as keep so many cores busy; large ones stay alone."""
+    sizes = [RANGE_BYTES if part.end is None else part.end - part.start for part in ranges]
+    wanted = min(RANGE_BYTES, max(1, sum(sizes) // (TASKS_PER_CORE * cores)))
+    tasks: list[list[Range]] = []
+    filled = wanted
+    for part, size in zip(ranges, sizes, strict=True):
+        if filled >= wanted:
+            tasks.append([])
+            filled = 0
+        tasks[-1].append(part)
+        filled += size
+    return tasks
+
+
+def is_cuttable(source: Source) -> bool:
+    """Whether an input can be read from the middle on."""
+    return source.kind == CSV and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
+
+
+def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
+    """The header line of a file, where the line after it begins, and how many lines there are before that."""
+    # The reader says what a header is, and what is wrong with one; the consumption, where its block is.
+    block = Consumption()
+    reader = CsvReader(source.file, name, consumption=block)
+    batch = TransactionBatch()
+    start = lines = 0
+    while reader.header is None:
+        start = block.offset_bytes
+        lines += batch.lines_before + batch.lines
+        reader.fill(batch)
+    lines += batch.lines_before
+    # With one more byte, which may be the other half of an ending.
+    text = source.read_at(start, block.offset_bytes - start + 1)
+    endings = islice(re.finditer(b"\r\n|\n|\r", text), batch.lines_before - 1, None)
+    header_ending = next(endings, None)
+    return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
+
+
+def header_place(source: Source, header: bytes, first: int, lines: int) -> Place:
+    """The place behind a header, behind which the first line begins."""
+    consumption = Consumption()
+    while consumption.offset_bytes < first:
+        block = source.read_at(consumption.offset_bytes, min(BLOCK_BYTES, first - consumption.offset_bytes))
+        if not block:
+            raise was_changed(source.name)
+        consumption.advance(block)
+    return consumption.place(lines, header)
+
+
+def behind_ending(source: Source, place: Place) -> Place:
+    """The place behind an ending that the last line before it has got since. Raises as `late_ending`."""
+    ending = late_ending(source.name, place, source.read_at(place.offset_bytes, 2))
+    if not ending:
+        return place
+    consumption = Consumption()
+    consumption.advance(ending)
+    return place_behind(place, consumption.place(0, place.header))
+
+
+def place_behind(place: Place, more: Place) -> Place:
+    """The place in an input where more of it ends, which was counted from this place on, and hashed by itself."""
+    if not more.offset_bytes:
+        return place
+    return Place(
+        place.offset_bytes + more.offset_bytes, place.lines + more.lines, more.digest, more.ending, place.header,
+        place.all_parts,
+    )  # fmt: skip
+
+
+def version_of(path: str) -> str:
+    """What changes when a file does, as far as its system says; nothing of a location."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def line_start(source: Source, offset: int) -> int:
+    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line."""
+    size = source.size_bytes or 0
+    if offset <= 0:
+        return 0
+    place = offset - 1
+    while place < size:
+        block = source.read_at(place, PROBE_BYTES)
+        if not block:
+            break
+        found = min((at for at in (block.find(b"\n"), block.find(b"\r")) if at >= 0), default=-1)
+        if found < 0:
+            place += len(block)
+            continue
+        end = place + found + 1
+        if block[found : found + 1] == b"\r" and source.read_at(end, 1) == b"\n":
+            end += 1
+        return max(end, offset)
+    return size
+
+
+class Slab(RawIOBase):
+    """The bytes of a file between two places, as a file, before anything else is read of it."""
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self._source = source
+        self._bytes_left = end - start
+        file = source.file
+        (file.native if isinstance(file, RemoteFile) else file).seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """As a raw file does it. Raises OSError, and InputError where bytes are gone."""
+        view = memoryview(buffer).cast("B")[: self._bytes_left]
+        count = self._source.file.readinto(view) or 0 if view else 0
+        if len(view) and not count:
+            raise was_changed(self._source.name)
+        self._bytes_left -= count
+        return count
+
+
+class RangeReader:
+    """Reads a range: iterate its batches, scanned, in their order; each is good until the next.
+
+    With `keep_text` rows can be reported. `lines_before` are those of an input that is one range, which an earlier run
+    has read. Raises InputError and SourceError.
+    """
+
+    def __init__(self, part: Range, *, keep_text: bool = False) -> None:
+        self._part = part
+        self._keep_text = keep_text
+        self._reader: CsvReader | TableReader | None = None
+        self._consumption: Consumption | None = None
+        self.lines_before = 0
+        self.bytes_read = 0
+
+    @property
+    def header(self) -> Header | None:
+        """The header, once it was read."""
+        return None if self._reader is None else self._reader.header
+
+    def place(self, lines: int) -> Place | None:
+        """The place where it ends, behind so many lines, and counted from where it begins; None where that is not
+        followed."""
+        consumption, header = self._consumption, self.header
+        if not self._part.followed or consumption is None or header is None:
+            return None
+        blank_lines = consumption.finish()
+        return consumption.place(self.lines_before + lines - blank_lines, header.line)
+
+    def __iter__(self) -> Iterator[TransactionBatch]:
+        if self._part.is_over:
+            return
+        self._check_unchanged()
+        source = open_source(self._part.path)
+        source.name = self._part.name
+        batch = TransactionBatch()
+        try:
+            source = self._begin(source)
+            reader = self._make_reader(source)
+            self._reader = reader
+            while reader.fill(batch):
+                reader.scan(batch)
+                self.bytes_read = reader.bytes_read
+                yield batch
+            self.bytes_read = reader.bytes_read
+            self._check_unchanged()
+        finally:
+            source.close()
+
+    def _begin(self, source: Source) -> Source:
+        """Come to where the range begins."""
+        part = self._part
+        if part.end is not None:
+            if not is_cuttable(source) or source.size_bytes != part.size_bytes:
+                raise was_changed(part.name)
+            assert part.header is not None
+            self._consumption = Consumption()
+            self._consumption.header = Header(part.header, part.name)
+        elif part.followed:
+            self._consumption = Consumption()
+            if part.place is not None:
+                opened = go_on(source, part.place)
+                if opened is not None:
+                    source, self._consumption = opened
+                    self.lines_before = self._consumption.lines
+                else:
+                    source = open_source(part.path)
+                    source.name = part.name
+        return source
+
+    def _make_reader(self, source: Source) -> CsvReader | TableReader:
+        part = self._part
+        if part.end is not None:
+            start, end = line_start(source, part.start), line_start(source, part.end)
+            return CsvReader(Slab(source, start, max(start, end)), part.name, BLOCK_BYTES, self._consumption)
+        if source.kind == CSV:
+            return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption)
+        return TableReader(source, self._consumption, keep_text=self._keep_text)
+
+    def _check_unchanged(self) -> None:
+        if version_of(self._part.path) != self._part.version:
+            raise was_changed(self._part.name)
+
+
+def was_changed(name: str) -> InputError:
+    return InputError(f"{name}: was changed while it was read")
