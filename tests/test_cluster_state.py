@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import harness
 import pyarrow as pa
 import pytest
 from command import HEADER, Folder
@@ -33,7 +34,7 @@ from test_cluster import (
     twelve_files,
 )
 from test_spill import small_limits
-from test_state import FIRST, GROWN, MORE, content_of, snapshots
+from test_state import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
 from test_table import ROWS, of_texts, write_table
 
 from txfast.cluster import dask
@@ -143,19 +144,23 @@ def test_an_input_named_twice_is_applied_once(folder: Folder, suffix: str) -> No
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize("range_bytes", [7, 1000])
 @pytest.mark.parametrize("first_by", ["cluster", "command"])
 @pytest.mark.parametrize("name", GROWN)
 def test_an_input_that_grew_goes_on_where_it_ended(
-    folder: Folder, name: str, first_by: str, range_bytes: int, compressed: bool
+    folder: Folder, name: str, first_by: str, compressed: bool
 ) -> None:
+    range_bytes = 7
     first, added, rows = GROWN[name]
     made = gzip.compress if compressed else bytes
-    folder.write("in.csv", made(first))
+
+    def on_one_machine(state: str = "state") -> harness.Outcome:
+        return run_with_state(Path(state), path, reader="native", block_bytes=None, threads=1)
+
+    path = folder.write("in.csv", made(first))
     if first_by == "cluster":
         run("in.csv", range_bytes=range_bytes)
     else:
-        on_one_machine(folder, "in.csv")
+        on_one_machine()
     shutil.copytree("state", "other")
     before = content_of(folder.path / "state")
     folder.write("in.csv", made(first) + (made(added) if added else b""))
@@ -165,11 +170,24 @@ def test_an_input_that_grew_goes_on_where_it_ended(
         assert content_of(folder.path / "state") == before
         return
     found = run("in.csv", range_bytes=range_bytes)
-    assert found.stats["rows"] == rows
-    assert_alike(found, on_one_machine(folder, "in.csv", state="other"))
+    expected = on_one_machine("other")
+    assert found.stats["rows"] == expected.rows == rows
+    assert found.accounts == expected.accounts == run_reference([("in.csv", first + added)]).accounts
+    assert rejects_of(found) == [(reject.line, reject.reason) for reject in expected.rejects]
     assert places("state") == places("other")
-    assert found.accounts == run_reference([("in.csv", first + added)]).accounts
-    assert on_one_machine(folder, "in.csv").stats["rows"] == 0
+    assert on_one_machine().rows == 0
+
+
+@pytest.mark.parametrize("name", ["rows", "no ending, then CR LF"])
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_stats_of_an_input_that_grew_are_those_of_the_command(folder: Folder, name: str, compressed: bool) -> None:
+    first, added, _ = GROWN[name]
+    made = gzip.compress if compressed else bytes
+    folder.write("in.csv", made(first))
+    run("in.csv", range_bytes=7)
+    shutil.copytree("state", "other")
+    folder.write("in.csv", made(first) + made(added))
+    assert_alike(run("in.csv", range_bytes=7), on_one_machine(folder, "in.csv", state="other"))
 
 
 @pytest.mark.parametrize(
@@ -251,11 +269,14 @@ def test_a_shard_that_does_not_fit_in_memory_begins_and_is_saved_all_the_same(
     monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replay)
     monkeypatch.setattr(Replay, "_parts_that_fit", lambda *_: 3)
     expected = by_command(folder, *names)
+    rejects = b""
     with small_limits(3):
         for part in (names[:5], names[5:9], names[9:]):
             found = run(*part, shards=2, range_bytes=500)
             assert found.stats["spilled_bytes"]
+            rejects += found.rejects.partition(b"\n")[2]
     assert found.accounts == expected.accounts
+    assert rejects == expected.rejects.partition(b"\n")[2]
     assert folder.run("--state", "state").output == expected.accounts
 
 
@@ -384,6 +405,17 @@ def test_a_shard_that_is_settled_twice_is_saved_once(folder: Folder) -> None:
     names = sorted(path.name for path in (folder.path / "state" / "snapshot-1").iterdir())
     assert [name for name in names if "-" in name and len(name) < 9] == ["shard-0", "shard-1"]
     assert run("in.csv").stats["rows"] == 0
+
+
+def test_what_a_killed_run_has_left_is_removed(two_snapshots: Folder) -> None:
+    left = two_snapshots.path / "state" / "snapshot-3.part"
+    shutil.copytree(two_snapshots.path / "state" / "snapshot-2" / "shard-0", left / "shard-0-0123456789abcdef")
+    two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n")
+    run("more.csv", shards=2)
+    assert sorted(os.listdir(two_snapshots.path / "state")) == ["lock", "snapshot-2", "snapshot-3"]
+    names = os.listdir(two_snapshots.path / "state" / "snapshot-3")
+    assert sorted(names) == [manifest.NAME, "shard-0", "shard-1"]
+    assert run("in.csv", "more.csv").stats["rows"] == 0
 
 
 def test_a_folder_that_is_not_there_is_told(folder: Folder) -> None:

@@ -21,7 +21,7 @@ from command import Folder, environment, unmeasured
 from test_cluster import by_command, read, twelve_files
 
 PATIENCE_SECONDS = 300
-RUNS = Path(__file__).parent / "cluster"
+RUNS = Path(__file__).parent / "cluster" / "engine_runs.py"
 LOG_SETTINGS = "rootLogger.level = off\n"
 
 
@@ -35,7 +35,6 @@ needs_spark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java, which Spark needs"),
     pytest.mark.untraced,
 ]
-needs_dask = [needs("distributed"), pytest.mark.untraced]
 
 
 @pytest.fixture
@@ -43,8 +42,8 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def spark_variables(folder: Folder) -> Mapping[str, str]:
-    """What keeps Spark to this machine, and quiet."""
+def variables(folder: Folder) -> Mapping[str, str]:
+    """What keeps engines to this machine, and quiet."""
     (folder.path / "conf").mkdir()
     (folder.path / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
     paths = os.pathsep.join(path for path in (str(Path(harness.__file__).parents[1]), *sys.path) if path)
@@ -54,11 +53,11 @@ def spark_variables(folder: Folder) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-def run_spark(folder: Folder, master: str, runs: list[str], names: list[str]) -> str:
+def run_engine(engine: str, master: str, folder: Folder, runs: list[str], names: list[str]) -> str:
     """Do these runs; return what the program said."""
     ended = subprocess.run(
-        [sys.executable, str(RUNS / "spark_runs.py"), master, str(folder.path), *runs, "--", *names],
-        cwd=folder.path, env=unmeasured(environment()) | dict(spark_variables(folder)), capture_output=True, text=True,
+        [sys.executable, str(RUNS), engine, master, str(folder.path), *runs, "--", *names],
+        cwd=folder.path, env=unmeasured(environment()) | dict(variables(folder)), capture_output=True, text=True,
         timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-4000:]
@@ -89,7 +88,8 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     folder.write("cut.csv.gz", content[:-20])
     names.append("more.csv.gz")
     by_command(folder, *names)
-    said = run_spark(folder, master, ["1:1MiB", "2:3000", "8:2000", "64:5000", "3:2000:5", "5:3000:13"], names)
+    runs = ["1:1MiB", "2:3000", "8:2000", "64:5000", "3:2000:5", "5:3000:13"]
+    said = run_engine("spark", master, folder, runs, names)
     for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
         assert_run_is_alike(folder, run)
     assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
@@ -108,27 +108,25 @@ def test_an_executor_that_is_killed_changes_nothing(folder: Folder, master: str)
     names = twelve_files(folder)
     by_command(folder, *names)
     folder.write("cut.csv.gz", b"")
-    said = run_spark(folder, master, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
+    said = run_engine("spark", master, folder, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
     assert "ended an executor" in said
     assert_run_is_alike(folder, "2-3000")
     assert_states_are_alike(folder, "3-1000-12-killed", names)
 
 
-@pytest.mark.parametrize("shards", [pytest.param(shards, marks=needs_dask) for shards in (1, 2, 8, 64)])
-def test_dask_gives_what_the_command_gives(folder: Folder, shards: int) -> None:
+@needs("distributed")
+@pytest.mark.untraced
+def test_dask_gives_what_the_command_gives(folder: Folder) -> None:
     names = twelve_files(folder)
     by_command(folder, *names)
-    ran = folder.run(
-        "-m", "txfast.cluster.dask", "--shards", str(shards), "--range-size", "3000", "-o", "dask.accounts.csv",
-        "--rejects", "dask.rejects.csv", *names, command=(sys.executable,),
-    )  # fmt: skip
-    assert ran.exit_code == 0, ran.errors
-    assert_run_is_alike(folder, "dask")
+    run_engine("dask", "-", folder, [f"{shards}:3000" for shards in (1, 2, 8, 64)], names)
+    for shards in (1, 2, 8, 64):
+        assert_run_is_alike(folder, f"{shards}-3000")
 
 
 @needs("distributed")
 @pytest.mark.untraced
-def test_dask_goes_on_from_a_state(folder: Folder) -> None:
+def test_the_command_of_dask_goes_on_from_a_state(folder: Folder) -> None:
     names = twelve_files(folder)
     for days in (names[:5], names):
         ran = folder.run(
