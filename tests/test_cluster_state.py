@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ from test_table import ROWS, of_texts, write_table
 
 from txfast.cluster import dask
 from txfast.cluster.blocks import Report, Summary, reduce_shard
-from txfast.cluster.job import Settings, State
-from txfast.cluster.ranges import Extent, cut_inputs, hash_extent, input_key
+from txfast.cluster.job import Settings, State, make_settings
+from txfast.cluster.ranges import Extent, cut_inputs, hash_extent, input_key, look_at_inputs
 from txfast.cluster.records import fields_in, read_record, record_of, text_of
 from txfast.cluster.state import ClusterState, open_state
-from txfast.errors import ClusterError, InputError, LockedError, SourceError, StateError
+from txfast.errors import ClusterError, InputError, LockedError, SourceError, StateError, UsageError
 from txfast.ledger.ledger import Ledger
 from txfast.pipeline import Replay
 from txfast.read.consumed import Place
@@ -268,6 +269,7 @@ def test_a_shard_that_does_not_fit_in_memory_begins_and_is_saved_all_the_same(
     names = twelve_files(folder)
     monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replay)
     monkeypatch.setattr(Replay, "_parts_that_fit", lambda *_: 3)
+    monkeypatch.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
     expected = by_command(folder, *names)
     rejects = b""
     with small_limits(3):
@@ -402,8 +404,8 @@ def test_a_shard_that_is_settled_twice_is_saved_once(folder: Folder) -> None:
     *_, again = settle()
     assert isinstance(again, Summary)
     assert again.saved is None
-    names = sorted(path.name for path in (folder.path / "state" / "snapshot-1").iterdir())
-    assert [name for name in names if "-" in name and len(name) < 9] == ["shard-0", "shard-1"]
+    names = os.listdir(folder.path / "state" / "snapshot-1")
+    assert sorted(names) == [manifest.NAME, "shard-0", "shard-1"]
     assert run("in.csv").stats["rows"] == 0
 
 
@@ -418,12 +420,104 @@ def test_what_a_killed_run_has_left_is_removed(two_snapshots: Folder) -> None:
     assert run("in.csv", "more.csv").stats["rows"] == 0
 
 
-def test_a_folder_that_is_not_there_is_told(folder: Folder) -> None:
-    parts = cut_inputs(["in.csv"])
-    pieces, _ = pieces_of(parts, 1)
-    contents = [piece.content for piece in pieces[0]]
-    with pytest.raises(SourceError, match=r"gone\.part/shard-0-[0-9a-f]*: cannot be written"):
-        list(reduce_shard(contents, 1, 0, 1, save_in=str(folder.path / "gone.part")))
+def test_a_shard_of_a_run_that_changed_nothing_is_settled_again(two_snapshots: Folder) -> None:
+    def settle() -> object:
+        pieces, _ = pieces_of(settings.ranges, 1)
+        contents = [piece.content for piece in pieces[0]]
+        *_, summary = reduce_shard(
+            contents, len(settings.ranges), 0, 1, begin_with=settings.begin_with, save_in=settings.save_in
+        )
+        assert isinstance(summary, Summary)
+        return summary.counts, summary.accounts, summary.available_units
+
+    with open_state("state", hash_extents) as state:
+        settings = settings_of(["in.csv"], 1, state)
+        SparkInPlace(settings, state)
+        before = settle()
+    assert settle() == before
+    assert sorted(os.listdir(two_snapshots.path / "state")) == ["lock", "snapshot-1", "snapshot-2"]
+
+
+def test_a_state_that_workers_do_not_reach_is_told(folder: Folder) -> None:
+    with open_state("state", hash_extents) as state:
+        settings = replace(settings_of(["in.csv"], 3, state), save_in=str(folder.path / "elsewhere"))
+        with pytest.raises(ClusterError, match="0 of 3 shards were saved: do all workers reach"):
+            SparkInPlace(settings, state)
+    assert os.listdir(folder.path / "state") == ["lock"]
+
+
+def test_a_worker_that_does_not_see_a_snapshot_fails_the_run(two_snapshots: Folder) -> None:
+    """And does not have an older one used in its place."""
+    before = content_of(two_snapshots.path / "state")
+
+    def elsewhere(extents: Sequence[Extent]) -> list[str]:
+        return hash_extents([replace(extent, path=f"/elsewhere{extent.path}") for extent in extents])
+
+    with pytest.raises(SourceError, match="cannot be read"), open_state("state", elsewhere) as state:
+        settings_of(["in.csv"], 3, state)
+    assert content_of(two_snapshots.path / "state") == before
+
+
+def test_a_file_that_is_replaced_while_it_is_looked_at_fails_the_run(two_snapshots: Folder) -> None:
+    before = content_of(two_snapshots.path / "state")
+
+    def rotated(extents: Sequence[Extent]) -> list[str]:
+        hashed = hash_extents(extents)
+        if any(extent.path.endswith("in.csv") for extent in extents):
+            two_snapshots.write("new.csv", HEADER + b"deposit,2,1,999\n" * 99).rename("in.csv")
+        return hashed
+
+    with pytest.raises(InputError, match=r"in\.csv: was changed"), open_state("state", rotated) as state:
+        SparkInPlace(settings_of(["in.csv"], 3, state), state)
+    assert content_of(two_snapshots.path / "state") == before
+
+
+def test_a_state_that_would_know_too_much_is_not_published(
+    two_snapshots: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = content_of(two_snapshots.path / "state")
+    monkeypatch.setattr(manifest, "BYTES_MAX", 2000)
+    two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n" * 30)
+    with pytest.raises(StateError, match=r"manifest\.json: would take [0-9]* bytes, and 2000 is the most"):
+        run("more.csv", range_bytes=5, shards=1)
+    assert content_of(two_snapshots.path / "state") == before
+
+
+def test_what_is_behind_a_link_is_what_the_system_says(folder: Folder) -> None:
+    (folder.path / "deep" / "er").mkdir(parents=True)
+    os.symlink("deep/er", "link")
+    folder.write("in.csv", HEADER + b"deposit,1,1,7\n")
+    folder.write("deep/in.csv", HEADER + b"deposit,2,2,8\n")
+    found = run("in.csv", "link/../in.csv", state="link/../ledger")
+    assert_alike(found, by_command(folder, "in.csv", "link/../in.csv"))
+    assert run("in.csv", "deep/in.csv", "link/../in.csv", state="deep/ledger").stats["rows"] == 0
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/ledger", "a\0b", "in.csv"])
+def test_what_is_no_folder_here_is_no_state(folder: Folder, name: str) -> None:
+    for options in ((), ("in.csv",)):
+        if "\0" not in name:
+            folder.run("--state", name, *options).assert_failed(name, "cannot be used as a state directory")
+    with pytest.raises(SourceError, match="cannot be used as a state directory"):
+        run("in.csv", state=name)
+    assert folder.names() == ["in.csv"]
+
+
+@pytest.mark.parametrize(("name", "words"), [("-", "name files or locations"), ("a\0b", "cannot be read")])
+def test_what_is_no_input_is_told(folder: Folder, name: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        run(name)
+    assert os.listdir(folder.path / "state") == ["lock"]
+
+
+def test_a_limit_on_memory_that_is_too_little_for_a_state_is_refused(folder: Folder) -> None:
+    assert run_command("in.csv", "--state", "state", "--memory-limit", "200MiB") == 0  # which the helper leaves out
+    with open_state("state", hash_extents) as state, pytest.raises(UsageError, match="the least is 256MiB"):
+        make_settings(
+            ["in.csv"], cores=1, shards=1, keep_statuses=False, range_bytes=None, memory_limit=200 << 20,
+            spill_folder=None, state=state,
+        )  # fmt: skip
+    assert sorted(os.listdir(folder.path / "state")) == ["lock", "snapshot-1"]
 
 
 class Altered(SparkInPlace):
@@ -480,19 +574,29 @@ def test_hashes_that_are_lost_are_noticed() -> None:
             spark.in_order_of_numbers(wrong, 2)
 
 
-def test_an_extent_that_is_not_there_has_no_hash(folder: Folder) -> None:
+def test_an_extent_that_a_worker_does_not_see_fails_the_run(folder: Folder) -> None:
     length = len(read(folder, "in.csv"))
     path = str(folder.path / "in.csv")
     assert hash_extent(Extent(path, 0, length))
     assert hash_extent(Extent(path, 0, length)) != hash_extent(Extent(path, 1, length))
     assert hash_extent(Extent(path, 0, length)) == hash_extent(Extent(f"file://{path}", 0, length))
-    assert hash_extent(Extent(path, 0, length + 1)) == ""
-    assert hash_extent(Extent(path + "x", 0, 1)) == ""
-    assert hash_extent(Extent(f"file://{path}x", 0, 1)) == ""
+    with pytest.raises(ClusterError, match=f"ends at byte {length} where a worker sees it, and at {length + 1} "):
+        hash_extent(Extent(path, 0, length + 1))
+    for missing in (path + "x", f"file://{path}x", path + "\0"):
+        with pytest.raises(SourceError, match="cannot be read"):
+            hash_extent(Extent(missing, 0, 1))
+    # What bytes look like is nothing to it.
+    folder.write("in.csv", b"\x1f\x8b\x08 no gzip")
+    assert hash_extent(Extent(path, 0, 5))
 
 
 def test_inputs_are_known_by_what_is_nobody_s_secret(folder: Folder) -> None:
-    assert input_key("s3://user:secret@bucket/in.csv?region=x") == "s3://bucket/in.csv"
+    assert input_key("s3://user:sec%2Fret@bucket/a@1/in.csv") == "s3://bucket/a@1/in.csv"
+    assert input_key("hdfs://nn:8020/a@1/x.csv") != input_key("hdfs://nn:8020/b@1/x.csv")
+    assert input_key("gs://bucket/a%20b") == input_key("gcs://bucket/a b")
+    with_options = {input_key(f"s3://bucket/in.csv{options}") for options in ("", "?endpoint_override=a", "?token=b")}
+    assert len(with_options) == 3
+    assert all("token" not in key for key in with_options)
     os.symlink("in.csv", "link.csv")
     assert input_key("link.csv") == input_key(f"file://{folder.path}/link.csv") == str(folder.path / "in.csv")
     with pytest.raises(SourceError, match="cannot be read"):
@@ -611,7 +715,7 @@ def test_a_cluster_that_hashes_otherwise_finds_nothing_good(two_snapshots: Folde
 
     directory = StateDirectory("state", pytest.fail)
     with pytest.raises(StateError, match="no good snapshot"):
-        ClusterState(directory, hash_to_nothing).begin(["in.csv"])
+        ClusterState(directory, hash_to_nothing).begin(look_at_inputs(["in.csv"], followed=True))
     assert {extent.path for extent in asked} == {
         str(path) for path in (two_snapshots.path / "state").glob("snapshot-*/shard-*/*.arrow")
     }

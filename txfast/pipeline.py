@@ -212,20 +212,26 @@ class Replay:
             snapshot.restore(self.ledgers)
             return
         expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
-        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers), self._ledger_limit or 0)):
+        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers), self._restoring_limit)):
             shard = place // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
 
     def _parts_that_fit(self, snapshot: "Snapshot") -> int:
         """In how many parts each ledger has to be restored, for one of them to fit."""
-        if self._ledger_limit is None:
+        if not self._restoring_limit:
             return 1
         least = Ledger.bytes_for(0, 0)
         count = len(self.ledgers)
         needed = Ledger.bytes_for(snapshot.accounts // count, snapshot.entries // count) - least
         needed += snapshot.accounts // count * PROOF_BYTES
-        room = max(self._ledger_limit - least - RESTORING_BYTES, LEDGER_BYTES_MIN)
-        return max(1, -(-needed // room))
+        return max(1, -(-needed // (self._restoring_limit - least - RESTORING_BYTES)))
+
+    @property
+    def _restoring_limit(self) -> int:
+        """How many bytes a ledger may take while it is restored; 0 for any number."""
+        if self._ledger_limit is None:
+            return 0
+        return max(self._ledger_limit, Ledger.bytes_for(0, 0) + RESTORING_BYTES + LEDGER_BYTES_MIN)
 
     def go_on(self, figures: "Sequence[tuple[str, int, int]]", malformed_rows: list[int]) -> None:
         """Count what was done already: the name, bytes and rows of each input so far, and malformed rows by reason."""

@@ -27,7 +27,6 @@ from txfast.machine import available_cores, default_memory_limit
 from txfast.pipeline import Replay
 from txfast.read.consumed import Place
 from txfast.read.row import MALFORMED_REASONS, Header
-from txfast.state.directory import PART
 from txfast.state.runs import run_blocks
 from txfast.state.slices import Partitions, SliceReader
 from txfast.state.snapshot import Snapshot, SnapshotWriter
@@ -41,6 +40,8 @@ PIECE_BYTES_MIN, PIECE_BYTES_MAX = 1 << 12, 1 << 22
 # the rows of the whole slice then.
 PIECE = struct.Struct("<4sQQII?Q")
 MAGIC = b"txs1"
+# What pyarrow takes to read and write a snapshot.
+SNAPSHOT_BYTES = 32 << 20
 # Of accounts that are handed over at once, but for what is left.
 RUN_BYTES = 1 << 20
 # A byte for each row compresses well, since nearly all are the same.
@@ -229,28 +230,30 @@ def reduce_shard(
     keep_statuses: bool = False,
     memory_limit: int | None = None,
     spill_folder: str | None = None,
-    begin_with: str | None = None,
+    begin_with: tuple[str, dict[str, Any]] | None = None,
     save_in: str | None = None,
 ) -> Iterator[Run | Statuses | Summary]:
     """Settle a shard: the contents of all its pieces, range by range, give its accounts in runs, a summary in the end,
     and with `keep_statuses` what became of its rows.
 
-    It begins with what is of the shard in a snapshot's folder, `begin_with`, and is saved in the folder `save_in`.
+    It begins with what is of the shard in a snapshot, of which `begin_with` is the folder and what its manifest says,
+    and is saved in the folder `save_in`, while that is there: it is gone when the run has ended, and an engine does
+    again what it has lost.
     Under a `memory_limit`, of bytes for the whole process, what does not fit goes to disk; by default it is what each
     core has of the machine. Raises ClusterError where something is missing, came twice or in another order, SpillError,
     MemoryLimitError, CapacityError, and of states StateError and SourceError.
     """
     replay = Replay(
         rejects=KeepStatuses() if keep_statuses else None, threads=1,
-        memory_limit=memory_limit or default_memory_limit() // available_cores(), spill_folder=spill_folder,
+        memory_limit=memory_limit or default_memory_limit() // available_cores(),
+        memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0, spill_folder=spill_folder,
     )  # fmt: skip
     saving: Saving | None = None
     try:
         reduction = Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses)
         if begin_with is not None:
-            reduction.begin_with(Snapshot.open_unchecked(begin_with).of_shard(shard, shards))
-        # Where the run has ended well, this is done again for something else that the engine has lost.
-        if save_in is not None and (os.path.isdir(save_in) or not os.path.isdir(save_in.removesuffix(PART))):
+            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
+        if save_in is not None and os.path.isdir(save_in):
             saving = Saving(save_in, shard)
         yield from reduction.settle(saving)
     finally:

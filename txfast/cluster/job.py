@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from txfast.cluster.blocks import SHARDS_MAX, Report, Run, Statuses, Summary, reject_block
-from txfast.cluster.ranges import RANGE_BYTES, Range, cut_inputs, in_tasks
+from txfast.cluster.ranges import RANGE_BYTES, Range, cut, in_tasks, look_at_inputs
 from txfast.errors import ClusterError, UsageError
 from txfast.ledger.columns import AccountColumns
+from txfast.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.pipeline import InputFigures, applied_of, malformed_of, rejected_of
-from txfast.read.consumed import Place
 from txfast.state.spill import SpillFile, Stream, merged_runs
 from txfast.write.stats import outcome
 
@@ -32,17 +32,17 @@ class Settings:
     keep_statuses: bool
     memory_limit: int | None
     spill_folder: str | None
-    begin_with: str | None = None
+    begin_with: tuple[str, dict[str, Any]] | None = None
     save_in: str | None = None
 
 
 class State(Protocol):
     """What a run begins with and leaves."""
 
-    base: str | None
+    begin_with: tuple[str, dict[str, Any]] | None
     save_in: str | None
 
-    def begin(self, names: Sequence[str]) -> dict[str, Place]: ...
+    def begin(self, inputs: Sequence[Range]) -> list[Range]: ...
     def finish(self, settings: Settings, figures: "Figures") -> None: ...
 
 
@@ -64,9 +64,15 @@ def make_settings(
         raise UsageError("no inputs: name at least one")
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
-    places = None if state is None else state.begin(paths)
-    ranges = cut_inputs(paths, RANGE_BYTES if range_bytes is None else range_bytes, places)
-    begin_with, save_in = (None, None) if state is None else (state.base, state.save_in)
+    if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:
+        least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+        raise UsageError(f"a memory limit of {memory_limit} bytes is too little for a state: the least is {least}")
+    inputs = look_at_inputs(paths, followed=state is not None)
+    begin_with, save_in = None, None
+    if state is not None:
+        inputs = state.begin(inputs)
+        begin_with, save_in = state.begin_with, state.save_in
+    ranges = cut(inputs, RANGE_BYTES if range_bytes is None else range_bytes)
     tasks = in_tasks(ranges, max(1, cores))
     return Settings(ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, begin_with, save_in)
 
@@ -127,7 +133,10 @@ class Figures:
         found = [self._summaries[shard].saved for shard in range(self.shards)]
         saved = [each for each in found if each is not None]
         if len(saved) != len(found):
-            raise ClusterError(f"{len(saved)} of {self.shards} shards were saved; nothing is put out")
+            raise ClusterError(
+                f"{len(saved)} of {self.shards} shards were saved: do all workers reach the state's directory? Nothing "
+                f"is put out"
+            )
         return saved
 
     def check_runs(self, runs: Sequence[int]) -> None:

@@ -5,20 +5,20 @@ A task owns the lines that begin in its range. This module must not know what be
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import RawIOBase
 from itertools import chain, count, islice, pairwise, repeat
 
 from txfast.batch import TransactionBatch
-from txfast.errors import InputError, SourceError
+from txfast.errors import ClusterError, InputError, SourceError
 from txfast.read.compression import DecompressedFile
 from txfast.read.consumed import TABLE_ENDING, Consumption, Place, go_on, late_ending
-from txfast.read.location import RemoteFile, local_path
+from txfast.read.location import RemoteFile, local_path, location_key, location_version
 from txfast.read.row import Header
 from txfast.read.scan import CsvReader
-from txfast.read.source import CSV, STANDARD_INPUT, Source, display_name, is_location, open_source
+from txfast.read.source import CSV, STANDARD_INPUT, Source, bytes_source, display_name, is_location, open_source
 from txfast.read.table import TableReader
 from txfast.state.directory import real_path
 
@@ -42,11 +42,12 @@ class Range:
     """Some bytes of an input: the lines that begin in them, `end` not among them; or all of it, where that is None.
 
     `number` counts all ranges in the order of the inputs. `header` is the line that names the columns, of what is a
-    range of bytes. `version` tells whether a file has changed.
+    range of bytes. `version` tells whether a file has changed since it was first looked at.
 
     `lines_before` counts the lines in front of an input's first range, the header among them, and `bytes_skipped` what
-    an earlier run has read. With a state an input is `followed`, and `place` is where the first range begins, or the
-    place up to which an earlier run has read an input that is one range; `is_over` says that there is nothing left.
+    an earlier run has read. With a state an input has a `key`, by which it is known from run to run, and `place` is
+    where its first range begins, or the place up to which an earlier run has read an input that is one range; `is_over`
+    says that there is nothing left.
     """
 
     number: int
@@ -60,7 +61,7 @@ class Range:
     lines_before: int = 0
     version: str = ""
     bytes_skipped: int = 0
-    followed: bool = False
+    key: str = ""
     place: Place | None = None
     is_over: bool = False
 
@@ -77,56 +78,80 @@ class Extent:
 # ---- Cutting ---------------------------------------------------------------------------------------
 
 
-def cut_inputs(
-    names: Sequence[str], range_bytes: int = RANGE_BYTES, places: Mapping[str, Place] | None = None
-) -> list[Range]:
+def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Range]:
     """Cut inputs, in this order, into ranges of about so many bytes; what is compressed or a table is one range.
 
-    With `places`, of some inputs by `input_key`, all are followed, and these from there on; what is before a place
-    counts as looked at, where the input can be cut. Raises InputError where one is no transactions file, SourceError
-    where it cannot be read.
+    Raises InputError where one is no transactions file, SourceError where it cannot be read.
     """
+    return cut(look_at_inputs(names), range_bytes)
+
+
+def look_at_inputs(names: Sequence[str], *, followed: bool = False) -> list[Range]:
+    """Inputs as one range each, not read yet; `followed` for a state, where one that is named twice is then over.
+
+    Raises SourceError.
+    """
+    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+        inputs = list(pool.map(look_at, count(), names, repeat(followed)))
+    seen: set[str] = set()
+    for number, whole in enumerate(inputs):
+        if whole.key in seen:
+            inputs[number] = replace(whole, is_over=True)
+        elif followed:
+            seen.add(whole.key)
+    return inputs
+
+
+def look_at(number: int, name: str, followed: bool) -> Range:
+    """The input of this number among all."""
+    try:
+        path = name if is_location(name) else absolute(name)
+        is_file = name != STANDARD_INPUT and (not os.path.exists(path) or os.path.isfile(path))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{display_name(name)!r}: cannot be read: {error}") from error
+    if not is_file:
+        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
+    key = input_key(name) if followed else ""
+    return Range(number, number, display_name(name), path, version=version_of(path), key=key)
+
+
+def absolute(path: str) -> str:
+    """A path that holds wherever a process is. It is not made shorter: what is behind `..` only the system knows."""
+    return os.path.join(os.getcwd(), path)
+
+
+def input_key(name: str) -> str:
+    """By what an input is known from run to run. Raises SourceError."""
+    path = local_path(name)
+    return location_key(name) if path is None else real_path(path)
+
+
+def cut(inputs: Sequence[Range], range_bytes: int) -> list[Range]:
+    """Cut inputs that were looked at: from their places on, before which they must be what they were."""
     if range_bytes < 1:
         raise ValueError(f"ranges of {range_bytes} bytes hold nothing")
-    known: list[Place | None] = [None] * len(names)
-    repeated = [False] * len(names)
-    if places is not None:
-        keys = [input_key(name) for name in names]
-        known = [places.get(key) for key in keys]
-        repeated = [key in keys[:number] for number, key in enumerate(keys)]
     # Far away, each takes some round trips.
     with ThreadPoolExecutor(CUTTING_THREADS) as pool:
-        cut = pool.map(cut_input, count(), names, repeat(range_bytes), repeat(places is not None), known, repeated)
-        return [replace(part, number=number) for number, part in enumerate(chain.from_iterable(cut))]
+        parts = chain.from_iterable(pool.map(cut_input, inputs, repeat(range_bytes)))
+        return [replace(part, number=number) for number, part in enumerate(parts)]
 
 
-def cut_input(
-    number: int,
-    name: str,
-    range_bytes: int,
-    followed: bool = False,
-    place: Place | None = None,
-    is_over: bool = False,
-) -> list[Range]:
-    """Cut the input of this number among all; its ranges have no numbers yet."""
-    path = name if is_location(name) else os.path.abspath(name)
-    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
-        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
-    whole = Range(0, number, display_name(name), path, version=version_of(path), followed=followed, is_over=is_over)
-    if is_over:
+def cut_input(whole: Range, range_bytes: int) -> list[Range]:
+    """Cut one input; its ranges have no numbers yet."""
+    if whole.is_over:
         return [whole]
-    source = open_source(path)
+    source = open_source(whole.path)
     source.name = whole.name
     try:
         if not is_cuttable(source):
-            return [replace(whole, place=place)]
+            return [whole]
         size = source.size_bytes or 0
-        if place is None:
+        if whole.place is None:
             header, first, lines = find_header(source, whole.name)
-            place = header_place(source, header, first, lines) if followed else None
+            place = header_place(source, header, first, lines) if whole.key else None
             skipped = 0
         else:
-            place = behind_ending(source, place)
+            place = behind_ending(source, whole.place)
             header, first, lines, skipped = place.header, place.offset_bytes, place.lines, place.offset_bytes
         return [
             replace(
@@ -140,46 +165,38 @@ def cut_input(
         source.close()
 
 
-def input_key(name: str) -> str:
-    """By what an input is known from run to run. Raises SourceError."""
-    path = local_path(name)
-    return display_name(name) if path is None else real_path(path)
-
-
-def prefix_of(name: str, place: Place) -> list[Extent] | None:
+def prefix_of(whole: Range, place: Place) -> list[Extent] | None:
     """What is to be hashed for an input to be read on from a place, in its parts; none where it cannot be the same any
     more, and None where only whoever reads it can tell. Raises SourceError."""
-    source = open_source(name)
+    source = open_source(whole.path)
     try:
         if not is_cuttable(source):
             return None
         if place.ending == TABLE_ENDING or (source.size_bytes or 0) < place.offset_bytes:
             return []
         ends = [0, *(end for end, _ in place.all_parts)]
-        path = name if is_location(name) else os.path.abspath(name)
-        return [Extent(path, start, end) for start, end in pairwise(ends)]
+        return [Extent(whole.path, start, end) for start, end in pairwise(ends)]
     finally:
         source.close()
 
 
 def hash_extent(extent: Extent) -> str:
-    """The xxh3-128 of an extent, as 32 hexadecimal digits; nothing where its file has not so many bytes, or is gone.
-
-    Raises SourceError.
-    """
+    """The xxh3-128 of an extent, as 32 hexadecimal digits. Raises SourceError, and ClusterError where its file has not
+    so many bytes here: whoever asks has seen them."""
     from xxhash import xxh3_128
 
-    path = local_path(extent.path)
-    if path is not None and not os.path.exists(path):
-        return ""
     digest = xxh3_128()
-    source = open_source(extent.path)
+    # As bytes, whatever they look like.
+    source = bytes_source(extent.path)
     try:
         offset = extent.start
         while offset < extent.end:
             block = source.read_at(offset, min(BLOCK_BYTES, extent.end - offset))
             if not block:
-                return ""
+                raise ClusterError(
+                    f"{source.name}: ends at byte {offset} where a worker sees it, and at {extent.end} or later where "
+                    f"the run was started: it was changed, or the two do not reach the same file; nothing is put out"
+                )
             digest.update(block)
             offset += len(block)
     finally:
@@ -244,21 +261,26 @@ def behind_ending(source: Source, place: Place) -> Place:
         return place
     consumption = Consumption()
     consumption.advance(ending)
-    return place_behind(place, consumption.place(0, place.header))
+    return place_behind(place, [consumption.place(0, place.header)])
 
 
-def place_behind(place: Place, more: Place) -> Place:
-    """The place in an input where more of it ends, which was counted from this place on, and hashed by itself."""
-    if not more.offset_bytes:
-        return place
-    return Place(
-        place.offset_bytes + more.offset_bytes, place.lines + more.lines, more.digest, more.ending, place.header,
-        place.all_parts,
-    )  # fmt: skip
+def place_behind(place: Place, pieces: Iterable[Place]) -> Place:
+    """The place in an input where more of it ends, of pieces which were counted by themselves, and hashed."""
+    offset, lines, ending = place.offset_bytes, place.lines, place.ending
+    parts = list(place.all_parts)
+    for piece in pieces:
+        if piece.offset_bytes:
+            offset += piece.offset_bytes
+            lines += piece.lines
+            ending = piece.ending
+            parts.append((offset, piece.digest))
+    return Place(offset, lines, parts[-1][1], ending, place.header, tuple(parts[:-1]))
 
 
 def version_of(path: str) -> str:
-    """What changes when a file does, as far as its system says; nothing of a location."""
+    """What changes when a file does, as far as its system says."""
+    if is_location(path):
+        return location_version(path)
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -333,7 +355,7 @@ class RangeReader:
         """The place where it ends, behind so many lines, and counted from where it begins; None where that is not
         followed."""
         consumption, header = self._consumption, self.header
-        if not self._part.followed or consumption is None or header is None:
+        if not self._part.key or consumption is None or header is None:
             return None
         blank_lines = consumption.finish()
         return consumption.place(self.lines_before + lines - blank_lines, header.line)
@@ -367,7 +389,7 @@ class RangeReader:
             assert part.header is not None
             self._consumption = Consumption()
             self._consumption.header = Header(part.header, part.name)
-        elif part.followed:
+        elif part.key:
             self._consumption = Consumption()
             if part.place is not None:
                 opened = go_on(source, part.place)

@@ -12,14 +12,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
 
 from txfast.api.process import make_journal
 from txfast.cluster.job import Figures, Settings
-from txfast.cluster.ranges import CUTTING_THREADS, Extent, input_key, place_behind, prefix_of
-from txfast.errors import ClusterError, StateError
-from txfast.read.consumed import Place
+from txfast.cluster.ranges import CUTTING_THREADS, Extent, Range, absolute, place_behind, prefix_of
+from txfast.errors import ClusterError
 from txfast.state.directory import StateDirectory
-from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot import Snapshot, check_digest, check_size
 
 # What an engine does: the `hash_extent` of each, in the same order.
 HashExtents = Callable[[Sequence[Extent]], list[str]]
@@ -28,49 +30,51 @@ HashExtents = Callable[[Sequence[Extent]], list[str]]
 class ClusterState:
     """The state of a run: `begin`, and `finish` when all shards are settled. The directory is open, and stays so.
 
-    `base` is the snapshot's folder that shards begin with, None for none; `save_in` is the one that they are saved in.
+    `begin_with` is the snapshot that shards begin with, None for none, and `save_in` the folder that they are saved in:
+    what `reduce_shard` takes.
     """
 
     def __init__(self, directory: StateDirectory, hash_extents: HashExtents) -> None:
         self._directory = directory
         self._hash_extents = hash_extents
         self._snapshot: Snapshot | None = None
-        self.base: str | None = None
+        self.begin_with: tuple[str, dict[str, Any]] | None = None
         self.save_in: str | None = None
 
-    def begin(self, names: Sequence[str]) -> dict[str, Place]:
-        """Begin with what is there; return how far these inputs were read before, by key, where they are what they
-        were. Raises StateError and SourceError."""
-        directory = self._directory
-        directory.load(self._check, Snapshot.open_unchecked)
-        if directory.base is not None:
-            self.base = os.path.abspath(directory.base)
-        places = self._places(names)
-        self.save_in = os.path.abspath(directory.begin_shards())
-        return places
+    def begin(self, inputs: Sequence[Range]) -> list[Range]:
+        """Begin with what is there; return inputs, which were looked at, with the places up to which they were read
+        before, where they are what they were. Raises StateError and SourceError."""
+        self._directory.load(self._check, Snapshot.open_unchecked)
+        if self._snapshot is not None:
+            # Not how far inputs were read: that may be much, and each task is sent it.
+            fields = self._snapshot.fields.without("inputs")
+            self.begin_with = (absolute(self._snapshot.folder), fields)
+        placed = self._placed(inputs)
+        self.save_in = absolute(self._directory.begin_shards())
+        return placed
 
     def _check(self, snapshot: Snapshot) -> None:
-        """See that no byte of a snapshot was changed. Raises StateError."""
+        """See that no byte of a snapshot was changed. Raises StateError and SourceError."""
         files = list(snapshot.files())
-        digests = self._hash_extents([Extent(os.path.abspath(path), 0, count) for path, count, _ in files])
-        for (path, byte_count, digest), found in zip(files, digests, strict=True):
-            if found != digest or os.path.getsize(path) != byte_count:
-                raise StateError(f"{path}: is damaged: its bytes are not those that were written")
+        for path, byte_count, _ in files:
+            check_size(path, byte_count)
+        digests = self._hash_extents([Extent(absolute(path), 0, byte_count) for path, byte_count, _ in files])
+        for (path, _, digest), found in zip(files, digests, strict=True):
+            check_digest(path, found, digest)
         self._snapshot = snapshot
 
-    def _places(self, names: Sequence[str]) -> dict[str, Place]:
-        inputs = self._directory.inputs
-        named = {input_key(name): name for name in names}
-        known = [(key, name, inputs[key]) for key, name in named.items() if key in inputs]
+    def _placed(self, inputs: Sequence[Range]) -> list[Range]:
+        known = {each.number: place for each in inputs if (place := self._directory.inputs.get(each.key)) is not None}
         with ThreadPoolExecutor(CUTTING_THREADS) as pool:
-            prefixes = list(pool.map(lambda each: prefix_of(each[1], each[2]), known))
-        digests = iter(self._hash_extents([extent for prefix in prefixes for extent in prefix or ()]))
-        places: dict[str, Place] = {}
-        for (key, _, place), prefix in zip(known, prefixes, strict=True):
-            found = [next(digests) for _ in prefix or ()]
-            if prefix is None or found == [digest for _, digest in place.all_parts]:
-                places[key] = place
-        return places
+            found = pool.map(prefix_of, (inputs[number] for number in known), known.values())
+            prefixes = dict(zip(known, found, strict=True))
+        digests = iter(self._hash_extents([extent for prefix in prefixes.values() for extent in prefix or ()]))
+        placed = list(inputs)
+        for number, prefix in prefixes.items():
+            hashed = [next(digests) for _ in prefix or ()]
+            if prefix is None or hashed == [digest for _, digest in known[number].all_parts]:
+                placed[number] = replace(inputs[number], place=known[number])
+        return placed
 
     def finish(self, settings: Settings, figures: Figures) -> None:
         """Make a snapshot of what was saved of all shards; it is not published yet.
@@ -83,19 +87,19 @@ class ClusterState:
         self._directory.finish_shards(figures.saved(), changed=figures.rows > 0)
 
     def _note_inputs(self, settings: Settings, figures: Figures) -> None:
-        ends: dict[str, Place] = {}
-        for part in settings.ranges:
-            if part.is_over:
-                continue
-            key = input_key(part.path)
-            end = figures.report(part.number).place
-            if end is None:
-                raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
-            if part.end is None:
-                ends[key] = end
-            else:
-                ends[key] = place_behind(part.place or ends[key], end)
-        self._directory.inputs |= ends
+        """Remember how far each input was read."""
+        read = (part for part in settings.ranges if not part.is_over)
+        for _, ranges in groupby(read, key=lambda part: part.input):
+            first, *others = ranges
+            ends = []
+            for part in (first, *others):
+                end = figures.report(part.number).place
+                if end is None:
+                    raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
+                ends.append(end)
+            # What is one range was followed from the input's start on.
+            place = ends[0] if first.end is None else place_behind(first.place or ends[0], ends)
+            self._directory.inputs[first.key] = place
 
 
 @contextmanager

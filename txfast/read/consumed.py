@@ -85,11 +85,10 @@ class Consumption:
         """The hash of the last part so far, as 32 hexadecimal digits."""
         return self._hash.hexdigest()
 
-    def end_part(self) -> None:
+    def begin_part(self) -> None:
         """At the end of a line: hash by itself what comes from here on."""
         from xxhash import xxh3_128
 
-        self.parts = (*self.parts, (self.offset_bytes, self.digest))
         self._hash = xxh3_128()
 
     def advance(self, block: "bytes | bytearray | memoryview") -> None:
@@ -185,10 +184,10 @@ def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
 def consume_parts(source: Source, place: Place, consumption: Consumption) -> bool:
     """Read all that is before a place; False where it is not what it was. Raises SourceError and InputError."""
     for end, digest in place.all_parts:
-        if consumption.offset_bytes:
-            consumption.end_part()
+        consumption.begin_part()
         if not consume(source, end - consumption.offset_bytes, consumption) or consumption.digest != digest:
             return False
+    consumption.parts = place.parts
     return True
 
 

@@ -83,6 +83,33 @@ def local_path(name: str) -> str | None:
         raise SourceError(f"{display_location(name)}: cannot be read: {error}") from error
 
 
+def location_key(uri: str) -> str:
+    """What tells a location from others, without a user's name and secret; of options, which may hold one, a hash."""
+    from urllib.parse import unquote
+
+    from xxhash import xxh3_64_hexdigest
+
+    scheme, place = cut(uri)
+    place, _, options = place.partition("?")
+    authority, slash, path = place.partition("/")
+    key = f"{'gs' if scheme == 'gcs' else scheme}://{authority.rpartition('@')[2]}{slash}{unquote(path)}"
+    return f"{key}?{xxh3_64_hexdigest(options.encode())}" if options else key
+
+
+def location_version(uri: str) -> str:
+    """What changes when what is at a location does, as far as its system says; nothing where it cannot be asked."""
+    import pyarrow as pa
+    from pyarrow import fs
+
+    scheme, place = cut(uri)
+    try:
+        file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
+        found = file_system.get_file_info(path)
+    except (OSError, ValueError, pa.ArrowException):
+        return ""  # it is told of when it is opened
+    return f"{found.size} {found.mtime_ns}"
+
+
 def cut(uri: str) -> tuple[str, str]:
     """The scheme of a location, and what stands behind `://`."""
     scheme, _, place = uri.partition(":/")

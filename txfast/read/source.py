@@ -88,6 +88,17 @@ def open_source(name: str) -> Source:
     return told_by_content(display_name(name), file, mode.st_size if is_regular else None)
 
 
+def bytes_source(name: str) -> Source:
+    """Open a path or a location for its bytes alone, whatever they may mean. Raises SourceError."""
+    if is_location(name):
+        return open_source(name)
+    try:
+        file = FileIO(name)
+        return Source(name, file, os.fstat(file.fileno()).st_size)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def is_location(name: str) -> bool:
     """Whether a name is that of a location elsewhere, such as s3://bucket/key, and not of a file here. A path made of
     one, as pathlib does it, has lost a slash."""

@@ -15,13 +15,14 @@ import stat
 
 from txfast.errors import LockedError, SourceError, StateError
 from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
-from txfast.read.source import STANDARD_INPUT, Source, open_source
+from txfast.read.source import STANDARD_INPUT, Source, is_location, open_source
 from txfast.state import manifest
 from txfast.state.snapshot import (
     Segments,
     Snapshot,
     SnapshotWriter,
     join_shards,
+    remove_others,
     sync_folder,
     unreadable,
     unwritable,
@@ -58,6 +59,7 @@ class StateDirectory:
         self._writer: SnapshotWriter | None = None
         self._part: str | None = None
         self._final: str | None = None
+        self._kept_names: set[str] = set()  # in a folder in which others write too
 
     # ---- Beginning ---------------------------------------------------------------------------------
 
@@ -66,6 +68,8 @@ class StateDirectory:
         it."""
         import fcntl
 
+        if is_location(self.path):
+            raise SourceError(f"{self.path}: cannot be used as a state directory: it is no folder on this machine")
         try:
             if make:
                 os.makedirs(self.path, 0o700, exist_ok=True)
@@ -74,6 +78,8 @@ class StateDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LockedError(f"{self.path}: another run is using it; wait until that has ended") from error
+        except ValueError as error:  # a name that no folder can have
+            raise SourceError(f"{self.path!r}: cannot be used as a state directory: {error}") from error
         except OSError as error:
             raise SourceError(f"{self.path}: cannot be used as a state directory: {error.strerror or error}") from error
 
@@ -218,6 +224,7 @@ class StateDirectory:
     def begin_shards(self) -> str:
         """Make a folder, in which others save shards, each into a new folder of its own. Raises SourceError."""
         part = self._begin_part()
+        self._final = None  # until all of it is there
         try:
             os.mkdir(part, 0o700)
         except OSError as error:
@@ -230,11 +237,10 @@ class StateDirectory:
         Where the run has not `changed` them and no input was consumed further, what is there stays. Raises SourceError.
         """
         assert self._part is not None, "no shards were begun"
-        if self._stays(changed):
-            part, self._part = self._part, None
-            remove_folder(part)
-            return
-        join_shards(self._part, shards, {"inputs": self.inputs_fields()})
+        # If it stays, the folder stays too, for shards that are settled again before the run is over.
+        if not self._stays(changed):
+            self._kept_names = join_shards(self._part, shards, {"inputs": self.inputs_fields()})
+            self._final = self._part.removesuffix(PART)
 
     def finish(self) -> None:
         """Have what was saved reach the disk. Raises SourceError."""
@@ -256,6 +262,8 @@ class StateDirectory:
         except OSError as error:
             raise unwritable(self._final, error) from error
         self._part = None
+        if self._kept_names:
+            remove_others(self._final, self._kept_names)
         try:
             sync_folder(self.path)
         except SourceError:
@@ -305,6 +313,8 @@ def can_be_read_again(name: str) -> bool:
     """Whether an input is a regular file, named by a path. Raises SourceError."""
     try:
         return name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode)
+    except ValueError:
+        return False  # a name that no file can have: it is told of when it is opened
     except OSError as error:
         raise unreadable(name, error) from error
 
@@ -313,6 +323,8 @@ def real_path(name: str) -> str:
     """By what an input is known from run to run. Raises SourceError: by another name it would be a new one."""
     try:
         return os.path.realpath(name, strict=True)
+    except ValueError as error:  # a name that no file can have
+        raise SourceError(f"{name!r}: cannot be read: {error}") from error
     except OSError as error:
         raise unreadable(name, error) from error
 

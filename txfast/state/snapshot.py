@@ -292,7 +292,8 @@ class SnapshotWriter:
 def write_manifest(
     folder: str, format_number: int, fields: "dict[str, Any]", *, durable: bool = True
 ) -> "dict[str, Any]":
-    """Write the manifest of a snapshot, the last of its files; return all that it says. Raises SourceError."""
+    """Write the manifest of a snapshot, the last of its files; return all that it says. Raises SourceError, and
+    StateError where nobody would read it, since it is too long."""
     import time
 
     from txfast import __version__
@@ -303,9 +304,16 @@ def write_manifest(
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **fields,
     }
-    file = HashedFile(os.path.join(folder, manifest.NAME))
+    path = os.path.join(folder, manifest.NAME)
+    text = manifest.text_of(named)
+    if len(text) > manifest.BYTES_MAX:
+        raise StateError(
+            f"{path}: would take {len(text)} bytes, and {manifest.BYTES_MAX} is the most: these are too many inputs "
+            f"for one state, or too many parts of them, which are fewer where ranges are larger"
+        )
+    file = HashedFile(path)
     try:
-        file.write(manifest.text_of(named))
+        file.write(text)
         file.finish(durable=durable)
     finally:
         file.discard()
@@ -314,11 +322,10 @@ def write_manifest(
     return named
 
 
-def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[str, Any]") -> None:
-    """Make one snapshot of shards, each written into a folder of its own in this one.
+def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[str, Any]") -> set[str]:
+    """Make one snapshot of shards, each written into a folder of its own in this one; return the names of all in it.
 
-    Of each, in their order, it is given what `finish_files` has returned, and the `folder`. Whatever else is there is
-    removed. Raises SourceError.
+    Of each, in their order, it is given what `finish_files` has returned, and the `folder`. Raises SourceError.
     """
     files: dict[str, dict[str, object]] = {}
     for number, shard in enumerate(shards):
@@ -328,13 +335,18 @@ def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[s
         except OSError as error:
             raise unwritable(os.path.join(folder, name), error) from error
         files |= {f"{name}/{file}": said for file, said in shard["files"].items()}
-    kept = {SHARD.format(number) for number in range(len(shards))}
-    for name in os.listdir(folder):
-        if name not in kept:
-            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
     counts = [{"accounts": shard["accounts"], "entries": shard["entries"]} for shard in shards]
     sums = {name: sum(shard[name] for shard in shards) for name in ("accounts", "entries", "balance_units")}
     write_manifest(folder, manifest.SHARDED_FORMAT, {"files": files, "shards": counts, **sums, **fields})
+    return {manifest.NAME, *(SHARD.format(number) for number in range(len(shards)))}
+
+
+def remove_others(folder: str, kept: "set[str]") -> None:
+    """Remove all folders in a folder but these, as far as the system lets it."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name not in kept:
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def pieces(start: int, end: int) -> "Iterator[tuple[int, int]]":
@@ -357,7 +369,8 @@ def sync_folder(path: str) -> None:
 
 
 class Snapshot:
-    """A snapshot that was found whole: by `open`, which reads all of it once. `fields` are its manifest's.
+    """A snapshot that was found whole: by `open`, which reads all of it once, or by whoever looks at its `files`
+    elsewhere. `fields` are its manifest's.
 
     What is asked of one shard alone, by `of_shard`, says in the end what it `restored`: accounts, entries and units of
     0.0001 that are those saved, once all shards are added up.
@@ -399,7 +412,7 @@ class Snapshot:
 
     @classmethod
     def open_unchecked(cls, folder: str) -> "Snapshot":
-        """The same by its manifest alone, for whoever looks at its files elsewhere."""
+        """The same by its manifest alone."""
         path = os.path.join(folder, manifest.NAME)
         return cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
 
@@ -528,20 +541,34 @@ def check_file(path: str, bytes_said: int, digest_said: str) -> None:
     """See that a file is what its manifest says. Raises StateError and SourceError."""
     from xxhash import xxh3_128
 
+    check_size(path, bytes_said)
     digest = xxh3_128()
     buffer = bytearray(HASHED_BYTES)
     try:
         with open(path, "rb", buffering=0) as file, memoryview(buffer) as view:
-            found = os.fstat(file.fileno()).st_size
-            if found != bytes_said:
-                raise StateError(f"{path}: is damaged: it has {found} bytes, where {bytes_said} were written")
             while count := file.readinto(buffer):
                 digest.update(view[:count])
+    except OSError as error:
+        raise unreadable(path, error) from error
+    check_digest(path, digest.hexdigest(), digest_said)
+
+
+def check_size(path: str, bytes_said: int) -> None:
+    """See that a file is there, and has so many bytes. Raises StateError and SourceError."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            found = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise StateError(f"{path}: is damaged: it is missing") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    if digest.hexdigest() != digest_said:
+    if found != bytes_said:
+        raise StateError(f"{path}: is damaged: it has {found} bytes, where {bytes_said} were written")
+
+
+def check_digest(path: str, found: str, digest_said: str) -> None:
+    """See that a file has this hash. Raises StateError."""
+    if found != digest_said:
         raise StateError(f"{path}: is damaged: its bytes are not those that were written")
 
 
