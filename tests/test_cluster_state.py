@@ -1,11 +1,13 @@
 """A state on a cluster: what one run leaves and the next begins with, held to the command's own `--state`."""
 
+import fcntl
 import gzip
 import json
 import os
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -418,6 +420,48 @@ def test_what_a_killed_run_has_left_is_removed(two_snapshots: Folder) -> None:
     names = os.listdir(two_snapshots.path / "state" / "snapshot-3")
     assert sorted(names) == [manifest.NAME, "shard-0", "shard-1"]
     assert run("in.csv", "more.csv").stats["rows"] == 0
+
+
+class Killed(BaseException):
+    """In place of a run's end by a signal that nobody hears."""
+
+
+@pytest.mark.unmeasured
+def test_whatever_moment_a_run_is_killed_at_the_next_one_goes_on(
+    two_snapshots: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any call that changes the disk: from there on none is made, whoever would still clean up."""
+    shutil.copytree("state", "before")
+    two_snapshots.write("in.csv", FIRST + MORE + b"deposit,9,9,9\ndispute,9,9,\nwithdrawal,9,10,1\n")
+    expected = run_reference([("in.csv", read(two_snapshots, "in.csv"))]).accounts
+    calls = last = 0
+    is_over = False
+
+    def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > last:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    while not is_over:
+        calls, last = 0, last + 1
+        shutil.rmtree("state")
+        shutil.copytree("before", "state")
+        with monkeypatch.context() as patched:
+            for name in ("rename", "mkdir", "fsync", "unlink", "rmdir", "open", "write"):
+                patched.setattr(os, name, dying(getattr(os, name)))
+            patched.setattr(fcntl, "flock", lambda *_: None)  # a process that is killed gives its lock back
+            with suppress(Killed):
+                run("in.csv", shards=2)
+                is_over = True
+        found = run("in.csv")
+        assert found.accounts == expected
+        assert found.stats["rows"] in (0, 3)
+    assert last > 50
 
 
 def test_a_shard_of_a_run_that_changed_nothing_is_settled_again(two_snapshots: Folder) -> None:

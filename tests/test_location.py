@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from command import FILE, HEADER, Folder, environment, unmeasured
 from pyarrow import fs, parquet
 from test_cluster import run as run_ranges
+from test_cluster_state import run as run_cluster
 
 import txfast
 from txfast.errors import SourceError
@@ -145,6 +147,29 @@ def test_a_file_elsewhere_is_cut_into_ranges(
     name = str(folder.path / "ranges.csv").encode()
     assert there.rejects.replace(f"s3://{BUCKET}/ranges.csv".encode(), name) == here.rejects
     assert there.stats["ranges"] == here.stats["ranges"]
+
+
+def test_a_state_on_a_cluster_knows_a_file_elsewhere_again(
+    bucket: fs.SubTreeFileSystem, endpoint: str, tmp_path: Path
+) -> None:
+    rows = b"".join(b"deposit,%d,%d,1.25\r\n" % (row % 7, row % 190) for row in range(200))
+    options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
+    table = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"type": ["deposit"], "client": [1], "tx": [999], "amount": ["5"]}), table)
+    contents = {"day.csv": HEADER + rows, "day.csv.gz": gzip.compress(HEADER + rows), "day.parquet": table.getvalue()}
+    for name, content in contents.items():
+        put(bucket, name, bytes(content))
+    uris = [f"s3://us:hidden@{BUCKET}/{name}?{options}" for name in contents]
+    state = tmp_path / "state"
+    for read in (401, 0):
+        assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == read
+    put(bucket, "day.csv", HEADER + rows + b"deposit,1,1000,5\r\n")
+    assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == 1
+    put(bucket, "day.csv", HEADER + rows.replace(b"deposit,1,1,", b"deposit,1,5000,", 1))
+    assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == 200
+    text = (state / "snapshot-3" / "manifest.json").read_text()
+    assert f'"s3://{BUCKET}/day.csv?' in text
+    assert "hidden" not in text
 
 
 def test_what_is_not_there_fails_the_run_in_one_line(
