@@ -161,17 +161,16 @@ def twelve_files(folder: Folder) -> list[str]:
 # ---- As the command ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shards", [1, 2, 8, 64])
 @pytest.mark.parametrize("range_bytes", [37, 700, 1 << 20])
 def test_twelve_files_give_what_the_command_gives(
-    folder: Folder, shards: int, range_bytes: int, monkeypatch: pytest.MonkeyPatch
+    folder: Folder, range_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = twelve_files(folder)
     monkeypatch.chdir(folder.path)
-    found = run(names, shards, range_bytes)
-    assert_alike(found, by_command(folder, *names))
-    outcome = harness.run_reference([(name, read(folder, name)) for name in names])
-    assert found.accounts == outcome.accounts
+    expected = by_command(folder, *names)
+    assert expected.accounts == harness.run_reference([(name, read(folder, name)) for name in names]).accounts
+    for shards in (1, 2, 8, 64):
+        assert_alike(run(names, shards, range_bytes), expected)
 
 
 LINES = [
@@ -602,6 +601,31 @@ def hash_extents(extents: Sequence[Extent]) -> list[str]:
     texts = pa.RecordBatch.from_pydict({"number": range(len(extents)), "text": list(map(text_of, extents))})
     rows = [tuple(row.values()) for batch in spark.hashes_of_extents(iter([texts])) for row in batch.to_pylist()]
     return spark.in_order_of_numbers(reversed(rows), len(extents))
+
+
+def test_a_key_is_what_spark_places_by() -> None:
+    """As its SQL says: hash(0) and hash(1) are 933211791 and -559580957."""
+    assert [spark.key_of_partition(number) for number in (933211791, -559580957 & 0xFFFFFFFF)] == [0, 1]
+    for number in chain(range(70_000), (2**31 - 1,)):
+        assert spark_hash(spark.key_of_partition(number)) == number
+    batch = pa.RecordBatch.from_arrays([pa.array([5, 6], pa.int32())] * 6, names=["a", "b", "c", "d", "e", "partition"])
+    [keyed] = spark.with_keys(iter([batch]))
+    assert keyed.drop_columns(["partition"]) == batch.drop_columns(["partition"])
+    assert [spark_hash(key) for key in keyed.column("partition").to_pylist()] == [5, 6]
+
+
+def spark_hash(key: int) -> int:
+    """Murmur3 of an int, 32 bits, seed 42."""
+
+    def mixed(bits: int, shift: int, factor: int) -> int:
+        return (bits ^ bits >> shift) * factor & 0xFFFFFFFF
+
+    block = (key & 0xFFFFFFFF) * 0xCC9E2D51 & 0xFFFFFFFF
+    block = (block << 15 | block >> 17) * 0x1B873593 & 0xFFFFFFFF
+    bits = 42 ^ block
+    bits = (bits << 13 | bits >> 19) * 5 + 0xE6546B64 & 0xFFFFFFFF
+    bits = mixed(mixed(bits ^ 4, 16, 0x85EBCA6B), 13, 0xC2B2AE35)
+    return bits ^ bits >> 16
 
 
 def test_statuses_without_their_range_are_refused() -> None:

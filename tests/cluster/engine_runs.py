@@ -5,7 +5,8 @@
 
 Each run leaves N.accounts.csv, N.rejects.csv and N.stats.json in the folder. One with a number of FILES is over the
 first so many, and goes on from the folder's state. Of Spark, one over `process` then leaves what its data frames hold;
-with a KILL in place of a run, an executor is ended while the next run is on its way.
+with a KILL in place of a run, an executor is ended while the next run is on its way; with an OLD, it is from there on
+as before Spark 4.1.
 """
 
 from __future__ import annotations
@@ -101,7 +102,16 @@ def spark_session(master: str) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
+    if not spark.hands_over_little(session):  # before Spark 4.1
+        session.conf.set(spark.RECORDS_AT_ONCE, str(spark.RECORDS_AT_ONCE_MAX))
     return session
+
+
+def make_old(session: SparkSession) -> None:
+    """Take from Spark what came with 4.1."""
+    for each in type(session.range(1)).__mro__:
+        if "repartitionById" in vars(each):
+            delattr(each, "repartitionById")
 
 
 def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str]) -> None:
@@ -116,6 +126,9 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
         if run == "KILL":
             killer = threading.Thread(target=end_an_executor)
             killer.start()
+            continue
+        if run == "OLD":
+            make_old(session)
             continue
         do_run(run, f"{folder}/{run.replace(':', '-')}{'-killed' if killer else ''}", folder, files, start)
         if killer is not None:

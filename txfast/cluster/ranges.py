@@ -104,12 +104,8 @@ def look_at_inputs(names: Sequence[str], *, followed: bool = False) -> list[Rang
 
 def look_at(number: int, name: str, followed: bool) -> Range:
     """The input of this number among all."""
-    try:
-        path = name if is_location(name) else absolute(name)
-        is_file = name != STANDARD_INPUT and (not os.path.exists(path) or os.path.isfile(path))
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{display_name(name)!r}: cannot be read: {error}") from error
-    if not is_file:
+    path = name if is_location(name) else absolute(name)
+    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
         raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
     key = input_key(name) if followed else ""
     return Range(number, number, display_name(name), path, version=version_of(path), key=key)

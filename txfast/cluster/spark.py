@@ -2,8 +2,7 @@
 
     accounts, rejects, stats = process(spark, ["s3://bucket/jan.csv", "s3://bucket/feb.csv"], shards=64, rejects=True)
 
-Needs Spark 4.1, whose `repartitionById` puts a slice where it belongs, and txfast where the workers are. As a command:
-`python -m txfast.cluster.spark --help`.
+Needs Spark 3.5 or later, and txfast where the workers are. As a command: `python -m txfast.cluster.spark --help`.
 """
 
 import io
@@ -43,6 +42,10 @@ REJECTS_SCHEMA = (
 BLOBS_SCHEMA = "number long, second long, content binary"
 # Of the records of a range, where its rejects are found: the range itself, then what became of its rows.
 RANGE = len(KINDS)
+# How much Spark hands to a worker at once; before it counted bytes there were only records, of ours at most so many.
+BYTES_AT_ONCE = "spark.sql.execution.arrow.maxBytesPerBatch"
+RECORDS_AT_ONCE = "spark.sql.execution.arrow.maxRecordsPerBatch"
+RECORDS_AT_ONCE_MAX = 16
 # A record batch has so many bytes of pieces before it is handed over.
 BATCH_BYTES = 8 << 20
 MERGE_BUFFER_BYTES = 1 << 20
@@ -58,16 +61,20 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
 
     def __init__(self, spark: "SparkSession", settings: Settings, state: State | None = None) -> None:
         from pyspark import StorageLevel
-        from pyspark.sql import functions
 
+        if not hands_over_little(spark):
+            raise errors.UsageError(
+                f"this Spark would hand a worker any number of bytes at once: set {RECORDS_AT_ONCE} to "
+                f"{RECORDS_AT_ONCE_MAX} or less"
+            )
         self._spark = spark
         self._settings = settings
         rows = [(number, "\n".join(map(text_of, parts))) for number, parts in enumerate(settings.tasks)]
         ranges = spark.createDataFrame(spark.sparkContext.parallelize(rows, len(rows)), TEXTS_SCHEMA)
         shards = settings.shards
+        mapped = ranges.mapInArrow(mapper(shards), RECORDS_SCHEMA)
         self._records = (
-            ranges.mapInArrow(mapper(shards), RECORDS_SCHEMA)
-            .repartitionById(shards + 1, functions.col("place"))
+            put_in_partitions(mapped, shards + 1, "place")
             .sortWithinPartitions("number", "second")
             .mapInArrow(reducer(settings), RECORDS_SCHEMA)
             # Asked more than once, and settled once; on disk, since it may be as large as all accounts.
@@ -95,7 +102,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
     def runs(self) -> Iterator[Run]:
         """Iterate the accounts as runs, a shard's in order."""
         with failures_told():
-            for row in self._of_kind(RUN).toLocalIterator():
+            for row in self._of_kind(RUN).toLocalIterator(prefetchPartitions=True):
                 run = read_record(row)
                 assert isinstance(run, Run)
                 yield run
@@ -108,12 +115,10 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
         """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
         made = self._ranges_again().mapInArrow(blobs_of_ranges(self._settings.shards, reject_format), BLOBS_SCHEMA)
         with failures_told():
-            yield from in_order(made.toLocalIterator(), len(self._settings.ranges))
+            yield from in_order(made.toLocalIterator(prefetchPartitions=True), len(self._settings.ranges))
 
     def _ranges_again(self) -> "DataFrame":
         """All ranges in their order, as many in a partition, and in it what became of each range's rows."""
-        from pyspark.sql import functions
-
         ranges, tasks = self._settings.ranges, self._settings.tasks
         first_lines = self.figures.first_lines()
         rows = [
@@ -121,11 +126,9 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
         ]
         context = self._spark.sparkContext
         again = self._spark.createDataFrame(context.parallelize(rows, min(len(rows), 64)), RECORDS_SCHEMA)
-        return (
-            again.union(self._of_kind(STATUSES))
-            .repartitionById(len(tasks), functions.expr(f"cast(number * {len(tasks)} div {len(ranges)} as int)"))
-            .sortWithinPartitions("number", "place")
-        )
+        records = again.union(self._of_kind(STATUSES))
+        task = f"cast(number * {len(tasks)} div {len(ranges)} as int)"
+        return put_in_partitions(records, len(tasks), task).sortWithinPartitions("number", "place")
 
     def close(self) -> None:
         """Give back what Spark keeps of it."""
@@ -196,6 +199,30 @@ def in_order_of_numbers(rows: Iterable[tuple[int, str]], count: int) -> list[str
     return [found[number] for number in range(count)]
 
 
+def put_in_partitions(  # pragma: no cover (likewise)
+    records: "DataFrame", count: int, number: str
+) -> "DataFrame":
+    """Records, each in the partition of the number that an expression of SQL gives, of so many."""
+    from pyspark.sql import functions
+
+    place = functions.expr(number)
+    if hasattr(records, "repartitionById"):
+        return records.repartitionById(count, place)
+    # Before Spark 4.1 a row goes where its column's hash says: so that is made to say the number.
+    schema = f"{RECORDS_SCHEMA}, partition int"
+    keyed = records.withColumn("partition", place).mapInArrow(with_keys, schema)
+    return keyed.repartition(count, "partition").drop("partition")
+
+
+def hands_over_little(spark: "SparkSession") -> bool:  # pragma: no cover (likewise)
+    """Whether Spark hands a worker no more at once than it can hold."""
+    try:
+        spark.conf.get(BYTES_AT_ONCE)
+    except Exception:  # whatever a version raises for a setting that it does not know
+        return 0 < int(str(spark.conf.get(RECORDS_AT_ONCE))) <= RECORDS_AT_ONCE_MAX
+    return True
+
+
 # ---- In Spark's workers ----------------------------------------------------------------------------
 
 
@@ -204,6 +231,39 @@ def hashes_of_extents(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBa
     for batch in batches:
         hashes = [hash_extent(Extent(**fields_in(text))) for text in batch.column("text").to_pylist()]
         yield pa.RecordBatch.from_pydict({"number": batch.column("number"), "text": hashes})
+
+
+def with_keys(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Records, with what Spark places them by for the number of the partition."""
+    for batch in batches:
+        keys = [key_of_partition(number) for number in batch.column(5).to_pylist()]
+        yield pa.RecordBatch.from_arrays([*batch.columns[:5], pa.array(keys, pa.int32())], names=batch.schema.names)
+
+
+def key_of_partition(number: int) -> int:
+    """The int of which Spark's hash is this number: that of Murmur3 with 32 bits for the one block that an int is, from
+    the seed 42 on, all of its steps undone."""
+    bits = number
+    bits ^= bits >> 16
+    bits = divided(bits, 0xC2B2AE35)
+    bits ^= bits >> 13 ^ bits >> 26
+    bits = divided(bits, 0x85EBCA6B)
+    bits ^= bits >> 16
+    bits ^= 4  # bytes
+    bits = divided(bits - 0xE6546B64, 5)
+    bits = rotated(bits, 32 - 13) ^ 42
+    bits = divided(rotated(divided(bits, 0x1B873593), 32 - 15), 0xCC9E2D51)
+    return bits - ((bits & 1 << 31) << 1)
+
+
+def divided(bits: int, factor: int) -> int:
+    """What times this odd factor is so many, in 32 bits."""
+    return bits * pow(factor, -1, 1 << 32) & 0xFFFFFFFF
+
+
+def rotated(bits: int, count: int) -> int:
+    """Bits, 32 of them, rotated to the left."""
+    return (bits << count | bits >> 32 - count) & 0xFFFFFFFF
 
 
 def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
@@ -389,6 +449,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             builder = builder.master(options.master)
         spark = builder.getOrCreate()
         spark.sparkContext.setLogLevel("ERROR")
+        if not hands_over_little(spark):
+            spark.conf.set(RECORDS_AT_ONCE, str(RECORDS_AT_ONCE_MAX))
         try:
             state = None if directory is None else ClusterState(directory, hasher(spark))
             job = SparkJob(spark, command.settings_of(options, cores_of(spark), state), state)
