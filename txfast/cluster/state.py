@@ -64,7 +64,8 @@ class ClusterState:
         self._snapshot = snapshot
 
     def _placed(self, inputs: Sequence[Range]) -> list[Range]:
-        known = {each.number: place for each in inputs if (place := self._directory.inputs.get(each.key)) is not None}
+        read = self._directory.inputs
+        known = {each.number: read[each.key] for each in inputs if each.key in read and not each.is_over}
         with ThreadPoolExecutor(CUTTING_THREADS) as pool:
             found = pool.map(prefix_of, (inputs[number] for number in known), known.values())
             prefixes = dict(zip(known, found, strict=True))

@@ -190,11 +190,6 @@ class StateDirectory:
         """The format that a manifest with these places needs."""
         return manifest.SHARDED_FORMAT if any(place.parts for place in self.inputs.values()) else manifest.FORMAT
 
-    @property
-    def base(self) -> str | None:
-        """The folder of the snapshot that was begun with."""
-        return self._base
-
     # ---- Ending ------------------------------------------------------------------------------------
 
     def saver(self, *, changed: bool, segments: "Segments | None" = None) -> "Callable[[Ledger], None] | None":
