@@ -34,7 +34,7 @@ from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, fields_in, re
 from txfast.cluster.state import ClusterState
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.pipeline import Replay
-from txfast.read.source import open_source
+from txfast.read.source import Source, open_source
 from txfast.state import spill
 from txfast.state.directory import StateDirectory
 from txfast.write.accounts import csv_blocks
@@ -257,6 +257,40 @@ def test_lines_begin_behind_any_ending(tmp_path: Path, probe_bytes: int, monkeyp
     found = [line_start(source, offset) for offset in range(len(content) + 1)]
     assert found == [min(start for start in starts if start >= offset) for offset in range(len(content) + 1)]
     source.close()
+
+
+@pytest.mark.parametrize("probe_bytes", [1, 3, 1000])
+@pytest.mark.parametrize("offset", range(15))
+def test_lines_that_begin_behind_a_limit_are_not_looked_for(
+    tmp_path: Path, probe_bytes: int, offset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("txfast.cluster.ranges.PROBE_BYTES", probe_bytes)
+    path = tmp_path / "in.csv"
+    path.write_bytes(b"a\nbb\r\ncccc\rd\n")
+    source = open_source(str(path))
+    for limit in range(offset, 15):
+        start = line_start(source, offset)
+        assert (line_start(source, offset, limit) if start < limit else limit) == min(start, limit)
+        assert start < limit or line_start(source, offset, limit) >= limit
+    source.close()
+
+
+def test_a_line_over_many_ranges_is_looked_through_twice(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr("txfast.cluster.ranges.PROBE_BYTES", 100)
+    folder.write("long.csv", read(folder, "in.csv") + b"x" * 20_000 + b"\ndeposit,9,9,9\n")
+    looked_at = 0
+    read_at = Source.read_at
+
+    def counted(source: Source, offset: int, count: int) -> bytes:
+        nonlocal looked_at
+        looked_at += count
+        return read_at(source, offset, count)
+
+    monkeypatch.setattr(Source, "read_at", counted)
+    found = run(["long.csv"], 2, 200)
+    assert looked_at < 200_000  # with rejects, which are read once more; it would be two million
+    assert_alike(found, by_command(folder, "long.csv"))
 
 
 def test_a_header_may_stand_behind_blank_lines(tmp_path: Path) -> None:

@@ -284,13 +284,16 @@ def version_of(path: str) -> str:
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def line_start(source: Source, offset: int) -> int:
-    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line."""
+def line_start(source: Source, offset: int, limit: int | None = None) -> int:
+    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line.
+
+    With a `limit`, somewhere behind that where none begins before it: it is looked no further.
+    """
     size = source.size_bytes or 0
     if offset <= 0:
         return 0
     place = offset - 1
-    while place < size:
+    while place < (size if limit is None else min(size, limit)):
         block = source.read_at(place, PROBE_BYTES)
         if not block:
             break
@@ -400,8 +403,9 @@ class RangeReader:
     def _make_reader(self, source: Source) -> CsvReader | TableReader:
         part = self._part
         if part.end is not None:
-            start, end = line_start(source, part.start), line_start(source, part.end)
-            return CsvReader(Slab(source, start, max(start, end)), part.name, BLOCK_BYTES, self._consumption)
+            start = line_start(source, part.start, part.end)
+            end = line_start(source, part.end) if start < part.end else start
+            return CsvReader(Slab(source, start, end), part.name, BLOCK_BYTES, self._consumption)
         if source.kind == CSV:
             return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption)
         return TableReader(source, self._consumption, keep_text=self._keep_text)
