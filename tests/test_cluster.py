@@ -289,7 +289,7 @@ def test_a_line_over_many_ranges_is_looked_through_twice(folder: Folder, monkeyp
 
     monkeypatch.setattr(Source, "read_at", counted)
     found = run(["long.csv"], 2, 200)
-    assert looked_at < 200_000  # with rejects, which are read once more; it would be two million
+    assert looked_at < 200_000  # with rejects, which are read once more; it would be four million
     assert_alike(found, by_command(folder, "long.csv"))
 
 
