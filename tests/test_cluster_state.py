@@ -4,6 +4,7 @@ import fcntl
 import gzip
 import json
 import os
+import pickle
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -36,17 +37,17 @@ from test_cluster import (
     signals_left_alone,  # noqa: F401 (a fixture, which is used by all)
     twelve_files,
 )
-from test_spill import small_limits
+from test_spill import SmallLedger, small_limits
 from test_state import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
 from test_table import ROWS, of_texts, write_table
 
 from txfast.cluster import dask
 from txfast.cluster.blocks import Report, Summary, reduce_shard
-from txfast.cluster.job import Settings, State, make_settings
+from txfast.cluster.job import Settings, State, make_settings, reducing
 from txfast.cluster.ranges import Extent, cut_inputs, hash_extent, input_key, look_at_inputs
 from txfast.cluster.records import fields_in, read_record, record_of, text_of
 from txfast.cluster.state import ClusterState, open_state
-from txfast.errors import ClusterError, InputError, LockedError, SourceError, StateError, UsageError
+from txfast.errors import ClusterError, InputError, LockedError, MemoryLimitError, SourceError, StateError, UsageError
 from txfast.ledger.ledger import Ledger
 from txfast.pipeline import Replay
 from txfast.read.consumed import Place
@@ -555,13 +556,12 @@ def test_what_is_no_input_is_told(folder: Folder, name: str, words: str) -> None
 
 
 def test_a_limit_on_memory_that_is_too_little_for_a_state_is_refused(folder: Folder) -> None:
-    assert run_command("in.csv", "--state", "state", "--memory-limit", "200MiB") == 0  # which the helper leaves out
     with open_state("state", hash_extents) as state, pytest.raises(UsageError, match="the least is 256MiB"):
         make_settings(
             ["in.csv"], cores=1, shards=1, keep_statuses=False, range_bytes=None, memory_limit=200 << 20,
             spill_folder=None, state=state,
         )  # fmt: skip
-    assert sorted(os.listdir(folder.path / "state")) == ["lock", "snapshot-1"]
+    assert os.listdir(folder.path / "state") == ["lock"]
 
 
 class Altered(SparkInPlace):
@@ -640,6 +640,11 @@ def test_inputs_are_known_by_what_is_nobody_s_secret(folder: Folder) -> None:
     assert input_key("gs://bucket/a%20b") == input_key("gcs://bucket/a b")
     with_options = {input_key(f"s3://bucket/in.csv{options}") for options in ("", "?endpoint_override=a", "?token=b")}
     assert len(with_options) == 3
+    assert input_key("abfss://jan@account.dfs.core.windows.net/in.csv") == (
+        "abfs://jan@account.dfs.core.windows.net/in.csv"
+    )
+    assert input_key("abfs://:secret@account/jan/in.csv") == "abfs://account/jan/in.csv"
+    assert input_key("s3://b/x?a=\udcff").startswith("s3://b/x?")
     assert all("token" not in key for key in with_options)
     os.symlink("in.csv", "link.csv")
     assert input_key("link.csv") == input_key(f"file://{folder.path}/link.csv") == str(folder.path / "in.csv")
@@ -671,7 +676,7 @@ def test_any_number_of_shards_is_restored_from_any_other(folder: Folder, saved: 
         if saved == asked:
             assert (view.accounts, view.entries) == view.restored[:2]
         parts = snapshot.of_shard(shard, asked)
-        assert sum(len(ledger) for ledger in parts.parts(3, 0)) == view.restored[0] == sum(map(len, ledgers))
+        assert sum(len(ledger) for _, ledger in parts.parts(3, 0)) == view.restored[0] == sum(map(len, ledgers))
         assert parts.restored == view.restored
         sums = [sum(each) for each in zip(sums, view.restored, strict=True)]
     snapshot.check_restored(*sums)
@@ -687,6 +692,40 @@ def test_only_the_shards_that_are_asked_for_are_read(folder: Folder) -> None:
     for shard, count in ((1, 4), (2, 8), (0, 1)):
         with pytest.raises(SourceError):
             snapshot.of_shard(shard, count).restore([Ledger()])
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(3, 1), (3, 5), (1, 2), (1000, 3)])
+def test_parts_that_do_not_fit_are_restored_in_halves(
+    folder: Folder, limit: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down to one client, which then has to fit."""
+    snapshot = saved_as(folder, 3)
+    monkeypatch.setattr("txfast.state.snapshot.Ledger", SmallLedger)
+    sums = [0, 0, 0]
+    for shard in range(asked):
+        view = snapshot.of_shard(shard, asked)
+        parts = [(place, len(ledger)) for place, ledger in view.parts(2, limit)]
+        assert sorted({place for place, _ in parts}) == [0, 1]
+        assert [place for place, _ in parts] == sorted(place for place, _ in parts)
+        assert all(accounts <= limit + 1 for _, accounts in parts)  # the first takes nothing
+        sums = [sum(each) for each in zip(sums, view.restored, strict=True)]
+    snapshot.check_restored(*sums)
+    monkeypatch.setattr(SmallLedger, "bytes_with", lambda *_: limit + 1)
+    with pytest.raises(MemoryLimitError, match="a client that is too large for the memory limit"):
+        list(snapshot.parts(2, limit))
+
+
+def test_a_task_is_sent_nothing_of_the_inputs(two_snapshots: Folder) -> None:
+    def sizes(*names: str) -> int:
+        with open_state("state", hash_extents) as state:
+            return len(pickle.dumps(reducing(settings_of(names, 3, state, 20))))
+
+    for number in range(20):
+        two_snapshots.write(f"{number}.csv", HEADER + b"deposit,9,9,9\n" * 50)
+    names = [f"{number}.csv" for number in range(20)]
+    few = sizes("in.csv")
+    run(*names, range_bytes=20)
+    assert sizes(*names) < few + 100
 
 
 @pytest.mark.parametrize(

@@ -684,8 +684,8 @@ def test_what_does_not_fit_is_no_damage(
 
 def test_parts_that_are_too_large_for_the_limit_are_refused(two_snapshots: Path, folder: Folder) -> None:
     snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
-    assert [len(part) for part in snapshot.parts(1, 0)] == [2]
-    with pytest.raises(MemoryLimitError, match="clients that are too large for the memory limit"):
+    assert [(place, len(part)) for place, part in snapshot.parts(1, 0)] == [(0, 2)]
+    with pytest.raises(MemoryLimitError, match="a client that is too large for the memory limit"):
         list(snapshot.parts(2, 1))
 
 

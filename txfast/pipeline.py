@@ -212,7 +212,7 @@ class Replay:
             snapshot.restore(self.ledgers)
             return
         expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
-        for place, ledger in enumerate(snapshot.parts(parts * len(self.ledgers), self._restoring_limit)):
+        for place, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_limit):
             shard = place // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
 

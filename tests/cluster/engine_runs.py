@@ -77,10 +77,10 @@ def descendants(process_id: int) -> Iterator[int]:
             yield from descendants(int(child))
 
 
-def end_an_executor() -> None:
+def end_an_executor(run_has_ended: threading.Event) -> None:
     """End one of this session's executors, once it has workers at work."""
     time.sleep(1)
-    for _ in range(600):
+    while not run_has_ended.is_set():
         for each in descendants(os.getpid()):
             words = Path(f"/proc/{each}/cmdline").read_bytes()
             if b"CoarseGrainedExecutorBackend" in words and list(descendants(each)):
@@ -122,9 +122,10 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
         return spark.SparkJob(session, command.settings_of(options, 2, state), state)
 
     killer: threading.Thread | None = None
+    run_has_ended = threading.Event()
     for run in runs:
         if run == "KILL":
-            killer = threading.Thread(target=end_an_executor)
+            killer = threading.Thread(target=end_an_executor, args=(run_has_ended,))
             killer.start()
             continue
         if run == "OLD":
@@ -132,6 +133,7 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
             continue
         do_run(run, f"{folder}/{run.replace(':', '-')}{'-killed' if killer else ''}", folder, files, start)
         if killer is not None:
+            run_has_ended.set()
             killer.join()
     leave_frames(session, folder, files)
     session.stop()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from txfast.cluster.blocks import Report, Run, Statuses, Summary, map_block, reduce_shard
-from txfast.cluster.job import Figures, MergedAccounts, Settings, State, make_settings, reject_blobs
+from txfast.cluster.job import Figures, MergedAccounts, Settings, State, make_settings, reducing, reject_blobs
 from txfast.cluster.ranges import Extent, Range, hash_extent
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import UsageError
@@ -46,10 +46,11 @@ class DaskJob:
         ranges = settings.ranges
         mapped = [client.submit(map_ranges, parts, settings.shards, pure=False) for parts in settings.tasks]
         reports = [client.submit(reports_of, each, pure=False) for each in mapped]
+        options = reducing(settings)
         # A task for each slice, so that a worker is sent those of its shard alone.
         self._reduced = [
             client.submit(
-                reduce_slices, [client.submit(slice_of, each, shard, pure=False) for each in mapped], settings, shard,
+                reduce_slices, [client.submit(slice_of, each, shard, pure=False) for each in mapped], shard, options,
                 pure=False,
             )
             for shard in range(settings.shards)
@@ -163,15 +164,11 @@ def slice_of(mapped: Mapped, shard: int) -> list[bytes]:
     return mapped[1][shard]
 
 
-def reduce_slices(slices: list[list[bytes]], settings: Settings, shard: int) -> Reduced:
+def reduce_slices(slices: list[list[bytes]], shard: int, options: dict[str, Any]) -> Reduced:
     """Settle a shard."""
     runs: list[Run] = []
     statuses: dict[int, Statuses] = {}
-    for item in reduce_shard(
-        (piece for pieces in slices for piece in pieces), len(settings.ranges), shard, settings.shards,
-        keep_statuses=settings.keep_statuses, memory_limit=settings.memory_limit, spill_folder=settings.spill_folder,
-        begin_with=settings.begin_with, save_in=settings.save_in,
-    ):  # fmt: skip
+    for item in reduce_shard((piece for pieces in slices for piece in pieces), shard=shard, **options):
         if isinstance(item, Run):
             runs.append(item)
         elif isinstance(item, Statuses):

@@ -36,6 +36,15 @@ class Settings:
     save_in: str | None = None
 
 
+def reducing(settings: Settings) -> dict[str, Any]:
+    """What `reduce_shard` takes beside a shard and its pieces, and what each task is sent: nothing of the inputs."""
+    return {
+        "ranges": len(settings.ranges), "shards": settings.shards, "keep_statuses": settings.keep_statuses,
+        "memory_limit": settings.memory_limit, "spill_folder": settings.spill_folder,
+        "begin_with": settings.begin_with, "save_in": settings.save_in,
+    }  # fmt: skip
+
+
 class State(Protocol):
     """What a run begins with and leaves."""
 

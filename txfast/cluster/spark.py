@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from txfast import errors
 from txfast.cluster.blocks import Run, Statuses, map_block, reduce_shard
-from txfast.cluster.job import Figures, Settings, State, make_settings, reject_blobs
+from txfast.cluster.job import Figures, Settings, State, make_settings, reducing, reject_blobs
 from txfast.cluster.ranges import TASKS_PER_CORE, Extent, Range, hash_extent
 from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
 from txfast.cluster.state import ClusterState, HashExtents, open_state
@@ -28,6 +28,7 @@ from txfast.state.runs import RunMerge
 from txfast.write.columnar import ROWS_MAX, account_batch
 
 if TYPE_CHECKING:
+    from pyspark import StorageLevel
     from pyspark.sql import DataFrame, SparkSession
 
 TEXTS_SCHEMA = "number long, text string"
@@ -60,8 +61,6 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
     """
 
     def __init__(self, spark: "SparkSession", settings: Settings, state: State | None = None) -> None:
-        from pyspark import StorageLevel
-
         if not hands_over_little(spark):
             raise errors.UsageError(
                 f"this Spark would hand a worker any number of bytes at once: set {RECORDS_AT_ONCE} to "
@@ -77,8 +76,8 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
             put_in_partitions(mapped, shards + 1, "place")
             .sortWithinPartitions("number", "second")
             .mapInArrow(reducer(settings), RECORDS_SCHEMA)
-            # Asked more than once, and settled once; on disk, since it may be as large as all accounts.
-            .persist(StorageLevel.DISK_ONLY)
+            # Asked more than once, and settled once.
+            .persist(self.storage)
         )
         self.figures = Figures(settings.ranges, shards)
         try:
@@ -91,6 +90,13 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
         except BaseException:
             self.close()
             raise
+
+    @property
+    def storage(self) -> "StorageLevel":
+        """Where that is kept which is asked for more than once: it may be as large as all accounts."""
+        from pyspark import StorageLevel
+
+        return StorageLevel.DISK_ONLY
 
     def _of_kind(self, *kinds: int) -> "DataFrame":
         return self._records.where(self._records["kind"].isin(*kinds))
@@ -155,19 +161,30 @@ def process(  # pragma: no cover (likewise)
     of Spark's workers until the session ends, or its cache is cleared.
 
     `state` is a directory as the command's `--state`, where all workers reach it by this path and may write: the run
-    begins with what is there, reads of inputs what is new, and has replaced it when this returns. What Spark loses of
-    the frames is made again from the snapshot before, which is there until another run has ended.
+    begins with what is there, reads of inputs what is new, and has replaced it when this returns, with the rejects on
+    the disks of Spark's workers: write them before anything else. What Spark loses of the frames is made again from
+    the snapshot before, which is there until another run has ended, and the inputs, while they are what they were.
 
     Raises TxfastError; what is asked of the frames later, whatever Spark makes of it.
     """
     started = time.perf_counter()
-    with open_state(state, hasher(spark)) as begun:
-        settings = make_settings(
-            paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-            memory_limit=memory_limit, spill_folder=spill_dir, state=begun,
-        )  # fmt: skip
-        job = SparkJob(spark, settings, begun)
-    return job.accounts(), job.rejects() if rejects else None, job.figures.stats(time.perf_counter() - started)
+    with ExitStack() as when_it_fails:
+        with open_state(state, hasher(spark)) as begun:
+            settings = make_settings(
+                paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
+                memory_limit=memory_limit, spill_folder=spill_dir, state=begun,
+            )  # fmt: skip
+            job = SparkJob(spark, settings, begun)
+            when_it_fails.callback(job.close)
+            found = job.rejects() if rejects else None
+            if found is not None and begun is not None:
+                # Before the state is published: after that they cannot be found by another run.
+                found = found.persist(job.storage)
+                when_it_fails.callback(found.unpersist)
+                with failures_told():
+                    found.count()
+        when_it_fails.pop_all()
+    return job.accounts(), found, job.figures.stats(time.perf_counter() - started)
 
 
 def cores_of(spark: "SparkSession") -> int:
@@ -216,11 +233,10 @@ def put_in_partitions(  # pragma: no cover (likewise)
 
 def hands_over_little(spark: "SparkSession") -> bool:  # pragma: no cover (likewise)
     """Whether Spark hands a worker no more at once than it can hold."""
-    try:
-        spark.conf.get(BYTES_AT_ONCE)
-    except Exception:  # whatever a version raises for a setting that it does not know
-        return 0 < int(str(spark.conf.get(RECORDS_AT_ONCE))) <= RECORDS_AT_ONCE_MAX
-    return True
+    # One that does not know a setting has it for what cannot be changed, also where somebody has set it.
+    if spark.conf.isModifiable(BYTES_AT_ONCE):
+        return True
+    return 0 < int(str(spark.conf.get(RECORDS_AT_ONCE))) <= RECORDS_AT_ONCE_MAX
 
 
 # ---- In Spark's workers ----------------------------------------------------------------------------
@@ -279,11 +295,7 @@ def mapper(shards: int) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Rec
 
 def reducer(settings: Settings) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """What settles the one shard that a partition is, and hands on the reports that the last partition is."""
-    ranges, shards = len(settings.ranges), settings.shards
-    options = {
-        "keep_statuses": settings.keep_statuses, "memory_limit": settings.memory_limit,
-        "spill_folder": settings.spill_folder, "begin_with": settings.begin_with, "save_in": settings.save_in,
-    }  # fmt: skip
+    options = reducing(settings)
 
     def reduce_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         records = records_in(batches)
@@ -292,12 +304,12 @@ def reducer(settings: Settings) -> "Callable[[Iterator[pa.RecordBatch]], Iterato
             return
         records = chain([first], records)
         shard = first[1]
-        if shard == shards:
+        if shard == options["shards"]:
             yield from batches_of(records)
             return
         pieces = (content for _, _, _, _, content in records)
-        results = reduce_shard(pieces, ranges, shard, shards, **options)  # type: ignore[arg-type]
-        yield from batches_of(record_of(item, shards) for item in results)
+        results = reduce_shard(pieces, shard=shard, **options)
+        yield from batches_of(record_of(item, options["shards"]) for item in results)
 
     return reduce_partition
 

@@ -98,8 +98,10 @@ class ClusterState:
                 if end is None:
                     raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
                 ends.append(end)
-            # What is one range was followed from the input's start on.
-            place = ends[0] if first.end is None else place_behind(first.place or ends[0], ends)
+            place = ends[0]  # of what is one range, which counts from the input's start on
+            if first.end is not None:
+                assert first.place is not None, "where an input's first range begins is known"
+                place = place_behind(first.place, ends)
             self._directory.inputs[first.key] = place
 
 

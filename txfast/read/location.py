@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from _typeshed import WriteableBuffer
 
+# Schemes that lead to the very same places as others.
+SAME_SCHEMES = {"gcs": "gs", "abfss": "abfs"}
 # What is asked for at once: each time costs a round trip.
 READ_AHEAD_BYTES = 8 << 20
 
@@ -92,8 +94,15 @@ def location_key(uri: str) -> str:
     scheme, place = cut(uri)
     place, _, options = place.partition("?")
     authority, slash, path = place.partition("/")
-    key = f"{'gs' if scheme == 'gcs' else scheme}://{authority.rpartition('@')[2]}{slash}{unquote(path)}"
-    return f"{key}?{xxh3_64_hexdigest(options.encode())}" if options else key
+    if not has_container(scheme, authority):
+        authority = authority.rpartition("@")[2]
+    key = f"{SAME_SCHEMES.get(scheme, scheme)}://{authority}{slash}{unquote(path)}"
+    return f"{key}?{xxh3_64_hexdigest(options.encode(errors='surrogateescape'))}" if options else key
+
+
+def has_container(scheme: str, authority: str) -> bool:
+    """Whether what stands before an `@` is the name of a container, as Azure has it, and not a user's."""
+    return scheme in ("abfs", "abfss") and ":" not in authority
 
 
 def location_version(uri: str) -> str:
@@ -122,6 +131,6 @@ def display_location(uri: str) -> str:
     scheme, place = cut(uri)
     place = place.partition("?")[0]
     first = place.partition("/")[0]
-    if ":" in first or "@" in first:
+    if (":" in first or "@" in first) and not has_container(scheme, first):
         place = place.rpartition("@")[2]
     return f"{scheme}://{place}"

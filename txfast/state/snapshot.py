@@ -48,6 +48,8 @@ ENTRIES = "entries.arrow"
 DISPUTES = "disputes.arrow"
 EARLIER_ENTRIES = "entries-{}.arrow"
 SHARD = "shard-{}"
+# More of them than a client's hash has bits for are not told apart.
+SHARDS_MAX = 1 << 31
 # So many files of entries at most, before they are written as one again.
 SEGMENTS_MAX = 64
 # Of one row, by column; 0 where it is a bit.
@@ -143,6 +145,10 @@ def unwritable(path: str, error: OSError) -> SourceError:
 
 def unreadable(path: str, error: OSError) -> SourceError:
     return SourceError(f"{path}: cannot be read: {error.strerror or error}")
+
+
+class TooLargeError(Exception):
+    """What is restored into one ledger takes more memory than it may."""
 
 
 class Segments:
@@ -455,27 +461,47 @@ class Snapshot:
         """What fills a ledger, one of so many for the shard."""
         return LedgerRestorer(ledger, self._shard * count + place, self._shard_count * count)
 
-    def parts(self, count: int, limit_bytes: int) -> "Iterator[Ledger]":
-        """Iterate ledgers with what was saved, one for each of so many shards, for whoever has no room for all of them.
+    def parts(self, count: int, limit_bytes: int) -> "Iterator[tuple[int, Ledger]]":
+        """Iterate ledgers with what was saved, for whoever has no room for all of them: the number of the shard, of so
+        many, and one ledger for it, or several with a part of its clients each, where it takes more than so many bytes.
 
-        All is read as often. Raises as `restore`, and MemoryLimitError where one takes more than so many bytes.
+        All is read as often. Raises as `restore`, and MemoryLimitError where one client takes more.
         """
         accounts = entries = balance = 0
         for place in range(count):
-            ledger = Ledger()
-            ledger.limit_memory(limit_bytes)
-            self._restore([self._restorer(ledger, place, count)])
-            if limit_bytes and ledger.bytes_with(0) > limit_bytes:
-                raise MemoryLimitError(
-                    f"{self.folder}: has clients that are too large for the memory limit: name one that is higher"
-                )
-            accounts += len(ledger)
-            entries += ledger.entries
-            balance += ledger.balance_units
-            yield ledger
+            for ledger in self._pieces(place, count, limit_bytes):
+                accounts += len(ledger)
+                entries += ledger.entries
+                balance += ledger.balance_units
+                yield place, ledger
         self._check_sums(accounts, entries, balance)
 
-    def _restore(self, restorers: "Sequence[LedgerRestorer]") -> None:
+    def _pieces(self, place: int, count: int, limit_bytes: int) -> "Iterator[Ledger]":
+        """Iterate ledgers for one of so many shards: one, or where it is too large those of its halves."""
+        ledger = Ledger()
+        ledger.limit_memory(limit_bytes)
+
+        def check_size() -> None:
+            if limit_bytes and ledger.bytes_with(0) > limit_bytes:
+                raise TooLargeError
+
+        try:
+            self._restore([self._restorer(ledger, place, count)], check_size)
+        except TooLargeError as error:
+            if len(ledger) <= 1 or self._shard_count * count > SHARDS_MAX:
+                raise MemoryLimitError(
+                    f"{self.folder}: has a client that is too large for the memory limit: name one that is higher"
+                ) from error
+            ledger.clear()
+            for half in (2 * place, 2 * place + 1):
+                yield from self._pieces(half, 2 * count, limit_bytes)
+            return
+        yield ledger
+
+    def _restore(
+        self, restorers: "Sequence[LedgerRestorer]", check: "Callable[[], None]" = lambda: None
+    ) -> None:
+        """Read all that is there, and have each take what is its; `check` on the way."""
         # What the manifest says of entries is bounded by what there is of them.
         files = self.fields.part("files")
         entry_bytes = sum(files.part(name).take("bytes", int) for name, kind in self._files if kind == ENTRIES)
@@ -490,6 +516,7 @@ class Snapshot:
                 for rows, columns in read_columns(place, known[kind]):
                     for add in adders:
                         add(rows, *columns)
+                    check()
             place = self.folder
             for restorer in restorers:
                 restorer.finish()
