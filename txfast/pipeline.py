@@ -215,6 +215,7 @@ class Replay:
         for place, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_limit):
             shard = place // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
+            ledger.clear()  # before there is another
 
     def _parts_that_fit(self, snapshot: "Snapshot") -> int:
         """In how many parts each ledger has to be restored, for one of them to fit."""
