@@ -100,7 +100,7 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
     found = [line.split(",") for line in read(folder, "frame.rejects.txt").decode().splitlines()]
     expected = [line.split(",")[:4] for line in read(folder, "rejects.csv").decode().splitlines()[1:]]
-    assert found == expected
+    assert found == [each for each in expected if each[0] in names[4:]]  # those of the second day
     assert_states_are_alike(folder, "5-3000-13", names)
     assert printed(folder, "frame.state") == read(folder, "accounts.csv")
     # What a worker raised is told as what it is.

@@ -142,8 +142,7 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
 def leave_frames(session: SparkSession, folder: str, files: Sequence[str]) -> None:
     """Leave what data frames hold, with a state after two days; then say what is told of a damaged file."""
     spark.process(session, files[:4], shards=3, state=f"{folder}/frame.state")
-    accounts, _, _ = spark.process(session, files, shards=3, state=f"{folder}/frame.state")
-    _, rejects, _ = spark.process(session, files, shards=2, rejects=True)
+    accounts, rejects, _ = spark.process(session, files, shards=3, rejects=True, state=f"{folder}/frame.state")
     with open(f"{folder}/frame.accounts.csv", "w") as file:
         print("client,available,held,total,locked", file=file)
         for client, available, held, total, locked in sorted(tuple(row) for row in accounts.collect()):
