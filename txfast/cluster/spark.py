@@ -28,7 +28,6 @@ from txfast.state.runs import RunMerge
 from txfast.write.columnar import ROWS_MAX, account_batch
 
 if TYPE_CHECKING:
-    from pyspark import StorageLevel
     from pyspark.sql import DataFrame, SparkSession
 
 TEXTS_SCHEMA = "number long, text string"
@@ -92,7 +91,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spar
             raise
 
     @property
-    def storage(self) -> "StorageLevel":
+    def storage(self) -> Any:
         """Where that is kept which is asked for more than once: it may be as large as all accounts."""
         from pyspark import StorageLevel
 
