@@ -32,9 +32,11 @@ from test_cluster import (
     outcome_of,
     pieces_of,
     read,
+    rejects_of,
     run_command,
     settings_of,
     signals_left_alone,  # noqa: F401 (a fixture, which is used by all)
+    small_replays,
     twelve_files,
 )
 from test_spill import SmallLedger, small_limits
@@ -51,7 +53,7 @@ from txfast.errors import ClusterError, InputError, LockedError, MemoryLimitErro
 from txfast.ledger.ledger import Ledger
 from txfast.pipeline import Replay
 from txfast.read.consumed import Place
-from txfast.state import manifest, spill
+from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
 
@@ -177,7 +179,7 @@ def test_an_input_that_grew_goes_on_where_it_ended(
     expected = on_one_machine("other")
     assert found.stats["rows"] == expected.rows == rows
     assert found.accounts == expected.accounts == run_reference([("in.csv", first + added)]).accounts
-    assert rejects_of(found) == [(reject.line, reject.reason) for reject in expected.rejects]
+    assert rejects_of(found) == [("in.csv", reject.line, reject.reason) for reject in expected.rejects]
     assert places("state") == places("other")
     assert on_one_machine().rows == 0
 
@@ -238,7 +240,7 @@ def test_a_file_that_grows_is_as_one_read_at_once(data: st.DataObject, tmp_path_
     whole = b"type,client,tx,amount\n" + content
     ends = sorted(place + 1 for place, byte in enumerate(whole) if byte in b"\r\n")
     cuts = sorted(data.draw(st.sets(st.sampled_from(ends), max_size=4)))
-    rejects: list[tuple[int, str]] = []
+    rejects: list[tuple[str, int, str]] = []
     for end in [*cuts, len(whole)]:
         path.write_bytes(whole[:end])
         found = run(
@@ -248,29 +250,14 @@ def test_a_file_that_grows_is_as_one_read_at_once(data: st.DataObject, tmp_path_
         rejects += rejects_of(found)
     expected = run_reference([("grown.csv", whole)])
     assert found.accounts == expected.accounts
-    assert rejects == [(reject.line, reject.reason) for reject in expected.rejects]
-
-
-def rejects_of(found: Outcome) -> list[tuple[int, str]]:
-    """Lines and reasons of rejects whose fields may be anything."""
-    import csv
-    import io
-
-    rows = list(csv.reader(io.StringIO(found.rejects.decode("latin-1"), newline="")))[1:]
-    return [(int(row[1]), row[3]) for row in rows]
+    assert rejects == [(str(path), reject.line, reject.reason) for reject in expected.rejects]
 
 
 def test_a_shard_that_does_not_fit_in_memory_begins_and_is_saved_all_the_same(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def small_replay(**options: Any) -> Replay:
-        replay = Replay(**options | {"memory_limit": 1 << 30})
-        replay._ledger_limit = 0
-        replay._settling_limit = 3 + spill.SETTLING_BYTES
-        return replay
-
     names = twelve_files(folder)
-    monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replay)
+    monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replays(0))
     monkeypatch.setattr(Replay, "_parts_that_fit", lambda *_: 3)
     monkeypatch.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
     expected = by_command(folder, *names)

@@ -248,35 +248,19 @@ def reduce_shard(
         memory_limit=memory_limit or default_memory_limit() // available_cores(),
         memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0, spill_folder=spill_folder,
     )  # fmt: skip
-    saving: Saving | None = None
+    writer: SnapshotWriter | None = None
     try:
         reduction = Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses)
         if begin_with is not None:
             reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
         if save_in is not None and os.path.isdir(save_in):
-            saving = Saving(save_in, shard)
-        yield from reduction.settle(saving)
+            # Each attempt has a folder of its own, so that those at a task that is tried twice do not meet.
+            writer = SnapshotWriter(os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}"))
+        yield from reduction.settle(writer)
     finally:
-        if saving is not None:
-            saving.close()
+        if writer is not None:
+            writer.close()
         replay.close()
-
-
-class Saving:
-    """How a shard is saved: `add` its ledgers, `finish`, and `close` in any case. Raises SourceError.
-
-    Each attempt at a task has a folder of its own, so that those that are tried twice do not meet.
-    """
-
-    def __init__(self, folder: str, shard: int) -> None:
-        self._name = f"shard-{shard}-{secrets.token_hex(8)}"
-        self._writer = SnapshotWriter(os.path.join(folder, self._name))
-        self.add = self._writer.add
-        self.close = self._writer.close
-
-    def finish(self) -> dict[str, Any]:
-        """Have it reach the disk; what it is, for `join_shards`."""
-        return {"folder": self._name, **self._writer.finish_files()}
 
 
 class Reduction:
@@ -295,13 +279,13 @@ class Reduction:
         self._replay.restore(snapshot)
         self._restored = snapshot.restored
 
-    def settle(self, saving: Saving | None) -> Iterator[Run | Statuses | Summary]:
+    def settle(self, writer: SnapshotWriter | None) -> Iterator[Run | Statuses | Summary]:
         """Iterate what comes of it, the summary last."""
         for number, readinto in enumerate(self._slices):
             statuses = self._apply(number, readinto)
             if statuses is not None:
                 yield self._packed(number, statuses)
-        accounts = self._replay.collect(None if saving is None else saving.add)
+        accounts = self._replay.collect(None if writer is None else writer.add)
         if self._late is not None:
             for number, late_statuses in self._late.settled():
                 yield self._packed(number, late_statuses)
@@ -312,7 +296,7 @@ class Reduction:
         yield Summary(
             self._shard, tuple(self._replay.counts()), len(accounts), accounts.locked_count, accounts.available_units,
             accounts.held_units, self._replay.spilled_bytes, runs, self._restored,
-            None if saving is None else saving.finish(),
+            None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
         )  # fmt: skip
 
     def _packed(self, number: int, statuses: bytearray) -> Statuses:

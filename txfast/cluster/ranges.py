@@ -136,8 +136,7 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
     """Cut one input; its ranges have no numbers yet."""
     if whole.is_over:
         return [whole]
-    source = open_source(whole.path)
-    source.name = whole.name
+    source = open_input(whole)
     try:
         if not is_cuttable(source):
             return [whole]
@@ -164,7 +163,7 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
 def prefix_of(whole: Range, place: Place) -> list[Extent] | None:
     """What is to be hashed for an input to be read on from a place, in its parts; none where it cannot be the same any
     more, and None where only whoever reads it can tell. Raises SourceError."""
-    source = open_source(whole.path)
+    source = open_input(whole)
     try:
         if not is_cuttable(source):
             return None
@@ -186,17 +185,16 @@ def hash_extent(extent: Extent) -> str:
     source = bytes_source(extent.path)
     try:
         offset = extent.start
-        while offset < extent.end:
-            block = source.read_at(offset, min(BLOCK_BYTES, extent.end - offset))
-            if not block:
-                raise ClusterError(
-                    f"{source.name}: ends at byte {offset} where a worker sees it, and at {extent.end} or later where "
-                    f"the run was started: it was changed, or the two do not reach the same file; nothing is put out"
-                )
+        for block in source.blocks(extent.start, extent.end):
             digest.update(block)
             offset += len(block)
     finally:
         source.close()
+    if offset != extent.end:
+        raise ClusterError(
+            f"{source.name}: ends at byte {offset} where a worker sees it, and at {extent.end} or later where "
+            f"the run was started: it was changed, or the two do not reach the same file; nothing is put out"
+        )
     return digest.hexdigest()
 
 
@@ -213,6 +211,13 @@ def in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
         tasks[-1].append(part)
         filled += size
     return tasks
+
+
+def open_input(part: Range) -> Source:
+    """Open the input of a range, by the name that its user gave it. Raises SourceError."""
+    source = open_source(part.path)
+    source.name = part.name
+    return source
 
 
 def is_cuttable(source: Source) -> bool:
@@ -242,11 +247,10 @@ def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
 def header_place(source: Source, header: bytes, first: int, lines: int) -> Place:
     """The place behind a header, behind which the first line begins."""
     consumption = Consumption()
-    while consumption.offset_bytes < first:
-        block = source.read_at(consumption.offset_bytes, min(BLOCK_BYTES, first - consumption.offset_bytes))
-        if not block:
-            raise was_changed(source.name)
+    for block in source.blocks(0, first):
         consumption.advance(block)
+    if consumption.offset_bytes != first:
+        raise was_changed(source.name)
     return consumption.place(lines, header)
 
 
@@ -363,8 +367,7 @@ class RangeReader:
         if self._part.is_over:
             return
         self._check_unchanged()
-        source = open_source(self._part.path)
-        source.name = self._part.name
+        source = open_input(self._part)
         batch = TransactionBatch()
         try:
             source = self._begin(source)
@@ -396,8 +399,7 @@ class RangeReader:
                     source, self._consumption = opened
                     self.lines_before = self._consumption.lines
                 else:
-                    source = open_source(part.path)
-                    source.name = part.name
+                    source = open_input(part)
         return source
 
     def _make_reader(self, source: Source) -> CsvReader | TableReader:

@@ -21,7 +21,7 @@ from txfast.cluster.job import Figures, Settings
 from txfast.cluster.ranges import CUTTING_THREADS, Extent, Range, absolute, place_behind, prefix_of
 from txfast.errors import ClusterError
 from txfast.state.directory import StateDirectory
-from txfast.state.snapshot import Snapshot, check_digest, check_size
+from txfast.state.snapshot import Snapshot, check_digest, open_of_size
 
 # What an engine does: the `hash_extent` of each, in the same order.
 HashExtents = Callable[[Sequence[Extent]], list[str]]
@@ -57,7 +57,7 @@ class ClusterState:
         """See that no byte of a snapshot was changed. Raises StateError and SourceError."""
         files = list(snapshot.files())
         for path, byte_count, _ in files:
-            check_size(path, byte_count)
+            open_of_size(path, byte_count).close()
         digests = self._hash_extents([Extent(absolute(path), 0, byte_count) for path, byte_count, _ in files])
         for (path, _, digest), found in zip(files, digests, strict=True):
             check_digest(path, found, digest)

@@ -51,12 +51,11 @@ class RemoteFile(RawIOBase):
 def open_location(uri: str) -> Source:
     """Open a location. Raises SourceError."""
     import pyarrow as pa
-    from pyarrow import fs
 
     scheme, place = cut(uri)
     name = display_location(uri)
     try:
-        file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
+        file_system, path = resolved(uri)
         native = file_system.open_input_file(path)
         first_bytes = native.read_at(min(MAGIC_BYTES, native.size()), 0)
         native.seek(0)  # what a local file needs before it is read on
@@ -74,13 +73,10 @@ def local_path(name: str) -> str | None:
     """The path of a file on this machine, by its own name or as a file:// location; None of what is elsewhere."""
     if not is_location(name):
         return name
-    scheme, place = cut(name)
-    if scheme != "file":
+    if cut(name)[0] != "file":
         return None
-    from pyarrow import fs
-
     try:
-        return str(fs.FileSystem.from_uri(f"{scheme}://{place}")[1])
+        return resolved(name)[1]
     except ValueError as error:  # as pyarrow's own are
         raise SourceError(f"{display_location(name)}: cannot be read: {error}") from error
 
@@ -108,15 +104,22 @@ def has_container(scheme: str, authority: str) -> bool:
 def location_version(uri: str) -> str:
     """What changes when what is at a location does, as far as its system says; nothing where it cannot be asked."""
     import pyarrow as pa
-    from pyarrow import fs
 
-    scheme, place = cut(uri)
     try:
-        file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
+        file_system, path = resolved(uri)
         found = file_system.get_file_info(path)
     except (OSError, ValueError, pa.ArrowException):
         return ""  # it is told of when it is opened
     return f"{found.size} {found.mtime_ns}"
+
+
+def resolved(uri: str) -> "tuple[pa.fs.FileSystem, str]":
+    """The file system that a location is on, and the path there. Raises what pyarrow does."""
+    from pyarrow import fs
+
+    scheme, place = cut(uri)
+    file_system, path = fs.FileSystem.from_uri(f"{scheme}://{place}")
+    return file_system, path
 
 
 def cut(uri: str) -> tuple[str, str]:

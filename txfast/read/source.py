@@ -25,6 +25,8 @@ ARROW_FILE = "arrow file"
 ARROW_STREAM = "arrow stream"
 TABLE = "table"  # of a program's
 MAGIC = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
+# Of a file that is read for its bytes alone.
+BYTES_AT_ONCE = 1 << 20
 # What can read CSV: the kernel itself, or pyarrow for it.
 READERS = ("native", "arrow")
 
@@ -61,6 +63,12 @@ class Source:
             return os.pread(self.file.fileno(), count, offset)
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be read: {error.strerror or error}") from error
+
+    def blocks(self, start: int, end: int) -> "Iterator[bytes]":
+        """Iterate the bytes between two places, fewer where the file ends before. Raises SourceError."""
+        while start < end and (block := self.read_at(start, min(BYTES_AT_ONCE, end - start))):
+            yield block
+            start += len(block)
 
     def close(self) -> None:
         """Close the file, but for standard input, which is the process's own."""

@@ -36,6 +36,7 @@ from txfast.write.output import fsync_folder
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from io import FileIO
     from typing import Any
 
     import pyarrow as pa
@@ -181,7 +182,7 @@ class SnapshotWriter:
     """
 
     def __init__(self, folder: str, *, durable: bool = True, segments: Segments | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._durable = durable
         import pyarrow as pa
 
@@ -210,11 +211,11 @@ class SnapshotWriter:
         if len(segments.files) >= SEGMENTS_MAX:
             return
         try:
-            self._linked = segments.link_into(self._folder)
+            self._linked = segments.link_into(self.folder)
         except OSError:
             for number in range(len(segments.files)):
                 with suppress(OSError):  # it was not made
-                    os.unlink(os.path.join(self._folder, EARLIER_ENTRIES.format(number + 1)))
+                    os.unlink(os.path.join(self.folder, EARLIER_ENTRIES.format(number + 1)))
 
     def add(self, ledger: Ledger) -> None:
         """Write a ledger's accounts and entries."""
@@ -264,7 +265,7 @@ class SnapshotWriter:
         them."""
         own_format = manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT
         written = self.finish_files() | fields
-        return write_manifest(self._folder, max(own_format, least_format), written, durable=self._durable)
+        return write_manifest(self.folder, max(own_format, least_format), written, durable=self._durable)
 
     def finish_files(self) -> "dict[str, Any]":
         """Close the files, and have them reach the disk; what a manifest says of them."""
@@ -273,7 +274,7 @@ class SnapshotWriter:
         self._writers = {}
         self._said = {name: file.finish(durable=self._durable) for name, file in self._files.items()}
         if self._durable:
-            sync_folder(self._folder)
+            sync_folder(self.folder)
         return {
             "files": self._said | self._linked,
             "accounts": self._accounts,
@@ -568,11 +569,10 @@ def check_file(path: str, bytes_said: int, digest_said: str) -> None:
     """See that a file is what its manifest says. Raises StateError and SourceError."""
     from xxhash import xxh3_128
 
-    check_size(path, bytes_said)
     digest = xxh3_128()
     buffer = bytearray(HASHED_BYTES)
     try:
-        with open(path, "rb", buffering=0) as file, memoryview(buffer) as view:
+        with open_of_size(path, bytes_said) as file, memoryview(buffer) as view:
             while count := file.readinto(buffer):
                 digest.update(view[:count])
     except OSError as error:
@@ -580,17 +580,19 @@ def check_file(path: str, bytes_said: int, digest_said: str) -> None:
     check_digest(path, digest.hexdigest(), digest_said)
 
 
-def check_size(path: str, bytes_said: int) -> None:
-    """See that a file is there, and has so many bytes. Raises StateError and SourceError."""
+def open_of_size(path: str, bytes_said: int) -> "FileIO":
+    """Open a file that has to be there, and to have so many bytes. Raises StateError and SourceError."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            found = os.fstat(file.fileno()).st_size
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 (whoever asked closes it)
+        found = os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise StateError(f"{path}: is damaged: it is missing") from error
     except OSError as error:
         raise unreadable(path, error) from error
     if found != bytes_said:
+        file.close()
         raise StateError(f"{path}: is damaged: it has {found} bytes, where {bytes_said} were written")
+    return file
 
 
 def check_digest(path: str, found: str, digest_said: str) -> None:
