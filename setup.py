@@ -6,7 +6,7 @@ TXFAST_BUILD chooses how they are built:
     checked   bounds checks, assertions, low optimisation: for the tests
     trace     as checked, with line tracing and without the vector unit: for the coverage of Cython, and the tests of
               what replaces the vector unit
-    address   as checked, with the address sanitizer and that of undefined behaviour (for tests/sanitizers.py)
+    address   as checked, with the address sanitizer and that of undefined behaviour (for tests.campaigns.sanitizers)
     thread    as checked, with the thread sanitizer
 
 TXFAST_MODULES names the extension modules that are built, if not all.
@@ -50,22 +50,22 @@ for name, sanitizers in {"address": "address,undefined", "thread": "thread"}.ite
     BUILDS[name] = BUILDS["checked"] | {"compile": [*SANITIZED, *flags], "link": flags}
 
 MODULES = [
-    "txfast.batch",
-    "txfast.ledger.columns",
+    "txfast.batch.batch",
+    "txfast.ledger.sorted_accounts",
     "txfast.ledger.ledger",
-    "txfast.ledger.restored",
-    "txfast.ledger.saved",
-    "txfast.read.lines",
-    "txfast.read.row",
-    "txfast.read.rows",
-    "txfast.read.scan",
-    "txfast.state.runs",
-    "txfast.state.slices",
-    "txfast.state.statuses",
-    "txfast.write.accounts",
-    "txfast.write.arrow_buffers",
-    "txfast.write.reject_columns",
-    "txfast.write.reject_text",
+    "txfast.ledger.columns_in",
+    "txfast.ledger.columns_out",
+    "txfast.readers.arrow_lines",
+    "txfast.readers.row",
+    "txfast.readers.table_rows",
+    "txfast.readers.csv",
+    "txfast.spill.runs",
+    "txfast.spill.slices",
+    "txfast.spill.statuses",
+    "txfast.writers.accounts_csv",
+    "txfast.writers.arrow_buffers",
+    "txfast.writers.reject_columns",
+    "txfast.writers.reject_text",
 ]
 
 # What Cython's memory views need, made by Cython itself: once, where each module would else have it. Cython enters
@@ -89,7 +89,7 @@ extensions = [
         include_dirs=["."],
         extra_compile_args=["-std=c11", "-Wno-sign-compare", *build["compile"]],
         extra_link_args=build["link"],
-        depends=["txfast/intrinsics.h"],
+        depends=["txfast/text/intrinsics.h"],
     )
     for module in modules
 ]

@@ -82,7 +82,7 @@ def replay_and_tell(name: str, threads: str) -> None:
     import statistics
     from typing import Any
 
-    from txfast.pipeline import Replay
+    from txfast.run.replay import Replay
 
     calls_seconds: list[float] = []
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from txfast.batch import TransactionBatch
-from txfast.ledger.columns import AccountColumns
+from txfast.batch.batch import TransactionBatch
+from txfast.input.source import Source, open_source
 from txfast.ledger.ledger import Ledger
-from txfast.pipeline import Replay
-from txfast.read.arrow import ArrowCsvReader
-from txfast.read.row import Header
-from txfast.read.scan import CsvReader
-from txfast.read.source import Source, open_source
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.readers.arrow_csv import ArrowCsvReader
+from txfast.readers.csv import CsvReader
+from txfast.readers.row import Header
+from txfast.run.replay import Replay
 from txfast.state.snapshot import Snapshot, SnapshotWriter
-from txfast.write.accounts import csv_blocks
-from txfast.write.rejects import SUFFIXES, Rejects
+from txfast.writers.accounts_csv import csv_blocks
+from txfast.writers.rejects import SUFFIXES, Rejects
 
 COMMAND = Path(sys.executable).with_name("txfast")
 Reader = CsvReader | ArrowCsvReader

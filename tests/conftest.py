@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from command import unmeasured
+
+from tests.support.command import unmeasured
 
 
 @pytest.fixture(autouse=True)

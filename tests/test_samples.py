@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-import reference
 
-SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+from tests.support import reference
+from tests.support.project import PROJECT_ROOT
+
+SAMPLES = PROJECT_ROOT / "samples"
 ACCOUNTS_SUFFIX = ".accounts.csv"
 # Written there by bench/generate.py, and no part of the repository.
 GENERATED = "stress_test.csv"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project import PROJECT_ROOT
+
 pytestmark = pytest.mark.unmeasured
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = PROJECT_ROOT / "txfast"
 
 CYTHON_LINES_MAX = 459
@@ -22,29 +23,22 @@ CYTHON_LINES_MAX = 459
 RANKS = {
     "_version": 0,
     "errors": 0,
-    "machine": 0,
-    "signals": 0,
-    "summary": 0,
-    "standard_error": 0,
-    "decimal": 0,
-    "endings": 0,
+    "text": 0,
     "batch": 1,
-    "log_lines": 1,
+    "input": 2,
     "ledger": 2,
-    "read": 2,
-    "write": 3,
-    "log": 3,
-    "state": 4,
-    "completion": 5,
-    "pipeline": 5,
-    "progress": 5,
-    "options": 6,
-    "api": 7,
-    "cli": 7,
-    "manual": 7,
-    "cluster": 8,
-    "__init__": 8,
-    "__main__": 8,
+    "readers": 3,
+    "writers": 4,
+    "spill": 5,
+    "state": 6,
+    "report": 7,
+    "log": 8,
+    "run": 9,
+    "api": 10,
+    "command": 10,
+    "cluster": 11,
+    "__init__": 11,
+    "__main__": 11,
 }
 # They cost more time than a small file to replay, so whoever needs one imports it in the function that does; but for
 # what programs use and the command does not.

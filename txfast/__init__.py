@@ -8,9 +8,6 @@
 What is here is the whole public interface. It is loaded when it is first used: the command does not need it.
 """
 
-# First of all: importing this room later would put it in the place of the function of that name.
-import txfast.read  # noqa: F401 # isort: skip
-
 from txfast._version import __version__
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -85,7 +82,7 @@ def read(
     >>> [batch.to_pylist() for batch in txfast.read(file)][0][0]
     {'type': 'deposit', 'client': 1, 'tx': 1, 'amount': Decimal('2.5000')}
     """
-    from txfast.api.transactions import read_transactions
+    from txfast.api.read import read_transactions
 
     return read_transactions(inputs, max_malformed=max_malformed, strict=strict, reader=reader, logger=logger)
 

@@ -17,7 +17,7 @@ def entry() -> None:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     # pyarrow imports it where it is there, for conversions that the command has no use for: half of pyarrow's start.
     sys.modules["numpy"] = None  # type: ignore[assignment]
-    from txfast.cli import main
+    from txfast.command.main import main
 
     os._exit(main())
 

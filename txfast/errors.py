@@ -1,7 +1,11 @@
-"""The errors that txfast raises: one family, each kind also the builtin that fits.
+"""The errors that txfast raises: one family, each kind also the builtin that fits; and the exits that they become.
 
-The command prints them as one line, so a message names the file, the place and the way out.
+The command prints an error as one line, so a message names the file, the place and the way out. This module must not
+import anything of txfast.
 """
+
+EXIT_FAILED = 1
+EXIT_TOO_MANY_MALFORMED = 3
 
 
 class TxfastError(Exception):
@@ -54,3 +58,34 @@ class UsageError(TxfastError, ValueError):
 
 class ClusterError(TxfastError, RuntimeError):
     """A cluster that lost, repeated or reordered what it was given."""
+
+
+def unreadable(name: str, error: Exception) -> SourceError:
+    """The error for an input, or a file of a state, that cannot be read."""
+    return SourceError(f"{name}: cannot be read: {reason_of(error)}")
+
+
+def unwritable(name: str, error: Exception) -> SourceError:
+    """The error for an output, or a file of a state, that cannot be written."""
+    return SourceError(f"{name}: cannot be written: {reason_of(error)}")
+
+
+def reason_of(error: Exception) -> str:
+    """The system's words for an error, without number and file name; the error's own text where it has none."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code of a command that ends by this error."""
+    return EXIT_TOO_MANY_MALFORMED if isinstance(error, TooManyMalformedError) else EXIT_FAILED
+
+
+def describe_failure(error: Exception) -> str:
+    """One line for the log: what went wrong, and where."""
+    if isinstance(error, TxfastError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory: {str(error) or 'the machine has no more'}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {reason_of(error)}"
+    return f"internal error: {type(error).__name__}: {error} (run it with the level debug to see where)"

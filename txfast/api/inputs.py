@@ -9,8 +9,8 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.errors import UsageError
-from txfast.read.rows import VALUES_BYTES
-from txfast.read.source import TABLE, Source, open_source, told_by_content
+from txfast.input.source import TABLE, Source, open_source, told_by_content
+from txfast.readers.table_rows import VALUES_BYTES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

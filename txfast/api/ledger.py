@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import SupportsIndex
 
 from txfast.api.inputs import check_inputs, sources
-from txfast.api.process import make_journal
 from txfast.api.results import Account, Accounts
 from txfast.errors import StateError
 from txfast.ledger.ledger import counts_of
-from txfast.pipeline import Replay
+from txfast.log.journal import program_journal
+from txfast.report.stats import decimal_text
+from txfast.run.replay import Replay
 from txfast.state.directory import StateDirectory
-from txfast.write.stats import decimal_text
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
     from txfast.api.inputs import Input
-    from txfast.read.consumed import Place
+    from txfast.input.position import Place
 
 CLIENT_MAX = 2**64 - 1
 
@@ -47,7 +47,7 @@ class Ledger:
     """
 
     def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
-        self._journal = make_journal("error", logger)
+        self._journal = program_journal("error", logger)
         self._replay = Replay(self._journal, threads=threads)
         self._lock = threading.Lock()
         self._is_broken = False

@@ -6,20 +6,19 @@ import time
 from txfast.api.inputs import check_inputs, sources
 from txfast.api.results import Accounts, Rejects, Result
 from txfast.errors import UsageError
-from txfast.log import LEVELS, Journal
-from txfast.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
-from txfast.options import MEMORY_LIMIT_MIN, memory_size
-from txfast.pipeline import Replay
-from txfast.read.source import has_tables
-from txfast.write.rejects import CollectedRejects
-from txfast.write.stats import make_stats
+from txfast.input.source import has_tables
+from txfast.log.journal import Journal, program_journal
+from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
+from txfast.run.replay import Replay
+from txfast.run.values import MEMORY_LIMIT_MIN, memory_size
+from txfast.writers.rejects import CollectedRejects
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
 
     from txfast.api.inputs import Input
-    from txfast.progress import Progress
+    from txfast.log.progress import Progress
 
 
 def process(
@@ -70,7 +69,7 @@ def process(
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
         given = "the memory there is" if memory_limit is None else f"memory_limit={memory_limit!r}"
         raise UsageError(f"{given} is too little for rejects: the least is {least!r}")
-    journal = make_journal(log_level, logger)
+    journal = program_journal(log_level, logger)
     collected = CollectedRejects() if rejects else None
     shown = make_progress(inputs) if progress else None
     replay = Replay(
@@ -91,7 +90,7 @@ def process(
         accounts = replay.collect()
         if collected is not None:
             collected.finish()
-        stats = make_stats(replay, accounts, time.perf_counter() - started)
+        stats = replay.stats(accounts, time.perf_counter() - started)
     finally:
         if shown is not None:
             shown.close()
@@ -110,19 +109,10 @@ def paths_in(inputs: "tuple[Input, ...]") -> list[str]:
     return [os.fspath(each) for each in inputs if isinstance(each, (str, os.PathLike))]
 
 
-def make_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
-    """The journal of a run in a program. Raises UsageError for a level that is none."""
-    import logging
-
-    if log_level not in LEVELS:
-        raise UsageError(f"log_level {log_level!r}: it is one of {', '.join(LEVELS)}")
-    return Journal(LEVELS.index(log_level), logger=logger or logging.getLogger("txfast"))
-
-
 def make_progress(inputs: "tuple[Input, ...]") -> "Progress":
     """What shows on standard error how far a run is."""
-    from txfast.progress import Progress
-    from txfast.read.source import size_of
+    from txfast.input.source import size_of
+    from txfast.log.progress import Progress
 
     paths = paths_in(inputs)
     return Progress(Journal(), size_of(paths) if len(paths) == len(inputs) else None)

@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from txfast.errors import SourceError, UsageError
-from txfast.write.columnar import account_batches, account_schema
-from txfast.write.formats import FORMATS, format_of, write_accounts
-from txfast.write.output import Output
-from txfast.write.rejects import reject_schema
+from txfast.writers.accounts_table import account_batches, account_schema
+from txfast.writers.formats import FORMATS, format_of, write_accounts
+from txfast.writers.output import Output
+from txfast.writers.rejects import reject_schema
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from txfast.ledger.columns import AccountColumns
-    from txfast.state.spill import Settled
+    from txfast.ledger.sorted_accounts import AccountColumns
+    from txfast.spill.spill import Settled
 
 # What a notebook shows of accounts.
 SHOWN_ROWS = 10

@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from txfast.batch import TransactionBatch
+from txfast.batch.batch import TransactionBatch
 from txfast.cluster.ranges import Range, RangeReader, was_changed
 from txfast.errors import ClusterError
-from txfast.ledger.columns import AccountColumns
+from txfast.input.position import Place
 from txfast.ledger.ledger import route
-from txfast.machine import available_cores, default_memory_limit
-from txfast.pipeline import Replay
-from txfast.read.consumed import Place
-from txfast.read.row import MALFORMED_REASONS, Header
-from txfast.state.runs import run_blocks
-from txfast.state.slices import Partitions, SliceReader
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.readers.row import MALFORMED_REASONS, Header
+from txfast.run.machine import available_cores, default_memory_limit
+from txfast.run.replay import Replay
+from txfast.spill.runs import run_blocks
+from txfast.spill.slices import Partitions, SliceReader
+from txfast.spill.statuses import set_statuses, statuses_of
 from txfast.state.snapshot import Snapshot, SnapshotWriter
-from txfast.state.statuses import set_statuses, statuses_of
 
 SHARDS_MAX = 1 << 16
 # What a map task keeps of all slices together, and of one at least and at most, before it gives out a piece.

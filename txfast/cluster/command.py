@@ -9,17 +9,24 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 
 from txfast import __version__
-from txfast.cli import EXIT_FAILED, describe_failure, end_by_signal
 from txfast.cluster.job import Job, MergedAccounts, Settings, State, make_settings
-from txfast.errors import UsageError
-from txfast.log import Journal
-from txfast.options import byte_size, file_name, folder_name, memory_size, rejects_file, spill_folder, whole_number
-from txfast.signals import SignalWatch
+from txfast.errors import UsageError, describe_failure, exit_code_of
+from txfast.log.journal import Journal
+from txfast.report.stats import json_text
+from txfast.run.signals import SignalWatch, end_by_signal
+from txfast.run.values import (
+    byte_size,
+    file_name,
+    folder_name,
+    memory_size,
+    rejects_file,
+    spill_folder,
+    whole_number,
+)
 from txfast.state.directory import StateDirectory
-from txfast.write.formats import FORMATS, format_of, write_accounts
-from txfast.write.output import STANDARD_OUTPUT, Output, publish_all
-from txfast.write.rejects import Rejects
-from txfast.write.stats import json_text
+from txfast.writers.formats import FORMATS, format_of, write_accounts
+from txfast.writers.output import STANDARD_OUTPUT, Output, publish_all
+from txfast.writers.rejects import Rejects
 
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
@@ -119,7 +126,7 @@ def run(
         return end_by_signal("SIGPIPE")
     except Exception as error:
         journal.failure(describe_failure(error), error)
-        return EXIT_FAILED
+        return exit_code_of(error)
     finally:
         watch.hold()
         for output in outputs:

@@ -22,8 +22,8 @@ from txfast.cluster.ranges import Extent, Range, hash_extent
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import UsageError
 from txfast.state.directory import StateDirectory
-from txfast.write.columnar import account_batches, account_schema
-from txfast.write.rejects import reject_schema
+from txfast.writers.accounts_table import account_batches, account_schema
+from txfast.writers.rejects import reject_schema
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from txfast.cluster.blocks import SHARDS_MAX, Report, Run, Statuses, Summary, reject_block
 from txfast.cluster.ranges import RANGE_BYTES, Range, cut, in_tasks, look_at_inputs
 from txfast.errors import ClusterError, UsageError
-from txfast.ledger.columns import AccountColumns
-from txfast.machine import ARROW_MEMORY_LIMIT_MIN
-from txfast.pipeline import InputFigures, applied_of, malformed_of, rejected_of
-from txfast.state.spill import SpillFile, Stream, merged_runs
-from txfast.write.stats import outcome
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.report.stats import RunFigures, make_stats
+from txfast.run.intake import InputFigures
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.spill.spill import SpillFile, Stream, merged_runs
 
 # What rejects are handed over as: text as in the file of that suffix, or Arrow streams.
 REJECT_FORMATS = ("csv", "jsonl", "arrow")
@@ -175,20 +175,11 @@ class Figures:
         """Rows by type and, within it, by status."""
         return [sum(each) for each in zip(*(summary.counts for summary in self._summaries.values()), strict=True)]
 
-    def applied(self) -> dict[str, int]:
-        """Applied rows by type."""
-        return applied_of(self.counts())
+    def malformed_counts(self) -> list[int]:
+        """Malformed rows by the code of the reason."""
+        return [sum(each) for each in zip(*(report.malformed for report in self._reports.values()), strict=True)]
 
-    def rejected(self) -> dict[str, int]:
-        """Rejected rows by reason."""
-        return rejected_of(self.counts())
-
-    def malformed(self) -> dict[str, int]:
-        """Malformed rows by reason."""
-        counts = (report.malformed for report in self._reports.values())
-        return malformed_of([sum(each) for each in zip(*counts, strict=True)])
-
-    # What accounts hold in all, as `outcome` asks for it.
+    # The sums of all accounts, as `make_stats` takes them.
 
     def __len__(self) -> int:
         return sum(summary.accounts for summary in self._summaries.values())
@@ -207,10 +198,9 @@ class Figures:
 
     def stats(self, seconds: float) -> dict[str, Any]:
         """All of it, as in the stats file of the command, but for what is of one process."""
+        figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
         return {
-            **outcome(self, self),
-            "seconds": {"total": seconds},
-            "rows_per_second": self.rows / seconds if seconds else 0.0,
+            **make_stats(figures, self, {"total": seconds}),
             "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,
@@ -269,7 +259,7 @@ def reject_blobs(
     """
     batches = reject_block(part, first_line, shards, statuses)
     if reject_format == "arrow":
-        from txfast.write.rejects import CollectedRejects
+        from txfast.writers.rejects import CollectedRejects
 
         collected = CollectedRejects()
         for name, header, batch in batches:
@@ -278,7 +268,7 @@ def reject_blobs(
         collected.finish()
         yield from map(ipc_stream, collected.take())
         return
-    from txfast.write.reject_text import RejectText
+    from txfast.writers.reject_text import RejectText
 
     text = RejectText(reject_format)
     text.rest()  # the header of the whole file

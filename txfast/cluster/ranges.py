@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from io import RawIOBase
 from itertools import chain, count, islice, pairwise, repeat
 
-from txfast.batch import TransactionBatch
+from txfast.batch.batch import TransactionBatch
 from txfast.errors import ClusterError, InputError, SourceError
-from txfast.read.compression import DecompressedFile
-from txfast.read.consumed import TABLE_ENDING, Consumption, Place, go_on, late_ending
-from txfast.read.location import RemoteFile, local_path, location_key, location_version
-from txfast.read.row import Header
-from txfast.read.scan import CsvReader
-from txfast.read.source import CSV, STANDARD_INPUT, Source, bytes_source, display_name, is_location, open_source
-from txfast.read.table import TableReader
+from txfast.input.compression import DecompressedFile
+from txfast.input.location import RemoteFile, local_path, location_key, location_version
+from txfast.input.position import TABLE_ENDING, Consumption, Place, go_on, late_ending
+from txfast.input.source import CSV, STANDARD_INPUT, Source, bytes_source, display_name, is_location, open_source
+from txfast.readers.csv import CsvReader
+from txfast.readers.row import Header
+from txfast.readers.table import TableReader
 from txfast.state.directory import real_path
 
 TYPE_CHECKING = False  # a constant that type checkers know

@@ -10,7 +10,7 @@ from typing import Any
 
 from txfast.cluster.blocks import Piece, Report, Run, Statuses, Summary
 from txfast.cluster.ranges import Extent, Range
-from txfast.read.consumed import Place
+from txfast.input.position import Place
 from txfast.state.directory import fields_of_place, place_of
 from txfast.state.manifest import Fields
 

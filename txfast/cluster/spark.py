@@ -23,9 +23,9 @@ from txfast.cluster.job import Figures, Settings, State, make_settings, reducing
 from txfast.cluster.ranges import TASKS_PER_CORE, Extent, Range, hash_extent
 from txfast.cluster.records import KINDS, REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
 from txfast.cluster.state import ClusterState, HashExtents, open_state
+from txfast.spill.runs import RunMerge
 from txfast.state.directory import StateDirectory
-from txfast.state.runs import RunMerge
-from txfast.write.columnar import ROWS_MAX, account_batch
+from txfast.writers.accounts_table import ROWS_MAX, account_batch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -53,7 +53,7 @@ MERGE_BUFFER_BYTES = 1 << 20
 RAISED = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
 
 
-class SparkJob:  # pragma: no cover (its tests, tests/test_engines.py, need Spark)
+class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, need Spark)
     """A run that Spark has settled: the figures, and what accounts and rejects can be had from, until `close`.
 
     Raises TxfastError, whatever a worker raised among it.

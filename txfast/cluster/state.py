@@ -16,10 +16,10 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from txfast.api.process import make_journal
 from txfast.cluster.job import Figures, Settings
 from txfast.cluster.ranges import CUTTING_THREADS, Extent, Range, absolute, place_behind, prefix_of
 from txfast.errors import ClusterError
+from txfast.log.journal import program_journal
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot, check_digest, open_of_size
 
@@ -114,7 +114,7 @@ def open_state(path: "str | os.PathLike[str] | None", hash_extents: HashExtents)
     if path is None:
         yield None
         return
-    directory = StateDirectory(os.fspath(path), make_journal("warn", None).warning)
+    directory = StateDirectory(os.fspath(path), program_journal("warn", None).warning)
     try:
         directory.open()
         yield ClusterState(directory, hash_extents)

@@ -9,7 +9,7 @@ that nobody can predict.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from txfast.batch cimport DEPOSIT
+from txfast.batch.batch cimport DEPOSIT
 from txfast.ledger.hash cimport prefetch
 from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed
 

@@ -18,7 +18,7 @@ from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, C
 from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction, multiply_high, prefetch
 from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed, populate
 
-cdef extern from "txfast/intrinsics.h" nogil:
+cdef extern from "txfast/text/intrinsics.h" nogil:
     uint32_t match_tags "txfast_match"(const uint8_t* tags, uint8_t tag) noexcept
     int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from txfast.batch cimport TransactionBatch
+from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.checked cimport WideSum
 from txfast.ledger.entries cimport LOG_COUNT, Log

@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from txfast.batch import TransactionBatch
+from txfast.batch.batch import TransactionBatch
 
 STATUSES: tuple[str, ...]
 

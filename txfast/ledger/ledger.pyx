@@ -11,7 +11,7 @@ from libc.string cimport memset
 
 from cython.view cimport array as cython_array
 
-from txfast.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
+from txfast.batch.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, grown_table_bytes, home_slots,
     reserve_accounts, table_bytes,

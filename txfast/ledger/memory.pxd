@@ -3,7 +3,7 @@
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc
 
-cdef extern from "txfast/intrinsics.h" nogil:
+cdef extern from "txfast/text/intrinsics.h" nogil:
     void advise_huge_pages "txfast_advise_huge_pages"(void* start, size_t bytes) noexcept
     void populate "txfast_populate"(void* start, size_t bytes) noexcept
 

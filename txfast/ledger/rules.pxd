@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.ledger.checked cimport add_overflows, fits_as_total, subtract_overflows
 
-cdef extern from "txfast/intrinsics.h" nogil:
+cdef extern from "txfast/text/intrinsics.h" nogil:
     int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
 
 cdef enum Status:

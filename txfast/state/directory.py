@@ -14,8 +14,8 @@ import shutil
 import stat
 
 from txfast.errors import LockedError, SourceError, StateError
-from txfast.read.consumed import ENDINGS, Consumption, Place, open_at
-from txfast.read.source import STANDARD_INPUT, Source, is_location, open_source
+from txfast.input.position import ENDINGS, Consumption, Place, open_at
+from txfast.input.source import STANDARD_INPUT, Source, is_location, open_source
 from txfast.state import manifest
 from txfast.state.snapshot import (
     Segments,

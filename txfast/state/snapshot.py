@@ -25,13 +25,13 @@ import os
 import shutil
 from contextlib import suppress
 
-from txfast.batch import KINDS
+from txfast.batch.batch import KINDS
 from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
+from txfast.ledger.columns_in import LedgerRestorer
+from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import Ledger
-from txfast.ledger.restored import LedgerRestorer
-from txfast.ledger.saved import SavedLedger
 from txfast.state import manifest
-from txfast.write.output import fsync_folder
+from txfast.writers.output import fsync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

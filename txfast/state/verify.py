@@ -6,7 +6,7 @@ This module must not know where that is said.
 import os
 
 from txfast.ledger.ledger import Ledger
-from txfast.state.checkpoint import CHECKPOINT_NAME
+from txfast.run.checkpoint import CHECKPOINT_NAME
 from txfast.state.directory import SNAPSHOT_NAME, StateDirectory, no_snapshot, places_of
 from txfast.state.snapshot import Snapshot
 

@@ -1,0 +1,63 @@
+"""Where a batch's rows stand: their lines, and their bounds in its text."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.support import harness
+from tests.support.harness import HEADER, READERS
+from txfast.ledger.ledger import Ledger
+
+pytestmark = pytest.mark.unmeasured
+
+# Endings are looked for in windows of 64 bytes.
+LENGTHS = [0, 1, 30, 59, 60, 61, 62, 63, 64, 127, 128, 200]
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("blank_share", [0.0, 0.02, 0.7])
+def test_lines_are_counted_whatever_ends_them(reader: str, blank_share: float) -> None:
+    rng = random.Random(int(100 * blank_share))
+    for endings in ([b"\n"], [b"\r"], [b"\r\n"], [b"\n", b"\r", b"\r\n", b"\n\r"]):
+        lines = [HEADER.rstrip()]
+        for place in range(600):
+            blank = rng.random() < blank_share
+            lines.append(b" " * rng.randrange(3) if blank else b"%d" % place + b"x" * rng.choice(LENGTHS))
+            if rng.random() < 0.3:
+                lines.append(harness.Row("deposit", place % 3, place % 100, place).line())
+        content = b"".join(line + rng.choice(endings) for line in lines)
+        for block_bytes in (700, 5_000, None):
+            harness.assert_as_reference([("in.csv", content)], reader=reader, block_bytes=block_bytes)
+            harness.assert_as_reference([("in.csv", content + b"end")], reader=reader, block_bytes=block_bytes)
+
+
+@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("blank_lines", [0, 1])
+def test_an_ending_is_found_wherever_a_window_ends(ending: bytes, blank_lines: int) -> None:
+    for length in range(140):
+        rows = [b"x" * length + b"y", b"z", b"deposit,1,1,1", b"deposit,1,1,1", b"w"]
+        content = HEADER + ending * blank_lines + ending.join(rows)
+        outcome = harness.assert_as_reference([("in.csv", content)], reader="native")
+        assert outcome is not None
+        assert len(outcome.rejects) == 4
+
+
+@pytest.mark.parametrize("chosen", range(8))
+def test_a_report_holds_the_rows_that_are_asked_for(chosen: int) -> None:
+    rng = random.Random(chosen)
+    lines = [b"fee,1,1,1" if rng.random() < 0.1 else b"deposit,1,%d,1" % (place % 400) for place in range(900)]
+    outcome = harness.run_reference([("f", HEADER + b"\n".join(lines))])
+    refused = {reject.line - 1: (reject.status, reject.row) for reject in outcome.rejects}
+    applied, rejected, malformed = bool(chosen & 1), bool(chosen & 2), bool(chosen & 4)
+    wanted = {"applied": applied, "rejected": rejected, "malformed": malformed}
+    batch = harness.make_batch(lines)
+    Ledger().apply(batch)
+    report = [
+        (line, "malformed" if reason else "rejected" if status else "applied", row)
+        for line, reason, status, row in batch.report(applied=applied, rejected=rejected, malformed=malformed)
+    ]
+    everything = [(place, *refused.get(place, ("applied", line))) for place, line in enumerate(lines, 1)]
+    assert report == [row for row in everything if wanted[row[1]]]

@@ -1,0 +1,236 @@
+"""Damages saved states and kills runs, many times at random, and sees to it that nobody can tell afterwards.
+
+    python -m tests.campaigns.crashes [--flips N] [--kills N] [--each] [--seed N]
+
+A flip changes one byte of a snapshot's files, cuts one short or makes it longer: each must be noticed when the snapshot
+is opened. A kill ends a run that takes checkpoints, at a random moment or just before a random one of its calls on
+files (fsync, rename, write, …: the shim of campaigns/faults does that); then the state must verify, and the same
+command, run again until it ends, must have left what an undisturbed run leaves. `--each` also kills before every
+fsync and rename.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+from tests.campaigns.faults.campaign import HERE, PACKAGE, VOLATILE_STATS, build_shim, inputs
+from txfast.errors import StateError
+from txfast.state import manifest
+from txfast.state.snapshot import Snapshot
+
+PATIENCE_SECONDS = 60
+OUTPUTS = ("out.csv", "r.csv", "s.json")
+COMMAND = (
+    "small.csv", "large.csv", "other.csv", "-q", "--state", "state", "--checkpoint", "0", "--threads", "3",
+    "-o", "out.csv", "--rejects", "r.csv", "--stats", "s.json",
+)  # fmt: skip
+# Those of the shim's functions that a crash can fall between; unlike `stat` or `read`, they change something.
+FUNCTIONS = ("open", "write", "fsync", "close", "rename", "link")
+
+
+def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
+    """Files that are nearly this one, one byte changed, or shorter, or longer."""
+    while True:
+        place = chance.randrange(len(content))
+        turned = bytearray(content)
+        turned[place] ^= 1 << chance.randrange(8)
+        yield bytes(turned)
+        turned = bytearray(content)
+        turned[place] = (turned[place] + chance.randrange(1, 256)) % 256
+        yield bytes(turned)
+        yield content[:place]
+        yield content + bytes([chance.randrange(256)])
+
+
+def count_unnoticed(snapshot: Path, flips: int, chance: random.Random) -> int:
+    """Damage a snapshot's files so many times, and put them back: how many of the damages nobody noticed."""
+    unnoticed = 0
+    files = sorted(path.name for path in snapshot.iterdir())
+    for number, file in enumerate(files):
+        whole = (snapshot / file).read_bytes()
+        share = flips // len(files) + (number < flips % len(files))
+        for _, damaged in zip(range(share), damages(chance, whole), strict=False):
+            (snapshot / file).write_bytes(damaged)
+            try:
+                Snapshot.open(str(snapshot))
+            except StateError:
+                continue
+            unnoticed += 1
+        (snapshot / file).write_bytes(whole)
+    return unnoticed
+
+
+class Killings:
+    """Runs of one command, killed, in folders below one."""
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        self._folder = folder.resolve()
+        self._chance = chance
+        self._shim = build_shim(self._folder)
+        self._start = self._folder / "start"
+        self._start.mkdir()
+        for name, content in inputs().items():
+            (self._start / name).write_bytes(content)
+        # An earlier run has finished with a part of one of them.
+        small = (self._start / "small.csv").read_bytes()
+        (self._start / "small.csv").write_bytes(small[: small.index(b"\n", len(small) // 2) + 1])
+        self._run(self._start, ("small.csv", "-q", "--state", "state"))
+        (self._start / "small.csv").write_bytes(small)
+        right = self._copy()
+        started = time.monotonic()
+        assert self._run(right) == 0
+        self._seconds = time.monotonic() - started
+        self.right = left_in(right)
+        self._calls = self._count()
+
+    def _copy(self) -> Path:
+        """A fresh folder, as a run finds it."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder)) / "run"
+        shutil.copytree(self._start, folder)
+        manifest_path = folder / "state" / "snapshot-1" / manifest.NAME
+        fields = json.loads(manifest_path.read_bytes())
+        del fields["hash"]
+        # Inputs are known by where they are.
+        fields["inputs"] = {str(folder / Path(path).name): place for path, place in fields["inputs"].items()}
+        manifest_path.write_bytes(manifest.text_of(fields))
+        return folder
+
+    def _environment(self, folder: Path, function: str = "", call: int = 0) -> dict[str, str]:
+        log = folder.parent / "log"
+        log.touch()
+        return {
+            "LD_PRELOAD": str(self._shim), "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "FAULTS_FOLDER": str(folder), "FAULTS_LOG": str(log), "FAULTS_FUNCTION": function,
+            "FAULTS_CALL": str(call), "FAULTS_ERROR": "-1", "FAULTS_LASTS": "0", "FAULTS_SABOTAGE": "",
+            "FAULTS_PATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)]),
+            "FAULTS_PACKAGE": str(PACKAGE),
+        }  # fmt: skip
+
+    def _run(
+        self, folder: Path, arguments: tuple[str, ...] = COMMAND, watched: Mapping[str, str] | None = None,
+        kill_after_seconds: float | None = None,
+    ) -> int:
+        """Run the command; its exit code."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
+        command = [sys.executable, "-c", "from txfast.__main__ import entry; entry()"]
+        own["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])
+        if watched:
+            command = [sys.executable, "-I", "-S", str(HERE / "driver.py")]
+        with subprocess.Popen(
+            [*command, *arguments], cwd=folder, env={**own, **(watched or {})},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            try:
+                _, errors = process.communicate(timeout=kill_after_seconds or PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                _, errors = process.communicate()
+        if process.returncode > 0:
+            raise AssertionError(f"{' '.join(arguments)}: exit code {process.returncode}: {errors.decode()}")
+        return process.returncode
+
+    def _count(self) -> Counter[str]:
+        """How many calls a run makes of each function."""
+        folder = self._copy()
+        self._run(folder, watched=self._environment(folder))
+        calls = (folder.parent / "log").read_text().splitlines()
+        shutil.rmtree(folder.parent)
+        return Counter(call.partition("\t")[0] for call in calls)
+
+    def each(self) -> Iterator[tuple[str, str]]:
+        """The same as `kill`, before every call of those that make things last."""
+        for function in ("fsync", "rename"):
+            for call in range(1, self._calls[function] + 1):
+                yield self.kill_at(function, call)
+
+    def kill_at(self, function: str, call: int) -> tuple[str, str]:
+        """Kill a run before a call of a function, and go on, as `kill`."""
+        folder = self._copy()
+        try:
+            code = self._run(folder, watched=self._environment(folder, function, call))
+            where = f"before {function} {call} of {self._calls[function]}"
+            return where, self._look(folder, was_killed=code == -signal.SIGKILL)
+        finally:
+            shutil.rmtree(folder.parent)
+
+    def kill(self) -> tuple[str, str]:
+        """Kill a run at random and go on: where it was killed, and what was wrong then, "" for nothing."""
+        function = self._chance.choice([*FUNCTIONS, *["a moment"] * len(FUNCTIONS)])
+        if function != "a moment":
+            return self.kill_at(function, self._chance.randrange(1, self._calls[function] + 1))
+        folder = self._copy()
+        seconds = self._chance.uniform(0.1, self._seconds)
+        try:
+            code = self._run(folder, kill_after_seconds=seconds)
+            return f"after {seconds:.3f} seconds", self._look(folder, was_killed=code == -signal.SIGKILL)
+        finally:
+            shutil.rmtree(folder.parent)
+
+    def _look(self, folder: Path, *, was_killed: bool) -> str:
+        """What is wrong in a folder where a run was killed, once the same command has been run again."""
+        try:
+            self._run(folder, ("--state", "state", "--verify"))
+            ended = not was_killed or len(list((folder / "state").glob("snapshot-[12]"))) == 2
+            if not ended:
+                self._run(folder)
+            if wrong := differences(self.right, left_in(folder)):
+                return f"{'ended' if ended else 'resumed'}: {wrong}"
+            # Either way it is all in the state now.
+            self._run(folder)
+            return differences({"out.csv": self.right["out.csv"]}, {"out.csv": left_in(folder)["out.csv"]})
+        except (AssertionError, OSError) as error:
+            return str(error)
+
+
+def left_in(folder: Path) -> dict[str, object]:
+    """The outputs of a run, without the figures that differ from run to run."""
+    left: dict[str, object] = {name: (folder / name).read_bytes() for name in OUTPUTS}
+    stats = json.loads((folder / "s.json").read_bytes())
+    left["s.json"] = {name: content for name, content in stats.items() if name not in VOLATILE_STATS}
+    return left
+
+
+def differences(right: Mapping[str, object], found: Mapping[str, object]) -> str:
+    """The names of what is not as it should be."""
+    return ", ".join(f"{name} has other content" for name in right if found[name] != right[name])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Damage saved states and kill runs, at random.")
+    parser.add_argument("--flips", type=int, default=1000)
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--each", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)
+    failures = 0
+    with tempfile.TemporaryDirectory() as made:
+        killings = Killings(Path(made), chance)
+        unnoticed = count_unnoticed(Path(made).resolve() / "start/state/snapshot-1", arguments.flips, chance)
+        print(f"{arguments.flips} flips: {unnoticed} unnoticed")
+        kills = 0
+        outcomes = (killings.kill() for _ in range(arguments.kills))
+        for where, wrong in chain(killings.each() if arguments.each else (), outcomes):
+            kills += 1
+            if wrong:
+                failures += 1
+                print(f"{where}: {wrong}", flush=True)
+        print(f"{kills} kills: {failures} left something wrong")
+    return int(bool(unnoticed or failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Sets independent ways to read a file against each other, on as many random files as are asked for.
+
+    python -m tests.campaigns.differential [--files N] [--seed S]
+
+Every line is read by the row parser and by Python's `csv`, `int` and `decimal`, where the rules agree with them; every
+file is replayed by each reader, in one thread and in several, in blocks of some size, and must give the same accounts,
+rejects and figures, or the same refusal. The first file that does not is made as small as can be and shown.
+test_differential.py runs a few of each. What the rules themselves say is the reference's business: see
+test_properties.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from decimal import Context, Decimal, InvalidOperation
+
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.support import harness
+from txfast.batch.batch import KINDS
+from txfast.errors import TxfastError
+from txfast.readers.row import COLUMN_NAMES, Header
+
+# What Header.parse says of a line: a transaction, the reason why it is none, or None where there is no row.
+Verdict = tuple[str, int, int, int | None] | str | None
+
+BLANKS = " \t\v\f"
+QUOTE_BESIDE_BLANK = tuple(pair for blank in BLANKS for pair in (f'"{blank}', f'{blank}"'))
+# More digits than any line here has, so that nothing is rounded.
+EXACT = Context(prec=100_000)
+
+files = st.one_of(harness.hostile_files(), harness.plain_files(), harness.wide_files())
+
+
+# ---- Lines -----------------------------------------------------------------------------------------
+
+
+def agrees_with_csv(line: bytes) -> bool:
+    """Whether the rules cut this line into fields as Python's csv does.
+
+    To csv, blanks between a quote and a comma are text, and text behind a closing quote is an error also where it is
+    blank. Beside a quote, then, there must be none.
+    """
+    text = line.decode("latin-1")
+    return not any(pair in text for pair in QUOTE_BESIDE_BLANK)
+
+
+def verdict_by_csv(names: list[str], line: bytes) -> Verdict:
+    """What csv, int and decimal make of a line of these columns. The line agrees with csv."""
+    if not line.strip(BLANKS.encode()):
+        return None
+    try:
+        [texts] = csv.reader([line.decode("latin-1")], strict=True)
+    except csv.Error:
+        return "bad_quoting"
+    fields = {name: text.strip(BLANKS) for name, text in zip(names, texts, strict=False)}
+    if not fields.get("type") or "client" not in fields or "tx" not in fields:
+        return "missing_field"
+    if fields["type"] not in KINDS:
+        return "bad_type"
+    client, tx = whole_number(fields["client"]), whole_number(fields["tx"])
+    if client is None or tx is None:
+        return "bad_client" if client is None else "bad_tx"
+    if not fields.get("amount"):
+        return fields["type"], client, tx, None
+    amount = units(fields["amount"])
+    return "bad_amount" if amount is None else (fields["type"], client, tx, amount)
+
+
+def whole_number(text: str) -> int | None:
+    """An id, by `int`; which takes more than the rules do but for these characters."""
+    with suppress(ValueError):
+        if set(text) <= set("0123456789+"):
+            number = int(text)
+            return number if number < 2**64 else None
+    return None
+
+
+def units(text: str) -> int | None:
+    """An amount in units of 0.0001, by `Decimal`; which takes more than the rules do but for these characters."""
+    with suppress(InvalidOperation):
+        if set(text) <= set("0123456789+-."):
+            amount = Decimal(text).scaleb(4, EXACT)
+            if amount == int(amount) and abs(amount) < 2**63:
+                return int(amount)
+    return None
+
+
+def check_lines(content: bytes) -> Counter[str]:
+    """Read every line of a file in both ways; return how often each verdict was agreed on."""
+    lines = content.removeprefix(harness.BYTE_ORDER_MARK).splitlines()
+    for place, line in enumerate(lines):
+        names = column_names(line)
+        if names:
+            return compare_rows(Header(line, "in.csv"), names, lines[place + 1 :])
+    return Counter()
+
+
+def compare_rows(header: Header, names: list[str], rows: list[bytes]) -> Counter[str]:
+    verdicts: Counter[str] = Counter()
+    for row in filter(agrees_with_csv, rows):
+        found, expected = header.parse(row), verdict_by_csv(names, row)
+        assert found == expected, f"{row!r} is {found}, and {expected} to csv"
+        verdicts["well-formed" if isinstance(found, tuple) else found or "blank"] += 1
+    return verdicts
+
+
+def column_names(line: bytes) -> list[str] | None:
+    """The columns that csv finds in a header, or None where this is none or csv has its own way with it."""
+    if not agrees_with_csv(line):
+        return None
+    try:
+        [texts] = csv.reader([line.decode("latin-1")], strict=True)
+    except (csv.Error, ValueError):  # an empty line has no row
+        return None
+    names = [text.strip(BLANKS) for text in texts]
+    return names if all(names.count(name) == 1 for name in COLUMN_NAMES) else None
+
+
+# ---- Files -----------------------------------------------------------------------------------------
+
+
+def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> harness.Outcome | str:
+    """What comes of a file, or why it is refused."""
+    try:
+        return harness.run([("in.csv", content)], reader=reader, block_bytes=block_bytes, threads=threads)
+    except TxfastError as error:
+        return str(error)
+
+
+def check_file(content: bytes, block_bytes: int, threads: int) -> str:
+    """Replay a file in every way; return whether it was replayed or refused."""
+    expected = replay(content, "native", 1 << 18, 1)
+    for reader in harness.READERS:
+        if not harness.can_carry(reader, content, None):
+            continue
+        fitting = harness.fit_block(reader, [("in.csv", content)], block_bytes)
+        for count in (1, threads):
+            found = replay(content, reader, fitting, count)
+            assert found == expected, f"{found}\nby {reader} in {count} threads, where it should be\n{expected}"
+    return "refused" if isinstance(expected, str) else "replayed"
+
+
+# ---- The campaign ----------------------------------------------------------------------------------
+
+
+def campaign(count: int, seed_number: int) -> Counter[str]:
+    """Check so many random files; return how often each thing was agreed on. Raises AssertionError."""
+    agreed: Counter[str] = Counter()
+
+    @seed(seed_number)
+    @settings(
+        max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
+    )
+    @given(files, harness.block_sizes, st.sampled_from(harness.THREADS[1:]))
+    def check(content: bytes, block_bytes: int, threads: int) -> None:
+        agreed[check_file(content, block_bytes, threads)] += 1
+        agreed.update(check_lines(content))
+
+    check()
+    return agreed
+
+
+def main(arguments: list[str]) -> int:
+    """Run a campaign and say what was agreed on."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--files", metavar="N", type=int, default=1_000, help="how many files (default: 1000)")
+    parser.add_argument("--seed", metavar="S", type=int, default=1, help="of the random numbers (default: 1)")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    agreed = campaign(options.files, options.seed)
+    for name, count in agreed.most_common():
+        print(f"{count:>12,} {name}")
+    print(f"{options.files:,} files of seed {options.seed} agreed in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,22 @@
+"""Runs one target under libFuzzer, in a process of its own: python drive.py TARGET [LIBFUZZER_ARGUMENT …].
+
+The module with the targets is not instrumented, so that all that counts as new is new in the kernel.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+from tests.campaigns.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    _, target, *arguments = sys.argv
+    atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

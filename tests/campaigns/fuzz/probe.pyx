@@ -1,0 +1,181 @@
+"""What the targets look at and Python cannot see: the leaves of the kernel, and what is in a batch.
+
+Built by run.py and by the tests, never with the package. Texts end where their memory does, so that a read past one is
+told, but for the slack that the fast path says it needs.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport malloc
+from libc.string cimport memchr, memcpy, memset
+
+from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, TransactionBatch
+from txfast.ledger.sorted_accounts cimport AccountColumns
+from txfast.text.numbers_in cimport parse_amount, parse_id
+from txfast.readers.row_fast cimport FIELDS, Tables, make_tables, plain_fields
+from txfast.readers.row cimport WELL_FORMED, Columns, Field, Fields, Row, parse_row
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
+
+from txfast.batch.batch import KINDS
+from txfast.readers.row import MALFORMED_REASONS
+
+cdef enum:
+    # What readers/row_fast.pxd may read from a field's start on.
+    PLAIN_SLACK_BYTES = 24
+    WORD_BYTES = 8
+    TEXT_BYTES_MAX = 1 << 12
+
+cdef Tables tables
+make_tables(&tables)
+
+cdef uint8_t* text_memory = <uint8_t*>malloc(TEXT_BYTES_MAX)
+
+
+cdef uint8_t* copied(bytes text, Py_ssize_t slack) except NULL:
+    """A text at the very end of its memory, with so many bytes behind it: an ending, and what begins another line.
+
+    It stays until the next one is copied: allocating memory each time would take most of the time.
+    """
+    cdef uint8_t* copy = text_memory + TEXT_BYTES_MAX - len(text) - slack
+    if len(text) + slack > TEXT_BYTES_MAX:
+        raise ValueError(f"a text of {len(text)} bytes is too long")
+    memcpy(copy, <const uint8_t*>text, len(text))
+    if slack:
+        memset(copy + len(text), c'7', slack)
+        copy[len(text)] = c'\n'
+    return copy
+
+
+cdef object row_tuple(const uint8_t kind, uint64_t client, uint64_t tx, int64_t amount):
+    return KINDS[kind & KIND_MASK], client, tx, None if kind & NO_AMOUNT else amount
+
+
+def parse(
+    bytes line not None,
+    Py_ssize_t type_column,
+    Py_ssize_t client_column,
+    Py_ssize_t tx_column,
+    Py_ssize_t amount_column,
+):
+    """A line by the row parser, its columns at these places: the row, the reason why not, or "" for a blank line."""
+    cdef Columns columns = Columns(type=type_column, client=client_column, tx=tx_column, amount=amount_column)
+    cdef uint8_t* text = copied(line, 0)
+    cdef Row row
+    cdef int malformed = parse_row(text, text + len(line), &columns, &row)
+    if malformed == WELL_FORMED:
+        return row_tuple(row.kind, row.client, row.tx, row.amount)
+    return MALFORMED_REASONS[malformed] if malformed < len(MALFORMED_REASONS) else ""
+
+
+def read_amount(bytes text not None):
+    """An amount in units of 0.0001, or None."""
+    cdef uint8_t* copy = copied(text, 0)
+    cdef int64_t units = 0
+    cdef bint accepted = parse_amount(copy, copy + len(text), &units)
+    return units if accepted else None
+
+
+def read_id(bytes text not None):
+    cdef uint8_t* copy = copied(text, 0)
+    cdef uint64_t number = 0
+    cdef bint accepted = parse_id(copy, copy + len(text), &number)
+    return number if accepted else None
+
+
+def print_amount(int64_t units):
+    cdef uint8_t[AMOUNT_BYTES_MAX + WORD_BYTES] text
+    cdef uint8_t* start = text
+    return start[:write_amount(start, units) - start]
+
+
+def print_number(uint64_t number):
+    cdef uint8_t[NUMBER_BYTES_MAX + WORD_BYTES] text
+    cdef uint8_t* start = text
+    return start[:write_number(start, number) - start]
+
+
+cdef bint cut_plainly(const uint8_t* line, const uint8_t* end, Field* cut) noexcept:
+    """Cut a line at its commas as the fast path does, which has made sure that there are three."""
+    cdef const uint8_t* boundary
+    cdef int column
+    for column in range(FIELDS):
+        boundary = <const uint8_t*>memchr(line, c",", end - line)
+        if (boundary == NULL) != (column == FIELDS - 1):
+            return False
+        cut[column].start = line
+        cut[column].end = end if boundary == NULL else boundary
+        line = cut[column].end + 1
+    return True
+
+
+def plain_agrees(bytes line not None):
+    """Whether the fast path takes this line for what the row parser does, or leaves it alone."""
+    cdef uint8_t* text = copied(line, PLAIN_SLACK_BYTES)
+    cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3)
+    cdef Field[FIELDS] cut
+    cdef Fields fields
+    cdef Row row, parsed
+    cdef bint agrees = True
+    if cut_plainly(text, text + len(line), cut):
+        fields = Fields(type=cut[0], client=cut[1], tx=cut[2], amount=cut[3])
+        if plain_fields(&fields, &tables, &row):
+            agrees = (
+                parse_row(text, text + len(line), &columns, &parsed) == WELL_FORMED
+                and row.kind == parsed.kind
+                and row.client == parsed.client
+                and row.tx == parsed.tx
+                and row.amount == parsed.amount
+            )
+    return agrees
+
+
+def rows_of(TransactionBatch batch not None):
+    """A batch's rows in their order: each a transaction, or the reason why it is none."""
+    cdef Py_ssize_t i
+    rows = [row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]) for i in range(batch.rows)]
+    if batch.text == NULL:  # then there are no offsets, and no malformed rows
+        return rows
+    places = [(batch.offset[i], row) for i, row in enumerate(rows)]
+    places += [
+        (batch.malformed_offset[i], MALFORMED_REASONS[batch.malformed_reason[i]]) for i in range(batch.malformed_rows)
+    ]
+    places.sort()
+    return [row for _, row in places]
+
+
+def make_batch(list rows not None):
+    """A batch of (code of the kind, client, tx, amount or None)."""
+    cdef TransactionBatch batch = TransactionBatch()
+    cdef Py_ssize_t place
+    batch.reserve(len(rows), 1)
+    for place, (kind, client, tx, amount) in enumerate(rows):
+        batch.kind[place] = kind | (NO_AMOUNT if amount is None else 0)
+        batch.client[place] = client
+        batch.tx[place] = tx
+        batch.amount[place] = amount or 0
+        batch.offset[place] = <int32_t>place
+    batch.rows = len(rows)
+    return batch
+
+
+def statuses_of(TransactionBatch batch not None):
+    """What the ledger made of each row, as codes."""
+    return [batch.status[place] for place in range(batch.rows)]
+
+
+def accounts_of(AccountColumns accounts not None):
+    """The accounts, in their order: client, available and held in units of 0.0001, and whether it is locked."""
+    cdef Py_ssize_t i
+    return [
+        (accounts.balances[i].client, accounts.balances[i].content, accounts.held[i], accounts.locked[i] != 0)
+        for i in range(accounts.count)
+    ]
+
+
+def run_over(bytes text not None):
+    """The planted bug: behind the right word, in the right place, read one byte too many."""
+    cdef uint8_t* copy = copied(text, 0)
+    cdef uint8_t byte = 0
+    if len(text) >= 6 and copy[0] == c"r" and copy[1] == c"e" and copy[2] == c"f" and copy[3] == c"u":
+        if copy[4] == c"n" and copy[5] == c"d":
+            byte = (<volatile uint8_t*>copy)[len(text)]
+    return byte

@@ -1,0 +1,438 @@
+"""The targets of the fuzzers: each takes bytes, makes an input of them, and raises where two answers differ.
+
+One answer is the kernel's. The other is the reference's, or that of another path through the kernel which must agree.
+Whatever the bytes, there is an input in them, so that no execution is wasted.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import permutations
+
+from tests.campaigns.fuzz import probe
+from tests.support import harness, reference
+from txfast.batch.batch import KINDS, TransactionBatch
+from txfast.errors import InputError
+from txfast.ledger.columns_in import LedgerRestorer
+from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.readers.arrow_lines import hold_lines, parse_lines
+from txfast.readers.csv import CsvReader
+from txfast.readers.row import Header
+from txfast.readers.table_rows import TableColumns, parse
+
+# Type, client, tx and amount, in units of 0.0001.
+Transaction = tuple[str, int, int, int | None]
+Rows = list[Transaction | str]
+# Client, available, held and whether it is locked; client, tx, amount, kind and state.
+SavedAccount = tuple[int, int, int, bool]
+SavedEntry = tuple[int, int, int, int, int]
+
+# Where the four columns may be: the fifth place is another column.
+PLACES = list(permutations(range(5), 4))
+HEADERS = (
+    b"",
+    b"type,client,tx,amount\n",
+    b"type,client,tx,amount\r\n",
+    b"amount,tx,client,type\n",
+    b"type,note,client,tx,amount\n",
+    b"\xef\xbb\xbf\n type , client,\"tx\",amount\r",
+    b",".join([b"type,client,tx", *[b""] * 35, b"amount\n"]),
+)  # fmt: skip
+AMOUNTS = (
+    None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, harness.INT64_MAX, harness.INT64_MAX - 1, harness.INT64_MAX // 2,
+    harness.INT64_MAX // 2 + 1, -harness.INT64_MAX, 10_001, 5_000, 20_000,
+)  # fmt: skip
+TX_SHIFTS = (0, 0, 8, 56)
+OPERATION_BYTES = 3
+
+
+class Recorder(reference.Replay):
+    """The reference, stopped where a row is well-formed: it keeps the row instead of applying it."""
+
+    row: Transaction
+
+    def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
+        self.row = (kind, client, tx, amount)
+        return "applied"
+
+
+recorder = Recorder()
+
+
+def expected_row(line: bytes, columns: Sequence[int]) -> Transaction | str:
+    """What the reference makes of a line: the row, the reason why it is none, or "" for a blank line."""
+    if not line.strip(reference.BLANKS):
+        return ""
+    if len(line) > reference.ROW_LIMIT_BYTES:
+        return "row_too_long"
+    fields = reference.split_fields(line)
+    if fields is None:
+        return "bad_quoting"
+    status, reason = recorder._read_texts(reference.find_texts(fields, columns))
+    return recorder.row if status == "applied" else reason
+
+
+def must_be(found: object, expected: object) -> None:
+    if found != expected:
+        raise AssertionError(f"found {found!r}\nwhere the other has {expected!r}")
+
+
+# ---- Texts ---------------------------------------------------------------------------------------
+
+
+def row(content: bytes) -> None:
+    """The row parser against the reference: a byte that places the columns, and a line."""
+    columns = PLACES[(content[0] if content else 0) % len(PLACES)]
+    line = content[1:]
+    must_be(probe.parse(line, *columns), expected_row(line, columns))
+
+
+def plain(content: bytes) -> None:
+    """The fast path against the row parser: a line."""
+    must_be(probe.plain_agrees(content), True)
+
+
+def money(content: bytes) -> None:
+    """Numbers from text and to text, against the reference."""
+    must_be(probe.read_id(content), reference.parse_id(content))
+    must_be(probe.read_amount(content), reference.parse_amount(content))
+    number = int.from_bytes(content[:8], "little")
+    units = number - (number >> 63 << 64)
+    must_be(probe.print_number(number), b"%d" % number)
+    must_be(probe.print_amount(units), reference.format_amount(units).encode())
+
+
+# ---- Readers -------------------------------------------------------------------------------------
+
+
+def numbered(found: Rows, first_line: int) -> Iterator[tuple[int, str]]:
+    """The malformed of these rows, one for each line, with the numbers of their lines."""
+    for line, row in enumerate(found, first_line):
+        if isinstance(row, str) and row:
+            yield line, row
+
+
+def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
+    """The rows of a file and the lines of the malformed ones, by the reference; None where it is no such file."""
+    lines = list(reference.read_lines(io.BytesIO(content)))
+    header = next((place for place, line in enumerate(lines) if line), None)
+    if header is None:
+        return None
+    try:
+        columns = reference.find_columns("in", lines[header])
+    except reference.NotTransactions:
+        return None
+    found = [expected_row(line, columns) for line in lines[header + 1 :]]
+    return [row for row in found if row != ""], [line for line, _ in numbered(found, header + 2)]
+
+
+def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
+    """The same by the native reader, in blocks of one size that come in pieces of another."""
+    pieces = [content[place : place + piece_bytes] for place in range(0, len(content), piece_bytes)]
+    reader = CsvReader(harness.open_bytes("in", pieces).file, "in", block_bytes)
+    batch = TransactionBatch()
+    next_line = 1
+    rows: Rows = []
+    malformed_lines = []
+    with suppress(InputError):
+        while reader.fill(batch):
+            reader.scan(batch)
+            next_line = batch.number_lines(next_line)
+            rows += probe.rows_of(batch)
+            malformed_lines += [line for line, *_ in batch.report(rejected=False)]
+        return rows, malformed_lines
+    return None
+
+
+def scanner(content: bytes) -> None:
+    """The native reader against the reference: which header, sizes of blocks and reads, and the rest of a file."""
+    header, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
+    file = HEADERS[header % len(HEADERS)] + content[3:]
+    must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
+
+
+def arrow_lines(content: bytes) -> tuple[list[int], bytes, int, int]:
+    """Offsets, text and the slice of a column: good ones for the most part."""
+    shape, first, count, *lengths = content[:16].ljust(4, b"\x00")
+    offsets = [0]
+    for length in lengths:
+        offsets.append(offsets[-1] + length % 32)
+    if shape & 1 and lengths:
+        offsets[lengths[0] % len(offsets)] += lengths[-1] - 128
+    if shape & 2 and lengths:
+        offsets[-1] = (lengths[-1] - 128) << 24
+    return offsets, content[16:], first % 20 - (shape >> 4 & 1), count % 20 - (shape >> 5 & 1)
+
+
+def arrow_is_valid(offsets: Sequence[int], text: bytes, first: int, count: int) -> bool:
+    """Whether a slice of a binary column lies inside its buffers, with lines that follow each other."""
+    if first < 0 or count < 0 or first + count >= len(offsets):
+        return False
+    used = offsets[first : first + count + 1]
+    return used[0] >= 0 and used == sorted(used) and used[-1] <= len(text)
+
+
+def arrow(content: bytes) -> None:
+    """What takes Arrow's buffers, against the row parser: a slice of a column of lines, or of what is none."""
+    offsets, text, first, count = arrow_lines(content)
+    starts = memoryview(struct.pack(f"<{len(offsets)}i", *offsets)).cast("b")
+    batch = TransactionBatch()
+    header = harness.STANDARD_HEADER
+    try:
+        found: Header | None = hold_lines(batch, header, starts, memoryview(text).cast("b"), first, count, "in")
+    except ValueError as error:
+        must_be(arrow_is_valid(offsets, text, first, count), False)
+        must_be(isinstance(error, InputError), False)
+        return
+    must_be(arrow_is_valid(offsets, text, first, count), True)
+    must_be(found, header)
+    parse_lines(batch, header)
+    batch.number_lines(1)
+    lines = [text[offsets[place] : offsets[place + 1]] for place in range(first, first + count)]
+    expected = [expected_row(line, range(4)) for line in lines]
+    must_be(probe.rows_of(batch), [row for row in expected if row != ""])
+    reported = [(line, row) for line, _, _, row in batch.report(rejected=False)]
+    must_be(reported, [(line, lines[line - 1]) for line, _ in numbered(expected, 1)])
+
+
+TABLE_ROWS = 4
+TABLE_COLUMN_BYTES = 12
+# What a column may be, by a byte; the last is text by index.
+TABLE_SORTS = ("absent", "unsigned", "signed", "units", "text", "indices")
+TABLE_TEXTS = b'depositwithdrawaldisputeresolvechargeback 12.50"1",+7,\n\r,,'
+
+TableColumn = tuple[str, int, bytes | None, bytes | None, bytes | None, bytes | None]
+
+
+def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | None]:
+    """A column of a table, and its fields; None where its buffers are not what they should be."""
+    sort, first, validity, *rest = shape
+    sort_name = TABLE_SORTS[sort % len(TABLE_SORTS)]
+    first = first % 6 - (first == 255)
+    bits = bytes([validity]) if sort & 64 else None
+    places = range(first, first + rows)
+    nulls = [bits is not None and not validity >> place & 1 for place in places] if first >= 0 else []
+    is_good = first >= 0 and (bits is None or first + rows <= 8)
+    if sort_name == "absent":
+        return (sort_name, first, bits, None, None, None), [b""] * rows if is_good else None
+    if sort_name in ("unsigned", "signed", "units"):
+        width = 2 if sort_name == "units" else 1
+        numbers = [int.from_bytes(rest[place % 9 :] + rest[: place % 9], "little") for place in range(width * 8)]
+        numbers = [number >> rest[0] % 72 & 2**64 - 1 for number in numbers][: width * (8 - rest[1] % 3)]
+        values = struct.pack(f"<{len(numbers)}Q", *numbers)
+        if not is_good or len(numbers) < width * (first + rows):
+            return (sort_name, first, bits, values, None, None), None
+        signed = [number - (number >> 63 << 64) for number in numbers]
+        texts: dict[str, Callable[[int], bytes]] = {
+            "unsigned": lambda place: b"%d" % numbers[place],
+            "signed": lambda place: b"%d" % signed[place],
+            "units": lambda place: reference.format_amount(signed[2 * place]).encode(),
+        }
+        fields = [b"" if null else texts[sort_name](place) for place, null in zip(places, nulls, strict=True)]
+        return (sort_name, first, bits, values, None, None), fields
+    offsets = [0]
+    for length in rest:
+        offsets.append(offsets[-1] + length % 11)
+    if sort & 128:
+        offsets[rest[0] % len(offsets)] += rest[1] - 128
+    is_large = bool(sort & 32)
+    packed = struct.pack(f"<{len(offsets)}{'q' if is_large else 'i'}", *offsets)
+    text = TABLE_TEXTS[: len(TABLE_TEXTS) - rest[2] % 4]
+    indices = None
+    used = places
+    if sort_name == "indices":
+        named = [number % (len(offsets) - 1) - (number == 255) for number in rest[: 8 - rest[3] % 2]]
+        indices = struct.pack(f"<{len(named)}i", *named)
+        is_good = is_good and first + rows <= len(named)
+        is_good = is_good and all(null or named[place] >= 0 for place, null in zip(places, nulls, strict=True))
+        checked = offsets
+    else:
+        is_good = is_good and first + rows < len(offsets)
+        checked = offsets[first : first + rows + 1] if is_good else offsets
+    is_good = is_good and checked[0] >= 0 and checked == sorted(checked) and checked[-1] <= len(text)
+    column: TableColumn = ("large_text" if is_large else "text", first, bits, text, packed, indices)
+    if not is_good:
+        return column, None
+    if indices is not None:
+        used = [named[place] for place in places]  # type: ignore[assignment]
+    fields = [b"" if null else text[offsets[at] : offsets[at + 1]] for at, null in zip(used, nulls, strict=True)]
+    return column, fields
+
+
+def quoted(field: bytes) -> bytes:
+    escaped = field.replace(b"\n", b"\\n").replace(b"\r", b"\\r").replace(b'"', b'""')
+    return b'"%s"' % escaped
+
+
+def table(content: bytes) -> None:
+    """Columns of a table, good ones and others, against the rows of the file that has the same fields."""
+    rows = (content[0] if content else 0) % (TABLE_ROWS + 1)
+    shapes = content[1:].ljust(4 * TABLE_COLUMN_BYTES, b"\x04")
+    columns = [
+        table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)
+    ]
+    is_good = all(fields is not None for _, fields in columns)
+    for keep_text in (True, False):
+        batch = TransactionBatch()
+        found: Rows = []
+        try:
+            held = TableColumns(rows, [column for column, _ in columns])
+        except ValueError:
+            must_be(is_good, False)
+            return
+        must_be(is_good, True)
+        while held.hold(batch):
+            parse(batch, harness.STANDARD_HEADER, keep_text=keep_text)
+            found += probe.rows_of(batch)
+        expected = [
+            expected_row(b",".join(map(quoted, fields)), range(4))
+            for fields in zip(*(fields or [] for _, fields in columns), strict=True)
+        ]
+        must_be(found, expected)
+
+
+# ---- The ledger ----------------------------------------------------------------------------------
+
+Operation = tuple[int, int, int, int | None]
+
+
+def operations(content: bytes) -> Iterator[tuple[bool, Operation]]:
+    """Transactions of few clients and few ids, three bytes each, and whether a batch ends before each."""
+    whole = content[: len(content) // OPERATION_BYTES * OPERATION_BYTES]
+    for what, tx, amount in struct.iter_unpack(f"{OPERATION_BYTES}B", whole):
+        transaction = (
+            (what & 7) % len(KINDS),
+            what >> 3 & 3,
+            (tx & 63) << TX_SHIFTS[tx >> 6],
+            AMOUNTS[amount & 15] if amount < 128 else amount << (amount & 15),
+        )
+        yield what >= 192, transaction
+
+
+def ledger(content: bytes) -> None:
+    """Ledgers against the reference: how many share the clients, and transactions."""
+    shard_count = 1 + (content[0] if content else 0) % 3
+    ledgers = [Ledger() for _ in range(shard_count)]
+    replay = reference.Replay()
+    pending: list[Operation] = []
+
+    def apply() -> None:
+        batch = probe.make_batch(pending)
+        if shard_count > 1:
+            route(batch, shard_count)
+        for shard, each in enumerate(ledgers):
+            each.apply(batch, shard=shard)
+        expected = [replay.apply(KINDS[kind], client, tx, amount) for kind, client, tx, amount in pending]
+        must_be([STATUSES[status] for status in probe.statuses_of(batch)], expected)
+        pending.clear()
+
+    for ends_batch, operation in operations(content[1:]):
+        if ends_batch:
+            apply()
+        pending.append(operation)
+    apply()
+    accounts = sorted(replay.accounts.values(), key=lambda account: account.client)
+    expected = [(account.client, account.available, account.held, account.locked) for account in accounts]
+    must_be(probe.accounts_of(AccountColumns(ledgers)), expected)
+    must_be(sum(each.balance_units for each in ledgers), sum(account.total for account in accounts))
+
+
+SAVED_BYTES = 4
+SCALES = (1, 1, 1, 1 << 56)
+
+
+def saved_rows(content: bytes) -> tuple[list[SavedAccount], list[SavedEntry]]:
+    """Accounts and entries of few clients and ids, four bytes each; the first byte says how many are accounts."""
+    rows = list(struct.iter_unpack("BBbb", content[1 : 1 + (len(content) - 1) // SAVED_BYTES * SAVED_BYTES]))
+    accounts = rows[: content[0] % 4] if content else []
+    entries = rows[len(accounts) :]
+    return (
+        [
+            (what & 3, available * SCALES[scales & 3], held * SCALES[scales >> 2 & 3], bool(what & 4))
+            for what, scales, available, held in accounts
+        ],
+        [
+            (what & 3, what >> 2 & 7, amount * SCALES[tail & 3], scales % 5 // 2, tail >> 2 & 3)
+            for what, scales, amount, tail in entries
+        ],
+    )
+
+
+def is_ledger(accounts: Sequence[SavedAccount], entries: Sequence[SavedEntry]) -> bool:
+    """Whether a ledger can hold this: the law of restoring, in numbers of any size."""
+    clients = {client for client, _, _, _ in accounts}
+    ids = {(client, tx) for client, tx, _, _, _ in entries}
+    if len(clients) < len(accounts) or len(ids) < len(entries):
+        return False
+    for client, _, amount, kind, state in entries:
+        if client not in clients or kind > 1 or state > 2 or amount < 0 or (kind == 1 and (amount or state)):
+            return False
+    for client, available, held, locked in accounts:
+        own = [entry for entry in entries if entry[0] == client]
+        total, deposited = available + held, sum(amount for _, _, amount, _, _ in own)
+        if not -(2**63) <= total < 2**63 or total > deposited:
+            return False
+        if held != sum(amount for _, _, amount, _, state in own if state == 1):
+            return False
+        if locked:
+            if not any(state == 2 for *_, state in own):
+                return False
+        elif total < 0 or (total != deposited and all(kind == 0 for _, _, _, kind, _ in own)):
+            return False
+    return True
+
+
+def saved(content: bytes) -> None:
+    """What is restored against the law, and what is saved again against what was restored."""
+    accounts, entries = saved_rows(content)
+    ledgers = [Ledger() for _ in range(1 + len(content) % 2)]
+
+    def column(form: str, numbers: Sequence[int]) -> memoryview:
+        return memoryview(struct.pack(f"{len(numbers)}{form}", *numbers) or bytes(8))
+
+    def columns(rows: Sequence[tuple[int, ...]], forms: str) -> list[memoryview]:
+        return [column(form, [row[place] for row in rows]) for place, form in enumerate(forms)]
+
+    # As a snapshot has them that shares its entries with others: what became of deposits stands apart.
+    states_apart = bool(content and content[0] & 64)
+    disputes = [(client, tx, state) for client, tx, _, _, state in entries if state] if states_apart else []
+    entries_added = [(*entry[:4], 0) for entry in entries] if states_apart else entries
+    flags = sum(locked << place for place, (_, _, _, locked) in enumerate(accounts))
+    refused = False
+    try:
+        for shard, each in enumerate(ledgers):
+            restorer = LedgerRestorer(each, shard, len(ledgers))
+            clients, available, held = columns(accounts, "Qqq")
+            restorer.add_accounts(len(accounts), clients, available, held, memoryview(bytes([flags, *bytes(7)])))
+            owners, txs, amounts, kinds, states = columns(entries_added, "QQqBB")
+            restorer.add_entries(len(entries), owners, txs, amounts, kinds, states)
+            restorer.add_disputes(len(disputes), *columns(disputes, "QQB"))
+            restorer.finish()
+    except ValueError:
+        refused = True
+    must_be(refused, not is_ledger(accounts, entries))
+    if not refused:
+        must_be(probe.accounts_of(AccountColumns(ledgers)), sorted(accounts))
+        must_be(sum(each.entries for each in ledgers), len(entries))
+
+
+def canary(content: bytes) -> None:
+    """A planted bug: who does not find it would find no other."""
+    probe.run_over(content)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "row": row,
+    "plain": plain,
+    "money": money,
+    "scanner": scanner,
+    "arrow": arrow,
+    "table": table,
+    "ledger": ledger,
+    "saved": saved,
+    "canary": canary,
+}

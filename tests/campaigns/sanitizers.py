@@ -1,0 +1,254 @@
+"""Runs the tests in builds that watch memory, arithmetic and threads, and shows that these builds would notice.
+
+    python -m tests.campaigns.sanitizers [--quick] [--only BUILD] [--tests FILE …]
+
+address   AddressSanitizer and UndefinedBehaviorSanitizer: all tests
+overrun   the same with a planted read past the end of a block, which must be reported: one module built anew
+thread    ThreadSanitizer: the tests of runs with several threads
+race      two threads in one ledger, which no caller may do and which must be reported
+
+`--quick` runs the tests of extension modules alone, without what the fuzzers do (campaigns/fuzz) and without those
+marked `untraced`, and tries fewer examples; `--tests` runs other files, in address and thread.
+
+It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
+a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
+everything else, and so is preloaded, by the processes that tests start too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.project import PROJECT_ROOT, copy_project
+
+SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
+
+# They call extension modules themselves, with what the fuzzers, which run under the same sanitizers, do not give them.
+QUICK_TESTS = (
+    *("ledger/test_columns.py", "ledger/test_ledger.py", "spill/test_spill.py"),
+    *("writers/test_accounts_csv.py", "writers/test_rejects.py"),
+)
+# They load a library before all others that takes the place of malloc, as a sanitizer does.
+PRELOADING_TESTS = ("campaigns/test_crashes.py", "campaigns/test_faults.py")
+THREAD_TESTS = ("run/test_outputs.py", "run/test_properties.py", "writers/test_rejects.py")
+QUICK_THREAD_TESTS = ("run/test_replay.py",)
+OVERRUN_MODULE = "txfast.readers.csv"
+OVERRUN_TEST = "batch/test_batch.py"
+
+# What cannot be under a sanitizer.
+DESELECTED = {
+    "address": (
+        # It limits the address space, of which the sanitizer takes terabytes.
+        "tests/ledger/test_ledger.py::test_expecting_more_than_memory_holds_is_no_failure",
+        # groff inherits what is preloaded, and says so in the middle of the page.
+        "tests/command/test_manual.py::test_groff_shows_the_page_without_a_warning",
+        # It looks at the memory of whole processes, of which the sanitizer takes most.
+        "tests/spill/test_spill.py::test_a_run_stays_within_its_limit_and_says_the_same",
+    ),
+    "thread": (),
+}
+
+RACE = """\
+import threading
+from tests.support from tests.support import harness
+from txfast.ledger.ledger import Ledger
+
+ledger = Ledger()
+batches = [harness.make_batch([b"dispute,1,1"] * 200_000) for _ in range(2)]
+ledger.apply(batches[0])
+together = threading.Barrier(2)
+
+def apply(batch):
+    together.wait()
+    for _ in range(5):
+        ledger.apply(batch)
+
+threads = [threading.Thread(target=apply, args=[batch]) for batch in batches]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+class SanitizerError(Exception):
+    """A build that could not be made, or a planted defect that nobody noticed."""
+
+
+class Ended(NamedTuple):
+    """A process that has ended: what it wrote, and what the sanitizers reported."""
+
+    name: str
+    exit_code: int
+    seconds: float
+    output: str
+    reports: list[str]
+
+    @property
+    def failed(self) -> bool:
+        return self.exit_code != 0 or bool(self.reports)
+
+    @property
+    def text(self) -> str:
+        return "\n".join([self.output, *self.reports])
+
+    def show(self) -> None:
+        """One line where all is well, else all that there is."""
+        print(f"{self.name}: {'FAILED' if self.failed else 'passed'} in {self.seconds:.0f} s", flush=True)
+        if self.failed:
+            print(self.text, flush=True)
+
+
+class Build:
+    """A copy of the project, built in one way."""
+
+    def __init__(self, folder: Path, build: str) -> None:
+        self.name = build
+        self.project = folder / build
+        self.project.mkdir()
+        copy_project(self.project)
+        self._reports = self.project / "build"
+        self._reports.mkdir()
+        self._environment = os.environ | {
+            "TXFAST_BUILD": build,
+            "CC": "gcc",
+            "PYTHONPATH": str(self.project),
+        }
+        self._make()
+        self._sanitized = self._environment | self._sanitizing(build)
+
+    def _make(self, **variables: str) -> None:
+        command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", f"-j{os.cpu_count() or 1}"]
+        environment = self._environment | variables
+        made = subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise SanitizerError(f"{self.name}: cannot be built\n{made.stdout}{made.stderr}")
+
+    def plant(self, macro: str, module: str) -> None:
+        """Build one extension module anew, with a defect in it."""
+        self._make(CFLAGS=f"-D{macro}", TXFAST_MODULES=module)
+
+    def _sanitizing(self, build: str) -> dict[str, str]:
+        """The variables of a process that runs under the build's sanitizers."""
+        # A process that a sanitizer stops ends by SIGABRT, which no test takes for anything else.
+        if build == "thread":
+            options = f"exitcode=66:suppressions={SUPPRESSIONS}:log_path={self._reports}/report"
+            return {"LD_PRELOAD": library("libtsan.so"), "TSAN_OPTIONS": options}
+        return {
+            "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
+            # Python frees little of what it has when it ends.
+            "ASAN_OPTIONS": f"detect_leaks=0:abort_on_error=1:log_path={self._reports}/report",
+            "UBSAN_OPTIONS": "print_stacktrace=1:abort_on_error=1",
+            # Else most of Python's objects share their memory, and nobody sees one run over into another.
+            "PYTHONMALLOC": "malloc",
+        }
+
+    def run(self, name: str, *arguments: str) -> Ended:
+        """Run Python with these arguments. Reports are those of processes that it started too."""
+        started = time.monotonic()
+        reports = Path(tempfile.mkdtemp(prefix=f"{Path(name).stem}-", dir=self._reports))
+        environment = {
+            variable: value.replace(f"{self._reports}/report", f"{reports}/report")
+            for variable, value in self._sanitized.items()
+        }
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return Ended(
+            f"{self.name}: {name}",
+            ended.returncode,
+            time.monotonic() - started,
+            ended.stdout + ended.stderr,
+            [path.read_text(errors="replace") for path in sorted(reports.iterdir())],
+        )
+
+    def test(self, file: str, *, quick: bool = False) -> Ended:
+        """Run one file of tests. Its descriptors stay its own, so that a report comes out."""
+        chosen = [f"--deselect={test}" for test in DESELECTED[self.name]]
+        if quick:
+            chosen.append("-m not untraced")
+        return self.run(file, "-m", "pytest", "-q", "--capture=sys", "-pno:cacheprovider", *chosen, f"tests/{file}")
+
+
+def library(name: str) -> str:
+    """Where GCC has a library."""
+    asked = subprocess.run(["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True)
+    return asked.stdout.strip()
+
+
+def must_be_noticed(ended: Ended, *words: str) -> None:
+    """A planted defect: the run must have ended badly, and a report must have all these words."""
+    if not any(all(word in report for word in words) for report in ended.reports) or not ended.exit_code:
+        raise SanitizerError(f"{ended.name}: nobody noticed the planted defect\n{ended.text}")
+    print(f"{ended.name}: noticed in {ended.seconds:.0f} s, as it must be", flush=True)
+
+
+def run_tests(build: Build, files: Sequence[str], *, quick: bool) -> bool:
+    """Run files of tests, as many at once as there are cores; whether all passed and nothing was reported."""
+    passed = True
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for ended in pool.map(lambda file: build.test(file, quick=quick), files):
+            ended.show()
+            passed = passed and not ended.failed
+    return passed
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run the tests under sanitizers.")
+    parser.add_argument("--quick", action="store_true", help="the tests of the extension modules alone")
+    parser.add_argument("--only", choices=["address", "overrun", "thread", "race"], help="one of the four alone")
+    parser.add_argument("--tests", nargs="+", metavar="FILE", help="these files of tests/ and no others")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build, test and report; return 0 where all tests passed and each planted defect was noticed."""
+    options = parse_arguments(arguments)
+    tests = PROJECT_ROOT / "tests"
+    every = sorted(str(path.relative_to(tests)) for path in tests.rglob("test_*.py"))
+    every = [name for name in every if name not in PRELOADING_TESTS]
+    chosen = [name for name in every if not options.quick or name in QUICK_TESTS]
+    if options.quick:
+        os.environ.setdefault("HYPOTHESIS_PROFILE", "quick")
+    threaded = QUICK_THREAD_TESTS if options.quick else THREAD_TESTS
+    passed = True
+    with tempfile.TemporaryDirectory(prefix="txfast-sanitizers-") as name:
+        folder = Path(name).resolve()
+        try:
+            if options.only in (None, "address", "overrun"):
+                address = Build(folder, "address")
+                if options.only != "overrun":
+                    passed = run_tests(address, options.tests or chosen, quick=options.quick)
+                if options.only != "address":
+                    address.plant("TXFAST_PLANTED_OVERRUN", OVERRUN_MODULE)
+                    must_be_noticed(address.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
+            if options.only in (None, "thread", "race"):
+                thread = Build(folder, "thread")
+                if options.only != "thread":
+                    must_be_noticed(thread.run("race", "-c", RACE), "data race", "apply_rows")
+                if options.only != "race":
+                    passed = run_tests(thread, options.tests or threaded, quick=options.quick) and passed
+        except SanitizerError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

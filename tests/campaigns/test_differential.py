@@ -1,0 +1,61 @@
+"""What reads a file in another way finds the same in it: differential.py's checks, for every day."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+from tests.campaigns import differential
+from tests.campaigns.differential import Verdict
+from tests.support import harness
+from txfast.readers.row import MALFORMED_REASONS
+
+pytestmark = pytest.mark.unmeasured
+
+NAMES = ["type", "client", "tx", "amount"]
+
+
+@pytest.mark.untraced
+def test_csv_and_decimal_the_readers_and_the_threads_agree_on_any_file() -> None:
+    agreed = differential.campaign(3 * settings().max_examples, seed_number=1)
+    # Or it would say little: most files are replayed, and most of their rows are transactions.
+    assert agreed["replayed"] > agreed["refused"]
+    assert agreed["well-formed"] > sum(agreed[reason] for reason in MALFORMED_REASONS) > 0
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        (b"deposit,1,2,1.5", ("deposit", 1, 2, 15_000)),
+        (b'"deposit",+1,"002",-.5', ("deposit", 1, 2, -5_000)),
+        (b"dispute,1,2", ("dispute", 1, 2, None)),
+        (b"withdrawal, 18446744073709551615 ,0,5.00000,x", ("withdrawal", 2**64 - 1, 0, 50_000)),
+        (b" \t", None),
+        (b'deposit,1,2,"1', "bad_quoting"),
+        (b'deposit,1,2,"1"x', "bad_quoting"),
+        (b"deposit,1", "missing_field"),
+        (b",1,2,1", "missing_field"),
+        (b"Deposit,1,2,1", "bad_type"),
+        (b"deposit,1_0,2,1", "bad_client"),
+        (b"deposit,1,18446744073709551616,1", "bad_tx"),
+        (b"deposit,1,2,1e3", "bad_amount"),
+        (b"deposit,1,2,nan", "bad_amount"),
+        (b"deposit,1,2,1.00001", "bad_amount"),
+        (b"deposit,1,2,922337203685477.5808", "bad_amount"),
+    ],
+)
+def test_csv_and_decimal_say_what_the_rules_say(line: bytes, verdict: Verdict) -> None:
+    assert differential.agrees_with_csv(line)
+    assert differential.verdict_by_csv(NAMES, line) == verdict
+    assert harness.STANDARD_HEADER.parse(line) == verdict
+
+
+@pytest.mark.parametrize("line", [b'"deposit" ,1,2,1', b'deposit,1, "2",1', b'deposit,1,2,\t"1"'])
+def test_blanks_beside_quotes_are_no_business_of_csv(line: bytes) -> None:
+    assert not differential.agrees_with_csv(line)
+    assert differential.verdict_by_csv(NAMES, line) != harness.STANDARD_HEADER.parse(line)
+
+
+def test_a_campaign_says_what_it_agreed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert differential.main(["--files", "3", "--seed", "7"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("3 files of seed 7 agreed in ")

@@ -1,0 +1,152 @@
+"""Runs in which a system call or an allocation fails or falls short: campaigns/faults makes it so, with a shim in C."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns.faults.campaign import (
+    CLEAN,
+    RIGHT,
+    SCENARIOS,
+    TEMPORARY,
+    Campaign,
+    Fault,
+    Scenario,
+    Tally,
+    faults_of,
+    run_campaign,
+)
+
+pytestmark = [
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc"),
+    pytest.mark.untraced,
+    pytest.mark.unmeasured,
+]
+
+SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+ONE_THREAD = SCENARIO_BY_NAME["one thread"]
+STRICT = SCENARIO_BY_NAME["strict"]
+LINK = SCENARIO_BY_NAME["a link to the output"]
+STANDARD = SCENARIO_BY_NAME["standard input and output"]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    return Campaign(tmp_path_factory.mktemp("faults"))
+
+
+def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> list[Fault]:
+    """What each of a function's calls on these files may meet."""
+    calls = [call for call in campaign.count(scenario) if call.function == function]
+    places = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
+    return [fault for fault in faults_of(calls) if fault.call in places]
+
+
+def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> set[str]:
+    """What comes of all faults of a function's calls on these files, each of which is met."""
+    faults = faults_on(campaign, scenario, function, *files)
+    assert faults
+    outcomes = list(campaign.inject_all([(scenario, fault) for fault in faults]))
+    assert all(met for met, _ in outcomes)
+    return {outcome for _, outcome in outcomes}
+
+
+# ---- The campaign itself ---------------------------------------------------------------------------
+
+
+def test_the_shim_sees_every_kind_of_call(campaign: Campaign) -> None:
+    calls = campaign.count(ONE_THREAD)
+    seen = {(call.function, TEMPORARY.sub("", call.file)) for call in calls}
+    outputs = {"a.csv", "r.csv", "s.json"}
+    assert seen >= {(function, name) for function in ("open", "write", "fsync", "close", "rename") for name in outputs}
+    assert seen >= {(function, "large.csv") for function in ("open", "stat", "read", "close")}
+    assert seen >= {(function, "memory") for function in ("malloc", "calloc", "realloc")}
+    # Several blocks were read and written, and the tables grew.
+    for function, file in (("read", "large.csv"), ("write", "a.csv"), ("calloc", "memory")):
+        assert len([call for call in calls if (call.function, TEMPORARY.sub("", call.file)) == (function, file)]) > 3
+    assert "writers/output.py" in {call.line.partition(":")[0] for call in calls if call.function == "write"}
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "function", "error", "words"),
+    [
+        ("ignored write errors", "write", "EIO", "csv has other content"),
+        ("ignored write errors", "write", "short", "csv has other content"),
+        ("temporary files left", "read", "EIO", ".part is left"),
+        ("published at once", "read", "EIO", "csv has other content"),
+    ],
+)
+def test_a_defect_is_noticed(tmp_path: Path, sabotage: str, function: str, error: str, words: str) -> None:
+    sabotaged = Campaign(tmp_path, sabotage=sabotage)
+    met, outcome = sabotaged.inject(ONE_THREAD, Fault(function, 3, error))
+    assert met
+    assert words in outcome
+
+
+# ---- What each fault comes to ----------------------------------------------------------------------
+
+
+def test_an_input_that_will_not_close_changes_nothing(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "close", "small.csv") == {RIGHT}
+
+
+def test_an_output_that_will_not_close_fails_the_run_before_anything_is_published(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, LINK, "close", "target.csv") == {CLEAN}
+    assert outcomes_of(campaign, STRICT, "close", "r.csv", "s.json") == {CLEAN}
+    assert outcomes_of(campaign, STANDARD, "close", "stdout.csv") == {CLEAN}
+
+
+def test_an_output_that_is_not_wanted_need_not_close_nor_be_removed(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "close", "a.csv") == {RIGHT}
+    assert outcomes_of(campaign, STRICT, "unlink", "a.csv") == {RIGHT}
+
+
+def test_a_folder_that_cannot_be_synced_changes_nothing(campaign: Campaign) -> None:
+    for function in ("open", "fsync", "close"):
+        assert outcomes_of(campaign, STRICT, function, ".") == {RIGHT}
+
+
+def test_a_failure_is_told_of_where_the_log_finds_no_memory(campaign: Campaign) -> None:
+    [last, *_] = [fault for fault in reversed(list(faults_of(campaign.count(STRICT)))) if fault.function == "calloc"]
+    assert last.lasts
+    assert campaign.inject(STRICT, last) == (True, CLEAN)
+    # What the log itself asks for, when there are too many malformed rows.
+    mallocs = [call for call in campaign.count(STRICT) if call.function == "malloc"]
+    logged = [number for number, call in enumerate(mallocs, 1) if call.line.startswith("log")]
+    assert logged
+    for number in logged:
+        assert campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) == (True, RIGHT)
+
+
+@pytest.mark.parametrize("name", ["one thread", "several inputs, nothing there before"])
+def test_a_rename_that_fails_leaves_all_outputs_as_they_were(campaign: Campaign, name: str) -> None:
+    outputs = ("r.csv", "s.json", "a.csv")
+    assert outcomes_of(campaign, SCENARIO_BY_NAME[name], "rename", *outputs) == {CLEAN}
+
+
+def test_outputs_are_published_where_what_was_there_cannot_be_kept(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "link", "r.csv") == {RIGHT}
+    assert outcomes_of(campaign, STRICT, "unlink", "r.csv") == {RIGHT}
+
+
+def test_a_link_that_cannot_be_followed_is_not_replaced(campaign: Campaign) -> None:
+    for function in ("stat", "readlink"):
+        assert outcomes_of(campaign, LINK, function, "link.csv") <= {CLEAN, RIGHT}
+
+
+def test_threads_that_cannot_be_started_fail_the_run(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STANDARD, "pthread_create", "threads") == {CLEAN}
+
+
+def test_a_fault_leaves_the_earlier_outputs_or_the_right_ones(campaign: Campaign) -> None:
+    tally = Tally()
+    for scenario in SCENARIOS:
+        # Importing pyarrow is slow.
+        run_campaign(campaign, scenario, tally, every=97 if scenario.name in ("Parquet rejects", "a state") else 37)
+    assert tally.third_outcomes == []
+    assert tally.injected.total() > 50
+    assert tally.clean.total() > tally.injected.total() // 4
+    assert tally.right.total() > 0

@@ -1,0 +1,54 @@
+"""The corpus of the fuzzers, among it what they once found: each file through its target, without a fuzzer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns import fuzz
+from tests.campaigns.fuzz import run
+from tests.support.project import PROJECT_ROOT
+
+pytestmark = pytest.mark.unmeasured
+
+Target = Callable[[bytes], None]
+
+CORPUS = sorted(path for path in run.CORPUS.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
+    """The targets by name, with a probe that was built for them."""
+    folder = tmp_path_factory.mktemp("probe")
+    shutil.copy(run.FOLDER / "probe.pyx", folder)
+    run.build_module(folder / "probe.pyx", os.environ | {"CFLAGS": "-O0"}, PROJECT_ROOT)
+    # The compiled probe is found beside the sources of the targets.
+    fuzz.__path__.append(str(folder))
+    found: dict[str, Target] = import_module("tests.campaigns.fuzz.targets").TARGETS
+    return found
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_a_file_of_the_corpus_gives_the_same_by_both_ways(path: Path, targets: dict[str, Target]) -> None:
+    targets[path.parent.name](path.read_bytes())
+
+
+def test_each_target_has_a_corpus_and_is_run() -> None:
+    assert {path.parent.name for path in CORPUS} == set(run.TARGETS)
+
+
+def test_a_target_without_bytes_is_no_failure(targets: dict[str, Target]) -> None:
+    assert targets.keys() == {*run.TARGETS, run.CANARY}
+    for target in targets.values():
+        target(b"")
+
+
+def test_a_target_that_nobody_knows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run.parse_arguments(["rows"])
+    assert "no target 'rows': it is one of row, plain" in capsys.readouterr().err

@@ -1,0 +1,143 @@
+"""Runs over real engines: Spark as threads and as processes, and Dask; the same bytes as from the command.
+
+They are skipped where the engines are not installed (tests/cluster/requirements.txt has them), and Spark where Java is
+missing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.test_cluster import by_command, read, twelve_files
+from tests.support.command import Folder, environment, unmeasured
+from tests.support.project import PROJECT_ROOT
+
+PATIENCE_SECONDS = 300
+RUNS = Path(__file__).with_name("engine_runs.py")
+LOG_SETTINGS = "rootLogger.level = off\n"
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(module) is None
+    return pytest.mark.skipif(missing, reason=f"{module} is not installed: tests/cluster/requirements.txt has it")
+
+
+needs_spark = [
+    needs("pyspark"),
+    pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java, which Spark needs"),
+    pytest.mark.untraced,
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def variables(folder: Folder) -> Mapping[str, str]:
+    """What keeps engines to this machine, and quiet."""
+    (folder.path / "conf").mkdir()
+    (folder.path / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
+    paths = os.pathsep.join(path for path in (str(PROJECT_ROOT), *sys.path) if path)
+    return {
+        "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": paths,
+        "SPARK_CONF_DIR": str(folder.path / "conf"), "SPARK_LOCAL_DIRS": str(folder.path / "spark"),
+    }  # fmt: skip
+
+
+def run_engine(engine: str, master: str, folder: Folder, runs: list[str], names: list[str]) -> str:
+    """Do these runs; return what the program said."""
+    ended = subprocess.run(
+        [sys.executable, str(RUNS), engine, master, str(folder.path), *runs, "--", *names],
+        cwd=folder.path, env=unmeasured(environment()) | dict(variables(folder)), capture_output=True, text=True,
+        timeout=PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return ended.stdout
+
+
+def assert_run_is_alike(folder: Folder, run: str) -> None:
+    assert read(folder, f"{run}.accounts.csv") == read(folder, "accounts.csv"), run
+    assert read(folder, f"{run}.rejects.csv") == read(folder, "rejects.csv"), run
+
+
+def printed(folder: Folder, state: str) -> bytes:
+    """The accounts in a state, by the command."""
+    return folder.run("-m", "txfast", "--state", state, command=(sys.executable,)).output
+
+
+def assert_states_are_alike(folder: Folder, run: str, names: list[str]) -> None:
+    """A run over all, that went on from one over five, is as the command's, and leaves what that leaves."""
+    by_command(folder, "--state", "other", *names[:5])
+    by_command(folder, "--state", "other", *names)
+    assert_run_is_alike(folder, run)
+    assert printed(folder, "state") == read(folder, "accounts.csv")
+    by_command(folder, "--state", "state", *names)
+    assert len(read(folder, "rejects.csv").splitlines()) == 1
+
+
+@pytest.mark.parametrize("master", [pytest.param("local[2]", marks=needs_spark)])
+def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None:
+    names = twelve_files(folder)
+    with gzip.open(folder.path / "more.csv.gz", "wb") as file:
+        file.write(read(folder, names[3]))
+    content = (folder.path / "more.csv.gz").read_bytes()
+    folder.write("cut.csv.gz", content[:-20])
+    names.append("more.csv.gz")
+    by_command(folder, *names)
+    runs = ["1:1MiB", "2:3000", "8:2000", "64:5000", "OLD", "3:2000:5", "5:3000:13"]
+    said = run_engine("spark", master, folder, runs, names)
+    for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
+        assert_run_is_alike(folder, run)
+    assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
+    found = [line.split(",") for line in read(folder, "frame.rejects.txt").decode().splitlines()]
+    expected = [line.split(",")[:4] for line in read(folder, "rejects.csv").decode().splitlines()[1:]]
+    assert found == [each for each in expected if each[0] in names[4:]]  # those of the second day
+    assert_states_are_alike(folder, "5-3000-13", names)
+    assert printed(folder, "frame.state") == read(folder, "accounts.csv")
+    # What a worker raised is told as what it is.
+    assert "InputError" in said
+    assert "cut.csv.gz" in said
+
+
+@pytest.mark.parametrize("master", [pytest.param("local-cluster[2,1,1024]", marks=needs_spark)])
+def test_an_executor_that_is_killed_changes_nothing(folder: Folder, master: str) -> None:
+    names = twelve_files(folder)
+    by_command(folder, *names)
+    folder.write("cut.csv.gz", b"")
+    said = run_engine("spark", master, folder, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
+    assert "ended an executor" in said
+    assert_run_is_alike(folder, "2-3000")
+    assert_states_are_alike(folder, "3-1000-12-killed", names)
+
+
+@needs("distributed")
+@pytest.mark.untraced
+def test_dask_gives_what_the_command_gives(folder: Folder) -> None:
+    names = twelve_files(folder)
+    by_command(folder, *names)
+    run_engine("dask", "-", folder, [f"{shards}:3000" for shards in (1, 2, 8, 64)], names)
+    for shards in (1, 2, 8, 64):
+        assert_run_is_alike(folder, f"{shards}-3000")
+
+
+@needs("distributed")
+@pytest.mark.untraced
+def test_the_command_of_dask_goes_on_from_a_state(folder: Folder) -> None:
+    names = twelve_files(folder)
+    for days in (names[:5], names):
+        ran = folder.run(
+            "-m", "txfast.cluster.dask", "--state", "state", "--range-size", "3000", "-o", "dask.accounts.csv",
+            "--rejects", "dask.rejects.csv", *days, command=(sys.executable,),
+        )  # fmt: skip
+        assert ran.exit_code == 0, ran.errors
+    assert_states_are_alike(folder, "dask", names)

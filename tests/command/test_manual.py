@@ -1,0 +1,65 @@
+"""The manual page: that it is the one kept, says all there is, and is one that every reader of such pages can show."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.project import PROJECT_ROOT
+from txfast.command.manual import DETAILS, manual_page
+from txfast.command.options import OPTIONS
+from txfast.ledger.ledger import STATUSES
+from txfast.readers.row import MALFORMED_REASONS
+
+MAKE = "python -m txfast.command.manual > txfast/command/txfast.1"
+PAGE = PROJECT_ROOT / "txfast" / "command" / "txfast.1"
+
+
+def shown(*command: str) -> str:
+    """What a program shows of the page; the test is skipped where it is not here."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not here")
+    ended = subprocess.run([*command, PAGE], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+def test_the_page_that_is_kept_is_the_one_that_is_made() -> None:
+    made = subprocess.run([sys.executable, "-m", "txfast.command.manual"], capture_output=True, check=True).stdout
+    assert PAGE.read_bytes() == made == manual_page().encode("ascii"), MAKE
+
+
+def test_the_page_has_the_sections_of_a_manual_page() -> None:
+    assert re.findall(r"^\.SH (.*)", manual_page(), re.M) == [
+        "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "EXIT STATUS", "FILES", "EXAMPLES",
+    ]  # fmt: skip
+
+
+def test_the_page_says_all_there_is() -> None:
+    page = manual_page().replace(r"\-", "-")
+    for option in OPTIONS:
+        assert [flag for flag in option.flags if rf"\fB{flag}\fR" not in page] == []
+        assert option.variable is None or rf"\fB{option.variable}\fR" in page
+    # The first of both is no reason.
+    assert [reason for reason in (*STATUSES[1:], *MALFORMED_REASONS[1:]) if reason not in page] == []
+
+
+def test_what_is_said_of_an_option_is_said_of_one_that_there_is() -> None:
+    assert set(DETAILS) <= {option.name for option in OPTIONS}
+
+
+def test_groff_shows_the_page_without_a_warning() -> None:
+    text = shown("groff", "-man", "-ww", "-Tascii", "-P-cbou")
+    assert "--max-malformed N" in text
+    assert "\n       130, 143, 141\n" in text
+
+
+def test_mandoc_shows_the_page_without_a_warning() -> None:
+    assert "--max-malformed N" in re.sub(".\b", "", shown("mandoc", "-Tascii"))
+    # It has no date, since it changes only when what it says does.
+    lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", PAGE], capture_output=True, text=True, check=False)
+    assert [line for line in lint.stdout.splitlines() if "missing date" not in line] == []

@@ -1,0 +1,460 @@
+"""The command line and its variables: what is accepted, what is refused, and what the user is told."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import txfast
+from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
+from txfast.command.completion import completion_script
+from txfast.command.options import (
+    BEATEN_BY,
+    COLUMNS_DEFAULT,
+    COLUMNS_MIN,
+    HELP_COLUMN,
+    OPTIONS,
+    OUTPUTS,
+    SHELLS,
+    Settings,
+    help_entry,
+    help_text,
+    parse_arguments,
+    places_of,
+    terminal_columns,
+)
+from txfast.log.journal import LEVELS
+from txfast.writers.rejects import SUFFIXES
+
+# A value that each option's variable takes, and what becomes of it; the attribute is the option's name where none is.
+VALUES: dict[str, tuple[str, str, Any]] = {
+    "reader": ("arrow", "reader", "arrow"),
+    "output": ("a.csv", "output", "a.csv"),
+    "output_format": ("parquet", "output_format", "parquet"),
+    "rejects": ("r.jsonl", "rejects", "r.jsonl"),
+    "stats": ("s.json", "stats", "s.json"),
+    "state": ("folder", "state", "folder"),
+    "checkpoint": ("0.5", "checkpoint", 0.5),
+    "max_malformed": ("7", "max_malformed", 7),
+    "strict": ("yes", "max_malformed", 0),
+    "threads": ("3", "threads", 3),
+    "memory_limit": ("1.5GiB", "memory_limit", 3 << 29),
+    "spill_dir": ("spill", "spill_dir", "spill"),
+    "progress": ("never", "progress", "never"),
+    "log_level": ("debug", "level", LEVELS.index("debug")),
+    "log_format": ("json", "log_format", "json"),
+    "quiet": ("1", "quiet", True),
+}
+# What an option needs beside it, as variables.
+NEEDED = {"checkpoint": {"state": "folder"}}
+SETTABLE = [option for option in OPTIONS if option.variable is not None]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("TXFAST_"):
+            monkeypatch.delenv(name)
+
+
+def parse(*arguments: str, **variables: str) -> Settings:
+    """The settings of a command line and of variables, named without their prefix."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, text in variables.items():
+            patch.setenv(f"TXFAST_{name.upper()}", text)
+        return parse_arguments(list(arguments))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, **variables: str) -> str:
+    """What a wrong command line is told, on one line."""
+    with pytest.raises(SystemExit) as end:
+        parse(*arguments, **variables)
+    assert end.value.code == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    usage, line = errors.splitlines()
+    assert usage == "usage: txfast [OPTION …] [FILE …] [LEVEL]"
+    assert line.startswith("txfast: error: ")
+    return line
+
+
+# ---- Flags -----------------------------------------------------------------------------------------
+
+
+def test_defaults() -> None:
+    settings = parse("in.csv")
+    assert {name: getattr(settings, name) for name in Settings.__slots__} == {
+        "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
+        "checkpoint": None, "memory_limit": None, "output": "-", "output_format": "csv", "progress": "auto",
+        "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None,
+        "threads": None, "verify": False,
+    }  # fmt: skip
+
+
+def test_every_option_has_an_example_here() -> None:
+    assert set(VALUES) == {option.name for option in SETTABLE}
+
+
+@pytest.mark.parametrize("option", SETTABLE, ids=lambda option: option.name)
+def test_a_flag_is_set(option: Any) -> None:
+    text, attribute, value = VALUES[option.name]
+    for flag in option.flags:
+        words = [flag] if option.metavar is None else [flag, text]
+        needed = NEEDED.get(option.name, {})
+        assert getattr(parse(*words, "in.csv", **needed), attribute) == value
+        assert getattr(parse("in.csv", *words, **needed), attribute) == value
+
+
+def test_quiet_is_without_progress() -> None:
+    assert parse("-q", "--progress", "always", "in.csv").progress == "never"
+
+
+@pytest.mark.parametrize("arguments", [("--strict", "--max-malformed", "0"), ("--max-malformed=0", "--strict")])
+def test_strict_is_no_malformed_row(arguments: tuple[str, ...]) -> None:
+    assert parse(*arguments, "in.csv").max_malformed == 0
+
+
+def test_strict_and_a_number_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "--strict", "--max-malformed", "5", "in.csv")
+    assert line.endswith("--strict and --max-malformed 5 contradict each other")
+
+
+@pytest.mark.parametrize("name", [*(f"r.tar{suffix}" for suffix in SUFFIXES), "r.CSV", "/dev/null", "/dev/stderr"])
+def test_rejects_have_a_format(name: str) -> None:
+    assert parse("--rejects", name, "in.csv").rejects == name
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_rejects_go_to_standard_output_where_accounts_do_not(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert parse("--rejects", name, "-o", "a.csv", "in.csv").rejects == name
+    assert "would both go to standard output" in refused(capsys, "--rejects", name, "in.csv")
+
+
+@pytest.mark.parametrize("name", ["r", "r.txt", ".csv", "r.csv.gz"])
+def test_rejects_of_no_format_are_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    line = refused(capsys, "--rejects", name, "in.csv")
+    assert line.endswith(f"argument --rejects: {name!r}: its name must end in .csv, .jsonl or .parquet")
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", "", "9" * 19, "1" * 5_000])
+def test_threads_are_a_number_from_one_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
+    assert "is no number of threads: it is 1 or more" in refused(capsys, f"--threads={count}", "in.csv")
+
+
+@pytest.mark.parametrize("count", ["-1", "1.0", " 1", "+1", "all", "", "9" * 19])
+def test_malformed_rows_are_a_number_from_zero_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
+    assert "--max-malformed: " in refused(capsys, "--max-malformed", count, "in.csv")
+    assert "is no number of rows: it is 0 or more" in refused(capsys, f"--max-malformed={count}", "in.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--no-such-option", "in.csv"), "--no-such-option"),
+        (("-z",), "-z"),
+        (("in.csv", "-o"), "-o"),
+        (("in.csv", "--log-level"), "--log-level"),
+        (("in.csv", "--log-level", "loud"), "'loud': it is one of error, warn, info, debug, trace"),
+        (("in.csv", "--log-format", "xml"), "'xml': it is one of text, json"),
+        (("in.csv", "--progress", "bar"), "'bar': it is one of auto, always, never"),
+        (("in.csv", "--reader", "Native"), "'Native': it is one of native, arrow"),
+        (("in.csv", "--completion", "csh"), "'csh': it is one of bash, zsh, fish"),
+        (("--quie", "in.csv"), "--quie"),
+        (("--strict=1", "in.csv"), "--strict"),
+        (("-", "-"), "standard input can be read only once"),
+        (("-o", "", "in.csv"), "-o/--output: the name of the file is empty"),
+        (("--stats=", "in.csv"), "--stats: the name of the file is empty"),
+        (("--stats", "-", "in.csv"), "the stats and the accounts would both go to standard output: name a file"),
+        (("--strict", "--max-malformed", "1", "in.csv"), "contradict"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(folder: Folder, arguments: tuple[str, ...], words: str) -> None:
+    folder.run(*arguments).assert_misused(words)
+    assert folder.names() == ["in.csv"]
+
+
+def test_no_file_and_a_terminal_is_a_usage_error(folder: Folder) -> None:
+    controller, terminal = pty.openpty()
+    try:
+        for arguments in ((), ("warn",), ("-q",)):
+            folder.run(*arguments, stdin=terminal).assert_misused("no FILE")
+    finally:
+        os.close(controller)
+        os.close(terminal)
+
+
+def test_two_dashes_end_the_options(folder: Folder) -> None:
+    folder.write("-odd.csv", FILE)
+    assert folder.run("--", "-odd.csv").output == ACCOUNTS
+
+
+def test_a_usage_error_disturbs_no_terminal(folder: Folder) -> None:
+    run = folder.run("-o", "a\x1b[31m\n.csv", "--stats", "a\x1b[31m\n.csv", "in.csv")
+    run.assert_misused(r"--output a\x1b[31m\x0a.csv and --stats a\x1b[31m\x0a.csv are the same file")
+
+
+def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
+    run = shell(folder, "$TXFAST --strict --no-such-option 2>&-")
+    assert (run.exit_code, run.output) == (2, b"")
+
+
+# ---- Variables -------------------------------------------------------------------------------------
+
+
+def test_variables_are_named_after_their_options() -> None:
+    assert {option.variable for option in SETTABLE} >= {"TXFAST_THREADS", "TXFAST_LOG_LEVEL", "TXFAST_MAX_MALFORMED"}
+    assert [option.name for option in OPTIONS if option.variable is None] == ["verify", "completion", "version", "help"]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_variable_is_set(name: str) -> None:
+    text, attribute, value = VALUES[name]
+    for arguments in (("in.csv",), ("--", "in.csv")):
+        assert getattr(parse(*arguments, **{name: text}, **NEEDED.get(name, {})), attribute) == value
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_an_empty_variable_counts_as_not_set(name: str) -> None:
+    for arguments in (("in.csv",), ("--", "in.csv")):
+        settings, default = parse(*arguments, **{name: ""}), parse("in.csv")
+        assert all(getattr(settings, each) == getattr(default, each) for each in Settings.__slots__)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "value"),
+    [
+        ("reader", ["--reader", "native"], "native"),
+        ("output", ["-o", "-"], "-"),
+        ("rejects", ["--rejects", "b.csv"], "b.csv"),
+        ("stats", ["--stats", "b.json"], "b.json"),
+        ("max_malformed", ["--max-malformed", "0"], 0),
+        ("strict", ["--max-malformed", "5"], 5),
+        ("max_malformed", ["--strict"], 0),
+        ("threads", ["--threads", "1"], 1),
+        ("progress", ["--progress", "auto"], "auto"),
+        ("log_level", ["--log-level", "warn"], LEVELS.index("warn")),
+        ("log_level", ["warn"], LEVELS.index("warn")),
+        ("log_format", ["--log-format", "text"], "text"),
+        ("quiet", ["debug"], False),
+    ],
+)
+def test_a_flag_beats_a_variable(name: str, flags: list[str], value: object) -> None:
+    text, attribute, _ = VALUES[name]
+    for variable in (text, "what it would not take"):
+        assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
+
+
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
+def test_a_variable_that_means_nothing_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    line = refused(capsys, "in.csv", **{name: "what it would not take"})
+    assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line
+
+
+@pytest.mark.parametrize("text", ["1", "true", "yes", "True", "YES"])
+def test_a_switch_is_set(text: str) -> None:
+    assert parse("in.csv", quiet=text).quiet
+
+
+@pytest.mark.parametrize("text", ["0", "false", "no", "False", "NO"])
+def test_a_switch_is_not_set(text: str) -> None:
+    settings = parse("in.csv", quiet=text, strict=text, max_malformed="4")
+    assert (settings.quiet, settings.max_malformed) == (False, 4)
+
+
+def test_a_level_from_a_variable_counts_as_named() -> None:
+    assert parse("in.csv", log_level="error").level_named
+    assert not parse("in.csv", quiet="1").level_named
+
+
+def test_variables_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "in.csv", strict="yes", max_malformed="5")
+    assert line.endswith("error: TXFAST_STRICT=yes and TXFAST_MAX_MALFORMED=5 contradict each other")
+
+
+def test_flags_contradict_each_other_whatever_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "in.csv", "--strict", "--max-malformed=5", strict="no", max_malformed="0")
+    assert line.endswith("error: --strict and --max-malformed 5 contradict each other")
+
+
+def test_a_level_given_twice_is_a_usage_error_whatever_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "in.csv", "--log-level", "info", "warn", log_level="debug")
+    assert line.endswith("the level is given twice: warn and --log-level info")
+
+
+def test_what_beats_an_option_is_an_option() -> None:
+    assert {*BEATEN_BY, *BEATEN_BY.values(), *OUTPUTS} <= set(VALUES)
+
+
+def test_the_process_obeys_its_variables(folder: Folder) -> None:
+    run = folder.run("in.csv", variables={"TXFAST_LOG_LEVEL": "warn", "TXFAST_OUTPUT": "out.csv"})
+    assert (run.exit_code, run.output, run.error_lines) == (0, b"", [REJECTED_LINE, MALFORMED_LINE])
+    assert (folder.path / "out.csv").read_bytes() == ACCOUNTS
+    folder.run("in.csv", variables={"TXFAST_THREADS": "none"}).assert_misused("TXFAST_THREADS: 'none'")
+    run = folder.run("in.csv", variables={"TXFAST_NO_SUCH_OPTION": "1", "TXFAST_HELP": "1", "TXFAST_QUIET": "true"})
+    assert (run.exit_code, run.output, run.errors) == (0, ACCOUNTS, "")
+
+
+def test_help_comes_whatever_the_variables(folder: Folder) -> None:
+    for flag in ("--help", "--version", "--completion=bash"):
+        assert folder.run(flag, variables={"TXFAST_THREADS": "none"}).exit_code == 0
+
+
+# ---- Places ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [("-o", "in.csv"), ("--rejects", "in.csv"), ("--stats", "./in.csv"), ("-o", "link")])
+def test_an_input_is_never_overwritten(folder: Folder, flags: tuple[str, str]) -> None:
+    (folder.path / "link").symlink_to("in.csv")
+    folder.run("in.csv", *flags).assert_misused(f"{flags[1]} would overwrite the input in.csv")
+    folder.run("other.csv", "link", *flags).assert_misused("would overwrite the input link")
+    variable = {"-o": "OUTPUT"}.get(flags[0], flags[0][2:].upper())
+    run = folder.run("in.csv", variables={f"TXFAST_{variable}": flags[1]})
+    run.assert_misused(f"TXFAST_{variable}={flags[1]} would overwrite the input in.csv")
+    assert (folder.path / "in.csv").read_bytes() == FILE
+
+
+def test_a_hard_link_is_the_same_file(folder: Folder) -> None:
+    os.link(folder.path / "in.csv", folder.path / "hard.csv")
+    folder.run("in.csv", "-o", "hard.csv").assert_misused("--output hard.csv would overwrite the input in.csv")
+
+
+def test_redirected_input_and_output_are_files_too(folder: Folder) -> None:
+    shell(folder, "$TXFAST - -o in.csv < in.csv").assert_misused("would overwrite the input standard input")
+    shell(folder, "$TXFAST in.csv >> in.csv").assert_misused("standard output would overwrite the input in.csv")
+    run = shell(folder, "$TXFAST in.csv --rejects r.csv > r.csv")
+    run.assert_misused("standard output and --rejects r.csv are the same file")
+    assert (folder.path / "in.csv").read_bytes() == FILE
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("-o", "new.csv", "--rejects", "new.csv"),
+        ("-o", "new.csv", "--stats", "folder/../new.csv"),
+        ("--rejects", "old.csv", "--stats", "link.csv"),
+        ("--rejects", "new.csv", "--stats", "dangling.csv"),
+    ],
+)
+def test_two_outputs_are_two_files(folder: Folder, flags: tuple[str, ...]) -> None:
+    (folder.path / "folder").mkdir()
+    folder.write("old.csv", b"old")
+    (folder.path / "link.csv").symlink_to("old.csv")
+    (folder.path / "dangling.csv").symlink_to("new.csv")
+    folder.run("in.csv", *flags).assert_misused(f"{flags[1]} and ", f"{flags[3]} are the same file")
+    assert (folder.path / "old.csv").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "flags", [("--stats", "-"), ("--stats=/dev/stdout",), ("-o/dev/stdout", "--stats", "/dev/fd/1")]
+)
+def test_one_output_at_most_goes_to_standard_output(folder: Folder, flags: tuple[str, ...]) -> None:
+    folder.run("in.csv", *flags).assert_misused("the stats and the accounts would both go to standard output")
+
+
+def test_figures_may_go_to_standard_output_when_accounts_do_not() -> None:
+    settings = parse("-o", "a.csv", "--stats", "-", "in.csv")
+    assert (settings.output, settings.stats) == ("a.csv", "-")
+
+
+def test_devices_are_for_everyone(folder: Folder) -> None:
+    settings = parse("/dev/null", "-o", "/dev/null", "--stats", "/dev/null")
+    assert (settings.output, settings.stats) == ("/dev/null", "/dev/null")
+    os.mkfifo(folder.path / "pipe.csv")
+    pipe = str(folder.path / "pipe.csv")
+    assert parse(pipe, "-o", pipe, "--rejects", pipe).rejects == pipe
+
+
+def test_an_input_that_is_not_there_is_no_usage_error(folder: Folder) -> None:
+    folder.run("missing.csv", "-o", "missing.csv").assert_failed("missing.csv: cannot be read")
+
+
+# ---- Help ------------------------------------------------------------------------------------------
+
+
+def test_it_says_its_version(folder: Folder) -> None:
+    run = folder.run("--version")
+    assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
+    run = folder.run(option)
+    assert (run.exit_code, run.errors) == (0, "")
+    text = run.output.decode()
+    assert text.startswith("usage: txfast [OPTION …] [FILE …] [LEVEL]\n")
+    options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", text))
+    assert {flag for option in OPTIONS for flag in option.flags} <= options
+
+
+def test_help_fits_a_screen() -> None:
+    lines = help_text(80).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("columns", [1, COLUMNS_MIN, 60, 100, 300])
+def test_help_fits_terminals_of_other_widths(columns: int) -> None:
+    text = help_text(columns)
+    assert text.split() == help_text(80).split()
+    flags = [line for line in text.splitlines() if not line.startswith(("usage", "  txfast", "  unzip"))]
+    assert max(map(len, flags)) <= max(columns, COLUMNS_MIN)
+
+
+def test_help_keeps_options_of_a_group_together() -> None:
+    titles = [line for line in help_text(80).splitlines() if line.endswith(":") and line != "Examples:"]
+    assert titles == [f"{group}:" for group in dict.fromkeys(option.group for option in OPTIONS)]
+
+
+def test_help_can_be_written_in_any_encoding(folder: Folder) -> None:
+    run = folder.run("--help", variables={"PYTHONIOENCODING": "ascii", "COLUMNS": "80"})
+    assert run.exit_code == 0
+    assert run.output.startswith(b"usage: txfast [OPTION ?] ")
+
+
+# ---- Completion ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_it_prints_the_script_that_completes_it(folder: Folder, name: str) -> None:
+    run = folder.run("--completion", name)
+    assert (run.exit_code, run.output.decode(), run.errors) == (0, completion_script(name, OPTIONS), "")
+
+
+def test_a_script_that_cannot_be_written_is_a_failure(folder: Folder) -> None:
+    shell(folder, "$TXFAST --completion bash > /dev/full").assert_failed("No space left on device")
+    shell(folder, "$TXFAST --completion bash >&-").assert_failed("standard output: cannot be written: it is closed")
+
+
+def test_a_long_name_has_its_meaning_below() -> None:
+    assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]
+
+
+def test_a_terminal_is_as_wide_as_it_says_or_as_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "123")
+    assert terminal_columns() == 123
+    monkeypatch.setenv("COLUMNS", "wide")
+    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((77, 9)))
+    assert terminal_columns() == 77
+
+    def fail() -> os.terminal_size:
+        raise OSError(25, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(os, "get_terminal_size", fail)
+    assert terminal_columns() == COLUMNS_DEFAULT
+
+
+def test_a_closed_descriptor_is_known_by_its_number_alone() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    os.close(write_end)
+    assert list(places_of(f"/dev/fd/{write_end}")) == [write_end]

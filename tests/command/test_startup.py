@@ -1,0 +1,136 @@
+"""What a small run costs before it begins: the modules that it imports."""
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tests.support.project import PROJECT_ROOT
+
+SAMPLE = PROJECT_ROOT / "samples" / "disputes.csv"
+
+# A plain run imports these and no others. Cython's typed memoryviews bring `collections` with what it needs.
+OURS = {
+    # Cython's memory views, by both of their names.
+    "_txfast_views",
+    "txfast._txfast_views",
+    "txfast",
+    "txfast._version",
+    "txfast.batch.batch",
+    "txfast.command.main",
+    "txfast.errors",
+    "txfast.ledger",
+    "txfast.ledger.sorted_accounts",
+    "txfast.ledger.ledger",
+    "txfast.log.journal",
+    "txfast.run.machine",
+    "txfast.command.options",
+    "txfast.run.intake",
+    "txfast.run.replay",
+    "txfast.run.values",
+    "txfast.batch",
+    "txfast.command",
+    "txfast.input",
+    "txfast.log",
+    "txfast.readers",
+    "txfast.run",
+    "txfast.input.compression",
+    "txfast.readers.row",
+    "txfast.readers.csv",
+    "txfast.input.source",
+    "txfast.writers",
+    "txfast.writers.accounts_csv",
+    "txfast.writers.formats",
+    "txfast.writers.output",
+}
+STANDARD_LIBRARY = {
+    "__future__",
+    "_collections",
+    "_operator",
+    "collections",
+    "collections.abc",
+    "itertools",
+    "keyword",
+    "operator",
+    "reprlib",
+}
+
+PROGRAM = """
+import sys
+before = set(sys.modules)
+from txfast.command.main import main
+code = main()
+print(*sorted(set(sys.modules) - before), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def imported_by(*arguments: str, **variables: str) -> set[str]:
+    """The modules that a run of the command adds to a bare interpreter's."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT_ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")} | variables,
+    )
+    return {name for name in ended.stderr.splitlines()[-1].split() if not name.startswith(("_cython", "cython"))}
+
+
+def test_a_plain_run_imports_nothing_that_it_does_not_need() -> None:
+    assert imported_by(str(SAMPLE)) - OURS - STANDARD_LIBRARY == set()
+
+
+def test_a_plain_run_imports_all_of_this() -> None:
+    assert imported_by(str(SAMPLE)) & OURS == OURS
+
+
+def test_variables_of_others_and_empty_ones_bring_nothing() -> None:
+    assert "argparse" not in imported_by(str(SAMPLE), TXFAST_BUILD="checked", TXFAST_THREADS="")
+
+
+def test_a_variable_brings_argparse_as_an_option_does() -> None:
+    assert "argparse" in imported_by(str(SAMPLE), TXFAST_THREADS="1")
+
+
+def test_options_bring_argparse_but_neither_logging_nor_threads_nor_pyarrow() -> None:
+    imported = imported_by("-q", str(SAMPLE))
+    assert "argparse" in imported
+    assert imported.isdisjoint({"logging", "threading", "pyarrow", "numpy", "dataclasses", "pathlib", "typing"})
+
+
+def test_a_log_brings_logging_but_nothing_that_draws() -> None:
+    imported = imported_by(str(SAMPLE), "info")
+    assert "logging" in imported
+    assert imported.isdisjoint({"rich", "json", "txfast.log.progress"})
+
+
+def test_the_arrow_reader_brings_pyarrow() -> None:
+    assert "pyarrow" in imported_by("--reader", "arrow", str(SAMPLE))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_table_of_plain_types_brings_no_more_of_pyarrow_than_reading_needs(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"in.{suffix}"
+    kinds = pa.schema(
+        [("type", pa.string()), ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.decimal128(19, 4))]
+    )
+    table = pa.table([["deposit"], [1], [1], [Decimal("1.5")]], kinds)
+    if suffix == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(str(path), kinds) as writer:
+            writer.write_table(table)
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "txfast", str(path)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.endswith("1,1.5000,0.0000,1.5000,false\n")
+    imported = {line.rsplit("|", 1)[1].strip() for line in ended.stderr.splitlines()}
+    assert "pyarrow.lib" in imported
+    assert imported.isdisjoint({"numpy", "pyarrow.compute"})

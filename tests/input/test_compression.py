@@ -1,0 +1,245 @@
+"""Compressed inputs: they are told by their content, and are the same as what was compressed, or an error."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import itertools
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness
+from tests.support.command import ACCOUNTS, COMMAND, FILE, HEADER, Folder, environment
+from txfast.errors import InputError, SourceError
+from txfast.input.compression import DecompressedFile, ReplayedFile, compression_of
+from txfast.input.source import open_source, size_of
+
+
+def by_pyarrow(codec: str) -> Callable[[bytes], bytes]:
+    def compress(content: bytes) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, codec) as stream:
+            stream.write(content)
+        compressed: bytes = sink.getvalue().to_pybytes()
+        return compressed
+
+    return compress
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress, "zstd": by_pyarrow("zstd"), "lz4": by_pyarrow("lz4"), "bz2": bz2.compress,
+}  # fmt: skip
+MANY_ROWS = HEADER + b"".join(b"deposit,%d,%d,%d.25\n" % (row % 997, row, row) for row in range(30_000))
+PIPED = {"cat": "cat {} | {} -q", "in pieces": "(head -c 3 {0}; sleep 0.1; tail -c +4 {0}) | {1} -q"}
+
+each_compression = pytest.mark.parametrize("compression", COMPRESS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def decompress(compression: str, pieces: list[bytes]) -> bytes:
+    """What an input that arrives in these pieces holds. Raises InputError."""
+    file = DecompressedFile("in", ReplayedFile(b"", harness.Reads(pieces)), compression)
+    found = bytearray()
+    block = bytearray(1_000)
+    while count := file.readinto(block):
+        found += block[:count]
+    file.close()
+    file.close()  # once more does no harm
+    return bytes(found)
+
+
+# ---- The same as what was compressed -------------------------------------------------------------
+
+
+@pytest.mark.untraced
+@each_compression
+@pytest.mark.parametrize("arguments", [(), ("--threads", "1"), ("--reader", "arrow")])
+def test_a_compressed_file_gives_the_same_accounts_whatever_its_name(
+    folder: Folder, compression: str, arguments: tuple[str, ...]
+) -> None:
+    folder.write("many.csv", MANY_ROWS)
+    folder.write("in.data", COMPRESS[compression](MANY_ROWS))
+    expected = folder.run("-q", "many.csv")
+    run = folder.run("-q", *arguments, "in.data")
+    assert (run.exit_code, run.errors) == (0, "")
+    assert run.output == expected.output
+
+
+@each_compression
+def test_refused_rows_have_the_lines_and_the_name_that_they_would_have(folder: Folder, compression: str) -> None:
+    folder.write("in.csv.gz", COMPRESS[compression](FILE))
+    run = folder.run("in.csv.gz", "warn")
+    assert run.output == ACCOUNTS
+    assert run.error_lines == [
+        "warn: in.csv.gz:3: insufficient_funds: withdrawal,1,2,9.5", "error: in.csv.gz:4: bad_type: fee,1,3,1",
+    ]  # fmt: skip
+
+
+@each_compression
+def test_standard_input_may_be_a_compressed_file_or_a_pipe(folder: Folder, compression: str) -> None:
+    path = folder.write("in.z", COMPRESS[compression](FILE))
+    with path.open("rb") as file:
+        assert folder.run("-q", stdin=file).output == ACCOUNTS
+    for pipe in PIPED.values():
+        script = pipe.format(path, COMMAND)
+        ended = subprocess.run(["sh", "-c", script], capture_output=True, check=True, env=environment())
+        assert ended.stdout == ACCOUNTS
+
+
+def test_a_named_pipe_is_opened_once_also_where_progress_is_shown(folder: Folder) -> None:
+    fifo = folder.path / "pipe"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(COMPRESS["gzip"](FILE)))
+    writer.start()
+    run = folder.run("-q", "--progress", "always", "pipe")
+    writer.join()
+    assert (run.exit_code, run.output) == (0, ACCOUNTS)
+
+
+@each_compression
+def test_files_one_after_the_other_are_one(compression: str) -> None:
+    compress = COMPRESS[compression]
+    members = compress(b"first\n") + compress(b"") + compress(b"second\n" * 10_000)
+    assert decompress(compression, [members]) == b"first\n" + b"second\n" * 10_000
+
+
+@given(
+    st.sampled_from(sorted(COMPRESS)),
+    st.lists(st.binary(max_size=300), min_size=1, max_size=4),
+    st.lists(st.integers(0, 400), max_size=8),
+)
+def test_any_bytes_in_any_pieces_are_those_that_were_compressed(
+    compression: str, contents: list[bytes], places: list[int]
+) -> None:
+    compressed = b"".join(map(COMPRESS[compression], contents))
+    cuts = sorted({0, len(compressed), *(place for place in places if place < len(compressed))})
+    pieces = [compressed[start:end] for start, end in itertools.pairwise(cuts)]
+    assert decompress(compression, pieces) == b"".join(contents)
+
+
+def test_inputs_of_all_kinds_are_one_stream_in_their_order(folder: Folder) -> None:
+    names = []
+    for number, (compression, compress) in enumerate(COMPRESS.items()):
+        names.append(f"{compression}.csv")
+        folder.write(names[-1], compress(HEADER + b"deposit,1,%d,1\n" % number))
+    folder.write("last.csv", HEADER + b"withdrawal,1,9,4\n")
+    run = folder.run("-q", *names, "last.csv")
+    assert run.output.splitlines()[1:] == [b"1,0.0000,0.0000,0.0000,false"]
+
+
+# ---- What is cut short or damaged ------------------------------------------------------------------
+
+
+@each_compression
+def test_an_input_cut_short_anywhere_fails_and_gives_nothing(compression: str) -> None:
+    compressed = COMPRESS[compression](FILE * 20)
+    for length in range(1, len(compressed)):
+        with pytest.raises(InputError, match="damaged or cut short"):
+            decompress(compression, [compressed[:length]])
+
+
+@pytest.mark.untraced
+@each_compression
+@pytest.mark.parametrize("arguments", [(), ("--threads", "1"), ("--reader", "arrow")])
+def test_a_run_over_one_cut_short_publishes_nothing(
+    folder: Folder, compression: str, arguments: tuple[str, ...]
+) -> None:
+    compressed = COMPRESS[compression](MANY_ROWS)
+    folder.write("in.csv", compressed[: len(compressed) * 2 // 3])
+    folder.write("out.csv", b"old")
+    folder.run("in.csv", "-o", "out.csv", *arguments).assert_failed("in.csv", compression, "cut short")
+    assert (folder.path / "out.csv").read_bytes() == b"old"
+    assert folder.names() == ["in.csv", "out.csv"]
+
+
+@each_compression
+def test_what_stands_behind_a_compressed_file_is_no_part_of_it(folder: Folder, compression: str) -> None:
+    folder.write("in.csv", COMPRESS[compression](FILE) + b"deposit,1,9,1\n")
+    folder.run("in.csv").assert_failed("in.csv", "damaged")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bz2"])
+def test_a_byte_that_was_changed_is_found_by_the_checksum(compression: str) -> None:
+    compressed = bytearray(COMPRESS[compression](MANY_ROWS))
+    compressed[len(compressed) // 2] ^= 0x10
+    with pytest.raises(InputError, match="damaged"):
+        decompress(compression, [bytes(compressed)])
+
+
+@each_compression
+def test_nothing_compressed_is_an_empty_file(folder: Folder, compression: str) -> None:
+    folder.write("in.csv", COMPRESS[compression](b""))
+    folder.run("in.csv").assert_failed("in.csv", "it is empty")
+
+
+# ---- What is not compressed ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first_bytes", [b"", b"\x1f", b"BZ", b"\x28\xb5\x2f", b"type,client", b"\xef\xbb\xbft"])
+def test_text_and_what_is_too_short_is_not_compressed(first_bytes: bytes) -> None:
+    assert compression_of(first_bytes) is None
+
+
+def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder: Folder) -> None:
+    plain = str(folder.path / "in.csv")
+    folder.write("in.gz", COMPRESS["gzip"](FILE))
+    os.mkfifo(folder.path / "pipe")
+    assert size_of([plain, plain]) == 2 * len(FILE)
+    assert [size_of([plain, str(folder.path / name)]) for name in ("in.gz", "pipe", "missing")] == [None] * 3
+
+
+# ---- What the system will not do -------------------------------------------------------------------
+
+
+class Unreadable(harness.Reads):
+    """A file that gives some bytes, and then an error of the disk."""
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = super().readinto(buffer)
+        if not count:
+            raise OSError(5, "Input/output error")
+        return count
+
+
+@each_compression
+def test_an_error_of_the_disk_is_no_damage(compression: str) -> None:
+    half = COMPRESS[compression](FILE * 20)[:40]
+    with pytest.raises(OSError, match="Input/output error") as raised:
+        DecompressedFile("in", Unreadable([half]), compression).readinto(bytearray(1 << 20))
+    assert not isinstance(raised.value, InputError)
+
+
+def test_an_input_whose_first_bytes_cannot_be_read_is_told_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error"):
+        open_source(str(folder.path / "in.csv"))
+
+
+def test_an_input_that_will_not_close_was_read_all_the_same(folder: Folder) -> None:
+    source = open_source(str(folder.path / "in.csv"))
+
+    class Unclosable(FileIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError(5, "Input/output error")
+
+    source.file.close()
+    source.file = Unclosable(str(folder.path / "in.csv"))
+    source.close()
+    assert source.file.closed

@@ -1,0 +1,233 @@
+"""Inputs elsewhere: the same accounts from a server of the S3 protocol as from the files here."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import fs, parquet
+
+import txfast
+from tests.cluster.test_cluster import run as run_ranges
+from tests.cluster.test_cluster_state import run as run_cluster
+from tests.support import harness
+from tests.support.command import FILE, HEADER, Folder, environment, unmeasured
+from txfast.errors import SourceError
+from txfast.input import location
+from txfast.input.location import display_location
+from txfast.input.source import is_location
+
+BUCKET = "transactions"
+# It says where it listens, and ends when whoever started it is gone.
+SERVER = """\
+import sys
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(*server.get_host_and_port(), sep=":", flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    pipe = subprocess.PIPE
+    # It is nobody's to be measured, or to be under a sanitizer.
+    variables = {name: text for name, text in unmeasured(environment()).items() if name != "LD_PRELOAD"}
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], env=variables, stdin=pipe, stdout=pipe,
+        stderr=subprocess.DEVNULL, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def bucket(endpoint: str) -> fs.SubTreeFileSystem:
+    s3 = fs.S3FileSystem(
+        endpoint_override=endpoint, scheme="http", access_key="us", secret_key="hidden", region="us-east-1",
+        # Its first answer takes the server a while.
+        allow_bucket_creation=True, connect_timeout=60, request_timeout=60,
+    )  # fmt: skip
+    s3.create_dir(BUCKET)
+    return fs.SubTreeFileSystem(BUCKET, s3)
+
+
+@pytest.fixture
+def variables(endpoint: str) -> Mapping[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": f"http://{endpoint}", "AWS_ACCESS_KEY_ID": "us", "AWS_SECRET_ACCESS_KEY": "hidden",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def put(bucket: fs.SubTreeFileSystem, name: str, content: bytes) -> str:
+    with bucket.open_output_stream(name, compression=None) as file:
+        file.write(content)
+    return f"s3://{BUCKET}/{name}"
+
+
+def contents(folder: Folder) -> dict[str, bytes]:
+    """One file of transactions in every format."""
+    table = pa.Table.from_batches(txfast.read(folder.write("typed.csv", FILE.replace(b"fee,1,3,1\n", b""))))
+    found = {"in.csv": FILE}
+    for suffix, codec in (("gz", "gzip"), ("zst", "zstd")):
+        found[f"in.csv.{suffix}"] = pa.Codec(codec).compress(FILE, asbytes=True)
+    parquet.write_table(table, folder.path / "in.parquet", row_group_size=3)
+    for suffix, new in (("arrow", pa.ipc.new_file), ("arrows", pa.ipc.new_stream)):
+        with new(str(folder.path / f"in.{suffix}"), table.schema) as writer:
+            writer.write_table(table)
+    for suffix in ("parquet", "arrow", "arrows"):
+        found[f"in.{suffix}"] = (folder.path / f"in.{suffix}").read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("reader", harness.READERS)
+def test_a_file_elsewhere_is_as_one_here(
+    folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], reader: str
+) -> None:
+    for name, content in contents(folder).items():
+        folder.write(name, content)
+        here = folder.run("-q", name, "--rejects", "here.csv", "--reader", reader)
+        there = folder.run(
+            "-q", put(bucket, name, content), "--rejects", "there.csv", "--reader", reader, variables=variables
+        )
+        assert (there.exit_code, there.errors) == (0, "")
+        assert there.output == here.output
+        theirs = (folder.path / "there.csv").read_bytes()
+        assert theirs.replace(f"s3://{BUCKET}/".encode(), b"") == (folder.path / "here.csv").read_bytes()
+
+
+def test_a_long_file_is_read_to_its_end(
+    bucket: fs.SubTreeFileSystem, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(location, "READ_AHEAD_BYTES", 1 << 20)
+    rows = b"".join(b"deposit,%d,%d,1.25\n" % (row % 1000, row) for row in range(200_000))
+    put(bucket, "long.csv", HEADER + rows)
+    options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
+    for threads in harness.THREADS:
+        result = txfast.process(f"s3://us:hidden@{BUCKET}/long.csv?{options}", threads=threads)
+        assert result.stats["rows"] == 200_000
+        assert result.stats["total"] == "250000.0000"
+        # Nobody's secret is shown.
+        figures = result.stats["inputs"]
+        assert figures == [{"file": f"s3://{BUCKET}/long.csv", "bytes": len(HEADER + rows), "rows": 200_000}]
+
+
+def test_a_location_may_be_a_file_here(folder: Folder) -> None:
+    for name, content in contents(folder).items():
+        path = folder.write(name, content)
+        here, there = folder.run("-q", name), folder.run("-q", path.as_uri())
+        assert (there.exit_code, there.errors, there.output) == (0, "", here.output)
+
+
+def test_a_file_elsewhere_is_cut_into_ranges(
+    bucket: fs.SubTreeFileSystem, endpoint: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(location, "READ_AHEAD_BYTES", 1000)
+    rows = b"".join(b"deposit,%d,%d,1.25\r\n" % (row % 7, row % 190) for row in range(200))
+    put(bucket, "ranges.csv", HEADER + rows)
+    options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
+    there = run_ranges([f"s3://us:hidden@{BUCKET}/ranges.csv?{options}"], 2, 700)
+    here = run_ranges([str(folder.write("ranges.csv", HEADER + rows))], 2, 700)
+    assert there.accounts == here.accounts
+    name = str(folder.path / "ranges.csv").encode()
+    assert there.rejects.replace(f"s3://{BUCKET}/ranges.csv".encode(), name) == here.rejects
+    assert there.stats["ranges"] == here.stats["ranges"]
+
+
+def test_a_state_on_a_cluster_knows_a_file_elsewhere_again(
+    bucket: fs.SubTreeFileSystem, endpoint: str, tmp_path: Path
+) -> None:
+    rows = b"".join(b"deposit,%d,%d,1.25\r\n" % (row % 7, row % 190) for row in range(200))
+    options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
+    table = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"type": ["deposit"], "client": [1], "tx": [999], "amount": ["5"]}), table)
+    contents = {"day.csv": HEADER + rows, "day.csv.gz": gzip.compress(HEADER + rows), "day.parquet": table.getvalue()}
+    for name, content in contents.items():
+        put(bucket, name, bytes(content))
+    uris = [f"s3://us:hidden@{BUCKET}/{name}?{options}" for name in contents]
+    state = tmp_path / "state"
+    for read in (401, 0):
+        assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == read
+    put(bucket, "day.csv", HEADER + rows + b"deposit,1,1000,5\r\n")
+    assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == 1
+    put(bucket, "day.csv", HEADER + rows.replace(b"deposit,1,1,", b"deposit,1,5000,", 1))
+    assert run_cluster(*uris, range_bytes=700, state=str(state)).stats["rows"] == 200
+    text = (state / "snapshot-3" / "manifest.json").read_text()
+    assert f'"s3://{BUCKET}/day.csv?' in text
+    assert "hidden" not in text
+
+
+def test_what_is_not_there_fails_the_run_in_one_line(
+    folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str]
+) -> None:
+    put(bucket, "there.csv", FILE)
+    folder.run(f"s3://{BUCKET}/missing.csv", variables=variables).assert_failed(
+        f"s3://{BUCKET}/missing.csv: cannot be read"
+    )
+    folder.run("s3://nobodys-bucket/in.csv", variables=variables).assert_failed("s3://nobodys-bucket/in.csv")
+
+
+def test_a_place_that_nothing_reaches_fails_the_run(folder: Folder) -> None:
+    folder.run("gopher://host/in.csv").assert_failed("gopher://host/in.csv: cannot be read", "gopher")
+    with pytest.raises(SourceError, match="no-such-scheme://"):
+        txfast.process("no-such-scheme://in.csv")
+
+
+def test_a_file_elsewhere_needs_memory_and_no_state(folder: Folder) -> None:
+    folder.run("s3://b/in.csv", "--memory-limit", "128MiB").assert_misused("a remote input", "256MiB")
+    folder.run("s3://u:secret@b/in.csv", "--state", "state").assert_misused("--state", "s3://b/in.csv is elsewhere")
+    for option in ("--output", "--rejects", "--stats"):
+        run = folder.run("in.csv", option, "s3://u:sec/ret@b/x.csv")
+        run.assert_misused(f"{option} goes to a file here: s3://b/x.csv is elsewhere")
+        assert "sec/ret" not in run.errors
+
+
+def test_what_cannot_be_reached_is_told_without_secrets(folder: Folder) -> None:
+    for uri in ("gopher://key:sec/ret@host/in.csv", "s3://key:sec/ret@b/\udcff"):
+        run = folder.run(uri)
+        run.assert_failed("cannot be read")
+        assert "ret@" not in run.errors
+
+
+def test_a_path_made_of_a_location_is_one(
+    bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    put(bucket, "path.csv", FILE)
+    assert len(txfast.process(Path(f"s3://{BUCKET}/path.csv")).accounts) == 1
+
+
+def test_a_file_here_may_have_a_name_like_a_location(folder: Folder) -> None:
+    (folder.path / "s3:" / "b").mkdir(parents=True)
+    folder.write("s3:/b/in.csv", FILE)
+    expected = folder.run("-q", "in.csv").output
+    assert folder.run("-q", "s3://b/in.csv").output == expected
+
+
+def test_a_location_is_shown_without_secrets() -> None:
+    for uri, shown in (
+        ("s3://bucket/a/b.csv", "s3://bucket/a/b.csv"), ("s3://key:secret@bucket/a.csv?region=x", "s3://bucket/a.csv"),
+        ("hdfs://user@host:8020/a", "hdfs://host:8020/a"), ("s3://k:a@b@bucket", "s3://bucket"),
+        ("s3://AKIA:abc/de+F@bucket/a.csv?x=y@z", "s3://bucket/a.csv"), ("s3:/k:s@bucket/a", "s3://bucket/a"),
+        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
+    ):  # fmt: skip
+        assert display_location(uri) == shown
+    assert is_location("s3://b/a")
+    assert not is_location("a:b")
+    assert not is_location(os.devnull)

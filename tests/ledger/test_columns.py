@@ -1,0 +1,300 @@
+"""Ledgers as columns and back: what is restored goes on as what was saved, and nothing else is taken for a ledger."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness
+from tests.support.harness import (
+    INT64_MAX,
+    INT64_MIN,
+    UINT64_MAX,
+    Row,
+    accounts_csv,
+    accounts_of,
+    apply_rows,
+    status_counts,
+)
+from txfast.ledger.columns_in import REFUSALS, LedgerRestorer
+from txfast.ledger.columns_out import SavedLedger
+from txfast.ledger.ledger import Ledger, add_counts, counts_of
+
+pytestmark = pytest.mark.unmeasured
+
+Accounts = list[tuple[int, int, int, bool]]
+Entries = list[tuple[int, int, int, int, int]]
+Disputes = Sequence[tuple[int, int, int]]
+
+DEPOSIT, WITHDRAWAL = 0, 1
+UNDISPUTED, IN_DISPUTE, OVER = 0, 1, 2
+
+
+def words(numbers: list[int]) -> memoryview:
+    """A column of eight bytes a number."""
+    text = b"".join(struct.pack("<Q", number % 2**64) for number in numbers)
+    return memoryview(text or bytes(8))
+
+
+def small(numbers: list[int]) -> memoryview:
+    return memoryview(bytes(numbers) or bytes(1))
+
+
+def bits(flags: list[bool]) -> memoryview:
+    whole = bytearray(max((len(flags) + 7) // 8, 1))
+    for place, flag in enumerate(flags):
+        whole[place // 8] |= flag << place % 8
+    return memoryview(whole)
+
+
+def restore(accounts: Accounts, entries: Entries, shards: int = 1, disputes: Disputes = ()) -> list[Ledger]:
+    """Ledgers of these columns. Raises ValueError."""
+    ledgers = [Ledger() for _ in range(shards)]
+    for shard, ledger in enumerate(ledgers):
+        restorer = LedgerRestorer(ledger, shard, shards)
+        restorer.expect(len(entries))
+        clients, available, held, locked = ([row[place] for row in accounts] for place in range(4))
+        flags = bits([bool(flag) for flag in locked])
+        restorer.add_accounts(len(accounts), words(clients), words(available), words(held), flags)
+        owners, txs, amounts, kinds, states = ([row[place] for row in entries] for place in range(5))
+        restorer.add_entries(len(entries), words(owners), words(txs), words(amounts), small(kinds), small(states))
+        disputed, theirs, endings = ([row[place] for row in disputes] for place in range(3))
+        restorer.add_disputes(len(disputes), words(disputed), words(theirs), small(endings))
+        restorer.finish()
+    return ledgers
+
+
+def numbers_in(column: bytearray, form: str) -> list[int]:
+    return [number for [number] in struct.iter_unpack(form, column)]
+
+
+def saved(ledger: Ledger, rows_at_once: int = 1000) -> tuple[Accounts, Entries]:
+    """What a ledger is saved as, in pieces of so many rows."""
+    whole = SavedLedger(ledger)
+    accounts: Accounts = []
+    entries: Entries = []
+    for first in range(0, len(ledger), rows_at_once):
+        rows = min(rows_at_once, len(ledger) - first)
+        columns = clients, available, held = bytearray(8 * rows), bytearray(8 * rows), bytearray(8 * rows)
+        locked = bytearray((rows + 7) // 8)
+        whole.copy_accounts(first, rows, clients, available, held, locked)
+        numbers = [numbers_in(column, form) for column, form in zip(columns, "Qqq", strict=True)]
+        flags = [bool(locked[row // 8] >> row % 8 & 1) for row in range(rows)]
+        accounts += list(zip(*numbers, flags, strict=True))
+    for kind in (DEPOSIT, WITHDRAWAL):
+        for first in range(0, whole.entries(kind), rows_at_once):
+            rows = min(rows_at_once, whole.entries(kind) - first)
+            columns = owners, txs, amounts = bytearray(8 * rows), bytearray(8 * rows), bytearray(8 * rows)
+            codes = kinds, states = bytearray(rows), bytearray(rows)
+            whole.copy_entries(kind, first, rows, owners, txs, amounts, kinds, states)
+            numbers = [numbers_in(column, form) for column, form in zip(columns, "QQq", strict=True)]
+            entries += list(zip(*numbers, *map(list, codes), strict=True))
+    return accounts, entries
+
+
+# ---- There and back --------------------------------------------------------------------------------
+
+
+@given(rows=harness.streams(), cut=st.integers(0, 60), shards=st.integers(1, 4), rows_at_once=st.integers(1, 20))
+def test_a_restored_ledger_goes_on_as_the_saved_one(rows: list[Row], cut: int, shards: int, rows_at_once: int) -> None:
+    whole = Ledger()
+    apply_rows(whole, rows[:cut])
+    ledgers = restore(*saved(whole, rows_at_once), shards)
+    assert accounts_csv(ledgers) == accounts_csv([whole])
+    assert sum(ledger.balance_units for ledger in ledgers) == whole.balance_units
+    assert sum(ledger.entries for ledger in ledgers) == whole.entries
+    [restored] = restore(*saved(whole, rows_at_once))
+    assert apply_rows(restored, rows[cut:]) == apply_rows(whole, rows[cut:])
+    assert accounts_of(restored) == accounts_of(whole)
+
+
+@given(rows=harness.streams(amounts=harness.edge_amounts))
+def test_the_greatest_amounts_are_restored(rows: list[Row]) -> None:
+    whole = Ledger()
+    apply_rows(whole, rows)
+    [restored] = restore(*saved(whole))
+    assert accounts_of(restored) == accounts_of(whole)
+
+
+def test_deposits_of_more_than_a_number_holds_are_restored() -> None:
+    whole = Ledger()
+    for tx in range(0, 8, 2):
+        apply_rows(whole, [Row("deposit", 1, tx, INT64_MAX), Row("withdrawal", 1, tx + 1, INT64_MAX)])
+    [restored] = restore(*saved(whole))
+    assert accounts_of(restored) == accounts_of(whole)
+    assert restored.entries == 8
+
+
+def test_nothing_is_restored_as_nothing() -> None:
+    ledger = Ledger()
+    LedgerRestorer(ledger).finish()
+    assert len(ledger) == 0
+
+
+def test_accounts_come_before_entries() -> None:
+    restorer = LedgerRestorer(Ledger())
+    restorer.add_accounts(1, words([1]), words([5]), words([0]), bits([False]))
+    restorer.add_entries(1, words([1]), words([1]), words([5]), small([0]), small([0]))
+    with pytest.raises(ValueError, match="accounts after entries"):
+        restorer.add_accounts(1, words([2]), words([5]), words([0]), bits([False]))
+
+
+@pytest.mark.untraced
+def test_many_entries_are_restored() -> None:
+    """More than a chunk of the log, and than the index first has room for."""
+    whole = Ledger()
+    for start in range(0, 600_000, 100_000):
+        apply_rows(whole, [Row("deposit", tx % 1000, tx, tx) for tx in range(start, start + 100_000)])
+    apply_rows(whole, [Row("dispute", 999, 599_999), Row("withdrawal", 1, 1_000_000, 1)])
+    accounts, entries = saved(whole, 70_000)
+    assert len(entries) == 600_001
+    [restored] = restore(accounts, entries)
+    assert accounts_of(restored) == accounts_of(whole)
+    assert apply_rows(restored, [Row("resolve", 999, 599_999), Row("deposit", 5, 5, 1)]) == [
+        "applied", "duplicate_transaction",
+    ]  # fmt: skip
+
+
+def test_counts_are_taken_over() -> None:
+    whole, other = Ledger(), Ledger()
+    apply_rows(whole, [Row("deposit", 1, 1, 5), Row("deposit", 1, 1, 5), Row("dispute", 1, 9)])
+    add_counts(other, counts_of(whole))
+    assert status_counts(other) == status_counts(whole)
+    for wrong in ([], [0], [-1] * len(counts_of(whole)), ["1"] * len(counts_of(whole))):
+        with pytest.raises(ValueError, match="count"):
+            add_counts(other, wrong)  # type: ignore[arg-type]
+
+
+# ---- What no ledger ever held ----------------------------------------------------------------------
+
+ACCOUNT: Accounts = [(7, 50, 30, False)]
+DEPOSITS: Entries = [(7, 1, 50, DEPOSIT, UNDISPUTED), (7, 2, 30, DEPOSIT, IN_DISPUTE)]
+
+
+def test_what_it_refuses_next_to_is_taken() -> None:
+    [ledger] = restore(ACCOUNT, DEPOSITS)
+    assert ledger.balance_units == 80
+    [ledger] = restore([(7, -80, 0, True)], [(7, 1, 80, DEPOSIT, OVER), (7, 2, 0, WITHDRAWAL, 0)])
+    assert ledger.balance_units == -80
+    restore([(7, 0, 0, False)], [])
+    restore([(UINT64_MAX, INT64_MIN, INT64_MAX, True)], [
+        (UINT64_MAX, UINT64_MAX, INT64_MAX, DEPOSIT, IN_DISPUTE), (UINT64_MAX, 0, INT64_MAX, DEPOSIT, OVER),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("accounts", "entries", "refusal"),
+    [
+        (ACCOUNT * 2, DEPOSITS, "has two accounts"),
+        ([(7, INT64_MAX, 1, False)], [], "does not fit"),
+        ([(7, INT64_MIN, -1, False)], [], "does not fit"),
+        (ACCOUNT, [*DEPOSITS, (8, 1, 1, DEPOSIT, 0)], "transaction 1 of client 8 has no account"),
+        ([], DEPOSITS, "has no account"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, 0, 2, 0)], "neither deposit nor withdrawal"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, 0, 255, 0)], "neither deposit nor withdrawal"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, 0, DEPOSIT, 3)], "unknown state"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, -1, DEPOSIT, 0)], "less than nothing"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, 1, WITHDRAWAL, 0)], "withdrawal with an amount"),
+        (ACCOUNT, [*DEPOSITS, (7, 3, 0, WITHDRAWAL, IN_DISPUTE)], "withdrawal with an amount"),
+        (ACCOUNT, [*DEPOSITS, DEPOSITS[0]], "transaction 1 of client 7 is there twice"),
+        (ACCOUNT, [*DEPOSITS, (7, 1, 0, WITHDRAWAL, 0)], "is there twice"),
+        # What is held is not what is in dispute.
+        ([(7, 51, 29, False)], DEPOSITS, "client 7 is not what its transactions make it"),
+        ([(7, 80, 0, False)], DEPOSITS, "is not what"),
+        ([(7, 0, -1, False)], [], "is not what"),
+        # More, or less, than was deposited.
+        ([(7, 51, 30, False)], DEPOSITS, "is not what"),
+        ([(7, 49, 30, False)], DEPOSITS, "is not what"),
+        ([(7, -31, 30, False)], [*DEPOSITS, (7, 3, 0, WITHDRAWAL, 0)], "is not what"),
+        ([(7, 1, 0, False)], [], "is not what"),
+        # Locked without a dispute that has ended.
+        ([(7, 50, 30, True)], DEPOSITS, "is not what"),
+        # Disputed amounts that no account could hold together.
+        ([(7, 0, -2, False)], [(7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2)], "is not what"),
+    ],
+)
+def test_what_no_ledger_holds_is_refused(accounts: Accounts, entries: Entries, refusal: str) -> None:
+    for shards in (1, 3):
+        with pytest.raises(ValueError, match=refusal):
+            restore(accounts, entries, shards)
+
+
+@pytest.mark.parametrize(
+    ("dispute", "refusal"),
+    [
+        ((8, 1, OVER), "transaction 1 of client 8 has no account"),
+        ((7, 9, OVER), "transaction 9 of client 7 is not there"),
+        ((7, 3, OVER), "withdrawal with an amount or a dispute"),
+        ((7, 1, 3), "unknown state"),
+        ((7, 2, UNDISPUTED), "has had a dispute undone"),
+        # What is held is then not what is in dispute.
+        ((7, 1, IN_DISPUTE), "is not what its transactions make it"),
+        ((7, 2, OVER), "is not what its transactions make it"),
+    ],
+)
+def test_what_cannot_become_of_a_deposit_is_refused(dispute: tuple[int, int, int], refusal: str) -> None:
+    client, tx, state = dispute
+    entries = [*DEPOSITS, (7, 3, 0, WITHDRAWAL, 0)]
+    for shards in (1, 3):
+        with pytest.raises(ValueError, match=refusal):
+            restore(ACCOUNT, entries, shards, [(client, tx, state)])
+    restore(ACCOUNT, entries, 1, [(7, 2, IN_DISPUTE)])
+    with pytest.raises(ValueError, match="is not there"):
+        LedgerRestorer(Ledger()).add_disputes(1, words([1]), words([1]), small([1]))
+
+
+def test_deposits_disputed_one_after_the_other_are_never_too_much_together() -> None:
+    whole = Ledger()
+    apply_rows(whole, [Row("deposit", 1, 1, INT64_MAX), Row("dispute", 1, 1), Row("chargeback", 1, 1)])
+    accounts, entries = saved(whole)
+    [restored] = restore(accounts, [(*entry[:4], 0) for entry in entries], 1, [(1, 1, IN_DISPUTE), (1, 1, OVER)])
+    assert accounts_of(restored) == accounts_of(whole)
+
+
+def test_each_refusal_has_its_words() -> None:
+    assert len(set(REFUSALS)) == 11
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_columns_of_accounts_that_are_too_short_are_refused(place: int) -> None:
+    columns = [words([1] * 9)] * 3 + [bits([False] * 9)]
+    columns[place] = columns[place][:-1]
+    with pytest.raises(ValueError, match="column of"):
+        LedgerRestorer(Ledger()).add_accounts(9, *columns)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_columns_of_entries_that_are_too_short_are_refused(place: int) -> None:
+    columns = [words([1] * 9)] * 3 + [small([0] * 9)] * 2
+    columns[place] = columns[place][:-1]
+    with pytest.raises(ValueError, match="column of"):
+        LedgerRestorer(Ledger()).add_entries(9, *columns)
+
+
+def misuse() -> list[Callable[[], object]]:
+    full = Ledger()
+    apply_rows(full, [Row("deposit", 1, 1, 1)])
+    columns = [bytearray(80) for _ in range(5)]
+    return [
+        lambda: LedgerRestorer(full),
+        lambda: LedgerRestorer(Ledger(), 2, 2),
+        lambda: SavedLedger(full).entries(2),
+        lambda: SavedLedger(full).copy_accounts(0, 2, *columns[:4]),
+        lambda: SavedLedger(full).copy_accounts(-1, 1, *columns[:4]),
+        lambda: SavedLedger(full).copy_accounts(0, -1, *columns[:4]),
+        lambda: SavedLedger(full).copy_entries(0, 1, 1, *columns),
+        lambda: SavedLedger(full).copy_entries(1, 0, 1, *columns),
+        lambda: SavedLedger(full).copy_disputes(0, 2, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_disputes(1, 0, 1, *columns[:3]),
+        lambda: LedgerRestorer(Ledger()).add_accounts(1, *[memoryview(bytes(80))[1:]] * 4),
+    ]
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_misuse_is_refused(number: int) -> None:
+    with pytest.raises((ValueError, IndexError)):
+        misuse()[number]()

@@ -1,0 +1,499 @@
+"""The progress of a run, and the log above it: on a terminal of its own, in a process of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.support.project import PROJECT_ROOT
+from txfast.log import progress as progress_module
+from txfast.log.journal import DEBUG, ERROR, INFO, TRACE, WARN, Journal
+from txfast.log.progress import Progress, clock, words
+from txfast.report.text import describe, table
+
+PATIENCE_SECONDS = 20
+BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
+
+# A run that reads standard input and is watched. Its arguments: level, format, size of the input or 0, and after how
+# many bytes it fails, if it does.
+PROGRAM = """
+import os, sys
+imported_before = set(sys.modules)  # by what looks on
+from txfast.log.journal import LEVELS, Journal
+from txfast.run.replay import Replay
+from txfast.log.progress import Progress
+
+level, format, total_bytes, *fails_after = sys.argv[1:]
+
+class WatchedJournal(Journal):
+    def rows(self, file, batch):
+        super().rows(file, batch)
+        progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
+        if fails_after and progress.bytes > int(fails_after[0]):
+            raise ValueError("in.csv: corrupt")
+
+journal = WatchedJournal(LEVELS.index(level), named=True, format=format)
+try:
+    with Progress(journal, int(total_bytes) or None) as progress:
+        Replay(journal, threads=1, block_bytes=4096).read("-")
+except Exception as error:
+    journal.failure(str(error))
+except KeyboardInterrupt:
+    sys.exit(3)
+print("imported:", *sorted({"rich", "logging", "threading"} & sys.modules.keys() - imported_before))
+"""
+
+HEADER = b"type,client,tx,amount\n"
+BLOCK_ROWS = 300
+BLOCK = b"deposit,1,1,1\n" * BLOCK_ROWS  # more than what is read at once
+
+
+class Screen:
+    """What a terminal shows: the lines of the text that was sent to it."""
+
+    def __init__(self, sent: bytes) -> None:
+        self.lines = [""]
+        column = 0
+        text = re.sub(r"\x1b\[[\d;]*m", "", sent.decode())
+        assert "\x1b[?25l" not in text, "the cursor stays"
+        for part in re.findall(r"\x1b\[K|\r|\n|[^\x1b\r\n]+", text):
+            line = self.lines[-1]
+            if part == "\x1b[K":
+                self.lines[-1] = line[:column]
+            elif part == "\r":
+                column = 0
+            elif part == "\n":
+                self.lines.append("")
+            else:
+                self.lines[-1] = line[:column] + part + line[column + len(part) :]
+                column += len(part)
+        assert re.sub(r"\x1b\[K|[^\x1b]", "", text) == "", "an escape sequence that nobody knows"
+
+
+class Watched:
+    """A run whose standard error is a terminal, which somebody reads all the time."""
+
+    def __init__(self, process: subprocess.Popen[bytes], controller: int) -> None:
+        self.process = process
+        self.sent = b""
+        self._controller = controller
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while part := os.read(self._controller, 1 << 16):
+                self.sent += part
+        except OSError:
+            pass  # how Linux says that nobody has the terminal open any more
+
+    def feed(self, text: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def read_until(self, found: Callable[[bytes], bool]) -> None:
+        patience_ends = time.monotonic() + PATIENCE_SECONDS
+        while not found(self.sent):
+            assert time.monotonic() < patience_ends, self.sent
+            assert self._reader.is_alive(), self.sent
+            time.sleep(0.02)
+
+    def end(self) -> Screen:
+        """Close its input, and wait for the end of what it shows."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.read_to_end()
+
+    def read_to_end(self) -> Screen:
+        self._reader.join(PATIENCE_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
+        return Screen(self.sent)
+
+    @property
+    def output(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.read().decode()
+
+
+@contextmanager
+def watched(*arguments: str, columns: int = 100, term: str = "xterm-256color") -> Iterator[Watched]:
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=terminal, env=os.environ | {"TERM": term}, bufsize=0,
+        )  # fmt: skip
+    finally:
+        os.close(terminal)
+    with process:
+        run = Watched(process, controller)
+        try:
+            yield run
+        finally:
+            process.kill()
+            run.read_to_end()
+            os.close(controller)
+
+
+def shows_bar(sent: bytes) -> bool:
+    return BAR.search(re.sub(r"\x1b\[[\d;]*m", "", sent.decode(errors="replace"))) is not None
+
+
+def feed_until_bar(run: Watched) -> int:
+    """Feed it rows until it shows a bar; return how many they were."""
+    run.feed(HEADER)
+    rows = 0
+    while not shows_bar(run.sent):
+        assert rows < 20_000
+        run.feed(BLOCK)
+        rows += BLOCK_ROWS
+        time.sleep(0.1)
+    return rows
+
+
+# ---- On a terminal -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [100, 80, 40, 10])
+@pytest.mark.parametrize("total_bytes", ["1000000", "0"])
+def test_a_bar_comes_after_half_a_second_and_leaves_nothing(columns: int, total_bytes: str) -> None:
+    with watched("error", "text", total_bytes, columns=columns) as run:
+        feed_until_bar(run)
+        shown = Screen(run.sent)
+        assert len(shown.lines) == 1
+        assert 0 < len(shown.lines[0]) < columns
+        if columns >= 80:
+            assert ("━" in shown.lines[0]) == (total_bytes != "0")
+            assert ("of 1.0 MB" in shown.lines[0]) == (total_bytes != "0")
+        assert run.end().lines == [""]
+
+
+@pytest.mark.untraced
+def test_a_run_that_is_over_before_has_no_bar_and_imports_none_of_it() -> None:
+    with watched("error", "text", "0") as run:
+        run.feed(HEADER + BLOCK * 20)
+        assert run.end().lines == [""]
+        assert run.sent == b""
+        assert run.output == "imported:\n"
+
+
+@pytest.mark.untraced
+def test_log_lines_stand_whole_above_the_bar() -> None:
+    transactions = range(30_000, 90_000, 2)
+    expected = [f"error: standard input:{tx}: bad_type: fee,1,{tx},1" for tx in transactions]
+    with watched("error", "text", "1000000", columns=200) as run:
+        rows = feed_until_bar(run)
+        # So that each row stands on the line of its number.
+        run.feed(b"\n" * (transactions[0] - rows - 2))
+        for start in range(0, len(transactions), 1_000):
+            some = transactions[start : start + 1_000]
+            run.feed(b"".join(b"fee,1,%d,1\ndeposit,2,%d,1\n" % (tx, tx) for tx in some))
+            time.sleep(0.02)
+        assert run.end().lines == [*expected, ""]
+    assert len(BAR.findall(re.sub(r"\x1b\[[\d;]*m", "", run.sent.decode()))) > 3
+
+
+def test_the_bar_goes_before_a_failure_is_told() -> None:
+    with watched("error", "text", "0", "500000") as run:
+        feed_until_bar(run)
+        with suppress(BrokenPipeError):
+            run.feed(BLOCK * 200)
+        assert run.read_to_end().lines == ["error: in.csv: corrupt", ""]
+
+
+@pytest.mark.untraced
+def test_the_bar_goes_with_an_interrupt() -> None:
+    with watched("error", "text", "0") as run:
+        feed_until_bar(run)
+        run.process.send_signal(signal.SIGINT)
+        assert run.read_to_end().lines == [""]
+        assert run.process.returncode == 3
+
+
+def test_a_pipe_that_stalls_has_no_rate() -> None:
+    with watched("error", "text", "1000000") as run:
+        feed_until_bar(run)
+        assert "rows/s" in Screen(run.sent).lines[0]
+        run.read_until(lambda sent: b"waiting for input" in sent)
+        waiting = Screen(run.sent).lines[0]
+        assert "rows/s" not in waiting
+        assert "left" not in waiting
+        run.feed(BLOCK)
+        run.read_until(lambda sent: b"rows/s" in sent.rpartition(b"waiting for input")[2])
+        assert run.end().lines == [""]
+
+
+def test_json_lines_stand_whole_above_the_bar() -> None:
+    with watched("error", "json", "0", columns=80) as run:
+        rows = feed_until_bar(run)
+        run.feed(b"fee,1,1,1\n" * 2_000)
+        lines = [line for line in run.end().lines if line]
+    assert [json.loads(line)["line"] for line in lines] == list(range(rows + 2, rows + 2_002))
+
+
+# ---- Elsewhere -----------------------------------------------------------------------------------
+
+
+def feed_for_one_line(stream: IO[bytes]) -> None:
+    """Feed a run for longer than one line of progress takes and not as long as two do."""
+    stream.write(HEADER)
+    for _ in range(12):
+        stream.write(BLOCK)
+        stream.flush()
+        time.sleep(0.25)
+    stream.close()
+
+
+@pytest.mark.parametrize(("form", "total_bytes"), [("text", "0"), ("text", "1000000"), ("json", "1000000")])
+def test_progress_off_a_terminal_is_a_line_now_and_then(form: str, total_bytes: str) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PROGRAM, "error", form, total_bytes]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as run:
+        assert run.stdin is not None
+        feed_for_one_line(run.stdin)
+        assert run.stdout is not None
+        assert run.stderr is not None
+        [line] = run.stderr.read().decode().splitlines()
+        assert b"rich" not in run.stdout.read()
+    if form == "json":
+        record = json.loads(line)
+        assert record["level"] == "info"
+        assert record["progress"]["rows"] > 600
+        assert record["progress"]["total_bytes"] == 1_000_000
+    elif total_bytes == "0":
+        assert re.fullmatch(r"progress: 0\.0 MB, [\d,]+ rows, [\d,]+ rows/s, 0:0[23]", line)
+    else:
+        assert re.fullmatch(r"progress: 0\.0 of 1\.0 MB, [\d,]+ rows, [\d,]+ rows/s, [\d:]+ left", line)
+
+
+def test_a_terminal_that_cannot_erase_gets_lines() -> None:
+    with watched("error", "text", "0", term="dumb") as run:
+        assert run.process.stdin is not None
+        feed_for_one_line(run.process.stdin)
+        lines = run.read_to_end().lines
+    assert [line[:10] for line in lines] == ["progress: ", ""]
+    assert b"\x1b" not in run.sent
+
+
+# ---- When ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[True, False], ids=["terminal", "no terminal"])
+def on_terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr("txfast.log.journal.is_terminal", lambda: request.param)
+    return bool(request.param)
+
+
+def test_progress_is_automatic_on_a_terminal(on_terminal: bool) -> None:
+    for level in (ERROR, WARN, INFO):
+        assert Journal(level).shows_progress("auto") == on_terminal
+    for level in (DEBUG, TRACE):
+        assert not Journal(level).shows_progress("auto")
+        assert Journal(level).shows_progress("always")
+    assert not Journal(format="json").shows_progress("auto")
+    assert Journal(format="json").shows_progress("always")
+
+
+@pytest.mark.usefixtures("on_terminal")
+def test_progress_is_never_shown_to_those_who_want_none() -> None:
+    assert not Journal().shows_progress("never")
+    for mode in ("auto", "always", "never"):
+        assert not Journal(quiet=True).shows_progress(mode)
+
+
+def test_a_closed_standard_error_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert not Journal().shows_progress("auto")
+
+
+class Drawn:
+    """A standard error that keeps what is drawn on it."""
+
+    def __init__(self) -> None:
+        self.columns = 80
+        self.lines: list[str] = []
+
+    def draw(self, line: str) -> None:
+        self.lines.append(line)
+
+    def erase(self, _: float) -> None:
+        """Nothing stays of it."""
+
+
+def test_a_bar_is_drawn_by_one_at_a_time_and_by_none_once_it_closes() -> None:
+    drawn = Drawn()
+    bar = progress_module.Bar(Progress(Journal(quiet=True), 100), drawn)  # type: ignore[arg-type]
+    bar.redraw()
+    with bar._drawing:
+        before = len(drawn.lines)
+        bar.redraw()
+        assert len(drawn.lines) == before >= 1
+    bar._closing.set()
+    bar._thread.join()
+    before = len(drawn.lines)
+    bar.redraw()
+    assert len(drawn.lines) == before
+    bar.close()
+
+
+# ---- Figures -------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that stands until it is set forward."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock_in_hand(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    hand = Clock()
+    monkeypatch.setattr(progress_module, "time", hand)
+    return hand
+
+
+def advance_for(progress: Progress, hand: Clock, seconds: int, bytes_per_second: int) -> None:
+    for _ in range(seconds * 10):
+        hand.now += 0.1
+        progress.advance(bytes_per_second // 10, bytes_per_second // 100)
+        progress.figures()
+
+
+def test_a_rate_is_that_of_the_last_seconds(clock_in_hand: Clock) -> None:
+    progress = Progress(Journal(quiet=True), 100_000)
+    progress._due = float("inf")
+    advance_for(progress, clock_in_hand, 10, 1_000)
+    assert progress.figures()["rows_per_second"] == pytest.approx(100, abs=5)
+    assert progress.figures()["seconds_left"] == pytest.approx(90, abs=5)
+    advance_for(progress, clock_in_hand, 6, 5_000)
+    assert progress.figures()["rows_per_second"] == pytest.approx(500, abs=10)
+    assert progress.figures()["seconds_left"] == pytest.approx(12, abs=1)
+    assert progress.figures()["stage"] is None
+    clock_in_hand.now += 2.5
+    assert progress.figures()["stage"] == "waiting for input"
+    clock_in_hand.now += 10
+    assert progress.figures()["rows_per_second"] == 0
+    assert progress.figures()["seconds_left"] is None
+    assert len(progress._samples) < 100
+
+
+def test_what_is_done_after_the_input_is_named(clock_in_hand: Clock) -> None:
+    progress = Progress(Journal(quiet=True), 1_000)
+    progress._due = float("inf")
+    advance_for(progress, clock_in_hand, 1, 1_000)
+    assert progress.figures()["stage"] == "all input read"
+    progress.stage("partition 3 of 64")
+    clock_in_hand.now += 100
+    assert words(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
+
+
+def test_a_stage_that_begins_late_is_told_at_once(
+    clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Progress(Journal(), 1_000)
+    clock_in_hand.now += 100
+    progress.stage("partition 3 of 64")
+    progress.close()
+    assert "partition 3 of 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00"), (0.6, "0:01"), (59.6, "1:00"), (3_599, "59:59"), (3_600, "1:00:00")]
+)
+def test_a_clock_shows_minutes_and_hours(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+# ---- The summary on a terminal ---------------------------------------------------------------------
+
+STATS = {
+    "inputs": [{"file": "a.csv", "bytes": 1_000_000, "rows": 3}, {"file": "b.csv", "bytes": 1, "rows": 0}],
+    "rows": 3,
+    "applied": {"deposit": 1},
+    "malformed": {"bad_type": 1},
+    "rejected": {"insufficient_funds": 1},
+    "accounts": 1_234,
+    "seconds": {"total": 0.5, "read": 0.25},
+    "rows_per_second": 6.0,
+}
+MORE_STATS = STATS | {
+    "version": "1.2", "locked_accounts": 5, "available": "-1.0000", "held": "2.0000", "total": "1.0000",
+    "conserved": True, "peak_memory_bytes": 12_300_000, "spilled_bytes": 4_000_000, "threads": 2, "reader": "native",
+}  # fmt: skip
+
+
+def test_a_table_has_a_row_for_each_figure() -> None:
+    rows = [re.split(r"  +", line) for line in table(MORE_STATS, 80).splitlines()]
+    assert rows == [
+        ["rows", "3", "2 inputs, 1.0 MB"],
+        ["applied", "1", "deposit 1"],
+        ["rejected", "1", "insufficient_funds 1"],
+        ["malformed", "1", "bad_type 1"],
+        ["accounts", "1,234", "5 locked"],
+        ["available", "-1.0000"],
+        ["held", "2.0000"],
+        ["total", "1.0000"],
+        ["conserved", "yes"],
+        ["seconds", "0.500", "read 0.250 s"],
+        ["rows/s", "6", "txfast 1.2, reader native, threads 2"],
+        ["peak memory", "12.3 MB"],
+        ["spilled", "4.0 MB"],
+    ]
+
+
+def test_a_table_shows_the_figures_that_there_are() -> None:
+    names = [line.split()[0] for line in table(STATS, 80).splitlines()]
+    assert names == ["rows", "applied", "rejected", "malformed", "accounts", "seconds", "rows/s"]
+
+
+def test_lines_show_the_figures_that_there_are() -> None:
+    assert describe(STATS) == [
+        "3 rows in 0.500 s (6 rows/s): read 0.250 s",
+        "1,234 accounts",
+        "applied 1: deposit 1",
+        "rejected 1: insufficient_funds 1",
+        "malformed 1: bad_type 1",
+    ]
+    assert describe(STATS | {"total": "1.0000"})[-1] == "total 1.0000"
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_table_fits_into_its_terminal(columns: int) -> None:
+    assert max(map(len, table(MORE_STATS, columns).splitlines())) <= columns
+
+
+def test_the_summary_is_a_table_on_a_terminal() -> None:
+    controller, terminal = pty.openpty()
+    sample = PROJECT_ROOT / "samples" / "sample.csv"
+    command = [str(Path(sys.executable).with_name("txfast")), str(sample), "info"]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=terminal, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(terminal)
+        screen = Watched(process, controller).read_to_end()
+    os.close(controller)
+    table_lines = [line for line in screen.lines if line.startswith(("rows ", "accounts "))]
+    assert len(table_lines) == 2
+    assert not any("info: " in line for line in screen.lines)

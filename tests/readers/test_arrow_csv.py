@@ -1,0 +1,454 @@
+"""The arrow reader: pyarrow's lines are the file's lines, and what pyarrow cannot carry is told."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness
+from tests.support.harness import BYTE_ORDER_MARK, HEADER, STANDARD_HEADER, Outcome
+from txfast.batch.batch import TransactionBatch
+from txfast.errors import InputError, TxfastError
+from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
+from txfast.readers.arrow_lines import hold_lines, parse_lines
+from txfast.readers.row import Header
+
+MIB = 1024 * 1024
+ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
+
+
+def run(content: bytes | Sequence[bytes], block_bytes: int | None = None, threads: int = 1) -> Outcome:
+    return harness.run([("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads)
+
+
+def places(outcome: Outcome) -> list[tuple[int, str]]:
+    return [(reject.line, reject.reason) for reject in outcome.rejects]
+
+
+def refusal(content: bytes, block_bytes: int | None = None) -> str:
+    with pytest.raises(InputError) as raised:
+        run(content, block_bytes)
+    assert isinstance(raised.value, TxfastError)
+    assert isinstance(raised.value, ValueError)
+    message = str(raised.value)
+    assert message.startswith("in.csv: ")
+    assert "\n" not in message
+    return message
+
+
+def assert_as_reference(content: bytes, block_bytes: int | None = None, threads: int = 1) -> Outcome:
+    outcome = harness.assert_as_reference(
+        [("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads
+    )
+    assert outcome is not None
+    return outcome
+
+
+# ---- What pyarrow cannot carry -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + b"deposit,1,1,\x01\n",
+        HEADER + b"deposit,1,1,1\ndeposit,1,2,1,\x01",
+        HEADER + b'deposit,1,1,1,"\x01"\r\n',
+        HEADER + b"\x01\n",
+        HEADER + b"\n \x01\n\n",
+        HEADER + b"deposit,1,1,1\n" * 1000 + b"\x01\x01\x01\n",
+        b"type,client,tx,amount,\x01\n",
+        b"\x01\n" + HEADER,
+        HEADER + b"deposit,1,1,\xff\x00\x01\xfe\n",
+    ],
+    ids=lambda content: repr(content[-30:]),
+)
+def test_a_byte_0x01_is_told_and_so_is_the_way_out(content: bytes) -> None:
+    for block_bytes in (64, None):
+        message = refusal(content, block_bytes)
+        assert "a row with a byte 0x01" in message
+        assert "--reader native" in message
+
+
+@pytest.mark.parametrize("text", [b"Empty CSV file", b"straddling object straddles", b"columns, got"])
+def test_a_byte_0x01_is_told_whatever_else_its_row_says(text: bytes) -> None:
+    assert "a byte 0x01" in refusal(HEADER + b"deposit,1,1,1," + text + b"\x01\n")
+
+
+@pytest.mark.parametrize("block_bytes", [32, 100, 4_096])
+def test_a_row_longer_than_the_block_is_told_and_so_is_the_way_out(block_bytes: int) -> None:
+    long_row = b"deposit,1,1,1," + b"x" * 2 * block_bytes
+    for content in (
+        HEADER + long_row,
+        HEADER + long_row + b"\n",
+        HEADER + b" " * (2 * block_bytes + 1) + b"\n",
+    ):
+        message = refusal(content, block_bytes)
+        assert f"a row longer than the arrow reader's block of {block_bytes} bytes" in message
+        assert "--reader native" in message
+
+
+@pytest.mark.parametrize("ending", harness.ENDINGS)
+def test_a_row_as_long_as_the_block_is_read_wherever_it_begins(ending: bytes) -> None:
+    block_bytes = 40
+    long_row = b"deposit,1,%d,1," + b"x" * (block_bytes - len(b"deposit,1,1,1,"))
+    for blanks in range(block_bytes):
+        content = ending.join([HEADER.rstrip(), b" " * blanks, long_row % 1, long_row % 2])
+        outcome = assert_as_reference(content, block_bytes)
+        assert outcome.applied == {"deposit": 2}
+
+
+def test_a_row_over_one_mib_is_malformed_where_the_block_holds_it() -> None:
+    row = b"deposit,1,1,1,"
+    rows = [
+        row + b"x" * (MIB - len(row)),
+        row + b"y" * (MIB - len(row) + 1),
+        b" " * (2 * MIB),
+        b"deposit,1,1,1",
+    ]
+    outcome = assert_as_reference(HEADER + b"\n".join(rows))
+    assert places(outcome) == [(3, "row_too_long"), (5, "duplicate_transaction")]
+
+
+# ---- Lines ---------------------------------------------------------------------------------------
+
+# One malformed row, with its number in the text, on each line that is a row.
+NUMBERED = [
+    b"",
+    b"row 2",
+    b" \t",
+    b"row 4",
+    b"row 5",
+    b"\v\f",
+    b"",
+    b"",
+    b"row 9",
+    b"\x00 row 10",
+    b"\xff row 11",
+]
+
+
+@pytest.mark.parametrize("ending", [*harness.ENDINGS, b"\r\n\n", b"\n\r", b"\r\r\n"])
+@pytest.mark.parametrize("byte_order_mark", [b"", BYTE_ORDER_MARK], ids=["", "byte order mark"])
+def test_a_row_has_its_line_number_wherever_the_blocks_are_cut(ending: bytes, byte_order_mark: bytes) -> None:
+    content = byte_order_mark + ending.join([b" ", b"", HEADER.rstrip(), *NUMBERED])
+    expected = assert_as_reference(content)
+    assert expected.malformed == {"missing_field": 6}
+    for block_bytes in range(len(HEADER), len(content) + 2):
+        assert run(content, block_bytes) == expected
+        assert run(content + ending, block_bytes) == expected
+
+
+def test_line_numbers_go_on_through_blocks_without_rows() -> None:
+    content = b"\n" * 300 + HEADER + b"\n" * 300 + b"x\n" + b" \n" * 300 + b"y\n" + b"\r\n" * 300 + b"z"
+    for block_bytes in (32, 33, 64, 1_000, 1 << 20):
+        outcome = assert_as_reference(content, block_bytes)
+        assert [reject.line for reject in outcome.rejects] == [602, 903, 1204]
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_many_blocks_stay_in_order(threads: int) -> None:
+    rows = [b"deposit,1,%d,1" % place if place % 3 else b"x%d" % place for place in range(3_000)]
+    outcome = assert_as_reference(HEADER + b"\n".join(rows), 256, threads)
+    assert [int(reject.row[1:]) for reject in outcome.rejects] == list(range(0, 3_000, 3))
+
+
+@pytest.mark.untraced
+def test_a_file_of_several_default_blocks_is_read_whole() -> None:
+    filler = b"x" * 1_000
+    rows = [b"deposit,%d,%d,1,%s" % (place % 7, place, filler) for place in range(9_000)]
+    rows[1_234] = b"first," + filler
+    rows[8_765] = b"second," + filler
+    outcome = assert_as_reference(HEADER + b"\r\n".join(rows))
+    assert places(outcome) == [(1_236, "missing_field"), (8_767, "missing_field")]
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"x", b"row", b"\x00", b"\xff", b'"', b","]),
+        max_size=40,
+    ),
+    st.integers(len(HEADER), 64),
+)
+def test_pyarrow_cuts_lines_as_the_rules_do(pieces: list[bytes], block_bytes: int) -> None:
+    content = HEADER + b"".join(pieces)
+    longest = max(map(len, content.splitlines()))
+    harness.assert_as_reference([("in", content)], reader="arrow", block_bytes=max(longest, block_bytes))
+
+
+# ---- Byte order marks ----------------------------------------------------------------------------
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_line() -> None:
+    for content in (HEADER, b"\n" + HEADER, b" \n\r\n" + HEADER):
+        outcome = assert_as_reference(BYTE_ORDER_MARK + content + b"deposit,1,1,1\nx")
+        assert outcome.accounts == ACCOUNTS_HEADER + b"1,1.0000,0.0000,1.0000,false\n"
+        assert places(outcome) == [(content.count(b"\n") + 2, "missing_field")]
+
+
+def test_a_byte_order_mark_elsewhere_is_ordinary_bytes() -> None:
+    outcome = assert_as_reference(HEADER + BYTE_ORDER_MARK + b"deposit,1,1,1\n" + BYTE_ORDER_MARK + b"\n")
+    assert places(outcome) == [(2, "bad_type"), (3, "missing_field")]
+    assert "no column type" in refusal(BYTE_ORDER_MARK * 2 + HEADER)
+    assert "no column type" in refusal(b"\n" + BYTE_ORDER_MARK + HEADER)
+
+
+def test_every_input_may_have_a_byte_order_mark() -> None:
+    inputs = [(name, BYTE_ORDER_MARK + HEADER + b"deposit,1,%d,1" % tx) for tx, name in enumerate("abc")]
+    outcome = harness.assert_as_reference(inputs, reader="arrow")
+    assert outcome is not None
+    assert outcome.applied == {"deposit": 3}
+
+
+# ---- Not transactions files ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (BYTE_ORDER_MARK, "it has no header"),
+        (b"\n", "it has no header"),
+        (b" ", "it has no header"),
+        (b"\r", "it has no header"),
+        (b"\r\n \t\v\f\r\n", "it has no header"),
+        (BYTE_ORDER_MARK + b"\n", "it has no header"),
+        (b"\n" * 10_000, "it has no header"),
+        (b"deposit,1,1,1\n", "its header has no column"),
+        (b"type,client,tx\n", "its header has no column amount"),
+        (b"type,client,tx,amount,type\n", "its header names 'type' twice"),
+        (b'type,client,tx,amount,"\n"', "its header is badly quoted"),
+        (b'"type\n",client,tx,amount', "its header is badly quoted"),
+        (b"\n\n\nnonsense\n" + HEADER, "its header has no column"),
+        (b"\x00" + HEADER, "its header has no column type"),
+        (HEADER.decode().encode("utf-16"), "its header has no column"),
+        (b"PK\x03\x04", "its header has no column"),
+        (HEADER.rstrip() + b"," + b"x" * MIB + b"\n", "its header is longer than 1 MiB"),
+    ],
+    ids=lambda value: repr(value[:30]),
+)
+def test_what_is_no_transactions_file_is_refused_with_the_reason(content: bytes, why: str) -> None:
+    message = refusal(content)
+    assert "not a transactions file: " in message
+    assert why in message
+
+
+def test_a_header_is_known_when_it_was_found() -> None:
+    reader = ArrowCsvReader(harness.open_bytes("in.csv", b"\n" * 100 + b"amount,tx,client,type,note\nx"), 50)
+    assert reader.header is None
+    batch = TransactionBatch()
+    while reader.fill(batch):
+        pass
+    assert reader.header is not None
+    assert reader.header.width == 5
+
+
+def test_a_header_may_come_after_many_blocks() -> None:
+    content = b"\n" * 500 + b" \n" * 500 + HEADER + b"deposit,1,1,1\n"
+    for block_bytes in (24, 25, 100, 1_000):
+        assert assert_as_reference(content, block_bytes).applied == {"deposit": 1}
+    assert "no header" in refusal(b"\n" * 500 + b" \n" * 500, 24)
+    assert "no column" in refusal(b"\n" * 500 + b"nonsense\n" + HEADER, 24)
+
+
+@pytest.mark.parametrize("content", [HEADER, HEADER.rstrip(), HEADER + b"\n", HEADER + b"\n \n\r\n" * 500])
+def test_a_file_with_only_a_header_has_no_accounts(content: bytes) -> None:
+    for block_bytes in (32, None):
+        assert assert_as_reference(content, block_bytes).accounts == ACCOUNTS_HEADER
+
+
+def test_a_refused_input_leaves_the_ones_before_it_counted() -> None:
+    with pytest.raises(InputError, match=r"^b\.csv: not a transactions file"):
+        harness.run([("a.csv", HEADER + b"deposit,1,1,1"), ("b.csv", b"nonsense")], reader="arrow")
+
+
+# ---- Sources -------------------------------------------------------------------------------------
+
+IN_PIECES = BYTE_ORDER_MARK + HEADER.replace(b"\n", b"\r\n") + b"deposit,1,1,1\r\n\r\nx\r\n\ny\n\n\rdeposit,1,2,2\r\n"
+
+
+def cut(content: bytes, *cuts: int) -> list[bytes]:
+    return [content[start:end] for start, end in pairwise([0, *cuts, len(content)])]
+
+
+@pytest.mark.parametrize("place", range(1, len(IN_PIECES)))
+def test_a_read_may_end_anywhere(place: int) -> None:
+    assert run(cut(IN_PIECES, place)) == run(IN_PIECES)
+
+
+def test_a_line_feed_may_come_alone_after_its_carriage_return() -> None:
+    place = IN_PIECES.index(b"\r\n") + 1
+    assert run(cut(IN_PIECES, place, place + 1)) == run(IN_PIECES)
+
+
+def test_a_row_may_come_in_many_reads() -> None:
+    start = IN_PIECES.index(b"deposit")
+    assert run(cut(IN_PIECES, start + 2, start + 4, start + 6)) == run(IN_PIECES)
+
+
+@pytest.mark.parametrize("read_bytes", [1, 2, 3, 7])
+def test_reads_may_be_as_short_as_they_like(read_bytes: int) -> None:
+    assert run(cut(IN_PIECES, *range(read_bytes, len(IN_PIECES), read_bytes))) == run(IN_PIECES)
+
+
+def test_a_file_on_disk_is_read_as_one_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(IN_PIECES)
+    expected = run(IN_PIECES)
+    rejects = [reject._replace(file=str(path)) for reject in expected.rejects]
+    for block_bytes in (24, 25, 26, None):
+        outcome = harness.run_files([path], reader="arrow", block_bytes=block_bytes)
+        assert outcome == expected._replace(rejects=rejects)
+
+
+def test_the_bytes_of_a_file_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(IN_PIECES)
+    replay = harness.new_replay(harness.RejectsJournal(), "arrow", None, 1)
+    replay.read(str(path))
+    assert replay.inputs[0].bytes == len(IN_PIECES)
+
+
+# ---- The lines of a column -----------------------------------------------------------------------
+
+
+def hold(
+    batch: TransactionBatch,
+    header: Header | None,
+    lines: Sequence[bytes],
+    first: int = 0,
+    count: int | None = None,
+) -> Header | None:
+    """Put a column's lines into the batch, in such buffers as pyarrow has."""
+    ends = array("i", [0])
+    for line in lines:
+        ends.append(ends[-1] + len(line))
+    offsets = memoryview(ends.tobytes()).cast("b")
+    text = memoryview(b"".join(lines)).cast("b")
+    found: Header | None = hold_lines(
+        batch,
+        header,
+        offsets,
+        text if ends[-1] else None,
+        first,
+        len(lines) if count is None else count,
+        "in",
+    )
+    return found
+
+
+LINES = [b"skipped", b"", b"deposit,1,1,1", b"", b"x", b"dispute,1,1", b"skipped too"]
+
+
+def test_a_slice_of_a_column_is_parsed_alone() -> None:
+    batch = TransactionBatch()
+    assert hold(batch, STANDARD_HEADER, LINES, 1, 5) is STANDARD_HEADER
+    parse_lines(batch, STANDARD_HEADER)
+    assert (batch.rows, batch.malformed_rows, batch.lines) == (2, 1, 5)
+    assert batch.number_lines(10) == 15
+    assert [(line, bytes(row)) for line, _, _, row in batch.report(rejected=False)] == [(13, b"x")]
+
+
+def test_a_batch_is_filled_again_from_nothing() -> None:
+    batch = TransactionBatch()
+    for lines in (LINES, [b"deposit,1,1,1"], [b"", b""], [], LINES * 1000):
+        hold(batch, STANDARD_HEADER, lines)
+        parse_lines(batch, STANDARD_HEADER)
+        assert batch.rows == sum(line.startswith(b"d") for line in lines)
+        assert batch.malformed_rows == sum(line in (b"x", b"skipped", b"skipped too") for line in lines)
+        assert len(list(batch.report(rejected=False))) == batch.malformed_rows
+
+
+def test_lines_that_are_all_empty_are_no_rows_and_no_header() -> None:
+    batch = TransactionBatch()
+    assert hold(batch, None, [b"", b"", b""]) is None
+    hold(batch, STANDARD_HEADER, [b"", b"", b""])
+    parse_lines(batch, STANDARD_HEADER)
+    assert (batch.rows, batch.malformed_rows, batch.lines) == (0, 0, 3)
+
+
+def test_buffers_too_short_for_their_lines_are_refused() -> None:
+    batch = TransactionBatch()
+    for first, count in ((0, 8), (7, 1), (8, 0)):
+        with pytest.raises(ValueError, match="offsets too short"):
+            hold(batch, STANDARD_HEADER, LINES, first, count)
+    offsets = memoryview(array("i", [0, 5]).tobytes()).cast("b")
+    for text in (memoryview(b"1234").cast("b"), None):
+        with pytest.raises(ValueError, match="text too short"):
+            hold_lines(batch, STANDARD_HEADER, offsets, text, 0, 1, "in")
+
+
+@pytest.mark.parametrize(
+    ("starts", "first", "count"),
+    [
+        ([0, 5], -1, 1),
+        ([0, 5], 0, -1),
+        ([0, 5], 1 << 62, 1 << 62),
+        ([0, 5, 3, 5], 0, 3),
+        ([0, -5, 5], 0, 2),
+        ([-5, 0, 5], 0, 2),
+        ([-10, -5], 0, 1),
+    ],
+)
+def test_offsets_that_lead_out_of_the_text_are_refused(starts: list[int], first: int, count: int) -> None:
+    offsets = memoryview(array("i", starts).tobytes()).cast("b")
+    with pytest.raises(ValueError, match=r"do not ascend|lines begin at line|offsets too short"):
+        hold_lines(TransactionBatch(), STANDARD_HEADER, offsets, memoryview(b"12345").cast("b"), first, count, "in")
+
+
+@pytest.mark.parametrize("first", range(5))
+def test_a_header_is_found_behind_blank_lines(first: int) -> None:
+    batch = TransactionBatch()
+    lines = [b"nonsense", b"", b" \t", b"", HEADER.rstrip(), b"deposit,1,1,1", b"x"]
+    if first == 0:
+        with pytest.raises(InputError, match=r"^in: not a transactions file"):
+            hold(batch, None, lines)
+        return
+    header = hold(batch, None, lines, first, 7 - first)
+    assert header is not None
+    parse_lines(batch, header)
+    assert (batch.rows, batch.malformed_rows, batch.lines) == (1, 1, 2)
+    assert batch.number_lines(1) == 8 - first
+    assert [line for line, *_ in batch.report(rejected=False)] == [7 - first]
+
+
+# ---- What pyarrow is given -------------------------------------------------------------------------
+
+
+def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
+    file = WholeReads(harness.Reads([b"a", b"bcd", b"efghi", b"j"]))
+    assert (bytes(file.read(4)), file.tell()) == (b"abcd", 4)
+    assert (bytes(file.read(5)), file.tell()) == (b"efghi", 9)
+    assert (bytes(file.read(5)), file.tell()) == (b"j", 10)
+    assert (bytes(file.read(5)), file.tell()) == (b"", 10)
+
+
+def test_a_pause_in_a_pipe_that_does_not_block_is_no_end_of_it() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.write(writing, b"abc")
+    with open(reading, "rb", buffering=0) as file, open(writing, "wb"), pytest.raises(BlockingIOError):
+        WholeReads(file).read(4)
+
+
+def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_there(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("pyarrow.OSFile", not_there)
+    path = tmp_path / "in.csv"
+    path.write_bytes(HEADER + b"deposit,1,1,1\n")
+    assert harness.run_files([path], reader="arrow").applied == {"deposit": 1}
+
+
+def test_what_pyarrow_says_is_passed_on_where_nobody_knows_what_it_means() -> None:
+    assert explain("in.csv", 10, 1, "it rains") == "in.csv: pyarrow cannot read it: it rains"

@@ -1,0 +1,929 @@
+"""The row parser: one line, one verdict. The tables were reckoned by hand from the rules."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness, reference
+from tests.support.harness import INT64_MAX, STANDARD_HEADER, UINT64_MAX
+from txfast.batch.batch import KINDS
+from txfast.errors import InputError, TxfastError
+from txfast.readers.row import COLUMN_NAMES, Header
+
+pytestmark = pytest.mark.unmeasured
+
+MIB = 1024 * 1024
+BLANKS = b" \t\v\f"
+
+
+def short(value: object) -> str:
+    """A test's id: some of these texts are long."""
+    return repr(value)[:40]
+
+
+# ---- Amounts -------------------------------------------------------------------------------------
+
+# Text to units of 0.0001.
+AMOUNTS = {
+    # digits alone
+    b"0": 0,
+    b"1": 10_000,
+    b"2": 20_000,
+    b"9": 90_000,
+    b"10": 100_000,
+    b"42": 420_000,
+    b"99": 990_000,
+    b"100": 1_000_000,
+    b"999": 9_990_000,
+    b"1000": 10_000_000,
+    b"1234567": 12_345_670_000,
+    b"12345678": 123_456_780_000,
+    b"123456789": 1_234_567_890_000,
+    b"1234567890": 12_345_678_900_000,
+    b"123456789012": 1_234_567_890_120_000,
+    b"99999999999999": 999_999_999_999_990_000,
+    b"100000000000000": 1_000_000_000_000_000_000,
+    b"900000000000000": 9_000_000_000_000_000_000,
+    b"922337203685477": 9_223_372_036_854_770_000,
+    # leading zeros, as many as there are
+    b"00": 0,
+    b"01": 10_000,
+    b"007": 70_000,
+    b"0000000000000000000000000000000001": 10_000,
+    b"0000000000000000922337203685477.5807": INT64_MAX,
+    b"00000000": 0,
+    b"000000000": 0,
+    b"00012.3": 123_000,
+    # a point and digits
+    b"0.0": 0,
+    b"0.1": 1_000,
+    b"0.01": 100,
+    b"0.001": 10,
+    b"0.0001": 1,
+    b"0.9": 9_000,
+    b"0.99": 9_900,
+    b"0.999": 9_990,
+    b"0.9999": 9_999,
+    b"1.0": 10_000,
+    b"1.5": 15_000,
+    b"1.05": 10_500,
+    b"1.005": 10_050,
+    b"1.0005": 10_005,
+    b"1.2": 12_000,
+    b"1.23": 12_300,
+    b"1.234": 12_340,
+    b"1.2345": 12_345,
+    b"12.3456": 123_456,
+    b"123.4567": 1_234_567,
+    b"1234.5678": 12_345_678,
+    b"12345.6789": 123_456_789,
+    b"123456.7891": 1_234_567_891,
+    b"1234567.8912": 12_345_678_912,
+    b"12345678.9123": 123_456_789_123,
+    b"123456789.1234": 1_234_567_891_234,
+    b"1234567890.1234": 12_345_678_901_234,
+    b"12345678901.2345": 123_456_789_012_345,
+    b"123456789012.3456": 1_234_567_890_123_456,
+    b"1234567890123.4567": 12_345_678_901_234_567,
+    b"12345678901234.5678": 123_456_789_012_345_678,
+    b"123456789012345.6789": 1_234_567_890_123_456_789,
+    b"99999999.9999": 999_999_999_999,
+    b"999999999.9999": 9_999_999_999_999,
+    b"9999999999999.9999": 99_999_999_999_999_999,
+    b"99999999999999.9999": 999_999_999_999_999_999,
+    b"899999999999999.9999": 8_999_999_999_999_999_999,
+    # one of the two groups is empty
+    b"0.": 0,
+    b"5.": 50_000,
+    b"00.": 0,
+    b"123.": 1_230_000,
+    b"922337203685477.": 9_223_372_036_854_770_000,
+    b".0": 0,
+    b".5": 5_000,
+    b".05": 500,
+    b".005": 50,
+    b".0005": 5,
+    b".9999": 9_999,
+    b".1234": 1_234,
+    b".00000": 0,
+    # after the fourth decimal only zeros
+    b"1.00000": 10_000,
+    b"1.000000": 10_000,
+    b"1.23450": 12_345,
+    b"1.234500": 12_345,
+    b"1.2345000000000000000000000000000000000000": 12_345,
+    b"0.00010": 1,
+    b"0.99990": 9_999,
+    b".10000": 1_000,
+    b".12340000": 1_234,
+    b"12345678.00000000": 123_456_780_000,
+    b"1.20000": 12_000,
+    b"1.00000000000000000000": 10_000,
+    b"922337203685477.580700": INT64_MAX,
+    # signs
+    b"+0": 0,
+    b"-0": 0,
+    b"+0.0": 0,
+    b"-0.0": 0,
+    b"-0.0000": 0,
+    b"-.0": 0,
+    b"-0.": 0,
+    b"-00": 0,
+    b"+1": 10_000,
+    b"-1": -10_000,
+    b"+1.5": 15_000,
+    b"-1.5": -15_000,
+    b"+.5": 5_000,
+    b"-.5": -5_000,
+    b"+5.": 50_000,
+    b"-5.": -50_000,
+    b"-0.0001": -1,
+    b"+0.0001": 1,
+    b"-1.23450": -12_345,
+    b"-007.10": -71_000,
+    b"+00000000000000000000000000007.10000000": 71_000,
+    b"-12345678.9123": -123_456_789_123,
+    b"-99999999999999.9999": -999_999_999_999_999_999,
+    b"-100000000000000": -1_000_000_000_000_000_000,
+    # the last that fit
+    b"922337203685477.5806": INT64_MAX - 1,
+    b"922337203685477.5807": INT64_MAX,
+    b"+922337203685477.5807": INT64_MAX,
+    b"-922337203685477.5807": -INT64_MAX,
+    b"922337203685477.58": 9_223_372_036_854_775_800,
+    b"922337203685477.0000": 9_223_372_036_854_770_000,
+    b"922337203685476.9999": 9_223_372_036_854_769_999,
+    b"0" * 10_000 + b"7." + b"0" * 10_000: 70_000,
+}
+
+NOT_AMOUNTS = (
+    # signs and points alone
+    b".",
+    b"+",
+    b"-",
+    b"+.",
+    b"-.",
+    b"..",
+    b"--",
+    b"-+",
+    # a sign too many, or where none belongs
+    b"--1",
+    b"++1",
+    b"+-1",
+    b"-+1",
+    b"1-",
+    b"1+",
+    b"1-1",
+    b"1.-5",
+    b"1.+5",
+    b".-5",
+    b"-.-5",
+    b"1.5-",
+    b"0-",
+    # a point too many
+    b"1..",
+    b"1..2",
+    b"..1",
+    b"1.2.3",
+    b"1.2.",
+    b".1.",
+    b".1.2",
+    b"1.0000.0",
+    b"1.00000.",
+    # a fifth decimal
+    b"1.00001",
+    b"0.00001",
+    b".00001",
+    b"1.12345",
+    b"1.000010",
+    b"1.000001",
+    b"1.00000000000000000001",
+    b"-1.00001",
+    b"0.123456",
+    b"12345678.12345",
+    b"12345678.123456789",
+    b"922337203685477.58071",
+    b"922337203685477.58070000001",
+    b"1.99999",
+    b"0.99995",
+    # too large
+    b"922337203685477.5808",
+    b"-922337203685477.5808",
+    b"+922337203685477.5808",
+    b"922337203685477.5809",
+    b"922337203685477.581",
+    b"922337203685477.6",
+    b"922337203685477.9999",
+    b"922337203685478",
+    b"922337203685478.0000",
+    b"-922337203685478",
+    b"999999999999999",
+    b"999999999999999.9999",
+    b"1000000000000000",
+    b"1844674407370955.1615",
+    b"1844674407370955.1616",
+    b"1844674407370955.2616",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"18446744073709551617",
+    b"92233720368547758070",
+    b"184467440737095516160",
+    b"340282366920938463463374607431768211456",
+    b"340282366920938463463374607431768211457",
+    b"00000000000000000000922337203685477.5808",
+    b"9" * 16,
+    b"9" * 19,
+    b"9" * 20,
+    b"9" * 21,
+    b"9" * 24,
+    b"9" * 32,
+    b"9" * 10_000,
+    b"1" + b"0" * 10_000,
+    # exponents
+    b"1e3",
+    b"1E3",
+    b"1e+3",
+    b"1e-3",
+    b"1.5e3",
+    b"1e",
+    b"e1",
+    b"0e0",
+    b"1e0",
+    b".5e1",
+    b"1d3",
+    # thousands separators and other people's points
+    b"1_000",
+    b"1'000",
+    b"1 000",
+    b"1\t000",
+    b"1;5",
+    b"1:5",
+    b"1/2",
+    # not numbers
+    b"nan",
+    b"NaN",
+    b"inf",
+    b"-inf",
+    b"+inf",
+    b"Infinity",
+    b"-Infinity",
+    b"null",
+    b"None",
+    b"NA",
+    b"true",
+    b"one",
+    b"x",
+    # other notations
+    b"0x10",
+    b"0b1",
+    b"0o7",
+    b"1L",
+    b"1f",
+    b"1.5m",
+    b"#1",
+    b"$1",
+    b"1$",
+    b"1%",
+    b"(1)",
+    b"\xe2\x82\xac1",
+    b"1\xe2\x82\xac",
+    b"=1",
+    b"~1",
+    b"1*",
+    # the bytes next to the digits
+    b"/",
+    b":",
+    b"1/",
+    b"1:",
+    b"/1",
+    b":1",
+    b"1.5/",
+    b"1.5:",
+    b"1./",
+    b"1.:",
+    # other scripts' digits, signs and points
+    b"\xd9\xa1",
+    b"\xef\xbc\x91",
+    b"\xc2\xb2",
+    b"1\xd9\xab5",
+    b"\xe2\x88\x921",
+    b"1\xc2\xb75",
+    b"\xe0\xa5\xa7",
+    # control bytes, other blanks, bytes that are no UTF-8
+    b"\x00",
+    b"1\x00",
+    b"\x001",
+    b"1\x000",
+    b"1.5\x00",
+    b"1.\x005",
+    b"1\x1f",
+    b"1\x7f",
+    b"1\x1c",
+    b"\xc2\xa01",
+    b"1\xc2\xa0",
+    b"1\xa0",
+    b"1\x85",
+    b"1\xff",
+    b"\xff",
+    b"1.5\xff",
+    b"\xb1",
+    b"1\xb0",
+    b"1.\xb5",
+    b"\xef\xbb\xbf1",
+    # among more digits than a word of memory has
+    b"12345678x",
+    b"1x3456789",
+    b"1234567x.5",
+    b"12345678x.5",
+    b"12345678:01234",
+    b"1234567890123/",
+    # quotes inside
+    b'1"',
+    b'1"0',
+    b'1""',
+)
+
+
+def parse_amount(text: bytes) -> int | str | None:
+    """The units of an amount, or the reason why its row is malformed."""
+    parsed = STANDARD_HEADER.parse(b"deposit,1,1," + text)
+    assert parsed is not None
+    units: int | str | None = parsed if isinstance(parsed, str) else parsed[3]
+    return units
+
+
+def test_the_tables_hold_two_hundred_verdicts_and_no_contradiction() -> None:
+    assert len(AMOUNTS) + len(NOT_AMOUNTS) >= 200
+    assert len(set(NOT_AMOUNTS)) == len(NOT_AMOUNTS)
+    assert not AMOUNTS.keys() & set(NOT_AMOUNTS)
+
+
+@pytest.mark.parametrize(("text", "units"), AMOUNTS.items(), ids=short)
+def test_an_amount_is_read_exactly(text: bytes, units: int) -> None:
+    assert parse_amount(text) == units
+
+
+@pytest.mark.parametrize("text", NOT_AMOUNTS, ids=short)
+def test_what_is_no_amount_is_refused(text: bytes) -> None:
+    assert parse_amount(text) == "bad_amount"
+
+
+@pytest.mark.parametrize("text", [b"", b" ", b"\t", b"\v", b"\f", BLANKS, b'""', b'" \t"', b' "" '])
+def test_an_empty_amount_is_no_amount(text: bytes) -> None:
+    assert parse_amount(text) is None
+
+
+@pytest.mark.parametrize("reader", harness.READERS)
+@pytest.mark.parametrize("ending", harness.ENDINGS)
+def test_every_reader_gives_every_amount_the_same_verdict(reader: str, ending: bytes) -> None:
+    texts = [*AMOUNTS, *NOT_AMOUNTS]
+    lines = [b"deposit,%d,1,%s" % (client, text) for client, text in enumerate(texts)]
+    outcome = harness.run([("in", ending.join([harness.HEADER.rstrip(), *lines]))], reader=reader)
+    accounts = [b"client,available,held,total,locked\n"]
+    reasons = []
+    for client, text in enumerate(texts):
+        units = AMOUNTS.get(text)
+        if units is None:
+            reasons.append((client + 2, "bad_amount"))
+            continue
+        if units < 0:
+            reasons.append((client + 2, "negative_amount"))
+            units = 0
+        amount = reference.format_amount(units).encode()
+        accounts.append(b"%d,%s,0.0000,%s,false\n" % (client, amount, amount))
+    assert [(reject.line, reject.reason) for reject in outcome.rejects] == reasons
+    assert outcome.accounts == b"".join(accounts)
+
+
+@pytest.mark.parametrize("reader", harness.READERS)
+def test_every_reader_reads_numbers_of_every_length(reader: str) -> None:
+    lines: list[bytes] = []
+    for whole, decimals, digit in itertools.product(range(24), range(9), b"0159"):
+        number = bytes([digit]) * whole + b"." * (decimals > 0) + bytes([digit]) * decimals
+        lines += [b"deposit,%d,%d,%s" % (len(lines), len(lines), number)]
+        lines += [b"deposit,%d,1%s,1" % (len(lines), number)]
+        lines += [b"deposit,%s,%d,-%s" % (number, len(lines), number)]
+    harness.assert_as_reference([("in", harness.HEADER + b"\n".join(lines))], reader=reader)
+
+
+@given(st.from_regex(rb"[+-]?[0-9]{0,18}\.[0-9]{0,7}", fullmatch=True))
+def test_numbers_with_a_point_are_read_as_the_reference_reads_them(text: bytes) -> None:
+    units = reference.parse_amount(text)
+    assert parse_amount(text) == ("bad_amount" if units is None else units)
+
+
+@given(st.integers(-INT64_MAX, INT64_MAX))
+def test_a_written_amount_is_read_back(units: int) -> None:
+    assert parse_amount(reference.format_amount(units).encode()) == units
+
+
+# ---- Client and transaction ids ------------------------------------------------------------------
+
+IDS = {
+    b"0": 0,
+    b"1": 1,
+    b"9": 9,
+    b"10": 10,
+    b"255": 255,
+    b"256": 256,
+    b"65535": 2**16 - 1,
+    b"65536": 2**16,
+    b"65537": 2**16 + 1,
+    b"12345678": 12_345_678,
+    b"123456789": 123_456_789,
+    b"99999999": 99_999_999,
+    b"100000000": 100_000_000,
+    b"4294967295": 2**32 - 1,
+    b"4294967296": 2**32,
+    b"4294967297": 2**32 + 1,
+    b"9007199254740993": 2**53 + 1,
+    b"1234567890123456": 1_234_567_890_123_456,
+    b"9999999999999999": 9_999_999_999_999_999,
+    b"10000000000000000": 10_000_000_000_000_000,
+    b"12345678901234567": 12_345_678_901_234_567,
+    b"9223372036854775807": 2**63 - 1,
+    b"9223372036854775808": 2**63,
+    b"9223372036854775809": 2**63 + 1,
+    b"9999999999999999999": 9_999_999_999_999_999_999,
+    b"10000000000000000000": 10_000_000_000_000_000_000,
+    b"18446744073709551609": UINT64_MAX - 6,
+    b"18446744073709551614": UINT64_MAX - 1,
+    b"18446744073709551615": UINT64_MAX,
+    # a plus sign, leading zeros
+    b"+0": 0,
+    b"+1": 1,
+    b"+18446744073709551615": UINT64_MAX,
+    b"00": 0,
+    b"01": 1,
+    b"+01": 1,
+    b"00000000": 0,
+    b"000000000000000000000": 0,
+    b"00000000000000000000000000000000000000007": 7,
+    b"+00000000000018446744073709551615": UINT64_MAX,
+    b"0" * 10_000 + b"8": 8,
+}
+
+NOT_IDS = (
+    b"",
+    b"18446744073709551616",
+    b"18446744073709551617",
+    b"18446744073709551620",
+    b"18446744073709551625",
+    b"18446744073709551700",
+    b"19000000000000000000",
+    b"20000000000000000000",
+    b"36893488147419103232",
+    b"99999999999999999999",
+    b"100000000000000000000",
+    b"184467440737095516150",
+    b"340282366920938463463374607431768211456",
+    b"340282366920938463463374607431768211457",
+    b"+18446744073709551616",
+    b"00018446744073709551616",
+    b"9" * 10_000,
+    # signs
+    b"+",
+    b"-",
+    b"++1",
+    b"+-1",
+    b"-1",
+    b"-0",
+    b"1+",
+    b"1-",
+    b"1+1",
+    # other notations
+    b"1.",
+    b"1.0",
+    b".1",
+    b"0.0",
+    b"1e3",
+    b"1E3",
+    b"0x1",
+    b"1_000",
+    b"1 000",
+    b"1'000",
+    b"1L",
+    b"one",
+    b"nan",
+    b"#1",
+    b"1/",
+    b"1:",
+    b"/1",
+    b":1",
+    # other scripts' digits, control bytes, other blanks, bytes that are no UTF-8
+    b"\xd9\xa1",
+    b"\xef\xbc\x91",
+    b"\xc2\xb2",
+    b"1\xc2\xa0",
+    b"\x00",
+    b"1\x00",
+    b"1\x002",
+    b"1\x1f",
+    b"1\x85",
+    b"\xff",
+    b"1\xff",
+    b"\xb1",
+    b"1\xb0",
+    b"12345678\xb0",
+    b"1234567\xff8",
+    b"\xef\xbb\xbf1",
+    b'1"',
+)
+
+
+@pytest.mark.parametrize(("text", "number"), IDS.items(), ids=short)
+def test_an_id_is_read_exactly(text: bytes, number: int) -> None:
+    assert STANDARD_HEADER.parse(b"deposit,%s,7,1" % text) == ("deposit", number, 7, 10_000)
+    assert STANDARD_HEADER.parse(b"deposit,7,%s,1" % text) == ("deposit", 7, number, 10_000)
+
+
+@pytest.mark.parametrize("text", NOT_IDS, ids=short)
+def test_what_is_no_id_is_refused(text: bytes) -> None:
+    assert STANDARD_HEADER.parse(b"deposit,%s,7,1" % text) == "bad_client"
+    assert STANDARD_HEADER.parse(b"deposit,7,%s,1" % text) == "bad_tx"
+
+
+@given(st.one_of(st.integers(0, 2**70), st.integers(UINT64_MAX - 30, UINT64_MAX + 30)), st.integers(0, 30))
+def test_an_id_is_read_exactly_up_to_64_bits(number: int, zeros: int) -> None:
+    expected = ("deposit", number, 1, 10_000) if number <= UINT64_MAX else "bad_client"
+    assert STANDARD_HEADER.parse(b"deposit,%s%d,1,1" % (b"0" * zeros, number)) == expected
+
+
+# ---- Types ---------------------------------------------------------------------------------------
+
+NOT_KINDS = (
+    b"Deposit",
+    b"DEPOSIT",
+    b"dEPOSIT",
+    b"deposi",
+    b"deposit.",
+    b"depositt",
+    b"deposits",
+    b"ddeposit",
+    b"deposit\x00",
+    b"\x00deposit",
+    b"dep osit",
+    b"d",
+    b"0",
+    b"withdraw",
+    b"withdrawa",
+    b"withdrawaL",
+    b"withdrawals",
+    b"withdrawal\x00",
+    b"disput",
+    b"Dispute",
+    b"disputed",
+    b"resolv",
+    b"resolved",
+    b"chargebac",
+    b"chargebacK",
+    b"chargebacks",
+    b"charge back",
+    b"charge_back",
+    b"transfer",
+    b"refund",
+    b"type",
+    b"dep\xc3\xb6sit",
+    b"deposit\xff",
+    b"\xef\xbb\xbfdeposit",
+    b"deposit\xc2\xa0",
+    b"deposit\xe2\x80\x8b",
+    b"d\xd0\xb5posit",
+    b"depesit",
+    b"defosit",
+    b"deposjt",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_five_types_are_accepted(kind: str) -> None:
+    assert STANDARD_HEADER.parse(kind.encode() + b",3,4,0.5") == (kind, 3, 4, 5_000)
+    assert STANDARD_HEADER.parse(kind.encode() + b",3,4") == (kind, 3, 4, None)
+
+
+@pytest.mark.parametrize("text", NOT_KINDS, ids=short)
+def test_any_other_type_is_refused(text: bytes) -> None:
+    assert STANDARD_HEADER.parse(text + b",3,4,0.5") == "bad_type"
+
+
+@pytest.mark.parametrize("reader", harness.READERS)
+def test_every_reader_knows_the_five_types_from_their_neighbours(reader: str) -> None:
+    texts = list(NOT_KINDS)
+    for kind in KINDS:
+        word = kind.encode()
+        texts += [word, *(word[:length] for length in range(1, len(word)))]
+        for place, change in itertools.product(range(len(word)), (0x01, 0x20, 0x80)):
+            changed = bytes([word[place] ^ change])
+            texts.append(word[:place] + changed + word[place + 1 :])
+    lines = [b"%s,%d,1,0" % (text, client) for client, text in enumerate(texts)]
+    outcome = harness.assert_as_reference([("in", harness.HEADER + b"\n".join(lines))], reader=reader)
+    assert outcome is not None
+    assert outcome.malformed["bad_type"] > 150
+    assert sum(outcome.applied.values()) + sum(outcome.rejected.values()) >= len(KINDS)
+
+
+# ---- Fields, quotes and blanks -------------------------------------------------------------------
+
+ONE_DEPOSIT = ("deposit", 1, 2, 15_000)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"deposit,1,2,1.5",
+        b"deposit, 1, 2, 1.5",
+        b" deposit ,\t1\t,\v2\v,\f1.5\f",
+        b"\t \v\f deposit\f\v \t,1,2,1.5",
+        b'"deposit","1","2","1.5"',
+        b'deposit,1,2,"1.5"',
+        b' "deposit" , "1" , "2" , "1.5" ',
+        b'" deposit "," 1 "," 2 "," 1.5 "',
+        b'\t"\vdeposit\f"\f,1,2,"\t1.5\v"\v',
+        b'"deposit",1,2,1.5   ',
+        b"deposit,1,2,1.5,",
+        b"deposit,1,2,1.5,,,,",
+        b"deposit,1,2,1.5,more",
+        b'deposit,1,2,1.5,"a, b"',
+        b'deposit,1,2,1.5,"say ""hi"""',
+        b'deposit,1,2,1.5,""',
+        b'deposit,1,2,1.5,""""',
+        b'deposit,1,2,1.5,x"y',
+        b'deposit,1,2,1.5,x"',
+        b'deposit,1,2,1.5,x""y"',
+        b"deposit,1,2,1.5,\x00\xff",
+    ],
+)
+def test_a_row_is_read_through_its_blanks_and_quotes(line: bytes) -> None:
+    assert STANDARD_HEADER.parse(line) == ONE_DEPOSIT
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'"deposit,1,2,1.5',
+        b'deposit,1,2,"1.5',
+        b'deposit,1,2,"1.5""',
+        b'deposit,1,2,"1.5"x',
+        b'deposit,1,2,"1.5" x',
+        b'deposit,1,2,"1.5" "',
+        b'deposit,1,2,"1.5"\x00',
+        b'deposit,1,2,"1.5"\xc2\xa0',
+        b'deposit,1,2,"',
+        b'deposit,1,2,"""',
+        b'deposit,1,2, "',
+        b'deposit,1,2,1.5,"',
+        b'deposit,1,2,1.5,"x',
+        b'deposit,1,2,1.5,"x"y',
+        b'deposit,1,2,1.5,,,, "x',
+        b'"deposit"x,1,2,1.5',
+        b'"deposit""",1,2,1.5,"x',
+        b'"deposit"",1,2,1.5',
+        b'"',
+        b' "',
+    ],
+)
+def test_a_quote_that_does_not_close_as_it_should_is_bad_quoting(line: bytes) -> None:
+    assert STANDARD_HEADER.parse(line) == "bad_quoting"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'dep"osit,1,2,1.5', "bad_type"),
+        (b'deposit",1,2,1.5', "bad_type"),
+        (b'"dep""osit",1,2,1.5', "bad_type"),
+        (b'"""deposit""",1,2,1.5', "bad_type"),
+        (b'deposit,1",2,1.5', "bad_client"),
+        (b'deposit,"1""",2,1.5', "bad_client"),
+        (b'deposit,"1,1",2,1.5', "bad_client"),
+        (b'deposit,"",2,1.5', "bad_client"),
+        (b'deposit,1,"2""2",1.5', "bad_tx"),
+        (b'deposit,1,2,1"5', "bad_amount"),
+        (b'deposit,1,2,"1,5"', "bad_amount"),
+        (b'deposit,1,2,"1""5"', "bad_amount"),
+        (b'deposit,1,2,""""', "bad_amount"),
+        (b"deposit,1,2,1 5", "bad_amount"),
+        (b"de posit,1,2,1.5", "bad_type"),
+        (b"deposit,1 1,2,1.5", "bad_client"),
+    ],
+)
+def test_quotes_and_blanks_inside_a_text_belong_to_it(line: bytes, reason: str) -> None:
+    assert STANDARD_HEADER.parse(line) == reason
+
+
+@pytest.mark.parametrize("byte", sorted(set(range(256)) - set(b'\n\r,"0123456789')))
+def test_the_four_blanks_and_no_other_byte_are_trimmed(byte: int) -> None:
+    blank = bytes([byte])
+    expected = ONE_DEPOSIT if blank in BLANKS else "bad_amount"
+    assert STANDARD_HEADER.parse(b"deposit,1,2," + blank + b"1.5" + blank) == expected
+
+
+@pytest.mark.parametrize("line", [b"", b" ", b"\t", b"\v", b"\f", b" \t\v\f" * 100, b" " * (MIB + 1)], ids=short)
+def test_a_line_of_blanks_is_no_row_whatever_its_length(line: bytes) -> None:
+    assert STANDARD_HEADER.parse(line) is None
+
+
+@pytest.mark.parametrize("line", [b"\x00", b"\xc2\xa0", b"\x85", b"\x1c", b'""', b",", b",,,", b" , "])
+def test_a_line_with_anything_else_is_a_row(line: bytes) -> None:
+    assert STANDARD_HEADER.parse(line) == "missing_field"
+
+
+# ---- Which reason comes first --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        # row_too_long before everything
+        (b'"' + b"x" * MIB, "row_too_long"),
+        (b"deposit,1,2,1.5," + b"x" * MIB, "row_too_long"),
+        (b"x" * (MIB + 1), "row_too_long"),
+        # bad_quoting, in whatever column, before missing_field
+        (b'",', "bad_quoting"),
+        (b'nonsense,x,x,x,"', "bad_quoting"),
+        (b'deposit,"1', "bad_quoting"),
+        (b'"x', "bad_quoting"),
+        (b',,,,"x"y', "bad_quoting"),
+        # missing_field before bad_type
+        (b"deposit", "missing_field"),
+        (b"deposit,1", "missing_field"),
+        (b"nonsense", "missing_field"),
+        (b"nonsense,x", "missing_field"),
+        (b",x,x,x", "missing_field"),
+        (b'"",1,2,3', "missing_field"),
+        (b'" ",1,2,3', "missing_field"),
+        (b"  ,x,x,x", "missing_field"),
+        # bad_type before bad_client
+        (b"nonsense,,,", "bad_type"),
+        (b"nonsense,x,x,x", "bad_type"),
+        # bad_client before bad_tx; an empty id is a bad one, not a missing one
+        (b"deposit,,,", "bad_client"),
+        (b"deposit,x,x,x", "bad_client"),
+        (b"deposit, ,2,1.5", "bad_client"),
+        # bad_tx before bad_amount
+        (b"deposit,1,,", "bad_tx"),
+        (b"deposit,1,x,x", "bad_tx"),
+        (b"deposit,1,", "bad_tx"),
+        # bad_amount on whatever type
+        (b"deposit,1,2,x", "bad_amount"),
+        (b"dispute,1,2,x", "bad_amount"),
+        (b"resolve,1,2,1.00001", "bad_amount"),
+        (b"chargeback,1,2,1e3", "bad_amount"),
+        (b"withdrawal,1,2,.", "bad_amount"),
+    ],
+    ids=short,
+)
+def test_a_malformed_row_has_the_first_reason_that_applies(line: bytes, reason: str) -> None:
+    assert STANDARD_HEADER.parse(line) == reason
+
+
+def test_a_row_of_exactly_one_mib_is_read() -> None:
+    line = b"deposit,1,2,1.5,"
+    assert STANDARD_HEADER.parse(line + b"x" * (MIB - len(line))) == ONE_DEPOSIT
+    assert STANDARD_HEADER.parse(line + b"x" * (MIB - len(line) + 1)) == "row_too_long"
+
+
+@pytest.mark.parametrize(
+    "line", [b"dispute,1,2", b"dispute,1,2,", b"dispute,1,2,  ", b"dispute,1,2,,", b'dispute,1,2,""']
+)
+def test_a_row_may_end_before_its_amount(line: bytes) -> None:
+    assert STANDARD_HEADER.parse(line) == ("dispute", 1, 2, None)
+
+
+# ---- Headers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations(COLUMN_NAMES)))
+def test_columns_stand_in_any_order(names: tuple[str, ...]) -> None:
+    texts = {"type": "deposit", "client": "1", "tx": "2", "amount": "1.5"}
+    header = Header(",".join(names).encode(), "in")
+    assert header.width == 4
+    assert header.parse(",".join(texts[name] for name in names).encode()) == ONE_DEPOSIT
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (b"type,client,tx,amount,note", b'deposit,1,2,1.5,"x, y"'),
+        (b"note,type,client,tx,amount", b'"x, ""y""",deposit,1,2,1.5'),
+        (b"a,type,b,client,c,tx,d,amount,e", b",deposit,,1,,2,,1.5,"),
+        (b",type,,client,tx,,amount,", b"x,deposit,x,1,2,x,1.5"),
+        (b" type , client\t,\vtx\f,amount ", b"deposit,1,2,1.5"),
+        (b'"type","client","tx","amount"', b"deposit,1,2,1.5"),
+        (b' "type" ,\t" client "\t,"tx","\vamount\f"', b"deposit,1,2,1.5"),
+        (b'"a, b","say ""type""",type,client,tx,amount', b"x,x,deposit,1,2,1.5"),
+        (b"Type,TYPE,type,client,tx,amount", b"x,x,deposit,1,2,1.5"),
+        (b"note,note,type,client,tx,amount", b"x,x,deposit,1,2,1.5"),
+        (b"types,clients,txs,amounts,type,client,tx,amount", b"x,x,x,x,deposit,1,2,1.5"),
+        (b"\xff\xfe,\x00,type,client,tx,amount", b"x,x,deposit,1,2,1.5"),
+        (b"caf\xc3\xa9,type,client,tx,amount", b"x,deposit,1,2,1.5"),
+        (b"x," * 1000 + b"type,client,tx,amount", b"," * 1000 + b"deposit,1,2,1.5"),
+        (b"type," + b"x," * 40 + b"client,tx,amount", b"deposit," + b"y," * 40 + b"1,2,1.5"),
+    ],
+    ids=short,
+)
+def test_the_four_columns_stand_among_any_others(header: bytes, row: bytes) -> None:
+    assert Header(header, "in").parse(row) == ONE_DEPOSIT
+    content = header + b"\n" + row
+    for reader in harness.READERS:
+        outcome = harness.assert_as_reference([("in", content)], reader=reader)
+        assert outcome is not None
+        assert outcome.accounts.endswith(b"\n1,1.5000,0.0000,1.5000,false\n")
+
+
+def test_a_row_may_end_before_its_last_columns_whichever_they_are() -> None:
+    header = Header(b"amount,note,tx,client,type", "in")
+    assert header.parse(b"1.5,,2,1,deposit") == ONE_DEPOSIT
+    assert header.parse(b"1.5,,2,1") == "missing_field"
+    assert header.parse(b"1.5") == "missing_field"
+    assert Header(b"type,client,tx,note,amount", "in").parse(b"deposit,1,2,note") == ("deposit", 1, 2, None)
+
+
+def test_a_header_says_how_many_columns_it_has() -> None:
+    assert Header(b"type,client,tx,amount", "in").width == 4
+    assert Header(b'type,client,tx,amount,"a,b",', "in").width == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"", "no column type, client, tx, amount"),
+        (b"nonsense", "no column type, client, tx, amount"),
+        (b"type,client,tx", "no column amount"),
+        (b"type,tx,amount", "no column client"),
+        (b"client,tx,amount", "no column type"),
+        (b"type,client,amount", "no column tx"),
+        (b"Type,client,tx,amount", "no column type"),
+        (b"type,client,TX,amount", "no column tx"),
+        (b"type;client;tx;amount", "no column"),
+        (b"type\tclient\ttx\tamount", "no column"),
+        (b"ty pe,client,tx,amount", "no column type"),
+        (b"type\xc2\xa0,client,tx,amount", "no column type"),
+        (b"\xef\xbb\xbftype,client,tx,amount", "no column type"),
+        (b"type\x00,client,tx,amount", "no column type"),
+        (b'"""type""",client,tx,amount', "no column type"),
+        (b'ty"pe",client,tx,amount', "no column type"),
+        (b"deposit,1,1,1.0", "no column"),
+        (b"type,type,client,tx,amount", "twice"),
+        (b"type,client,tx,amount,amount", "twice"),
+        (b'type,client,tx,amount," tx "', "twice"),
+        (b'type,client,tx,"amount', "badly quoted"),
+        (b'type,client,tx,amount,"note', "badly quoted"),
+        (b'"type"x,client,tx,amount', "badly quoted"),
+        (b"type,client,tx,amount," + b"x" * MIB, "longer than 1 MiB"),
+    ],
+    ids=short,
+)
+def test_what_is_no_header_is_refused_with_the_file_and_the_reason(line: bytes, why: str) -> None:
+    with pytest.raises(InputError, match=why) as raised:
+        Header(line, "folder/in.csv")
+    assert str(raised.value).startswith("folder/in.csv: not a transactions file: ")
+    assert "\n" not in str(raised.value)
+    assert isinstance(raised.value, TxfastError)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_a_header_of_exactly_one_mib_is_read() -> None:
+    line = b"type,client,tx,amount,"
+    assert Header(line + b"x" * (MIB - len(line)), "in").parse(b"deposit,1,2,1.5") == ONE_DEPOSIT
+
+
+# ---- All together --------------------------------------------------------------------------------
+
+
+def parse_as_reference(header: bytes, line: bytes) -> tuple[str, int, int, int | None] | str | None:
+    """The reference's verdict on one line, by the same names."""
+    if not line.strip(BLANKS):
+        return None
+    run = reference.Replay()
+    run.read("in", header + b"\n" + line)
+    if run.malformed:
+        [reason] = run.malformed
+        return reason
+    fields = reference.split_fields(line)
+    assert fields is not None
+    columns = reference.find_columns("in", header)
+    kind, client, tx, amount = reference.find_texts(fields, columns)
+    assert kind is not None
+    assert client is not None
+    assert tx is not None
+    units = reference.parse_amount(amount) if amount else None
+    return kind.decode(), int(client), int(tx), units
+
+
+@given(st.tuples(harness.type_texts, harness.id_texts, harness.id_texts, harness.amount_texts), st.data())
+def test_any_row_is_read_as_the_reference_reads_it(fields: tuple[bytes, ...], choice: st.DataObject) -> None:
+    line = choice.draw(harness.spoilt_rows(fields)).translate(None, b"\n\r")
+    assert STANDARD_HEADER.parse(line) == parse_as_reference(b"type,client,tx,amount", line)
+
+
+@given(st.lists(harness.soup_pieces, max_size=12))
+def test_any_bytes_are_read_as_the_reference_reads_them(pieces: list[bytes]) -> None:
+    line = b"".join(pieces).translate(None, b"\n\r")
+    assert STANDARD_HEADER.parse(line) == parse_as_reference(b"type,client,tx,amount", line)

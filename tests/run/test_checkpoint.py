@@ -1,0 +1,538 @@
+"""Runs that are killed, and the same command again: it goes on from the last checkpoint, and nobody can tell."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+import txfast
+from tests.campaigns.faults.campaign import VOLATILE_STATS
+from tests.support.command import FILE, HEADER, Folder, Run
+from tests.support.harness import fail_renames
+from txfast.command import main as cli
+from txfast.run import replay as replay_module
+from txfast.run import signals
+from txfast.run.checkpoint import Checkpoints
+from txfast.run.replay import Replay
+from txfast.run.signals import SignalWatch
+from txfast.state import manifest
+from txfast.state.directory import StateDirectory
+
+COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.json", "--rejects")
+QUIET = logging.Logger("quiet", logging.CRITICAL)
+STATE = ("--state", "state", "--checkpoint", "0")
+
+# The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number.
+DRIVER = """
+import os, signal
+from txfast.run import replay as replay_module
+from txfast.readers import table
+from txfast.run import checkpoint
+replay_module.BLOCK_BYTES, replay_module.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
+takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
+take, report = checkpoint.Checkpoints.take, replay_module.Replay._report
+def take_and_die(self, *arguments):
+    global takes
+    take(self, *arguments)
+    takes -= 1
+    if takes == 0:
+        os._exit(9)
+def report_and_signal(self, *arguments):
+    global batches
+    report(self, *arguments)
+    batches -= 1
+    if batches == -3 and "ENDS" in os.environ:
+        os._exit(77)
+    if batches == 0:
+        for _ in range(int(os.environ.get("SIGNALS", 1))):
+            os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
+checkpoint.Checkpoints.take, replay_module.Replay._report = take_and_die, report_and_signal
+from txfast.__main__ import entry
+entry()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    import gzip
+
+    folder = Folder(tmp_path)
+    chance = random.Random(5)
+    kinds = ["deposit", "deposit", "withdrawal", "dispute", "resolve", "chargeback", "fee"]
+    for name in ("a.csv", "b.csv", "c.csv.gz"):
+        lines = [
+            f"{chance.choice(kinds)},{chance.randrange(40)},{chance.randrange(400)},{chance.randrange(90)}.5\n"
+            for _ in range(1000)
+        ]
+        content = HEADER + "".join(lines).encode()
+        folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
+    return folder
+
+
+def drive(folder: Folder, *arguments: str, **variables: str) -> Run:
+    return folder.run(*arguments, command=(sys.executable, "-c", DRIVER), variables=variables)
+
+
+def outputs(folder: Folder, rejects: str) -> list[object]:
+    """What a run puts out, without the figures that differ from run to run."""
+    stats = json.loads((folder.path / "s.json").read_bytes())
+    figures = {name: content for name, content in stats.items() if name not in VOLATILE_STATS}
+    return [figures, *((folder.path / name).read_bytes() for name in ("out.csv", rejects))]
+
+
+def clean(folder: Folder, rejects: str, *arguments: str) -> list[object]:
+    """What a run puts out that nothing disturbs, and that keeps no state."""
+    ended = drive(folder, *COMMAND, rejects, *arguments)
+    assert ended.exit_code == 0, ended.errors
+    right = outputs(folder, rejects)
+    for name in ("out.csv", "s.json", rejects):
+        (folder.path / name).unlink()
+    return right
+
+
+def killed(folder: Folder, *arguments: str, takes: int = 4, rejects: str = "r.csv") -> None:
+    """Have a run be killed right after a checkpoint, inside its first input or behind it."""
+    ended = drive(folder, *COMMAND, rejects, *STATE, *arguments, TAKES=str(takes))
+    assert ended.exit_code == 9, ended.errors
+    assert checkpoints(folder)
+
+
+def checkpoints(folder: Folder) -> list[str]:
+    return sorted(path.name for path in (folder.path / "state").glob("checkpoint-*"))
+
+
+def parts(folder: Folder) -> list[str]:
+    return [name for name in folder.names() if name.endswith(".part") and name.startswith("r.")]
+
+
+# ---- Going on --------------------------------------------------------------------------------------
+
+
+five_threads = pytest.param("5", marks=pytest.mark.untraced)
+
+
+@pytest.mark.parametrize(
+    ("threads", "rejects"),
+    [("1", "r.csv"), ("2", "r.jsonl"), pytest.param("5", "r.csv", marks=pytest.mark.untraced)],
+)
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, threads: str, rejects: str) -> None:
+    right = clean(folder, rejects, "--threads", threads)
+    kills = kill_until_it_ends(folder, rejects, "--threads", threads, takes="4" if threads == "1" else "2")
+    assert kills > 2
+    assert outputs(folder, rejects) == right
+    assert checkpoints(folder) == []
+    assert parts(folder) == []
+
+
+def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str) -> int:
+    """Have the command be killed at its checkpoints, again and again; how often it was when it ended well."""
+    kills = 0
+    while True:
+        ended = drive(folder, *COMMAND, rejects, *STATE, *arguments, TAKES=takes)
+        if ended.exit_code != 9:
+            assert (ended.exit_code, ended.errors) == (0, "")
+            return kills
+        kills += 1
+        # Nothing appears before the end.
+        assert not (folder.path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_what_a_checkpoint_has_written_is_not_written_again(folder: Folder, threads: str) -> None:
+    right = clean(folder, "r.csv", "--threads", threads)
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+    shared = sorted(path.name for path in (folder.path / "state" / "snapshot-1").glob("entries*.arrow"))
+    assert len(shared) > 2
+    # It is as one that shares nothing: the same accounts, whoever goes on from it, and nothing to complain of.
+    folder.run("a.csv", "b.csv", "c.csv.gz", "--state", "whole", "-q", "--threads", threads)
+    assert [path.name for path in (folder.path / "whole" / "snapshot-1").glob("entries*")] == ["entries.arrow"]
+    folder.write("more.csv", HEADER + b"".join(b"dispute,%d,%d\n" % (n % 40, n % 400) for n in range(4000)))
+    runs = [folder.run("more.csv", "--state", state, "warn") for state in ("state", "whole")]
+    assert runs[0].output == runs[1].output
+    assert runs[0].errors == runs[1].errors
+    assert folder.run("--state", "state", "--verify").exit_code == 0
+
+
+def make_table(folder: Folder, name: str) -> None:
+    """Have a table in the place of a CSV file, of the same well-formed rows."""
+    table = pa.Table.from_batches(txfast.read(io.BytesIO((folder.path / name).read_bytes()), logger=QUIET))
+    parquet.write_table(table, folder.path / name, row_group_size=100)
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_signal_inside_a_table_ends_the_run_and_leaves_the_last_checkpoint(folder: Folder, threads: str) -> None:
+    make_table(folder, "b.csv")
+    right = clean(folder, "r.csv", "--threads", threads)
+    variables = {"SIGNAL": "SIGTERM", "BATCHES": "25", "ENDS": "1"}
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads, **variables)
+    assert ended.exit_code == -signal.SIGTERM, ended.errors
+    assert len(checkpoints(folder)) == 1
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_table_among_the_inputs_is_consumed_whole(folder: Folder, threads: str) -> None:
+    make_table(folder, "b.csv")
+    right = clean(folder, "r.csv", "--threads", threads)
+    assert kill_until_it_ends(folder, "r.csv", "--threads", threads, takes="2") > 2
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == []
+
+
+@pytest.mark.untraced
+def test_it_goes_on_with_another_number_of_threads_and_without_the_option(folder: Folder) -> None:
+    right = clean(folder, "r.csv", "--threads", "3")
+    killed(folder, "--threads", "1", takes=7)
+    killed(folder, "--threads", "4")
+    ended = folder.run(*COMMAND, "r.csv", "--state", "state", "--threads", "3")
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == []
+
+
+def test_it_goes_on_from_what_an_earlier_run_has_finished(folder: Folder) -> None:
+    folder.write("first.csv", HEADER + b"deposit,1,9999,5\n")
+    assert folder.run("first.csv", "-q", "--state", "clean").exit_code == 0
+    assert folder.run("first.csv", "-q", "--state", "state").exit_code == 0
+    assert folder.run(*COMMAND, "r.csv", "--state", "clean", "--threads", "1").exit_code == 0
+    right = outputs(folder, "r.csv")
+    killed(folder, "--threads", "1")
+    # Whoever only looks at the finished accounts leaves the checkpoint where it is.
+    assert folder.run("--state", "state").output.count(b"\n") == 2
+    verified = folder.run("--state", "state", "--verify")
+    assert verified.exit_code == 0
+    assert b"state/checkpoint-" in verified.output
+    assert folder.run(*COMMAND, "r.csv", *STATE, "--threads", "1").errors == ""
+    assert outputs(folder, "r.csv") == right
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("threads", ["1", five_threads])
+def test_a_signal_has_a_checkpoint_taken_first(folder: Folder, number: str, threads: str) -> None:
+    right = clean(folder, "r.csv", "--threads", threads)
+    state = ("--state", "state", "--checkpoint", "1000", "--threads", threads)
+    ended = drive(folder, *COMMAND, "r.csv", *state, BATCHES="9", SIGNAL=number)
+    assert ended.exit_code == -getattr(signal, number)
+    assert checkpoints(folder) == ["checkpoint-1"]
+    assert len(parts(folder)) == 1
+    ended = drive(folder, *COMMAND, "r.csv", *state)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+
+
+def test_a_second_signal_ends_it_at_once(folder: Folder) -> None:
+    state = ("--state", "state", "--checkpoint", "1000", "--threads", "1")
+    ended = drive(folder, *COMMAND, "r.csv", *state, BATCHES="9", SIGNAL="SIGTERM", SIGNALS="2")
+    assert ended.exit_code == -signal.SIGTERM
+    assert checkpoints(folder) == []
+    assert parts(folder) == []
+
+
+# ---- Checkpoints of no use -------------------------------------------------------------------------
+
+
+def assert_begun_anew(folder: Folder, right: list[object], *words: str) -> None:
+    """The same command warns, in one line, and gives what is right."""
+    ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, "--threads", "1")
+    assert ended.exit_code == 0, ended.errors
+    warnings = [line for line in ended.error_lines if line.startswith("warn: ")]
+    assert len(warnings) == 1
+    assert [word for word in (*words, "is discarded, and the run begins anew") if word not in warnings[0]] == []
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "changed"])
+def test_rejects_that_are_not_what_they_were_discard_it(folder: Folder, damage: str) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1", takes=8)
+    [name] = parts(folder)
+    content = (folder.path / name).read_bytes()
+    if damage == "missing":
+        (folder.path / name).unlink()
+    else:
+        folder.write(name, content[:50] if damage == "short" else b"x" + content[1:])
+    assert_begun_anew(folder, right, name)
+    assert parts(folder) == []
+
+
+def test_rejects_behind_the_checkpoint_do_not_count(folder: Folder) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    [name] = parts(folder)
+    with open(folder.path / name, "ab") as file:
+        file.write(b"what the killed run wrote later\n")
+    assert drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1").errors == ""
+    assert outputs(folder, "r.csv") == right
+
+
+def test_an_input_that_changed_discards_it(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    content = (folder.path / "a.csv").read_bytes()
+    folder.write("a.csv", content.replace(b"deposit", b"dispute", 1))
+    right = clean(folder, "r2.csv", "--threads", "1")
+    shutil.move(folder.path / parts(folder)[0], folder.path / parts(folder)[0])
+    ended = drive(folder, *COMMAND[:-1], *("--rejects", "r.csv"), *STATE, "--threads", "1")
+    assert ended.exit_code == 0
+    assert outputs(folder, "r.csv") == right
+
+
+@pytest.mark.parametrize("file", ["accounts.arrow", "entries.arrow", manifest.NAME])
+def test_a_damaged_checkpoint_is_discarded(folder: Folder, file: str) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    path = folder.path / "state" / checkpoints(folder)[-1] / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert_begun_anew(folder, right, file, "is damaged")
+
+
+def test_one_of_another_format_is_refused_and_stays(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    [name] = checkpoints(folder)
+    path = folder.path / "state" / name / manifest.NAME
+    fields = json.loads(path.read_bytes())
+    del fields["hash"]
+    path.write_bytes(manifest.text_of({**fields, "format": 7}))
+    folder.run(*COMMAND, "r.csv", *STATE).assert_failed("state format 7")
+    assert checkpoints(folder) == [name]
+
+
+def test_another_command_discards_it_and_its_rejects(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    assert len(parts(folder)) == 1
+    ended = folder.run("a.csv", "--state", "state", "-o", "out.csv")
+    assert ended.exit_code == 0
+    assert "of another command, whose inputs differs" in ended.error_lines[0]
+    assert checkpoints(folder) == parts(folder) == []
+
+
+@pytest.mark.parametrize(("arguments", "exit_code"), [(("--strict",), 3), (("missing.csv",), 1)])
+def test_a_run_that_fails_discards_its_own(folder: Folder, arguments: tuple[str, ...], exit_code: int) -> None:
+    ended = drive(folder, "b.csv", "-q", *STATE, *arguments)
+    assert ended.exit_code == exit_code
+    assert checkpoints(folder) == []
+
+
+def test_a_finished_run_leaves_no_use_for_it(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    kept = folder.path / "kept"
+    shutil.copytree(folder.path / "state" / checkpoints(folder)[-1], kept)
+    assert folder.run(*COMMAND, "r.csv", *STATE).exit_code == 0
+    shutil.copytree(kept, folder.path / "state" / "checkpoint-3")
+    ended = folder.run(*COMMAND, "r.csv", *STATE)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert json.loads((folder.path / "s.json").read_bytes())["rows"] == 0
+
+
+def test_another_run_does_not_touch_it(folder: Folder) -> None:
+    import fcntl
+
+    killed(folder, "--threads", "1")
+    before = checkpoints(folder)
+    with open(folder.path / "state" / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder.run(*COMMAND, "r.csv", *STATE).assert_failed("another run")
+    assert checkpoints(folder) == before
+
+
+def change_progress(folder: Folder, **changes: object) -> None:
+    """Have a checkpoint's manifest say something else of its progress, with a hash that fits."""
+    path = folder.path / "state" / checkpoints(folder)[-1] / manifest.NAME
+    fields = json.loads(path.read_bytes())
+    del fields["hash"]
+    fields["progress"] |= changes
+    path.write_bytes(manifest.text_of(fields))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"malformed": []}, "its progress is not what it should be"),
+        ({"figures": [{"file": "a.csv", "bytes": 1, "rows": 1}] * 9}, "its progress is not what it should be"),
+        ({"counts": [1]}, "checkpoint"),
+    ],
+)
+def test_progress_that_cannot_be_discards_it(folder: Folder, changes: dict[str, object], words: str) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    change_progress(folder, **changes)
+    assert_begun_anew(folder, right, words)
+    assert parts(folder) == []
+
+
+def test_no_file_is_removed_but_a_part_of_the_rejects(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    victim = folder.write("victim.csv", b"mine")
+    change_progress(folder, rejects={"path": str(victim), "bytes": 4, "xxh3_128": "0"})
+    ended = folder.run("a.csv", "--state", "state", "-o", "out.csv")
+    assert ended.exit_code == 0
+    assert checkpoints(folder) == []
+    assert victim.read_bytes() == b"mine"
+
+
+def test_what_a_killed_run_was_writing_is_removed(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    (folder.path / "state" / "checkpoint-9.part").mkdir()
+    assert drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1").exit_code == 0
+    assert checkpoints(folder) == []
+
+
+def test_a_run_that_cannot_go_on_gives_back_what_it_opened(folder: Folder) -> None:
+    killed(folder, "--threads", "1")
+    (folder.path / "out.csv").mkdir()
+    folder.run(*COMMAND, "r.csv", *STATE, "--threads", "1").assert_failed("out.csv: cannot be written")
+
+
+# ---- In this process -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
+    """Runs the command in this process, in small blocks, and says how it ends: with an exit code or by a signal. It
+    is sent so many signals at the ninth batch."""
+    watches: list[SignalWatch] = []
+    report = Replay._report
+
+    class KeptWatch(SignalWatch):
+        def __init__(self) -> None:
+            super().__init__()
+            watches.append(self)
+
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setattr(signals, "CAUGHT", ())
+    monkeypatch.setattr(signals, "SignalWatch", KeptWatch)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(replay_module, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(cli, "end_by_signal", lambda name: name)
+
+    def run(*arguments: str, signals_sent: int = 0) -> int | str:
+        batches = 0
+
+        def report_and_signal(replay: Replay, *rest: Any) -> None:
+            nonlocal batches
+            report(replay, *rest)
+            batches += 1
+            for _ in range(signals_sent if batches == 9 else 0):
+                watches[-1]._note(signal.SIGTERM, None)
+
+        monkeypatch.setattr(Replay, "_report", report_and_signal)
+        monkeypatch.setattr(sys, "argv", ["txfast", *arguments])
+        return cli.main()
+
+    return run
+
+
+@pytest.mark.parametrize("rejects", [("--rejects", "r.csv"), ()])
+def test_a_run_that_a_signal_ended_goes_on(
+    folder: Folder, in_process: Callable[..., int | str], rejects: tuple[str, ...]
+) -> None:
+    inputs = ("a.csv", "b.csv", "c.csv.gz", "-q", "--threads", "1")
+    assert in_process(*inputs, "-o", "right.csv") == 0
+    state = (*inputs, "-o", "out.csv", *rejects, "--state", "state", "--checkpoint", "1000")
+    assert in_process(*state, signals_sent=1) == "SIGTERM"
+    assert checkpoints(folder) == ["checkpoint-1"]
+    assert len(parts(folder)) == len(rejects) // 2
+    assert not (folder.path / "out.csv").exists()
+    assert in_process(*state) == 0
+    assert (folder.path / "out.csv").read_bytes() == (folder.path / "right.csv").read_bytes()
+    assert checkpoints(folder) == parts(folder) == []
+
+
+def test_a_second_signal_in_this_process_ends_it_at_once(
+    folder: Folder, in_process: Callable[..., int | str]
+) -> None:
+    state = ("--state", "state", "--checkpoint", "1000", "--threads", "1")
+    assert in_process(*COMMAND, "r.csv", *state, signals_sent=2) == "SIGTERM"
+    assert checkpoints(folder) == parts(folder) == []
+
+
+def test_a_checkpoint_that_cannot_be_published_fails_the_run(
+    folder: Folder, in_process: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_renames(monkeypatch, "checkpoint")
+    assert in_process(*COMMAND, "r.csv", *STATE, "--threads", "1") == 1
+    assert sorted(os.listdir(folder.path / "state")) == ["lock"]
+    assert parts(folder) == []
+
+
+def test_a_run_that_never_began_leaves_nothing(
+    folder: Folder, in_process: Callable[..., int | str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(replay_module, "Replay", fail)
+    assert in_process(*COMMAND, "r.csv", *STATE) == 1
+    assert folder.names() == ["a.csv", "b.csv", "c.csv.gz", "in.csv"]
+
+
+class Spilled:
+    is_spilled = True
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_no_checkpoint_is_taken_between_inputs_of_ledgers_on_disk(tmp_path: Path, is_watched: bool) -> None:
+    said: list[str] = []
+
+    class Watch:
+        arrived = None
+        waits = True
+
+        def stop_waiting(self) -> None:
+            self.waits = False
+
+    watch = Watch()
+    state = StateDirectory(str(tmp_path / "state"), lambda message: said.append(str(message)))
+    found = Checkpoints(state, {}, 0, None, watch if is_watched else None)  # type: ignore[arg-type]
+    assert found.is_due()
+    found.begin_input(Spilled(), 1)  # type: ignore[arg-type]
+    assert said == ["ledgers went to disk for want of memory: from here on no checkpoint is taken"]
+    assert not found.is_due()
+    assert watch.waits != is_watched
+
+
+# ---- What cannot go on -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("in.csv", "--checkpoint", "1"), "--checkpoint 1.0 needs --state DIR"),
+        (("-", *STATE), "standard input cannot be read a second time"),
+        (("pipe", *STATE), "pipe cannot be read a second time"),
+        (("in.csv", *STATE, "--rejects", "r.parquet"), "not r.parquet"),
+        (("in.csv", *STATE, "--rejects", "/dev/stderr"), "not /dev/stderr"),
+        (("in.csv", *STATE, "--reader", "arrow"), "needs --reader native"),
+        (("in.csv", "--state", "state", "--checkpoint", "soon"), "'soon' is no number of seconds"),
+        (("in.csv", "--state", "state", "--checkpoint", "-1"), "--checkpoint"),
+    ],
+)
+def test_what_could_not_be_resumed_is_refused(folder: Folder, arguments: tuple[str, ...], words: str) -> None:
+    os.mkfifo(folder.path / "pipe")
+    folder.run(*arguments).assert_misused(words)
+
+
+def test_a_run_without_a_checkpoint_is_as_ever(folder: Folder) -> None:
+    folder.write("in.csv", FILE)
+    assert folder.run("in.csv", *STATE, "-q").exit_code == 0
+    assert checkpoints(folder) == []

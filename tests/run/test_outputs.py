@@ -1,0 +1,604 @@
+"""Accounts, rejects and stats together: what each run puts out, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness, reference
+from tests.support.command import (
+    ACCOUNTS,
+    COMMAND,
+    FILE,
+    HEADER,
+    NO_ACCOUNTS,
+    Folder,
+    environment,
+    finish,
+    many_accounts,
+    shell,
+    unmeasured,
+)
+from tests.support.harness import READERS, THREADS, failing
+from txfast.batch.batch import TransactionBatch
+from txfast.command.main import Outputs
+from txfast.command.options import parse_arguments
+from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.log.journal import Journal
+from txfast.readers.csv import CsvReader
+from txfast.report.stats import decimal_text
+from txfast.run.replay import Replay
+from txfast.run.signals import CAUGHT
+from txfast.writers import output as output_module
+from txfast.writers.output import Output
+
+ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
+NAMES = ["a.csv", "in.csv", "r.csv", "s.json"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def with_old_outputs(folder: Folder) -> Folder:
+    for name in ("a.csv", "r.csv", "s.json"):
+        folder.write(name, b"old")
+    return folder
+
+
+def assert_untouched(folder: Folder) -> None:
+    assert folder.names() == NAMES
+    assert [(folder.path / name).read_bytes() for name in ("a.csv", "r.csv", "s.json")] == [b"old"] * 3
+
+
+def rejects_of(folder: Folder) -> list[tuple[str, str, str]]:
+    with (folder.path / "r.csv").open(newline="") as file:
+        return [(row["line"], row["status"], row["reason"]) for row in csv.DictReader(file)]
+
+
+# ---- What is put out -------------------------------------------------------------------------------
+
+
+def test_all_outputs_of_a_run_are_published(folder: Folder) -> None:
+    run = with_old_outputs(folder).run("in.csv", "-q", *ALL)
+    assert (run.exit_code, run.output, run.errors) == (0, b"", "")
+    assert folder.names() == NAMES
+    assert (folder.path / "a.csv").read_bytes() == ACCOUNTS
+    assert rejects_of(folder) == [("3", "rejected", "insufficient_funds"), ("4", "malformed", "bad_type")]
+    stats = json.loads((folder.path / "s.json").read_text())
+    assert stats["inputs"] == [{"file": "in.csv", "bytes": len(FILE), "rows": 3}]
+    assert (stats["rows"], stats["accounts"], stats["locked_accounts"]) == (3, 1, 0)
+    assert (stats["available"], stats["held"], stats["total"]) == ("5.0000", "0.0000", "5.0000")
+    assert stats["conserved"] is True
+    assert set(stats["seconds"]) == {"total", "read", "scan", "apply", "report", "write"}
+    assert stats["peak_memory_bytes"] > 1 << 20
+
+
+@given(st.lists(harness.hostile_files(), min_size=1, max_size=3), st.sampled_from(THREADS), harness.block_sizes)
+@pytest.mark.parametrize("reader", READERS)
+def test_stats_are_what_the_rules_say(reader: str, contents: list[bytes], threads: int, block_bytes: int) -> None:
+    inputs = [(f"{number}.csv", HEADER + content) for number, content in enumerate(contents)]
+    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    replay = Replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
+    try:
+        for name, content in inputs:
+            replay.read_source(harness.open_bytes(name, content))
+    except InputError:
+        assert not all(harness.can_carry(reader, content, block_bytes) for _, content in inputs)
+        return
+    stats = replay.stats(replay.collect(), 1.0)
+    twin = reference.replay(*inputs)
+    for outcome, counts in (("applied", twin.applied), ("rejected", twin.rejected), ("malformed", twin.malformed)):
+        assert harness.occurred(stats[outcome]) == dict(counts)
+    assert stats["rows"] == twin.rows
+    assert stats["accounts"] == len(twin.accounts)
+    assert [figures["bytes"] for figures in stats["inputs"]] == [len(content) for _, content in inputs]
+    for name in ("available", "held"):
+        assert stats[name] == decimal_text(sum(getattr(account, name) for account in twin.accounts.values()))
+
+
+@pytest.mark.parametrize(
+    ("units", "text"),
+    [(0, "0.0000"), (-1, "-0.0001"), (123_456, "12.3456"), (10**30, f"{10**26}.0000"), (1 - 10**9, "-99999.9999")],
+)
+def test_sums_of_any_size_are_exact(units: int, text: str) -> None:
+    assert decimal_text(units) == text
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    most = 2**63 - 1
+    rows = [f"deposit,{client},1,922337203685477.5807".encode() for client in range(5)]
+    replay = Replay()
+    replay.read_source(harness.open_bytes("in.csv", HEADER + b"\n".join(rows)))
+    assert replay.collect().available_units == 5 * most
+
+
+def test_money_that_came_from_nowhere_fails_the_run() -> None:
+    replay = Replay()
+    replay.ledgers[0].restore_account(1, 10_000, 0)
+    with pytest.raises(ConservationError, match="do not add up: they hold 10000 units"):
+        replay.collect()
+
+
+# ---- Too many malformed rows -------------------------------------------------------------------------
+
+FAULTY_ROWS = [b"fee,1,1,1\n" if tx % 6 == 5 else b"deposit,%d,%d,1\n" % (tx % 7, tx) for tx in range(480)]
+FAULTY = HEADER + b"".join(FAULTY_ROWS)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("block_bytes", [40, 300, 1 << 18])
+@pytest.mark.parametrize("allowed", [0, 1, 17, 79])
+def test_a_run_stops_at_the_first_malformed_row_too_many(
+    reader: str, threads: int, block_bytes: int, allowed: int
+) -> None:
+    block_bytes = harness.fit_block(reader, [("in.csv", FAULTY)], block_bytes)
+    replay = Replay(reader=reader, threads=threads, block_bytes=block_bytes, max_malformed=allowed)
+    with pytest.raises(TooManyMalformedError) as failure:
+        replay.read_source(harness.open_bytes("in.csv", FAULTY))
+    lines = FAULTY.splitlines(keepends=True)
+    last = [number for number, line in enumerate(lines, 1) if line.startswith(b"fee")][allowed]
+    assert str(failure.value).startswith(f"in.csv:{last}: ")
+    twin = reference.replay(("in.csv", b"".join(lines[:last])))
+    assert replay.rows == twin.rows
+    assert harness.occurred(replay.applied()) == dict(twin.applied)
+    assert sum(replay.malformed_rows) == allowed + 1
+    assert len(replay.collect()) == len(twin.accounts)
+
+
+def test_as_many_malformed_rows_as_are_allowed_are_no_failure() -> None:
+    replay = Replay(max_malformed=80)
+    replay.read_source(harness.open_bytes("in.csv", FAULTY))
+    assert sum(replay.malformed_rows) == 80
+
+
+def test_rows_cannot_be_cut_where_there_are_none() -> None:
+    with pytest.raises(IndexError):
+        TransactionBatch().cut(1)
+
+
+@pytest.mark.parametrize("option", [("--strict",), ("--max-malformed", "0")])
+def test_too_many_malformed_rows_publish_why_but_no_accounts(folder: Folder, option: tuple[str, ...]) -> None:
+    run = with_old_outputs(folder).run("in.csv", "-q", *option, *ALL)
+    assert (run.exit_code, run.output) == (3, b"")
+    assert run.error_lines == [
+        "error: in.csv:4: malformed row 1, one more than is allowed: the run stops here, without accounts"
+    ]
+    assert folder.names() == NAMES
+    assert (folder.path / "a.csv").read_bytes() == b"old"
+    assert rejects_of(folder)[-1] == ("4", "malformed", "bad_type")
+    assert json.loads((folder.path / "s.json").read_text())["malformed"]["bad_type"] == 1
+
+
+def test_too_many_malformed_rows_leave_standard_output_empty(folder: Folder) -> None:
+    run = folder.run("in.csv", "-q", "--strict")
+    assert (run.exit_code, run.output) == (3, b"")
+
+
+# ---- Failures ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no,header\n", FILE], ids=["empty", "not a transactions file", "full device"]
+)
+def test_a_failure_publishes_nothing(folder: Folder, content: bytes) -> None:
+    folder.write("in.csv", content)
+    arguments = [*ALL[2:], "-o", "/dev/full"] if content == FILE else list(ALL)
+    with_old_outputs(folder).run("in.csv", "-q", *arguments).assert_failed()
+    assert_untouched(folder)
+
+
+@pytest.mark.parametrize("full", ["--rejects", "--stats"])
+def test_a_full_device_for_one_output_publishes_none(folder: Folder, full: str) -> None:
+    places = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {full: "/dev/full"}
+    arguments = [word for place in places.items() for word in place]
+    with_old_outputs(folder).run("in.csv", "-q", *arguments).assert_failed("/dev/full")
+    assert_untouched(folder)
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.05, 0.3])
+def test_a_signal_ends_a_run_within_a_second_and_leaves_all_as_it_was(
+    folder: Folder, number: signal.Signals, delay_seconds: float
+) -> None:
+    with with_old_outputs(folder).running("-", "-q", *ALL) as process:
+        time.sleep(delay_seconds)
+        process.send_signal(number)
+        sent = time.monotonic()
+        run = finish(process)
+        assert time.monotonic() - sent < 1
+    assert (run.exit_code, run.output, run.errors) == (-number, b"", "")
+    assert_untouched(folder)
+
+
+def test_a_reader_that_went_away_leaves_the_files_as_they_were(folder: Folder) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        run = with_old_outputs(folder).run("in.csv", "-q", *ALL[2:], stdout=write)
+    finally:
+        os.close(write)
+    assert run.exit_code == -signal.SIGPIPE
+    assert_untouched(folder)
+
+
+def test_an_output_in_a_folder_that_is_not_there_publishes_none(folder: Folder) -> None:
+    with_old_outputs(folder).run("in.csv", "-q", *ALL[:4], "--stats", "no/s.json").assert_failed("no/s.json")
+    assert_untouched(folder)
+
+
+def test_no_accounts_are_conserved() -> None:
+    assert AccountColumns([]).available_units == AccountColumns([]).held_units == 0
+    assert NO_ACCOUNTS
+
+
+# ---- Standard streams that are closed, full, slow or stopped ---------------------------------------
+
+
+@pytest.mark.parametrize(
+    "others", [("--rejects", "r.csv"), ("--stats", "s.json"), ("--rejects", "r.csv", "--stats", "s.json")]
+)
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_is_meant_for_a_closed_standard_output_goes_into_no_other_file(
+    folder: Folder, others: tuple[str, ...], closed: str
+) -> None:
+    run = shell(with_old_outputs(folder), f"$TXFAST -q in.csv {' '.join(others)} {closed}")
+    assert run.exit_code == 1
+    if "2>" not in closed:
+        assert run.error_lines == ["error: standard output: cannot be written: it is closed"]
+    assert_untouched(folder)
+
+
+def test_accounts_are_not_printed_where_rejects_cannot_be_written(folder: Folder) -> None:
+    folder.run("in.csv", "-q", "--rejects", "/dev/full").assert_failed("/dev/full", "No space left")
+
+
+@pytest.mark.untraced
+def test_a_standard_output_that_does_not_block_is_waited_for(folder: Folder) -> None:
+    folder.write("many.csv", many_accounts())
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    found = bytearray()
+
+    def read_late() -> None:
+        time.sleep(0.3)
+        while block := os.read(read_end, 1 << 16):
+            found.extend(block)
+
+    reader = threading.Thread(target=read_late)
+    reader.start()
+    run = folder.run("many.csv", "-q", stdout=write_end)
+    os.close(write_end)
+    reader.join()
+    os.close(read_end)
+    assert (run.exit_code, run.errors) == (0, "")
+    assert bytes(found) == folder.run("many.csv", "-q").output
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder, number: signal.Signals) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write_end, bytes(4096))
+    os.set_blocking(write_end, True)
+    process = subprocess.Popen(
+        [COMMAND, "missing.csv", "-o", "a.csv"], cwd=folder.path, env=unmeasured(environment()), stderr=write_end
+    )
+    try:
+        time.sleep(1)
+        assert process.poll() is None, "it did not wait for its line to be read"
+        process.send_signal(number)
+        assert process.wait(5) == -number
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read_end)
+        os.close(write_end)
+    assert folder.names() == ["in.csv"]
+
+
+@pytest.mark.untraced
+def test_an_output_that_replaces_a_private_file_is_never_wider(folder: Folder) -> None:
+    path = folder.write("a.csv", b"old")
+    path.chmod(0o600)
+    modes: set[int] = set()
+    with folder.running("-", "-o", "a.csv") as process:
+        deadline = time.monotonic() + 20
+        while not modes and time.monotonic() < deadline:
+            modes = {stat.S_IMODE(part.stat().st_mode) for part in folder.path.glob("*.part")}
+        assert modes == {0o600}
+        process.terminate()
+        finish(process)
+
+
+@pytest.mark.parametrize("option", ["-o", "--rejects", "--stats"])
+def test_a_name_with_a_slash_at_its_end_is_no_file(folder: Folder, option: str) -> None:
+    folder.run("in.csv", option, "results/").assert_misused("results/", "folder")
+    assert folder.names() == ["in.csv"]
+
+
+def test_a_descriptor_of_too_many_digits_is_a_path_like_any_other(folder: Folder) -> None:
+    folder.run("in.csv", "-q", "-o", "/dev/fd/99999999999999").assert_failed("/dev/fd/99999999999999")
+
+
+# ---- One output --------------------------------------------------------------------------------------
+
+
+def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: told.append(arguments[-1]))
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    for block in (b"123456", b"7890", b"1", b"23456789012"):
+        output.write(block)
+    assert told == [os.POSIX_FADV_DONTNEED] * 2
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"1234567890123456789012"
+
+
+def test_where_nothing_begins_early_the_disk_gets_it_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.delattr(os, "posix_fadvise")
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"123456789012")
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"123456789012"
+
+
+fail_for_want_of_space = failing(errno.ENOSPC)
+
+
+@pytest.mark.parametrize(("call", "step"), [("fsync", Output.finish), ("rename", Output.publish)])
+def test_a_file_that_does_not_reach_the_disk_leaves_the_old_one(
+    call: str, step: Callable[[Output], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").write_bytes(b"old")
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"new")
+    monkeypatch.setattr(os, call, fail_for_want_of_space)
+    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
+        step(output)
+    output.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+def test_a_folder_that_cannot_be_synced_is_no_failure(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    output.write(b"new")
+    monkeypatch.setattr(os, call, fail_for_want_of_space)
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+def test_a_place_that_cannot_be_looked_at_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "stat", fail_for_want_of_space)
+    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
+        Output(str(tmp_path / "out")).open()
+
+
+def followed(path: Path) -> dict[str, object]:
+    """The progress of an output that a run has left."""
+    output = Output(str(path))
+    output.follow()
+    output.open()
+    output.write(b"old")
+    progress = output.progress()
+    output.keep_temporary()
+    output.discard()
+    return progress
+
+
+def test_an_output_goes_on_behind_what_was_written(tmp_path: Path) -> None:
+    progress = followed(tmp_path / "out")
+    output = Output(str(tmp_path / "out"))
+    output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
+    output.write(b"new")
+    assert output.progress()["bytes"] == 6
+    output.finish()
+    output.publish()
+    assert (tmp_path / "out").read_bytes() == b"oldnew"
+
+
+def test_an_output_that_cannot_go_on_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = followed(tmp_path / "out")
+    output = Output(str(tmp_path / "out"))
+    output.follow()
+    with pytest.raises(SourceError, match="is not what was written to it"):
+        output.reopen(str(progress["path"]), 3, "0")
+    monkeypatch.setattr(os, "ftruncate", fail_for_want_of_space)
+    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
+        output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
+    monkeypatch.setattr(os, "fsync", fail_for_want_of_space)
+    output.open()
+    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
+        output.progress()
+    output.discard()
+
+
+# ---- Runs that cannot be -----------------------------------------------------------------------------
+
+
+def test_a_run_of_no_reader_or_no_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="reader 'csv': it is one of native, arrow"):
+        Replay(reader="csv")
+    with pytest.raises(ValueError, match="0 threads"):
+        Replay(threads=0)
+
+
+def test_a_block_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 bytes"):
+        CsvReader(io.BytesIO(FILE), "in.csv", 0)
+
+
+def test_a_file_that_has_nothing_to_read_yet_is_told_of() -> None:
+    class NotYet(io.RawIOBase):
+        def readinto(self, _: object) -> None:
+            return None
+
+    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: it is non-blocking and has nothing"):
+        CsvReader(NotYet(), "in.csv").fill(TransactionBatch())
+
+
+def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
+    replay = Replay(max_malformed=0, threads=1)
+    with pytest.raises(TooManyMalformedError):
+        replay.read_source(harness.open_bytes("in.csv", FILE))
+    rows = replay.rows
+    replay.read_source(harness.open_bytes("more.csv", FILE))
+    assert (replay.rows, sum(replay.malformed_rows)) == (rows, 1)
+
+
+# ---- Outputs that are taken back -------------------------------------------------------------------
+
+
+@pytest.fixture
+def signals_kept() -> Iterator[None]:
+    """The tests' own way with signals, put back after a test that sets up a run's."""
+    before = {number: signal.getsignal(number) for number in CAUGHT}
+    told_of = sys.unraisablehook
+    yield
+    sys.unraisablehook = told_of
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals_kept")
+@pytest.mark.parametrize("there_before", [True, False])
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_rename_that_fails_takes_back_those_before_it(
+    folder: Folder, failing: int, there_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there_before:
+        with_old_outputs(folder)
+    monkeypatch.chdir(folder.path)
+    outputs = Outputs(parse_arguments(["in.csv", *ALL]), Journal())
+    outputs.open(Replay())
+    assert outputs.stats is not None
+    outputs.stats.write(b"{}")
+    rename, calls = os.rename, 0
+
+    def fail_once(*paths: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise PermissionError(1, "Operation not permitted")
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", fail_once)
+    with pytest.raises(SourceError, match="cannot be written: Operation not permitted"):
+        outputs.publish()
+    outputs.discard()
+    assert calls >= failing
+    if there_before:
+        assert_untouched(folder)
+    else:
+        assert folder.names() == ["in.csv"]
+
+
+def published_as_new(path: Path) -> Output:
+    """An output that was published over what was there, and may be taken back."""
+    path.write_bytes(b"old")
+    output = Output(str(path))
+    output.open()
+    output.write(b"new")
+    output.finish()
+    output.publish(revocable=True)
+    assert path.read_bytes() == b"new"
+    return output
+
+
+def test_what_was_there_keeps_its_second_name_where_it_cannot_be_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = published_as_new(tmp_path / "out")
+    monkeypatch.setattr(os, "rename", fail_for_want_of_space)
+    output.revoke()
+    output.discard()
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]
+
+
+def test_where_there_are_no_second_names_there_is_no_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", fail_for_want_of_space)
+    output = published_as_new(tmp_path / "out")
+    output.revoke()
+    output.discard()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
+
+
+def test_a_device_has_nothing_to_take_back() -> None:
+    output = Output(os.devnull)
+    output.open()
+    output.write(b"new")
+    output.finish()
+    output.publish(revocable=True)
+    output.revoke()
+    output.discard()
+
+
+def test_a_close_that_fails_while_a_run_is_given_up_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(str(tmp_path / "out"))
+    output.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fail_for_want_of_space)
+        output.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_that_does_not_block_is_waited_for_within_a_block() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    output = Output(f"/dev/fd/{write_end}")
+    output.open()
+    found = bytearray()
+
+    def read_late() -> None:
+        time.sleep(0.2)
+        while len(found) < 1 << 20:
+            found.extend(os.read(read_end, 1 << 16))
+
+    reader = threading.Thread(target=read_late)
+    reader.start()
+    block = bytes(range(256)) * 4096
+    output.write(block)
+    reader.join()
+    output.finish()
+    os.close(read_end)
+    os.close(write_end)
+    assert bytes(found) == block

@@ -1,0 +1,23 @@
+"""Where the project is, and copies of it for builds and tests that need one of their own."""
+
+import shutil
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+# Files that a build and the tests need. Build products are made anew in the copy.
+PROJECT_PARTS = (
+    *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"),
+    *("bench", "samples", "tests", "txfast"),
+)
+PRODUCTS = shutil.ignore_patterns("*.so", "__pycache__", "stress_test.csv")
+
+
+def copy_project(folder: Path) -> None:
+    """Copy the project's sources, without build products, into a folder that exists."""
+    for name in PROJECT_PARTS:
+        part = PROJECT_ROOT / name
+        if part.is_dir():
+            shutil.copytree(part, folder / name, ignore=PRODUCTS)
+        else:
+            shutil.copy(part, folder)

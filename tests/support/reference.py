@@ -1,0 +1,475 @@
+"""The slow, obvious twin: what every row of every transactions file must do, in plain Python.
+
+It is the oracle of the property tests, so it is written from the rules alone and takes nothing from the
+package: it must not import `txfast`, nor know how the package reads, stores or orders anything. Where the two
+differ, one of them breaks a rule, and this one is short enough to be read in full.
+
+Money is a Python integer of units of 0.0001. Such integers have no width, so sums are exact, and the 64-bit
+limits of the rules are comparisons that can be read here, not accidents of a type.
+
+    python -m tests.support.reference [--rejects FILE] FILE...
+
+prints the accounts as CSV. `--rejects` writes a line `file<TAB>line<TAB>status<TAB>reason` for every row that
+was not applied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+BLANKS = b" \t\v\f"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+COLUMN_NAMES = (b"type", b"client", b"tx", b"amount")
+KINDS = (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback")
+
+ROW_LIMIT_BYTES = 1024 * 1024
+REJECT_ROW_LIMIT_BYTES = 64 * 1024
+CHUNK_BYTES = 1024 * 1024
+
+UNITS_PER_ONE = 10_000
+INT64_MIN = -(2**63)
+INT64_MAX = 2**63 - 1
+UINT64_MAX = 2**64 - 1
+
+# An optional sign, digits, optionally a point and digits. That one of the two groups has a digit is checked
+# apart, since the pattern alone lets both be empty.
+AMOUNT_PATTERN = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?")
+
+ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
+
+# The texts of the columns `type`, `client`, `tx` and `amount` of one row; None where the row ends before the
+# column.
+Texts = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
+NO_TEXTS: Texts = (None, None, None, None)
+
+# Transaction ids belong to their client.
+Key = tuple[int, int]
+
+
+class NotTransactions(Exception):  # noqa: N818 - the rules' own word
+    """The input is no transactions file. Its text names the input and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that was not applied, malformed or rejected."""
+
+    file: str
+    line: int
+    status: str
+    reason: str
+    type: bytes
+    client: bytes
+    tx: bytes
+    amount: bytes
+    row: bytes
+
+
+@dataclass(slots=True)
+class Account:
+    """One client's balances: integers in units of 0.0001."""
+
+    client: int
+    available: int = 0
+    held: int = 0
+    locked: bool = False
+
+    @property
+    def total(self) -> int:
+        return self.available + self.held
+
+    def change(self, *, available: int = 0, held: int = 0) -> bool:
+        """Adds to both balances at once; False, and nothing changed, if one of the three would not fit."""
+        new_available = self.available + available
+        new_held = self.held + held
+        for balance in (new_available, new_held, new_available + new_held):
+            if not INT64_MIN <= balance <= INT64_MAX:
+                return False
+        self.available = new_available
+        self.held = new_held
+        return True
+
+
+# ---- Texts ---------------------------------------------------------------------------------------
+
+
+def parse_id(text: bytes) -> int | None:
+    """A client or transaction id; None if the rules refuse the text."""
+    digits = text[1:] if text.startswith(b"+") else text
+    # For bytes, isdigit() means one or more of the ASCII digits.
+    if not digits.isdigit():
+        return None
+    digits = digits.lstrip(b"0") or b"0"
+    # 2^64 - 1 has 20 digits. Their count is looked at first, since Python refuses to convert thousands.
+    if len(digits) > 20:
+        return None
+    number = int(digits)
+    return number if number <= UINT64_MAX else None
+
+
+def parse_amount(text: bytes) -> int | None:
+    """The units of 0.0001 in the text of an amount; None if the rules refuse it. b"" is no amount."""
+    match = AMOUNT_PATTERN.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, fraction = match[1], match[2], match[3] or b""
+    if not whole and not fraction:
+        return None
+    if fraction[4:].strip(b"0"):
+        return None
+    whole = whole.lstrip(b"0") or b"0"
+    # 922337203685477.5807 has 15 digits before its point; as with ids, the count is looked at first.
+    if len(whole) > 15:
+        return None
+    units = int(whole) * UNITS_PER_ONE + int(fraction[:4].ljust(4, b"0"))
+    if units > INT64_MAX:
+        return None
+    return -units if sign == b"-" else units
+
+
+def format_amount(units: int) -> str:
+    """Units of 0.0001 as a decimal number with four decimals, always."""
+    sign = "-" if units < 0 else ""
+    whole, fraction = divmod(abs(units), UNITS_PER_ONE)
+    return f"{sign}{whole}.{fraction:04d}"
+
+
+# ---- Lines and fields ----------------------------------------------------------------------------
+
+
+def read_pieces(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
+    """The stream in pieces without its byte order mark, none of which ends between a CR and its LF."""
+    kept = b""
+    while len(kept) < len(BYTE_ORDER_MARK) and (more := stream.read(len(BYTE_ORDER_MARK) - len(kept))):
+        kept += more
+    if kept == BYTE_ORDER_MARK:
+        kept = b""
+    while chunk := stream.read(chunk_bytes):
+        piece = kept + chunk
+        # What follows a CR decides whether it is half of a CRLF, so a CR at the end waits for the next chunk.
+        kept = b"\r" if piece.endswith(b"\r") else b""
+        yield piece.removesuffix(kept)
+    yield kept
+
+
+def read_lines(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Every line without its ending, in bounded memory.
+
+    A line of blanks comes as b"", whatever its length. A line over the row limit comes as its beginning,
+    one byte longer than the limit.
+    """
+    line = bytearray()
+    is_blank = True
+    is_open = False
+    for piece in read_pieces(stream, chunk_bytes):
+        # For bytes, splitlines() splits at LF, CRLF and CR and at nothing else.
+        for part in piece.splitlines(keepends=True):
+            text = part.rstrip(b"\r\n")
+            line += text[: ROW_LIMIT_BYTES + 1 - len(line)]
+            is_blank = is_blank and not text.strip(BLANKS)
+            is_open = len(text) == len(part)
+            if not is_open:
+                yield b"" if is_blank else bytes(line)
+                line.clear()
+                is_blank = True
+    if is_open:
+        yield b"" if is_blank else bytes(line)
+
+
+def split_fields(row: bytes) -> list[bytes] | None:
+    """The fields of a row, unquoted and trimmed; None if one of them is badly quoted."""
+    if b'"' not in row:
+        return [field.strip(BLANKS) for field in row.split(b",")]
+    fields: list[bytes] = []
+    start = 0
+    while True:
+        first = start
+        while row[first : first + 1] in (b" ", b"\t", b"\v", b"\f"):
+            first += 1
+        if row[first : first + 1] == b'"':
+            closing = find_closing_quote(row, first)
+            if closing is None:
+                return None
+            comma = row.find(b",", closing)
+            end = comma if comma >= 0 else len(row)
+            if row[closing + 1 : end].strip(BLANKS):
+                return None
+            text = row[first + 1 : closing].replace(b'""', b'"')
+        else:
+            comma = row.find(b",", start)
+            end = comma if comma >= 0 else len(row)
+            text = row[start:end]
+        fields.append(text.strip(BLANKS))
+        if comma < 0:
+            return fields
+        start = comma + 1
+
+
+def find_closing_quote(row: bytes, opening: int) -> int | None:
+    """The place of the quote that closes the one at `opening`; None if the row ends before it."""
+    quote = row.find(b'"', opening + 1)
+    while quote >= 0 and row[quote + 1 : quote + 2] == b'"':
+        quote = row.find(b'"', quote + 2)
+    return quote if quote >= 0 else None
+
+
+def find_columns(name: str, header: bytes) -> list[int]:
+    """The places of the four columns in a header, in the order of COLUMN_NAMES."""
+    if len(header) > ROW_LIMIT_BYTES:
+        raise NotTransactions(f"{name}: the header is over 1 MiB")
+    names = split_fields(header)
+    if names is None:
+        raise NotTransactions(f"{name}: the header is badly quoted")
+    for column_name in COLUMN_NAMES:
+        if names.count(column_name) != 1:
+            how_often = "no column" if column_name not in names else "more than one column"
+            raise NotTransactions(f"{name}: the header names {how_often} {column_name.decode()!r}")
+    return [names.index(column_name) for column_name in COLUMN_NAMES]
+
+
+def find_texts(fields: Sequence[bytes], columns: Sequence[int]) -> Texts:
+    """The texts of the four columns in the fields of a row."""
+    type_, client, tx, amount = (fields[at] if at < len(fields) else None for at in columns)
+    return type_, client, tx, amount
+
+
+# ---- The run -------------------------------------------------------------------------------------
+
+
+class Replay:
+    """The state of a run: feed inputs in order, then look at it.
+
+    accounts    by client; a test may put a forged Account here
+    rejects     the rows that `read` found malformed or rejected, in input order
+    rows        malformed + rejected + applied
+    lines       the number of lines of each input that `read` finished, in the order of the inputs
+    applied     counts by type; like the next two, it holds only what occurred
+    malformed   counts by reason
+    rejected    counts by reason
+    """
+
+    def __init__(self) -> None:
+        self.accounts: dict[int, Account] = {}
+        self.rejects: list[Reject] = []
+        self.rows = 0
+        self.lines: list[int] = []
+        self.applied: Counter[str] = Counter()
+        self.malformed: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        # Applied deposits and withdrawals, with their amounts, and the deposits ever disputed, with what
+        # became of the dispute: "open", "resolved" or "charged back".
+        self.deposits: dict[Key, int] = {}
+        self.withdrawals: dict[Key, int] = {}
+        self.disputes: dict[Key, str] = {}
+
+    def read(self, name: str, content: bytes | BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
+        """Applies one input, which has its own header. After a NotTransactions the run is void."""
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        columns: list[int] | None = None
+        line = 0
+        for line, row in enumerate(read_lines(stream, chunk_bytes), start=1):
+            if not row:
+                continue
+            if columns is None:
+                columns = find_columns(name, row)
+            else:
+                self._read_row(name, line, row, columns)
+        if columns is None:
+            raise NotTransactions(f"{name}: there is no header")
+        self.lines.append(line)
+
+    def _read_row(self, file: str, line: int, row: bytes, columns: Sequence[int]) -> None:
+        texts = NO_TEXTS
+        if len(row) > ROW_LIMIT_BYTES:
+            status, reason = "malformed", "row_too_long"
+        elif (fields := split_fields(row)) is None:
+            status, reason = "malformed", "bad_quoting"
+        else:
+            texts = find_texts(fields, columns)
+            status, reason = self._read_texts(texts)
+        if status == "malformed":
+            self.rows += 1
+            self.malformed[reason] += 1
+        if status != "applied":
+            type_, client, tx, amount = (text or b"" for text in texts)
+            row_shown = row[:REJECT_ROW_LIMIT_BYTES]
+            self.rejects.append(Reject(file, line, status, reason, type_, client, tx, amount, row_shown))
+
+    def _read_texts(self, texts: Texts) -> tuple[str, str]:
+        """The status and the reason of a row whose fields are known."""
+        type_text, client_text, tx_text, amount_text = texts
+        if not type_text or client_text is None or tx_text is None:
+            return "malformed", "missing_field"
+        if type_text not in KINDS:
+            return "malformed", "bad_type"
+        client = parse_id(client_text)
+        if client is None:
+            return "malformed", "bad_client"
+        tx = parse_id(tx_text)
+        if tx is None:
+            return "malformed", "bad_tx"
+        amount = parse_amount(amount_text) if amount_text else None
+        if amount_text and amount is None:
+            return "malformed", "bad_amount"
+        outcome = self.apply(type_text.decode(), client, tx, amount)
+        return ("applied", "") if outcome == "applied" else ("rejected", outcome)
+
+    def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
+        """Applies one well-formed row and counts it: "applied", or the reason of its rejection.
+
+        `amount` is in units of 0.0001, None where the row has none. `rejects` is left to `read`, which alone
+        knows where the row stood.
+        """
+        if client not in self.accounts:
+            self.accounts[client] = Account(client)
+        account = self.accounts[client]
+        key = (client, tx)
+        if account.locked:
+            outcome = "account_locked"
+        elif kind == "deposit":
+            outcome = self._deposit(account, key, amount)
+        elif kind == "withdrawal":
+            outcome = self._withdraw(account, key, amount)
+        elif kind == "dispute":
+            outcome = self._dispute(account, key)
+        elif kind == "resolve":
+            outcome = self._resolve(account, key)
+        elif kind == "chargeback":
+            outcome = self._charge_back(account, key)
+        else:
+            raise ValueError(f"no kind of transaction: {kind!r}")
+        self.rows += 1
+        if outcome == "applied":
+            self.applied[kind] += 1
+        else:
+            self.rejected[outcome] += 1
+        return outcome
+
+    def _deposit(self, account: Account, key: Key, amount: int | None) -> str:
+        if key in self.deposits or key in self.withdrawals:
+            return "duplicate_transaction"
+        if amount is None:
+            return "amount_required"
+        if amount < 0:
+            return "negative_amount"
+        if not account.change(available=amount):
+            return "overflow"
+        self.deposits[key] = amount
+        return "applied"
+
+    def _withdraw(self, account: Account, key: Key, amount: int | None) -> str:
+        if key in self.deposits or key in self.withdrawals:
+            return "duplicate_transaction"
+        if amount is None:
+            return "amount_required"
+        if amount < 0:
+            return "negative_amount"
+        if account.available < amount:
+            return "insufficient_funds"
+        if not account.change(available=-amount):
+            return "overflow"
+        self.withdrawals[key] = amount
+        return "applied"
+
+    def _dispute(self, account: Account, key: Key) -> str:
+        if key not in self.deposits:
+            return "transaction_not_found"
+        if key in self.disputes:
+            return "duplicate_dispute"
+        deposit = self.deposits[key]
+        if not account.change(available=-deposit, held=deposit):
+            return "overflow"
+        self.disputes[key] = "open"
+        return "applied"
+
+    def _resolve(self, account: Account, key: Key) -> str:
+        if key not in self.disputes:
+            return "dispute_not_found"
+        if self.disputes[key] != "open":
+            return "dispute_not_in_progress"
+        deposit = self.deposits[key]
+        if not account.change(available=deposit, held=-deposit):
+            return "overflow"
+        self.disputes[key] = "resolved"
+        return "applied"
+
+    def _charge_back(self, account: Account, key: Key) -> str:
+        if key not in self.disputes:
+            return "dispute_not_found"
+        if self.disputes[key] != "open":
+            return "dispute_not_in_progress"
+        if not account.change(held=-self.deposits[key]):
+            return "overflow"
+        account.locked = True
+        self.disputes[key] = "charged back"
+        return "applied"
+
+    def accounts_csv(self) -> bytes:
+        """The accounts as the command prints them, to the byte."""
+        printed = [ACCOUNTS_HEADER]
+        for client, account in sorted(self.accounts.items()):
+            available = format_amount(account.available)
+            held = format_amount(account.held)
+            total = format_amount(account.total)
+            locked = "true" if account.locked else "false"
+            printed.append(f"{client},{available},{held},{total},{locked}\n".encode())
+        return b"".join(printed)
+
+    def conserved(self) -> bool:
+        """Whether every client's available + held is its applied deposits − withdrawals − chargebacks.
+
+        It is reckoned from the applied transactions anew, not from the balances, so an account forged with
+        money that no transaction brought is told as not conserved.
+        """
+        expected: Counter[int] = Counter()
+        for (client, _), amount in self.deposits.items():
+            expected[client] += amount
+        for (client, _), amount in self.withdrawals.items():
+            expected[client] -= amount
+        for key, became in self.disputes.items():
+            if became == "charged back":
+                client, _ = key
+                expected[client] -= self.deposits[key]
+        return all(account.total == expected[client] for client, account in self.accounts.items())
+
+
+def replay(*inputs: tuple[str, bytes | BinaryIO]) -> Replay:
+    """A run over inputs, each a name and its content, in the order given."""
+    run = Replay()
+    for name, content in inputs:
+        run.read(name, content)
+    return run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Replay transactions the slow, obvious way.")
+    parser.add_argument("files", metavar="FILE", nargs="+")
+    parser.add_argument("--rejects", metavar="FILE", help="write a line for every row not applied")
+    arguments = parser.parse_args()
+    run = Replay()
+    try:
+        for name in arguments.files:
+            with open(name, "rb") as stream:
+                run.read(name, stream)
+    except (NotTransactions, OSError) as error:
+        print(f"reference: {error}", file=sys.stderr)
+        return 1
+    if arguments.rejects is not None:
+        with open(arguments.rejects, "wb") as rejects:
+            for reject in run.rejects:
+                place = f"{reject.file}\t{reject.line}\t{reject.status}\t{reject.reason}\n"
+                rejects.write(os.fsencode(place))
+    sys.stdout.buffer.write(run.accounts_csv())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,566 @@
+"""The rejects file: what is in it, in each format, and what becomes of it when a run fails."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import harness, reference
+from tests.support.harness import HEADER, READERS, THREADS, Input
+from txfast.batch.batch import TransactionBatch
+from txfast.errors import SourceError, TxfastError, UsageError
+from txfast.log.journal import WARN, Journal
+from txfast.readers.row import Header
+from txfast.writers import rejects as rejects_module
+from txfast.writers.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
+from txfast.writers.reject_text import FORMATS, RejectText
+from txfast.writers.rejects import SUFFIXES, Rejects
+
+COLUMNS = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
+TEXTS = ("type", "client", "tx", "amount", "row")
+CSV_HEADER = ",".join(COLUMNS).encode() + b"\n"
+KIB, MIB = 1 << 10, 1 << 20
+PATIENCE_SECONDS = 60
+
+each_reader = pytest.mark.parametrize("reader", READERS)
+each_suffix = pytest.mark.parametrize("suffix", SUFFIXES)
+thread_counts = st.sampled_from(THREADS)
+# A field of a CSV file may be as long as a row.
+csv.field_size_limit(16 * MIB)
+
+
+# ---- Writing and reading back --------------------------------------------------------------------
+
+
+class WritingJournal(Journal):
+    """A journal that writes rejects instead of lines."""
+
+    def __init__(self, rejects: Rejects, headers: dict[str, Header]) -> None:
+        super().__init__(WARN, named=True)
+        self._rejects = rejects
+        self._headers = headers
+
+    def rows(self, file: str, batch: TransactionBatch) -> None:
+        self._rejects.add(file, batch, self._headers[file])
+
+
+def header_of(name: str, content: bytes) -> Header:
+    """The header of a file that has one."""
+    lines = content.removeprefix(harness.BYTE_ORDER_MARK).splitlines()
+    return Header(next(line for line in lines if line.strip(reference.BLANKS)), name)
+
+
+def write_rejects(
+    path: Path | str,
+    inputs: Sequence[Input],
+    *,
+    reader: str = READERS[0],
+    block_bytes: int | None = None,
+    threads: int = 1,
+) -> None:
+    """Replay the inputs and put their rejects into a file. Raises TxfastError."""
+    rejects = Rejects(str(path))
+    try:
+        rejects.open()
+        journal = WritingJournal(rejects, {name: header_of(name, content) for name, content in inputs})
+        replay = harness.new_replay(journal, reader, block_bytes, threads)
+        for name, content in inputs:
+            replay.read_source(harness.open_bytes(name, content))
+        rejects.finish()
+        rejects.publish()
+    finally:
+        rejects.discard()
+
+
+def written(suffix: str, *inputs: Input, **settings: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"rejects{suffix}"
+        write_rejects(path, inputs, **settings)
+        assert os.listdir(folder) == [path.name]
+        return path.read_bytes()
+
+
+def read_csv(content: bytes) -> list[dict[str, Any]]:
+    """As Python reads CSV, in which Latin-1 stands for bytes."""
+    rows = list(csv.reader(io.StringIO(content.decode("latin-1"), newline=""), strict=True))
+    assert rows.pop(0) == list(COLUMNS)
+    assert content.endswith(b"\n")
+    rejects: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    for reject in rejects:
+        reject["line"] = int(reject["line"])
+        for name in ("file", *TEXTS):
+            reject[name] = reject[name].encode("latin-1")
+    return rejects
+
+
+def read_jsonl(content: bytes) -> list[dict[str, Any]]:
+    assert content.decode("utf-8").endswith("\n") or not content
+    return [json.loads(line) for line in content.split(b"\n")[:-1]]
+
+
+def read_parquet(content: bytes) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rejects: list[dict[str, Any]] = parquet.read_table(pa.BufferReader(content)).to_pylist()
+    return rejects
+
+
+READ = {".csv": read_csv, ".jsonl": read_jsonl, ".parquet": read_parquet}
+
+# What a spreadsheet may strip in front of a formula, what a formula begins with, and what is a number all the same.
+SPACES = rb"(?:[\x00-\x20\x7f]|\xc2[\x85\xa0]|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe3\x80\x80|\xef\xbb\xbf)*"
+FORMULA = re.compile(rb"[\t\r\n]|" + SPACES + rb"(?:[=+@-]|\xef\xbc[\x9d\x8b\x8d\xa0])")
+NUMBER = re.compile(rb"(?![\t\r\n])" + SPACES + rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def defused(text: bytes) -> bytes:
+    return b"'" + text if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def expected(suffix: str, inputs: Sequence[Input]) -> list[dict[str, Any]]:
+    """What the reference says, as it is read from this format."""
+    rejects = []
+    for reject in reference.replay(*inputs).rejects:
+        texts = {"file": os.fsencode(reject.file)} | {name: getattr(reject, name) for name in TEXTS}
+        read: dict[str, Any] = {}
+        for name, text in texts.items():
+            if suffix == ".csv":
+                read[name] = defused(text)
+            elif suffix == ".jsonl":
+                read[name] = text.decode("utf-8", "surrogateescape")
+            else:
+                read[name] = text if name == "row" else text.decode("utf-8", "backslashreplace")
+        read |= {"line": reject.line, "status": reject.status, "reason": reject.reason}
+        rejects.append({name: read[name] for name in COLUMNS})
+    return rejects
+
+
+def assert_as_reference(suffix: str, *inputs: Input, **settings: Any) -> None:
+    assert READ[suffix](written(suffix, *inputs, **settings)) == expected(suffix, inputs)
+
+
+# ---- What the reference says ---------------------------------------------------------------------
+
+# Pieces of fields: what formulas begin with, what numbers are made of, what must be quoted, and odd bytes.
+pieces = st.sampled_from(
+    [*rb"= + - @ = - 1 5 . e E x 0 ' \ / ; cmd|' /C'!A0".split(), b'"', b'""', b" "]
+    + [b"\t", b"\v", b"\x00", b"\x1f", b"\x7f", b"\xff", b"\x80", b"\xc3", b"\xe2\x82", b"\xed\xa0\x80"]
+    + [mark.encode() for mark in "＝＋－＠　\u00a0\u0085\u2028\u200b\ufeffé€😀"]
+    + [b"\xc0\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xe0\x9f\xbf", b"\xf4\x8f\xbf\xbf"]
+)
+odd_texts = st.lists(pieces, max_size=12).map(b"".join)
+odd_fields = st.one_of(odd_texts, odd_texts.map(lambda text: b'"' + text.replace(b'"', b'""') + b'"'))
+
+
+@st.composite
+def odd_files(draw: st.DrawFn) -> bytes:
+    """Files of rows that are nearly all malformed, each for what its fields hold."""
+    ending = draw(harness.endings)
+    rows = st.lists(st.one_of(odd_fields, harness.type_texts, harness.amount_texts), min_size=1, max_size=6)
+    lines = [b",".join(row) for row in draw(st.lists(rows, max_size=10))]
+    return ending.join([HEADER.rstrip(), *lines, b""])
+
+
+any_files = st.one_of(harness.hostile_files(), harness.plain_files(), harness.wide_files(), odd_files())
+
+
+@each_suffix
+@each_reader
+@given(st.lists(any_files, max_size=3), harness.block_sizes, thread_counts)
+def test_rejects_are_what_the_rules_say(
+    reader: str, suffix: str, contents: list[bytes], block_bytes: int, threads: int
+) -> None:
+    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    try:
+        reference.replay(*inputs)
+    except reference.NotTransactions:
+        return
+    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+
+
+@pytest.mark.untraced
+@each_suffix
+@each_reader
+@pytest.mark.parametrize("ending", harness.ENDINGS)
+def test_rejects_of_a_long_file_are_what_the_rules_say(reader: str, suffix: str, ending: bytes) -> None:
+    rng = random.Random(8)
+    odd = [b"", b" ", b"x" * 300, b"deposit,1,1,1e3", b'"', b",,,", b"=1+1", b'"a""b",1', b"\xff\xfe,\x00,-1"]
+    rows = [
+        rng.choice(odd)
+        if rng.random() < 0.1
+        else b"%s,%d,%d,%d.5" % (rng.choice(reference.KINDS), rng.randrange(40), rng.randrange(60), rng.randrange(99))
+        for _ in range(9_000)
+    ]
+    inputs = [("in.csv", ending.join([HEADER.rstrip(), *rows, b""]))]
+    for block_bytes in (1_000, 65_536):
+        assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes)
+
+
+@pytest.mark.untraced
+@each_suffix
+@each_reader
+def test_long_rows_are_cut_but_not_their_fields(reader: str, suffix: str) -> None:
+    rows = [b"deposit,1,1,%sx" % (b"9" * (length - 13)) for length in (64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB)]
+    rows += [b"\xff" * length for length in (64 * KIB + 1, MIB, MIB + 1, 3 * MIB)]
+    rows += [b'deposit,"%s",1,1' % (b'""' * 200_000), b"=" * (MIB + 1), b'"' * (MIB + 1), b"x"]
+    content = b"\n".join([HEADER.rstrip(), *rows])
+    assert_as_reference(suffix, ("in.csv", content), reader=reader, block_bytes=4 * MIB if reader == "arrow" else None)
+
+
+@each_suffix
+def test_lines_are_those_of_the_file_where_blank_lines_and_headers_stand_between(suffix: str) -> None:
+    content = b"\n\n \n" + HEADER + b"x\n\n\r\ny\r\rz\r\n" + b"\n" * 200 + b"last"
+    rejects = READ[suffix](written(suffix, ("a.csv", content), ("b.csv", HEADER + b"x"), block_bytes=50))
+    assert [reject["line"] for reject in rejects] == [5, 8, 10, 211, 2]
+
+
+@each_suffix
+@pytest.mark.parametrize("name", ["=1+1.csv", 'a,"b"\n.csv', "\udcff€\\.csv", "-5", "@"])
+def test_a_file_may_have_any_name(suffix: str, name: str) -> None:
+    assert_as_reference(suffix, (name, HEADER + b"x\ny\n"), ("plain.csv", HEADER + b"z\n"), (name, HEADER + b"x\n"))
+
+
+# ---- CSV -----------------------------------------------------------------------------------------
+
+
+def csv_lines(*rows: bytes) -> list[bytes]:
+    header, *lines = written(".csv", ("f", HEADER + b"\n".join(rows))).split(b"\n")[:-1]
+    assert header + b"\n" == CSV_HEADER
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (b"=1+1", b"'=1+1"),
+        (b"=", b"'="),
+        (b"@SUM(A1)", b"'@SUM(A1)"),
+        (b"+cmd|' /C calc'!A0", b"'+cmd|' /C calc'!A0"),
+        (b"-2+3", b"'-2+3"),
+        (b"+", b"'+"),
+        (b"-", b"'-"),
+        (b"--5", b"'--5"),
+        (b"-5.", b"-5."),
+        (b"-.5", b"-.5"),
+        (b"-.", b"'-."),
+        (b"-5.00", b"-5.00"),
+        (b"+3", b"+3"),
+        (b"-1e3", b"-1e3"),
+        (b"+1.5E-7", b"+1.5E-7"),
+        (b"-1e", b"'-1e"),
+        (b"-1e+", b"'-1e+"),
+        (b"-1e3+1", b"'-1e3+1"),
+        (b"-5.00.0", b"'-5.00.0"),
+        (b"-5x", b"'-5x"),
+        (b"\x00=1+1", b"'\x00=1+1"),
+        (b"\xc2\xa0=1+1", b"'\xc2\xa0=1+1"),
+        ("\ufeff=1+1".encode(), "'\ufeff=1+1".encode()),
+        ("　=1".encode(), "'　=1".encode()),
+        ("＝1+1".encode(), "'＝1+1".encode()),
+        ("＋1".encode(), "'＋1".encode()),
+        ("－1".encode(), "'－1".encode()),
+        ("＠x".encode(), "'＠x".encode()),
+        ("，x".encode(), "，x".encode()),
+        (b"\xef\xbc", b"\xef\xbc"),
+        (b"1=1", b"1=1"),
+        (b"x=", b"x="),
+        (b"'=1", b"'=1"),
+        (b"", b""),
+    ],
+)
+def test_a_formula_is_defused_and_a_number_is_not(text: bytes, field: bytes) -> None:
+    assert csv_lines(b"fee,%s,2,%s" % (text, text)) == [
+        b'f,2,malformed,bad_type,fee,%s,2,%s,"fee,%s,2,%s"' % (field, field, text, text)
+    ]
+
+
+def test_a_raw_row_is_defused_and_quoted_where_it_must_be() -> None:
+    assert csv_lines(b"=1+1", b" =1", b"\t=1", b"\tx", b"-5", b" -5", b"\t-5", b"=A,B", b"plain", b'x"y') == [
+        b"f,2,malformed,missing_field,'=1+1,,,,'=1+1",
+        b"f,3,malformed,missing_field,'=1,,,,' =1",
+        b"f,4,malformed,missing_field,'=1,,,,'\t=1",
+        b"f,5,malformed,missing_field,x,,,,'\tx",
+        b"f,6,malformed,missing_field,-5,,,,-5",
+        b"f,7,malformed,missing_field,-5,,,, -5",
+        b"f,8,malformed,missing_field,-5,,,,'\t-5",
+        b"f,9,malformed,missing_field,'=A,B,,,\"'=A,B\"",
+        b"f,10,malformed,missing_field,plain,,,,plain",
+        b'f,11,malformed,missing_field,"x""y",,,,"x""y"',
+    ]
+
+
+def test_texts_are_unquoted_trimmed_and_quoted_again() -> None:
+    assert csv_lines(b' "a""b" , " c , d " ,x"y,"=""1"', b'"open', b'fee,"",2,') == [
+        b'f,2,malformed,bad_type,"a""b","c , d","x""y","\'=""1",'
+        b'" ""a""""b"" , "" c , d "" ,x""y,""=""""1"""',
+        b'f,3,malformed,bad_quoting,,,,,"""open"',
+        b'f,4,malformed,bad_type,fee,,2,,"fee,"""",2,"',
+    ]  # fmt: skip
+
+
+def test_bytes_that_are_not_utf8_stay_in_csv() -> None:
+    text = b"\xff\x80\x00\xe2\x82"
+    assert csv_lines(text) == [b"f,2,malformed,missing_field,%s,,,,%s" % (text, text)]
+
+
+# ---- JSON lines ------------------------------------------------------------------------------------
+
+
+def test_a_json_line_is_as_short_as_it_can_be() -> None:
+    assert written(".jsonl", ("f", HEADER + b"withdrawal,1,2,9.5\n")) == (
+        b'{"file":"f","line":2,"status":"rejected","reason":"insufficient_funds","type":"withdrawal","client":"1",'
+        b'"tx":"2","amount":"9.5","row":"withdrawal,1,2,9.5"}\n'
+    )
+
+
+def test_every_byte_and_every_sort_of_bad_utf8_survives_in_json() -> None:
+    texts = [bytes([byte]) * length for byte in range(256) if byte not in b"\r\n" for length in (1, 7, 8, 9)]
+    characters = [character.encode() for character in "aé€😀\ud7ff\ue000\U0010ffff"]
+    # Where the ranges of the bytes that make up a character begin and end.
+    edges = b"\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xec\xed\xee\xef\xf0\xf3\xf4\xf5"
+    rng = random.Random(9)
+    for _ in range(5_000):
+        text = bytearray(rng.choice(characters))
+        for _ in range(rng.randrange(5)):
+            text.insert(rng.randrange(len(text) + 1), rng.choice(edges))
+        texts.append(bytes(text) * rng.randrange(1, 4))
+    rows = [b"fee,1,2,q" + text for text in texts]
+    rejects = read_jsonl(written(".jsonl", ("f", HEADER + b"\n".join(rows))))
+    assert [reject["row"] for reject in rejects] == [row.decode("utf-8", "surrogateescape") for row in rows]
+
+
+# ---- Parquet ---------------------------------------------------------------------------------------
+
+
+def test_a_parquet_file_has_the_schema_that_is_told() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(pa.BufferReader(written(".parquet", ("f", HEADER + b"x\n"))))
+    types = {name: pa.string() for name in COLUMNS} | {"line": pa.uint64(), "row": pa.binary()}
+    assert {field.name: field.type for field in file.schema_arrow} == types
+    assert [field.name for field in file.schema_arrow if field.nullable] == []
+
+
+@pytest.mark.parametrize("module", ["polars", "duckdb"])
+def test_others_read_parquet_as_pyarrow_does(module: str, tmp_path: Path) -> None:
+    other = pytest.importorskip(module)
+    path = tmp_path / "rejects.parquet"
+    inputs = [("a.csv", HEADER + b"\xff\x00,1\nwithdrawal,1,1,5\n"), ("b.csv", HEADER + b"=x\n")]
+    write_rejects(path, inputs)
+    if module == "polars":
+        rows = other.read_parquet(path).to_dicts()
+    else:
+        found = other.sql(f"SELECT * FROM '{path}'")
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    assert rows == expected(".parquet", inputs)
+
+
+def test_row_groups_hold_all_rows_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejects_module, "RejectColumns", lambda: RejectColumns(3))
+    assert_as_reference(".parquet", *((name, HEADER + b"x\ny\n" * count) for count, name in enumerate("abcd")))
+
+
+@pytest.mark.untraced
+def test_a_large_file_has_several_row_groups() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = b"x\n" * (ROWS_MAX + 5)
+    file = parquet.ParquetFile(pa.BufferReader(written(".parquet", ("f", HEADER + rows))))
+    assert [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)] == [ROWS_MAX, 5]
+    assert file.read(columns=["line"]).column(0).to_pylist() == list(range(2, ROWS_MAX + 7))
+
+
+@pytest.mark.untraced
+def test_a_row_group_of_long_rows_has_fewer() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = b"".join(b"%d%s\n" % (place, b"x" * 60_000) for place in range(300))
+    file = parquet.ParquetFile(pa.BufferReader(written(".parquet", ("f", HEADER + rows))))
+    sizes = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+    assert sum(sizes) == 300
+    assert max(sizes) <= TEXT_BYTES_MAX // 120_000 + 1
+
+
+# ---- Blocks ----------------------------------------------------------------------------------------
+
+MALFORMED_LINES = [b"fee,%d,%d,%s" % (place, place % 7, b"=" * (place % 90)) for place in range(400)]
+
+
+@pytest.mark.parametrize("text_format", FORMATS)
+@pytest.mark.parametrize("block_bytes", [0, 1, 100, 1_000, 4_096])
+def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: int) -> None:
+    batch = harness.make_batch(MALFORMED_LINES)
+    whole = RejectText(text_format)
+    assert list(whole.blocks(b"f", batch, harness.STANDARD_HEADER)) == []
+    text = RejectText(text_format, block_bytes)
+    blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch, harness.STANDARD_HEADER)]
+    assert len(blocks) > 10
+    # Room is kept for whatever the longest line could grow to.
+    assert max(map(len, blocks)) <= max(block_bytes, 2_000)
+    content = bytes(whole.rest())
+    again = content.removeprefix(CSV_HEADER)
+    assert b"".join(blocks) + bytes(text.rest()) == content + again
+    assert bytes(text.rest()) == b""
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_may_be_longer_than_what_is_kept_for_them_at_first(suffix: str) -> None:
+    rows = [b"fee,%s,%d,1" % (b"=" * 9_000, place) for place in range(30)]
+    assert_as_reference(suffix, ("in.csv", HEADER + b"\n".join(rows)))
+
+
+@pytest.mark.parametrize("rows_max", [1, 2, 7, 399, 400, 401])
+def test_groups_of_any_size_hold_the_same_rows(rows_max: int) -> None:
+    columns = RejectColumns(rows_max)
+    lines: list[int] = []
+    sizes = []
+    for name in ("a", "b"):
+        for rows, _, buffers in columns.groups(name, harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER):
+            sizes.append(rows)
+            lines += buffers[1].cast("Q")
+    assert set(sizes) <= {rows_max}
+    rows, _, buffers = columns.rest()
+    lines += buffers[1].cast("Q")
+    assert 1 <= rows <= rows_max
+    assert lines == [*range(1, 401)] * 2
+
+
+@pytest.mark.parametrize(("rows_max", "text_bytes_max"), [(0, 1), (-1, 1), (ROWS_MAX + 1, 1), (1, TEXT_BYTES_MAX + 1)])
+def test_a_group_without_room_is_refused(rows_max: int, text_bytes_max: int) -> None:
+    with pytest.raises(ValueError, match="groups of"):
+        RejectColumns(rows_max, text_bytes_max)
+
+
+def test_a_format_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="csv, jsonl"):
+        RejectText("xml")
+
+
+# ---- Files -----------------------------------------------------------------------------------------
+
+ONE_REJECT: Input = ("f", HEADER + b"x\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["rejects", "rejects.txt", "rejects.csv.gz", "rejects.json", ".csv", "", ".", "/dev/null.x"]
+)
+def test_a_path_whose_suffix_is_no_formats_is_refused(path: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        Rejects(str(tmp_path / path) if path and path[0] != "/" else path)
+    assert all(suffix in str(refusal.value) for suffix in SUFFIXES)
+    assert isinstance(refusal.value, TxfastError)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_suffix_may_be_in_upper_case(tmp_path: Path) -> None:
+    write_rejects(tmp_path / "R.JSONL", [ONE_REJECT])
+    assert len(read_jsonl((tmp_path / "R.JSONL").read_bytes())) == 1
+
+
+@each_suffix
+def test_no_rejects_are_a_file_all_the_same(suffix: str) -> None:
+    content = written(suffix, ("f", HEADER + b"deposit,1,1,1\n"))
+    assert READ[suffix](content) == []
+    assert content == {".csv": CSV_HEADER, ".jsonl": b""}.get(suffix, content)
+
+
+@each_suffix
+@pytest.mark.parametrize("added", [False, True])
+def test_what_is_discarded_leaves_what_was_there(suffix: str, added: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"rejects{suffix}"
+    path.write_bytes(b"before")
+    rejects = Rejects(str(path))
+    rejects.discard()
+    rejects.open()
+    if added:
+        rejects.add("f", harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER)
+    rejects.discard()
+    rejects.discard()
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@each_suffix
+def test_a_full_disk_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rejects{suffix}"
+    path.symlink_to("/dev/full")
+    with pytest.raises(SourceError, match=rf"^{re.escape(str(path))}: cannot be written: No space left on device$"):
+        write_rejects(path, [ONE_REJECT])
+    assert path.is_symlink()
+    assert stat.S_ISCHR(path.stat().st_mode)
+
+
+@each_suffix
+def test_a_folder_that_is_not_there_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be written: No such file or directory"):
+        Rejects(str(tmp_path / "none" / f"rejects{suffix}")).open()
+
+
+@each_suffix
+def test_rejects_go_through_a_pipe(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rejects{suffix}"
+    os.mkfifo(path)
+    contents: list[bytes] = []
+    reading = threading.Thread(target=lambda: contents.append(path.read_bytes()), daemon=True)
+    reading.start()
+    inputs = [("f", HEADER + b"\n".join(MALFORMED_LINES))]
+    write_rejects(path, inputs)
+    reading.join(PATIENCE_SECONDS)
+    assert READ[suffix](contents[0]) == expected(suffix, inputs)
+
+
+@each_suffix
+def test_a_pipe_that_nobody_reads_any_more_is_told_as_such(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rejects{suffix}"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    rejects = Rejects(str(path))
+    rejects.open()
+    os.close(reader)
+    rejects.add("f", harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER)
+    with pytest.raises(BrokenPipeError):
+        rejects.finish()
+    rejects.discard()
+
+
+def test_a_device_or_descriptor_without_a_suffix_gets_csv(tmp_path: Path) -> None:
+    write_rejects("/dev/null", [ONE_REJECT])
+    with open(tmp_path / "held", "w+b") as file:
+        write_rejects(f"/dev/fd/{file.fileno()}", [ONE_REJECT])
+    assert (tmp_path / "held").read_bytes() == CSV_HEADER + b"f,2,malformed,missing_field,x,,,,x\n"
+
+
+def test_pyarrow_is_imported_for_parquet_alone(tmp_path: Path) -> None:
+    program = """
+import sys
+from txfast.writers.rejects import Rejects
+for name in sys.argv[1:]:
+    Rejects(name).open()
+    print("pyarrow" in sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "a.csv", "a.jsonl", "a.parquet"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.stdout.split() == ["False", "False", "True"]

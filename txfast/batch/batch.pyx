@@ -1,0 +1,312 @@
+"""TransactionBatch: a block of transactions as columns, the one thing that passes from readers to ledgers.
+
+A batch keeps the text that its rows came from. A row's raw text and line number are looked up there, and only
+when somebody asks; nothing but an offset is stored per row. Batches are reused: a reader fills one again when
+its rows have been applied and reported.
+
+This module must not know how text is parsed nor what a transaction does.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
+from txfast.text.endings cimport CR, LF, WINDOW_BYTES, find_ending, lowest_bit
+
+cdef extern from "txfast/text/intrinsics.h" nogil:
+    uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
+
+cdef extern from * nogil:
+    int count_bits "__builtin_popcountll"(uint64_t mask) noexcept
+
+KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
+
+cdef enum:
+    EIGHT = 8
+    SHARD_BITS = 64
+
+# Greater than any row's.
+cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
+
+
+cdef class TransactionBatch:
+    """Columns of transactions, and which rows of the same block were malformed.
+
+    Readers create it; Python code sees how many `rows` are well-formed, how many `malformed_rows` stand between
+    them, the `lines` of the block and the number of its `first_line`, and iterates `report()`.
+    """
+
+    def __dealloc__(self):
+        self.release_columns()
+        self.release_malformed()
+        free(self.shard_starts)
+
+    cdef void release_columns(self) noexcept:
+        free(self.kind)
+        free(self.client)
+        free(self.tx)
+        free(self.amount)
+        free(self.offset)
+        free(self.status)
+        free(self.routed)
+        self.kind = self.status = NULL
+        self.routed = NULL
+        self.client = self.tx = NULL
+        self.amount = NULL
+        self.offset = NULL
+        self.capacity = 0
+
+    cdef void release_malformed(self) noexcept:
+        free(self.malformed_reason)
+        free(self.malformed_offset)
+        self.malformed_reason = NULL
+        self.malformed_offset = NULL
+        self.malformed_capacity = 0
+
+    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1:
+        """Make room for so many rows of each sort, and forget the rows that were there.
+
+        Room that is never written costs no memory, so callers may ask for the most that a block could hold.
+        """
+        self.rows = self.malformed_rows = 0
+        self.shard_count = 0
+        self.unsettled_shards = 0
+        if rows > self.capacity:
+            self.release_columns()
+            self.kind = <uint8_t*>malloc(rows * sizeof(uint8_t))
+            self.client = <uint64_t*>malloc(rows * sizeof(uint64_t))
+            self.tx = <uint64_t*>malloc(rows * sizeof(uint64_t))
+            self.amount = <int64_t*>malloc(rows * sizeof(int64_t))
+            self.offset = <uint32_t*>malloc(rows * sizeof(uint32_t))
+            self.status = <uint8_t*>malloc(rows * sizeof(uint8_t))
+            self.routed = <uint32_t*>malloc(rows * sizeof(uint32_t))
+            if not (
+                self.kind and self.client and self.tx and self.amount and self.offset and self.status and self.routed
+            ):
+                self.release_columns()
+                raise MemoryError(f"no memory for a batch of {rows} rows")
+            self.capacity = rows
+        if malformed_rows > self.malformed_capacity:
+            self.release_malformed()
+            self.malformed_reason = <uint8_t*>malloc(malformed_rows * sizeof(uint8_t))
+            self.malformed_offset = <uint32_t*>malloc(malformed_rows * sizeof(uint32_t))
+            if not (self.malformed_reason and self.malformed_offset):
+                self.release_malformed()
+                raise MemoryError(f"no memory for a batch of {malformed_rows} malformed rows")
+            self.malformed_capacity = malformed_rows
+        return 0
+
+    cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
+        """Name the text that the rows will be looked up in. `block` is what keeps it alive."""
+        self.block = block
+        self.text = text
+        self.text_bytes = text_bytes
+        self.line_starts = NULL
+        self.scanned = self.is_cut = self.text_is_made = False
+        self.lines = self.lines_before = 0
+        self.first_line = 1
+
+    def number_lines(self, uint64_t next_line):
+        """Say which line of its file the block begins with; return the number of the line after it.
+
+        Lines are numbered when batches are in order again, since a block is parsed before those in front of it are.
+        """
+        self.first_line = next_line + self.lines_before
+        return self.first_line + self.lines
+
+    def report(self, *, bint applied=False, bint rejected=True, bint malformed=True):
+        """Iterate the chosen rows in input order, as (line, malformed reason, status, raw row without its ending,
+        cut at 64 KiB).
+
+        Reason and status are codes: at most one of them is not 0, and both are 0 for an applied row. Of a batch that
+        was not applied, only `malformed` rows may be asked for.
+        """
+        cdef RowCursor cursor = RowCursor(self, applied=applied, rejected=rejected, malformed=malformed)
+        while cursor.advance():
+            yield (
+                cursor.line, cursor.malformed_reason, cursor.status,
+                cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
+            )
+
+    def leave_unsettled(self, int shard):
+        """Note that nobody knows yet what becomes of the rows of a shard."""
+        if not 0 <= shard < SHARD_BITS:
+            raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
+        self.unsettled_shards |= <uint64_t>1 << shard
+
+    cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL:
+        """The rows of a shard, and how many they are; NULL for all rows of a batch that was not routed."""
+        if not self.shard_count:
+            rows[0] = self.rows
+            return NULL
+        if shard >= self.shard_count:
+            raise IndexError(f"no shard {shard} in a batch of {self.shard_count}")
+        rows[0] = self.shard_starts[shard + 1] - self.shard_starts[shard]
+        if self.routed == NULL:  # of a batch that never had a row
+            return NULL
+        return self.routed + self.shard_starts[shard]
+
+    def shard_rows(self, uint32_t shard):
+        """How many rows are for a shard; all of them where the batch was not routed."""
+        cdef Py_ssize_t rows
+        self.routed_to(shard, &rows)
+        return rows
+
+    def raw_text(self):
+        """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that
+        was too long."""
+        cdef Py_ssize_t line, line_bytes
+        cdef const int32_t* starts = self.line_starts
+        cdef bytes text
+        cdef char* out
+        if self.text == NULL:
+            return b""
+        if starts == NULL:
+            text = self.text[:self.text_bytes]
+            is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
+            return text if is_whole else text + b"\n"
+        text = PyBytes_FromStringAndSize(NULL, starts[self.lines] - starts[0] + self.lines)
+        out = PyBytes_AS_STRING(text)
+        for line in range(self.lines):
+            line_bytes = starts[line + 1] - starts[line]
+            memcpy(out, self.text + (starts[line] - starts[0]), line_bytes)
+            out[line_bytes] = c"\n"
+            out += line_bytes + 1
+        return text
+
+    def cut(self, Py_ssize_t malformed_rows):
+        """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""
+        if not 1 <= malformed_rows <= self.malformed_rows:
+            raise IndexError(f"no malformed row {malformed_rows} in a batch that has {self.malformed_rows}")
+        self.malformed_rows = malformed_rows
+        while self.rows and self.offset[self.rows - 1] > self.malformed_offset[malformed_rows - 1]:
+            self.rows -= 1
+        self.shard_count = 0
+        self.is_cut = True
+
+    def count_malformed(self, list counts not None):
+        """Add the batch's malformed rows to a list of counts by reason code."""
+        cdef Py_ssize_t row
+        cdef Py_ssize_t[256] found
+        memset(found, 0, sizeof(found))
+        for row in range(self.malformed_rows):
+            found[self.malformed_reason[row]] += 1
+        for row in range(len(counts)):
+            counts[row] += found[row]
+
+    def __len__(self):
+        return self.rows
+
+
+cdef class RowCursor:
+    """Walks forward through a batch's rows, in input order, and stops at those that are wanted.
+
+    After `advance()` it stands on such a row: `line` is the number of its line, `start` and `end` are the raw row
+    without its ending, not cut; `malformed_reason` and `status` are codes as in the batch's `report()`.
+    """
+
+    def __cinit__(
+        self, TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True,
+    ):
+        if batch.text == NULL and batch.rows and (applied or rejected):
+            raise ValueError("the rows were not kept as text")
+        self.batch = batch
+        self.wants_applied = applied
+        self.wants_rejected = rejected
+        self.wants_malformed = malformed
+        self.counted_line = batch.first_line
+        self.without_blank_lines = batch.lines == batch.rows + batch.malformed_rows
+
+    cdef bint advance(self) noexcept nogil:
+        """Go to the next wanted row; False where there is none."""
+        cdef const uint32_t* offsets = self.batch.offset
+        cdef const uint8_t* statuses = self.batch.status
+        cdef bint wants_applied = self.wants_applied
+        cdef bint wants_rejected = self.wants_rejected
+        cdef Py_ssize_t row = self.rows_passed
+        cdef Py_ssize_t rows = self.batch.rows
+        cdef uint64_t malformed_offset, eight_statuses
+        cdef bint malformed_follows
+        while True:
+            malformed_follows = self.malformed_passed < self.batch.malformed_rows
+            malformed_offset = NO_OFFSET
+            if malformed_follows:
+                malformed_offset = self.batch.malformed_offset[self.malformed_passed]
+            while row < rows and offsets[row] < malformed_offset:
+                # Most rows are applied, and most often those are not wanted.
+                if not wants_applied and row + EIGHT <= rows and offsets[row + EIGHT - 1] < malformed_offset:
+                    memcpy(&eight_statuses, &statuses[row], EIGHT)
+                    if not eight_statuses:
+                        row += EIGHT
+                        continue
+                    if wants_rejected:
+                        row += lowest_bit(eight_statuses) >> 3
+                if wants_rejected if statuses[row] else wants_applied:
+                    self.malformed_reason = 0
+                    self.status = statuses[row]
+                    self.stand_on(offsets[row], row + self.malformed_passed)
+                    self.rows_passed = row + 1
+                    return True
+                row += 1
+            self.rows_passed = row
+            if not malformed_follows:
+                return False
+            self.malformed_passed += 1
+            if self.wants_malformed:
+                self.malformed_reason = self.batch.malformed_reason[self.malformed_passed - 1]
+                self.status = 0
+                self.stand_on(malformed_offset, row + self.malformed_passed - 1)
+                return True
+
+    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil:
+        """Find the line and the bounds of the row at this offset, which has so many rows of either sort before it."""
+        cdef const uint8_t* text = self.batch.text
+        cdef const int32_t* starts = self.batch.line_starts
+        if self.without_blank_lines:
+            # Then every line before it is a row, and no text need be looked at.
+            self.line = self.batch.first_line + rows_before
+            self.position = rows_before if starts != NULL else offset
+        elif starts != NULL:
+            # Empty lines share their start with the line after them, and are never rows.
+            while starts[self.position + 1] <= starts[0] + offset:
+                self.position += 1
+            self.line = self.batch.first_line + self.position
+        else:
+            self.counted_line += count_endings(text, self.position, offset, self.batch.text_bytes)
+            self.line = self.counted_line
+            self.position = offset
+        self.start = text + offset
+        if starts != NULL:
+            self.end = text + (starts[self.position + 1] - starts[0])
+        else:
+            self.end = find_ending(self.start, text + self.batch.text_bytes)
+
+
+cdef Py_ssize_t count_endings(
+    const uint8_t* text,
+    Py_ssize_t place,  # IN where to begin
+    const Py_ssize_t offset,  # IN where to stop: a row starts there
+    const Py_ssize_t text_bytes,  # IN how many may be read
+) noexcept nogil:
+    """How many lines end between two places. CR LF is one ending, at its LF."""
+    cdef Py_ssize_t endings = 0
+    cdef uint64_t feeds, returns
+    while place < offset and place + WINDOW_BYTES <= text_bytes:
+        feeds = match_64(text + place, LF)
+        returns = match_64(text + place, CR)
+        if returns:
+            returns &= ~(feeds >> 1)
+            # Whether the last one is half of an ending is said by the byte behind the window.
+            if returns >> (WINDOW_BYTES - 1) and place + WINDOW_BYTES <= offset and text[place + WINDOW_BYTES] == LF:
+                returns ^= <uint64_t>1 << (WINDOW_BYTES - 1)
+            feeds |= returns
+        if offset - place < WINDOW_BYTES:
+            feeds &= (<uint64_t>1 << (offset - place)) - 1
+        endings += count_bits(feeds)
+        place += WINDOW_BYTES
+    while place < offset:
+        endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
+        place += 1
+    return endings

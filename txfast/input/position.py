@@ -1,0 +1,257 @@
+"""How far an input was consumed: counted and hashed as it is read, and found again when it is read once more.
+
+Only whole lines count as consumed, and a last line without an ending where it holds anything: what a later run finds
+behind the place is then new, or continues that line, which nobody can undo. The hash is xxh3-128 of all bytes before
+the place, as they are when decompressed; or there is one for each of several parts of them, which were read at once in
+several places. A table is consumed whole, or not at all.
+
+This module must not know what the lines mean, nor where places are kept. xxhash is imported by what hashes.
+"""
+
+from txfast.errors import InputError, SourceError
+from txfast.input.compression import ReplayedFile
+from txfast.input.source import Source, open_source
+from txfast.readers.row import Header
+
+LF, CR = 0x0A, 0x0D
+BLANKS = b" \t\v\f"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BLOCK_BYTES = 1 << 20
+# How the last line before a place ends: CR LF as LF; "" where it has no ending. Or that a table ends there.
+ENDINGS = ("", "lf", "cr", "table")
+TABLE_ENDING = ENDINGS[-1]
+
+
+class Place:
+    """A place in an input: `offset_bytes`, `lines` and the `digest` of what is before it, how its last line ends, and
+    the input's `header` line as it stands.
+
+    Of what is before it, `parts` come first, each hashed by itself: where each ends, and its digest. The `digest` is
+    then that of the rest.
+    """
+
+    __slots__ = ("digest", "ending", "header", "lines", "offset_bytes", "parts")
+
+    def __init__(
+        self,
+        offset_bytes: int,
+        lines: int,
+        digest: str,
+        ending: str,
+        header: bytes,
+        parts: "tuple[tuple[int, str], ...]" = (),
+    ) -> None:
+        self.offset_bytes = offset_bytes
+        self.lines = lines
+        self.digest = digest
+        self.ending = ending
+        self.header = header
+        self.parts = parts
+
+    @property
+    def all_parts(self) -> "tuple[tuple[int, str], ...]":
+        """Where each part of what is before it ends, and its digest, the last among them."""
+        return (*self.parts, (self.offset_bytes, self.digest))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]  # it may be changed
+
+
+class Consumption:
+    """Follows a reader: `advance` over each block of bytes in order, `finish` at the end of the input.
+
+    `header` and `lines` are what the reader begins with: none, or those of the place from which it goes on.
+    """
+
+    __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes", "parts")
+
+    def __init__(self) -> None:
+        from xxhash import xxh3_128
+
+        self._hash = xxh3_128()
+        self._last_byte = LF
+        # Where a line began that has no ending yet and is all blank so far: the hash, the offset and the ending there.
+        self._blank_rest: tuple[xxh3_128, int, str] | None = None
+        self.offset_bytes = 0
+        self.parts: tuple[tuple[int, str], ...] = ()
+        self.lines = 0
+        self.ending = ""
+        self.header: Header | None = None
+
+    @property
+    def digest(self) -> str:
+        """The hash of the last part so far, as 32 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+    def begin_part(self) -> None:
+        """At the end of a line: hash by itself what comes from here on."""
+        from xxhash import xxh3_128
+
+        self._hash = xxh3_128()
+
+    def advance(self, block: "bytes | bytearray | memoryview") -> None:
+        """Consume these bytes too."""
+        if not block:
+            return
+        if block[-1] in (LF, CR):
+            self._blank_rest = None
+            self._hash.update(block)
+            self.ending = "lf" if block[-1] == LF else "cr"
+        else:
+            self._advance_inside_line(bytes(block))
+        self.offset_bytes += len(block)
+        self._last_byte = block[-1]
+
+    def _advance_inside_line(self, block: bytes) -> None:
+        """Hash a block that ends inside a line."""
+        start = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        if start or self._last_byte in (LF, CR):
+            self._hash.update(block[:start])
+            ending = self.ending
+            if start:
+                ending = "cr" if block[start - 1] == CR else "lf"
+            self._blank_rest = (self._hash.copy(), self.offset_bytes + start, ending)
+        if block[start:].strip(BLANKS):
+            self._blank_rest = None
+        self._hash.update(block[start:])
+        self.ending = ""
+
+    def advance_over_table(self, source: Source) -> None:
+        """Consume a file that is a table, whole, whatever was consumed of it before. Raises SourceError."""
+        from xxhash import xxh3_128
+
+        self._hash, self.offset_bytes, self.parts = xxh3_128(), 0, ()
+        self.end_table()
+        while block := source.read_at(self.offset_bytes, BLOCK_BYTES):
+            self._hash.update(block)
+            self.offset_bytes += len(block)
+
+    def end_table(self) -> None:
+        """What was consumed is a table, and not what it looks like as lines."""
+        self.ending, self._blank_rest = TABLE_ENDING, None
+
+    def finish(self) -> bool:
+        """At the end of the input: leave a blank rest without an ending to whoever reads on. Say whether there is
+        one."""
+        if self._blank_rest is None:
+            return False
+        self._hash, self.offset_bytes, self.ending = self._blank_rest
+        self._blank_rest = None
+        return True
+
+    def place(self, lines: int, header: bytes) -> Place:
+        """The place where it is, behind so many lines."""
+        return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
+
+
+def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
+    """Open an input to be read from a place on; None where what is before it is not what it was.
+
+    Raises SourceError, and InputError where what was added goes on with a line that was consumed.
+    """
+    return go_on(open_source(name), place)
+
+
+def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
+    """The same with an input that is open, at its start; where it does not go on, it is closed."""
+    try:
+        consumption = Consumption()
+        if not consume_parts(source, place, consumption):
+            source.close()
+            return None
+        if place.ending == TABLE_ENDING:
+            if take(source, 1):
+                source.close()
+                return None
+            consumption.end_table()
+        consumption.header = Header(place.header, source.name)
+        consumption.lines = place.lines
+        if place.ending in ("", "cr"):
+            added = take(source, 2)
+            ending = late_ending(source.name, place, added)
+            consumption.advance(ending)
+            source = behind(source, added, len(ending), place.offset_bytes)
+        elif source.size_bytes is not None:
+            source = Source(source.name, source.file, max(source.size_bytes - place.offset_bytes, 0))
+    except BaseException:
+        source.close()
+        raise
+    return source, consumption
+
+
+def consume_parts(source: Source, place: Place, consumption: Consumption) -> bool:
+    """Read all that is before a place; False where it is not what it was. Raises SourceError and InputError."""
+    for end, digest in place.all_parts:
+        consumption.begin_part()
+        if not consume(source, end - consumption.offset_bytes, consumption) or consumption.digest != digest:
+            return False
+    consumption.parts = place.parts
+    return True
+
+
+def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
+    """Read so many bytes; False where there are not so many. Raises SourceError and InputError."""
+    view = memoryview(bytearray(min(BLOCK_BYTES, byte_count)))
+    left = byte_count
+    while left:
+        count = read_into(source, view[: min(left, len(view))])
+        if not count:
+            return False
+        consumption.advance(view[:count])
+        left -= count
+    return True
+
+
+def late_ending(name: str, place: Place, added: bytes) -> bytes:
+    """The ending that the last line before a place has got since, or the rest of it, of the two bytes behind the place.
+
+    Raises InputError where that line has got anything else.
+    """
+    if not place.offset_bytes or place.ending not in ("", "cr"):
+        return b""
+    if place.ending == "cr":
+        return added[:1] if added.startswith(b"\n") else b""
+    if added.startswith(b"\r\n"):
+        return b"\r\n"
+    if added[:1] in (b"\n", b"\r"):
+        return added[:1]
+    if not added:
+        return b""
+    raise InputError(
+        f"{name}:{place.lines}: the last line had no line ending when it was applied, and what was added "
+        f"continues it; restore the line as it was, or start a new state directory"
+    )
+
+
+def take(source: Source, count: int) -> bytes:
+    """The next bytes, so many where there are. Raises SourceError."""
+    taken = bytearray(count)
+    filled = 0
+    with memoryview(taken) as view:
+        while filled < count:
+            more = read_into(source, view[filled:])
+            if not more:
+                break
+            filled += more
+    return bytes(taken[:filled])
+
+
+def read_into(source: Source, view: memoryview) -> int:
+    """Read into a view; how many bytes, 0 at the end. Raises SourceError and InputError."""
+    try:
+        return source.file.readinto(view) or 0
+    except OSError as error:
+        if isinstance(error, InputError | SourceError):
+            raise
+        raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+
+
+def behind(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
+    """The source as if only so many of the bytes that were taken from this offset on had been."""
+    if source.size_bytes is None:
+        return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None)
+    offset_bytes += wanted_from
+    source.file.seek(offset_bytes)
+    return Source(source.name, source.file, max(source.size_bytes - offset_bytes, 0))

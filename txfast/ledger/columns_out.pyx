@@ -1,0 +1,152 @@
+"""A ledger as columns: what is saved of it. `restored` makes them a ledger again.
+
+This module must not know files nor formats; it fills buffers.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from txfast.batch.batch cimport DEPOSIT
+from txfast.ledger.buffers cimport WORD_BYTES, column
+from txfast.ledger.checked cimport WideSum, add_wide, whole
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk
+from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.rules cimport UNDISPUTED, Account
+
+
+cdef class SavedLedger:
+    """A ledger to be copied as columns, while nothing is applied to it. Accounts are in the order of their appearance,
+    deposits and withdrawals each in the order in which they were applied.
+
+    Buffers are of bytes, aligned to eight: numbers of eight bytes, but `kinds` and `states` of one and `locked` of a
+    bit. Amounts are in units of 0.0001.
+    """
+
+    cdef Ledger ledger
+    cdef const Account** accounts_by_number
+    cdef WideSum total
+
+    def __cinit__(self, Ledger ledger not None):
+        cdef const Account* slots = ledger.table.slots
+        cdef uint64_t slot
+        self.ledger = ledger
+        self.accounts_by_number = <const Account**>malloc((ledger.table.accounts + 1) * sizeof(Account*))
+        if self.accounts_by_number == NULL:
+            raise MemoryError(f"no memory to save {ledger.table.accounts} accounts")
+        if slots != NULL:
+            for slot in range(ledger.table.slot_mask + 1):
+                if slots[slot].in_use:
+                    self.accounts_by_number[slots[slot].number] = &slots[slot]
+                    add_wide(&self.total, slots[slot].available)
+                    add_wide(&self.total, slots[slot].held)
+
+    @property
+    def total_units(self):
+        """What all accounts have together, in units of 0.0001."""
+        return whole(&self.total)
+
+    def __dealloc__(self):
+        free(self.accounts_by_number)
+
+    def entries(self, int kind):
+        """How many deposits, or withdrawals, there are, by the kind's place in KINDS."""
+        if not 0 <= kind < LOG_COUNT:
+            raise IndexError(f"no log of kind {kind}")
+        return self.ledger.logs[kind].entries
+
+    def copy_accounts(
+        self,
+        Py_ssize_t first,
+        Py_ssize_t count,
+        uint8_t[::1] clients not None,
+        uint8_t[::1] available not None,
+        uint8_t[::1] held not None,
+        uint8_t[::1] locked not None,
+    ):
+        """Fill columns with so many accounts from this number on."""
+        cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
+        cdef int64_t* available_units = <int64_t*>column(available, count * WORD_BYTES)
+        cdef int64_t* held_units = <int64_t*>column(held, count * WORD_BYTES)
+        cdef uint8_t* bits = column(locked, (count + 7) // 8)
+        cdef const Account** accounts = self.accounts_by_number + first
+        cdef Py_ssize_t row
+        if not (0 <= first and 0 <= count <= <Py_ssize_t>self.ledger.table.accounts - first):
+            raise IndexError(f"no {count} accounts from {first} on")
+        with nogil:
+            memset(bits, 0, (count + 7) // 8)
+            for row in range(count):
+                client[row] = accounts[row].client
+                available_units[row] = accounts[row].available
+                held_units[row] = accounts[row].held
+                bits[row >> 3] |= accounts[row].locked << (row & 7)
+
+    def copy_entries(
+        self,
+        int kind,
+        Py_ssize_t first,
+        Py_ssize_t count,
+        uint8_t[::1] clients not None,
+        uint8_t[::1] txs not None,
+        uint8_t[::1] amounts not None,
+        uint8_t[::1] kinds not None,
+        uint8_t[::1] states not None,
+    ):
+        """Fill columns with so many deposits, or withdrawals, from this place in their log on. A withdrawal's amount
+        is 0: the log does not keep it."""
+        cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
+        cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
+        cdef int64_t* amount = <int64_t*>column(amounts, count * WORD_BYTES)
+        cdef uint8_t* kind_codes = column(kinds, count)
+        cdef uint8_t* state = column(states, count)
+        cdef const Account** accounts = self.accounts_by_number
+        cdef const Chunk* chunk
+        cdef Py_ssize_t row, rows = 0, place, in_chunk
+        if not (0 <= first and 0 <= count <= <Py_ssize_t>self.entries(kind) - first):
+            raise IndexError(f"no {count} entries from {first} on")
+        with nogil:
+            memset(kind_codes, kind, count)
+            while rows < count:
+                chunk = self.ledger.logs[kind].chunks[(first + rows) >> CHUNK_BITS]
+                place = (first + rows) & CHUNK_MASK
+                in_chunk = min(count - rows, CHUNK_ENTRIES - place)
+                memcpy(tx + rows, chunk.tx + place, in_chunk * sizeof(uint64_t))
+                for row in range(in_chunk):
+                    client[rows + row] = accounts[chunk.account[place + row]].client
+                if kind == DEPOSIT:
+                    memcpy(amount + rows, chunk.amount + place, in_chunk * sizeof(int64_t))
+                    memcpy(state + rows, chunk.dispute_state + place, in_chunk)
+                else:
+                    memset(amount + rows, 0, in_chunk * sizeof(int64_t))
+                    memset(state + rows, 0, in_chunk)
+                rows += in_chunk
+
+    def copy_disputes(
+        self,
+        Py_ssize_t first,
+        Py_ssize_t end,
+        Py_ssize_t count,
+        uint8_t[::1] clients not None,
+        uint8_t[::1] txs not None,
+        uint8_t[::1] states not None,
+    ):
+        """Fill columns with at most so many of the deposits that were ever disputed, from this place in their log to
+        that one; return how many they are, and the place behind the last one looked at."""
+        cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
+        cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
+        cdef uint8_t* state = column(states, count)
+        cdef const Chunk* chunk
+        cdef Py_ssize_t rows = 0, place
+        if not (0 <= first <= end <= <Py_ssize_t>self.entries(DEPOSIT)):
+            raise IndexError(f"no deposits from {first} to {end}")
+        with nogil:
+            while first < end and rows < count:
+                chunk = self.ledger.logs[<int>DEPOSIT].chunks[first >> CHUNK_BITS]
+                place = first & CHUNK_MASK
+                if chunk.dispute_state[place] != UNDISPUTED:
+                    client[rows] = self.accounts_by_number[chunk.account[place]].client
+                    tx[rows] = chunk.tx[place]
+                    state[rows] = chunk.dispute_state[place]
+                    rows += 1
+                first += 1
+        return rows, first

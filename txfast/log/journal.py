@@ -1,0 +1,240 @@
+"""The log: what happened to which row, and how the run went.
+
+The standard `logging` module does the work; it is imported when the first line is logged, since a run that has
+nothing to say starts faster without it. The command logs to standard error, through a logger that no other code
+sees. A program that has set up its own logging gives a logger instead, such as `logging.getLogger("txfast")`: each
+event is a record there, with the attributes `file`, `line`, `reason` and `row` for a row.
+
+This module must not know how the lines look.
+"""
+
+import os
+import sys
+
+from txfast.errors import UsageError
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+    from typing import Any
+
+    from txfast.batch.batch import TransactionBatch
+    from txfast.log.standard_error import StandardError
+
+LEVELS = ("error", "warn", "info", "debug", "trace")
+ERROR, WARN, INFO, DEBUG, TRACE = range(5)
+FORMATS = ("text", "json")
+
+# At the default level, so many malformed rows are logged one by one.
+MALFORMED_LINES_MAX = 100
+# Whoever interrupts a run does not want to wait for a reader of the log that has stalled.
+INTERRUPTED_PATIENCE_SECONDS = 0.5
+
+
+class Journal:
+    """Logs a run at one of the LEVELS, a number, in one of the FORMATS.
+
+    `named` says that the user chose the level: then nothing is left out. `quiet` leaves only failures. With a
+    `logger` of the caller's, its own level applies too, its handlers say what becomes of the records, and nothing
+    is written to standard error.
+    """
+
+    def __init__(
+        self,
+        level: int = ERROR,
+        *,
+        named: bool = False,
+        quiet: bool = False,
+        format: str = "text",  # noqa: A002 (the option's name)
+        logger: "logging.Logger | None" = None,
+    ) -> None:
+        self.level = level
+        self.quiet = quiet
+        self.format = format
+        self._malformed_lines_left = None if named else MALFORMED_LINES_MAX
+        self._lines_left_out = False
+        self._given_logger = logger
+        self._logger = logger
+        self._standard_error: StandardError | None = None
+
+    def shows(self, level: int) -> bool:
+        """Whether lines of this level are logged."""
+        if self.quiet or level > self.level:
+            return False
+        if self._given_logger is None:
+            return True
+        from txfast.log.lines import PYTHON_LEVELS
+
+        return self._given_logger.isEnabledFor(PYTHON_LEVELS[level])
+
+    def shows_progress(self, mode: str) -> bool:
+        """Whether a run shows how far it is: `auto` where a terminal has room for it, `always` or `never`.
+
+        `debug` and `trace` tell of each row or block as it comes, and JSON is for programs.
+        """
+        if self.quiet or mode == "never":
+            return False
+        if mode == "always":
+            return True
+        return self.level < DEBUG and self.format == "text" and self.on_terminal
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether lines go to a terminal."""
+        if self._given_logger is not None or sys.stderr is None:
+            return False
+        return is_terminal()
+
+    @property
+    def standard_error(self) -> "StandardError":
+        """Where lines go, shared with whatever else is shown there."""
+        if self._standard_error is None:
+            from txfast.log.standard_error import StandardError
+
+            self._standard_error = StandardError()
+        return self._standard_error
+
+    def log(self, level: int, message: str, **fields: object) -> None:
+        """Log one line, where the level shows it. `fields` are what it says, for programs."""
+        if self.shows(level):
+            self._write(level, message, **fields)
+
+    def warning(self, message: str) -> None:
+        """Log what the user should know of a run that goes on: at every level, unless it is quiet."""
+        if not self.quiet:
+            self._write(WARN, message)
+
+    def failure(self, message: str, error: BaseException | None = None) -> None:
+        """Log why the run failed: the one line that is never left out.
+
+        The error's traceback comes with it at the levels `debug` and `trace`. Where the log itself cannot be
+        loaded, for want of memory or of descriptors, the bare line goes to standard error.
+        """
+        try:
+            self._write_failure(message, error)
+        except (MemoryError, ImportError, OSError):
+            if self._given_logger is not None:
+                raise
+            write_bare_line(f"error: {message}")
+
+    def _write_failure(self, message: str, error: BaseException | None) -> None:
+        from txfast.log.lines import make_record
+
+        traced = None
+        if error is not None and self.shows(DEBUG):
+            traced = (type(error), error, error.__traceback__)
+        logger = self._open_logger()
+        logger.handle(make_record(logger, ERROR, message, {}, traced))
+        self._flush()
+
+    def rows(self, file: str, batch: "TransactionBatch") -> None:
+        """Log the rows of an applied batch that the level shows, in input order."""
+        if self.shows(TRACE):
+            first = batch.first_line
+            found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
+            message = f"{file}:{first}: block of {batch.lines} lines, {batch.text_bytes} bytes: {found}"
+            self._write(TRACE, message, file=file, line=first)
+        if not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
+            return
+        if self._malformed_lines_left == 0 and not self.shows(WARN):
+            self._lines_left_out = True
+            return
+        try:
+            self._write_rows(file, batch)
+        except BaseException:
+            self._flush(INTERRUPTED_PATIENCE_SECONDS)
+            raise
+        self._flush()
+
+    def _write_rows(self, file: str, batch: "TransactionBatch") -> None:
+        from txfast.ledger.ledger import STATUSES
+        from txfast.log.lines import row_logger
+        from txfast.readers.row import MALFORMED_REASONS
+
+        log_row = row_logger(self._open_logger(), file)
+        for line, malformed, status, row in batch.report(rejected=self.shows(WARN), applied=self.shows(DEBUG)):
+            if not malformed:
+                log_row(WARN if status else DEBUG, line, STATUSES[status], row)
+            elif self._malformed_lines_left is None:
+                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
+            elif self._malformed_lines_left:
+                self._malformed_lines_left -= 1
+                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
+            else:
+                self._lines_left_out = True
+
+    def malformed_totals(self, counts: dict[str, int], *, always: bool = False) -> None:
+        """Log how many rows were malformed for each reason, where not every one of them was logged, or `always`."""
+        if always or self._lines_left_out:
+            for reason, count in ((reason, count) for reason, count in counts.items() if count):
+                self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
+
+    def summary(self, stats: "Mapping[str, Any]") -> None:
+        """Log a run's figures: a table on a terminal, else lines; one record for programs."""
+        if not self.shows(INFO):
+            return
+        from txfast.report.text import describe, table
+
+        lines = describe(stats)
+        if self._given_logger is not None or self.format == "json":
+            self._write(INFO, lines[0], stats=dict(stats))
+        elif self.on_terminal:
+            self.standard_error.write(table(stats, self.standard_error.columns))
+            self._flush()
+        else:
+            for line in lines:
+                self._write(INFO, line)
+
+    def progress(self, message: str, figures: "Mapping[str, Any]") -> None:
+        """Log how far the run is, whatever the level: who asks for that where no terminal is gets lines."""
+        self._write(INFO, message, progress=dict(figures))
+
+    def _write(self, level: int, message: str, **fields: object) -> None:
+        from txfast.log.lines import make_record
+
+        logger = self._open_logger()
+        logger.handle(make_record(logger, level, message, fields))
+        self._flush()
+
+    def _open_logger(self) -> "logging.Logger":
+        if self._logger is None:
+            from txfast.log.lines import make_logger
+
+            self._logger = make_logger(self.standard_error, self.format)
+        return self._logger
+
+    def _flush(self, patience_seconds: float | None = None) -> None:
+        if self._standard_error is not None:
+            self._standard_error.flush(patience_seconds)
+
+
+def write_bare_line(line: str) -> None:
+    """Write a line to standard error without anything that has to be imported first."""
+    if sys.stderr is not None:
+        try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            print(line if line.isprintable() else ascii(line)[1:-1], file=sys.stderr, flush=True)
+        except OSError:
+            pass  # as in StandardError
+
+
+def is_terminal() -> bool:
+    """Whether standard error is a terminal on which a line can be erased."""
+    if os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+        return False
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False  # it was closed
+
+
+def program_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
+    """The journal of a run that a program starts: it logs to `logger`, by default `logging.getLogger("txfast")`.
+
+    Raises UsageError where `log_level` is not one of LEVELS.
+    """
+    import logging
+
+    if log_level not in LEVELS:
+        raise UsageError(f"log_level {log_level!r}: it is one of {', '.join(LEVELS)}")
+    return Journal(LEVELS.index(log_level), logger=logger or logging.getLogger("txfast"))

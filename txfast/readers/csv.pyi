@@ -1,0 +1,36 @@
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from _typeshed import WriteableBuffer
+from typing_extensions import disjoint_base
+
+from txfast.batch.batch import TransactionBatch
+from txfast.input.position import Consumption
+from txfast.readers.row import Header
+
+BLOCK_BYTES: int
+
+class _Readable(Protocol):
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None: ...
+
+def rescan(
+    batch: TransactionBatch,
+    readinto: Callable[[memoryview], int],
+    text_bytes: int,
+    header: Header,
+    malformed_rows: int,
+    is_cut: bool,
+) -> None: ...
+@disjoint_base
+class CsvReader:
+    def __new__(
+        cls, file: _Readable, name: str, block_bytes: int = ..., consumption: Consumption | None = None
+    ) -> Self: ...
+    @property
+    def consumption(self) -> Consumption | None: ...
+    @property
+    def bytes_read(self) -> int: ...
+    @property
+    def header(self) -> Header | None: ...
+    def fill(self, batch: TransactionBatch) -> bool: ...
+    def scan(self, batch: TransactionBatch) -> None: ...

@@ -1,0 +1,373 @@
+"""Rows of a table as transactions. What is a number there already is taken as it is; all else goes by way of lines of
+text, just those that a transactions file would have for these rows, so that one parser says what they are.
+
+This module must not know pyarrow: it takes the buffers of columns. What lies in them is looked at before it is used.
+"""
+
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+
+from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
+from txfast.text.endings cimport CR, LF
+from txfast.text.numbers_in cimport UNITS_PER_ONE
+from txfast.readers.row cimport ROW_BYTES_MAX, Field, Header, parse_kind
+from txfast.readers.csv cimport SLACK_BYTES, scan_lines
+
+from txfast.readers.row import COLUMN_NAMES
+
+# What the values of a column are.
+cdef enum Sort:
+    ABSENT = 0  # nulls
+    UNSIGNED  # uint64
+    SIGNED  # int64
+    UNITS  # decimal128 with four decimals
+    TEXT  # binary, in places that int32 indices say where there are some
+    LARGE_TEXT  # large_binary, likewise
+    SORT_COUNT
+
+cdef enum:
+    COLUMN_COUNT = 4
+    WORD_BYTES = 8
+    # Of a value that is longer, so much says that the row is too long.
+    VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
+    # Of a row, besides texts: numbers, commas, an ending, and what is written over behind them.
+    ROW_BYTES = COLUMN_COUNT * (AMOUNT_BYTES_MAX + WORD_BYTES)
+
+# Rows of a batch at most.
+cdef Py_ssize_t ROWS_AT_ONCE = 1 << 14
+# Of the texts of one batch, but for a row that has more alone.
+cdef Py_ssize_t TEXT_BYTES_MAX = 1 << 22
+
+cdef const uint8_t* NOTHING = b""
+
+# What a row is said to be where it has no text: a type's code, two ids, a decimal.
+VALUES_BYTES = 1 + 8 + 8 + 16
+SORTS = ("absent", "unsigned", "signed", "units", "text", "large_text")
+assert len(SORTS) == SORT_COUNT
+
+# The header of the lines that rows are made into.
+HEADER_LINE = ",".join(COLUMN_NAMES).encode()
+
+cdef struct Column:
+    Sort sort
+    Py_ssize_t first  # value that belongs to the first row
+    const uint8_t* validity  # a bit for each value; NULL where none is null
+    const uint64_t* words
+    const int32_t* indices
+    const uint8_t* offsets  # int32 of TEXT, int64 of LARGE_TEXT
+    const uint8_t* text  # never NULL
+    Py_ssize_t values  # that indices may name
+
+
+cdef class TableColumns:
+    """The four columns of some rows of a table: `hold` them in batches, as many at once as make a block of text.
+
+    Of each column `columns` has (sort, the place of its first value in the buffers, validity, values, offsets,
+    indices): sort is one of SORTS, a buffer that it does not need is None. Values of texts are bytes, which offsets
+    cut, of four bytes or, for `large_text`, of eight; with indices of four bytes, offsets are those of a dictionary.
+    Raises ValueError where buffers are too short, or indices or offsets lead out of them.
+    """
+
+    cdef Column[COLUMN_COUNT] columns
+    cdef list buffers
+    cdef readonly Py_ssize_t rows
+    cdef readonly Py_ssize_t rows_held
+
+    def __cinit__(self, Py_ssize_t rows, columns not None):
+        cdef int place
+        if rows < 0 or len(columns) != COLUMN_COUNT:
+            raise ValueError(f"{rows} rows of {len(columns)} columns")
+        self.rows = rows
+        self.buffers = []
+        for place, (sort, first, validity, values, offsets, indices) in enumerate(columns):
+            self.take_column(&self.columns[place], SORTS.index(sort), first, validity, values, offsets, indices)
+
+    cdef int take_column(
+        self, Column* column, int sort, Py_ssize_t first, validity, values, offsets, indices,
+    ) except -1:
+        cdef Py_ssize_t end = first + self.rows
+        cdef Py_ssize_t text_bytes, offset_bytes
+        cdef bint in_bounds
+        if first < 0:
+            raise ValueError(f"no values begin at {first}")
+        column.sort = <Sort>sort
+        column.first = first
+        column.validity = NULL if validity is None else self.bytes_of(validity, (end + 7) // 8)
+        if sort == ABSENT:
+            return 0
+        if sort != TEXT and sort != LARGE_TEXT:
+            column.words = <const uint64_t*>self.bytes_of(values, end * (2 if sort == UNITS else 1) * WORD_BYTES)
+            return 0
+        offset_bytes = sizeof(int32_t) if sort == TEXT else sizeof(int64_t)
+        column.offsets = self.bytes_of(offsets, offset_bytes)
+        column.values = len(memoryview(offsets).cast("B")) // offset_bytes - 1
+        if indices is not None:
+            column.indices = <const int32_t*>self.bytes_of(indices, end * <Py_ssize_t>sizeof(int32_t))
+        elif column.values < end:
+            raise ValueError(f"{column.values} values, where {end} are needed")
+        text_bytes = 0 if values is None else len(memoryview(values).cast("B"))
+        column.text = NOTHING
+        if values is not None:
+            column.text = self.bytes_of(values, 0)
+        with nogil:
+            in_bounds = are_in_bounds(column, self.rows, text_bytes)
+        if not in_bounds:
+            raise ValueError("indices or offsets that lead out of their buffers")
+        return 0
+
+    cdef const uint8_t* bytes_of(self, buffer, Py_ssize_t bytes_needed) except NULL:
+        """The first byte of a buffer that has so many, and stays."""
+        cdef const uint8_t[::1] view = memoryview(buffer).cast("B")
+        if view.shape[0] < bytes_needed:
+            raise ValueError(f"a buffer of {view.shape[0]} bytes, where {bytes_needed} are needed")
+        self.buffers.append(view)
+        return NOTHING if not view.shape[0] else &view[0]
+
+    def hold(self, TransactionBatch batch not None):
+        """Have the batch hold the next rows, to be made text and parsed by `parse`; False where there are none."""
+        cdef Py_ssize_t first = self.rows_held
+        cdef Py_ssize_t count, text_bytes = 0
+        with nogil:
+            count = self.rows_that_fit(first, &text_bytes)
+        if not count:
+            return False
+        self.rows_held += count
+        # Its columns are made room for by `parse`, which knows how long the lines are.
+        batch.attach((self, first, count, text_bytes), NULL, 0)
+        return True
+
+    cdef Py_ssize_t rows_that_fit(self, Py_ssize_t first, Py_ssize_t* text_bytes) noexcept nogil:
+        """How many rows a batch takes from there on, and how many bytes their texts may take."""
+        cdef Py_ssize_t rows_max = min(self.rows - first, ROWS_AT_ONCE)
+        cdef Py_ssize_t row, bytes_of_row
+        cdef int place
+        for row in range(rows_max):
+            bytes_of_row = 0
+            for place in range(COLUMN_COUNT):
+                if is_text(&self.columns[place]):
+                    bytes_of_row += text_bytes_at(&self.columns[place], first + row)
+            if row and text_bytes[0] + bytes_of_row > TEXT_BYTES_MAX:
+                return row
+            text_bytes[0] += bytes_of_row
+        return rows_max
+
+    cdef bint read_rows(self, TransactionBatch batch, const Py_ssize_t first, const Py_ssize_t count) noexcept nogil:
+        """Take rows as they are, for which the batch has room, and as parse_row has their text; False where one is
+        not made of numbers and a type, and needs its text."""
+        # Copies in locals: through `self` they would be read again after every store.
+        cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
+        cdef uint8_t* kind = batch.kind
+        cdef uint64_t* client = batch.client
+        cdef uint64_t* tx = batch.tx
+        cdef int64_t* amount = batch.amount
+        cdef Py_ssize_t row
+        for row in range(count):
+            if not (
+                read_kind(&kinds, first + row, &kind[row])
+                and read_id(&clients, first + row, &client[row])
+                and read_id(&txs, first + row, &tx[row])
+                and read_amount(&amounts, first + row, &kind[row], &amount[row])
+            ):
+                return False
+        return True
+
+    cdef uint8_t* write_rows(self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end) noexcept nogil:
+        """Write these rows, for which there is room, as lines; return where they end."""
+        # Copies in locals: through `self` they would be read again after every store.
+        cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
+        while row < end:
+            out = write_value(out, &kinds, row)
+            out[0] = c","
+            out = write_value(out + 1, &clients, row)
+            out[0] = c","
+            out = write_value(out + 1, &txs, row)
+            out[0] = c","
+            out = write_value(out + 1, &amounts, row)
+            out[0] = LF
+            out += 1
+            row += 1
+        return out
+
+
+def parse(TransactionBatch batch not None, Header header not None, *, bint keep_text=True):
+    """Make rows of those that the batch holds. Without `keep_text` they may be there without their text, where none
+    of them is malformed: then only the applied and rejected ones can be counted, not reported."""
+    cdef TableColumns columns
+    cdef Py_ssize_t first, count, text_bytes, capacity
+    cdef uint8_t* text
+    cdef uint8_t* end
+    cdef bint are_numbers
+    columns, first, count, text_bytes = batch.block
+    if not keep_text:
+        batch.reserve(count, 0)
+        with nogil:
+            are_numbers = columns.read_rows(batch, first, count)
+        if are_numbers:
+            batch.attach(columns, NULL, count * <Py_ssize_t>VALUES_BYTES)
+            batch.rows = batch.lines = count
+            return
+    capacity = text_bytes + count * ROW_BYTES
+    if batch.buffer is None or len(batch.buffer) < capacity + SLACK_BYTES:
+        batch.buffer = bytearray(capacity + SLACK_BYTES)
+    text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+    with nogil:
+        end = columns.write_rows(text, first, first + count)
+    batch.attach(batch.buffer, text, end - text)
+    scan_lines(batch, header)
+
+
+cdef inline bint is_null(const Column* column, const Py_ssize_t row) noexcept nogil:
+    cdef Py_ssize_t place = column.first + row
+    if column.sort == ABSENT:
+        return True
+    return column.validity != NULL and not column.validity[place >> 3] >> (place & 7) & 1
+
+
+cdef inline bint is_text(const Column* column) noexcept nogil:
+    return column.sort == TEXT or column.sort == LARGE_TEXT
+
+
+cdef inline int64_t offset_at(const Column* column, const Py_ssize_t value) noexcept nogil:
+    """Where a value of text begins."""
+    if column.sort == TEXT:
+        return (<const int32_t*>column.offsets)[value]
+    return (<const int64_t*>column.offsets)[value]
+
+
+cdef bint are_in_bounds(const Column* column, const Py_ssize_t rows, const Py_ssize_t text_bytes) noexcept nogil:
+    """Whether offsets ascend within the text, and indices are those of values."""
+    cdef Py_ssize_t row, value
+    cdef Py_ssize_t first = 0 if column.indices != NULL else column.first
+    cdef Py_ssize_t end = column.values if column.indices != NULL else column.first + rows
+    if offset_at(column, first) < 0 or offset_at(column, end) > text_bytes:
+        return False
+    for value in range(first, end):
+        if offset_at(column, value) > offset_at(column, value + 1):
+            return False
+    if column.indices != NULL:
+        for row in range(rows):
+            if not is_null(column, row):
+                value = column.indices[column.first + row]
+                if not 0 <= value < column.values:
+                    return False
+    return True
+
+
+cdef inline Py_ssize_t value_at(const Column* column, const Py_ssize_t row) noexcept nogil:
+    """The place of a row's text among the values."""
+    return column.first + row if column.indices == NULL else column.indices[column.first + row]
+
+
+cdef inline Py_ssize_t text_bytes_at(const Column* column, const Py_ssize_t row) noexcept nogil:
+    """How many bytes a text may take: each may be two, and quotes stand around them."""
+    cdef Py_ssize_t value
+    if is_null(column, row):
+        return 0
+    value = value_at(column, row)
+    return 2 * min(offset_at(column, value + 1) - offset_at(column, value), <int64_t>VALUE_BYTES_MAX) + 2
+
+
+cdef inline bint read_kind(const Column* column, const Py_ssize_t row, uint8_t* kind) noexcept nogil:
+    cdef Py_ssize_t value
+    cdef Field field
+    if not is_text(column) or is_null(column, row):
+        return False
+    value = value_at(column, row)
+    field.start = column.text + offset_at(column, value)
+    field.end = column.text + offset_at(column, value + 1)
+    return parse_kind(&field, kind)
+
+
+cdef inline bint read_id(const Column* column, const Py_ssize_t row, uint64_t* number) noexcept nogil:
+    if is_null(column, row):
+        return False
+    number[0] = column.words[column.first + row] if column.sort == UNSIGNED or column.sort == SIGNED else 0
+    return column.sort == UNSIGNED or (column.sort == SIGNED and <int64_t>number[0] >= 0)
+
+
+cdef inline bint read_amount(
+    const Column* column, const Py_ssize_t row, uint8_t* kind, int64_t* amount,
+) noexcept nogil:
+    cdef int64_t units
+    if is_null(column, row):
+        kind[0] |= NO_AMOUNT
+        amount[0] = 0
+        return True
+    if column.sort == UNITS:
+        units = <int64_t>column.words[2 * (column.first + row)]
+        amount[0] = units
+        # Of the lowest number there is no magnitude that fits.
+        return units != INT64_MIN
+    if column.sort != SIGNED and column.sort != UNSIGNED:
+        return False
+    units = <int64_t>column.words[column.first + row]
+    if not -(INT64_MAX // UNITS_PER_ONE) <= units <= INT64_MAX // UNITS_PER_ONE:
+        return False
+    amount[0] = units * UNITS_PER_ONE
+    return units >= 0 or column.sort == SIGNED
+
+
+cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ssize_t row) noexcept nogil:
+    """Write what a field holds, nothing for a null; return where it ends."""
+    cdef Py_ssize_t place = column.first + row
+    cdef int64_t number
+    if is_null(column, row):
+        return out
+    if column.sort == UNSIGNED:
+        return write_number(out, column.words[place])
+    if column.sort == SIGNED:
+        number = <int64_t>column.words[place]
+        out[0] = c"-"
+        return write_number(out + (number < 0), <uint64_t>number if number >= 0 else 0 - <uint64_t>number)
+    if column.sort == UNITS:
+        return write_amount(out, <int64_t>column.words[2 * place])
+    place = value_at(column, row)
+    return write_text(
+        out, column.text + offset_at(column, place),
+        min(offset_at(column, place + 1) - offset_at(column, place), <int64_t>VALUE_BYTES_MAX),
+    )
+
+
+cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
+    """Write a text so that the row parser finds all of it again; what would end the line, as two characters."""
+    cdef Py_ssize_t place
+    cdef bint is_plain = True
+    for place in range(length):
+        is_plain &= text[place] != c"," and text[place] != c'"' and text[place] != LF and text[place] != CR
+        out[place] = text[place]
+    if is_plain:
+        return out + length
+    out[0] = c'"'
+    out += 1
+    for place in range(length):
+        if text[place] == LF or text[place] == CR:
+            out[0] = c"\\"
+            out[1] = c"n" if text[place] == LF else c"r"
+            out += 2
+            continue
+        out[0] = text[place]
+        out += 1
+        if text[place] == c'"':
+            out[0] = c'"'
+            out += 1
+    out[0] = c'"'
+    return out + 1
+
+
+def units_fit(values not None, Py_ssize_t first, Py_ssize_t count):
+    """Whether so many decimals of 128 bits, from this place in their buffer on, are numbers of 64 bits."""
+    cdef const uint8_t[::1] view = memoryview(values).cast("B")
+    cdef const int64_t* halves
+    cdef Py_ssize_t row
+    cdef int64_t wrong = 0
+    if first < 0 or count < 0 or view.shape[0] < (first + count) * 2 * WORD_BYTES:
+        raise ValueError(f"a buffer of {view.shape[0]} bytes, where {(first + count) * 2 * WORD_BYTES} are needed")
+    if not count:
+        return True
+    halves = <const int64_t*>&view[0] + 2 * first
+    with nogil:
+        for row in range(count):
+            wrong |= halves[2 * row + 1] ^ (halves[2 * row] >> 63)
+    return wrong == 0

@@ -1,0 +1,286 @@
+"""Checkpoints: what a run that has not ended keeps in its state directory, and how the same command goes on from there.
+
+    checkpoint-<n>/     as a snapshot, with the run's progress in the manifest; one good one is there at all times
+    checkpoint-<n>.part what a run was writing when it was killed
+
+A checkpoint holds for the command that made it, on top of the snapshot that this began with. The rejects of the part
+that is done stay in the temporary file beside their place, of which the manifest says how much counts.
+This module must not know how a run comes to a place where all it has read is applied.
+"""
+
+import os
+import re
+import time
+
+from txfast.errors import StateError, TxfastError
+from txfast.input.position import Place, open_at
+from txfast.ledger.ledger import add_counts, counts_of
+from txfast.state import manifest
+from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
+from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.writers.output import is_part_of
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from txfast.input.position import Consumption
+    from txfast.input.source import Source
+    from txfast.run.replay import Replay
+    from txfast.run.signals import SignalWatch
+    from txfast.state.directory import StateDirectory
+    from txfast.writers.rejects import Rejects
+
+CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
+
+
+class Checkpoints:
+    """The checkpoints of a run: `find` the one to go on from, `take` new ones, and `discard` them where the run has
+    ended.
+
+    `command` is all that makes it the same command; `seconds` are between two checkpoints, None for none. With a
+    `watch`, a signal has one taken before it ends the run.
+    """
+
+    def __init__(
+        self,
+        state: "StateDirectory",
+        command: "dict[str, Any]",
+        seconds: float | None,
+        rejects: "Rejects | None",
+        watch: "SignalWatch | None",
+    ) -> None:
+        self._state = state
+        self._command = command
+        self._rejects = rejects
+        self._watch = watch
+        self._seconds = seconds
+        self._next = time.monotonic() + seconds if seconds is not None else float("inf")
+        self._holds = False  # the directory, by now
+        self._own = False  # there is one on the disk that this run may go on from
+        self._segments = Segments()  # of this run's last one
+        self._input_index = 0  # of the one that is read
+        self.first_input = 0  # to be read, or read on
+        self._opened: tuple[Source, Consumption] | None = None
+
+    @property
+    def segments(self) -> Segments | None:
+        """What this run's last checkpoint has on the disk of the entries in its ledgers; None where there was none."""
+        return self._segments if self._segments.files else None
+
+    # ---- Going on ----------------------------------------------------------------------------------
+
+    def find(self, replay: "Replay") -> bool:
+        """Have the run go on from the last good checkpoint of this command; False where there is none.
+
+        Any other one is discarded, with a warning where it was of a run that did not end.
+        """
+        found = any(self._goes_on_from(self._folder(number), replay) for number in reversed(self._numbers()))
+        self._holds = True
+        self._own = found
+        return found
+
+    def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
+        """Whether the run goes on from this checkpoint; if not, it is gone. Raises UnknownFormatError."""
+        try:
+            checkpoint = Snapshot.open(folder)
+            progress = checkpoint.fields.part("progress")
+            if progress.take("base", int) != max(self._state.snapshots(), default=0):
+                self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
+                return False
+            self._refuse_other_command(progress.take("command", dict))
+            replay.restore(checkpoint)
+            self._go_on(replay, checkpoint)
+        except manifest.UnknownFormatError:
+            raise
+        except TxfastError as error:
+            replay.begin()
+            self._state.warn(f"{folder}: is discarded, and the run begins anew: {error}")
+            self._discard_other(folder)
+            return False
+        return True
+
+    def _refuse_other_command(self, command: "dict[str, Any]") -> None:
+        different = [name for name in self._command if command.get(name) != self._command[name]]
+        if different:
+            raise StateError(f"it is of another command, whose {different[0]} differs")
+
+    def _go_on(self, replay: "Replay", checkpoint: Snapshot) -> None:
+        """Take over the progress. Raises TxfastError, and has then changed nothing that lasts."""
+        progress = checkpoint.fields.part("progress")
+        index = progress.take("input", int)
+        figures = [
+            (str(each.take("file", str)), int(each.take("bytes", int)), int(each.take("rows", int)))
+            for each in progress.parts("figures")
+        ]
+        counts, malformed = progress.numbers("counts"), progress.numbers("malformed")
+        files = self._command["inputs"]
+        inside = bool(progress.take("inside", bool))
+        reasons = len(replay.malformed_rows)
+        if len(figures) != index + inside or len(figures) > len(files) or len(malformed) != reasons:
+            raise StateError("its progress is not what it should be")
+        try:
+            add_counts(replay.ledgers[0], counts)
+        except ValueError as error:
+            raise StateError(str(error)) from error
+        inputs = places_of(checkpoint)
+        opened = self._open_inside(files[index], place_of(progress.part("place"))) if inside else None
+        try:
+            if self._rejects is not None:
+                part = progress.part("rejects")
+                self._rejects.reopen(part.take("path", str), part.take("bytes", int), part.take("xxh3_128", str))
+        except BaseException:
+            if opened is not None:
+                opened[0].close()
+            raise
+        self._opened = opened
+        self.first_input = index
+        replay.go_on(figures, malformed)
+        self._state.go_on(inputs)
+
+    def _open_inside(self, file: "dict[str, str]", place: Place) -> "tuple[Source, Consumption]":
+        opened = open_at(file["name"], place)
+        if opened is None:
+            raise StateError(f"{file['name']}: is not what it was")
+        return opened
+
+    def take_opened(self) -> "tuple[Source, Consumption] | None":
+        """The input in which the run goes on, open already: once."""
+        opened, self._opened = self._opened, None
+        return opened
+
+    # ---- Taking ------------------------------------------------------------------------------------
+
+    def begin_input(self, replay: "Replay", index: int) -> None:
+        """Say that the run comes to this input, with all before it done; the number of inputs at the end."""
+        self._input_index = index
+        if self._opened is None and self.is_due():
+            if replay.is_spilled:
+                self.pass_over()
+            else:
+                self.take(replay, None)
+
+    def is_due(self) -> bool:
+        """Whether one should be taken as soon as all that was read is applied."""
+        if self._seconds is None:
+            return False
+        return time.monotonic() >= self._next or (self._watch is not None and self._watch.arrived is not None)
+
+    def end_by_signal(self) -> None:
+        """Where a signal has arrived, let it end the run without another one. Raises Interrupted."""
+        if self._watch is not None and self._watch.arrived is not None:
+            self._watch.stop_waiting()
+
+    def pass_over(self) -> None:
+        """Take none from here on, since ledgers are on disk and cannot be saved before the end: the last one stays.
+
+        Lets a signal that has arrived end the run. Raises Interrupted.
+        """
+        self._state.warn("ledgers went to disk for want of memory: from here on no checkpoint is taken")
+        self._seconds = None
+        if self._watch is not None:
+            self._watch.stop_waiting()
+
+    def take(self, replay: "Replay", place: Place | None) -> None:
+        """Take one at this place inside the input, or before it; then let a signal that has arrived end the run.
+
+        Raises SourceError and Interrupted.
+        """
+        started = time.monotonic()
+        numbers = self._numbers()
+        folder = self._folder(max(numbers, default=0) + 1)
+        part = folder + PART
+        remove_folder(part)
+        rejects = None if self._rejects is None else self._rejects.progress()
+        progress = {
+            "base": max(self._state.snapshots(), default=0),
+            "command": self._command,
+            "input": self._input_index,
+            "inside": place is not None,
+            "place": None if place is None else fields_of_place(place),
+            "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
+            "counts": summed([counts_of(ledger) for ledger in replay.ledgers]),
+            "malformed": list(replay.malformed_rows),
+            "rejects": rejects,
+        }
+        writer = SnapshotWriter(part, segments=self._segments)
+        try:
+            for ledger in replay.ledgers:
+                writer.add(ledger)
+            named = {"inputs": self._state.inputs_fields(), "progress": progress}
+            writer.finish(named, self._state.least_format)
+        finally:
+            writer.close()
+        try:
+            os.rename(part, folder)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        sync_folder(self._state.path)
+        self._own = True
+        self._segments = writer.segments_in(folder)
+        for number in numbers:
+            remove_folder(self._folder(number))
+        ended = time.monotonic()
+        replay.seconds["checkpoint"] = replay.seconds.get("checkpoint", 0.0) + ended - started
+        assert self._seconds is not None, "none is due"
+        self._next = ended + self._seconds
+        if self._watch is not None:
+            self._watch.stop_waiting()
+
+    # ---- Ending ------------------------------------------------------------------------------------
+
+    def keep(self) -> bool:
+        """At a run's end by a signal: whether a checkpoint stays that needs the rejects so far."""
+        return self._own
+
+    def discard(self) -> None:
+        """Remove what there is, where the run has ended well or has failed."""
+        self._own = False
+        if self._holds:
+            for number in self._numbers():
+                remove_folder(self._folder(number))
+
+    def close(self) -> None:
+        """Close what was opened, and remove what was not finished."""
+        if self._opened is not None:
+            self._opened[0].close()
+        for name in self._state.names() if self._holds else ():
+            if CHECKPOINT_NAME.fullmatch(name.removesuffix(PART)) and name.endswith(PART):
+                remove_folder(os.path.join(self._state.path, name))
+
+    def _discard_other(self, folder: str) -> None:
+        """Remove a checkpoint and the rejects that it names, where that is such a file."""
+        try:
+            fields = Snapshot.open(folder).fields.part("progress")
+            path = fields.part("rejects").take("path", str)
+            final = fields.part("command").take("rejects", str)
+            if is_part_of(path, final):
+                os.unlink(path)
+        except (TxfastError, OSError):
+            pass  # there are none
+        remove_folder(folder)
+
+    def _numbers(self) -> list[int]:
+        return self._state.numbers(CHECKPOINT_NAME)
+
+    def _folder(self, number: int) -> str:
+        return os.path.join(self._state.path, f"checkpoint-{number}")
+
+
+def summed(lists: "Sequence[Sequence[int]]") -> list[int]:
+    """The sums of numbers at the same places."""
+    return [sum(each) for each in zip(*lists, strict=True)]
+
+
+def command_of(
+    files: "Sequence[str]", output: str, rejects: str | None, stats: str | None, max_malformed: int | None
+) -> "dict[str, Any]":
+    """What makes two commands the same one: the inputs with their names, the outputs, and what bears on them."""
+    return {
+        "inputs": [{"name": file, "path": os.path.realpath(file)} for file in files],
+        "output": output if output == "-" else os.path.realpath(output),
+        "rejects": None if rejects is None else os.path.realpath(rejects),
+        "stats": None if stats is None else os.path.realpath(stats),
+        "max_malformed": max_malformed,
+    }

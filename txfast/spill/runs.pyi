@@ -1,0 +1,12 @@
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+from txfast.ledger.sorted_accounts import AccountColumns
+
+def run_blocks(accounts: AccountColumns) -> Iterator[memoryview]: ...
+@disjoint_base
+class RunMerge:
+    def __new__(cls, readers: Iterable[Callable[[memoryview], int]], buffer_bytes: int) -> Self: ...
+    def __iter__(self) -> Iterator[AccountColumns]: ...

@@ -1,0 +1,172 @@
+"""Runs: accounts in ascending order of client, in one compact binary form, and many of them merged into one.
+
+An account takes 25 bytes: client, available, held and whether it is locked.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+
+from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
+
+from txfast.errors import SpillError
+
+cdef enum:
+    ACCOUNT_BYTES = 25
+    RUN_BLOCK_ACCOUNTS = 4096
+    CHUNK_ACCOUNTS = 1 << 14
+
+# A run that is merged: what was read of it, and how far that is used up.
+cdef struct Run:
+    uint8_t* buffer
+    Py_ssize_t place
+    Py_ssize_t end
+
+# What the runs are ordered by: the client that comes next in a run.
+cdef struct Head:
+    uint64_t client
+    Py_ssize_t run
+
+
+def run_blocks(AccountColumns accounts not None):
+    """Iterate accounts as a run, in blocks. Each is good until the next is asked for."""
+    cdef bytearray block = bytearray(RUN_BLOCK_ACCOUNTS * ACCOUNT_BYTES)
+    cdef uint8_t* out = <uint8_t*>PyByteArray_AS_STRING(block)
+    cdef Py_ssize_t first, row, count
+    for first in range(0, accounts.count, RUN_BLOCK_ACCOUNTS):
+        count = min(accounts.count - first, <Py_ssize_t>RUN_BLOCK_ACCOUNTS)
+        for row in range(count):
+            memcpy(out + row * ACCOUNT_BYTES, &accounts.balances[first + row], sizeof(SortKey))
+            memcpy(out + row * ACCOUNT_BYTES + 16, &accounts.held[first + row], sizeof(int64_t))
+            out[row * ACCOUNT_BYTES + 24] = accounts.locked[first + row]
+        yield memoryview(block)[:count * ACCOUNT_BYTES]
+
+
+cdef class RunMerge:
+    """Many runs, which have no client in common, as one: iterates AccountColumns, each good until the next.
+
+    `readers` are functions that put bytes of a run into a view, 0 at its end. Raises SpillError where a run is none.
+    """
+
+    cdef list readers
+    cdef Run* runs
+    cdef Head* heads
+    cdef Py_ssize_t head_count
+    cdef Py_ssize_t buffer_bytes
+    cdef AccountColumns chunk
+
+    def __cinit__(self, readers, Py_ssize_t buffer_bytes):
+        cdef Py_ssize_t number, count
+        self.readers = list(readers)
+        count = len(self.readers)
+        self.buffer_bytes = max(buffer_bytes // ACCOUNT_BYTES, 1) * ACCOUNT_BYTES
+        self.runs = <Run*>calloc(count + 1, sizeof(Run))
+        self.heads = <Head*>calloc(count + 1, sizeof(Head))
+        if self.runs == NULL or self.heads == NULL:
+            raise MemoryError(f"no memory to merge {count} runs of accounts")
+        for number in range(count):
+            self.runs[number].buffer = <uint8_t*>malloc(self.buffer_bytes)
+            if self.runs[number].buffer == NULL:
+                raise MemoryError(f"no memory to merge {count} runs of accounts")
+        self.chunk = AccountColumns(())
+        self.chunk.make_room(CHUNK_ACCOUNTS)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t number
+        if self.runs != NULL:
+            for number in range(len(self.readers)):
+                free(self.runs[number].buffer)
+        free(self.runs)
+        free(self.heads)
+
+    def __iter__(self):
+        cdef Py_ssize_t number, filled = 0, taken
+        for number in range(len(self.readers)):
+            if self.read_on(number):
+                self.add_head(number)
+        while True:
+            with nogil:
+                taken = self.merge(&filled)
+            if taken < 0 or filled == CHUNK_ACCOUNTS:
+                self.chunk.count = filled
+                yield self.chunk
+                filled = 0
+            if taken < 0:
+                return
+            # The run that comes next has been used up to what was read of it.
+            if self.runs[taken].place == self.runs[taken].end:
+                if self.read_on(taken):
+                    self.heads[0].client = self.next_client(taken)
+                else:
+                    self.head_count -= 1
+                    self.heads[0] = self.heads[self.head_count]
+                self.sink(0)
+
+    cdef bint read_on(self, Py_ssize_t number) except? -1:
+        """Read more of a run; False at its end."""
+        cdef Run* run = &self.runs[number]
+        cdef Py_ssize_t filled = 0
+        reader = self.readers[number]
+        while filled < self.buffer_bytes:
+            count = reader(<uint8_t[:self.buffer_bytes - filled]>(run.buffer + filled))
+            if not count:
+                break
+            filled += <Py_ssize_t>count
+        if filled % ACCOUNT_BYTES:
+            raise SpillError("what was spilled ends within an account: the disk or the memory is faulty")
+        run.place = 0
+        run.end = filled
+        return filled > 0
+
+    cdef uint64_t next_client(self, Py_ssize_t number) noexcept nogil:
+        cdef uint64_t client
+        memcpy(&client, self.runs[number].buffer + self.runs[number].place, sizeof(client))
+        return client
+
+    cdef void add_head(self, Py_ssize_t number) noexcept nogil:
+        cdef Head head = Head(client=self.next_client(number), run=number)
+        cdef Py_ssize_t place = self.head_count
+        self.head_count += 1
+        while place and self.heads[(place - 1) >> 1].client > head.client:
+            self.heads[place] = self.heads[(place - 1) >> 1]
+            place = (place - 1) >> 1
+        self.heads[place] = head
+
+    cdef void sink(self, Py_ssize_t place) noexcept nogil:
+        """Have a head that may be too large for its place find the right one."""
+        cdef Head head = self.heads[place]
+        cdef Py_ssize_t below
+        while True:
+            below = 2 * place + 1
+            if below >= self.head_count:
+                break
+            below += below + 1 < self.head_count and self.heads[below + 1].client < self.heads[below].client
+            if self.heads[below].client >= head.client:
+                break
+            self.heads[place] = self.heads[below]
+            place = below
+        self.heads[place] = head
+
+    cdef Py_ssize_t merge(self, Py_ssize_t* filled) noexcept nogil:
+        """Move accounts into the chunk until it is full or a run is used up; return which run, or -1 at the end."""
+        cdef SortKey* keys = self.chunk.keys
+        cdef int64_t* held = <int64_t*>self.chunk.scratch
+        cdef uint8_t* locked = <uint8_t*>(held + CHUNK_ACCOUNTS)
+        cdef Py_ssize_t number
+        cdef const uint8_t* account
+        while self.head_count:
+            number = self.heads[0].run
+            if self.runs[number].place == self.runs[number].end or filled[0] == CHUNK_ACCOUNTS:
+                return number
+            account = self.runs[number].buffer + self.runs[number].place
+            memcpy(&keys[filled[0]], account, sizeof(SortKey))
+            memcpy(&held[filled[0]], account + 16, sizeof(int64_t))
+            locked[filled[0]] = account[24]
+            filled[0] += 1
+            self.runs[number].place += ACCOUNT_BYTES
+            if self.runs[number].place < self.runs[number].end:
+                self.heads[0].client = self.next_client(number)
+                self.sink(0)
+        return -1

@@ -1,0 +1,88 @@
+"""What became of rows, a byte each: taken from a batch, and found again for rows that went to disk."""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
+from txfast.batch.batch cimport TransactionBatch
+from txfast.spill.slices cimport Partitions, partition_of
+
+from txfast.errors import SpillError
+
+
+def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
+    """What became of a batch's rows, a byte each: of one that was routed, those of `shard`."""
+    cdef Py_ssize_t rows, place
+    cdef const uint32_t* routed = batch.routed_to(shard, &rows)
+    cdef bytes statuses
+    cdef uint8_t* out
+    if routed == NULL:
+        return batch.status[:rows]
+    statuses = PyBytes_FromStringAndSize(NULL, rows)
+    out = <uint8_t*>PyBytes_AS_STRING(statuses)
+    for place in range(rows):
+        out[place] = batch.status[routed[place]]
+    return statuses
+
+
+def set_statuses(TransactionBatch batch not None, uint32_t shard, const uint8_t[::1] statuses not None):
+    """Say what became of a batch's rows: of one that was routed, those of `shard`."""
+    cdef Py_ssize_t rows, place
+    cdef const uint32_t* routed = batch.routed_to(shard, &rows)
+    if statuses.shape[0] != rows:
+        raise ValueError(f"{statuses.shape[0]} statuses for {rows} rows")
+    for place in range(rows):
+        batch.status[place if routed == NULL else routed[place]] = statuses[place]
+
+
+cdef class StatusReader:
+    """Finds again what became of rows, in their order, from what became of them in each partition.
+
+    `readinto(partition, view)` gives a partition's statuses, in the order of its rows.
+    """
+
+    cdef Partitions partitions
+    cdef object readinto
+    cdef uint8_t* buffers
+    cdef Py_ssize_t* places
+    cdef Py_ssize_t* ends
+    cdef Py_ssize_t buffer_bytes
+
+    def __cinit__(self, Partitions partitions not None, readinto not None, Py_ssize_t buffer_bytes):
+        self.partitions = partitions
+        self.readinto = readinto
+        self.buffer_bytes = max(buffer_bytes, 1)
+        self.buffers = <uint8_t*>malloc(partitions.count * self.buffer_bytes)
+        self.places = <Py_ssize_t*>calloc(partitions.count, sizeof(Py_ssize_t))
+        self.ends = <Py_ssize_t*>calloc(partitions.count, sizeof(Py_ssize_t))
+        if self.buffers == NULL or self.places == NULL or self.ends == NULL:
+            raise MemoryError(f"no memory to read statuses of {partitions.count} partitions")
+
+    def __dealloc__(self):
+        free(self.buffers)
+        free(self.places)
+        free(self.ends)
+
+    def fill(self, TransactionBatch batch not None, uint32_t shard=0):
+        """Say what became of a batch's rows: of one that was routed, those of `shard`. Raises SpillError."""
+        cdef Py_ssize_t rows, row, place = 0
+        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
+        cdef uint32_t number = 0
+        while place < rows:
+            with nogil:
+                while place < rows:
+                    row = place if routed == NULL else routed[place]
+                    number = partition_of(self.partitions, batch.client[row])
+                    if self.places[number] == self.ends[number]:
+                        break
+                    batch.status[row] = self.buffers[number * self.buffer_bytes + self.places[number]]
+                    self.places[number] += 1
+                    place += 1
+            if place < rows:
+                self.places[number] = 0
+                self.ends[number] = self.readinto(
+                    number, <uint8_t[:self.buffer_bytes]>(self.buffers + number * self.buffer_bytes)
+                )
+                if not self.ends[number]:
+                    raise SpillError("fewer rows were settled than were spilled: this is a defect: please report it")

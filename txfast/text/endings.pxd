@@ -1,0 +1,37 @@
+"""Where lines end: LF, CR LF or a lone CR. Inline, so that each reader of lines has its own copy."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+cdef extern from "txfast/text/intrinsics.h" nogil:
+    uint64_t match_either_64 "txfast_match_either_64"(const uint8_t* bytes, uint8_t one, uint8_t other) noexcept
+    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+
+cdef enum:
+    LF = 0x0A
+    CR = 0x0D
+    WINDOW_BYTES = 64
+
+
+cdef inline bint is_ending(const uint8_t byte) noexcept nogil:
+    return byte == LF or byte == CR
+
+
+cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """The first line ending, or `end`."""
+    cdef uint64_t endings
+    while end - start >= WINDOW_BYTES:
+        endings = match_either_64(start, LF, CR)
+        if endings:
+            return start + lowest_bit(endings)
+        start += WINDOW_BYTES
+    while start < end and not is_ending(start[0]):
+        start += 1
+    return start
+
+
+cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end) noexcept nogil:
+    """Where the next line starts."""
+    if ending < end and ending[0] == CR:
+        ending += 1
+        return ending + 1 if ending < end and ending[0] == LF else ending
+    return ending + 1 if ending < end else end

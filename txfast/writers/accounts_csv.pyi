@@ -1,0 +1,12 @@
+from collections.abc import Iterator
+from typing import Protocol
+
+from txfast.ledger.sorted_accounts import AccountColumns
+
+HEADER: bytes
+BLOCK_BYTES: int
+
+class _Accounts(Protocol):
+    def chunks(self) -> Iterator[AccountColumns]: ...
+
+def csv_blocks(accounts: _Accounts, block_bytes: int = ...) -> Iterator[memoryview]: ...

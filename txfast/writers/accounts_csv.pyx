@@ -1,0 +1,78 @@
+"""Accounts as CSV text.
+
+This module must not know how accounts came to be, nor where the text goes.
+"""
+
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
+
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
+from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
+
+HEADER = b"client,available,held,total,locked\n"
+BLOCK_BYTES = 1 << 18
+
+cdef enum:
+    # What is longest: client, three amounts, `false`, four commas, LF; and the slack that writing needs.
+    LINE_BYTES_MAX = NUMBER_BYTES_MAX + 3 * AMOUNT_BYTES_MAX + 5 + 5
+    SLACK_BYTES = 32
+    BLOCK_BYTES_MIN = 4096
+
+
+def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+    """Iterate accounts (AccountColumns, or what has such `chunks()`) as CSV text, header first, in blocks of about so
+    many bytes.
+
+    Each block is a view of one buffer, good until the next is asked for.
+    """
+    cdef bytearray block = bytearray(max(block_bytes, BLOCK_BYTES_MIN))
+    cdef uint8_t[::1] text = block
+    cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // LINE_BYTES_MAX
+    cdef Py_ssize_t row, last, filled = len(HEADER)
+    cdef AccountColumns chunk
+    block[:filled] = HEADER
+    for chunk in accounts.chunks():
+        for row in range(0, chunk.count, rows_per_block):
+            last = min(row + rows_per_block, chunk.count)
+            with nogil:
+                filled += format_rows(chunk, row, last, &text[filled])
+            yield memoryview(block)[:filled]
+            filled = 0
+    if filled:
+        yield memoryview(block)[:filled]
+
+
+cdef Py_ssize_t format_rows(
+    AccountColumns accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
+) noexcept nogil:
+    """Write the rows' text; return how many bytes it took, at most LINE_BYTES_MAX each."""
+    cdef uint8_t* start = out
+    cdef const SortKey* balances = accounts.balances
+    cdef uint8_t* available
+    cdef int64_t held
+    cdef Py_ssize_t available_bytes
+    cdef Py_ssize_t row
+    for row in range(first, last):
+        out = write_number(out, balances[row].client)
+        out[0] = c','
+        available = out + 1
+        out = write_amount(available, balances[row].content)
+        held = accounts.held[row]
+        if held:
+            out[0] = c','
+            out = write_amount(out + 1, held)
+            out[0] = c','
+            out = write_amount(out + 1, balances[row].content + held)
+        else:
+            # Most accounts hold nothing: then the total reads as what is available.
+            memcpy(out, b",0.0000,", 8)
+            available_bytes = out - available
+            memcpy(out + 8, available, available_bytes)
+            out += 8 + available_bytes
+        if accounts.locked[row]:
+            memcpy(out, b",true\n", 6)
+            out += 6
+        else:
+            memcpy(out, b",false\n", 7)
+            out += 7
+    return out - start

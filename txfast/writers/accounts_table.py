@@ -1,0 +1,121 @@
+"""Accounts as an Arrow table: Parquet, an Arrow file, or record batches for whoever asks.
+
+    client     uint64
+    available  decimal128(19, 4)
+    held       decimal128(19, 4)
+    total      decimal128(19, 4)
+    locked     bool
+
+This module must not know how accounts came to be. pyarrow is imported by whoever calls it.
+"""
+
+from txfast.writers.arrow_buffers import account_buffers
+from txfast.writers.output import Output, Sink
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol, TypeAlias
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from txfast.ledger.sorted_accounts import AccountColumns
+
+    Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
+
+    class Accounts(Protocol):
+        """Accounts in ascending order of client, in parts."""
+
+        def chunks(self) -> Iterator[AccountColumns]: ...
+
+# Of a record batch or row group at most.
+ROWS_MAX = 1 << 17
+AMOUNT_DIGITS = 19
+AMOUNT_DECIMALS = 4
+
+
+def amount_type() -> "pa.Decimal128Type":
+    """What amounts are in tables."""
+    import pyarrow as pa
+
+    return pa.decimal128(AMOUNT_DIGITS, AMOUNT_DECIMALS)
+
+
+def account_schema() -> "pa.Schema":
+    """The schema of accounts."""
+    import pyarrow as pa
+
+    amounts = [(name, amount_type()) for name in ("available", "held", "total")]
+    fields = [("client", pa.uint64()), *amounts, ("locked", pa.bool_())]
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+
+def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
+    """Iterate accounts as record batches of ROWS_MAX rows, but for the last, each with memory of its own.
+
+    They do not depend on the chunks that the accounts come in, so that the same accounts make the same file.
+    """
+    pending: list[pa.RecordBatch] = []
+    rows = 0
+    for chunk in accounts.chunks():
+        first = 0
+        while first < len(chunk):
+            taken = min(ROWS_MAX - rows, len(chunk) - first)
+            pending.append(account_batch(chunk, first, taken))
+            first += taken
+            rows += taken
+            if rows == ROWS_MAX:
+                yield joined(pending)
+                pending, rows = [], 0
+    if pending:
+        yield joined(pending)
+
+
+def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.RecordBatch":
+    """So many accounts, from the first on."""
+    import pyarrow as pa
+
+    schema = account_schema()
+    arrays = [
+        pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
+        for field, buffer in zip(schema, account_buffers(accounts, first, rows), strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
+    """Record batches as one."""
+    import pyarrow as pa
+
+    if len(batches) == 1:
+        return batches[0]
+    [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch
+
+
+def write_parquet(accounts: "Accounts", output: Output) -> None:
+    """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where nobody reads."""
+    from pyarrow import parquet
+
+    sink = Sink(output)
+    write_batches(accounts, sink, parquet.ParquetWriter(sink, account_schema(), use_dictionary=["locked"]))
+
+
+def write_arrow(accounts: "Accounts", output: Output) -> None:
+    """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet` does."""
+    import pyarrow as pa
+
+    sink = Sink(output)
+    write_batches(accounts, sink, pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema()))
+
+
+def write_batches(accounts: "Accounts", sink: Sink, writer: "Writer") -> None:
+    """Write accounts by one of pyarrow's writers. One that fails writes no more: not even an end."""
+    try:
+        for batch in account_batches(accounts):
+            writer.write_batch(batch)
+        writer.close()
+    except BaseException:
+        sink.abandoned = True
+        raise

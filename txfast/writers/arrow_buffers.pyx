@@ -1,0 +1,81 @@
+"""Accounts and transactions as columns, in the memory layout of Arrow.
+
+This module must not know pyarrow, nor where the columns go. Each function makes buffers that are the caller's own.
+"""
+
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+
+from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, TransactionBatch
+from txfast.ledger.sorted_accounts cimport AccountColumns
+
+cdef enum:
+    WORD_BYTES = 8
+    DECIMAL_BYTES = 16
+
+# A decimal128 without its scale: an integer of two words, the lower first.
+cdef struct Decimal:
+    int64_t low
+    int64_t high
+
+
+cdef inline Decimal widened(const int64_t units) noexcept nogil:
+    return Decimal(low=units, high=-1 if units < 0 else 0)
+
+
+def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize_t count):
+    """The buffers of `count` accounts from the `first` on: `client` (uint64), `available`, `held` and `total`
+    (decimal128 of scale 4), and `locked` (a bit each).
+
+    Raises IndexError where there are not so many accounts.
+    """
+    if first < 0 or count < 0 or count > accounts.count - first:
+        raise IndexError(f"{count} accounts from the one at {first} on, of {accounts.count}")
+    cdef list buffers = [
+        bytearray(count * WORD_BYTES), bytearray(count * DECIMAL_BYTES), bytearray(count * DECIMAL_BYTES),
+        bytearray(count * DECIMAL_BYTES), bytearray((count + 7) // 8),
+    ]
+    cdef uint64_t* clients = <uint64_t*>PyByteArray_AS_STRING(buffers[0])
+    cdef Decimal* available = <Decimal*>PyByteArray_AS_STRING(buffers[1])
+    cdef Decimal* held = <Decimal*>PyByteArray_AS_STRING(buffers[2])
+    cdef Decimal* total = <Decimal*>PyByteArray_AS_STRING(buffers[3])
+    cdef uint8_t* locked = <uint8_t*>PyByteArray_AS_STRING(buffers[4])
+    cdef int64_t units, held_units
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(count):
+            units = accounts.balances[first + row].content
+            held_units = accounts.held[first + row]
+            clients[row] = accounts.balances[first + row].client
+            available[row] = widened(units)
+            held[row] = widened(held_units)
+            # The rules see to it that it fits.
+            total[row] = widened(units + held_units)
+            locked[row >> 3] |= (accounts.locked[first + row] != 0) << (row & 7)
+    return buffers
+
+
+def transaction_buffers(TransactionBatch batch not None):
+    """The buffers of a batch's well-formed rows: `type` (int8, places in KINDS), `client` and `tx` (uint64), then
+    which rows have an amount (a bit each) and `amount` (decimal128 of scale 4)."""
+    cdef Py_ssize_t count = batch.rows
+    cdef list buffers = [
+        bytearray(count), bytearray(count * WORD_BYTES), bytearray(count * WORD_BYTES), bytearray((count + 7) // 8),
+        bytearray(count * DECIMAL_BYTES),
+    ]
+    cdef int8_t* kinds = <int8_t*>PyByteArray_AS_STRING(buffers[0])
+    cdef uint64_t* clients = <uint64_t*>PyByteArray_AS_STRING(buffers[1])
+    cdef uint64_t* txs = <uint64_t*>PyByteArray_AS_STRING(buffers[2])
+    cdef uint8_t* has_amount = <uint8_t*>PyByteArray_AS_STRING(buffers[3])
+    cdef Decimal* amounts = <Decimal*>PyByteArray_AS_STRING(buffers[4])
+    cdef Py_ssize_t row
+    with nogil:
+        for row in range(count):
+            kinds[row] = batch.kind[row] & KIND_MASK
+            clients[row] = batch.client[row]
+            txs[row] = batch.tx[row]
+            if not batch.kind[row] & NO_AMOUNT:
+                has_amount[row >> 3] |= 1 << (row & 7)
+                amounts[row] = widened(batch.amount[row])
+    return buffers

@@ -1,0 +1,218 @@
+"""Rejects as columns, in the memory layout of Arrow.
+
+This module must not know pyarrow, where the columns go, nor why a row is a reject.
+"""
+
+from libc.stdint cimport int8_t, int32_t, uint8_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
+
+from cpython.buffer cimport PyBUF_READ
+from cpython.memoryview cimport PyMemoryView_FromMemory
+
+from txfast.batch.batch cimport RowCursor, TransactionBatch
+from txfast.readers.row cimport MALFORMED_COUNT, Columns, Field, Header
+from txfast.text.json_string cimport hex_digit
+from txfast.writers.reject cimport RAW_ROW, TEXTS, cut_texts, reason_of
+from txfast.text.utf8 cimport utf8_bytes
+
+from txfast.ledger.ledger import STATUSES
+from txfast.readers.row import MALFORMED_REASONS
+
+# What the codes in the columns of statuses and reasons stand for.
+STATUS_NAMES = ("malformed", "rejected")
+REASON_NAMES = (*MALFORMED_REASONS, *STATUSES)
+
+# Rows that are given out at once, unless their texts have more bytes than that.
+ROWS_MAX = 1 << 17
+TEXT_BYTES_MAX = 1 << 24
+
+cdef enum:
+    # What a byte can grow to: \xXX.
+    TEXT_GROWTH = 4
+    TEXT_BYTES_MIN = 1 << 16
+
+# A column of texts one after another: where each starts, and where the last one ends.
+cdef struct TextColumn:
+    int32_t* offsets
+    uint8_t* text
+    Py_ssize_t capacity
+    Py_ssize_t filled
+
+
+cdef class RejectColumns:
+    """Collects rejects as columns: iterate the `groups` of each batch, then see what is in the `rest`.
+
+    A group is a tuple: how many rows it has; the names of their files; and the buffers of the columns: `file` (int32,
+    places in those names), `line` (uint64), `status` and `reason` (int8, places in STATUS_NAMES and REASON_NAMES),
+    then offsets (int32) and bytes of `type`, `client`, `tx` and `amount`, which are UTF-8, and of `row`, which is not.
+    The buffers are used again: they are good until the next group is asked for.
+    """
+
+    cdef Py_ssize_t rows_max
+    cdef Py_ssize_t text_bytes_max
+    cdef Py_ssize_t rows
+    cdef Py_ssize_t text_bytes
+    cdef list files
+    cdef int32_t* file
+    cdef uint64_t* line
+    cdef int8_t* status
+    cdef int8_t* reason
+    cdef TextColumn[TEXTS] texts
+
+    def __cinit__(self, Py_ssize_t rows_max=ROWS_MAX, Py_ssize_t text_bytes_max=TEXT_BYTES_MAX):
+        cdef int place
+        if not (1 <= rows_max <= ROWS_MAX and text_bytes_max <= TEXT_BYTES_MAX):
+            raise ValueError(f"groups of {rows_max} rows or {text_bytes_max} bytes")
+        self.rows_max = rows_max
+        self.text_bytes_max = text_bytes_max
+        self.files = []
+        self.file = <int32_t*>malloc(rows_max * sizeof(int32_t))
+        self.line = <uint64_t*>malloc(rows_max * sizeof(uint64_t))
+        self.status = <int8_t*>malloc(rows_max * sizeof(int8_t))
+        self.reason = <int8_t*>malloc(rows_max * sizeof(int8_t))
+        if not (self.file and self.line and self.status and self.reason):
+            raise MemoryError(f"no memory for {rows_max} rejects")
+        for place in range(TEXTS):
+            self.texts[place].offsets = <int32_t*>malloc((rows_max + 1) * sizeof(int32_t))
+            self.texts[place].text = <uint8_t*>malloc(TEXT_BYTES_MIN)
+            self.texts[place].capacity = TEXT_BYTES_MIN
+            if not (self.texts[place].offsets and self.texts[place].text):
+                raise MemoryError(f"no memory for {rows_max} rejects")
+            self.texts[place].offsets[0] = 0
+
+    def __dealloc__(self):
+        cdef int place
+        free(self.file)
+        free(self.line)
+        free(self.status)
+        free(self.reason)
+        for place in range(TEXTS):
+            free(self.texts[place].offsets)
+            free(self.texts[place].text)
+
+    def groups(self, str file not None, TransactionBatch batch not None, Header header not None):
+        """Iterate the groups that an applied batch's rejects fill. What fills none waits for the next batch.
+
+        `file` is the name of the file, `header` its header.
+        """
+        cdef RowCursor cursor = RowCursor(batch)
+        cdef bint more = cursor.advance()
+        if not more:
+            return
+        while True:
+            if not self.files or self.files[len(self.files) - 1] != file:
+                self.files.append(file)
+            if not self.fill(cursor, &header.columns, <int32_t>(len(self.files) - 1)):
+                return
+            yield self.rest()
+
+    def rest(self):
+        """The rows that no group has given yet, as a group."""
+        cdef int place
+        cdef TextColumn* column
+        buffers = [
+            view_of(self.file, self.rows * sizeof(int32_t)),
+            view_of(self.line, self.rows * sizeof(uint64_t)),
+            view_of(self.status, self.rows),
+            view_of(self.reason, self.rows),
+        ]
+        for place in range(TEXTS):
+            column = &self.texts[place]
+            buffers.append(view_of(column.offsets, (self.rows + 1) * sizeof(int32_t)))
+            buffers.append(view_of(column.text, column.filled))
+            column.filled = 0
+        group = (self.rows, self.files, buffers)
+        self.rows = self.text_bytes = 0
+        self.files = []
+        return group
+
+    cdef bint fill(self, RowCursor cursor, const Columns* columns, const int32_t file) except? True:
+        """Add the row that the cursor stands on, and all that follow while the group has room.
+
+        True where the group is full, and the cursor stands on a row that is not in it.
+        """
+        cdef Field[TEXTS] texts
+        cdef bint enough_memory = True
+        cdef bint more = True
+        with nogil:
+            while more and self.rows < self.rows_max and self.text_bytes < self.text_bytes_max:
+                cut_texts(cursor, columns, texts)
+                enough_memory = self.reserve_texts(texts)
+                if not enough_memory:
+                    break
+                self.add_row(cursor, texts, file)
+                more = cursor.advance()
+        if not enough_memory:
+            raise MemoryError("no memory for the texts of more rejects")
+        return more
+
+    cdef bint reserve_texts(self, const Field* texts) noexcept nogil:
+        """Make room for these texts, whatever they hold; False where there is no memory for that."""
+        cdef TextColumn* column
+        cdef uint8_t* text
+        cdef Py_ssize_t needed
+        cdef int place
+        for place in range(TEXTS):
+            column = &self.texts[place]
+            needed = column.filled + TEXT_GROWTH * (texts[place].end - texts[place].start)
+            if needed > column.capacity:
+                text = <uint8_t*>realloc(column.text, 2 * needed)
+                if text == NULL:
+                    return False
+                column.text = text
+                column.capacity = 2 * needed
+        return True
+
+    cdef void add_row(self, RowCursor cursor, const Field* texts, const int32_t file) noexcept nogil:
+        cdef Py_ssize_t row = self.rows
+        cdef TextColumn* column
+        cdef const Field* text
+        cdef Py_ssize_t length
+        cdef int place
+        cdef int reason = reason_of(cursor)
+        self.file[row] = file
+        self.line[row] = cursor.line
+        self.status[row] = reason >= MALFORMED_COUNT
+        self.reason[row] = reason
+        for place in range(TEXTS):
+            column = &self.texts[place]
+            text = &texts[place]
+            if place == RAW_ROW:
+                length = text.end - text.start
+                memcpy(column.text + column.filled, text.start, length)
+            else:
+                length = write_readable(column.text + column.filled, text)
+            column.filled += length
+            self.text_bytes += length
+            column.offsets[row + 1] = <int32_t>column.filled
+        self.rows = row + 1
+
+
+cdef inline object view_of(void* start, Py_ssize_t length):
+    return PyMemoryView_FromMemory(<char*>start, length, PyBUF_READ)
+
+
+cdef inline Py_ssize_t write_readable(uint8_t* out, const Field* text) noexcept nogil:
+    """Write a text as UTF-8, with a byte that is none as Python's "backslashreplace" shows it; return its length."""
+    cdef const uint8_t* p = text.start
+    cdef uint8_t* first = out
+    cdef Py_ssize_t length
+    while p < text.end:
+        length = 1 if p[0] < 0x80 else utf8_bytes(p, text.end)
+        if length == 1:
+            out[0] = p[0]
+            out += 1
+            # Quotes that stood in a quoted field are doubled; one of them counts.
+            p += 2 if p[0] == c'"' and text.quoted else 1
+        elif length:
+            memcpy(out, p, length)
+            out += length
+            p += length
+        else:
+            memcpy(out, b"\\x", 2)
+            out[2] = hex_digit(p[0] >> 4)
+            out[3] = hex_digit(p[0] & 0x0F)
+            out += 4
+            p += 1
+    return out - first

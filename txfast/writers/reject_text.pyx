@@ -1,0 +1,204 @@
+"""Rejects as text, a line each: CSV, or JSON.
+
+This module must not know where the text goes, nor why a row is a reject.
+"""
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+from txfast.batch.batch cimport RowCursor, TransactionBatch
+from txfast.text.numbers_out cimport NUMBER_BYTES_MAX, write_number
+from txfast.readers.row cimport MALFORMED_COUNT, Columns, Field, Header
+from txfast.text.csv_field cimport CSV_EXTRA_BYTES, CSV_GROWTH, write_csv_field
+from txfast.text.json_string cimport JSON_GROWTH, write_json_string
+from txfast.writers.reject cimport TEXTS, cut_texts, reason_of
+
+from txfast.ledger.ledger import STATUSES
+from txfast.readers.row import MALFORMED_REASONS
+
+FORMATS = ("csv", "jsonl")
+COLUMN_NAMES = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
+BLOCK_BYTES = 1 << 18
+
+cdef enum:
+    REASONS_MAX = 32
+    # The longest piece behind a text, and what writing one may overwrite behind it.
+    SEPARATOR_BYTES = 16
+    # All that stands in a line besides the file's name and what the five texts may grow to.
+    LINE_EXTRA_BYTES = 256
+
+# Text that is the same in many lines.
+cdef struct Piece:
+    const uint8_t* start
+    Py_ssize_t length
+
+# A short one, to be copied without a loop.
+cdef struct Separator:
+    uint8_t[SEPARATOR_BYTES] text
+    Py_ssize_t length
+
+
+cdef inline Piece piece_of(bytes text) noexcept:
+    cdef Piece piece
+    piece.start = text
+    piece.length = len(text)
+    return piece
+
+
+cdef inline uint8_t* put(uint8_t* out, const Piece* piece) noexcept nogil:
+    memcpy(out, piece.start, piece.length)
+    return out + piece.length
+
+
+cdef class RejectText:
+    """Makes text of rejects: iterate the `blocks` of each batch, then write the `rest`.
+
+    `text_format` is one of FORMATS. A block is full when it has about `block_bytes`; it is a view of a buffer that is
+    used again, good until the next is asked for. A line that is longer gets a longer block.
+    """
+
+    cdef bint is_json
+    cdef bytearray block
+    cdef Py_ssize_t filled
+    cdef object file
+    cdef list kept  # the bytes that the pieces point to
+    cdef bytes file_text
+    cdef Piece file_piece
+    cdef Piece[REASONS_MAX] reason_pieces
+    cdef Separator[TEXTS] behind_texts
+
+    def __cinit__(self, str text_format not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+        if text_format not in FORMATS:
+            raise ValueError(f"format {text_format!r}: it is one of {', '.join(FORMATS)}")
+        self.is_json = text_format == "jsonl"
+        self.block = bytearray(max(block_bytes, 1))
+        self.kept = []
+        self.make_pieces()
+        if not self.is_json:
+            header = ",".join(COLUMN_NAMES).encode() + b"\n"
+            if len(self.block) < len(header):
+                self.block = bytearray(len(header))
+            self.filled = len(header)
+            self.block[:self.filled] = header
+
+    cdef int make_pieces(self) except -1:
+        """Write once what the lines share: a piece for each reason, which reaches from the number of the line to the
+        first text, and in JSON one behind each text."""
+        cdef int place
+        cdef Piece piece
+        cdef Py_ssize_t longest_reason = 0, rest = 0
+        reasons = (*MALFORMED_REASONS, *STATUSES)
+        if len(reasons) > REASONS_MAX:
+            raise ValueError("more reasons than there is room for")
+        for place, reason in enumerate(reasons):
+            status = "malformed" if place < MALFORMED_COUNT else "rejected"
+            text = f',"status":"{status}","reason":"{reason}","type":"' if self.is_json else f",{status},{reason},"
+            self.reason_pieces[place] = self.keep(text)
+            longest_reason = max(longest_reason, self.reason_pieces[place].length)
+        for place, name in enumerate((*COLUMN_NAMES[len(COLUMN_NAMES) - TEXTS + 1:], None)):
+            text = '"}\n' if name is None else f'","{name}":"'
+            piece = self.keep(text)
+            if piece.length > SEPARATOR_BYTES:
+                raise ValueError(f"{text!r} is too long")
+            memcpy(self.behind_texts[place].text, piece.start, piece.length)
+            self.behind_texts[place].length = piece.length
+            rest += piece.length
+        rest += TEXTS * CSV_EXTRA_BYTES + NUMBER_BYTES_MAX + SEPARATOR_BYTES
+        assert longest_reason + rest <= LINE_EXTRA_BYTES
+        return 0
+
+    cdef Piece keep(self, str text) except *:
+        """A text that stays as long as this object."""
+        cdef bytes kept = text.encode()
+        self.kept.append(kept)
+        return piece_of(kept)
+
+    cdef int begin_file(self, bytes file) except -1:
+        """Write once what every line of this file begins with."""
+        cdef bytearray text
+        cdef uint8_t[::1] view
+        cdef uint8_t* start
+        cdef Field name
+        cdef Py_ssize_t length
+        if self.file == file:
+            return 0
+        name.start = file
+        name.end = name.start + len(file)
+        name.quoted = False
+        text = bytearray(JSON_GROWTH * len(file) + CSV_EXTRA_BYTES)
+        view = text
+        start = &view[0]
+        length = (write_json_string(start, &name) if self.is_json else write_csv_field(start, &name)) - start
+        written = bytes(text[:length])
+        self.file_text = b'{"file":"' + written + b'","line":' if self.is_json else written + b","
+        self.file_piece = piece_of(self.file_text)
+        self.file = file
+        return 0
+
+    def blocks(self, bytes file not None, TransactionBatch batch not None, Header header not None):
+        """Iterate the blocks that an applied batch's rejects fill. What does not fill one waits for the next batch.
+
+        `file` is the name of the file, `header` its header.
+        """
+        cdef RowCursor cursor = RowCursor(batch)
+        cdef Py_ssize_t needed
+        cdef bint more = cursor.advance()
+        if not more:
+            return
+        self.begin_file(file)
+        while True:
+            needed = self.fill(cursor, &header.columns)
+            if not needed:
+                return
+            if self.filled:
+                yield memoryview(self.block)[:self.filled]
+                self.filled = 0
+            if needed > len(self.block):
+                self.block = bytearray(needed)
+
+    def rest(self):
+        """What no block has given yet."""
+        cdef Py_ssize_t filled = self.filled
+        self.filled = 0
+        return memoryview(self.block)[:filled]
+
+    cdef Py_ssize_t fill(self, RowCursor cursor, const Columns* columns) except -1:
+        """Write the line of the row that the cursor stands on, and those of all that follow while the block has room.
+
+        Return how much room the next one may need: 0 where there is none.
+        """
+        cdef uint8_t[::1] view = self.block
+        cdef uint8_t* block = &view[0]
+        cdef uint8_t* out = block + self.filled
+        cdef uint8_t* end = block + view.shape[0]
+        cdef Field[TEXTS] texts
+        cdef Py_ssize_t needed, growth = JSON_GROWTH if self.is_json else CSV_GROWTH
+        with nogil:
+            while True:
+                needed = growth * cut_texts(cursor, columns, texts) + self.file_piece.length + LINE_EXTRA_BYTES
+                if needed > end - out:
+                    break
+                out = self.write_line(out, cursor, texts)
+                if not cursor.advance():
+                    needed = 0
+                    break
+        self.filled = out - block
+        return needed
+
+    cdef uint8_t* write_line(self, uint8_t* out, RowCursor cursor, const Field* texts) noexcept nogil:
+        cdef int place
+        out = put(out, &self.file_piece)
+        out = write_number(out, cursor.line)
+        out = put(out, &self.reason_pieces[reason_of(cursor)])
+        if self.is_json:
+            for place in range(TEXTS):
+                out = write_json_string(out, &texts[place])
+                memcpy(out, self.behind_texts[place].text, SEPARATOR_BYTES)
+                out += self.behind_texts[place].length
+        else:
+            for place in range(TEXTS):
+                out = write_csv_field(out, &texts[place])
+                out[0] = c','
+                out += 1
+            (out - 1)[0] = c'\n'
+        return out
