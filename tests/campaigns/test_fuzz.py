@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,15 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
     folder = tmp_path_factory.mktemp("probe")
     shutil.copy(run.FOLDER / "probe.pyx", folder)
     run.build_module(folder / "probe.pyx", os.environ | {"CFLAGS": "-O0"}, PROJECT_ROOT)
-    # The compiled probe is found beside the sources of the targets.
-    fuzz.__path__.append(str(folder))
+    # The targets import the probe from beside them; it was built elsewhere.
+    [built] = folder.glob("probe*.so")
+    spec = spec_from_file_location("tests.campaigns.fuzz.probe", built)
+    assert spec is not None
+    assert spec.loader is not None
+    probe = module_from_spec(spec)
+    sys.modules[spec.name] = probe
+    setattr(fuzz, "probe", probe)  # noqa: B010 (mypy knows no attribute of that name)
+    spec.loader.exec_module(probe)
     found: dict[str, Target] = import_module("tests.campaigns.fuzz.targets").TARGETS
     return found
 

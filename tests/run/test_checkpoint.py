@@ -423,7 +423,7 @@ def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     monkeypatch.setattr(signals, "SignalWatch", KeptWatch)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(replay_module, "BLOCK_BYTES", 2048)
-    monkeypatch.setattr(cli, "end_by_signal", lambda name: name)
+    monkeypatch.setattr(signals, "end_by_signal", lambda name: name)
 
     def run(*arguments: str, signals_sent: int = 0) -> int | str:
         batches = 0
