@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import profiles as profiles
 from tests.support.command import unmeasured
 
 

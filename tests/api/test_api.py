@@ -34,10 +34,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import txfast
-from tests.support import harness, reference, user_program
+from tests.support import reference, replays, strategies, user_program
+from tests.support.bare_ledger import parse_accounts
 from tests.support.command import Folder
-from tests.support.harness import HEADER
+from tests.support.failures import failing
 from tests.support.project import PROJECT_ROOT
+from tests.support.reference import HEADER
 from txfast.errors import InputError, SourceError, StateError, TooManyMalformedError, TxfastError, UsageError
 from txfast.log.journal import LEVELS
 from txfast.state.directory import StateDirectory
@@ -170,8 +172,8 @@ def test_files_of_every_format_are_as_the_command_has_them(folder: Folder, suffi
     assert ours.drop_columns(["file"]) == theirs.drop_columns(["file"]).cast(ours.schema.remove(0))
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
-@pytest.mark.parametrize("threads", harness.THREADS)
+@pytest.mark.parametrize("reader", replays.READERS)
+@pytest.mark.parametrize("threads", replays.THREADS)
 def test_options_change_no_result(reader: str, threads: int) -> None:
     result = txfast.process(SAMPLE, reader=reader, threads=threads, rejects=True)
     expected = reference.replay((str(SAMPLE), SAMPLE.read_bytes()))
@@ -183,13 +185,13 @@ def test_options_change_no_result(reader: str, threads: int) -> None:
     assert (result.stats["reader"], result.stats["threads"]) == (reader, threads)
 
 
-@given(st.lists(harness.hostile_files(), min_size=1, max_size=3), st.sampled_from(harness.THREADS))
+@given(st.lists(strategies.hostile_files(), min_size=1, max_size=3), st.sampled_from(replays.THREADS))
 def test_files_in_memory_are_as_the_reference_says(contents: list[bytes], threads: int) -> None:
     names = [f"io.BytesIO {place + 1}" if len(contents) > 1 else "io.BytesIO" for place in range(len(contents))]
     named = list(zip(names, contents, strict=True))
     files = [io.BytesIO(content) for content in contents]
     try:
-        expected = harness.run_reference(named)
+        expected = replays.run_reference(named)
     except reference.NotTransactions:
         with pytest.raises(InputError):
             txfast.process(*files, threads=threads)
@@ -344,7 +346,7 @@ def test_an_error_of_a_generator_comes_through_as_it_is() -> None:
         yield texts_of().to_batches()[0]
         raise Mine
 
-    for threads in harness.THREADS:
+    for threads in replays.THREADS:
         with pytest.raises(Mine):
             txfast.process(batches(), threads=threads)
 
@@ -550,11 +552,11 @@ def test_progress_shows_on_standard_error_if_asked(folder: Folder) -> None:
 # ---- The ledger ----------------------------------------------------------------------------------
 
 
-@given(st.lists(harness.plain_files(), min_size=1, max_size=4), st.sampled_from(harness.THREADS))
+@given(st.lists(strategies.plain_files(), min_size=1, max_size=4), st.sampled_from(replays.THREADS))
 def test_a_ledger_fed_piece_by_piece_is_as_one_run(contents: list[bytes], threads: int) -> None:
     named = [(str(place), content) for place, content in enumerate(contents)]
     try:
-        expected = harness.run_reference(named)
+        expected = replays.run_reference(named)
     except reference.NotTransactions:
         return
     ledger = txfast.Ledger(threads=threads, logger=silent_logger())
@@ -563,7 +565,7 @@ def test_a_ledger_fed_piece_by_piece_is_as_one_run(contents: list[bytes], thread
         for status, count in ledger.apply(io.BytesIO(content)).items():
             assert count or status == "applied"
             counts[status] = counts.get(status, 0) + count
-    accounts = harness.parse_accounts(expected.accounts)
+    accounts = parse_accounts(expected.accounts)
     assert len(ledger) == len(accounts)
     assert list(ledger) == [account.client for account in accounts]
     for account in accounts:
@@ -664,7 +666,7 @@ def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(
     assert loaded[1].total == 2
     # Also where saving it was interrupted before.
     with monkeypatch.context() as patched:
-        patched.setattr(StateDirectory, "publish", harness.failing(errno.EIO))
+        patched.setattr(StateDirectory, "publish", failing(errno.EIO))
         with pytest.raises(OSError, match="error"):
             loaded.save(path)
     loaded.save(path)

@@ -6,8 +6,10 @@ import random
 
 import pytest
 
-from tests.support import harness
-from tests.support.harness import HEADER, READERS
+from tests.support import replays, strategies
+from tests.support.reference import HEADER
+from tests.support.replays import READERS
+from tests.support.rows import Row, make_batch
 from txfast.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.unmeasured
@@ -27,20 +29,20 @@ def test_lines_are_counted_whatever_ends_them(reader: str, blank_share: float) -
             blank = rng.random() < blank_share
             lines.append(b" " * rng.randrange(3) if blank else b"%d" % place + b"x" * rng.choice(LENGTHS))
             if rng.random() < 0.3:
-                lines.append(harness.Row("deposit", place % 3, place % 100, place).line())
+                lines.append(Row("deposit", place % 3, place % 100, place).line())
         content = b"".join(line + rng.choice(endings) for line in lines)
         for block_bytes in (700, 5_000, None):
-            harness.assert_as_reference([("in.csv", content)], reader=reader, block_bytes=block_bytes)
-            harness.assert_as_reference([("in.csv", content + b"end")], reader=reader, block_bytes=block_bytes)
+            replays.assert_as_reference([("in.csv", content)], reader=reader, block_bytes=block_bytes)
+            replays.assert_as_reference([("in.csv", content + b"end")], reader=reader, block_bytes=block_bytes)
 
 
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 @pytest.mark.parametrize("blank_lines", [0, 1])
 def test_an_ending_is_found_wherever_a_window_ends(ending: bytes, blank_lines: int) -> None:
     for length in range(140):
         rows = [b"x" * length + b"y", b"z", b"deposit,1,1,1", b"deposit,1,1,1", b"w"]
         content = HEADER + ending * blank_lines + ending.join(rows)
-        outcome = harness.assert_as_reference([("in.csv", content)], reader="native")
+        outcome = replays.assert_as_reference([("in.csv", content)], reader="native")
         assert outcome is not None
         assert len(outcome.rejects) == 4
 
@@ -49,11 +51,11 @@ def test_an_ending_is_found_wherever_a_window_ends(ending: bytes, blank_lines: i
 def test_a_report_holds_the_rows_that_are_asked_for(chosen: int) -> None:
     rng = random.Random(chosen)
     lines = [b"fee,1,1,1" if rng.random() < 0.1 else b"deposit,1,%d,1" % (place % 400) for place in range(900)]
-    outcome = harness.run_reference([("f", HEADER + b"\n".join(lines))])
+    outcome = replays.run_reference([("f", HEADER + b"\n".join(lines))])
     refused = {reject.line - 1: (reject.status, reject.row) for reject in outcome.rejects}
     applied, rejected, malformed = bool(chosen & 1), bool(chosen & 2), bool(chosen & 4)
     wanted = {"applied": applied, "rejected": rejected, "malformed": malformed}
-    batch = harness.make_batch(lines)
+    batch = make_batch(lines)
     Ledger().apply(batch)
     report = [
         (line, "malformed" if reason else "rejected" if status else "applied", row)

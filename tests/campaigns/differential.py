@@ -22,7 +22,8 @@ from decimal import Context, Decimal, InvalidOperation
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.support import harness
+from tests.support import replays, strategies
+from tests.support.reference import BYTE_ORDER_MARK
 from txfast.batch.batch import KINDS
 from txfast.errors import TxfastError
 from txfast.readers.row import COLUMN_NAMES, Header
@@ -35,7 +36,7 @@ QUOTE_BESIDE_BLANK = tuple(pair for blank in BLANKS for pair in (f'"{blank}', f'
 # More digits than any line here has, so that nothing is rounded.
 EXACT = Context(prec=100_000)
 
-files = st.one_of(harness.hostile_files(), harness.plain_files(), harness.wide_files())
+files = st.one_of(strategies.hostile_files(), strategies.plain_files(), strategies.wide_files())
 
 
 # ---- Lines -----------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def units(text: str) -> int | None:
 
 def check_lines(content: bytes) -> Counter[str]:
     """Read every line of a file in both ways; return how often each verdict was agreed on."""
-    lines = content.removeprefix(harness.BYTE_ORDER_MARK).splitlines()
+    lines = content.removeprefix(BYTE_ORDER_MARK).splitlines()
     for place, line in enumerate(lines):
         names = column_names(line)
         if names:
@@ -126,10 +127,10 @@ def column_names(line: bytes) -> list[str] | None:
 # ---- Files -----------------------------------------------------------------------------------------
 
 
-def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> harness.Outcome | str:
+def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> replays.Outcome | str:
     """What comes of a file, or why it is refused."""
     try:
-        return harness.run([("in.csv", content)], reader=reader, block_bytes=block_bytes, threads=threads)
+        return replays.run([("in.csv", content)], reader=reader, block_bytes=block_bytes, threads=threads)
     except TxfastError as error:
         return str(error)
 
@@ -137,10 +138,10 @@ def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> harne
 def check_file(content: bytes, block_bytes: int, threads: int) -> str:
     """Replay a file in every way; return whether it was replayed or refused."""
     expected = replay(content, "native", 1 << 18, 1)
-    for reader in harness.READERS:
-        if not harness.can_carry(reader, content, None):
+    for reader in replays.READERS:
+        if not replays.can_carry(reader, content, None):
             continue
-        fitting = harness.fit_block(reader, [("in.csv", content)], block_bytes)
+        fitting = replays.fit_block(reader, [("in.csv", content)], block_bytes)
         for count in (1, threads):
             found = replay(content, reader, fitting, count)
             assert found == expected, f"{found}\nby {reader} in {count} threads, where it should be\n{expected}"
@@ -158,7 +159,7 @@ def campaign(count: int, seed_number: int) -> Counter[str]:
     @settings(
         max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
     )
-    @given(files, harness.block_sizes, st.sampled_from(harness.THREADS[1:]))
+    @given(files, strategies.block_sizes, st.sampled_from(replays.THREADS[1:]))
     def check(content: bytes, block_bytes: int, threads: int) -> None:
         agreed[check_file(content, block_bytes, threads)] += 1
         agreed.update(check_lines(content))

@@ -25,9 +25,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from tests.support import harness
-from tests.support.harness import HEADER, Reject, Row
+from tests.support import replays
+from tests.support.ids import ids_of_one_home
 from tests.support.project import PROJECT_ROOT
+from tests.support.reference import HEADER
+from tests.support.replays import Reject
+from tests.support.rows import Row
 from txfast.log.journal import Journal
 
 # The benchmarks' way to run a command in a process of its own and see what it cost.
@@ -103,7 +106,7 @@ def replay(
             run = measure.run_measured(command, Path(os.devnull), fed=fifo)
         found = json.loads(stats_path.read_text()) if stats_path.exists() else {}
     refused = found.get("malformed", {}) | found.get("rejected", {})
-    got = (found.get("rows", 0), found.get("accounts", 0), harness.occurred(refused), run.failure)
+    got = (found.get("rows", 0), found.get("accounts", 0), replays.occurred(refused), run.failure)
     expected = (rows, accounts, rejects or {}, failure)
     problems = [] if got == expected else [f"{got}, where it should be {expected}"]
     extra_bytes = run.peak_bytes - least_peak_bytes()
@@ -236,7 +239,7 @@ def byte_places(full: bool) -> Figures:
             carried = [line for line in lines if reader == "native" or b"\x01" not in line]
             inputs = [("in.csv", header + b"\ndeposit,7,7,7\n".join(carried))]
             try:
-                outcome = harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
+                outcome = replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
             except AssertionError as error:
                 problems.append(str(error)[:200])
             else:
@@ -262,7 +265,7 @@ def reject_places(full: bool) -> Figures:
     rng = Random(1)
     rows = [Row("deposit", rng.randrange(9), tx, rng.randrange(10**9)) for tx in range(count)]
     lines = [row.line() + b"\n" for row in rows]
-    expected = harness.run([("in.csv", HEADER + b"".join(lines))])
+    expected = replays.run([("in.csv", HEADER + b"".join(lines))])
     ends = [0]
     for line in lines:
         ends.append(ends[-1] + len(line))
@@ -273,7 +276,7 @@ def reject_places(full: bool) -> Figures:
         for place, end in enumerate(ends):
             reason, malformed = list(MALFORMED.items())[place % len(MALFORMED)]
             content = HEADER + text[:end] + malformed + b"\n" + text[end:]
-            outcome = harness.run([("in.csv", content)], block_bytes=block_bytes)
+            outcome = replays.run([("in.csv", content)], block_bytes=block_bytes)
             reject = Reject("in.csv", place + 2, "malformed", reason, malformed)
             with_it = expected._replace(rows=count + 1, rejects=[reject], malformed={reason: 1})
             if outcome != with_it:
@@ -292,8 +295,8 @@ def crafted_ids(full: bool) -> Figures:
         full,
         [rng.getrandbits(64) for _ in range(count)],
         {
-            "one home": harness.ids_of_one_home(count, lows=(0, 64, 128, 192)),
-            "64 homes": harness.ids_of_one_home(count),
+            "one home": ids_of_one_home(count, lows=(0, 64, 128, 192)),
+            "64 homes": ids_of_one_home(count),
         },
         b"%s,1,%d,1\n",
     )
@@ -327,14 +330,14 @@ def compare(full: bool, at_random: list[int], crafted: dict[str, list[int]], lin
     rows = rejects = 0
     for _ in range(TURNS if full else 1):
         for name, content in files.items():
-            run = harness.new_replay(Journal(quiet=True), "native", None, threads=1)
-            run.read_source(harness.open_bytes("in.csv", content))
+            run = replays.new_replay(Journal(quiet=True), "native", None, threads=1)
+            run.read_source(replays.open_bytes("in.csv", content))
             run.collect()
             seconds[name].append(run.seconds["apply"])
             rows += run.rows
             rejects += sum(run.rejected().values())
             expected = {kind: len(at_random) for kind in ("deposit", "dispute")}
-            if harness.occurred(run.applied()) != expected:
+            if replays.occurred(run.applied()) != expected:
                 problems.append(f"{name}: {run.applied()} were applied, where it should be {expected}")
     medians = {name: statistics.median(seconds[name]) for name in files}
     notes = []

@@ -59,11 +59,11 @@ DESELECTED = {
 
 RACE = """\
 import threading
-from tests.support from tests.support import harness
+from tests.support.rows import make_batch
 from txfast.ledger.ledger import Ledger
 
 ledger = Ledger()
-batches = [harness.make_batch([b"dispute,1,1"] * 200_000) for _ in range(2)]
+batches = [make_batch([b"dispute,1,1"] * 200_000) for _ in range(2)]
 ledger.apply(batches[0])
 together = threading.Barrier(2)
 

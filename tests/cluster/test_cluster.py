@@ -24,8 +24,9 @@ from pyarrow import parquet
 
 from tests.readers.test_table import ROWS, of_texts, write_table
 from tests.spill.test_spill import small_limits
-from tests.support import harness
+from tests.support import replays
 from tests.support.command import Folder
+from tests.support.failures import fail_renames
 from txfast.cluster import command, dask, spark
 from txfast.cluster.blocks import PIECE, Piece, Report, Run, Statuses, Summary, map_block, reduce_shard
 from txfast.cluster.job import Figures, Job, MergedAccounts, Settings, State, make_settings, reject_blobs
@@ -174,7 +175,7 @@ def test_twelve_files_give_what_the_command_gives(
     names = twelve_files(folder)
     monkeypatch.chdir(folder.path)
     expected = by_command(folder, *names)
-    assert expected.accounts == harness.run_reference([(name, read(folder, name)) for name in names]).accounts
+    assert expected.accounts == replays.run_reference([(name, read(folder, name)) for name in names]).accounts
     for shards in (1, 2, 8, 64):
         assert_alike(run(names, shards, range_bytes), expected)
 
@@ -197,7 +198,7 @@ def test_ranges_of_any_size_give_what_one_run_gives(
     for name, content in inputs:
         Path(name).write_bytes(content)
     found = run([name for name, _ in inputs], shards, range_bytes)
-    expected = harness.run_reference(inputs)
+    expected = replays.run_reference(inputs)
     assert found.accounts == expected.accounts
     assert rejects_of(found) == [
         (reject.file, reject.line, reject.reason) for reject in expected.rejects
@@ -788,7 +789,7 @@ def test_a_command_that_fails_leaves_what_was_there(
 
     assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv", engine=failing) == 1
     assert run_command("missing.csv", "-o", "a.csv") == 1
-    harness.fail_renames(monkeypatch, "a.csv")
+    fail_renames(monkeypatch, "a.csv")
     assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv") == 1
     assert (read(folder, "a.csv"), read(folder, "r.csv")) == (b"old", b"old")
     said = capsys.readouterr().err.splitlines()

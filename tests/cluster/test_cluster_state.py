@@ -40,9 +40,12 @@ from tests.cluster.test_cluster import (
 from tests.readers.test_table import ROWS, of_texts, write_table
 from tests.spill.test_spill import SmallLedger, small_limits
 from tests.state.test_state import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
-from tests.support import harness
-from tests.support.command import HEADER, Folder
-from tests.support.harness import examples, hostile_files, plain_files, run_reference
+from tests.support import replays
+from tests.support.command import Folder
+from tests.support.profiles import examples
+from tests.support.reference import HEADER
+from tests.support.replays import run_reference
+from tests.support.strategies import hostile_files, plain_files
 from txfast.cluster import dask
 from txfast.cluster.blocks import Report, Summary, reduce_shard
 from txfast.cluster.job import Settings, State, make_settings, reducing
@@ -159,7 +162,7 @@ def test_an_input_that_grew_goes_on_where_it_ended(
     first, added, rows = GROWN[name]
     made = gzip.compress if compressed else bytes
 
-    def on_one_machine(state: str = "state") -> harness.Outcome:
+    def on_one_machine(state: str = "state") -> replays.Outcome:
         return run_with_state(Path(state), path, reader="native", block_bytes=None, threads=1)
 
     path = folder.write("in.csv", made(first))

@@ -13,11 +13,9 @@ import pytest
 
 from tests.support.command import (
     ACCOUNTS,
-    ACCOUNTS_HEADER,
     APPLIED_LINE,
     COMMAND,
     FILE,
-    HEADER,
     MALFORMED_LINE,
     MANY,
     NO_ACCOUNTS,
@@ -30,6 +28,7 @@ from tests.support.command import (
     shell,
 )
 from tests.support.project import PROJECT_ROOT
+from tests.support.reference import ACCOUNTS_HEADER, HEADER
 from txfast.errors import describe_failure
 
 SAMPLES = PROJECT_ROOT / "samples"

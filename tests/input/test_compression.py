@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness
-from tests.support.command import ACCOUNTS, COMMAND, FILE, HEADER, Folder, environment
+from tests.support import replays
+from tests.support.command import ACCOUNTS, COMMAND, FILE, Folder, environment
+from tests.support.reference import HEADER
 from txfast.errors import InputError, SourceError
 from txfast.input.compression import DecompressedFile, ReplayedFile, compression_of
 from txfast.input.source import open_source, size_of
@@ -51,7 +52,7 @@ def folder(tmp_path: Path) -> Folder:
 
 def decompress(compression: str, pieces: list[bytes]) -> bytes:
     """What an input that arrives in these pieces holds. Raises InputError."""
-    file = DecompressedFile("in", ReplayedFile(b"", harness.Reads(pieces)), compression)
+    file = DecompressedFile("in", ReplayedFile(b"", replays.Reads(pieces)), compression)
     found = bytearray()
     block = bytearray(1_000)
     while count := file.readinto(block):
@@ -204,7 +205,7 @@ def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder
 # ---- What the system will not do -------------------------------------------------------------------
 
 
-class Unreadable(harness.Reads):
+class Unreadable(replays.Reads):
     """A file that gives some bytes, and then an error of the disk."""
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]

@@ -16,8 +16,9 @@ from pyarrow import fs, parquet
 import txfast
 from tests.cluster.test_cluster import run as run_ranges
 from tests.cluster.test_cluster_state import run as run_cluster
-from tests.support import harness
-from tests.support.command import FILE, HEADER, Folder, environment, unmeasured
+from tests.support import replays
+from tests.support.command import FILE, Folder, environment, unmeasured
+from tests.support.reference import HEADER
 from txfast.errors import SourceError
 from txfast.input import location
 from txfast.input.location import display_location
@@ -95,7 +96,7 @@ def contents(folder: Folder) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
+@pytest.mark.parametrize("reader", replays.READERS)
 def test_a_file_elsewhere_is_as_one_here(
     folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], reader: str
 ) -> None:
@@ -118,7 +119,7 @@ def test_a_long_file_is_read_to_its_end(
     rows = b"".join(b"deposit,%d,%d,1.25\n" % (row % 1000, row) for row in range(200_000))
     put(bucket, "long.csv", HEADER + rows)
     options = f"region=us-east-1&scheme=http&endpoint_override={endpoint}"
-    for threads in harness.THREADS:
+    for threads in replays.THREADS:
         result = txfast.process(f"s3://us:hidden@{BUCKET}/long.csv?{options}", threads=threads)
         assert result.stats["rows"] == 200_000
         assert result.stats["total"] == "250000.0000"

@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness
-from tests.support.harness import (
-    INT64_MAX,
-    INT64_MIN,
-    UINT64_MAX,
-    Row,
-    accounts_csv,
-    accounts_of,
-    apply_rows,
-    status_counts,
-)
+from tests.support import strategies
+from tests.support.bare_ledger import accounts_csv, accounts_of, apply_rows, status_counts
+from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
+from tests.support.rows import Row
 from txfast.ledger.columns_in import REFUSALS, LedgerRestorer
 from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import Ledger, add_counts, counts_of
@@ -99,7 +92,7 @@ def saved(ledger: Ledger, rows_at_once: int = 1000) -> tuple[Accounts, Entries]:
 # ---- There and back --------------------------------------------------------------------------------
 
 
-@given(rows=harness.streams(), cut=st.integers(0, 60), shards=st.integers(1, 4), rows_at_once=st.integers(1, 20))
+@given(rows=strategies.streams(), cut=st.integers(0, 60), shards=st.integers(1, 4), rows_at_once=st.integers(1, 20))
 def test_a_restored_ledger_goes_on_as_the_saved_one(rows: list[Row], cut: int, shards: int, rows_at_once: int) -> None:
     whole = Ledger()
     apply_rows(whole, rows[:cut])
@@ -112,7 +105,7 @@ def test_a_restored_ledger_goes_on_as_the_saved_one(rows: list[Row], cut: int, s
     assert accounts_of(restored) == accounts_of(whole)
 
 
-@given(rows=harness.streams(amounts=harness.edge_amounts))
+@given(rows=strategies.streams(amounts=strategies.edge_amounts))
 def test_the_greatest_amounts_are_restored(rows: list[Row]) -> None:
     whole = Ledger()
     apply_rows(whole, rows)

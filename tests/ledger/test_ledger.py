@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.harness import INT64_MAX, INT64_MIN, UINT64_MAX, Account, Row
+from tests.support import reference, strategies
+from tests.support.bare_ledger import Account, accounts_csv, accounts_of, apply_lines, apply_rows, status_counts
+from tests.support.ids import ids_of_one_home
 from tests.support.project import PROJECT_ROOT
+from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
+from tests.support.rows import Row, make_batch
 from txfast.batch.batch import KINDS
 from txfast.ledger.ledger import STATUSES, Ledger, route
 
@@ -34,7 +37,7 @@ def feed(ledger: Ledger, kind: str, keys: Iterable[Key], units: int = 0, batch_r
     rejected_rows = 0
     keys = iter(keys)
     while lines := [line % key for key in islice(keys, batch_rows)]:
-        rejected_rows += ledger.apply(harness.make_batch(lines))
+        rejected_rows += ledger.apply(make_batch(lines))
     return rejected_rows
 
 
@@ -88,9 +91,9 @@ PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
     "the highest and the lowest bits": lambda: one_client(
         high << 56 | low for high in range(256) for low in range(400)
     ),
-    "ids of one home": lambda: one_client(harness.ids_of_one_home(50_000)),
+    "ids of one home": lambda: one_client(ids_of_one_home(50_000)),
     "ids of one home in each client": lambda: (
-        (client, tx) for tx in harness.ids_of_one_home(512) for client in range(200)
+        (client, tx) for tx in ids_of_one_home(512) for client in range(200)
     ),
 }
 
@@ -128,10 +131,10 @@ def test_every_transaction_is_found_again_and_no_other_is(pattern: str) -> None:
         ("dispute", "applied"): len(deposits),
         ("dispute", "transaction_not_found"): len(withdrawals) + len(strangers),
     }
-    assert harness.status_counts(ledger) == {key: rows for key, rows in expected.items() if rows}
+    assert status_counts(ledger) == {key: rows for key, rows in expected.items() if rows}
     held = Counter(client for client, _ in deposits)
     clients = {client for client, _ in chain(keys, strangers)}
-    assert harness.accounts_of(ledger) == [Account(client, 0, 3 * held[client]) for client in sorted(clients)]
+    assert accounts_of(ledger) == [Account(client, 0, 3 * held[client]) for client in sorted(clients)]
 
 
 # ---- Growth --------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ def test_the_tables_grow_under_batches_of_any_size(batch_rows: int) -> None:
     assert feed(ledger, "deposit", keys, units=1, batch_rows=batch_rows) == 0
     assert feed(ledger, "deposit", keys, units=1, batch_rows=batch_rows) == len(keys)
     deposits = Counter(client for client, _ in keys)
-    assert harness.accounts_of(ledger) == [Account(client, deposits[client], 0) for client in range(3_000)]
+    assert accounts_of(ledger) == [Account(client, deposits[client], 0) for client in range(3_000)]
 
 
 @pytest.mark.untraced
@@ -172,10 +175,10 @@ def test_a_dispute_outlives_every_growth() -> None:
     assert feed(ledger, "chargeback", disputed[:300]) == 300
     assert feed(ledger, "chargeback", disputed[300:600]) == 0
     assert feed(ledger, "dispute", disputed[600:]) == 0
-    counts = harness.status_counts(ledger)
+    counts = status_counts(ledger)
     assert counts["dispute", "duplicate_dispute"] == 600
     assert counts["chargeback", "dispute_not_in_progress"] == 300
-    accounts = harness.accounts_of(ledger)
+    accounts = accounts_of(ledger)
     assert accounts[:300] == [Account(client, 5, 0) for client in range(300)]
     assert accounts[300:600] == [Account(client, 0, 0, True) for client in range(300, 600)]
     assert accounts[600:1_000] == [Account(client, 0, 5) for client in range(600, 1_000)]
@@ -214,12 +217,12 @@ import resource
 import sys
 from pathlib import Path
 
-from tests.support import harness
+from tests.support.rows import make_batch
 from txfast.ledger.ledger import Ledger
 
 ledger = Ledger()
 ledger.expect(2**31)
-batch = harness.make_batch([b"deposit,%d,%d,1" % (row, row) for row in range(10_000)])
+batch = make_batch([b"deposit,%d,%d,1" % (row, row) for row in range(10_000)])
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + (64 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -242,14 +245,14 @@ def test_a_new_ledger_is_empty() -> None:
     assert len(ledger) == 0
     assert ledger.entries == 0
     assert ledger.balance_units == 0
-    assert harness.status_counts(ledger) == {}
-    assert harness.accounts_of(ledger) == []
+    assert status_counts(ledger) == {}
+    assert accounts_of(ledger) == []
 
 
 @pytest.mark.parametrize("shard_count", [1, 2, 7])
 def test_a_batch_without_rows_has_none_for_any_shard(shard_count: int) -> None:
     ledger = Ledger()
-    batch = harness.make_batch([])
+    batch = make_batch([])
     route(batch, shard_count)
     assert [ledger.apply(batch, shard=shard) for shard in range(shard_count)] == [0] * shard_count
     assert len(ledger) == ledger.entries == 0
@@ -257,8 +260,8 @@ def test_a_batch_without_rows_has_none_for_any_shard(shard_count: int) -> None:
 
 def test_an_empty_batch_changes_nothing() -> None:
     ledger = Ledger()
-    assert ledger.apply(harness.make_batch([])) == 0
-    assert ledger.apply(harness.make_batch([b"", b" "])) == 0
+    assert ledger.apply(make_batch([])) == 0
+    assert ledger.apply(make_batch([b"", b" "])) == 0
     assert len(ledger) == 0
 
 
@@ -272,7 +275,7 @@ def test_applying_says_how_many_rows_were_rejected() -> None:
         b"resolve,2,1",
         b"withdrawal,3,1,0",
     ]
-    batch = harness.make_batch(lines)
+    batch = make_batch(lines)
     assert ledger.apply(batch) == 2
     assert ledger.apply(batch) == 5
     assert ledger.apply(batch) == 5
@@ -281,7 +284,7 @@ def test_applying_says_how_many_rows_were_rejected() -> None:
 def test_a_batch_says_of_each_row_what_became_of_it() -> None:
     ledger = Ledger()
     lines = [b"deposit,1,1,5", b"nonsense", b"", b"deposit,1,1,5", b"dispute,1,1", b",,,", b"resolve,2,1"]
-    batch = harness.make_batch(lines)
+    batch = make_batch(lines)
     ledger.apply(batch)
 
     def report(**chosen: bool) -> list[tuple[str, bytes]]:
@@ -300,25 +303,25 @@ def test_a_batch_says_of_each_row_what_became_of_it() -> None:
     ]  # fmt: skip
 
 
-@given(harness.streams(), st.integers(1, 20))
+@given(strategies.streams(), st.integers(1, 20))
 def test_rows_may_be_cut_into_batches_anywhere(rows: list[Row], batch_rows: int) -> None:
     whole, pieces = Ledger(), Ledger()
-    statuses = harness.apply_rows(whole, rows)
+    statuses = apply_rows(whole, rows)
     cut = [rows[start : start + batch_rows] for start in range(0, len(rows), batch_rows)]
-    assert [status for batch in cut for status in harness.apply_rows(pieces, batch)] == statuses
-    assert harness.accounts_of(pieces) == harness.accounts_of(whole)
-    assert harness.status_counts(pieces) == harness.status_counts(whole)
+    assert [status for batch in cut for status in apply_rows(pieces, batch)] == statuses
+    assert accounts_of(pieces) == accounts_of(whole)
+    assert status_counts(pieces) == status_counts(whole)
 
 
 edge_ids = st.sampled_from([0, 1, 2**31, 2**32, 2**32 + 1, 2**63 - 1, 2**63, UINT64_MAX - 1, UINT64_MAX])
 
 
-@given(harness.streams(clients=edge_ids, txs=edge_ids | st.integers(0, UINT64_MAX)))
+@given(strategies.streams(clients=edge_ids, txs=edge_ids | st.integers(0, UINT64_MAX)))
 def test_ids_of_every_width_are_kept_apart(rows: list[Row]) -> None:
     twin = reference.Replay()
     ledger = Ledger()
-    assert harness.apply_rows(ledger, rows) == [twin.apply(*row) for row in rows]
-    assert [account.client for account in harness.accounts_of(ledger)] == sorted(twin.accounts)
+    assert apply_rows(ledger, rows) == [twin.apply(*row) for row in rows]
+    assert [account.client for account in accounts_of(ledger)] == sorted(twin.accounts)
 
 
 @pytest.mark.untraced
@@ -331,8 +334,8 @@ def test_a_long_random_stream_gives_what_the_reference_gives() -> None:
     # The tables' hashes differ from ledger to ledger; nothing that comes out does.
     for _ in range(2):
         ledger = Ledger()
-        assert harness.apply_rows(ledger, rows) == expected
-        assert harness.accounts_csv([ledger]) == twin.accounts_csv()
+        assert apply_rows(ledger, rows) == expected
+        assert accounts_csv([ledger]) == twin.accounts_csv()
         assert ledger.balance_units == sum(account.total for account in twin.accounts.values())
     assert set(STATUSES) - set(expected) == {"amount_required", "negative_amount", "overflow"}
 
@@ -367,8 +370,8 @@ def test_rows_are_counted_by_type_and_status() -> None:
         b"chargeback,1,4",
         b"dispute,1,9",
     ]
-    harness.apply_lines(ledger, lines)
-    assert harness.status_counts(ledger) == {
+    apply_lines(ledger, lines)
+    assert status_counts(ledger) == {
         ("deposit", "applied"): 2,
         ("deposit", "duplicate_transaction"): 1,
         ("deposit", "amount_required"): 1,
@@ -401,13 +404,13 @@ def test_there_is_no_count_of_what_does_not_exist(kind: int, status: int) -> Non
 
 def test_the_balance_is_what_came_in_less_what_went_out() -> None:
     ledger = Ledger()
-    harness.apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,7", b"withdrawal,1,2,2"])
+    apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,7", b"withdrawal,1,2,2"])
     assert ledger.balance_units == 100_000
-    harness.apply_lines(ledger, [b"deposit,1,1,5", b"withdrawal,1,3,9", b"dispute,1,1", b"deposit,1,4"])
+    apply_lines(ledger, [b"deposit,1,1,5", b"withdrawal,1,3,9", b"dispute,1,1", b"deposit,1,4"])
     assert ledger.balance_units == 100_000
-    harness.apply_lines(ledger, [b"dispute,2,1", b"resolve,2,1"])
+    apply_lines(ledger, [b"dispute,2,1", b"resolve,2,1"])
     assert ledger.balance_units == 100_000
-    harness.apply_lines(ledger, [b"chargeback,1,1", b"chargeback,2,1"])
+    apply_lines(ledger, [b"chargeback,1,1", b"chargeback,2,1"])
     assert ledger.balance_units == 50_000
 
 
@@ -424,14 +427,14 @@ def test_the_balance_is_exact_beyond_64_bits(clients: int) -> None:
     assert ledger.balance_units == clients
     assert feed(ledger, "chargeback", keys) == 0
     assert ledger.balance_units == clients * (1 - INT64_MAX)
-    assert sum(account.available + account.held for account in harness.accounts_of(ledger)) == (ledger.balance_units)
+    assert sum(account.available + account.held for account in accounts_of(ledger)) == (ledger.balance_units)
 
 
-@given(harness.streams(amounts=harness.small_amounts | harness.edge_amounts))
+@given(strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts))
 def test_the_balance_is_the_sum_of_all_totals(rows: list[Row]) -> None:
     ledger = Ledger()
-    harness.apply_rows(ledger, rows)
-    assert ledger.balance_units == sum(account.available + account.held for account in harness.accounts_of(ledger))
+    apply_rows(ledger, rows)
+    assert ledger.balance_units == sum(account.available + account.held for account in accounts_of(ledger))
 
 
 # ---- Accounts from elsewhere ---------------------------------------------------------------------
@@ -454,11 +457,11 @@ def test_an_account_is_restored_as_it_was_saved() -> None:
     ledger = Ledger()
     for account in EXTREMES:
         ledger.restore_account(*account)
-    assert harness.accounts_of(ledger) == EXTREMES
+    assert accounts_of(ledger) == EXTREMES
     assert len(ledger) == len(EXTREMES)
     assert ledger.entries == 0
     assert ledger.balance_units == 0
-    assert harness.status_counts(ledger) == {}
+    assert status_counts(ledger) == {}
 
 
 def test_restoring_an_account_again_replaces_it() -> None:
@@ -466,18 +469,18 @@ def test_restoring_an_account_again_replaces_it() -> None:
     ledger.restore_account(1, 5, 6, True)
     ledger.restore_account(2, 1, 1)
     ledger.restore_account(1, -7, 8)
-    assert harness.accounts_of(ledger) == [Account(1, -7, 8), Account(2, 1, 1)]
+    assert accounts_of(ledger) == [Account(1, -7, 8), Account(2, 1, 1)]
 
 
 def test_restoring_an_account_leaves_its_transactions() -> None:
     ledger = Ledger()
-    harness.apply_lines(ledger, [b"deposit,1,1,5", b"deposit,1,2,7", b"dispute,1,2"])
+    apply_lines(ledger, [b"deposit,1,1,5", b"deposit,1,2,7", b"dispute,1,2"])
     ledger.restore_account(1, 30_000, 90_000)
     lines = [b"deposit,1,1,5", b"dispute,1,2", b"resolve,1,2", b"withdrawal,1,3,10"]
-    assert harness.apply_lines(ledger, lines) == [
+    assert apply_lines(ledger, lines) == [
         "duplicate_transaction", "duplicate_dispute", "applied", "applied",
     ]  # fmt: skip
-    assert harness.accounts_of(ledger) == [Account(1, 0, 20_000)]
+    assert accounts_of(ledger) == [Account(1, 0, 20_000)]
 
 
 def test_rows_apply_to_a_restored_account() -> None:
@@ -485,8 +488,8 @@ def test_rows_apply_to_a_restored_account() -> None:
     ledger.restore_account(1, 30_000, 0)
     ledger.restore_account(2, 30_000, 0, True)
     lines = [b"withdrawal,1,1,3", b"withdrawal,2,1,3", b"withdrawal,1,2,1"]
-    assert harness.apply_lines(ledger, lines) == ["applied", "account_locked", "insufficient_funds"]
-    assert harness.accounts_of(ledger) == [Account(1, 0, 0), Account(2, 30_000, 0, True)]
+    assert apply_lines(ledger, lines) == ["applied", "account_locked", "insufficient_funds"]
+    assert accounts_of(ledger) == [Account(1, 0, 0), Account(2, 30_000, 0, True)]
 
 
 @pytest.mark.untraced
@@ -497,9 +500,9 @@ def test_many_accounts_are_restored_and_found() -> None:
     ]
     for account in accounts:
         ledger.restore_account(*account)
-    assert harness.accounts_of(ledger) == sorted(accounts)
+    assert accounts_of(ledger) == sorted(accounts)
     assert feed(ledger, "withdrawal", ((account.client, 1) for account in accounts)) == len(accounts[::3])
-    assert harness.accounts_of(ledger) == sorted(accounts)
+    assert accounts_of(ledger) == sorted(accounts)
 
 
 @pytest.mark.parametrize(
@@ -512,7 +515,7 @@ def test_an_account_whose_total_does_not_fit_is_refused(available: int, held: in
     for client in (1, 2):
         with pytest.raises(ValueError, match="does not fit"):
             ledger.restore_account(client, available, held)
-    assert harness.accounts_of(ledger) == [Account(1, 5, 6, True)]
+    assert accounts_of(ledger) == [Account(1, 5, 6, True)]
 
 
 @pytest.mark.parametrize(("client", "available", "held"), [(-1, 0, 0), (2**64, 0, 0), (1, 2**63, 0), (1, 0, -(2**64))])
@@ -529,11 +532,11 @@ def test_numbers_of_more_than_64_bits_are_refused(client: int, available: int, h
 @pytest.mark.parametrize("shards", [0, (1 << 16) + 1])
 def test_rows_go_to_a_number_of_shards_that_can_be(shards: int) -> None:
     with pytest.raises(ValueError, match=f"^{shards} shards"):
-        route(harness.make_batch([b"deposit,1,1,1"]), shards)
+        route(make_batch([b"deposit,1,1,1"]), shards)
 
 
 def test_a_shard_that_a_batch_has_not_is_refused() -> None:
-    batch = harness.make_batch([b"deposit,1,1,1"])
+    batch = make_batch([b"deposit,1,1,1"])
     route(batch, 3)
     ledger = Ledger()
     with pytest.raises(IndexError, match="no shard 3 in a batch of 3"):

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.harness import INT64_MAX, INT64_MIN, Account, Row
+from tests.support import reference, strategies
+from tests.support.bare_ledger import Account, accounts_csv, accounts_of, apply_lines, apply_rows
+from tests.support.reference import INT64_MAX, INT64_MIN
+from tests.support.rows import Row
 from txfast.batch.batch import KINDS
 from txfast.ledger.ledger import STATUSES, Ledger
 
@@ -30,12 +32,12 @@ def play(*steps: str) -> Ledger:
     ledger = Ledger()
     for step in steps:
         line, _, status = step.partition(" -> ")
-        assert harness.apply_lines(ledger, [line.encode()]) == [status], step
+        assert apply_lines(ledger, [line.encode()]) == [status], step
     return ledger
 
 
 def account_of(ledger: Ledger) -> Account:
-    [account] = harness.accounts_of(ledger)
+    [account] = accounts_of(ledger)
     return account
 
 
@@ -145,7 +147,7 @@ def test_a_lock_alone_rejects_a_row_that_would_apply(kind: str) -> None:
         ledger = play("deposit,1,1,5 -> applied", "deposit,1,2,5 -> applied", "dispute,1,2 -> applied")
         ledger.restore_account(1, 50_000, 50_000, locked)
         before = account_of(ledger)
-        [status] = harness.apply_rows(ledger, [ROWS_THAT_APPLY[kind]])
+        [status] = apply_rows(ledger, [ROWS_THAT_APPLY[kind]])
         assert status == ("account_locked" if locked else "applied")
         assert (account_of(ledger) == before) == locked
 
@@ -154,9 +156,9 @@ def test_a_locked_account_keeps_its_disputes_as_they_are() -> None:
     ledger = play("deposit,1,1,5 -> applied", "deposit,1,2,5 -> applied", "dispute,1,1 -> applied")
     ledger.restore_account(1, 50_000, 50_000, True)
     for line in (b"resolve,1,1", b"chargeback,1,1", b"dispute,1,2"):
-        assert harness.apply_lines(ledger, [line]) == ["account_locked"]
+        assert apply_lines(ledger, [line]) == ["account_locked"]
     ledger.restore_account(1, 50_000, 50_000, False)
-    assert harness.apply_lines(ledger, [b"resolve,1,1", b"dispute,1,2"]) == ["applied", "applied"]
+    assert apply_lines(ledger, [b"resolve,1,1", b"dispute,1,2"]) == ["applied", "applied"]
 
 
 def test_a_chargeback_ends_its_dispute() -> None:
@@ -164,7 +166,7 @@ def test_a_chargeback_ends_its_dispute() -> None:
     ledger.restore_account(1, 50_000, 50_000, False)
     lines = [b"dispute,1,1", b"resolve,1,1", b"chargeback,1,1"]
     ended = ["duplicate_dispute", "dispute_not_in_progress", "dispute_not_in_progress"]
-    assert harness.apply_lines(ledger, lines) == ended
+    assert apply_lines(ledger, lines) == ended
     assert account_of(ledger) == Account(1, 50_000, 50_000)
 
 
@@ -284,7 +286,7 @@ def test_transaction_ids_belong_to_their_client() -> None:
         "withdrawal,1,2,5 -> applied",
         "dispute,1,1 -> applied",
     )
-    assert harness.accounts_of(ledger) == [
+    assert accounts_of(ledger) == [
         Account(1, -50_000, 50_000),
         Account(2, 0, 0, True),
         Account(3, 0, 0),
@@ -300,9 +302,9 @@ def forged_ledger(kind: str, units: int, available: int, held: int) -> Ledger:
     """A ledger with such an account 1, and with a deposit 1, disputed or not, as the row needs it."""
     ledger = Ledger()
     if kind not in ("deposit", "withdrawal"):
-        assert harness.apply_rows(ledger, [Row("deposit", 1, 1, units)]) == ["applied"]
+        assert apply_rows(ledger, [Row("deposit", 1, 1, units)]) == ["applied"]
     if kind in ("resolve", "chargeback"):
-        assert harness.apply_rows(ledger, [Row("dispute", 1, 1)]) == ["applied"]
+        assert apply_rows(ledger, [Row("dispute", 1, 1)]) == ["applied"]
     ledger.restore_account(1, available, held)
     return ledger
 
@@ -345,7 +347,7 @@ def test_a_row_whose_results_just_fit_is_applied(
     kind: str, units: int, available: int, held: int, available_after: int, held_after: int
 ) -> None:
     ledger = forged_ledger(kind, units, available, held)
-    assert harness.apply_rows(ledger, [Row(kind, 1, 1, units)]) == ["applied"]
+    assert apply_rows(ledger, [Row(kind, 1, 1, units)]) == ["applied"]
     assert account_of(ledger) == Account(1, available_after, held_after, kind == "chargeback")
 
 
@@ -387,13 +389,13 @@ def test_a_row_whose_results_do_not_fit_leaves_everything_as_it_was(
     entries, balance_units = ledger.entries, ledger.balance_units
     row = Row(kind, 1, 1, units)
     for _ in range(3):
-        assert harness.apply_rows(ledger, [row]) == [reason]
+        assert apply_rows(ledger, [row]) == [reason]
         assert account_of(ledger) == Account(1, available, held)
         assert (ledger.entries, ledger.balance_units) == (entries, balance_units)
     # The id is not used up, the dispute neither begun nor over: where there is room the row applies.
     roomy = {"deposit": (0, 0), "withdrawal": (units, 0), "dispute": (units, 0)}
     ledger.restore_account(1, *roomy.get(kind, (0, units)))
-    assert harness.apply_rows(ledger, [row]) == ["applied"]
+    assert apply_rows(ledger, [row]) == ["applied"]
 
 
 # ---- The rules and the reference -----------------------------------------------------------------
@@ -415,14 +417,14 @@ forged = (
 )  # fmt: skip
 edge_rows = st.builds(
     Row,
-    harness.stream_kinds,
+    strategies.stream_kinds,
     st.integers(1, 2),
     st.integers(1, 4),
-    harness.edge_amounts | st.integers(0, HIGH),
+    strategies.edge_amounts | st.integers(0, HIGH),
 )
 
 
-@given(harness.short_or_long(edge_rows | edge_rows | edge_rows | forged, 40))
+@given(strategies.short_or_long(edge_rows | edge_rows | edge_rows | forged, 40))
 def test_every_row_does_to_forged_accounts_what_the_reference_does(steps: list[Row | Forge]) -> None:
     ledger, twin = Ledger(), reference.Replay()
     for step in steps:
@@ -430,20 +432,20 @@ def test_every_row_does_to_forged_accounts_what_the_reference_does(steps: list[R
             ledger.restore_account(*step)
             twin.accounts[step.client] = reference.Account(*step)
         else:
-            assert harness.apply_rows(ledger, [step]) == [twin.apply(*step)], step
+            assert apply_rows(ledger, [step]) == [twin.apply(*step)], step
         accounts = [
             Account(client, account.available, account.held, account.locked)
             for client, account in sorted(twin.accounts.items())
         ]
-        assert harness.accounts_of(ledger) == accounts, step
+        assert accounts_of(ledger) == accounts, step
 
 
-@given(harness.streams(amounts=harness.small_amounts | harness.edge_amounts))
+@given(strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts))
 def test_every_row_meets_the_status_that_the_reference_gives_it(rows: list[Row]) -> None:
     twin = reference.Replay()
     ledger = Ledger()
-    assert harness.apply_rows(ledger, rows) == [twin.apply(*row) for row in rows]
-    assert harness.accounts_csv([ledger]) == twin.accounts_csv()
+    assert apply_rows(ledger, rows) == [twin.apply(*row) for row in rows]
+    assert accounts_csv([ledger]) == twin.accounts_csv()
 
 
 def test_the_statuses_are_those_of_the_rules() -> None:

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import harness
+from tests.support import replays
 from tests.support.command import unmeasured
+from tests.support.reference import HEADER
 from txfast.log import standard_error
 from txfast.log.journal import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
 from txfast.log.lines import ESCAPES, escaped, utc_time
@@ -37,7 +38,7 @@ error: in.csv:4: bad_type: fee,1,3,1
 
 
 def replay(journal: Journal, rows: bytes = ROWS, *, name: str = "in.csv") -> None:
-    harness.new_replay(journal, "native", None, 1).read_source(harness.open_bytes(name, harness.HEADER + rows))
+    replays.new_replay(journal, "native", None, 1).read_source(replays.open_bytes(name, HEADER + rows))
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -327,7 +328,7 @@ def test_logging_stays_as_the_program_had_it(capsys: pytest.CaptureFixture[str])
 def many_rejected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file whose log is many times what a pipe holds: line n holds transaction n."""
     path = tmp_path_factory.mktemp("log") / "many.csv"
-    path.write_bytes(harness.HEADER + b"".join(b"withdrawal,1,%d,1\n" % line for line in range(2, 60_002)))
+    path.write_bytes(HEADER + b"".join(b"withdrawal,1,%d,1\n" % line for line in range(2, 60_002)))
     return path
 
 
@@ -413,7 +414,7 @@ def test_rows_are_logged_while_the_run_waits_for_more() -> None:
     with start_unmeasured("-", stdin=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write(harness.HEADER + b"fee,1,1,1\n" + b"deposit,1,1,1\n" * 200_000)
+        process.stdin.write(HEADER + b"fee,1,1,1\n" + b"deposit,1,1,1\n" * 200_000)
         process.stdin.flush()
         line = b"error: standard input:2: bad_type: fee,1,1,1\n"
         assert os.read(process.stderr.fileno(), 10_000) == line

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness
-from tests.support.harness import BYTE_ORDER_MARK, HEADER, STANDARD_HEADER, Outcome
+from tests.support import replays, strategies
+from tests.support.reference import BYTE_ORDER_MARK, HEADER
+from tests.support.replays import Outcome
+from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import InputError, TxfastError
 from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
@@ -25,7 +27,7 @@ ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
 
 
 def run(content: bytes | Sequence[bytes], block_bytes: int | None = None, threads: int = 1) -> Outcome:
-    return harness.run([("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads)
+    return replays.run([("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads)
 
 
 def places(outcome: Outcome) -> list[tuple[int, str]]:
@@ -44,7 +46,7 @@ def refusal(content: bytes, block_bytes: int | None = None) -> str:
 
 
 def assert_as_reference(content: bytes, block_bytes: int | None = None, threads: int = 1) -> Outcome:
-    outcome = harness.assert_as_reference(
+    outcome = replays.assert_as_reference(
         [("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads
     )
     assert outcome is not None
@@ -94,7 +96,7 @@ def test_a_row_longer_than_the_block_is_told_and_so_is_the_way_out(block_bytes: 
         assert "--reader native" in message
 
 
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 def test_a_row_as_long_as_the_block_is_read_wherever_it_begins(ending: bytes) -> None:
     block_bytes = 40
     long_row = b"deposit,1,%d,1," + b"x" * (block_bytes - len(b"deposit,1,1,1,"))
@@ -134,7 +136,7 @@ NUMBERED = [
 ]
 
 
-@pytest.mark.parametrize("ending", [*harness.ENDINGS, b"\r\n\n", b"\n\r", b"\r\r\n"])
+@pytest.mark.parametrize("ending", [*strategies.ENDINGS, b"\r\n\n", b"\n\r", b"\r\r\n"])
 @pytest.mark.parametrize("byte_order_mark", [b"", BYTE_ORDER_MARK], ids=["", "byte order mark"])
 def test_a_row_has_its_line_number_wherever_the_blocks_are_cut(ending: bytes, byte_order_mark: bytes) -> None:
     content = byte_order_mark + ending.join([b" ", b"", HEADER.rstrip(), *NUMBERED])
@@ -180,7 +182,7 @@ def test_a_file_of_several_default_blocks_is_read_whole() -> None:
 def test_pyarrow_cuts_lines_as_the_rules_do(pieces: list[bytes], block_bytes: int) -> None:
     content = HEADER + b"".join(pieces)
     longest = max(map(len, content.splitlines()))
-    harness.assert_as_reference([("in", content)], reader="arrow", block_bytes=max(longest, block_bytes))
+    replays.assert_as_reference([("in", content)], reader="arrow", block_bytes=max(longest, block_bytes))
 
 
 # ---- Byte order marks ----------------------------------------------------------------------------
@@ -202,7 +204,7 @@ def test_a_byte_order_mark_elsewhere_is_ordinary_bytes() -> None:
 
 def test_every_input_may_have_a_byte_order_mark() -> None:
     inputs = [(name, BYTE_ORDER_MARK + HEADER + b"deposit,1,%d,1" % tx) for tx, name in enumerate("abc")]
-    outcome = harness.assert_as_reference(inputs, reader="arrow")
+    outcome = replays.assert_as_reference(inputs, reader="arrow")
     assert outcome is not None
     assert outcome.applied == {"deposit": 3}
 
@@ -241,7 +243,7 @@ def test_what_is_no_transactions_file_is_refused_with_the_reason(content: bytes,
 
 
 def test_a_header_is_known_when_it_was_found() -> None:
-    reader = ArrowCsvReader(harness.open_bytes("in.csv", b"\n" * 100 + b"amount,tx,client,type,note\nx"), 50)
+    reader = ArrowCsvReader(replays.open_bytes("in.csv", b"\n" * 100 + b"amount,tx,client,type,note\nx"), 50)
     assert reader.header is None
     batch = TransactionBatch()
     while reader.fill(batch):
@@ -266,7 +268,7 @@ def test_a_file_with_only_a_header_has_no_accounts(content: bytes) -> None:
 
 def test_a_refused_input_leaves_the_ones_before_it_counted() -> None:
     with pytest.raises(InputError, match=r"^b\.csv: not a transactions file"):
-        harness.run([("a.csv", HEADER + b"deposit,1,1,1"), ("b.csv", b"nonsense")], reader="arrow")
+        replays.run([("a.csv", HEADER + b"deposit,1,1,1"), ("b.csv", b"nonsense")], reader="arrow")
 
 
 # ---- Sources -------------------------------------------------------------------------------------
@@ -304,14 +306,14 @@ def test_a_file_on_disk_is_read_as_one_in_memory(tmp_path: Path) -> None:
     expected = run(IN_PIECES)
     rejects = [reject._replace(file=str(path)) for reject in expected.rejects]
     for block_bytes in (24, 25, 26, None):
-        outcome = harness.run_files([path], reader="arrow", block_bytes=block_bytes)
+        outcome = replays.run_files([path], reader="arrow", block_bytes=block_bytes)
         assert outcome == expected._replace(rejects=rejects)
 
 
 def test_the_bytes_of_a_file_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(IN_PIECES)
-    replay = harness.new_replay(harness.RejectsJournal(), "arrow", None, 1)
+    replay = replays.new_replay(replays.RejectsJournal(), "arrow", None, 1)
     replay.read(str(path))
     assert replay.inputs[0].bytes == len(IN_PIECES)
 
@@ -423,7 +425,7 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
 
 
 def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
-    file = WholeReads(harness.Reads([b"a", b"bcd", b"efghi", b"j"]))
+    file = WholeReads(replays.Reads([b"a", b"bcd", b"efghi", b"j"]))
     assert (bytes(file.read(4)), file.tell()) == (b"abcd", 4)
     assert (bytes(file.read(5)), file.tell()) == (b"efghi", 9)
     assert (bytes(file.read(5)), file.tell()) == (b"j", 10)
@@ -447,7 +449,7 @@ def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
     monkeypatch.setattr("pyarrow.OSFile", not_there)
     path = tmp_path / "in.csv"
     path.write_bytes(HEADER + b"deposit,1,1,1\n")
-    assert harness.run_files([path], reader="arrow").applied == {"deposit": 1}
+    assert replays.run_files([path], reader="arrow").applied == {"deposit": 1}
 
 
 def test_what_pyarrow_says_is_passed_on_where_nobody_knows_what_it_means() -> None:

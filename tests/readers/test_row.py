@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.harness import INT64_MAX, STANDARD_HEADER, UINT64_MAX
+from tests.support import reference, replays, strategies
+from tests.support.reference import HEADER, INT64_MAX, UINT64_MAX
+from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS
 from txfast.errors import InputError, TxfastError
 from txfast.readers.row import COLUMN_NAMES, Header
@@ -379,12 +380,12 @@ def test_an_empty_amount_is_no_amount(text: bytes) -> None:
     assert parse_amount(text) is None
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("reader", replays.READERS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 def test_every_reader_gives_every_amount_the_same_verdict(reader: str, ending: bytes) -> None:
     texts = [*AMOUNTS, *NOT_AMOUNTS]
     lines = [b"deposit,%d,1,%s" % (client, text) for client, text in enumerate(texts)]
-    outcome = harness.run([("in", ending.join([harness.HEADER.rstrip(), *lines]))], reader=reader)
+    outcome = replays.run([("in", ending.join([HEADER.rstrip(), *lines]))], reader=reader)
     accounts = [b"client,available,held,total,locked\n"]
     reasons = []
     for client, text in enumerate(texts):
@@ -401,7 +402,7 @@ def test_every_reader_gives_every_amount_the_same_verdict(reader: str, ending: b
     assert outcome.accounts == b"".join(accounts)
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
+@pytest.mark.parametrize("reader", replays.READERS)
 def test_every_reader_reads_numbers_of_every_length(reader: str) -> None:
     lines: list[bytes] = []
     for whole, decimals, digit in itertools.product(range(24), range(9), b"0159"):
@@ -409,7 +410,7 @@ def test_every_reader_reads_numbers_of_every_length(reader: str) -> None:
         lines += [b"deposit,%d,%d,%s" % (len(lines), len(lines), number)]
         lines += [b"deposit,%d,1%s,1" % (len(lines), number)]
         lines += [b"deposit,%s,%d,-%s" % (number, len(lines), number)]
-    harness.assert_as_reference([("in", harness.HEADER + b"\n".join(lines))], reader=reader)
+    replays.assert_as_reference([("in", HEADER + b"\n".join(lines))], reader=reader)
 
 
 @given(st.from_regex(rb"[+-]?[0-9]{0,18}\.[0-9]{0,7}", fullmatch=True))
@@ -612,7 +613,7 @@ def test_any_other_type_is_refused(text: bytes) -> None:
     assert STANDARD_HEADER.parse(text + b",3,4,0.5") == "bad_type"
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
+@pytest.mark.parametrize("reader", replays.READERS)
 def test_every_reader_knows_the_five_types_from_their_neighbours(reader: str) -> None:
     texts = list(NOT_KINDS)
     for kind in KINDS:
@@ -622,7 +623,7 @@ def test_every_reader_knows_the_five_types_from_their_neighbours(reader: str) ->
             changed = bytes([word[place] ^ change])
             texts.append(word[:place] + changed + word[place + 1 :])
     lines = [b"%s,%d,1,0" % (text, client) for client, text in enumerate(texts)]
-    outcome = harness.assert_as_reference([("in", harness.HEADER + b"\n".join(lines))], reader=reader)
+    outcome = replays.assert_as_reference([("in", HEADER + b"\n".join(lines))], reader=reader)
     assert outcome is not None
     assert outcome.malformed["bad_type"] > 150
     assert sum(outcome.applied.values()) + sum(outcome.rejected.values()) >= len(KINDS)
@@ -831,8 +832,8 @@ def test_columns_stand_in_any_order(names: tuple[str, ...]) -> None:
 def test_the_four_columns_stand_among_any_others(header: bytes, row: bytes) -> None:
     assert Header(header, "in").parse(row) == ONE_DEPOSIT
     content = header + b"\n" + row
-    for reader in harness.READERS:
-        outcome = harness.assert_as_reference([("in", content)], reader=reader)
+    for reader in replays.READERS:
+        outcome = replays.assert_as_reference([("in", content)], reader=reader)
         assert outcome is not None
         assert outcome.accounts.endswith(b"\n1,1.5000,0.0000,1.5000,false\n")
 
@@ -917,13 +918,13 @@ def parse_as_reference(header: bytes, line: bytes) -> tuple[str, int, int, int |
     return kind.decode(), int(client), int(tx), units
 
 
-@given(st.tuples(harness.type_texts, harness.id_texts, harness.id_texts, harness.amount_texts), st.data())
+@given(st.tuples(strategies.type_texts, strategies.id_texts, strategies.id_texts, strategies.amount_texts), st.data())
 def test_any_row_is_read_as_the_reference_reads_it(fields: tuple[bytes, ...], choice: st.DataObject) -> None:
-    line = choice.draw(harness.spoilt_rows(fields)).translate(None, b"\n\r")
+    line = choice.draw(strategies.spoilt_rows(fields)).translate(None, b"\n\r")
     assert STANDARD_HEADER.parse(line) == parse_as_reference(b"type,client,tx,amount", line)
 
 
-@given(st.lists(harness.soup_pieces, max_size=12))
+@given(st.lists(strategies.soup_pieces, max_size=12))
 def test_any_bytes_are_read_as_the_reference_reads_them(pieces: list[bytes]) -> None:
     line = b"".join(pieces).translate(None, b"\n\r")
     assert STANDARD_HEADER.parse(line) == parse_as_reference(b"type,client,tx,amount", line)

@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import txfast
-from tests.support import harness
+from tests.support import replays
+from tests.support.bare_ledger import accounts_csv
 from tests.support.command import Folder
-from tests.support.harness import Outcome
+from tests.support.reference import HEADER
+from tests.support.replays import Outcome
 from txfast.api.inputs import open_input
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import InputError, SourceError, TxfastError
@@ -76,7 +78,7 @@ def csv_of(rows: Sequence[Sequence[Field]]) -> bytes:
         text = (text or "").replace("\n", "\\n").replace("\r", "\\r").replace('"', '""')
         return f'"{text}"'.encode()
 
-    return b"".join([harness.HEADER, *(b",".join(map(field, row)) + b"\n" for row in rows)])
+    return b"".join([HEADER, *(b",".join(map(field, row)) + b"\n" for row in rows)])
 
 
 def assert_alike(found: Outcome, expected: Outcome) -> None:
@@ -110,14 +112,14 @@ text_types = st.sampled_from(
 )  # fmt: skip
 
 
-@given(text_rows, text_types, st.sampled_from(FORMATS), st.integers(1, 9), st.sampled_from(harness.THREADS))
+@given(text_rows, text_types, st.sampled_from(FORMATS), st.integers(1, 9), st.sampled_from(replays.THREADS))
 def test_texts_are_read_as_the_fields_of_a_file(
     rows: list[tuple[Field, ...]], kind: pa.DataType, suffix: str, rows_at_once: int, threads: int
 ) -> None:
     with tempfile.TemporaryDirectory() as made:
         path = write_table(Path(made) / f"in.{suffix}", of_texts(rows, kind), rows_at_once)
-        found = harness.run_files([path], threads=threads)
-    assert_alike(found, harness.run_reference([("in.csv", csv_of(rows))]))
+        found = replays.run_files([path], threads=threads)
+    assert_alike(found, replays.run_reference([("in.csv", csv_of(rows))]))
 
 
 # ---- Types -----------------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ ID_TYPES = st.sampled_from([pa.int8(), pa.int64(), pa.uint64(), pa.decimal128(20
 
 @given(
     typed_rows, st.lists(odd_rows, max_size=2), st.randoms(), ID_TYPES, ID_TYPES, st.booleans(),
-    st.sampled_from(harness.THREADS),
+    st.sampled_from(replays.THREADS),
 )  # fmt: skip
 def test_numbers_are_taken_as_what_their_text_says(
     rows: list[tuple[Any, ...]],
@@ -170,16 +172,16 @@ def test_numbers_are_taken_as_what_their_text_says(
     table = pa.table(columns, names=list(NAMES))
     plain = Replay(threads=threads)
     plain.read_source(open_input(table, ""))
-    reported = Replay(harness.RejectsJournal(), threads=threads)
+    reported = Replay(replays.RejectsJournal(), threads=threads)
     reported.read_source(open_input(table, ""))
     texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
-    expected = harness.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
+    expected = replays.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
     for replay in (plain, reported):
-        assert harness.accounts_csv(replay.ledgers) == expected.accounts
+        assert accounts_csv(replay.ledgers) == expected.accounts
         assert replay.rows == expected.rows
-        assert harness.occurred(replay.applied()) == expected.applied
-        assert harness.occurred(replay.rejected()) == expected.rejected
-        assert harness.occurred(replay.malformed()) == expected.malformed
+        assert replays.occurred(replay.applied()) == expected.applied
+        assert replays.occurred(replay.rejected()) == expected.rejected
+        assert replays.occurred(replay.malformed()) == expected.malformed
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])
@@ -257,7 +259,7 @@ def test_integers_of_any_width_are_numbers(folder: Folder, kind: pa.DataType, su
     table = typed(kind, kind, kind, rows)
     path = write_table(folder.path / f"in.{suffix}", table.slice(3), 7)
     expected = [[text_of(value) for value in row] for row in rows[3:]]
-    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", csv_of(expected))]))
+    assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", csv_of(expected))]))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -280,7 +282,7 @@ def test_decimals_of_any_scale_lose_nothing(folder: Folder, kind: pa.DataType, s
     rows = [("deposit", client, client, amount) for client, amount in enumerate(amounts)]
     path = write_table(folder.path / f"in.{suffix}", typed(pa.uint32(), pa.int64(), kind, rows))
     expected = [[text_of(value) for value in row[:3]] + [None if row[3] is None else f"{row[3]:f}"] for row in rows]
-    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", csv_of(expected))]))
+    assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", csv_of(expected))]))
 
 
 def test_whole_decimals_are_ids(folder: Folder) -> None:
@@ -289,7 +291,7 @@ def test_whole_decimals_are_ids(folder: Folder) -> None:
     table = typed(kind, pa.decimal256(50, 0), pa.int64(), [("deposit", each, each, 5) for each in ids])
     path = write_table(folder.path / "in.arrow", table)
     expected = [["deposit", text_of(each), text_of(each), "5"] for each in ids]
-    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", csv_of(expected))]))
+    assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", csv_of(expected))]))
 
 
 def test_dictionaries_of_numbers_and_with_nulls_are_read(folder: Folder) -> None:
@@ -299,7 +301,7 @@ def test_dictionaries_of_numbers_and_with_nulls_are_read(folder: Folder) -> None
     path = write_table(folder.path / "in.arrows", table)
     expected = [["deposit", "1", "1", None], ["deposit", "2", "2", None], ["fee", None, None, None]]
     expected += [["deposit", None, None, None], [None, "1", "1", None]]
-    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", csv_of(expected))]))
+    assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", csv_of(expected))]))
 
 
 GOOD = {"type": pa.string(), "client": pa.int64(), "tx": pa.int64(), "amount": pa.string()}
@@ -433,23 +435,23 @@ def test_files_and_tables_are_one_stream_in_their_order(folder: Folder) -> None:
 def test_an_input_cut_short_anywhere_or_damaged_fails(folder: Folder, suffix: str) -> None:
     content = write_table(folder.path / f"in.{suffix}", of_texts(ROWS * 8, pa.string()), 20).read_bytes()
     path = folder.path / "cut"
-    whole = harness.run_files([folder.path / f"in.{suffix}"])
+    whole = replays.run_files([folder.path / f"in.{suffix}"])
     for length in range(8, len(content), 7 if suffix == "parquet" else 16):
         path.write_bytes(content[:length])
         with pytest.raises(TxfastError, match="cut"):
-            harness.run_files([path])
+            replays.run_files([path])
     # At the start of each message of a stream too.
     if suffix == "arrows":
         for place in range(8, len(content) - 8, 8):
             if content[place : place + 4] == b"\xff" * 4:
                 path.write_bytes(content[:place])
                 with pytest.raises(InputError, match=r"cut: was cut short|cut: cannot be read"):
-                    harness.run_files([path])
+                    replays.run_files([path])
         path.write_bytes(content + content)
-        assert harness.run_files([path]).rows == 2 * whole.rows
+        assert replays.run_files([path]).rows == 2 * whole.rows
         path.write_bytes(content + b"more")
         with pytest.raises(TxfastError, match="cut"):
-            harness.run_files([path])
+            replays.run_files([path])
 
 
 def test_a_stream_cut_where_its_values_look_like_its_end_fails(folder: Folder) -> None:
@@ -461,7 +463,7 @@ def test_a_stream_cut_where_its_values_look_like_its_end_fails(folder: Folder) -
     content = path.read_bytes()
     path.write_bytes(content[: -len(END_OF_STREAM)])
     with pytest.raises(InputError, match="cut short"):
-        harness.run_files([path])
+        replays.run_files([path])
 
 
 @pytest.mark.parametrize("suffix", ["arrow", "arrows"])
@@ -478,12 +480,12 @@ def test_what_is_no_utf8_or_has_too_many_digits_for_its_type_is_taken_for_what_i
     ]
     path = write_table(folder.path / f"in.{suffix}", pa.table(columns, pa.schema(zip(NAMES, typed_as, strict=True))))
     content = b"type,client,tx,amount\ndeposit,1,1,123456789\nd\xff,1,\xff,1\n"
-    assert_alike(harness.run_files([path]), harness.run_reference([("in.csv", content)]))
+    assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", content)]))
     # Where pyarrow has something to convert, what it converts has to be right.
     columns[0] = columns[0].dictionary_encode()
     path = write_table(folder.path / f"in.{suffix}", pa.table(columns, list(NAMES)))
     with pytest.raises(InputError, match="UTF8"):
-        harness.run_files([path])
+        replays.run_files([path])
 
 
 def test_a_parquet_file_is_not_held_in_memory(folder: Folder) -> None:
@@ -514,13 +516,13 @@ def test_a_table_without_rows_has_no_accounts(folder: Folder) -> None:
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
 def test_compressed_tables_are_read(folder: Folder, compression: str) -> None:
     table = of_texts(ROWS * 100, pa.string())
-    expected = harness.run_reference([("in.csv", csv_of(ROWS * 100))])
+    expected = replays.run_reference([("in.csv", csv_of(ROWS * 100))])
     for suffix in FORMATS:
         options: dict[str, Any] = {"compression": compression}
         if suffix != "parquet":
             options = {"options": pa.ipc.IpcWriteOptions(compression=compression)}
         path = write_table(folder.path / f"in.{suffix}", table, **options)
-        assert_alike(harness.run_files([path]), expected)
+        assert_alike(replays.run_files([path]), expected)
 
 
 def test_a_value_that_is_too_long_makes_the_row_too_long(folder: Folder) -> None:
@@ -528,7 +530,7 @@ def test_a_value_that_is_too_long_makes_the_row_too_long(folder: Folder) -> None
         ["deposit", "1", "1", "5"], ["x" * (3 << 20), "1", "1", "5"], ["deposit", "1", "2", "0" * 5_000_000 + "1"],
     ]  # fmt: skip
     path = write_table(folder.path / "in.arrow", of_texts([*rows, *ROWS[:1]], pa.string()))
-    found = harness.run_files([path])
+    found = replays.run_files([path])
     assert found.malformed == {"row_too_long": 2}
     assert found.rejected == {"duplicate_transaction": 1}
 
@@ -612,9 +614,9 @@ def test_a_table_is_the_same_behind_a_spill(folder: Folder, threads: int) -> Non
 
     rows = [[("deposit", "fee", "withdrawal")[tx % 3], str(tx % 40), str(tx // 2), "2.50"] for tx in range(400)]
     path = write_table(folder.path / "in.arrow", of_texts([*rows, *ROWS], pa.string()), 30)
-    expected = harness.run_files([path])
+    expected = replays.run_files([path])
     with small_limits(3):
-        assert harness.run_files([path], threads=threads) == expected
+        assert replays.run_files([path], threads=threads) == expected
 
 
 # ---- Columns ---------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from pyarrow import parquet
 
 import txfast
 from tests.campaigns.faults.campaign import VOLATILE_STATS
-from tests.support.command import FILE, HEADER, Folder, Run
-from tests.support.harness import fail_renames
+from tests.support.command import FILE, Folder, Run
+from tests.support.failures import fail_renames
+from tests.support.reference import HEADER
 from txfast.command import main as cli
 from txfast.run import replay as replay_module
 from txfast.run import signals

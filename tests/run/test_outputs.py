@@ -21,12 +21,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
+from tests.support import reference, replays, strategies
 from tests.support.command import (
     ACCOUNTS,
     COMMAND,
     FILE,
-    HEADER,
     NO_ACCOUNTS,
     Folder,
     environment,
@@ -35,7 +34,9 @@ from tests.support.command import (
     shell,
     unmeasured,
 )
-from tests.support.harness import READERS, THREADS, failing
+from tests.support.failures import failing
+from tests.support.reference import HEADER
+from tests.support.replays import READERS, THREADS
 from txfast.batch.batch import TransactionBatch
 from txfast.command.main import Outputs
 from txfast.command.options import parse_arguments
@@ -92,22 +93,22 @@ def test_all_outputs_of_a_run_are_published(folder: Folder) -> None:
     assert stats["peak_memory_bytes"] > 1 << 20
 
 
-@given(st.lists(harness.hostile_files(), min_size=1, max_size=3), st.sampled_from(THREADS), harness.block_sizes)
+@given(st.lists(strategies.hostile_files(), min_size=1, max_size=3), st.sampled_from(THREADS), strategies.block_sizes)
 @pytest.mark.parametrize("reader", READERS)
 def test_stats_are_what_the_rules_say(reader: str, contents: list[bytes], threads: int, block_bytes: int) -> None:
     inputs = [(f"{number}.csv", HEADER + content) for number, content in enumerate(contents)]
-    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    block_bytes = replays.fit_block(reader, inputs, block_bytes)
     replay = Replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
     try:
         for name, content in inputs:
-            replay.read_source(harness.open_bytes(name, content))
+            replay.read_source(replays.open_bytes(name, content))
     except InputError:
-        assert not all(harness.can_carry(reader, content, block_bytes) for _, content in inputs)
+        assert not all(replays.can_carry(reader, content, block_bytes) for _, content in inputs)
         return
     stats = replay.stats(replay.collect(), 1.0)
     twin = reference.replay(*inputs)
     for outcome, counts in (("applied", twin.applied), ("rejected", twin.rejected), ("malformed", twin.malformed)):
-        assert harness.occurred(stats[outcome]) == dict(counts)
+        assert replays.occurred(stats[outcome]) == dict(counts)
     assert stats["rows"] == twin.rows
     assert stats["accounts"] == len(twin.accounts)
     assert [figures["bytes"] for figures in stats["inputs"]] == [len(content) for _, content in inputs]
@@ -127,7 +128,7 @@ def test_sums_beyond_64_bits_are_exact() -> None:
     most = 2**63 - 1
     rows = [f"deposit,{client},1,922337203685477.5807".encode() for client in range(5)]
     replay = Replay()
-    replay.read_source(harness.open_bytes("in.csv", HEADER + b"\n".join(rows)))
+    replay.read_source(replays.open_bytes("in.csv", HEADER + b"\n".join(rows)))
     assert replay.collect().available_units == 5 * most
 
 
@@ -151,23 +152,23 @@ FAULTY = HEADER + b"".join(FAULTY_ROWS)
 def test_a_run_stops_at_the_first_malformed_row_too_many(
     reader: str, threads: int, block_bytes: int, allowed: int
 ) -> None:
-    block_bytes = harness.fit_block(reader, [("in.csv", FAULTY)], block_bytes)
+    block_bytes = replays.fit_block(reader, [("in.csv", FAULTY)], block_bytes)
     replay = Replay(reader=reader, threads=threads, block_bytes=block_bytes, max_malformed=allowed)
     with pytest.raises(TooManyMalformedError) as failure:
-        replay.read_source(harness.open_bytes("in.csv", FAULTY))
+        replay.read_source(replays.open_bytes("in.csv", FAULTY))
     lines = FAULTY.splitlines(keepends=True)
     last = [number for number, line in enumerate(lines, 1) if line.startswith(b"fee")][allowed]
     assert str(failure.value).startswith(f"in.csv:{last}: ")
     twin = reference.replay(("in.csv", b"".join(lines[:last])))
     assert replay.rows == twin.rows
-    assert harness.occurred(replay.applied()) == dict(twin.applied)
+    assert replays.occurred(replay.applied()) == dict(twin.applied)
     assert sum(replay.malformed_rows) == allowed + 1
     assert len(replay.collect()) == len(twin.accounts)
 
 
 def test_as_many_malformed_rows_as_are_allowed_are_no_failure() -> None:
     replay = Replay(max_malformed=80)
-    replay.read_source(harness.open_bytes("in.csv", FAULTY))
+    replay.read_source(replays.open_bytes("in.csv", FAULTY))
     assert sum(replay.malformed_rows) == 80
 
 
@@ -477,9 +478,9 @@ def test_a_file_that_has_nothing_to_read_yet_is_told_of() -> None:
 def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
     replay = Replay(max_malformed=0, threads=1)
     with pytest.raises(TooManyMalformedError):
-        replay.read_source(harness.open_bytes("in.csv", FILE))
+        replay.read_source(replays.open_bytes("in.csv", FILE))
     rows = replay.rows
-    replay.read_source(harness.open_bytes("more.csv", FILE))
+    replay.read_source(replays.open_bytes("more.csv", FILE))
     assert (replay.rows, sum(replay.malformed_rows)) == (rows, 1)
 
 

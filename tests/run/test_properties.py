@@ -13,8 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness
-from tests.support.harness import BYTE_ORDER_MARK, HEADER, READERS, THREADS, Input, Outcome, Row
+from tests.support import replays, strategies
+from tests.support.bare_ledger import parse_accounts
+from tests.support.profiles import examples
+from tests.support.reference import BYTE_ORDER_MARK, HEADER
+from tests.support.replays import READERS, THREADS, Input, Outcome
+from tests.support.rows import Row, make_file
 from txfast.batch.batch import KINDS
 from txfast.errors import InputError, SourceError
 from txfast.readers import arrow_csv as arrow
@@ -23,31 +27,31 @@ pytestmark = pytest.mark.unmeasured
 
 each_reader = pytest.mark.parametrize("reader", READERS)
 thread_counts = st.sampled_from(THREADS)
-any_files = st.one_of(harness.hostile_files(), harness.plain_files())
+any_files = st.one_of(strategies.hostile_files(), strategies.plain_files())
 
 
 def assert_as_reference(inputs: list[Input], reader: str, block_bytes: int, threads: int) -> Outcome | None:
-    block_bytes = harness.fit_block(reader, inputs, block_bytes)
-    return harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+    block_bytes = replays.fit_block(reader, inputs, block_bytes)
+    return replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
 # ---- The reference -------------------------------------------------------------------------------
 
 
 @each_reader
-@given(harness.hostile_files(), harness.block_sizes, thread_counts)
+@given(strategies.hostile_files(), strategies.block_sizes, thread_counts)
 def test_a_hostile_file_gives_what_the_rules_say(reader: str, content: bytes, block_bytes: int, threads: int) -> None:
     assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
 
 
 @each_reader
-@given(harness.plain_files(), harness.block_sizes, thread_counts)
+@given(strategies.plain_files(), strategies.block_sizes, thread_counts)
 def test_a_plain_file_gives_what_the_rules_say(reader: str, content: bytes, block_bytes: int, threads: int) -> None:
     assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
 
 
 @each_reader
-@given(harness.wide_files(), harness.block_sizes, thread_counts)
+@given(strategies.wide_files(), strategies.block_sizes, thread_counts)
 def test_a_file_of_many_columns_gives_what_the_rules_say(
     reader: str, content: bytes, block_bytes: int, threads: int
 ) -> None:
@@ -55,8 +59,8 @@ def test_a_file_of_many_columns_gives_what_the_rules_say(
 
 
 @each_reader
-@harness.examples(0.5)
-@given(st.lists(any_files, max_size=4), harness.block_sizes, thread_counts)
+@examples(0.5)
+@given(st.lists(any_files, max_size=4), strategies.block_sizes, thread_counts)
 def test_several_files_are_read_as_one_stream_in_their_order(
     reader: str, contents: list[bytes], block_bytes: int, threads: int
 ) -> None:
@@ -65,28 +69,28 @@ def test_several_files_are_read_as_one_stream_in_their_order(
 
 
 @each_reader
-@given(st.lists(harness.soup_pieces, max_size=20).map(b"".join), harness.block_sizes)
+@given(st.lists(strategies.soup_pieces, max_size=20).map(b"".join), strategies.block_sizes)
 def test_what_is_no_transactions_file_is_refused_by_all(reader: str, content: bytes, block_bytes: int) -> None:
     assert assert_as_reference([("in.csv", content)], reader, block_bytes, threads=1) is None
 
 
 @each_reader
-@given(any_files, harness.block_sizes, st.lists(st.integers(0, 400), max_size=12))
+@given(any_files, strategies.block_sizes, st.lists(st.integers(0, 400), max_size=12))
 def test_a_file_may_be_read_in_any_pieces(reader: str, content: bytes, block_bytes: int, places: list[int]) -> None:
-    block_bytes = harness.fit_block(reader, [("in.csv", content)], block_bytes)
+    block_bytes = replays.fit_block(reader, [("in.csv", content)], block_bytes)
     cuts = sorted({0, len(content), *(place for place in places if place < len(content))})
     pieces = [content[start:end] for start, end in itertools.pairwise(cuts)]
     try:
-        expected = harness.run([("in.csv", content)], reader=reader, block_bytes=block_bytes)
+        expected = replays.run([("in.csv", content)], reader=reader, block_bytes=block_bytes)
     except ValueError as error:
         with pytest.raises(type(error)):
-            harness.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes)
+            replays.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes)
     else:
-        assert harness.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes) == expected
+        assert replays.run([("in.csv", pieces)], reader=reader, block_bytes=block_bytes) == expected
 
 
 @each_reader
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 def test_every_block_size_gives_the_same(reader: str, ending: bytes) -> None:
     rows = [
         b"deposit,1,1,5.0",
@@ -124,7 +128,7 @@ def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None
             lines.append(rng.choice([b"", b" ", b"x" * rng.randrange(300), b"deposit,1,1,1e3", b'"', b",,,"]))
     for ending, block_bytes in ((b"\n", 1_000), (b"\r\n", 65_536), (b"\r", None)):
         inputs = [("in.csv", ending.join(lines))]
-        outcome = harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+        outcome = replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
         assert outcome is not None
         assert outcome.applied.keys() == set(KINDS)
         assert outcome.malformed.keys() == {"missing_field", "bad_quoting", "bad_amount"}
@@ -138,11 +142,11 @@ def test_files_of_every_small_size_are_read_from_the_disk(reader: str, threads: 
     for size in [*range(30), 100, 150, 190, 250, 400]:
         rows = [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size)]
         rows += [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size // 3)]
-        contents = [harness.make_file(rows), harness.make_file(rows[::2])]
+        contents = [make_file(rows), make_file(rows[::2])]
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
         named = [(str(path), content) for path, content in zip(paths, contents, strict=True)]
-        assert harness.run_files(paths, reader=reader, threads=threads) == harness.run_reference(named)
+        assert replays.run_files(paths, reader=reader, threads=threads) == replays.run_reference(named)
 
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -151,7 +155,7 @@ LENGTHS = [64 * KIB - 1, 64 * KIB, 64 * KIB + 1, MIB, MIB + 1, 3 * MIB]
 
 @pytest.mark.untraced
 @each_reader
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, ending: bytes) -> None:
     block_bytes = 6 * MIB if reader == "arrow" else None
     lines = []
@@ -165,13 +169,13 @@ def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, end
         BYTE_ORDER_MARK + ending.join([blank, header, *lines, blank, b""]),
     ):
         inputs = [("in.csv", content)]
-        outcome = harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
+        outcome = replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
         assert outcome is not None
         assert outcome.applied == {"deposit": 4}
 
 
 @pytest.mark.untraced
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 @pytest.mark.parametrize("block_bytes", [1_000, 1 << 18, 1 << 20])
 def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, block_bytes: int) -> None:
     # Blocks double until a line of more than 1 MiB is given up; the next ones have the size reached.
@@ -183,7 +187,7 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
             line = b"y" * (whole_blocks * reached + place)
             content = ending.join([HEADER.rstrip(), line, b"x", b"", b"deposit,1,1,1"])
             inputs = [("in.csv", content)]
-            outcome = harness.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
+            outcome = replays.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
             assert outcome is not None
             assert [reject.line for reject in outcome.rejects] == [2, 3]
 
@@ -193,9 +197,9 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
 def test_a_line_of_just_one_mib_is_read_in_blocks_of_about_its_length(block_bytes: int) -> None:
     header = BYTE_ORDER_MARK + HEADER.rstrip() + b"," + b"x" * (MIB - len(HEADER))
     row = b"deposit,1,1,1,"
-    for ending in harness.ENDINGS:
+    for ending in strategies.ENDINGS:
         content = ending.join([header, row + b"y" * (MIB - len(row)), row + b"y" * (MIB + 1 - len(row)), b"x"])
-        outcome = harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=block_bytes)
+        outcome = replays.assert_as_reference([("in.csv", content)], reader="native", block_bytes=block_bytes)
         assert outcome is not None
         assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1, "missing_field": 1})
 
@@ -204,7 +208,7 @@ def test_a_line_of_just_one_mib_is_read_in_blocks_of_about_its_length(block_byte
 def test_a_line_that_is_too_long_may_begin_with_a_byte_order_mark() -> None:
     line = BYTE_ORDER_MARK + b"x" * 2 * MIB
     for content in (HEADER + line, BYTE_ORDER_MARK + HEADER + b"x\n" + line + b"\ndeposit,1,1,1"):
-        outcome = harness.assert_as_reference([("in.csv", content)], reader="native")
+        outcome = replays.assert_as_reference([("in.csv", content)], reader="native")
         assert outcome is not None
         assert outcome.malformed["row_too_long"] == 1
 
@@ -221,7 +225,7 @@ def test_a_byte_order_mark_behind_other_bytes_is_part_of_the_header(reader: str)
 def test_a_lone_carriage_return_ends_a_row_in_whatever_column(reader: str) -> None:
     header = b"a,type,b,client,tx,amount,c"
     fields = [b"x", b"deposit", b"", b"1", b"2", b"1.5", b"y"]
-    for column, ending in itertools.product(range(len(fields)), harness.ENDINGS):
+    for column, ending in itertools.product(range(len(fields)), strategies.ENDINGS):
         for text in (b"\r", b"x\r", b"\ry", b"x\ry"):
             row = b",".join([*fields[:column], text, *fields[column + 1 :]])
             content = ending.join([header, row, b",".join(fields), b""])
@@ -245,9 +249,9 @@ def test_a_header_that_is_too_long_is_refused(reader: str) -> None:
     for content in (b"x" * (MIB + 1), HEADER.rstrip() + b"," + b"x" * MIB, b" " * 3 * MIB + HEADER):
         for ending in (b"", b"\n", b"\r\ndeposit,1,1,1"):
             with pytest.raises(InputError, match=r"^in\.csv: not a transactions file: .* 1 MiB"):
-                harness.run([("in.csv", content + ending)], reader=reader)
+                replays.run([("in.csv", content + ending)], reader=reader)
     header = HEADER.rstrip() + b"," + b"x" * (MIB - len(HEADER))
-    outcome = harness.assert_as_reference([("in.csv", header + b"\ndeposit,1,1,1")], reader=reader)
+    outcome = replays.assert_as_reference([("in.csv", header + b"\ndeposit,1,1,1")], reader=reader)
     assert outcome is not None
     assert outcome.applied == {"deposit": 1}
 
@@ -266,17 +270,17 @@ class Endless(io.RawIOBase):
 @each_reader
 def test_what_is_no_header_need_not_end_to_be_refused(reader: str) -> None:
     endless = Endless()
-    source = harness.open_bytes("in.csv", b"")
+    source = replays.open_bytes("in.csv", b"")
     source.file = cast(io.FileIO, endless)
     with pytest.raises(InputError, match=r"^in\.csv: "):
-        harness.new_replay(harness.RejectsJournal(), reader, None, 1).read_source(source)
+        replays.new_replay(replays.RejectsJournal(), reader, None, 1).read_source(source)
     # pyarrow reads some thirty of its blocks ahead, as far as it gets until it is stopped.
     assert endless.bytes_read < (4 * MIB if reader == "native" else 64 * arrow.BLOCK_BYTES)
 
 
 def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
     content = HEADER + b"x" * (MIB + 3_000) + b"\ndeposit,1,1,1"
-    outcome = harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=MIB + 1_000)
+    outcome = replays.assert_as_reference([("in.csv", content)], reader="native", block_bytes=MIB + 1_000)
     assert outcome is not None
     assert (outcome.applied, outcome.malformed) == ({"deposit": 1}, {"row_too_long": 1})
 
@@ -285,17 +289,17 @@ def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
 @each_reader
 def test_what_stands_before_a_failure_is_reported_whatever_the_threads(reader: str) -> None:
     rows = b"".join(b"deposit,%d,1,1\nx%d\n" % (place, place) for place in range(2_000))
-    expected = harness.run([("in.csv", HEADER + rows)], reader=reader).rejects
+    expected = replays.run([("in.csv", HEADER + rows)], reader=reader).rejects
     for threads in (1, 2, 3, 5, 8):
-        journal = harness.RejectsJournal()
-        replay = harness.new_replay(journal, reader, 1_000, threads)
-        replay.read_source(harness.open_bytes("in.csv", HEADER + rows))
+        journal = replays.RejectsJournal()
+        replay = replays.new_replay(journal, reader, 1_000, threads)
+        replay.read_source(replays.open_bytes("in.csv", HEADER + rows))
         with pytest.raises(InputError, match=r"^bad\.csv: "):
-            replay.read_source(harness.open_bytes("bad.csv", b"nonsense"))
+            replay.read_source(replays.open_bytes("bad.csv", b"nonsense"))
         assert journal.rejects == expected
 
 
-class FailingReads(harness.Reads):
+class FailingReads(replays.Reads):
     """Pieces, and then a failure where there should be more."""
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
@@ -310,8 +314,8 @@ class FailingReads(harness.Reads):
 def test_a_source_that_fails_is_never_taken_for_its_end(reader: str, threads: int) -> None:
     rows = [b"deposit,%d,1,1\n" % place for place in range(500)]
     for pieces in ([], [HEADER], [HEADER, *rows]):
-        replay = harness.new_replay(harness.RejectsJournal(), reader, 1_000, threads)
-        source = harness.open_bytes("in.csv", [])
+        replay = replays.new_replay(replays.RejectsJournal(), reader, 1_000, threads)
+        source = replays.open_bytes("in.csv", [])
         source.file = cast(io.FileIO, FailingReads(pieces))
         with pytest.raises(SourceError, match=r"^in\.csv: .*the disk is on fire"):
             replay.read_source(source)
@@ -320,9 +324,9 @@ def test_a_source_that_fails_is_never_taken_for_its_end(reader: str, threads: in
 # ---- Laws of their own ---------------------------------------------------------------------------
 
 
-@given(harness.streams(amounts=harness.small_amounts | harness.edge_amounts), thread_counts)
+@given(strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts), thread_counts)
 def test_no_money_is_made_or_lost(rows: list[Row], threads: int) -> None:
-    outcome = harness.run([("in.csv", harness.make_file(rows))], block_bytes=64, threads=threads)
+    outcome = replays.run([("in.csv", make_file(rows))], block_bytes=64, threads=threads)
     refused = {reject.line for reject in outcome.rejects}
     deposits: dict[tuple[int, int], int] = {}
     expected = Counter({row.client: 0 for row in rows})
@@ -339,48 +343,48 @@ def test_no_money_is_made_or_lost(rows: list[Row], threads: int) -> None:
                 expected[row.client] -= row.amount
             case "chargeback":
                 expected[row.client] -= deposits[row.client, row.tx]
-    accounts = harness.parse_accounts(outcome.accounts)
+    accounts = parse_accounts(outcome.accounts)
     assert {account.client: account.available + account.held for account in accounts} == dict(expected)
     assert outcome.rows == len(rows) == sum(outcome.applied.values()) + len(outcome.rejects)
 
 
-@given(harness.streams(), st.integers(0, 60))
+@given(strategies.streams(), st.integers(0, 60))
 def test_a_stream_may_be_cut_into_files_anywhere(rows: list[Row], place: int) -> None:
-    whole = harness.run([("in.csv", harness.make_file(rows))])
-    files = [("a.csv", harness.make_file(rows[:place])), ("b.csv", harness.make_file(rows[place:]))]
-    halves = harness.run(files)
+    whole = replays.run([("in.csv", make_file(rows))])
+    files = [("a.csv", make_file(rows[:place])), ("b.csv", make_file(rows[place:]))]
+    halves = replays.run(files)
     assert halves.accounts == whole.accounts
     assert halves._replace(rejects=[]) == whole._replace(rejects=[])
     assert [reject.reason for reject in halves.rejects] == [reject.reason for reject in whole.rejects]
 
 
-@given(harness.streams())
+@given(strategies.streams())
 def test_clients_do_not_touch_each_other(rows: list[Row]) -> None:
-    together = harness.run([("in.csv", harness.make_file(rows))])
+    together = replays.run([("in.csv", make_file(rows))])
     lines = []
     for client in sorted({row.client for row in rows}):
-        alone = harness.make_file(row for row in rows if row.client == client)
-        lines += harness.run([("in.csv", alone)]).accounts.splitlines(keepends=True)[1:]
+        alone = make_file(row for row in rows if row.client == client)
+        lines += replays.run([("in.csv", alone)]).accounts.splitlines(keepends=True)[1:]
     assert b"".join(lines) == together.accounts.partition(b"\n")[2]
 
 
-@given(harness.streams(), st.lists(st.booleans(), min_size=60, max_size=60))
+@given(strategies.streams(), st.lists(st.booleans(), min_size=60, max_size=60))
 def test_rows_of_different_clients_may_change_places(rows: list[Row], changes: list[bool]) -> None:
     moved = list(rows)
     for place, change in zip(range(1, len(moved)), changes, strict=False):
         if change and moved[place - 1].client != moved[place].client:
             moved[place - 1], moved[place] = moved[place], moved[place - 1]
-    first, second = (harness.run([("in.csv", harness.make_file(each))]) for each in (rows, moved))
+    first, second = (replays.run([("in.csv", make_file(each))]) for each in (rows, moved))
     assert second.accounts == first.accounts
     assert (second.applied, second.rejected) == (first.applied, first.rejected)
 
 
-@given(harness.streams())
+@given(strategies.streams())
 def test_rows_that_were_not_applied_might_as_well_not_be_there(rows: list[Row]) -> None:
-    everything = harness.run([("in.csv", harness.make_file(rows))])
+    everything = replays.run([("in.csv", make_file(rows))])
     refused = {reject.line for reject in everything.rejects}
     applied = [row for line, row in enumerate(rows, start=2) if line not in refused]
-    again = harness.run([("in.csv", harness.make_file(applied))])
+    again = replays.run([("in.csv", make_file(applied))])
     assert again.rejects == []
     assert again.applied == everything.applied
     known = {row.client for row in applied}

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from tests.support import harness
-from tests.support.command import COMMAND, HEADER, Folder, environment
+from tests.support import replays, strategies
+from tests.support.bare_ledger import apply_lines
+from tests.support.command import COMMAND, Folder, environment
+from tests.support.reference import HEADER
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import ThreadsError
 from txfast.ledger.ledger import Ledger
@@ -60,7 +62,7 @@ def test_a_failure_in_any_stage_ends_the_run_with_that_failure(stage: str, threa
     setattr(FailingReplay, stage, fail_at_the_tenth)
     replay = FailingReplay(threads=threads, block_bytes=2_000)
     with pytest.raises(MemoryError, match="this block"):
-        replay.read_source(harness.open_bytes("in", MANY_ROWS))
+        replay.read_source(replays.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
 
 
@@ -77,7 +79,7 @@ def test_a_system_that_starts_no_more_threads_is_told_of(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(threading.Thread, "start", start_three)
     with pytest.raises(ThreadsError, match="--threads 1"):
-        Replay(threads=8).read_source(harness.open_bytes("in", MANY_ROWS))
+        Replay(threads=8).read_source(replays.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
 
 
@@ -92,7 +94,7 @@ def test_an_interrupt_while_threads_are_started_is_one(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Replay(threads=8).read_source(harness.open_bytes("in", MANY_ROWS))
+        Replay(threads=8).read_source(replays.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
 
 
@@ -143,7 +145,7 @@ def test_an_interrupt_inside_the_lock_ends_the_run_and_its_threads(
     monkeypatch.setattr(threading, "Condition", InterruptedCondition)
     for call in (1, 2, 5):
         InterruptedCondition.moment, InterruptedCondition.calls_left = moment, call
-        source = harness.open_bytes("in", [HEADER, *[MANY_ROWS[len(HEADER) :]] * 20])
+        source = replays.open_bytes("in", [HEADER, *[MANY_ROWS[len(HEADER) :]] * 20])
         try:
             Replay(threads=threads, block_bytes=1_000).read_source(source)
         except KeyboardInterrupt:
@@ -157,16 +159,16 @@ def test_an_interrupt_inside_the_lock_ends_the_run_and_its_threads(
 # ---- Sizes ---------------------------------------------------------------------------------------
 
 
-@given(harness.plain_files())
+@given(strategies.plain_files())
 def test_a_file_whose_size_is_known_gives_the_same_in_threads(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder, "in.csv")
         path.write_bytes(content)
         patch.setattr(replay_module, "THREADED_BYTES_MIN", 0)
-        expected = harness.run_files([path])
+        expected = replays.run_files([path])
         for threads in THREADED:
-            assert harness.run_files([path, path], threads=threads, block_bytes=100).rows == 2 * expected.rows
-            assert harness.run_files([path], threads=threads, block_bytes=100) == expected
+            assert replays.run_files([path, path], threads=threads, block_bytes=100).rows == 2 * expected.rows
+            assert replays.run_files([path], threads=threads, block_bytes=100) == expected
 
 
 def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many: Path) -> None:
@@ -182,7 +184,7 @@ def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many
         return seconds
 
     replay.apply = noting  # type: ignore[method-assign]
-    replay.read_source(harness.open_bytes("in", b"".join(pieces)))
+    replay.read_source(replays.open_bytes("in", b"".join(pieces)))
     grown = sorted(set(capacities))
     assert len(grown) < 6
     assert all(later >= 2 * earlier for earlier, later in itertools.pairwise(grown))
@@ -191,7 +193,7 @@ def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many
 def test_an_index_grows_at_once_to_what_is_expected() -> None:
     ledger = Ledger()
     ledger.expect(50_000)
-    harness.apply_lines(ledger, [b"deposit,1,1,1"])
+    apply_lines(ledger, [b"deposit,1,1,1"])
     assert 50_000 <= ledger.capacity < 60_000
     ledger.expect(0)
     assert ledger.capacity < 60_000

@@ -18,9 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness
-from tests.support.command import HEADER, Folder
-from tests.support.harness import Row, failing
+from tests.support import replays, strategies
+from tests.support.bare_ledger import accounts_csv, accounts_of, apply_rows, status_counts
+from tests.support.command import Folder
+from tests.support.failures import failing
+from tests.support.profiles import examples
+from tests.support.reference import HEADER
+from tests.support.rows import Row, make_batch, make_file
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
 from txfast.input.position import Consumption
@@ -77,47 +81,47 @@ def small_limits(limit: int) -> Iterator[None]:
         patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
         patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
         patched.setattr(slices, "ROWS_AT_ONCE", 4)
-        patched.setattr(harness, "new_replay", new_replay)
+        patched.setattr(replays, "new_replay", new_replay)
         yield
 
 
 # ---- The same as in memory -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reader", harness.READERS)
+@pytest.mark.parametrize("reader", replays.READERS)
 @given(
-    st.lists(st.one_of(harness.hostile_files(), harness.plain_files()), min_size=1, max_size=3),
-    harness.block_sizes, st.sampled_from(harness.THREADS), limits,
+    st.lists(st.one_of(strategies.hostile_files(), strategies.plain_files()), min_size=1, max_size=3),
+    strategies.block_sizes, st.sampled_from(replays.THREADS), limits,
 )  # fmt: skip
 def test_hostile_files_give_what_the_rules_say_whatever_fits(
     reader: str, contents: list[bytes], block_bytes: int, threads: int, limit: int
 ) -> None:
     inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
-    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    block_bytes = replays.fit_block(reader, inputs, block_bytes)
     with small_limits(limit):
-        harness.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+        replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
 @pytest.mark.untraced
 @given(
-    st.lists(st.one_of(harness.streams(), harness.streams(st.integers(0, 40), st.integers(0, 9))), max_size=4),
-    harness.block_sizes, st.sampled_from(harness.THREADS), limits,
+    st.lists(st.one_of(strategies.streams(), strategies.streams(st.integers(0, 40), st.integers(0, 9))), max_size=4),
+    strategies.block_sizes, st.sampled_from(replays.THREADS), limits,
 )  # fmt: skip
 def test_streams_give_what_the_rules_say_whatever_fits(
     streams: list[list[Row]], block_bytes: int, threads: int, limit: int
 ) -> None:
     rows = [row for stream in streams for row in stream]
     with small_limits(limit):
-        harness.assert_as_reference(
-            [("in.csv", harness.make_file(rows))], reader="native", block_bytes=block_bytes, threads=threads
+        replays.assert_as_reference(
+            [("in.csv", make_file(rows))], reader="native", block_bytes=block_bytes, threads=threads
         )
 
 
 @pytest.mark.untraced
-@harness.examples(0.3)
+@examples(0.3)
 @given(
-    st.lists(harness.streams(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=4),
-    st.sampled_from(harness.THREADS), limits, st.integers(1, 3), st.integers(0, 9),
+    st.lists(strategies.streams(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=4),
+    st.sampled_from(replays.THREADS), limits, st.integers(1, 3), st.integers(0, 9),
 )  # fmt: skip
 def test_a_state_goes_on_whatever_of_it_fits(
     streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int
@@ -135,19 +139,19 @@ def test_a_state_is_restored_in_parts_and_saved_from_partitions(parts: int) -> N
 
 def assert_goes_on(streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int) -> None:
     """A run for each stream, all of one state, ends as one run over all of them does."""
-    files = [harness.make_file(stream) for stream in streams]
-    expected = harness.run_reference([("in.csv", harness.make_file([row for stream in streams for row in stream]))])
+    files = [make_file(stream) for stream in streams]
+    expected = replays.run_reference([("in.csv", make_file([row for stream in streams for row in stream]))])
     with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
         patched.setattr(Replay, "_parts_that_fit", lambda *_: parts)
         patched.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
         for number, content in enumerate(files):
             state = StateDirectory(name, lambda message: pytest.fail(str(message)))
-            journal = harness.RejectsJournal()
-            replay = harness.new_replay(journal, "native", block_bytes, threads)
+            journal = replays.RejectsJournal()
+            replay = replays.new_replay(journal, "native", block_bytes, threads)
             state.open()
             state.load(replay.restore)
-            replay.read_source(harness.open_bytes(f"{number}.csv", content))
-            outcome = harness.outcome_of(replay, journal, state.saver(changed=True))
+            replay.read_source(replays.open_bytes(f"{number}.csv", content))
+            outcome = replays.outcome_of(replay, journal, state.saver(changed=True))
             state.finish()
             state.publish()
             state.discard()
@@ -175,10 +179,10 @@ class DueCheckpoints:
         raise AssertionError("there is no table")
 
 
-@pytest.mark.parametrize("threads", harness.THREADS)
+@pytest.mark.parametrize("threads", replays.THREADS)
 def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
-    path.write_bytes(harness.make_file([Row("deposit", 7 if tx < 500 else tx, tx, 1) for tx in range(1000)]))
+    path.write_bytes(make_file([Row("deposit", 7 if tx < 500 else tx, tx, 1) for tx in range(1000)]))
     checkpoints = DueCheckpoints()
     with small_limits(3):
         replay = Replay(block_bytes=500, threads=threads, memory_limit=1 << 30, checkpoints=checkpoints)
@@ -192,7 +196,7 @@ def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "threads", [1, *(pytest.param(several, marks=pytest.mark.untraced) for several in harness.THREADS[1:])]
+    "threads", [1, *(pytest.param(several, marks=pytest.mark.untraced) for several in replays.THREADS[1:])]
 )
 @pytest.mark.parametrize("allowed", [0, 1, 2])
 def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: int) -> None:
@@ -202,12 +206,12 @@ def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: in
     outcomes = []
     for limit in (1 << 30, 0):
         with small_limits(limit):
-            journal = harness.RejectsJournal()
-            replay = harness.new_replay(journal, "native", 150, threads)
+            journal = replays.RejectsJournal()
+            replay = replays.new_replay(journal, "native", 150, threads)
             replay._max_malformed = allowed
             with pytest.raises(TooManyMalformedError, match=r"in\.csv:"):
-                replay.read_source(harness.open_bytes("in.csv", content))
-            outcomes.append(harness.outcome_of(replay, journal))
+                replay.read_source(replays.open_bytes("in.csv", content))
+            outcomes.append(replays.outcome_of(replay, journal))
             assert replay.is_spilled == (limit == 0)
     assert outcomes[0] == outcomes[1]
     assert len([reject for reject in outcomes[0].rejects if reject.status == "malformed"]) == allowed + 1
@@ -219,14 +223,14 @@ def test_a_partition_of_much_state_is_divided_between_its_rows() -> None:
     clients = 60_000
     rows = [Row("deposit", client * 2**40, client, 1) for client in range(clients)]
     rows += [Row("dispute", client * 2**40 * 7 % (clients * 2**40), client, None) for client in range(clients)]
-    content = harness.make_file(rows)
-    expected = harness.run([("in.csv", content)])
+    content = make_file(rows)
+    expected = replays.run([("in.csv", content)])
     with small_limits(clients // 2), pytest.MonkeyPatch.context() as patched:
         # All fits until a partition has been given rows.
         patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: len(ledger) + sum(map(sum, counted(ledger))))
         patched.setattr(spill, "PARTITIONS", 2)
         patched.setattr(slices, "ROWS_AT_ONCE", 1 << 14)
-        assert harness.run([("in.csv", content)], block_bytes=1 << 18) == expected
+        assert replays.run([("in.csv", content)], block_bytes=1 << 18) == expected
 
 
 def counted(ledger: Ledger) -> list[list[int]]:
@@ -240,7 +244,7 @@ def test_lines_too_long_and_blank_are_reported_behind_a_spill() -> None:
     rows = [b"deposit,%d,%d,1" % (client, client) for client in range(50)]
     content = b"\n".join([HEADER.rstrip(), *rows, long_blank, long_row, *rows, long_row[::-1]])
     with small_limits(0):
-        outcome = harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=1000, threads=3)
+        outcome = replays.assert_as_reference([("in.csv", content)], reader="native", block_bytes=1000, threads=3)
     assert outcome is not None
     assert outcome.malformed == {"row_too_long": 2}
     assert outcome.rejected == {"duplicate_transaction": 50}
@@ -286,9 +290,9 @@ def read_from(content: bytes) -> SliceReader:
 @given(any_rows, any_rows)
 def test_a_ledger_and_rows_come_back_from_partitions_as_they_were(before: list[Row], after: list[Row]) -> None:
     whole, parts = Ledger(), []
-    harness.apply_rows(whole, before)
-    counted_before = Counter(harness.status_counts(whole))
-    batch = harness.make_batch([row.line() for row in after])
+    apply_rows(whole, before)
+    counted_before = Counter(status_counts(whole))
+    batch = make_batch([row.line() for row in after])
     for content in in_partitions(whole, [batch], 4096):
         part, reader = Ledger(), read_from(content)
         while reader.restore(part):
@@ -299,9 +303,9 @@ def test_a_ledger_and_rows_come_back_from_partitions_as_they_were(before: list[R
         parts.append(part)
     whole.apply(batch)
     assert sum(map(len, parts)) == len(whole)
-    assert harness.accounts_csv(parts) == harness.accounts_csv([whole])
-    parts_say = sum((Counter(harness.status_counts(part)) for part in parts), Counter())
-    assert parts_say == Counter(harness.status_counts(whole)) - counted_before
+    assert accounts_csv(parts) == accounts_csv([whole])
+    parts_say = sum((Counter(status_counts(part)) for part in parts), Counter())
+    assert parts_say == Counter(status_counts(whole)) - counted_before
 
 
 def restored(contents: list[bytes]) -> list[Ledger]:
@@ -324,7 +328,7 @@ def disputed() -> Ledger:
     rows += [Row("resolve", tx % 1500 * 2**40, tx, None) for tx in range(0, 1500, 6)]
     rows += [Row("chargeback", tx % 1500 * 2**40, tx, None) for tx in range(1500, 3000, 9)]
     rows += [Row("withdrawal", tx % 1500 * 2**40, 10_000 + tx, 1) for tx in range(1500)]
-    harness.apply_rows(ledger, rows)
+    apply_rows(ledger, rows)
     return ledger
 
 
@@ -334,13 +338,13 @@ def test_a_ledger_larger_than_the_buffers_comes_back_and_goes_on(disputed: Ledge
     assert min(map(len, parts)) > 300
     assert sum(map(len, parts)) == len(disputed)
     assert sum(part.entries for part in parts) == disputed.entries
-    assert harness.accounts_csv(parts) == harness.accounts_csv([disputed])
+    assert accounts_csv(parts) == accounts_csv([disputed])
     # Disputes are where they were.
     endings = [Row(kind, tx % 1500 * 2**40, tx, None) for tx in range(3000) for kind in ("resolve", "dispute")]
     for part in (*parts, disputed):
-        clients = {account.client for account in harness.accounts_of(part)}
-        harness.apply_rows(part, [row for row in endings if row.client in clients])
-    assert harness.accounts_csv(parts) == harness.accounts_csv([disputed])
+        clients = {account.client for account in accounts_of(part)}
+        apply_rows(part, [row for row in endings if row.client in clients])
+    assert accounts_csv(parts) == accounts_csv([disputed])
 
 
 def test_what_a_reader_has_left_of_a_ledger_goes_into_other_partitions(disputed: Ledger) -> None:
@@ -361,14 +365,14 @@ def test_what_a_reader_has_left_of_a_ledger_goes_into_other_partitions(disputed:
     assert [sum(partitions.counts(number)[place] for number in range(2)) for place in range(3)] == [
         len(expected[0]), expected[0].entries, 0,
     ]  # fmt: skip
-    assert harness.accounts_csv(restored(written)) == harness.accounts_csv(expected)
+    assert accounts_csv(restored(written)) == accounts_csv(expected)
     assert len(others) == 2
 
 
 def test_finished_partitions_take_no_more(disputed: Ledger) -> None:
     partitions = Partitions(2, 0, lambda _, __: None)
     partitions.finish()
-    batch = harness.make_batch([b"deposit,1,1,1"])
+    batch = make_batch([b"deposit,1,1,1"])
     calls: list[Callable[[], object]] = [
         lambda: partitions.add_rows(batch), lambda: partitions.add_ledger(disputed),
         lambda: partitions.add_rest(read_from(b"")),
@@ -392,8 +396,8 @@ def records_in(content: bytes) -> list[bytes]:
 def one_of_each() -> tuple[bytes, bytes, bytes]:
     """The records of an account, of its deposit, and of a row for it."""
     ledger = Ledger()
-    harness.apply_rows(ledger, [Row("deposit", 7, 1, 5)])
-    content = b"".join(in_partitions(ledger, [harness.make_batch([b"deposit,7,2,5"])], 0))
+    apply_rows(ledger, [Row("deposit", 7, 1, 5)])
+    content = b"".join(in_partitions(ledger, [make_batch([b"deposit,7,2,5"])], 0))
     account, entry, row = records_in(content)
     return account, entry, row
 
@@ -432,7 +436,7 @@ def test_state_is_passed_over_only_where_it_is_some() -> None:
 def test_runs_longer_than_their_buffers_are_merged() -> None:
     ledgers = [Ledger() for _ in range(3)]
     for number, ledger in enumerate(ledgers):
-        harness.apply_rows(ledger, [Row("deposit", 3 * client + number, 1, client) for client in range(200)])
+        apply_rows(ledger, [Row("deposit", 3 * client + number, 1, client) for client in range(200)])
     runs = [b"".join(map(bytes, run_blocks(AccountColumns([ledger])))) for ledger in ledgers]
     merged = list(RunMerge([io.BytesIO(run).readinto for run in runs], 100))
     assert sum(map(len, merged)) == 600
@@ -442,7 +446,7 @@ def test_runs_longer_than_their_buffers_are_merged() -> None:
 
 def test_fewer_statuses_than_rows_are_noticed() -> None:
     partitions = Partitions(2, 0, lambda _, __: None)
-    batch = harness.make_batch([b"deposit,1,1,1"] * 3)
+    batch = make_batch([b"deposit,1,1,1"] * 3)
     two = io.BytesIO(bytes(2))
     reader = StatusReader(partitions, lambda _, view: two.readinto(view), 9)
     with pytest.raises(SpillError, match="fewer rows were settled"):
@@ -451,7 +455,7 @@ def test_fewer_statuses_than_rows_are_noticed() -> None:
 
 def test_typical_rows_take_no_more_than_21_bytes() -> None:
     rows = [Row("deposit", 10**12 + row, row * 2**40 % 2**63, 12_345_600 + row) for row in range(5_000)]
-    batch = harness.make_batch([row.line() for row in rows])
+    batch = make_batch([row.line() for row in rows])
     assert sum(map(len, in_partitions(None, [batch], 1 << 16))) <= 21 * len(rows)
 
 
@@ -482,10 +486,10 @@ def have_all_alike_at_first(patched: pytest.MonkeyPatch) -> list[Partitions]:
 
 
 def test_clients_that_all_fall_into_one_partition_are_divided_by_the_next_hash() -> None:
-    content = harness.make_file([Row("deposit", client, tx, 1) for tx in range(9) for client in range(50)])
+    content = make_file([Row("deposit", client, tx, 1) for tx in range(9) for client in range(50)])
     with small_limits(2), pytest.MonkeyPatch.context() as patched:
         made = have_all_alike_at_first(patched)
-        harness.assert_as_reference([("in.csv", content)], reader="native", block_bytes=100)
+        replays.assert_as_reference([("in.csv", content)], reader="native", block_bytes=100)
     assert [made[0].counts(number)[2] for number in range(3)][1:] == [0, 0]
     assert len(made) > 2
 
@@ -500,7 +504,7 @@ def test_arguments_out_of_range_are_refused() -> None:
         partitions.counts(2)
     with pytest.raises(ValueError, match="no account"):
         slices.any_client(Ledger())
-    batch = harness.make_batch([b"deposit,1,1,1"])
+    batch = make_batch([b"deposit,1,1,1"])
     route(batch, 2)
     for refused in (
         lambda: partitions.add_rows(batch, 2), lambda: statuses_of(batch, 2), lambda: batch.shard_rows(2),
@@ -614,23 +618,23 @@ def test_files_go_where_temporary_files_may_be_large(tmp_path: Path, monkeypatch
 
 def test_a_client_that_does_not_fit_is_named_with_what_it_needs() -> None:
     rows = [Row("deposit", 7, tx, 1) for tx in range(200)] + [Row("deposit", client, 1, 1) for client in range(20)]
-    content = harness.make_file(rows)
+    content = make_file(rows)
     with small_limits(0), pytest.MonkeyPatch.context() as patched:
         patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: ledger.entries)
         alone = r"client \d+ alone has up to \d+ transactions: they need a memory limit of \d+MiB"
         with pytest.raises(MemoryLimitError, match=alone):
-            harness.run([("in.csv", content)], block_bytes=100)
+            replays.run([("in.csv", content)], block_bytes=100)
 
 
 def test_a_failure_in_one_partition_ends_all_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise SpillError("broken")
 
-    content = harness.make_file([Row("deposit", client, 1, 1) for client in range(500)])
+    content = make_file([Row("deposit", client, 1, 1) for client in range(500)])
     with small_limits(0):
         monkeypatch.setattr(spill.Settled, "add", fail)
         with pytest.raises(SpillError, match="broken"):
-            harness.run([("in.csv", content)], block_bytes=100, threads=4)
+            replays.run([("in.csv", content)], block_bytes=100, threads=4)
 
 
 class OneByOne(SliceReader):
@@ -640,17 +644,17 @@ class OneByOne(SliceReader):
         return int(super().restore(ledger, 1))
 
 
-@pytest.mark.parametrize("journal", [harness.RejectsJournal(), Journal(quiet=True)])
+@pytest.mark.parametrize("journal", [replays.RejectsJournal(), Journal(quiet=True)])
 def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal: Journal) -> None:
     """The first partition that has anything never fits."""
-    content = harness.make_file([Row("deposit", client, tx, 1) for tx in range(3) for client in range(50)])
-    expected = harness.run([("in.csv", content)])
+    content = make_file([Row("deposit", client, tx, 1) for tx in range(3) for client in range(50)])
+    expected = replays.run([("in.csv", content)])
     with small_limits(30), pytest.MonkeyPatch.context() as patched:
         have_all_alike_at_first(patched)
         patched.setattr(spill, "SliceReader", OneByOne)
-        replay = harness.new_replay(journal, "native", 100, 1)
+        replay = replays.new_replay(journal, "native", 100, 1)
         replay._settling_limit = 10 + spill.SETTLING_BYTES
-        replay.read_source(harness.open_bytes("in.csv", content))
+        replay.read_source(replays.open_bytes("in.csv", content))
         assert replay.is_spilled
         accounts = replay.collect()
         assert b"".join(map(bytes, csv_blocks(accounts))) == expected.accounts
@@ -662,7 +666,7 @@ def spilled_settled(tmp_path: Path) -> tuple[list[spill.Spill], spill.Settled]:
     file = SpillFile(str(tmp_path))
     settled = spill.Settled(file, 1 << 30, lambda _: None)
     made = spill.Spill(file, 1 << 30, settled, keep_statuses=False)
-    made.add_rows(harness.make_batch([b"deposit,%d,1,1" % client for client in range(100)]))
+    made.add_rows(make_batch([b"deposit,%d,1,1" % client for client in range(100)]))
     return [made], settled
 
 
@@ -705,10 +709,10 @@ def test_an_interrupt_while_threads_settle_ends_them(tmp_path: Path, monkeypatch
 
 
 def test_text_that_reads_otherwise_the_second_time_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = harness.make_file([Row("deposit", client, 1, 1) for client in range(50)])
+    content = make_file([Row("deposit", client, 1, 1) for client in range(50)])
     monkeypatch.setattr("txfast.run.deferred.rescan", lambda *_: None)
     with small_limits(0), pytest.raises(SpillError, match=r"in\.csv: reads otherwise than before"):
-        harness.run([("in.csv", content)], block_bytes=100)
+        replays.run([("in.csv", content)], block_bytes=100)
 
 
 @pytest.mark.parametrize(
@@ -721,7 +725,7 @@ def test_a_ledger_needs_about_what_it_says_beforehand(accounts: int, transaction
     first = ledger.bytes_with(transactions)
     for start in range(0, transactions, 10_000):
         rows = [Row("deposit", tx % accounts, tx, 1) for tx in range(start, min(start + 10_000, transactions))]
-        harness.apply_rows(ledger, rows)
+        apply_rows(ledger, rows)
     assert ledger.bytes_with(0) <= foreseen * 1.05
     assert first <= foreseen * 1.05
     assert ledger.bytes_with(transactions) > ledger.bytes_with(0)

@@ -22,19 +22,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.command import ACCOUNTS, FILE, HEADER, Folder
-from tests.support.harness import (
-    READERS,
-    Outcome,
-    RejectsJournal,
-    Row,
-    examples,
-    fail_renames,
-    failing,
-    outcome_of,
-    run_reference,
-)
+from tests.support import reference, replays, strategies
+from tests.support.bare_ledger import accounts_csv, apply_rows
+from tests.support.command import ACCOUNTS, FILE, Folder
+from tests.support.failures import fail_renames, failing
+from tests.support.profiles import examples
+from tests.support.reference import HEADER
+from tests.support.replays import READERS, Outcome, RejectsJournal, outcome_of, run_reference
+from tests.support.rows import Row
 from txfast.command.main import replay_files
 from txfast.command.options import parse_arguments
 from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
@@ -506,7 +501,7 @@ def write_one_after_the_other(path: Path, ledgers: list[Ledger], steps: list[lis
     segments = Segments()
     for number, rows in enumerate(steps):
         for place, ledger in enumerate(ledgers):
-            harness.apply_rows(ledger, [row for row in rows if row.client % len(ledgers) == place])
+            apply_rows(ledger, [row for row in rows if row.client % len(ledgers) == place])
         folder = path / f"snapshot-{number}"
         writer = SnapshotWriter(str(path / "part"), segments=segments)
         for ledger in ledgers:
@@ -526,7 +521,7 @@ def segment_names(folder: Path) -> list[str]:
 
 @examples(0.5)
 @given(
-    st.lists(harness.streams(amounts=harness.edge_amounts), min_size=1, max_size=6), st.integers(1, 3),
+    st.lists(strategies.streams(amounts=strategies.edge_amounts), min_size=1, max_size=6), st.integers(1, 3),
     st.integers(1, 3),
 )  # fmt: skip
 def test_snapshots_that_share_their_entries_are_as_those_that_do_not(
@@ -538,12 +533,12 @@ def test_snapshots_that_share_their_entries_are_as_those_that_do_not(
             assert len(segment_names(folder)) == number + 1
             restored = [Ledger() for _ in range(shards)]
             Snapshot.open(str(folder)).restore(restored)
-            assert harness.accounts_csv(restored) == harness.accounts_csv(whole)
+            assert accounts_csv(restored) == accounts_csv(whole)
             assert sum(ledger.entries for ledger in restored) == sum(ledger.entries for ledger in whole)
     # Every deposit is in the state that it was in.
     endings = [Row(kind, row.client, row.tx, None) for rows in steps for row in rows for kind in ("resolve", "dispute")]
     if shards == ledgers == 1:
-        assert harness.apply_rows(restored[0], endings) == harness.apply_rows(whole[0], endings)
+        assert apply_rows(restored[0], endings) == apply_rows(whole[0], endings)
 
 
 STEPS = [[Row("deposit", client, 100 * day + client, 5) for client in range(9)] for day in range(7)]
@@ -574,7 +569,7 @@ def test_where_files_have_no_second_names_all_is_written_anew(tmp_path: Path, mo
         counts.append(len(segment_names(folder)))
         restored = Ledger()
         Snapshot.open(str(folder)).restore([restored])
-        assert harness.accounts_csv([restored]) == harness.accounts_csv([ledger])
+        assert accounts_csv([restored]) == accounts_csv([ledger])
         assert restored.entries == ledger.entries
     assert counts == [1, 2, 1, 2, 3, 4, 5]
 
@@ -601,7 +596,7 @@ def test_damage_to_a_shared_file_is_noticed(tmp_path: Path, damage: str) -> None
 
 def write_snapshot(path: Path, *, durable: bool = True) -> None:
     ledger = Ledger()
-    harness.apply_rows(ledger, [harness.Row("deposit", 1, 1, 5)])
+    apply_rows(ledger, [Row("deposit", 1, 1, 5)])
     writer = SnapshotWriter(str(path), durable=durable)
     try:
         writer.add(ledger)
@@ -852,7 +847,7 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     """One run in this process. Raises TxfastError."""
     state = StateDirectory(str(state_path), lambda message: pytest.fail(str(message)))
     journal = RejectsJournal()
-    replay = harness.new_replay(journal, reader, block_bytes, threads)
+    replay = replays.new_replay(journal, reader, block_bytes, threads)
     try:
         state.open()
         state.load(replay.restore)
@@ -873,7 +868,7 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
 @examples(0.5)
 @given(data=st.data(), threads=st.sampled_from([1, 3]), reader=st.sampled_from(READERS))
 def test_a_file_that_grows_in_steps_is_as_one_read_at_once(data: st.DataObject, threads: int, reader: str) -> None:
-    content = data.draw(st.one_of(harness.plain_files(), harness.hostile_files()))
+    content = data.draw(st.one_of(strategies.plain_files(), strategies.hostile_files()))
     try:
         whole = run_reference([("grown.csv", content)])
     except reference.NotTransactions:
@@ -885,12 +880,12 @@ def test_a_file_that_grows_in_steps_is_as_one_read_at_once(data: st.DataObject, 
     cuts = sorted(data.draw(st.sets(st.sampled_from(sorted(ends)), max_size=4))) if ends else []
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "grown.csv"
-        rejects: list[harness.Reject] = []
+        rejects: list[replays.Reject] = []
         outcome = None
         for end in [*cuts, len(content)]:
             path.write_bytes(content[:end])
-            block_bytes = data.draw(harness.block_sizes)
-            block_bytes = harness.fit_block(reader, [("grown.csv", content)], block_bytes)
+            block_bytes = data.draw(strategies.block_sizes)
+            block_bytes = replays.fit_block(reader, [("grown.csv", content)], block_bytes)
             try:
                 outcome = run_with_state(
                     Path(made) / "state", path, reader=reader, block_bytes=block_bytes, threads=threads

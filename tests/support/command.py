@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from tests.support.reference import ACCOUNTS_HEADER, HEADER
+
 COMMAND = str(Path(sys.executable).with_name("txfast"))
 
-HEADER = b"type,client,tx,amount\n"
-ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
 NO_ACCOUNTS = ACCOUNTS_HEADER
 # The file of most tests: an applied row, a rejected one and a malformed one.
 FILE = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"

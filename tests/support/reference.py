@@ -28,6 +28,7 @@ from typing import BinaryIO
 BLANKS = b" \t\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COLUMN_NAMES = (b"type", b"client", b"tx", b"amount")
+HEADER = b"type,client,tx,amount\n"
 KINDS = (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback")
 
 ROW_LIMIT_BYTES = 1024 * 1024

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.harness import INT64_MAX, INT64_MIN, UINT64_MAX, Account
+from tests.support import reference
+from tests.support.bare_ledger import Account, accounts_csv, apply_lines
+from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.writers.accounts_csv import csv_blocks
@@ -33,7 +34,7 @@ def random_clients(count: int) -> list[int]:
 
 
 def text_of(*accounts: Account) -> bytes:
-    return harness.accounts_csv([ledger_of(accounts)])
+    return accounts_csv([ledger_of(accounts)])
 
 
 def expected_text(accounts: Sequence[Account]) -> bytes:
@@ -196,15 +197,15 @@ def test_the_accounts_of_several_ledgers_are_one_list(shards: int) -> None:
         ledger_of([account for account in accounts if account.client % shards == shard]) for shard in range(shards)
     ]
     assert len(AccountColumns(ledgers)) == len(accounts)
-    assert harness.accounts_csv(ledgers) == expected_text(accounts)
-    assert harness.accounts_csv(ledgers[::-1]) == expected_text(accounts)
+    assert accounts_csv(ledgers) == expected_text(accounts)
+    assert accounts_csv(ledgers[::-1]) == expected_text(accounts)
 
 
 def test_a_ledger_without_accounts_adds_none() -> None:
     accounts = [Account(1, 2, 3)]
     ledgers = [Ledger(), ledger_of(accounts), Ledger()]
     assert len(AccountColumns(ledgers)) == 1
-    assert harness.accounts_csv(ledgers) == expected_text(accounts)
+    assert accounts_csv(ledgers) == expected_text(accounts)
 
 
 @pytest.mark.parametrize("ledgers", [0, 1, 3])
@@ -217,7 +218,7 @@ def test_no_accounts_are_a_header(ledgers: int) -> None:
 def test_accounts_stay_as_they_were_collected() -> None:
     ledger = ledger_of([Account(1, 10_000, 0)])
     accounts = AccountColumns([ledger])
-    harness.apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,5"])
+    apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,5"])
     assert len(accounts) == 1
     assert b"".join(map(bytes, csv_blocks(accounts))) == HEADER + b"1,1.0000,0.0000,1.0000,false\n"
 

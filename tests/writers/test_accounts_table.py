@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from tests.support import harness
-from tests.support.command import COMMAND, HEADER, Folder, environment
+from tests.support.bare_ledger import accounts_csv
+from tests.support.command import COMMAND, Folder, environment
+from tests.support.reference import HEADER
 from txfast.errors import SourceError
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -74,7 +75,7 @@ def test_a_table_has_the_accounts_of_the_text(found: dict[int, tuple[int, int, b
     table = pa.Table.from_batches(columnar.account_batches(columns), columnar.account_schema())
     table.validate(full=True)
     assert table.schema == SCHEMA
-    assert as_csv(table) == harness.accounts_csv([ledger])
+    assert as_csv(table) == accounts_csv([ledger])
 
 
 @pytest.mark.parametrize("rows_max", [1, 3, 7])

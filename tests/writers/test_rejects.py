@@ -21,8 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import harness, reference
-from tests.support.harness import HEADER, READERS, THREADS, Input
+from tests.support import reference, replays, strategies
+from tests.support.reference import BYTE_ORDER_MARK, HEADER
+from tests.support.replays import READERS, THREADS, Input
+from tests.support.rows import STANDARD_HEADER, make_batch
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log.journal import WARN, Journal
@@ -62,7 +64,7 @@ class WritingJournal(Journal):
 
 def header_of(name: str, content: bytes) -> Header:
     """The header of a file that has one."""
-    lines = content.removeprefix(harness.BYTE_ORDER_MARK).splitlines()
+    lines = content.removeprefix(BYTE_ORDER_MARK).splitlines()
     return Header(next(line for line in lines if line.strip(reference.BLANKS)), name)
 
 
@@ -79,9 +81,9 @@ def write_rejects(
     try:
         rejects.open()
         journal = WritingJournal(rejects, {name: header_of(name, content) for name, content in inputs})
-        replay = harness.new_replay(journal, reader, block_bytes, threads)
+        replay = replays.new_replay(journal, reader, block_bytes, threads)
         for name, content in inputs:
-            replay.read_source(harness.open_bytes(name, content))
+            replay.read_source(replays.open_bytes(name, content))
         rejects.finish()
         rejects.publish()
     finally:
@@ -172,18 +174,18 @@ odd_fields = st.one_of(odd_texts, odd_texts.map(lambda text: b'"' + text.replace
 @st.composite
 def odd_files(draw: st.DrawFn) -> bytes:
     """Files of rows that are nearly all malformed, each for what its fields hold."""
-    ending = draw(harness.endings)
-    rows = st.lists(st.one_of(odd_fields, harness.type_texts, harness.amount_texts), min_size=1, max_size=6)
+    ending = draw(strategies.endings)
+    rows = st.lists(st.one_of(odd_fields, strategies.type_texts, strategies.amount_texts), min_size=1, max_size=6)
     lines = [b",".join(row) for row in draw(st.lists(rows, max_size=10))]
     return ending.join([HEADER.rstrip(), *lines, b""])
 
 
-any_files = st.one_of(harness.hostile_files(), harness.plain_files(), harness.wide_files(), odd_files())
+any_files = st.one_of(strategies.hostile_files(), strategies.plain_files(), strategies.wide_files(), odd_files())
 
 
 @each_suffix
 @each_reader
-@given(st.lists(any_files, max_size=3), harness.block_sizes, thread_counts)
+@given(st.lists(any_files, max_size=3), strategies.block_sizes, thread_counts)
 def test_rejects_are_what_the_rules_say(
     reader: str, suffix: str, contents: list[bytes], block_bytes: int, threads: int
 ) -> None:
@@ -192,14 +194,14 @@ def test_rejects_are_what_the_rules_say(
         reference.replay(*inputs)
     except reference.NotTransactions:
         return
-    block_bytes = harness.fit_block(reader, inputs, block_bytes)
+    block_bytes = replays.fit_block(reader, inputs, block_bytes)
     assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
 @pytest.mark.untraced
 @each_suffix
 @each_reader
-@pytest.mark.parametrize("ending", harness.ENDINGS)
+@pytest.mark.parametrize("ending", strategies.ENDINGS)
 def test_rejects_of_a_long_file_are_what_the_rules_say(reader: str, suffix: str, ending: bytes) -> None:
     rng = random.Random(8)
     odd = [b"", b" ", b"x" * 300, b"deposit,1,1,1e3", b'"', b",,,", b"=1+1", b'"a""b",1', b"\xff\xfe,\x00,-1"]
@@ -410,11 +412,11 @@ MALFORMED_LINES = [b"fee,%d,%d,%s" % (place, place % 7, b"=" * (place % 90)) for
 @pytest.mark.parametrize("text_format", FORMATS)
 @pytest.mark.parametrize("block_bytes", [0, 1, 100, 1_000, 4_096])
 def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: int) -> None:
-    batch = harness.make_batch(MALFORMED_LINES)
+    batch = make_batch(MALFORMED_LINES)
     whole = RejectText(text_format)
-    assert list(whole.blocks(b"f", batch, harness.STANDARD_HEADER)) == []
+    assert list(whole.blocks(b"f", batch, STANDARD_HEADER)) == []
     text = RejectText(text_format, block_bytes)
-    blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch, harness.STANDARD_HEADER)]
+    blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch, STANDARD_HEADER)]
     assert len(blocks) > 10
     # Room is kept for whatever the longest line could grow to.
     assert max(map(len, blocks)) <= max(block_bytes, 2_000)
@@ -436,7 +438,7 @@ def test_groups_of_any_size_hold_the_same_rows(rows_max: int) -> None:
     lines: list[int] = []
     sizes = []
     for name in ("a", "b"):
-        for rows, _, buffers in columns.groups(name, harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER):
+        for rows, _, buffers in columns.groups(name, make_batch(MALFORMED_LINES), STANDARD_HEADER):
             sizes.append(rows)
             lines += buffers[1].cast("Q")
     assert set(sizes) <= {rows_max}
@@ -494,7 +496,7 @@ def test_what_is_discarded_leaves_what_was_there(suffix: str, added: bool, tmp_p
     rejects.discard()
     rejects.open()
     if added:
-        rejects.add("f", harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER)
+        rejects.add("f", make_batch(MALFORMED_LINES), STANDARD_HEADER)
     rejects.discard()
     rejects.discard()
     assert path.read_bytes() == b"before"
@@ -538,7 +540,7 @@ def test_a_pipe_that_nobody_reads_any_more_is_told_as_such(suffix: str, tmp_path
     rejects = Rejects(str(path))
     rejects.open()
     os.close(reader)
-    rejects.add("f", harness.make_batch(MALFORMED_LINES), harness.STANDARD_HEADER)
+    rejects.add("f", make_batch(MALFORMED_LINES), STANDARD_HEADER)
     with pytest.raises(BrokenPipeError):
         rejects.finish()
     rejects.discard()

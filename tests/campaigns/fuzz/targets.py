@@ -13,7 +13,9 @@ from contextlib import suppress
 from itertools import permutations
 
 from tests.campaigns.fuzz import probe
-from tests.support import harness, reference
+from tests.support import reference, replays
+from tests.support.reference import INT64_MAX
+from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
@@ -43,8 +45,8 @@ HEADERS = (
     b",".join([b"type,client,tx", *[b""] * 35, b"amount\n"]),
 )  # fmt: skip
 AMOUNTS = (
-    None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, harness.INT64_MAX, harness.INT64_MAX - 1, harness.INT64_MAX // 2,
-    harness.INT64_MAX // 2 + 1, -harness.INT64_MAX, 10_001, 5_000, 20_000,
+    None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, INT64_MAX, INT64_MAX - 1, INT64_MAX // 2,
+    INT64_MAX // 2 + 1, -INT64_MAX, 10_001, 5_000, 20_000,
 )  # fmt: skip
 TX_SHIFTS = (0, 0, 8, 56)
 OPERATION_BYTES = 3
@@ -133,7 +135,7 @@ def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
 def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
     """The same by the native reader, in blocks of one size that come in pieces of another."""
     pieces = [content[place : place + piece_bytes] for place in range(0, len(content), piece_bytes)]
-    reader = CsvReader(harness.open_bytes("in", pieces).file, "in", block_bytes)
+    reader = CsvReader(replays.open_bytes("in", pieces).file, "in", block_bytes)
     batch = TransactionBatch()
     next_line = 1
     rows: Rows = []
@@ -181,7 +183,7 @@ def arrow(content: bytes) -> None:
     offsets, text, first, count = arrow_lines(content)
     starts = memoryview(struct.pack(f"<{len(offsets)}i", *offsets)).cast("b")
     batch = TransactionBatch()
-    header = harness.STANDARD_HEADER
+    header = STANDARD_HEADER
     try:
         found: Header | None = hold_lines(batch, header, starts, memoryview(text).cast("b"), first, count, "in")
     except ValueError as error:
@@ -286,7 +288,7 @@ def table(content: bytes) -> None:
             return
         must_be(is_good, True)
         while held.hold(batch):
-            parse(batch, harness.STANDARD_HEADER, keep_text=keep_text)
+            parse(batch, STANDARD_HEADER, keep_text=keep_text)
             found += probe.rows_of(batch)
         expected = [
             expected_row(b",".join(map(quoted, fields)), range(4))

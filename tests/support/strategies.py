@@ -1,0 +1,227 @@
+"""Hypothesis strategies: streams of transactions, and files that try the whole format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis import strategies as st
+
+from tests.support import reference
+from tests.support.reference import BYTE_ORDER_MARK, HEADER, INT64_MAX
+from tests.support.rows import Row
+from txfast.batch.batch import KINDS
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+
+# ---- Streams of well-formed transactions -----------------------------------------------------------
+
+# Deposits are drawn often enough for the others to meet one.
+stream_kinds = st.sampled_from([*KINDS, *["deposit"] * 4, "withdrawal", "dispute", "dispute"])
+small_amounts = st.sampled_from([10_000, 5_000, 12_345, 1, 0, 100_000, 70_000, -1, None])
+one_or_two = st.integers(1, 2)
+edge_amounts = st.sampled_from([INT64_MAX, INT64_MAX - 1, INT64_MAX // 2, INT64_MAX // 2 + 1, -INT64_MAX, 1, 0])
+
+
+def streams(
+    clients: SearchStrategy[int] | None = None,
+    txs: SearchStrategy[int] | None = None,
+    amounts: SearchStrategy[int | None] = small_amounts,
+) -> SearchStrategy[list[Row]]:
+    """Streams in which few clients use few ids: ids repeat, disputes meet deposits and accounts lock."""
+    clients = st.integers(1, 3) if clients is None else clients
+    txs = st.integers(1, 6) if txs is None else txs
+    return short_or_long(st.builds(Row, stream_kinds, clients, txs, amounts), 60)
+
+
+def short_or_long(element: SearchStrategy[T], most: int) -> SearchStrategy[list[T]]:
+    """Lists of both sorts: left to itself, Hypothesis makes few long ones."""
+    short = st.lists(element, max_size=most // 6)
+    long = st.lists(element, min_size=most // 3, max_size=most)
+    return st.one_of(short, long)
+
+
+# ---- Files that try everything ---------------------------------------------------------------------
+
+ENDINGS = (b"\n", b"\r\n", b"\r")
+# Bytes that some reader could take for more than they are: control bytes, other languages' blanks and line
+# endings. The byte 0x01 is not among them, since pyarrow cannot carry it.
+ODD_BYTES = (
+    *rb"\ ' ; #".split(),
+    *(b"\x00", b"\x02", b"\x1a", b"\x1c", b"\x7f", b"\x85", b"\xa0", b"\xc3", b"\xff"),
+    *(b"\xe2\x80\xa8", b"\xc2\xa0", BYTE_ORDER_MARK),
+)
+
+# Texts of the four fields: good ones often enough for rows to be applied.
+type_texts = st.sampled_from(
+    [kind.encode() for kind in KINDS] * 15
+    + [b"deposit"] * 45
+    + [b"dispute"] * 25
+    + b"Deposit DEPOSIT depositt deposi chargebac chargebackk transfer withdrawa dispose disputed".split()
+    + [b"", b"resolv", b"1", b"+", b"with drawal", b"dep\xc3\xb6sit", b"deposit\x00"]
+)
+id_texts = st.sampled_from(
+    [b"1", b"2", b"1", b"2", b"3"] * 25
+    + [b"%d" % (2**power + change) for power in (16, 31, 32, 53, 63, 64) for change in (-1, 0, 1)]
+    + b"0 00 01 +1 +0002 12345678 123456789 9999999999999999 99999999999999999999".split()
+    + b"10000000000000000000 100000000000000000000 0000000000000000000000000000007".split()
+    + b"+ - -1 ++1 1.0 1e3 0x1 1_0 one 1-".split()
+    + [b"", b"1 2", b"1\x00", b"\xd9\xa1", b"\xef\xbc\x91"]
+)
+amount_texts = st.sampled_from(
+    [b"1", b"2.5", b"0.0001", b"10.00", b"3.1234"] * 20
+    + b"0 -0 -1 +1 .5 -.5 5. -5. +5. . - + -. +. 1.00000 1.00001 1.000010 0.99990 00012.3".split()
+    + b"12345678.1234 123456789.12 12345678901234.5 123456789012345.5 1234567890123456.5".split()
+    + b"922337203685477.5807 922337203685477.5808 -922337203685477.5807 922337203685478".split()
+    + b"1.2345000000000000000000000 0000000000000000000000000000001.0000000000000000000".split()
+    + b"999999999999999999999999999999 1.12345678 1,5 1_000 1e3 1E-3 nan inf -inf 1.2.3 --1 +-1".split()
+    + [b"", b"", b"1.1234567 ", b"$1", b"0x10", b"1-", b"1 000", b"\xd9\xa1", b"1\x00", b"1.5\xff"]
+)
+
+# What can stand around a field's text and not count,
+HARMLESS_DECORATIONS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda text: text,
+    lambda text: b" " + text,
+    lambda text: text + b" \t",
+    lambda text: b"\v\f" + text + b"\f\v",
+    lambda text: b'"' + text + b'"',
+    lambda text: b' \t"  ' + text + b'\v"\f ',
+)
+# and what makes it another text, or none.
+DECORATIONS: tuple[Callable[[bytes], bytes], ...] = (
+    *HARMLESS_DECORATIONS,
+    lambda text: b'"' + text,
+    lambda text: text + b'"',
+    lambda text: b'"' + text + b'""',
+    lambda text: b'"' + text + b'"x',
+    lambda text: b'""' + text,
+    lambda text: b'x"' + text + b'"',
+)
+decorations = st.sampled_from(DECORATIONS)
+harmless_decorations = st.sampled_from(HARMLESS_DECORATIONS)
+endings = st.sampled_from(ENDINGS)
+
+other_texts = st.sampled_from(
+    [b"", b"note", b"1", b"a b", b'say ""hi""', b"\xff\xfe", b"\x00", b"deposit", b"\xe2\x82\xac 5"]
+)
+other_names = st.sampled_from([b"", b"note", b"Type", b"TX", b"amounts", b"client id", b"\xff", b'"a, b"', b'"a""b"'])
+
+# Pieces of rows, joined any way.
+soup_pieces = st.sampled_from(
+    b'deposit,1,1,1 deposit,1,2, dispute,1,1 resolve,1,1, chargeback,1,1,, "deposit",1,2,1'.split()
+    + b'withdrawal,2,9,0.5 1 x , , " " ""'.split()
+    + [b" ", b"\t", b"\v", b"\f", *ENDINGS * 3, *ODD_BYTES]
+)
+soups = st.lists(soup_pieces, max_size=12).map(b"".join)
+odd_endings = st.sampled_from([*ENDINGS, b"\n\r", b"\n\n", b" \r"])
+run_ons = st.sampled_from([b",", b",x", b',"', b',"a,b"', b",,,,,,", b"\r", b", ", b',"a"b'])
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> tuple[bytes, list[bytes | None]]:
+    """A header line, right nearly always, and its columns' names, None for those that do not matter."""
+    names: list[bytes | None] = list(draw(st.permutations(reference.COLUMN_NAMES)))
+    fields: list[bytes] = [draw(harmless_decorations)(name) for name in names if name is not None]
+    for place, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
+        names.insert(place, None)
+        fields.insert(place, name)
+    match draw(st.integers(0, 39)):
+        case 39:
+            fields.append(b"amount")
+        case 38:
+            fields.pop()
+        case 37:
+            fields[0] = draw(decorations)(fields[0])
+        case 36:
+            return draw(soups), names
+    return b",".join(fields), names
+
+
+@st.composite
+def hostile_files(draw: st.DrawFn) -> bytes:
+    """Files that try the whole format: orders of columns, quotes, blanks, endings, ragged rows, odd bytes."""
+    header, names = draw(headers())
+    ending = draw(endings)
+    byte_order_mark = draw(st.sampled_from([b"", b"", BYTE_ORDER_MARK]))
+    blank_lines = draw(st.sampled_from([b"", b"", b" \t\n", b"\r\r\n"]))
+    parts = [byte_order_mark, blank_lines, header, ending]
+    texts = {b"type": type_texts, b"client": id_texts, b"tx": id_texts, b"amount": amount_texts}
+    row = st.tuples(*(other_texts if name is None else texts[name] for name in names))
+    for fields in draw(short_or_long(row, 24)):
+        parts.append(draw(spoilt_rows(fields)))
+        parts.append(draw(odd_endings) if draw(one_in(10)) else ending)
+    if draw(st.booleans()):
+        parts.pop()
+    return b"".join(parts)
+
+
+def one_in(count: int) -> SearchStrategy[bool]:
+    return st.integers(1, count).map(lambda number: number == count)
+
+
+@st.composite
+def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
+    """The fields as a row: as they are, decorated, cut short, run on, with an odd byte in it, or all soup."""
+    texts = list(fields)
+    if draw(one_in(4)):
+        place = draw(st.integers(0, len(texts) - 1))
+        texts[place] = draw(decorations)(texts[place])
+    row = b",".join(texts)
+    match draw(st.integers(0, 19)):
+        case 19:
+            return row[: draw(st.integers(0, len(row)))]
+        case 18:
+            return row + draw(run_ons)
+        case 17:
+            place = draw(st.integers(0, len(row)))
+            return row[:place] + draw(st.sampled_from(ODD_BYTES)) + row[place:]
+        case 16:
+            return draw(soups)
+    return row
+
+
+@st.composite
+def plain_files(draw: st.DrawFn) -> bytes:
+    """Files of plain rows with here and there one that is not, as most files are."""
+    ending = draw(endings)
+    lines = [row.line() for row in draw(streams())]
+    for place, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
+        lines.insert(place, line)
+    content = ending.join([HEADER.rstrip(), *lines])
+    return content + ending if draw(st.booleans()) else content
+
+
+wide_texts = st.sampled_from(
+    b'x 1 -1.5 x"y "a,b" "a""b"'.split()
+    + [b"", b"", b" ", b"a b", b' "a,b"', b' "', b"x\ry", b"\xff", b"\x00"]
+    + [b"x" * length for length in (7, 15, 16, 17, 31, 50, 62, 63, 64, 65, 127, 128, 200)]
+)
+
+
+@st.composite
+def wide_files(draw: st.DrawFn) -> bytes:
+    """Files of up to forty columns: rows of any length, the four columns anywhere, mostly plain."""
+    width = draw(st.integers(4, 40))
+    places = draw(st.permutations(range(width)))[:4]
+    names = [b"column %d" % column for column in range(width)]
+    for place, name in zip(places, reference.COLUMN_NAMES, strict=True):
+        names[place] = name
+    ending = draw(endings)
+    lines = [b",".join(names)]
+    texts = st.lists(wide_texts, min_size=width, max_size=width)
+    for row, fields in draw(
+        st.lists(st.tuples(st.builds(Row, stream_kinds, one_or_two, one_or_two, small_amounts), texts))
+    ):
+        for place, text in zip(places, row.line().split(b","), strict=True):
+            fields[place] = text
+        line = b",".join(fields)
+        lines.append(line if draw(st.integers(0, 7)) else draw(spoilt_rows((line,))))
+    content = ending.join(lines)
+    return content + ending if draw(st.booleans()) else content
+
+
+# Sizes that cut a small file anywhere, and some that do not cut it.
+block_sizes = st.one_of(st.integers(1, 100), st.sampled_from([200, 1_000, 4_096, 1 << 18]))
