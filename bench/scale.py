@@ -80,23 +80,26 @@ def replay_and_tell(name: str, threads: str) -> None:
     """Replay an input, `-` for standard input, and print as JSON what happened, in a process of its own."""
     import json
     import statistics
+    import time
     from typing import Any
 
-    from txfast.run.replay import Replay
+    from txfast.run.books import Books
+    from txfast.run.replay import new_replay
 
     calls_seconds: list[float] = []
+    apply = Books.apply
 
-    class WatchedReplay(Replay):
-        def apply(self, batch: Any, shard: int) -> float:
-            seconds = super().apply(batch, shard)
-            calls_seconds.append(seconds)
-            return seconds
+    def watched_apply(self: Books, batch: Any, shard: int) -> None:
+        started = time.perf_counter()
+        apply(self, batch, shard)
+        calls_seconds.append(time.perf_counter() - started)
 
-    replay = WatchedReplay(threads=int(threads) if threads else None)
+    Books.apply = watched_apply  # type: ignore[method-assign]
+    replay = new_replay(threads=int(threads) if threads else None)
     replay.read(name)
     told = {
         "rows": replay.rows,
-        "applied": sum(replay.applied().values()),
+        "applied": sum(replay.figures().applied().values()),
         "scan_seconds": replay.seconds["scan"],
         "apply_seconds": replay.seconds["apply"],
         "typical_call_seconds": statistics.median(calls_seconds),

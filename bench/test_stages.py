@@ -19,7 +19,7 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_csv import ArrowCsvReader
 from txfast.readers.csv import CsvReader
 from txfast.readers.row import Header
-from txfast.run.replay import Replay
+from txfast.run.replay import new_replay
 from txfast.state.snapshot import Snapshot, SnapshotWriter
 from txfast.writers.accounts_csv import csv_blocks
 from txfast.writers.rejects import SUFFIXES, Rejects
@@ -123,9 +123,9 @@ def test_command(measure: Measure, transactions: Path) -> None:
 
 def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     """A row is a deposit or withdrawal here. Not to the disk, whose speed is its own."""
-    replay = Replay(threads=1)
+    replay = new_replay(threads=1)
     replay.read(str(transactions))
-    [ledger] = replay.ledgers
+    [ledger] = replay.books.ledgers
     folder = tmp_path / "snapshot-1"
 
     def save() -> None:
@@ -140,9 +140,9 @@ def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
 
 def test_load(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     """The same, and what is loaded is verified first."""
-    replay = Replay(threads=1)
+    replay = new_replay(threads=1)
     replay.read(str(transactions))
-    [ledger] = replay.ledgers
+    [ledger] = replay.books.ledgers
     writer = SnapshotWriter(str(tmp_path / "snapshot-1"), durable=False)
     writer.add(ledger)
     writer.finish({"inputs": {}})

@@ -335,10 +335,10 @@ def compare(full: bool, at_random: list[int], crafted: dict[str, list[int]], lin
             run.collect()
             seconds[name].append(run.seconds["apply"])
             rows += run.rows
-            rejects += sum(run.rejected().values())
+            rejects += sum(run.figures().rejected().values())
             expected = {kind: len(at_random) for kind in ("deposit", "dispute")}
-            if replays.occurred(run.applied()) != expected:
-                problems.append(f"{name}: {run.applied()} were applied, where it should be {expected}")
+            if replays.occurred(run.figures().applied()) != expected:
+                problems.append(f"{name}: {run.figures().applied()} were applied, where it should be {expected}")
     medians = {name: statistics.median(seconds[name]) for name in files}
     notes = []
     for name in crafted if full else ():

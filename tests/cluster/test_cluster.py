@@ -35,7 +35,8 @@ from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, fields_in, re
 from txfast.cluster.state import ClusterState
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.input.source import Source, open_source
-from txfast.run.replay import Replay
+from txfast.run.books import Books
+from txfast.run.plan import Plan
 from txfast.spill import spill
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_csv import csv_blocks
@@ -219,14 +220,12 @@ def test_what_cannot_be_cut_is_one_range(folder: Folder, suffix: str, monkeypatc
     assert_alike(run([name, "in.csv"], 2, 10), by_command(folder, name, "in.csv"))
 
 
-def small_replays(ledger_limit: int) -> Callable[..., Replay]:
-    """What makes replays whose ledgers go to disk beyond so many accounts."""
+def small_books(ledger_bytes: int) -> Callable[..., Books]:
+    """Makes books whose ledgers go to disk beyond this number of accounts."""
 
-    def make(**options: Any) -> Replay:
-        replay = Replay(**options | {"memory_limit": 1 << 30})
-        replay._ledger_limit = ledger_limit
-        replay._settling_limit = 3 + spill.SETTLING_BYTES
-        return replay
+    def make(plan: Plan, **options: Any) -> Books:
+        plan.ledger_bytes, plan.settling_bytes = ledger_bytes, 3 + spill.SETTLING_BYTES
+        return Books(plan, **options)
 
     return make
 
@@ -234,7 +233,7 @@ def small_replays(ledger_limit: int) -> Callable[..., Replay]:
 def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     names = twelve_files(folder)
     monkeypatch.chdir(folder.path)
-    monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replays(3))
+    monkeypatch.setattr("txfast.cluster.blocks.Books", small_books(3))
     expected = by_command(folder, *names)
     with small_limits(3):
         found = run(names, 2, 500)

@@ -34,7 +34,7 @@ from tests.cluster.test_cluster import (
     run_command,
     settings_of,
     signals_left_alone,  # noqa: F401 (a fixture, which is used by all)
-    small_replays,
+    small_books,
     twelve_files,
 )
 from tests.readers.test_table import ROWS, of_texts, write_table
@@ -55,7 +55,7 @@ from txfast.cluster.state import ClusterState, open_state
 from txfast.errors import ClusterError, InputError, LockedError, MemoryLimitError, SourceError, StateError, UsageError
 from txfast.input.position import Place
 from txfast.ledger.ledger import Ledger
-from txfast.run.replay import Replay
+from txfast.run.books import Books
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
@@ -260,8 +260,8 @@ def test_a_shard_that_does_not_fit_in_memory_begins_and_is_saved_all_the_same(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = twelve_files(folder)
-    monkeypatch.setattr("txfast.cluster.blocks.Replay", small_replays(0))
-    monkeypatch.setattr(Replay, "_parts_that_fit", lambda *_: 3)
+    monkeypatch.setattr("txfast.cluster.blocks.Books", small_books(0))
+    monkeypatch.setattr(Books, "parts_that_fit", lambda *_: 3)
     monkeypatch.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
     expected = by_command(folder, *names)
     rejects = b""

@@ -36,7 +36,7 @@ PROGRAM = """
 import os, sys
 imported_before = set(sys.modules)  # by what looks on
 from txfast.log.journal import LEVELS, Journal
-from txfast.run.replay import Replay
+from txfast.run.replay import new_replay
 from txfast.log.progress import Progress
 
 level, format, total_bytes, *fails_after = sys.argv[1:]
@@ -51,7 +51,7 @@ class WatchedJournal(Journal):
 journal = WatchedJournal(LEVELS.index(level), named=True, format=format)
 try:
     with Progress(journal, int(total_bytes) or None) as progress:
-        Replay(journal, threads=1, block_bytes=4096).read("-")
+        new_replay(journal, threads=1, block_bytes=4096).read("-")
 except Exception as error:
     journal.failure(str(error))
 except KeyboardInterrupt:

@@ -35,7 +35,7 @@ from txfast.readers import table as table_module
 from txfast.readers.row import Header
 from txfast.readers.table import END_OF_STREAM, TableReader
 from txfast.readers.table_rows import HEADER_LINE, TableColumns, parse, units_fit
-from txfast.run.replay import Replay
+from txfast.run.replay import new_replay
 
 NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
@@ -170,18 +170,18 @@ def test_numbers_are_taken_as_what_their_text_says(
         pa.array([row[2] for row in rows], tx), pa.array(amounts, pa.int64() if whole else pa.decimal128(30, 4)),
     ]  # fmt: skip
     table = pa.table(columns, names=list(NAMES))
-    plain = Replay(threads=threads)
+    plain = new_replay(threads=threads)
     plain.read_source(open_input(table, ""))
-    reported = Replay(replays.RejectsJournal(), threads=threads)
+    reported = new_replay(replays.RejectsJournal(), threads=threads)
     reported.read_source(open_input(table, ""))
     texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
     expected = replays.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
     for replay in (plain, reported):
-        assert accounts_csv(replay.ledgers) == expected.accounts
+        assert accounts_csv(replay.books.ledgers) == expected.accounts
         assert replay.rows == expected.rows
-        assert replays.occurred(replay.applied()) == expected.applied
-        assert replays.occurred(replay.rejected()) == expected.rejected
-        assert replays.occurred(replay.malformed()) == expected.malformed
+        assert replays.occurred(replay.figures().applied()) == expected.applied
+        assert replays.occurred(replay.figures().rejected()) == expected.rejected
+        assert replays.occurred(replay.figures().malformed()) == expected.malformed
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])

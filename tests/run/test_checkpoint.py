@@ -24,11 +24,10 @@ from tests.support.command import FILE, Folder, Run
 from tests.support.failures import fail_renames
 from tests.support.reference import HEADER
 from txfast.command import main as cli
-from txfast.run import replay as replay_module
-from txfast.run import signals
+from txfast.interrupts import LISTENER, Interrupted
+from txfast.run import plan
 from txfast.run.checkpoint import Checkpoints
 from txfast.run.replay import Replay
-from txfast.run.signals import SignalWatch
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 
@@ -39,12 +38,12 @@ STATE = ("--state", "state", "--checkpoint", "0")
 # The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number.
 DRIVER = """
 import os, signal
-from txfast.run import replay as replay_module
 from txfast.readers import table
-from txfast.run import checkpoint
-replay_module.BLOCK_BYTES, replay_module.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
+from txfast.run import checkpoint, plan
+from txfast.run.replay import Replay
+plan.BLOCK_BYTES, plan.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
 takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
-take, report = checkpoint.Checkpoints.take, replay_module.Replay._report
+take, report = checkpoint.Checkpoints.take, Replay._report
 def take_and_die(self, *arguments):
     global takes
     take(self, *arguments)
@@ -60,7 +59,7 @@ def report_and_signal(self, *arguments):
     if batches == 0:
         for _ in range(int(os.environ.get("SIGNALS", 1))):
             os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
-checkpoint.Checkpoints.take, replay_module.Replay._report = take_and_die, report_and_signal
+checkpoint.Checkpoints.take, Replay._report = take_and_die, report_and_signal
 from txfast.__main__ import entry
 entry()
 """
@@ -411,20 +410,10 @@ def test_a_run_that_cannot_go_on_gives_back_what_it_opened(folder: Folder) -> No
 def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str]:
     """Runs the command in this process, in small blocks, and says how it ends: with an exit code or by a signal. It
     is sent so many signals at the ninth batch."""
-    watches: list[SignalWatch] = []
     report = Replay._report
-
-    class KeptWatch(SignalWatch):
-        def __init__(self) -> None:
-            super().__init__()
-            watches.append(self)
-
     monkeypatch.chdir(folder.path)
-    monkeypatch.setattr(signals, "CAUGHT", ())
-    monkeypatch.setattr(signals, "SignalWatch", KeptWatch)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    monkeypatch.setattr(replay_module, "BLOCK_BYTES", 2048)
-    monkeypatch.setattr(signals, "end_by_signal", lambda name: name)
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(cli, "end_by_signal", lambda name: name)
 
     def run(*arguments: str, signals_sent: int = 0) -> int | str:
         batches = 0
@@ -434,7 +423,7 @@ def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
             report(replay, *rest)
             batches += 1
             for _ in range(signals_sent if batches == 9 else 0):
-                watches[-1]._note(signal.SIGTERM, None)
+                signal.raise_signal(signal.SIGTERM)
 
         monkeypatch.setattr(Replay, "_report", report_and_signal)
         monkeypatch.setattr(sys, "argv", ["txfast", *arguments])
@@ -482,7 +471,7 @@ def test_a_run_that_never_began_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(replay_module, "Replay", fail)
+    monkeypatch.setattr("txfast.run.replay.new_replay", fail)
     assert in_process(*COMMAND, "r.csv", *STATE) == 1
     assert folder.names() == ["a.csv", "b.csv", "c.csv.gz", "in.csv"]
 
@@ -490,26 +479,26 @@ def test_a_run_that_never_began_leaves_nothing(
 class Spilled:
     is_spilled = True
 
+    @property
+    def books(self) -> Spilled:
+        return self
 
-@pytest.mark.parametrize("is_watched", [True, False])
-def test_no_checkpoint_is_taken_between_inputs_of_ledgers_on_disk(tmp_path: Path, is_watched: bool) -> None:
+
+def test_no_checkpoint_is_taken_between_inputs_of_ledgers_on_disk(tmp_path: Path) -> None:
     said: list[str] = []
-
-    class Watch:
-        arrived = None
-        waits = True
-
-        def stop_waiting(self) -> None:
-            self.waits = False
-
-    watch = Watch()
+    LISTENER.listen(())
+    LISTENER.defer()
     state = StateDirectory(str(tmp_path / "state"), lambda message: said.append(str(message)))
-    found = Checkpoints(state, {}, 0, None, watch if is_watched else None)  # type: ignore[arg-type]
+    found = Checkpoints(state, {}, 0, None)
     assert found.is_due()
     found.begin_input(Spilled(), 1)  # type: ignore[arg-type]
     assert said == ["ledgers went to disk for want of memory: from here on no checkpoint is taken"]
     assert not found.is_due()
-    assert watch.waits != is_watched
+    # From here on a signal ends the run at once.
+    LISTENER.arrived = signal.SIGTERM
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        LISTENER.check()
+    LISTENER.listen(())
 
 
 # ---- What cannot go on -----------------------------------------------------------------------------

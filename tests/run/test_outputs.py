@@ -11,10 +11,9 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,15 +37,13 @@ from tests.support.failures import failing
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS
 from txfast.batch.batch import TransactionBatch
-from txfast.command.main import Outputs
 from txfast.command.options import parse_arguments
 from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.log.journal import Journal
 from txfast.readers.csv import CsvReader
 from txfast.report.stats import decimal_text
-from txfast.run.replay import Replay
-from txfast.run.signals import CAUGHT
+from txfast.run.outputs import Outputs
+from txfast.run.replay import new_replay
 from txfast.writers import output as output_module
 from txfast.writers.output import Output
 
@@ -98,7 +95,7 @@ def test_all_outputs_of_a_run_are_published(folder: Folder) -> None:
 def test_stats_are_what_the_rules_say(reader: str, contents: list[bytes], threads: int, block_bytes: int) -> None:
     inputs = [(f"{number}.csv", HEADER + content) for number, content in enumerate(contents)]
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
-    replay = Replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
+    replay = new_replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
     try:
         for name, content in inputs:
             replay.read_source(replays.open_bytes(name, content))
@@ -127,14 +124,14 @@ def test_sums_of_any_size_are_exact(units: int, text: str) -> None:
 def test_sums_beyond_64_bits_are_exact() -> None:
     most = 2**63 - 1
     rows = [f"deposit,{client},1,922337203685477.5807".encode() for client in range(5)]
-    replay = Replay()
+    replay = new_replay()
     replay.read_source(replays.open_bytes("in.csv", HEADER + b"\n".join(rows)))
     assert replay.collect().available_units == 5 * most
 
 
 def test_money_that_came_from_nowhere_fails_the_run() -> None:
-    replay = Replay()
-    replay.ledgers[0].restore_account(1, 10_000, 0)
+    replay = new_replay()
+    replay.books.ledgers[0].restore_account(1, 10_000, 0)
     with pytest.raises(ConservationError, match="do not add up: they hold 10000 units"):
         replay.collect()
 
@@ -153,7 +150,7 @@ def test_a_run_stops_at_the_first_malformed_row_too_many(
     reader: str, threads: int, block_bytes: int, allowed: int
 ) -> None:
     block_bytes = replays.fit_block(reader, [("in.csv", FAULTY)], block_bytes)
-    replay = Replay(reader=reader, threads=threads, block_bytes=block_bytes, max_malformed=allowed)
+    replay = new_replay(reader=reader, threads=threads, block_bytes=block_bytes, max_malformed=allowed)
     with pytest.raises(TooManyMalformedError) as failure:
         replay.read_source(replays.open_bytes("in.csv", FAULTY))
     lines = FAULTY.splitlines(keepends=True)
@@ -161,15 +158,15 @@ def test_a_run_stops_at_the_first_malformed_row_too_many(
     assert str(failure.value).startswith(f"in.csv:{last}: ")
     twin = reference.replay(("in.csv", b"".join(lines[:last])))
     assert replay.rows == twin.rows
-    assert replays.occurred(replay.applied()) == dict(twin.applied)
-    assert sum(replay.malformed_rows) == allowed + 1
+    assert replays.occurred(replay.figures().applied()) == dict(twin.applied)
+    assert sum(replay.malformed_rows.counts) == allowed + 1
     assert len(replay.collect()) == len(twin.accounts)
 
 
 def test_as_many_malformed_rows_as_are_allowed_are_no_failure() -> None:
-    replay = Replay(max_malformed=80)
+    replay = new_replay(max_malformed=80)
     replay.read_source(replays.open_bytes("in.csv", FAULTY))
-    assert sum(replay.malformed_rows) == 80
+    assert sum(replay.malformed_rows.counts) == 80
 
 
 def test_rows_cannot_be_cut_where_there_are_none() -> None:
@@ -456,9 +453,9 @@ def test_an_output_that_cannot_go_on_is_told_of(tmp_path: Path, monkeypatch: pyt
 
 def test_a_run_of_no_reader_or_no_thread_is_refused() -> None:
     with pytest.raises(ValueError, match="reader 'csv': it is one of native, arrow"):
-        Replay(reader="csv")
+        new_replay(reader="csv")
     with pytest.raises(ValueError, match="0 threads"):
-        Replay(threads=0)
+        new_replay(threads=0)
 
 
 def test_a_block_of_nothing_is_refused() -> None:
@@ -476,29 +473,17 @@ def test_a_file_that_has_nothing_to_read_yet_is_told_of() -> None:
 
 
 def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
-    replay = Replay(max_malformed=0, threads=1)
+    replay = new_replay(max_malformed=0, threads=1)
     with pytest.raises(TooManyMalformedError):
         replay.read_source(replays.open_bytes("in.csv", FILE))
     rows = replay.rows
     replay.read_source(replays.open_bytes("more.csv", FILE))
-    assert (replay.rows, sum(replay.malformed_rows)) == (rows, 1)
+    assert (replay.rows, sum(replay.malformed_rows.counts)) == (rows, 1)
 
 
 # ---- Outputs that are taken back -------------------------------------------------------------------
 
 
-@pytest.fixture
-def signals_kept() -> Iterator[None]:
-    """The tests' own way with signals, put back after a test that sets up a run's."""
-    before = {number: signal.getsignal(number) for number in CAUGHT}
-    told_of = sys.unraisablehook
-    yield
-    sys.unraisablehook = told_of
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("signals_kept")
 @pytest.mark.parametrize("there_before", [True, False])
 @pytest.mark.parametrize("failing", [1, 2, 3])
 def test_a_rename_that_fails_takes_back_those_before_it(
@@ -507,8 +492,9 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     if there_before:
         with_old_outputs(folder)
     monkeypatch.chdir(folder.path)
-    outputs = Outputs(parse_arguments(["in.csv", *ALL]), Journal())
-    outputs.open(Replay())
+    settings = parse_arguments(["in.csv", *ALL])
+    outputs = Outputs(settings.output, rejects=settings.rejects, stats=settings.stats, warn=print)
+    outputs.open_files()
     assert outputs.stats is not None
     outputs.stats.write(b"{}")
     rename, calls = os.rename, 0

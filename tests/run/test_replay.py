@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import tempfile
 import threading
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,13 @@ from tests.support.command import COMMAND, Folder, environment
 from tests.support.reference import HEADER
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import ThreadsError
+from txfast.input.source import Source
+from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import Ledger
-from txfast.run import replay as replay_module
-from txfast.run.replay import Replay
+from txfast.run import plan
+from txfast.run.books import Books
+from txfast.run.intake import Intake
+from txfast.run.replay import new_replay
 
 MANY_ROWS = HEADER + b"".join(b"deposit,%d,%d,1\n" % (row % 97, row) for row in range(5_000))
 THREADED = (2, 3, 8)
@@ -45,22 +52,23 @@ def threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("stage", ["fill", "scan", "admit", "apply"])
 @pytest.mark.parametrize("threads", [1, *THREADED])
-def test_a_failure_in_any_stage_ends_the_run_with_that_failure(stage: str, threads: int) -> None:
+def test_a_failure_in_any_stage_ends_the_run_with_that_failure(
+    stage: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = set(threading.enumerate())
     calls = 0
+    room: type = Books if stage == "apply" else Intake
+    do = getattr(room, stage)
 
-    class FailingReplay(Replay):
-        pass
-
-    def fail_at_the_tenth(self: Replay, *arguments: Any) -> Any:
+    def fail_at_the_tenth(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 10:
             raise MemoryError("no memory for this block")
-        return getattr(Replay, stage)(self, *arguments)
+        return do(*arguments)
 
-    setattr(FailingReplay, stage, fail_at_the_tenth)
-    replay = FailingReplay(threads=threads, block_bytes=2_000)
+    monkeypatch.setattr(room, stage, fail_at_the_tenth)
+    replay = new_replay(threads=threads, block_bytes=2_000)
     with pytest.raises(MemoryError, match="this block"):
         replay.read_source(replays.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
@@ -79,22 +87,7 @@ def test_a_system_that_starts_no_more_threads_is_told_of(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(threading.Thread, "start", start_three)
     with pytest.raises(ThreadsError, match="--threads 1"):
-        Replay(threads=8).read_source(replays.open_bytes("in", MANY_ROWS))
-    assert threads_left(before) == []
-
-
-def test_an_interrupt_while_threads_are_started_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(threading.enumerate())
-
-    def interrupted(_: threading.Thread) -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            raise RuntimeError("cannot notify on un-acquired lock")  # noqa: B904 (it is how threading says it)
-
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        Replay(threads=8).read_source(replays.open_bytes("in", MANY_ROWS))
+        new_replay(threads=8).read_source(replays.open_bytes("in", MANY_ROWS))
     assert threads_left(before) == []
 
 
@@ -102,41 +95,43 @@ def test_any_number_of_threads_may_be_asked_for(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     run = folder.run("-q", "--threads", "99999999", "in.csv", "--stats", "s.json")
     assert (run.exit_code, run.errors) == (0, "")
-    replay = Replay(threads=99_999_999)
-    assert len(replay.ledgers) + replay.scanner_count <= replay_module.THREADS_USED_MAX
+    replay = new_replay(threads=99_999_999)
+    assert len(replay.books.ledgers) + replay.plan.scanners <= plan.THREADS_USED_MAX
 
 
 # ---- Interrupts ----------------------------------------------------------------------------------
 
 
 class InterruptedCondition(threading.Condition):
-    """Interrupts the main thread once, at the worst moments that there are."""
+    """Sends Ctrl-C to the process once, while the main thread is at the worst places that there are."""
 
     moment = ""
     calls_left = 0
 
-    def is_now(self, moment: str) -> bool:
+    def interrupt_at(self, moment: str) -> None:
         cls = type(self)
         is_run = isinstance(self._lock, type(threading.RLock()))  # type: ignore[attr-defined]
-        if moment != cls.moment or not is_run or threading.current_thread() is not threading.main_thread():
-            return False
-        cls.calls_left -= 1
-        return cls.calls_left == 0
+        if moment == cls.moment and is_run and threading.current_thread() is threading.main_thread():
+            cls.calls_left -= 1
+            if cls.calls_left == 0:
+                signal.raise_signal(signal.SIGINT)
 
     def __enter__(self) -> bool:
         entered = super().__enter__()
-        if self.is_now("taken"):
-            raise KeyboardInterrupt
+        self.interrupt_at("lock taken")
         return entered
 
     def wait(self, timeout: float | None = None) -> bool:
-        if self.is_now("given back"):
-            self.release()
-            raise KeyboardInterrupt
+        self.interrupt_at("before a wait")
         return super().wait(timeout)
 
+    def notify_all(self) -> None:
+        self.interrupt_at("lock held")
+        super().notify_all()
 
-@pytest.mark.parametrize("moment", ["taken", "given back"])
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("moment", ["lock taken", "before a wait", "lock held"])
 @pytest.mark.parametrize("threads", THREADED)
 def test_an_interrupt_inside_the_lock_ends_the_run_and_its_threads(
     moment: str, threads: int, monkeypatch: pytest.MonkeyPatch
@@ -147,13 +142,27 @@ def test_an_interrupt_inside_the_lock_ends_the_run_and_its_threads(
         InterruptedCondition.moment, InterruptedCondition.calls_left = moment, call
         source = replays.open_bytes("in", [HEADER, *[MANY_ROWS[len(HEADER) :]] * 20])
         try:
-            Replay(threads=threads, block_bytes=1_000).read_source(source)
+            with NotedInterrupts():
+                new_replay(threads=threads, block_bytes=1_000).read_source(source)
         except KeyboardInterrupt:
             pass
         else:
             assert InterruptedCondition.calls_left > 0, "it was interrupted, and nobody heard of it"
         InterruptedCondition.moment = ""
         assert threads_left(before) == []
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("threads", [1, *THREADED])
+def test_an_interrupt_ends_a_run_that_waits_for_its_input(threads: int) -> None:
+    """Threads that wait for a pipe end with the process; the caller does not wait for them."""
+    reading, writing = os.pipe()
+    os.write(writing, MANY_ROWS[:500])
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt), NotedInterrupts():
+        new_replay(threads=threads).read_source(Source("in", FileIO(reading, closefd=False), None))
+    os.close(writing)
+    os.close(reading)
 
 
 # ---- Sizes ---------------------------------------------------------------------------------------
@@ -164,7 +173,7 @@ def test_a_file_whose_size_is_known_gives_the_same_in_threads(content: bytes) ->
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = Path(folder, "in.csv")
         path.write_bytes(content)
-        patch.setattr(replay_module, "THREADED_BYTES_MIN", 0)
+        patch.setattr(plan, "THREADED_BYTES_MIN", 0)
         expected = replays.run_files([path])
         for threads in THREADED:
             assert replays.run_files([path, path], threads=threads, block_bytes=100).rows == 2 * expected.rows
@@ -172,18 +181,17 @@ def test_a_file_whose_size_is_known_gives_the_same_in_threads(content: bytes) ->
 
 
 def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many: Path) -> None:
-    replay = Replay(threads=1)
+    replay = new_replay(threads=1)
     replay.read(str(many))
-    capacities = [replay.ledgers[0].capacity]
+    capacities = [replay.books.ledgers[0].capacity]
     pieces = [HEADER, *(b"deposit,1,%d,1\n" % tx for tx in range(10_000, 60_000))]
-    read_all = replay.apply
+    apply = replay.books.apply
 
-    def noting(batch: TransactionBatch, shard: int) -> float:
-        seconds = read_all(batch, shard)
-        capacities.append(replay.ledgers[0].capacity)
-        return seconds
+    def noting(batch: TransactionBatch, shard: int) -> None:
+        apply(batch, shard)
+        capacities.append(replay.books.ledgers[0].capacity)
 
-    replay.apply = noting  # type: ignore[method-assign]
+    replay.books.apply = noting  # type: ignore[method-assign]
     replay.read_source(replays.open_bytes("in", b"".join(pieces)))
     grown = sorted(set(capacities))
     assert len(grown) < 6

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import txfast.run.replay
 from tests.support import replays, strategies
 from tests.support.bare_ledger import accounts_csv, accounts_of, apply_rows, status_counts
 from tests.support.command import Folder
@@ -32,7 +33,8 @@ from txfast.input.source import open_source
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal
-from txfast.run import replay as replay_module
+from txfast.run import books, plan
+from txfast.run.books import Books
 from txfast.run.replay import Replay
 from txfast.spill import slices, spill
 from txfast.spill.runs import RunMerge, run_blocks
@@ -69,13 +71,16 @@ def small_limits(limit: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
 
         def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-            replay = Replay(journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30)
-            replay._ledger_limit = limit
-            replay._settling_limit = limit + spill.SETTLING_BYTES
+            replay = txfast.run.replay.new_replay(
+                journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
+            )
+            replay.books.ledger_bytes = limit
+            replay.books.settling_bytes = limit + spill.SETTLING_BYTES
             return replay
 
-        patched.setattr(replay_module, "Ledger", SmallLedger)
-        patched.setattr(replay_module, "LEDGER_BYTES_MIN", 1)
+        patched.setattr(books, "Ledger", SmallLedger)
+        patched.setattr(books, "LEDGER_BYTES_MIN", 1)
+        patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
         patched.setattr(spill, "Ledger", SmallLedger)
         patched.setattr(spill, "PARTITIONS", 3)
         patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
@@ -142,14 +147,14 @@ def assert_goes_on(streams: list[list[Row]], *, threads: int, limit: int, parts:
     files = [make_file(stream) for stream in streams]
     expected = replays.run_reference([("in.csv", make_file([row for stream in streams for row in stream]))])
     with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Replay, "_parts_that_fit", lambda *_: parts)
+        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
         patched.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
         for number, content in enumerate(files):
             state = StateDirectory(name, lambda message: pytest.fail(str(message)))
             journal = replays.RejectsJournal()
             replay = replays.new_replay(journal, "native", block_bytes, threads)
             state.open()
-            state.load(replay.restore)
+            state.load(replay.books.restore)
             replay.read_source(replays.open_bytes(f"{number}.csv", content))
             outcome = replays.outcome_of(replay, journal, state.saver(changed=True))
             state.finish()
@@ -169,7 +174,7 @@ class DueCheckpoints:
         return not self.passed_over
 
     def take(self, replay: Replay, _: object) -> None:
-        assert not replay.is_spilled
+        assert not replay.books.is_spilled
         self.taken += 1
 
     def pass_over(self) -> None:
@@ -185,8 +190,10 @@ def test_no_checkpoint_is_taken_of_ledgers_on_disk(threads: int, tmp_path: Path)
     path.write_bytes(make_file([Row("deposit", 7 if tx < 500 else tx, tx, 1) for tx in range(1000)]))
     checkpoints = DueCheckpoints()
     with small_limits(3):
-        replay = Replay(block_bytes=500, threads=threads, memory_limit=1 << 30, checkpoints=checkpoints)
-        replay._ledger_limit = 3
+        replay = txfast.run.replay.new_replay(
+            block_bytes=500, threads=threads, memory_limit=1 << 30, checkpoints=checkpoints
+        )
+        replay.books.ledger_bytes = 3
         source = open_source(str(path))
         replay.read_source(source, Consumption())
         source.close()
@@ -208,11 +215,11 @@ def test_a_run_stops_at_a_malformed_row_behind_a_spill(threads: int, allowed: in
         with small_limits(limit):
             journal = replays.RejectsJournal()
             replay = replays.new_replay(journal, "native", 150, threads)
-            replay._max_malformed = allowed
+            replay.malformed_rows.allowed = allowed
             with pytest.raises(TooManyMalformedError, match=r"in\.csv:"):
                 replay.read_source(replays.open_bytes("in.csv", content))
             outcomes.append(replays.outcome_of(replay, journal))
-            assert replay.is_spilled == (limit == 0)
+            assert replay.books.is_spilled == (limit == 0)
     assert outcomes[0] == outcomes[1]
     assert len([reject for reject in outcomes[0].rejects if reject.status == "malformed"]) == allowed + 1
 
@@ -653,9 +660,9 @@ def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal
         have_all_alike_at_first(patched)
         patched.setattr(spill, "SliceReader", OneByOne)
         replay = replays.new_replay(journal, "native", 100, 1)
-        replay._settling_limit = 10 + spill.SETTLING_BYTES
+        replay.books.settling_bytes = 10 + spill.SETTLING_BYTES
         replay.read_source(replays.open_bytes("in.csv", content))
-        assert replay.is_spilled
+        assert replay.books.is_spilled
         accounts = replay.collect()
         assert b"".join(map(bytes, csv_blocks(accounts))) == expected.accounts
         replay.close()

@@ -11,7 +11,6 @@ import os
 import random
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -290,8 +289,6 @@ def test_the_accounts_are_taken_back_where_the_state_cannot_be_published(
     monkeypatch.chdir(folder.path)
     folder.write("a.csv", b"old")
     settings = parse_arguments(["in.csv", *STATE, "-q", "-o", "a.csv"])
-    monkeypatch.setattr("txfast.run.signals.CAUGHT", ())
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     fail_renames(monkeypatch, "snapshot")
     with pytest.raises(TxfastError, match="snapshot-1: cannot be written: No space"):
         replay_files(settings, Journal(quiet=True))
@@ -850,7 +847,7 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     replay = replays.new_replay(journal, reader, block_bytes, threads)
     try:
         state.open()
-        state.load(replay.restore)
+        state.load(replay.books.restore)
         source, consumption = state.open_input(str(path))
         try:
             replay.read_source(source, consumption)

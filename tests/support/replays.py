@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import txfast.run.replay
 from tests.support import reference
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import TxfastError
@@ -92,7 +93,7 @@ class Reads(io.RawIOBase):
 
 
 def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-    return Replay(journal, reader=reader, block_bytes=block_bytes, threads=threads)
+    return txfast.run.replay.new_replay(journal, reader=reader, block_bytes=block_bytes, threads=threads)
 
 
 def open_bytes(name: str, content: bytes | Sequence[bytes]) -> Source:
@@ -137,9 +138,9 @@ def outcome_of(replay: Replay, journal: RejectsJournal, save: Callable[[Ledger],
         accounts=b"".join(map(bytes, csv_blocks(replay.collect(save)))),
         rejects=journal.rejects,
         rows=replay.rows,
-        applied=occurred(replay.applied()),
-        malformed=occurred(replay.malformed()),
-        rejected=occurred(replay.rejected()),
+        applied=occurred(replay.figures().applied()),
+        malformed=occurred(replay.figures().malformed()),
+        rejected=occurred(replay.figures().rejected()),
     )
 
 

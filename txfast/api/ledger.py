@@ -9,10 +9,12 @@ from typing import SupportsIndex
 from txfast.api.inputs import check_inputs, sources
 from txfast.api.results import Account, Accounts
 from txfast.errors import StateError
+from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import counts_of
 from txfast.log.journal import program_journal
 from txfast.report.stats import decimal_text
-from txfast.run.replay import Replay
+from txfast.run.intake import InputFigures
+from txfast.run.replay import new_replay
 from txfast.state.directory import StateDirectory
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -48,7 +50,9 @@ class Ledger:
 
     def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
         self._journal = program_journal("error", logger)
-        self._replay = Replay(self._journal, threads=threads)
+        self._replay = new_replay(self._journal, threads=threads)
+        self._books = self._replay.books
+        self._figures = InputFigures("")  # of all inputs as one: they may be many
         self._lock = threading.Lock()
         self._is_broken = False
         # State directories with the identity of their last snapshot, when this ledger was loaded from there or saved to
@@ -75,9 +79,9 @@ class Ledger:
             # Until all of it is applied and counted, whatever comes in between.
             self._is_broken = True
             try:
-                for source in sources((transactions,)):
-                    # All inputs count as one: they may be many.
-                    self._replay.read_source(source, goes_on=bool(self._replay.inputs))
+                with NotedInterrupts():
+                    for source in sources((transactions,)):
+                        self._replay.read_source(source, figures=self._figures)
             except MemoryError:
                 raise
             except Exception:
@@ -94,7 +98,7 @@ class Ledger:
             self._check()
             number = client_number(client)
             if number is not None:
-                for ledger in self._replay.ledgers:
+                for ledger in self._books.ledgers:
                     found = ledger.account(number)
                     if found is not None:
                         available, held, locked = found
@@ -116,13 +120,13 @@ class Ledger:
         """How many accounts there are."""
         with self._lock:
             self._check()
-            return sum(map(len, self._replay.ledgers))
+            return sum(map(len, self._books.ledgers))
 
     def accounts(self) -> Accounts:
         """All accounts as they are now: what is applied later does not show in them."""
         with self._lock:
             self._check()
-            return Accounts(self._replay.collect())
+            return Accounts(self._books.collect())
 
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Save all of it to a state directory, as the command's `--state` keeps it: whole or not at all.
@@ -147,7 +151,7 @@ class Ledger:
                 state.go_on(dict(self._inputs), base)
                 save = state.saver(changed=True)
                 assert save is not None, "it has changed"
-                for ledger in self._replay.ledgers:
+                for ledger in self._books.ledgers:
                     save(ledger)
                 state.finish()
                 # Before it is there: whatever comes in between, it is known.
@@ -170,7 +174,7 @@ class Ledger:
         state = StateDirectory(os.fspath(path), ledger._journal.warning)
         try:
             state.open(make=False)
-            state.load(ledger._replay.restore)
+            state.load(ledger._books.restore)
             if state.is_new:
                 raise StateError(f"{state.path}: holds no state: nothing was ever saved there")
             # Where the last one is damaged, it goes on from the one before.
@@ -189,12 +193,12 @@ class Ledger:
 
     def _counts(self) -> dict[str, int]:
         """Rows by what became of them, so far."""
-        replay = self._replay
-        return {"applied": sum(replay.applied().values()), **replay.rejected(), **replay.malformed()}
+        figures = self._replay.figures()
+        return {"applied": sum(figures.applied().values()), **figures.rejected(), **figures.malformed()}
 
     def _rows_seen(self) -> int:
         """How many rows the ledgers were given so far, whether that was reported or not."""
-        return sum(sum(counts_of(ledger)) for ledger in self._replay.ledgers)
+        return sum(sum(counts_of(ledger)) for ledger in self._books.ledgers)
 
     def __repr__(self) -> str:
         return "<txfast ledger, broken>" if self._is_broken else f"<txfast ledger of {len(self)} accounts>"

@@ -7,9 +7,10 @@ from txfast.api.inputs import check_inputs, sources
 from txfast.api.results import Accounts, Rejects, Result
 from txfast.errors import UsageError
 from txfast.input.source import has_tables
+from txfast.interrupts import NotedInterrupts
 from txfast.log.journal import Journal, program_journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
-from txfast.run.replay import Replay
+from txfast.run.replay import new_replay
 from txfast.run.values import MEMORY_LIMIT_MIN, memory_size
 from txfast.writers.rejects import CollectedRejects
 
@@ -72,7 +73,7 @@ def process(
     journal = program_journal(log_level, logger)
     collected = CollectedRejects() if rejects else None
     shown = make_progress(inputs) if progress else None
-    replay = Replay(
+    replay = new_replay(
         journal,
         rejects=collected,
         progress=shown,
@@ -84,12 +85,13 @@ def process(
         spill_folder=None if spill_dir is None else os.fspath(spill_dir),
     )
     try:
-        for source in sources(inputs):
-            replay.read_source(source)
-        journal.malformed_totals(replay.malformed())
-        accounts = replay.collect()
-        if collected is not None:
-            collected.finish()
+        with NotedInterrupts():
+            for source in sources(inputs):
+                replay.read_source(source)
+            journal.malformed_totals(replay.malformed_rows.by_reason())
+            accounts = replay.collect()
+            if collected is not None:
+                collected.finish()
         stats = replay.stats(accounts, time.perf_counter() - started)
     finally:
         if shown is not None:

@@ -2,9 +2,10 @@
 
 from txfast.api.inputs import check_inputs, sources
 from txfast.api.process import malformed_limit
-from txfast.batch.batch import KINDS
+from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.log.journal import program_journal
-from txfast.run.replay import Replay
+from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
+from txfast.run.plan import make_plan
 from txfast.writers.accounts_table import amount_type
 from txfast.writers.arrow_buffers import transaction_buffers
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.api.inputs import Input
-    from txfast.batch.batch import TransactionBatch
     from txfast.log.journal import Journal
+    from txfast.run.plan import Plan
 
 
 def transaction_schema() -> "pa.Schema":
@@ -45,23 +46,27 @@ def read_transactions(
     """What txfast.read is. Arguments that mean nothing are told of before the first batch is asked for."""
     check_inputs(inputs)
     journal = program_journal("error", logger)
-    replay = Replay(
-        journal,
-        max_malformed=malformed_limit(max_malformed, strict=strict),
-        reader=reader,
-        threads=1,
-    )
-    # Rows are read and checked; nothing is applied.
-    replay.ledgers.clear()
-    return record_batches(replay, journal, inputs)
+    malformed = MalformedRows(malformed_limit(max_malformed, strict=strict))
+    plan = make_plan(cores=1, memory_used=0, reader=reader)
+    return record_batches(inputs, plan, malformed, journal)
 
 
-def record_batches(replay: Replay, journal: "Journal", inputs: "tuple[Input, ...]") -> "Iterator[pa.RecordBatch]":
+def record_batches(
+    inputs: "tuple[Input, ...]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
+) -> "Iterator[pa.RecordBatch]":
+    """Read and scan inputs; nothing is applied. Malformed rows are logged and counted."""
+    batch = TransactionBatch()
     for source in sources(inputs):
-        for batch in replay.batches_of(source):
+        intake = Intake(source, make_reader(source, plan), malformed, InputFigures(source.name))
+        while intake.fill(batch):
+            intake.scan(batch)
+            intake.admit(batch)
+            intake.note(batch)
+            journal.rows(source.name, batch)
+            malformed.add(source.name, batch)
             if len(batch):
                 yield record_batch(batch)
-    journal.malformed_totals(replay.malformed())
+    journal.malformed_totals(malformed.by_reason())
 
 
 def record_batch(batch: "TransactionBatch") -> "pa.RecordBatch":

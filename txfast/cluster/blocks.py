@@ -25,8 +25,9 @@ from txfast.input.position import Place
 from txfast.ledger.ledger import route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.row import MALFORMED_REASONS, Header
-from txfast.run.machine import available_cores, default_memory_limit
-from txfast.run.replay import Replay
+from txfast.run.books import Books
+from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
+from txfast.run.plan import make_plan
 from txfast.spill.runs import run_blocks
 from txfast.spill.slices import Partitions, SliceReader
 from txfast.spill.statuses import set_statuses, statuses_of
@@ -214,13 +215,6 @@ class Slices:
         )
 
 
-class KeepStatuses:
-    """In place of rejects: has a replay say what became of each row, though nobody is told yet."""
-
-    def add(self, file: str, batch: TransactionBatch, header: Header) -> None:
-        """Nothing is added: a shard's rows have no text."""
-
-
 def reduce_shard(
     pieces: Iterable[bytes],
     ranges: int,
@@ -243,14 +237,15 @@ def reduce_shard(
     core has of the machine. Raises ClusterError where something is missing, came twice or in another order, SpillError,
     MemoryLimitError, CapacityError, and of states StateError and SourceError.
     """
-    replay = Replay(
-        rejects=KeepStatuses() if keep_statuses else None, threads=1,
+    plan = make_plan(
+        cores=1, memory_used=memory_bytes_now(),
         memory_limit=memory_limit or default_memory_limit() // available_cores(),
-        memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0, spill_folder=spill_folder,
+        memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
     )  # fmt: skip
+    books = Books(plan, keep_statuses=keep_statuses, spill_folder=spill_folder)
     writer: SnapshotWriter | None = None
     try:
-        reduction = Reduction(replay, Slices(pieces, ranges, shard, shards), shard, keep_statuses)
+        reduction = Reduction(books, Slices(pieces, ranges, shard, shards), shard)
         if begin_with is not None:
             reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
         if save_in is not None and os.path.isdir(save_in):
@@ -260,23 +255,22 @@ def reduce_shard(
     finally:
         if writer is not None:
             writer.close()
-        replay.close()
+        books.close()
 
 
 class Reduction:
     """How a shard is settled."""
 
-    def __init__(self, replay: Replay, slices: Slices, shard: int, keep_statuses: bool) -> None:
-        self._replay = replay
+    def __init__(self, books: Books, slices: Slices, shard: int) -> None:
+        self._books = books
         self._slices = slices
         self._shard = shard
-        self._keep_statuses = keep_statuses
         self._late: LateRows | None = None
         self._restored = (0, 0, 0)
 
     def begin_with(self, snapshot: Snapshot) -> None:
         """Begin with what is there of the shard."""
-        self._replay.restore(snapshot)
+        self._books.restore(snapshot)
         self._restored = snapshot.restored
 
     def settle(self, writer: SnapshotWriter | None) -> Iterator[Run | Statuses | Summary]:
@@ -285,7 +279,7 @@ class Reduction:
             statuses = self._apply(number, readinto)
             if statuses is not None:
                 yield self._packed(number, statuses)
-        accounts = self._replay.collect(None if writer is None else writer.add)
+        accounts = self._books.collect(None if writer is None else writer.add)
         if self._late is not None:
             for number, late_statuses in self._late.settled():
                 yield self._packed(number, late_statuses)
@@ -294,8 +288,8 @@ class Reduction:
             yield Run(self._shard, runs, content)
             runs += 1
         yield Summary(
-            self._shard, tuple(self._replay.counts()), len(accounts), accounts.locked_count, accounts.available_units,
-            accounts.held_units, self._replay.spilled_bytes, runs, self._restored,
+            self._shard, tuple(self._books.counts()), len(accounts), accounts.locked_count, accounts.available_units,
+            accounts.held_units, self._books.spilled_bytes, runs, self._restored,
             None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
         )  # fmt: skip
 
@@ -309,12 +303,12 @@ class Reduction:
         statuses = bytearray()
         rows = rows_late = 0
         while reader.fill(batch):
-            self._replay.apply(batch, 0)
+            self._books.apply(batch, 0)
             rows += len(batch)
-            if not self._keep_statuses:
+            if not self._books.keep_statuses:
                 continue
             if batch.unsettled_shards:
-                self._late = self._late or LateRows(self._replay)
+                self._late = self._late or LateRows(self._books)
                 self._late.add(batch)
                 rows_late += len(batch)
             else:
@@ -326,14 +320,14 @@ class Reduction:
             )
         if self._late is not None and rows_late:
             self._late.end_range(number, statuses, rows_late)
-        return statuses if self._keep_statuses and not rows_late else None
+        return statuses if self._books.keep_statuses and not rows_late else None
 
 
 class LateRows:
     """Rows that went to disk: kept there once more, in their order, until it is known what became of them."""
 
-    def __init__(self, replay: Replay) -> None:
-        spill = replay.spill_of(0)
+    def __init__(self, books: Books) -> None:
+        spill = books.spills[0]
         assert spill is not None, "rows went to disk"
         self._spill = spill
         self._stream = stream = spill.stream()

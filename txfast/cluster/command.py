@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, closing
 from txfast import __version__
 from txfast.cluster.job import Job, MergedAccounts, Settings, State, make_settings
 from txfast.errors import UsageError, describe_failure, exit_code_of
+from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
 from txfast.report.stats import json_text
-from txfast.run.signals import SignalWatch, end_by_signal
 from txfast.run.values import (
     byte_size,
     file_name,
@@ -101,11 +101,11 @@ def run(
     accounts = Output(options.output)
     state = None if options.state is None else StateDirectory(options.state, journal.warning)
     outputs = [output for output in (rejects, stats, accounts, state) if output is not None]
-    watch = SignalWatch()
+    LISTENER.listen()
     try:
         for output in reversed(outputs):  # the state first
             output.open()
-        with start(state) as job:
+        with LISTENER, start(state) as job:  # the engine works, and this process waits for it
             if rejects is not None:
                 for blob in job.reject_blobs(rejects.made_format):
                     rejects.add_made(blob)
@@ -117,8 +117,8 @@ def run(
         journal.malformed_totals(figures["malformed"], always=True)
         for output in outputs:
             output.finish()
-        watch.check()
-        watch.hold()
+        LISTENER.check()
+        LISTENER.hold()
         publish_all(outputs)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))
@@ -128,8 +128,8 @@ def run(
         journal.failure(describe_failure(error), error)
         return exit_code_of(error)
     finally:
-        watch.hold()
+        LISTENER.hold()
         for output in outputs:
             output.discard()
-        watch.release()
+        LISTENER.stop_listening()
     return 0

@@ -14,6 +14,7 @@ import time
 
 from txfast.errors import StateError, TxfastError
 from txfast.input.position import Place, open_at
+from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts, counts_of
 from txfast.state import manifest
 from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from txfast.input.position import Consumption
     from txfast.input.source import Source
     from txfast.run.replay import Replay
-    from txfast.run.signals import SignalWatch
     from txfast.state.directory import StateDirectory
     from txfast.writers.rejects import Rejects
 
@@ -39,8 +39,8 @@ class Checkpoints:
     """The checkpoints of a run: `find` the one to go on from, `take` new ones, and `discard` them where the run has
     ended.
 
-    `command` is all that makes it the same command; `seconds` are between two checkpoints, None for none. With a
-    `watch`, a signal has one taken before it ends the run.
+    `command` is all that makes it the same command; `seconds` are between two checkpoints, None for none. A signal has
+    one taken before it ends the run.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Checkpoints:
         command: "dict[str, Any]",
         seconds: float | None,
         rejects: "Rejects | None",
-        watch: "SignalWatch | None",
     ) -> None:
         self._state = state
         self._command = command
         self._rejects = rejects
-        self._watch = watch
+        if seconds is not None and rejects is not None:
+            rejects.follow()
         self._seconds = seconds
         self._next = time.monotonic() + seconds if seconds is not None else float("inf")
         self._holds = False  # the directory, by now
@@ -90,12 +90,12 @@ class Checkpoints:
                 self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
                 return False
             self._refuse_other_command(progress.take("command", dict))
-            replay.restore(checkpoint)
+            replay.books.restore(checkpoint)
             self._go_on(replay, checkpoint)
         except manifest.UnknownFormatError:
             raise
         except TxfastError as error:
-            replay.begin()
+            replay.books.begin()
             self._state.warn(f"{folder}: is discarded, and the run begins anew: {error}")
             self._discard_other(folder)
             return False
@@ -117,11 +117,11 @@ class Checkpoints:
         counts, malformed = progress.numbers("counts"), progress.numbers("malformed")
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
-        reasons = len(replay.malformed_rows)
+        reasons = len(replay.malformed_rows.counts)
         if len(figures) != index + inside or len(figures) > len(files) or len(malformed) != reasons:
             raise StateError("its progress is not what it should be")
         try:
-            add_counts(replay.ledgers[0], counts)
+            add_counts(replay.books.ledgers[0], counts)
         except ValueError as error:
             raise StateError(str(error)) from error
         inputs = places_of(checkpoint)
@@ -156,7 +156,7 @@ class Checkpoints:
         """Say that the run comes to this input, with all before it done; the number of inputs at the end."""
         self._input_index = index
         if self._opened is None and self.is_due():
-            if replay.is_spilled:
+            if replay.books.is_spilled:
                 self.pass_over()
             else:
                 self.take(replay, None)
@@ -165,12 +165,12 @@ class Checkpoints:
         """Whether one should be taken as soon as all that was read is applied."""
         if self._seconds is None:
             return False
-        return time.monotonic() >= self._next or (self._watch is not None and self._watch.arrived is not None)
+        return time.monotonic() >= self._next or LISTENER.arrived is not None
 
     def end_by_signal(self) -> None:
         """Where a signal has arrived, let it end the run without another one. Raises Interrupted."""
-        if self._watch is not None and self._watch.arrived is not None:
-            self._watch.stop_waiting()
+        if LISTENER.arrived is not None:
+            LISTENER.stop_deferring()
 
     def pass_over(self) -> None:
         """Take none from here on, since ledgers are on disk and cannot be saved before the end: the last one stays.
@@ -179,8 +179,7 @@ class Checkpoints:
         """
         self._state.warn("ledgers went to disk for want of memory: from here on no checkpoint is taken")
         self._seconds = None
-        if self._watch is not None:
-            self._watch.stop_waiting()
+        LISTENER.stop_deferring()
 
     def take(self, replay: "Replay", place: Place | None) -> None:
         """Take one at this place inside the input, or before it; then let a signal that has arrived end the run.
@@ -200,13 +199,13 @@ class Checkpoints:
             "inside": place is not None,
             "place": None if place is None else fields_of_place(place),
             "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
-            "counts": summed([counts_of(ledger) for ledger in replay.ledgers]),
-            "malformed": list(replay.malformed_rows),
+            "counts": summed([counts_of(ledger) for ledger in replay.books.ledgers]),
+            "malformed": list(replay.malformed_rows.counts),
             "rejects": rejects,
         }
         writer = SnapshotWriter(part, segments=self._segments)
         try:
-            for ledger in replay.ledgers:
+            for ledger in replay.books.ledgers:
                 writer.add(ledger)
             named = {"inputs": self._state.inputs_fields(), "progress": progress}
             writer.finish(named, self._state.least_format)
@@ -222,17 +221,18 @@ class Checkpoints:
         for number in numbers:
             remove_folder(self._folder(number))
         ended = time.monotonic()
-        replay.seconds["checkpoint"] = replay.seconds.get("checkpoint", 0.0) + ended - started
+        replay.spend("checkpoint", ended - started)
         assert self._seconds is not None, "none is due"
         self._next = ended + self._seconds
-        if self._watch is not None:
-            self._watch.stop_waiting()
+        if LISTENER.arrived is not None:
+            LISTENER.stop_deferring()
 
     # ---- Ending ------------------------------------------------------------------------------------
 
-    def keep(self) -> bool:
-        """At a run's end by a signal: whether a checkpoint stays that needs the rejects so far."""
-        return self._own
+    def keep(self) -> None:
+        """At a run's end by a signal: leave all that it needs to go on, the rejects so far among it."""
+        if self._own and self._rejects is not None:
+            self._rejects.keep_temporary()
 
     def discard(self) -> None:
         """Remove what there is, where the run has ended well or has failed."""

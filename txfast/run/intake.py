@@ -1,4 +1,33 @@
-"""What a run reads: its inputs, one after the other."""
+"""What a run reads: one input after the other, block by block, and how many malformed rows it allows.
+
+This module must not know ledgers.
+"""
+
+from txfast.errors import MemoryLimitError, TooManyMalformedError
+from txfast.input.source import CSV
+from txfast.readers.csv import CsvReader
+from txfast.readers.row import MALFORMED_REASONS
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from txfast.batch.batch import TransactionBatch
+    from txfast.input.position import Consumption, Place
+    from txfast.input.source import Source
+    from txfast.readers.row import Header
+    from txfast.run.plan import Plan
+
+    class Reader(Protocol):
+        """Makes batches of one input: `fill` in order, by one thread at a time, then `scan` by any."""
+
+        @property
+        def bytes_read(self) -> int: ...
+        @property
+        def header(self) -> Header | None: ...  # from the first block on
+        def fill(self, batch: TransactionBatch) -> bool: ...
+        def scan(self, batch: TransactionBatch) -> None: ...
 
 
 class InputFigures:
@@ -10,3 +39,153 @@ class InputFigures:
         self.name = name
         self.bytes = byte_count
         self.rows = rows
+
+
+class MalformedRows:
+    """Malformed rows over all inputs of a run: by reason, and against the most that are `allowed`; None allows all."""
+
+    __slots__ = ("_admitted", "allowed", "counts")
+
+    def __init__(self, allowed: int | None = None) -> None:
+        self.allowed = allowed
+        self.counts = [0] * len(MALFORMED_REASONS)  # by code, of batches that were applied
+        self._admitted = 0  # of batches that are to be applied
+
+    def go_on(self, counts: list[int]) -> None:
+        """Begin with the malformed rows of an earlier part of the run."""
+        self.counts = counts
+        self._admitted = sum(counts)
+
+    def admit(self, batch: "TransactionBatch") -> bool:
+        """Let a scanned batch be applied, one after the other in order; False behind the row that stops the run.
+
+        The batch with that row is cut behind it.
+        """
+        if self.allowed is None:
+            return True
+        before = self._admitted
+        if before > self.allowed:
+            return False
+        self._admitted += batch.malformed_rows
+        if self._admitted > self.allowed:
+            batch.cut(self.allowed - before + 1)
+        return True
+
+    def add(self, file: str, batch: "TransactionBatch") -> None:
+        """Count the malformed rows of an applied batch. Raises TooManyMalformedError behind the row that stops the
+        run."""
+        if batch.malformed_rows:
+            batch.count_malformed(self.counts)
+        if batch.is_cut:
+            *_, (line, _, _, _) = batch.report(rejected=False)
+            raise TooManyMalformedError(
+                f"{file}:{line}: malformed row {sum(self.counts)}, one more than is allowed: "
+                f"the run stops here, without accounts"
+            )
+
+    def by_reason(self) -> dict[str, int]:
+        """Malformed rows by the name of the reason."""
+        return {reason: self.counts[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
+
+
+class Intake:
+    """One input on its way into a run: `fill` and `scan` batches of it, `admit` each in order, and `note` it once it is
+    applied; `finish` at the end of the input.
+
+    `fill` is for one thread at a time, `scan` for any. With a `consumption`, the input begins where that is, and it
+    follows what is read; with `keep_places` each batch says where its input was behind it.
+    """
+
+    def __init__(
+        self,
+        source: "Source",
+        reader: "Reader",
+        malformed: MalformedRows,
+        figures: InputFigures,
+        consumption: "Consumption | None" = None,
+        *,
+        keep_places: bool = False,
+    ) -> None:
+        self.name = source.name
+        self.is_table = source.kind != CSV
+        self.size_bytes = source.size_bytes
+        self.figures = figures
+        self._reader = reader
+        self._malformed = malformed
+        self._consumption = consumption
+        self._keep_places = keep_places
+        self._next_line = 1 if consumption is None else consumption.lines + 1
+        self._bytes_before = figures.bytes
+        self._offset_before = figures.bytes - (0 if consumption is None else consumption.offset_bytes)
+
+    @property
+    def header(self) -> "Header | None":
+        """The input's header, from the first block on."""
+        return self._reader.header
+
+    def fill(self, batch: "TransactionBatch") -> bool:
+        """Read the next block into a batch; False at the end of the input. Raises InputError and SourceError."""
+        more = self._reader.fill(batch)
+        batch.input_bytes_read = self._reader.bytes_read
+        if self._keep_places and self._consumption is not None:
+            batch.consumed = self._consumption.place(0, b"")
+        return more
+
+    def scan(self, batch: "TransactionBatch") -> None:
+        """Make rows of the block."""
+        self._reader.scan(batch)
+
+    def admit(self, batch: "TransactionBatch") -> bool:
+        """Let a scanned batch be applied, one after the other in order; False where none is wanted any more."""
+        return self._malformed.admit(batch)
+
+    def note(self, batch: "TransactionBatch") -> None:
+        """Count an applied batch, and number its lines."""
+        self._next_line = batch.number_lines(self._next_line)
+        self.figures.rows += len(batch) + batch.malformed_rows
+        self.figures.bytes = self._bytes_before + batch.input_bytes_read
+
+    def place_behind(self, batch: "TransactionBatch") -> "Place":
+        """The place in the input behind an applied batch, which was noted. The blocks that were read ahead of it will
+        be read again, and do not count."""
+        place: Place = batch.consumed  # type: ignore[assignment]
+        assert self.header is not None
+        place.lines, place.header = self._next_line - 1, self.header.line
+        self.figures.bytes = self._offset_before + place.offset_bytes
+        return place
+
+    def finish(self) -> None:
+        """At the end of the input: count all of it, and have the consumption say where it ends."""
+        self.figures.bytes = self._bytes_before + self._reader.bytes_read
+        if self._consumption is not None:
+            self._consumption.header = self._reader.header
+            self._consumption.lines = self._next_line - 1 - self._consumption.finish()
+
+
+def make_reader(
+    source: "Source",
+    plan: "Plan",
+    consumption: "Consumption | None" = None,
+    *,
+    keep_text: bool = True,
+    copy_folder: str | None = None,
+) -> "Reader":
+    """The reader for an open input. Without `keep_text` only malformed rows of a table can be reported; a table that
+    comes as a stream is copied to `copy_folder`. Raises MemoryLimitError where the limit is too small for a table."""
+    if source.kind != CSV:
+        from txfast.readers import table
+
+        if plan.memory_limit is not None and plan.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+            raise MemoryLimitError(
+                f"{source.name}: is a {table.KINDS[source.kind]}, for which the least memory limit is "
+                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+            )
+        return table.TableReader(
+            source, consumption, keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder
+        )
+    block_bytes = plan.block_bytes(source.size_bytes)
+    if plan.reader == "arrow":
+        from txfast.readers import arrow_csv
+
+        return arrow_csv.ArrowCsvReader(source, block_bytes, threads=plan.threads, consumption=consumption)
+    return CsvReader(source.file, source.name, block_bytes, consumption)

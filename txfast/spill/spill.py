@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError
+from txfast.interrupts import POLL_SECONDS, check
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.spill.runs import RunMerge, run_blocks
@@ -388,6 +389,7 @@ def settle(spills: "list[Spill]", settled: Settled, threads: int, limit_bytes: i
                 except IndexError:
                     return
                 spill.settle_partition(number, share)
+                check()
         except BaseException as failure:
             failures.append(failure)
             settled.stopped = True
@@ -399,8 +401,9 @@ def settle(spills: "list[Spill]", settled: Settled, threads: int, limit_bytes: i
                 helper.start()
         work()
         for helper in helpers:
-            if helper.ident is not None:
-                helper.join()
+            while helper.ident is not None and helper.is_alive():
+                helper.join(POLL_SECONDS)
+                check()
     except BaseException:
         settled.stopped = True
         for helper in helpers:

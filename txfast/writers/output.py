@@ -9,6 +9,7 @@ import sys
 from errno import EBADF
 
 from txfast.errors import SourceError, TxfastError
+from txfast.interrupts import check, while_waiting
 
 STANDARD_OUTPUT = "-"
 # How much of a file is written before the disk is told of it.
@@ -149,6 +150,7 @@ class Output:
 
     def write(self, block: bytes | memoryview) -> None:
         """Write all of a block. Raises BrokenPipeError where nobody reads any more, else SourceError."""
+        check()
         view = memoryview(block)
         if self._hash is not None:
             self._hash.update(view)
@@ -156,7 +158,7 @@ class Output:
         try:
             while view:
                 try:
-                    written = os.write(self._descriptor, view)
+                    written = self._write_some(view)
                 except BlockingIOError:
                     wait_for_room(self._descriptor)
                     continue
@@ -168,6 +170,12 @@ class Output:
             raise
         except OSError as error:
             raise SourceError(f"{self.name}: cannot be written: {error.strerror or error}") from error
+
+    def _write_some(self, view: memoryview) -> int:
+        """Write a part of a view. A pipe or a terminal may wait for its reader, and a signal ends that."""
+        if self._temporary_path is None:
+            return while_waiting(os.write, self._descriptor, view)
+        return os.write(self._descriptor, view)
 
     def _write_back(self) -> None:
         """Have what was written begin its way to the disk now, so that `finish` has little to wait for."""

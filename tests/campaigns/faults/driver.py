@@ -85,17 +85,18 @@ def publish_at_once() -> None:
 
 
 def spill_at_once() -> None:
-    from txfast.run.replay import Replay
+    from txfast.run import plan as plan_module
+    from txfast.run.plan import Plan
     from txfast.spill import spill
 
-    make = Replay.__init__
     spill.PARTITIONS = 4
+    divide = plan_module.divide_memory
 
-    def make_without_room(self: Replay, *arguments: object, **named: object) -> None:
-        make(self, *arguments, **named)  # type: ignore[arg-type]
-        self._ledger_limit = 0
+    def divide_without_room(plan: Plan, room: int) -> None:
+        divide(plan, room)
+        plan.ledger_bytes = 0
 
-    Replay.__init__ = make_without_room  # type: ignore[method-assign]
+    plan_module.divide_memory = divide_without_room
 
 
 SABOTAGES = {

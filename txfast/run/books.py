@@ -1,0 +1,239 @@
+"""The books of a run: its ledgers, and those that were moved to disk for want of memory, until accounts are collected.
+
+This module must not know where batches come from, nor what is done with accounts.
+"""
+
+import time
+
+from txfast.batch.batch import KINDS
+from txfast.errors import ConservationError
+from txfast.ledger.ledger import STATUSES, Ledger, counts_of, route
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.run.plan import LEDGER_BYTES_MIN, Plan
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from txfast.batch.batch import TransactionBatch
+    from txfast.spill.spill import Settled, Spill, SpillFile
+    from txfast.state.snapshot import Snapshot
+
+# Bytes on disk for a row, and for an account twice; more with long ids.
+SPILLED_ROW_BYTES = 13
+SPILLED_ACCOUNT_BYTES = 40
+# Memory beside a ledger while it is restored.
+RESTORING_BYTES = 16 << 20
+PROOF_BYTES = 24  # for each account
+# Extrapolating from the first block undercounts by about 3 %: pad it.
+EXPECTED_MARGIN = 1.03
+
+
+class Books:
+    """The ledgers of a run, by shard: `route` and `apply` batches, then `collect` the accounts; `close` in the end.
+
+    With `keep_statuses` the outcome of each row is kept, for reports, also of rows that went to disk; those go to files
+    in `spill_folder`, which are gone when the books are closed.
+    """
+
+    def __init__(self, plan: Plan, *, keep_statuses: bool = False, spill_folder: str | None = None) -> None:
+        self.keep_statuses = keep_statuses
+        self.ledger_bytes = plan.ledger_bytes
+        self.settling_bytes = plan.settling_bytes or 0
+        self.seconds: dict[str, float] = {}  # by stage
+        self._plan = plan
+        self._spill_folder = spill_folder
+        self._spill_file: SpillFile | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with nothing, whatever was restored."""
+        self.close()
+        self.ledgers = [Ledger() for _ in range(self._plan.ledgers)]
+        if self.ledger_bytes is not None:
+            for ledger in self.ledgers:
+                ledger.limit_memory(self.ledger_bytes)
+        self._spill_file = None
+        self._spills: list[Spill | None] = [None] * len(self.ledgers)
+        self._settled: Settled | None = None
+        # Counts and balance of ledgers that were given up.
+        self._counts_before = [0] * (len(KINDS) * len(STATUSES))
+        self._balance_before = 0
+        self.begin_input(None)
+
+    def begin_input(self, input_bytes: int | None) -> None:
+        """Say that rows of another input come, of this size; None where the size is not known."""
+        self._input_bytes = input_bytes
+        self._entries_before = [ledger.entries for ledger in self.ledgers]
+        for ledger in self.ledgers:
+            ledger.expect(0)
+
+    def close(self) -> None:
+        """Give back the disk space: accounts that were moved there are gone then."""
+        if self._spill_file is not None:
+            self._spill_file.close()
+
+    # ---- Restoring ---------------------------------------------------------------------------------
+
+    def restore(self, snapshot: "Snapshot") -> None:
+        """Begin with the content of a snapshot, instead of what there was. Raises StateError, CapacityError,
+        MemoryError and SpillError."""
+        self.begin()
+        parts = self.parts_that_fit(snapshot)
+        if parts == 1:
+            snapshot.restore(self.ledgers)
+            return
+        expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
+        for place, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
+            shard = place // parts
+            (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
+            ledger.clear()  # before there is another
+
+    def parts_that_fit(self, snapshot: "Snapshot") -> int:
+        """Into how many parts each ledger must be divided, so that one fits in memory while it is restored."""
+        if self.ledger_bytes is None:
+            return 1
+        least = Ledger.bytes_for(0, 0)
+        count = len(self.ledgers)
+        needed = Ledger.bytes_for(snapshot.accounts // count, snapshot.entries // count) - least
+        needed += snapshot.accounts // count * PROOF_BYTES
+        return max(1, -(-needed // (self._restoring_bytes - least - RESTORING_BYTES)))
+
+    @property
+    def _restoring_bytes(self) -> int:
+        """Memory that a ledger may take while it is restored; 0 without a limit."""
+        if self.ledger_bytes is None:
+            return 0
+        return max(self.ledger_bytes, Ledger.bytes_for(0, 0) + RESTORING_BYTES + LEDGER_BYTES_MIN)
+
+    # ---- Applying ----------------------------------------------------------------------------------
+
+    def route(self, batch: "TransactionBatch") -> None:
+        """Sort a scanned batch's rows by shard."""
+        if len(self.ledgers) > 1:
+            route(batch, len(self.ledgers))
+
+    def apply(self, batch: "TransactionBatch", shard: int) -> None:
+        """Apply a batch's rows of one shard, or move them to disk. For one thread at a time, in the order of batches.
+
+        Raises MemoryError, CapacityError and SpillError.
+        """
+        ledger, spill = self.ledgers[shard], self._spills[shard]
+        limit = self.ledger_bytes
+        if spill is None and limit is not None and ledger.bytes_with(batch.shard_rows(shard)) > limit:
+            spill = self._start_spill(shard, self._spill_bytes_expected(batch))
+        if spill is not None:
+            spill.add_rows(batch, shard)
+            batch.leave_unsettled(shard)
+            return
+        if self._input_bytes:
+            before = self._entries_before[shard]
+            so_far = ledger.entries - before + len(batch) / len(self.ledgers)
+            ledger.expect(before + int(EXPECTED_MARGIN * so_far * self._input_bytes / batch.input_bytes_read))
+        ledger.apply(batch, shard=shard)
+
+    def _start_spill(self, shard: int, bytes_expected: int) -> "Spill":
+        """Move a ledger to disk, and all its rows from now on: about so many bytes in all."""
+        from txfast.spill import spill
+
+        assert self.ledger_bytes is not None
+        with spill.STARTING:
+            if self._spill_file is None:
+                self._spill_file = spill.SpillFile(self._spill_folder)
+                self._spill_file.expect(bytes_expected)
+                self._settled = spill.Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
+        assert self._settled is not None
+        started = spill.Spill(self._spill_file, self.ledger_bytes, self._settled, keep_statuses=self.keep_statuses)
+        started.add_ledger(self.ledgers[shard])
+        self.ledgers[shard].clear()
+        self._spills[shard] = started
+        return started
+
+    def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
+        """About how many bytes go to disk from this batch on, as far as the size of the input tells."""
+        accounts = sum(map(len, self.ledgers))
+        rows = sum(ledger.entries for ledger in self.ledgers)
+        text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
+        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
+        expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
+        return expected + (text_bytes + rows if self.keep_statuses else 0)
+
+    def _give_up(self, ledger: Ledger) -> None:
+        """Keep the counts and the balance of a ledger before it is cleared."""
+        self._counts_before = [sum(counts) for counts in zip(self._counts_before, counts_of(ledger), strict=True)]
+        self._balance_before += ledger.balance_units
+
+    # ---- Collecting --------------------------------------------------------------------------------
+
+    def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
+        """The accounts, once all rows are applied. `save` is given every ledger before that, one by one.
+
+        Raises ConservationError where accounts do not add up, SpillError and MemoryLimitError where ledgers were moved
+        to disk, and what `save` raises.
+        """
+        accounts: AccountColumns | Settled
+        if self._settled is not None:
+            accounts = self._settle(self._settled, save)
+        else:
+            if save is not None:
+                started = time.perf_counter()
+                for ledger in self.ledgers:
+                    save(ledger)
+                self.seconds["save"] = time.perf_counter() - started
+            if self.ledger_bytes is not None:
+                for ledger in self.ledgers:
+                    ledger.drop_transactions()
+            accounts = AccountColumns(self.ledgers)
+        self._check_conservation(accounts.available_units + accounts.held_units)
+        return accounts
+
+    def _check_conservation(self, held: int) -> None:
+        expected = self._balance_before + sum(ledger.balance_units for ledger in self.ledgers)
+        if held != expected:
+            raise ConservationError(
+                f"the accounts do not add up: they hold {held} units of 0.0001, and applied rows left {expected}; "
+                f"nothing is put out, since this is a defect: please report it"
+            )
+
+    def _settle(self, settled: "Settled", save: "Callable[[Ledger], object] | None") -> "Settled":
+        """Settle every partition on disk, and the ledgers in memory."""
+        from txfast.spill import spill
+
+        started = time.perf_counter()
+        settled.save = save
+        for ledger, spilled in zip(self.ledgers, self._spills, strict=True):
+            if spilled is None:
+                settled.add(ledger)
+                ledger.clear()
+        spills = [spilled for spilled in self._spills if spilled is not None]
+        spill.settle(spills, settled, self._plan.threads, self.settling_bytes)
+        self.seconds["settle"] = time.perf_counter() - started
+        return settled
+
+    # ---- Figures -----------------------------------------------------------------------------------
+
+    def counts(self) -> list[int]:
+        """Rows by kind and, within it, by status: [kind * len(STATUSES) + status]."""
+        counted = [self._counts_before, *map(counts_of, self.ledgers)]
+        return [sum(each) for each in zip(*counted, strict=True)]
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether some ledgers were moved to disk."""
+        return any(spill is not None for spill in self._spills)
+
+    @property
+    def spills(self) -> "list[Spill | None]":
+        """By shard, the ledger and the rows that were moved to disk; None for a ledger in memory."""
+        return self._spills
+
+    @property
+    def spill_file(self) -> "SpillFile":
+        """The file that ledgers were moved to; there is one once a ledger was moved."""
+        assert self._spill_file is not None, "no ledger was moved to disk"
+        return self._spill_file
+
+    @property
+    def spilled_bytes(self) -> int:
+        """Bytes written to disk for want of memory."""
+        return 0 if self._spill_file is None else self._spill_file.bytes_written

@@ -1,0 +1,276 @@
+"""How batches flow from an intake into the books: in the caller's thread alone, or through several threads.
+
+Scanner threads turn blocks into batches, appliers take each batch's rows for their shard in the order of the batches,
+the caller's thread iterates the applied batches and gives each back to be filled again. A fixed number of batches goes
+round: that holds a fast reader back.
+
+This module must not know what an input is, nor what becomes of applied batches.
+"""
+
+from time import perf_counter
+
+from txfast.batch.batch import TransactionBatch
+from txfast.errors import ThreadsError
+from txfast.interrupts import LISTENER, POLL_SECONDS
+from txfast.run.plan import SPARE_BATCHES
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeAlias
+
+    from txfast.run.books import Books
+    from txfast.run.intake import Intake
+
+    Flow: TypeAlias = "InlineFlow | ThreadedFlow"
+    # Result of block N: its batch, the exception raised, or None at the end of the input.
+    Result: TypeAlias = TransactionBatch | BaseException | None
+
+JOIN_SECONDS = 0.2
+
+
+def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
+    """Let a scanned and routed batch be applied, in order; False where none is wanted any more."""
+    if not intake.admit(batch):
+        return False
+    if batch.is_cut:
+        books.route(batch)
+    return True
+
+
+class InlineFlow:
+    """One input in the caller's thread alone: iterates its batches, applied, in order. `seconds` are by stage."""
+
+    is_settled = True
+
+    def __init__(self, intake: "Intake", books: "Books") -> None:
+        self._intake = intake
+        self._books = books
+        self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0}
+
+    def pause(self) -> None:
+        """Nothing is read ahead: all before a batch is applied when that is given out, and nothing behind it."""
+
+    def go_on(self) -> None:
+        """It never paused."""
+
+    def __iter__(self) -> "Iterator[TransactionBatch]":
+        intake, books, seconds = self._intake, self._books, self.seconds
+        shards = range(len(books.ledgers))
+        batch = TransactionBatch()
+        while True:
+            started = perf_counter()
+            with LISTENER:  # it may wait for a pipe
+                more = intake.fill(batch)
+            filled = perf_counter()
+            seconds["read"] += filled - started
+            if not more:
+                return
+            intake.scan(batch)
+            books.route(batch)
+            scanned = perf_counter()
+            seconds["scan"] += scanned - filled
+            if not admitted(intake, books, batch):
+                return
+            for shard in shards:
+                books.apply(batch, shard)
+            seconds["apply"] += perf_counter() - scanned
+            yield batch
+
+
+class ThreadedFlow:
+    """One input through several threads: iterates its batches, applied, in order. `seconds` are by stage, summed over
+    threads.
+
+    A failure takes the place of the batch in which it happened, so that everything before it is reported first,
+    whatever the threads. Each ledger has a thread, except a single one while there is little to report: then the
+    caller's thread applies, and nothing is handed over.
+    """
+
+    def __init__(self, intake: "Intake", books: "Books", scanners: int) -> None:
+        import threading
+
+        self._intake = intake
+        self._books = books
+        self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0}
+        self._appliers = len(books.ledgers) if len(books.ledgers) > 1 or books.keep_statuses else 0
+        self._reading = threading.Lock()
+        self._blocks_read = 0
+        self._number = 0  # of the block whose batch is given out
+        self._at_end = False
+        # All below is read and changed with this lock held; each change notifies.
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._paused = False
+        self._free = [TransactionBatch() for _ in range(scanners + self._appliers + SPARE_BATCHES)]
+        self._arrived: dict[int, Result] = {}  # by number of the block
+        self._blocks_admitted = 0
+        self._scanned: dict[int, Result] = {}  # admitted ones, without a gap
+        self._applied: dict[int, Result] = {} if self._appliers else self._scanned
+        self._appliers_left: dict[int, int] = {}
+        self._threads = [
+            *(threading.Thread(target=self._scan_blocks, daemon=True) for _ in range(scanners)),
+            *(threading.Thread(target=self._apply_shard, args=(n,), daemon=True) for n in range(self._appliers)),
+        ]
+
+    def __iter__(self) -> "Iterator[TransactionBatch]":
+        try:
+            self._start_threads()
+            number = 0
+            while (batch := self._take_applied(number)) is not None:
+                if not self._appliers:
+                    self._apply(batch, 0)
+                self._number = number
+                yield batch
+                with self._changed:
+                    del self._applied[number]
+                    self._free.append(batch)
+                    self._changed.notify_all()
+                number += 1
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            # A thread that waits for a pipe cannot be told to stop; it ends with the process.
+            patience_ends = perf_counter() + JOIN_SECONDS
+            for thread in self._threads:
+                if thread.ident is not None:  # it was started
+                    thread.join(max(0.0, patience_ends - perf_counter()))
+
+    # ---- Checkpoints -------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Apply nothing more than what is on its way, so that it `is_settled` soon, until `go_on`."""
+        with self._changed:
+            self._paused = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is applied up to the batch that is given out, and nothing behind it."""
+        with self._changed:
+            return not self._appliers or self._blocks_admitted == self._number + 1
+
+    def go_on(self) -> None:
+        """Apply again what is there."""
+        with self._changed:
+            self._paused = False
+            self._admit()
+            self._changed.notify_all()
+
+    # ---- The caller's thread -----------------------------------------------------------------------
+
+    def _start_threads(self) -> None:
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:
+            count = len(self._threads)
+            raise ThreadsError(f"threads: {count} cannot be started ({error}); --threads 1 needs none") from error
+
+    def _take_applied(self, number: int) -> TransactionBatch | None:
+        """Wait for a block's batch; None at the end of the input. Raises the failure that took its place, and
+        Interrupted."""
+        LISTENER.check()
+        with self._changed:
+            while number not in self._applied:
+                self._changed.wait(POLL_SECONDS)
+                LISTENER.check()
+            result = self._applied[number]
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _apply(self, batch: TransactionBatch, shard: int) -> None:
+        started = perf_counter()
+        self._books.apply(batch, shard)
+        spent = perf_counter() - started
+        with self._changed:
+            self.seconds["apply"] += spent
+
+    # ---- Scanners ----------------------------------------------------------------------------------
+
+    def _scan_blocks(self) -> None:
+        """Read and scan blocks until there are no more."""
+        while True:
+            with self._changed:
+                while not self._free and not self._stopped:
+                    self._changed.wait()
+                if self._stopped:
+                    return
+                batch = self._free.pop()
+            result: Result = batch
+            started = filled = perf_counter()
+            with self._reading:
+                if self._at_end:
+                    return
+                number = self._blocks_read
+                self._blocks_read += 1
+                started = perf_counter()
+                try:
+                    if not self._intake.fill(batch):
+                        result = None
+                except BaseException as failure:
+                    result = failure
+                filled = perf_counter()
+                self._at_end = result is not batch
+            if result is batch:
+                try:
+                    self._intake.scan(batch)
+                    self._books.route(batch)
+                except BaseException as failure:
+                    result = failure
+            scanned = perf_counter()
+            with self._changed:
+                self.seconds["read"] += filled - started
+                self.seconds["scan"] += scanned - filled
+                self._arrived[number] = result
+                self._admit()
+                self._changed.notify_all()
+            if result is not batch:
+                return
+
+    def _admit(self) -> None:
+        """Pass on, in order, what has arrived."""
+        while self._blocks_admitted in self._arrived and not self._paused:
+            number = self._blocks_admitted
+            result = self._arrived.pop(number)
+            if isinstance(result, TransactionBatch):
+                try:
+                    if not admitted(self._intake, self._books, result):
+                        return
+                except BaseException as failure:
+                    result = failure
+            if not isinstance(result, TransactionBatch):
+                self._applied[number] = result
+            elif self._appliers:
+                self._appliers_left[number] = self._appliers
+            self._scanned[number] = result
+            self._blocks_admitted += 1
+
+    # ---- Appliers ----------------------------------------------------------------------------------
+
+    def _take_scanned(self, number: int) -> TransactionBatch | None:
+        """Wait for a block's batch; None where there is none to apply."""
+        with self._changed:
+            while number not in self._scanned and not self._stopped:
+                self._changed.wait()
+            result = None if self._stopped else self._scanned[number]
+        return result if isinstance(result, TransactionBatch) else None
+
+    def _apply_shard(self, shard: int) -> None:
+        """Apply this shard's rows of every batch, in order."""
+        number = 0
+        try:
+            while (batch := self._take_scanned(number)) is not None:
+                self._apply(batch, shard)
+                with self._changed:
+                    self._appliers_left[number] -= 1
+                    if not self._appliers_left[number]:
+                        del self._scanned[number], self._appliers_left[number]
+                        self._applied[number] = batch
+                        self._changed.notify_all()
+                number += 1
+        except BaseException as failure:
+            with self._changed:
+                self._applied.setdefault(number, failure)
+                self._changed.notify_all()

@@ -1,0 +1,86 @@
+"""Where the results of a run go: all of them are published, or none.
+
+This module must not know how results come about.
+"""
+
+from txfast.interrupts import LISTENER
+from txfast.writers.output import Output, publish_all
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from txfast.state.directory import StateDirectory
+    from txfast.writers.rejects import Rejects
+
+
+class Outputs:
+    """The destinations of a run: `accounts`, and `rejects`, `stats` and `state` where they are asked for.
+
+    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. Arguments are paths; `warn` is told
+    of a damaged snapshot that another one stands in for.
+    """
+
+    def __init__(
+        self,
+        accounts: str,
+        *,
+        rejects: str | None = None,
+        stats: str | None = None,
+        state: str | None = None,
+        warn: "Callable[[str], object]",
+    ) -> None:
+        self.accounts = Output(accounts)
+        self.stats = None if stats is None else Output(stats)
+        self.rejects: Rejects | None = None
+        if rejects is not None:
+            from txfast.writers import rejects as writer
+
+            self.rejects = writer.Rejects(rejects)
+        self.state: StateDirectory | None = None
+        if state is not None:
+            from txfast.state import directory
+
+            self.state = directory.StateDirectory(state, warn)
+        # In the order of publication.
+        self._all: list[Output | Rejects | StateDirectory] = [
+            output for output in (self.rejects, self.stats, self.accounts, self.state) if output is not None
+        ]
+
+    def open_state(self) -> None:
+        """Open the state alone, before all others: one run at a time holds it. Raises SourceError and LockedError."""
+        if self.state is not None:
+            self.state.open()
+
+    def open_files(self) -> None:
+        """Open all but the state. Raises SourceError."""
+        for output in self._all:
+            if output is not self.state:
+                output.open()
+
+    def finish_rejects(self) -> None:
+        """Have rejects reach their file before accounts go where nothing can be taken back. Raises as `publish`."""
+        if self.rejects is not None:
+            self.rejects.finish()
+
+    def publish(self, *, without_accounts: bool = False) -> None:
+        """Put everything in its place, or leave it as it was. Raises SourceError, BrokenPipeError and Interrupted.
+
+        Without accounts there is no state either.
+
+        Steps that take long or may fail come first. The rest are renames, which nothing interrupts; where one of them
+        fails, those before it are taken back.
+        """
+        left_out = (self.accounts, self.state) if without_accounts else ()
+        outputs = [output for output in self._all if all(output is not each for each in left_out)]
+        for output in outputs:
+            output.finish()
+        LISTENER.check()
+        LISTENER.hold()
+        publish_all(outputs)
+
+    def discard(self) -> None:
+        """Close all of them, and remove what was not published. Nothing interrupts that."""
+        LISTENER.hold()
+        for output in self._all:
+            output.discard()
