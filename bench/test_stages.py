@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from txfast.batch.batch import TransactionBatch
-from txfast.input.source import Source, open_source
+from txfast.input.open import open_source
+from txfast.input.source import Source
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_csv import ArrowCsvReader

@@ -60,19 +60,19 @@ class ClusterError(TxfastError, RuntimeError):
     """A cluster that lost, repeated or reordered what it was given."""
 
 
-def unreadable(name: str, error: Exception) -> SourceError:
-    """The error for an input, or a file of a state, that cannot be read."""
-    return SourceError(f"{name}: cannot be read: {reason_of(error)}")
+def unreadable(name: str, reason: Exception | str) -> SourceError:
+    """The error for an input, or a file of a state, that cannot be read: for this reason, or because of this error."""
+    return SourceError(f"{name}: cannot be read: {reason_of(reason)}")
 
 
-def unwritable(name: str, error: Exception) -> SourceError:
-    """The error for an output, or a file of a state, that cannot be written."""
-    return SourceError(f"{name}: cannot be written: {reason_of(error)}")
+def unwritable(name: str, reason: Exception | str) -> SourceError:
+    """The error for an output, or a file of a state, that cannot be written; as `unreadable`."""
+    return SourceError(f"{name}: cannot be written: {reason_of(reason)}")
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(reason: Exception | str) -> str:
     """The system's words for an error, without number and file name; the error's own text where it has none."""
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(reason, "strerror", None) or reason)
 
 
 def exit_code_of(error: Exception) -> int:

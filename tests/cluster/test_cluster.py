@@ -34,7 +34,8 @@ from txfast.cluster.ranges import Extent, Range, RangeReader, Slab, cut_inputs, 
 from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
 from txfast.cluster.state import ClusterState
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
-from txfast.input.source import Source, open_source
+from txfast.input.open import open_source
+from txfast.input.source import Source
 from txfast.run.books import Books
 from txfast.run.plan import Plan
 from txfast.spill import spill

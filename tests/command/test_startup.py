@@ -48,6 +48,8 @@ OURS = {
     "txfast.input.compression",
     "txfast.readers.row",
     "txfast.readers.csv",
+    "txfast.input.open",
+    "txfast.input.ref",
     "txfast.input.source",
     "txfast.writers",
     "txfast.writers.accounts_csv",

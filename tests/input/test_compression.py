@@ -22,7 +22,8 @@ from tests.support.command import ACCOUNTS, COMMAND, FILE, Folder, environment
 from tests.support.reference import HEADER
 from txfast.errors import InputError, SourceError
 from txfast.input.compression import DecompressedFile, ReplayedFile, compression_of
-from txfast.input.source import open_source, size_of
+from txfast.input.open import open_source
+from txfast.input.ref import resolve, total_size
 
 
 def by_pyarrow(codec: str) -> Callable[[bytes], bytes]:
@@ -198,8 +199,9 @@ def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder
     plain = str(folder.path / "in.csv")
     folder.write("in.gz", COMPRESS["gzip"](FILE))
     os.mkfifo(folder.path / "pipe")
-    assert size_of([plain, plain]) == 2 * len(FILE)
-    assert [size_of([plain, str(folder.path / name)]) for name in ("in.gz", "pipe", "missing")] == [None] * 3
+    assert total_size(map(resolve, [plain, plain])) == 2 * len(FILE)
+    for name in ("in.gz", "pipe", "missing"):
+        assert total_size(map(resolve, [plain, str(folder.path / name)])) is None
 
 
 # ---- What the system will not do -------------------------------------------------------------------

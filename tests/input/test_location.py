@@ -22,7 +22,7 @@ from tests.support.reference import HEADER
 from txfast.errors import SourceError
 from txfast.input import location
 from txfast.input.location import display_location
-from txfast.input.source import is_location
+from txfast.input.ref import is_location
 
 BUCKET = "transactions"
 # It says where it listens, and ends when whoever started it is gone.

@@ -29,8 +29,8 @@ from tests.support.replays import Outcome
 from txfast.api.inputs import open_input
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import InputError, SourceError, TxfastError
+from txfast.input.open import open_source
 from txfast.input.position import Consumption
-from txfast.input.source import open_source
 from txfast.readers import table as table_module
 from txfast.readers.row import Header
 from txfast.readers.table import END_OF_STREAM, TableReader

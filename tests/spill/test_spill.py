@@ -28,8 +28,8 @@ from tests.support.reference import HEADER
 from tests.support.rows import Row, make_batch, make_file
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
+from txfast.input.open import open_source
 from txfast.input.position import Consumption
-from txfast.input.source import open_source
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal

@@ -33,11 +33,12 @@ from txfast.command.main import replay_files
 from txfast.command.options import parse_arguments
 from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
 from txfast.input.position import read_into
+from txfast.input.ref import resolve
 from txfast.input.source import Source
 from txfast.ledger.ledger import Ledger
 from txfast.log.journal import Journal
 from txfast.state import manifest
-from txfast.state.directory import StateDirectory, real_path, remove_folder
+from txfast.state.directory import StateDirectory, remove_folder
 from txfast.state.snapshot import ACCOUNTS as ACCOUNTS_FILE
 from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
 from txfast.state.snapshot import HashedFile, Segments, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
@@ -808,7 +809,7 @@ def test_a_lock_that_will_not_close_is_given_free(folder: Folder, monkeypatch: p
 
 def test_an_input_that_vanishes_is_told_of(folder: Folder) -> None:
     with pytest.raises(SourceError, match=r"gone\.csv: cannot be read: No such file"):
-        real_path(str(folder.path / "gone.csv"))
+        resolve(str(folder.path / "gone.csv")).real_path()
 
 
 def test_a_folder_that_cannot_be_removed_stays_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -848,12 +849,13 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     try:
         state.open()
         state.load(replay.books.restore)
-        source, consumption = state.open_input(str(path))
+        ref = resolve(str(path))
+        source, consumption = state.open_input(ref)
         try:
             replay.read_source(source, consumption)
         finally:
             source.close()
-        state.note(str(path), consumption)
+        state.note(ref, consumption)
         outcome = outcome_of(replay, journal, state.saver(changed=replay.rows > 0))
         state.finish()
         state.publish()

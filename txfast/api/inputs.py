@@ -9,7 +9,8 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.errors import UsageError
-from txfast.input.source import TABLE, Source, open_source, told_by_content
+from txfast.input.open import open_source, source_of
+from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -75,7 +76,7 @@ def open_input(given: "Input", number: str) -> Source:
     if is_file(given):
         name = getattr(given, "name", None)
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
-        return told_by_content(name, BorrowedFile(given), None)
+        return source_of(name, BorrowedFile(given), None)
     rows = row_count(given)
     size_bytes = None if rows is None else rows * VALUES_BYTES
     return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables(cast("Tables", given)))

@@ -6,7 +6,8 @@ import time
 from txfast.api.inputs import check_inputs, sources
 from txfast.api.results import Accounts, Rejects, Result
 from txfast.errors import UsageError
-from txfast.input.source import has_tables
+from txfast.input.ref import may_have_tables as refs_may_have_tables
+from txfast.input.ref import resolve
 from txfast.interrupts import NotedInterrupts
 from txfast.log.journal import Journal, program_journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
@@ -103,7 +104,7 @@ def process(
 def may_have_tables(inputs: "tuple[Input, ...]") -> bool:
     """Whether an input is a table, as far as can be seen before it is read."""
     paths = paths_in(inputs)
-    return len(paths) < len(inputs) or has_tables(paths)
+    return len(paths) < len(inputs) or refs_may_have_tables(map(resolve, paths))
 
 
 def paths_in(inputs: "tuple[Input, ...]") -> list[str]:
@@ -113,11 +114,11 @@ def paths_in(inputs: "tuple[Input, ...]") -> list[str]:
 
 def make_progress(inputs: "tuple[Input, ...]") -> "Progress":
     """What shows on standard error how far a run is."""
-    from txfast.input.source import size_of
+    from txfast.input.ref import total_size
     from txfast.log.progress import Progress
 
     paths = paths_in(inputs)
-    return Progress(Journal(), size_of(paths) if len(paths) == len(inputs) else None)
+    return Progress(Journal(), total_size(map(resolve, paths)) if len(paths) == len(inputs) else None)
 
 
 def malformed_limit(max_malformed: int | None, *, strict: bool) -> int | None:

@@ -14,13 +14,14 @@ from itertools import chain, count, islice, pairwise, repeat
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import ClusterError, InputError, SourceError
 from txfast.input.compression import DecompressedFile
-from txfast.input.location import RemoteFile, local_path, location_key, location_version
+from txfast.input.location import RemoteFile, location_version
+from txfast.input.open import bytes_source, open_source
 from txfast.input.position import TABLE_ENDING, Consumption, Place, go_on, late_ending
-from txfast.input.source import CSV, STANDARD_INPUT, Source, bytes_source, display_name, is_location, open_source
+from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
+from txfast.input.source import CSV, Source
 from txfast.readers.csv import CsvReader
 from txfast.readers.row import Header
 from txfast.readers.table import TableReader
-from txfast.state.directory import real_path
 
 TYPE_CHECKING = False  # a constant that type checkers know
 if TYPE_CHECKING:
@@ -118,8 +119,7 @@ def absolute(path: str) -> str:
 
 def input_key(name: str) -> str:
     """By what an input is known from run to run. Raises SourceError."""
-    path = local_path(name)
-    return location_key(name) if path is None else real_path(path)
+    return resolve(name).key()
 
 
 def cut(inputs: Sequence[Range], range_bytes: int) -> list[Range]:

@@ -5,7 +5,7 @@ import sys
 
 from txfast.command.options import Settings, parse_arguments
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
-from txfast.input.source import has_tables, size_of
+from txfast.input.ref import may_have_tables, resolve, total_size
 from txfast.interrupts import LISTENER, end_by_signal, while_waiting
 from txfast.log.journal import INFO, Journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
@@ -14,8 +14,9 @@ from txfast.writers.output import STANDARD_OUTPUT, Output, occupy_closed_descrip
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from txfast.input.ref import InputRef
     from txfast.ledger.ledger import Ledger
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.progress import Progress
@@ -67,6 +68,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     from txfast.run.outputs import Outputs
 
     started = time.perf_counter()
+    refs = list(map(resolve, settings.files))
     outputs = Outputs(
         settings.output, rejects=settings.rejects, stats=settings.stats, state=settings.state, warn=journal.warning
     )
@@ -74,11 +76,11 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     progress: Progress | None = None
     replay: Replay | None = None
     try:
-        progress = make_progress(settings, journal)
-        replay = make_replay(settings, journal, outputs, progress, checkpoints)
+        progress = make_progress(settings, refs, journal)
+        replay = make_replay(settings, refs, journal, outputs, progress, checkpoints)
         open_outputs(replay, outputs, checkpoints, settings)
         try:
-            read_inputs(replay, outputs, checkpoints, settings)
+            read_inputs(replay, refs, outputs, checkpoints, settings)
         except TooManyMalformedError:
             journal.malformed_totals(replay.malformed_rows.by_reason())
             put_out_figures(replay, replay.collect(), started, outputs, journal)
@@ -127,17 +129,18 @@ def make_checkpoints(settings: Settings, outputs: "Outputs") -> "Checkpoints | N
     return Checkpoints(outputs.state, command, settings.checkpoint, outputs.rejects)
 
 
-def make_progress(settings: Settings, journal: Journal) -> "Progress | None":
+def make_progress(settings: Settings, refs: "Sequence[InputRef]", journal: Journal) -> "Progress | None":
     """Shows how far the run is, where that is wanted. With a state the size of the new part is not known yet."""
     if not journal.shows_progress(settings.progress):
         return None
     from txfast.log.progress import Progress
 
-    return Progress(journal, size_of(settings.files) if settings.state is None else None)
+    return Progress(journal, total_size(refs) if settings.state is None else None)
 
 
 def make_replay(
     settings: Settings,
+    refs: "Sequence[InputRef]",
     journal: Journal,
     outputs: "Outputs",
     progress: "Progress | None",
@@ -156,7 +159,7 @@ def make_replay(
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit or default_memory_limit(),
-        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or has_tables(settings.files) else 0,
+        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or may_have_tables(refs) else 0,
     )
 
 
@@ -182,33 +185,37 @@ def open_outputs(
 
 
 def read_inputs(
-    replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings
+    replay: "Replay",
+    refs: "Sequence[InputRef]",
+    outputs: "Outputs",
+    checkpoints: "Checkpoints | None",
+    settings: Settings,
 ) -> None:
     """Replay all inputs in their order, or those that are left."""
     if settings.checkpoint is not None:
         LISTENER.defer()
-    for index, file in enumerate(settings.files):
+    for index, ref in enumerate(refs):
         if outputs.state is None:
-            replay.read(file)
+            replay.read(ref)
         elif checkpoints is not None and index >= checkpoints.first_input:
             checkpoints.begin_input(replay, index)
-            read_followed_input(replay, outputs.state, checkpoints, file)
+            read_followed_input(replay, outputs.state, checkpoints, ref)
         LISTENER.check()
     if checkpoints is not None:
         checkpoints.begin_input(replay, len(settings.files))
     LISTENER.stop_deferring()
 
 
-def read_followed_input(replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", file: str) -> None:
+def read_followed_input(replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", ref: "InputRef") -> None:
     """Replay the part of an input that the state does not know yet."""
     opened = checkpoints.take_opened()
     figures = None if opened is None else replay.inputs[-1]
-    source, consumption = opened or while_waiting(state.open_input, file)
+    source, consumption = opened or while_waiting(state.open_input, ref)
     try:
         replay.read_source(source, consumption, figures)
     finally:
         source.close()
-    state.note(file, consumption)
+    state.note(ref, consumption)
 
 
 def make_saver(

@@ -11,7 +11,8 @@ import sys
 from io import TextIOWrapper
 
 from txfast.errors import SourceError, UsageError
-from txfast.input.source import READERS, STANDARD_INPUT, display_name, is_location
+from txfast.input.ref import STANDARD_INPUT, display_name, is_location
+from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.run.values import (

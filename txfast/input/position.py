@@ -10,7 +10,8 @@ This module must not know what the lines mean, nor where places are kept. xxhash
 
 from txfast.errors import InputError, SourceError
 from txfast.input.compression import ReplayedFile
-from txfast.input.source import Source, open_source
+from txfast.input.open import open_source
+from txfast.input.source import Source
 from txfast.readers.row import Header
 
 LF, CR = 0x0A, 0x0D

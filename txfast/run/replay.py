@@ -5,7 +5,7 @@ This module must not know formats, rules or the command line.
 
 from time import perf_counter
 
-from txfast.input.source import Source, open_source
+from txfast.input.open import open_input
 from txfast.interrupts import while_waiting
 from txfast.run.books import Books
 from txfast.run.flow import InlineFlow, ThreadedFlow
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from txfast.batch.batch import TransactionBatch
     from txfast.input.position import Consumption, Place
+    from txfast.input.ref import InputRef
+    from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
@@ -70,9 +72,9 @@ class Replay:
         self.inputs = [InputFigures(*each) for each in figures]
         self.malformed_rows.go_on(malformed_rows)
 
-    def read(self, name: str) -> None:
+    def read(self, ref: "InputRef") -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
-        source = while_waiting(open_source, name)
+        source = while_waiting(open_input, ref)
         try:
             self.read_source(source)
         finally:
@@ -80,7 +82,7 @@ class Replay:
 
     def read_source(
         self,
-        source: Source,
+        source: "Source",
         consumption: "Consumption | None" = None,
         figures: InputFigures | None = None,
     ) -> None:

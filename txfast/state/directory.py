@@ -11,11 +11,11 @@ killed at, the last one is whole. This module must not know what a run does with
 import os
 import re
 import shutil
-import stat
 
 from txfast.errors import LockedError, SourceError, StateError
-from txfast.input.position import ENDINGS, Consumption, Place, open_at
-from txfast.input.source import STANDARD_INPUT, Source, is_location, open_source
+from txfast.input.open import open_input
+from txfast.input.position import ENDINGS, Consumption, Place, go_on
+from txfast.input.ref import is_location
 from txfast.state import manifest
 from txfast.state.snapshot import (
     Segments,
@@ -24,7 +24,6 @@ from txfast.state.snapshot import (
     join_shards,
     remove_others,
     sync_folder,
-    unreadable,
     unwritable,
 )
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from txfast.input.ref import InputRef
+    from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
 
 LOCK = "lock"
@@ -160,26 +161,25 @@ class StateDirectory:
 
     # ---- Inputs ------------------------------------------------------------------------------------
 
-    def open_input(self, name: str) -> tuple[Source, Consumption | None]:
-        """Open an input where an earlier run has ended with it, or at its start where it is new.
+    def open_input(self, ref: "InputRef") -> "tuple[Source, Consumption | None]":
+        """Open an input behind what earlier runs have read of it, or at its start where it is new.
 
-        What is no regular file is always new, and not followed: no Consumption. Raises SourceError, and InputError
-        where a consumed line goes on.
+        Standard input and pipes are always new and are not followed: the Consumption is None. Raises SourceError, and
+        InputError where what was added continues a line that was already applied.
         """
-        if not can_be_read_again(name):
-            return open_source(name), None
-        place = self.inputs.get(real_path(name))
+        if not ref.can_be_read_again:
+            return open_input(ref), None
+        place = self.inputs.get(ref.key())
         if place is not None:
-            found = open_at(name, place)
+            found = go_on(open_input(ref), place)
             if found is not None:
                 return found
-        return open_source(name), Consumption()
+        return open_input(ref), Consumption()
 
-    def note(self, name: str, consumption: Consumption | None) -> None:
+    def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
         """Remember how far an input was consumed."""
         if consumption is not None and consumption.header is not None:
-            place = consumption.place(consumption.lines, consumption.header.line)
-            self.inputs[real_path(name)] = place
+            self.inputs[ref.key()] = consumption.place(consumption.lines, consumption.header.line)
 
     def inputs_fields(self) -> "dict[str, dict[str, object]]":
         """The places as a manifest has them."""
@@ -302,26 +302,6 @@ def identity_of(folder: str) -> str:
             return xxh3_128_hexdigest(file.read())
     except OSError:
         return ""
-
-
-def can_be_read_again(name: str) -> bool:
-    """Whether an input is a regular file, named by a path. Raises SourceError."""
-    try:
-        return name != STANDARD_INPUT and stat.S_ISREG(os.stat(name).st_mode)
-    except ValueError:
-        return False  # a name that no file can have: it is told of when it is opened
-    except OSError as error:
-        raise unreadable(name, error) from error
-
-
-def real_path(name: str) -> str:
-    """By what an input is known from run to run. Raises SourceError: by another name it would be a new one."""
-    try:
-        return os.path.realpath(name, strict=True)
-    except ValueError as error:  # a name that no file can have
-        raise SourceError(f"{name!r}: cannot be read: {error}") from error
-    except OSError as error:
-        raise unreadable(name, error) from error
 
 
 def remove_folder(path: str) -> None:

@@ -1,0 +1,173 @@
+"""An input's name, resolved once: what kind of place it leads to, its size, its first bytes.
+
+The command line, the run's plan and the state all need to know something of an input before it is read. They take an
+InputRef, so that the name is looked up in the file system once. A pipe is not opened here: a second `open` of a named
+pipe would wait for a second writer.
+
+This module must not know what the bytes mean beyond the format that they begin with. It holds nothing open.
+"""
+
+import os
+import stat
+import sys
+from errno import EBADF
+from io import FileIO
+
+from txfast.errors import unreadable
+from txfast.input.compression import MAGIC_BYTES, compression_of
+from txfast.input.source import CSV, kind_of
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# The places that a name can lead to. Standard input has its name as its place.
+STANDARD_INPUT = "-"
+FILE = "file"  # a regular file, or a name that could not be looked up
+PIPE = "pipe"  # a pipe, a device, a folder: anything else that has a path
+LOCATION = "location"  # an address such as s3://bucket/key
+
+
+class InputRef:
+    """What is known of an input before it is opened. Made by `resolve`.
+
+    `size_bytes`, `first_bytes` (up to 8) and `identity` (device and inode) are known of a regular file alone, also
+    where it is standard input; otherwise they are None, b"" and None. `failure` is the error met while looking, None
+    where there was none: `open_input` raises it, at the input's turn.
+    """
+
+    __slots__ = (
+        "_real_path", "display_name", "failure", "first_bytes", "identity", "name", "place", "size_bytes",
+    )  # fmt: skip
+
+    def __init__(self, name: str, shown_name: str, place: str) -> None:
+        self.name = name
+        self.display_name = shown_name
+        self.place = place
+        self.size_bytes: int | None = None
+        self.first_bytes = b""
+        self.identity: tuple[int, int] | None = None
+        self.failure: OSError | ValueError | None = None
+        self._real_path: str | None = None
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a regular file, under a path or as standard input."""
+        return self.identity is not None
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether a later run finds the same bytes under this name, so that a state may note how far it was read."""
+        return self.place in (FILE, LOCATION)
+
+    @property
+    def compression(self) -> str | None:
+        """How the file is compressed; None where it is not, or is no regular file."""
+        return compression_of(self.first_bytes)
+
+    @property
+    def kind(self) -> str:
+        """The format that the first bytes show: CSV, or a kind of table. CSV for what is no regular file."""
+        return kind_of(self.first_bytes)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is a regular file that begins as Parquet or Arrow does."""
+        return self.kind != CSV
+
+    def real_path(self) -> str:
+        """The absolute path without links. Raises SourceError, also where the name could not be looked up."""
+        if self.failure is not None:
+            raise unreadable(self.display_name, self.failure) from self.failure
+        if self._real_path is None:
+            self._real_path = real_path(self.name)
+        return self._real_path
+
+    def key(self) -> str:
+        """The name under which a state notes the input: its real path, or its location without secrets.
+
+        Raises SourceError.
+        """
+        if self.place != LOCATION:
+            return self.real_path()
+        from txfast.input.location import local_path, location_key
+
+        path = local_path(self.name)
+        return location_key(self.name) if path is None else real_path(path)
+
+
+def resolve(name: str) -> InputRef:
+    """Look a name up: one `stat`, and one `open` for the first bytes of a regular file. Never raises.
+
+    A location is not asked for anything: that takes some round trips.
+    """
+    if is_location(name):
+        return InputRef(name, display_name(name), LOCATION)
+    ref = InputRef(name, display_name(name), STANDARD_INPUT if name == STANDARD_INPUT else FILE)
+    try:
+        path = standard_input_descriptor() if name == STANDARD_INPUT else name
+        found = os.stat(path)
+        if stat.S_ISREG(found.st_mode):
+            ref.identity = found.st_dev, found.st_ino
+            with FileIO(path, closefd=name != STANDARD_INPUT) as file:
+                ref.first_bytes = os.pread(file.fileno(), MAGIC_BYTES, file.tell())
+            ref.size_bytes = found.st_size
+        elif name != STANDARD_INPUT:
+            ref.place = PIPE
+    except (OSError, ValueError) as error:
+        ref.failure = error.with_traceback(None)  # which would keep the frames above alive as long as the ref
+    return ref
+
+
+def total_size(refs: "Iterable[InputRef]") -> int | None:
+    """Bytes to read in all inputs, for a progress bar.
+
+    None unless all of them are regular, uncompressed CSV files: of others the size does not say how much is left.
+    """
+    total = 0
+    for ref in refs:
+        if ref.size_bytes is None or ref.is_table or ref.compression is not None:
+            return None
+        total += ref.size_bytes
+    return total
+
+
+def may_have_tables(refs: "Iterable[InputRef]") -> bool:
+    """Whether an input is a table, or may be one since it is at a location; pipes are taken for CSV.
+
+    A run that reads tables needs memory for pyarrow.
+    """
+    return any(ref.is_table or ref.place == LOCATION for ref in refs)
+
+
+def is_location(name: str) -> bool:
+    """Whether a name is an address such as s3://bucket/key, and not the path of an existing file.
+
+    One slash is enough: pathlib makes s3:/bucket/key of it.
+    """
+    scheme, separator, _ = name.partition(":/")
+    return separator != "" and scheme.isalnum() and len(scheme) > 1 and not os.path.exists(name)
+
+
+def display_name(name: str) -> str:
+    """An input's name as messages show it: a location without user, secret and options."""
+    if is_location(name):
+        from txfast.input.location import display_location
+
+        return display_location(name)
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def standard_input_descriptor() -> int:
+    """The descriptor of standard input. Raises OSError where that was closed when the process began."""
+    if sys.stdin is None:
+        raise OSError(EBADF, "it is closed")
+    return sys.stdin.fileno()
+
+
+def real_path(path: str) -> str:
+    """The absolute path without links of a file that is there. Raises SourceError."""
+    try:
+        return os.path.realpath(path, strict=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise unreadable(path, error) from error
