@@ -9,7 +9,6 @@ This module must not know how a run comes to a place where all it has read is ap
 """
 
 import os
-import re
 import time
 
 from txfast.errors import StateError, TxfastError
@@ -17,7 +16,7 @@ from txfast.input.position import Place, open_at
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts, counts_of
 from txfast.state import manifest
-from txfast.state.directory import PART, fields_of_place, place_of, places_of, remove_folder
+from txfast.state.directory import CHECKPOINT_NAME, PART, fields_of_place, place_of, places_of, remove_folder
 from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unwritable
 from txfast.writers.output import is_part_of
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from txfast.run.replay import Replay
     from txfast.state.directory import StateDirectory
     from txfast.writers.rejects import Rejects
-
-CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class Checkpoints:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 LOCK = "lock"
 PART = ".part"
 SNAPSHOT_NAME = re.compile(r"snapshot-([1-9][0-9]{0,17})")
+CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class StateDirectory:

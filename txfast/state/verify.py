@@ -6,8 +6,7 @@ This module must not know where that is said.
 import os
 
 from txfast.ledger.ledger import Ledger
-from txfast.run.checkpoint import CHECKPOINT_NAME
-from txfast.state.directory import SNAPSHOT_NAME, StateDirectory, no_snapshot, places_of
+from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot, places_of
 from txfast.state.snapshot import Snapshot
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
