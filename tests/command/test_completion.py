@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import Folder, shell
 from txfast.command.completion import FILE_METAVARS, completion_script
 from txfast.command.options import OPTIONS, SHELLS, Option
 from txfast.log.journal import LEVELS
@@ -70,7 +71,7 @@ def test_a_script_names_everything(shell: str) -> None:
 
 
 def test_a_script_follows_the_table() -> None:
-    option = Option("-x", "--an-option", group="Other", metavar="DIR", help="it's [here]: \\o/")
+    option = Option("-x", "--an-option", group="Other", metavar="DIR", help="it's [here]: \\o/", manual="")
     assert "DIR" in FILE_METAVARS
     assert "    -x|--an-option) return ;;\n" in completion_script("bash", [option])
     zsh = completion_script("zsh", [option])
@@ -189,3 +190,18 @@ def test_bash_finds_all_that_may_follow(folder: Path) -> None:
     assert bash_reply(folder, "txfast", "-o", "e") == [""]
     assert bash_reply(folder, "txfast", "--", "--reader", "e") == ["error", "errors.csv"]
     assert bash_reply(folder, "txfast", "--", "-") == [""]
+
+
+# ---- The command ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_it_prints_the_script_that_completes_it(tmp_path: Path, name: str) -> None:
+    run = Folder(tmp_path).run("--completion", name)
+    assert (run.exit_code, run.output.decode(), run.errors) == (0, completion_script(name, OPTIONS), "")
+
+
+def test_a_script_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    shell(folder, "$TXFAST --completion bash > /dev/full").assert_failed("No space left on device")
+    shell(folder, "$TXFAST --completion bash >&-").assert_failed("standard output: cannot be written: it is closed")

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from tests.support.project import PROJECT_ROOT
-from txfast.command.manual import DETAILS, manual_page
-from txfast.command.options import OPTIONS
+from txfast.command.manual import manual_page, paragraphs_of, text_lines
+from txfast.command.options import OPTIONS, Option
 from txfast.ledger.ledger import STATUSES
 from txfast.readers.row import MALFORMED_REASONS
 
@@ -48,8 +48,15 @@ def test_the_page_says_all_there_is() -> None:
     assert [reason for reason in (*STATUSES[1:], *MALFORMED_REASONS[1:]) if reason not in page] == []
 
 
-def test_what_is_said_of_an_option_is_said_of_one_that_there_is() -> None:
-    assert set(DETAILS) <= {option.name for option in OPTIONS}
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_option_has_a_long_text_of_two_sentences_or_more_in_the_page(option: Option) -> None:
+    paragraphs = paragraphs_of(option.manual)
+    assert all(re.fullmatch(r"[^ ].*[^ .]\.", paragraph) for paragraph in paragraphs)
+    assert sum(len(re.findall(r"\.(?: |$)", paragraph)) for paragraph in paragraphs) >= 2
+    page = manual_page().splitlines()
+    for paragraph in paragraphs:
+        lines = text_lines(paragraph)
+        assert lines in [page[start : start + len(lines)] for start in range(len(page))]
 
 
 def test_groff_shows_the_page_without_a_warning() -> None:

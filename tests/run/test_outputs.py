@@ -37,7 +37,7 @@ from tests.support.failures import failing
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS
 from txfast.batch.batch import TransactionBatch
-from txfast.command.options import parse_arguments
+from txfast.command.arguments import parse_arguments
 from txfast.errors import ConservationError, InputError, SourceError, TooManyMalformedError
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.csv import CsvReader

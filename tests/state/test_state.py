@@ -29,8 +29,8 @@ from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, Outcome, RejectsJournal, outcome_of, run_reference
 from tests.support.rows import Row
+from txfast.command.arguments import parse_arguments
 from txfast.command.main import replay_files
-from txfast.command.options import parse_arguments
 from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
 from txfast.input.position import read_into
 from txfast.input.ref import resolve

@@ -3,7 +3,8 @@
 import os
 import sys
 
-from txfast.command.options import Settings, parse_arguments
+from txfast.command.arguments import parse_arguments
+from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
 from txfast.input.ref import may_have_tables, resolve, total_size
 from txfast.interrupts import LISTENER, end_by_signal, while_waiting

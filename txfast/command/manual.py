@@ -1,118 +1,111 @@
-"""The manual page, made from the table of options: `python -m txfast.command.manual > txfast/command/txfast.1`.
+"""Makes the manual page from the table of options: `python -m txfast.command.manual > txfast/command/txfast.1`.
 
-The page has neither date nor version, so that it changes only when what it says does. This module must not be needed
-by a run.
+The page has neither date nor version, so it changes only when its text does. This module must not be imported by a run.
 """
 
-from txfast.command.options import EXAMPLES, OPTIONS, POSITIONALS, SWITCH_WORDS, Option, wrapped
+import re
+
+from txfast.command.help import EXAMPLES, wrapped
+from txfast.command.options import OPTIONS, POSITIONALS, SWITCH_WORDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# No hyphenation, which would put one into names; no justification, which would tear gaps where names are long.
+    from txfast.command.options import Option
+
+# .nh: no hyphenation, which would put hyphens into names. .ad l: no justification, which would tear gaps in lines.
 HEAD = (".TH TXFAST 1", ".nh", ".ad l")
 SOURCE_COLUMNS = 72
 SYNOPSIS = r"\fBtxfast\fR [\fIOPTION\fR ...\&] [\fIFILE\fR ...\&] [\fILEVEL\fR]"
 NAME = "txfast - replay payment transactions into account balances"
 
-# A paragraph each.
+# Each section is a tuple of paragraphs.
 DESCRIPTION = (
     "txfast reads transactions (deposits, withdrawals, disputes, resolves and chargebacks) and prints the balances of "
-    "the accounts that they lead to. Money is kept in whole units of 0.0001 and never rounded. Rows of one client are "
-    "applied in the order of the input, and the same input gives the same bytes, however many threads there are.",
+    "the accounts that they lead to. Money is counted in whole units of 0.0001 and never rounded. The rows of a client "
+    "are applied in input order. The same input gives the same bytes, however many threads there are.",
     "Accounts go to standard output, everything else to standard error.",
 )
 INPUT = (
-    "A transactions file is CSV with a header that names the columns type, client, tx and amount, in any order and "
-    "among any others. Lines end with LF, CRLF or CR. Fields may have blanks around them, and may be quoted.",
-    "Several files are read in the order given, as one stream; each has a header of its own. Ids are whole numbers "
+    "A transactions file is CSV, a Parquet file, or an Arrow IPC file or stream. It has the columns type, client, tx "
+    "and amount, in any order and among any others. The format is detected from the content, not the name. CSV may be "
+    "compressed with gzip, zstd, lz4 or bzip2. FILE may also be a remote location, such as s3://bucket/key.",
+    "CSV begins with a header that names the columns. Lines end with LF, CRLF or CR. Fields may have blanks around "
+    "them, and may be quoted.",
+    "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
+    "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
+    "column is refused, because a float cannot hold 0.1 exactly.",
+    "Several files are read in the order given, as one stream. Each has a header of its own. Ids are whole numbers "
     "below 2^64. An amount has at most four decimals, and is at most 922337203685477.5807.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
     "row_too_long (over 1 MiB), bad_quoting, missing_field, bad_type, bad_client, bad_tx and bad_amount.",
 )
 OUTPUT = (
     "The accounts are CSV with the columns client, available, held, total and locked, in ascending order of client. "
-    "Amounts have four decimals; total is available plus held; locked is true or false.",
+    "Amounts have four decimals; total is available plus held; locked is true or false. See --output-format for "
+    "Parquet and Arrow.",
 )
 RULES = (
-    "The id of a transaction belongs to its client. A row is applied whole, or is rejected and changes nothing; then "
-    "the first reason that fits is the one given. A locked account rejects everything (account_locked).",
-    "A deposit adds to available, and a withdrawal takes from it. They are rejected when the id was applied before "
-    "(duplicate_transaction), without an amount (amount_required), with one below zero (negative_amount), a withdrawal "
-    "of more than is available (insufficient_funds), and when the money would not fit in 64 bits (overflow, "
-    "with any row).",
+    "The id of a transaction belongs to its client. A row is applied whole, or it is rejected and changes nothing. A "
+    "rejected row has one reason: the first that holds, in the order given here. A locked account rejects everything "
+    "(account_locked).",
+    "A deposit adds to available, and a withdrawal takes from it. They are rejected if the id was applied before "
+    "(duplicate_transaction), without an amount (amount_required), if the amount is below zero (negative_amount), "
+    "if a withdrawal is more than is available (insufficient_funds), and if the money would not fit in 64 bits "
+    "(overflow, with any row).",
     "A dispute moves the amount of an applied deposit from available, which may fall below zero, to held. It is "
-    "rejected when there is no such deposit (transaction_not_found), or it was disputed before (duplicate_dispute).",
+    "rejected if there is no such deposit (transaction_not_found), and if it was disputed before (duplicate_dispute).",
     "A resolve moves that amount back. A chargeback takes it out of held, and locks the account for good. They are "
-    "rejected when the deposit was never disputed (dispute_not_found), or the dispute is over "
+    "rejected if the deposit was never disputed (dispute_not_found), and if the dispute is over "
     "(dispute_not_in_progress).",
 )
 SECTIONS = (("Input", INPUT), ("Output", OUTPUT), ("Rules", RULES))
 
-# What there is to say of an option beyond its help, by name.
-DETAILS = {
-    "output": "A file appears whole or not at all: it is written beside its place, and renamed when it is complete. "
-    "A symbolic link is followed. A device or a pipe is written to as it is. - is standard output.",
-    "rejects": "The columns are file, line, status (malformed or rejected), reason, type, client, tx, amount and row, "
-    "in the order of the input. The suffix of the name says the format; a device or a pipe without one gets "
-    "CSV. - is standard output, when the accounts go elsewhere.",
-    "stats": "It is one object: rows by what became of them, sums over the accounts, time and memory. - is standard "
-    "output, when the accounts go elsewhere.",
-    "max_malformed": "N is 0 or more. Without this option, any number is skipped and logged. After such a stop, "
-    "rejects and stats are put out all the same, the accounts are not.",
-    "strict": "The same as --max-malformed 0.",
-    "threads": "N is 1 or more. The result does not depend on it.",
-    "reader": "Both give the same accounts. arrow stops with an error at a row longer than its block of 4 MiB, and at "
-    "a row with the byte 0x01, which pyarrow cannot carry.",
-    "log_level": "error has the first 100 malformed rows and then their number by reason; a level that is named leaves "
-    "none out. warn adds rejected rows, info the figures of the run, debug every applied row, and trace each "
-    "block read.",
-    "quiet": "This goes for progress too.",
-    "progress": "Progress is shown on standard error.",
-    "completion": "Nothing is read. A comment at the head of the script says how it is loaded.",
-}
-
 ENVIRONMENT = (
-    "An option given on the command line beats its variable, and a variable beats the default. The same holds for "
-    "options that contradict each other: with TXFAST_STRICT=1 in the environment, --max-malformed 5 allows five "
-    "malformed rows. LEVEL as last argument beats TXFAST_LOG_LEVEL and TXFAST_QUIET.",
+    "Each option can be set by a variable. Flags override variables, and variables override defaults. A flag also "
+    "overrides the variable of an option that says the contrary: with TXFAST_STRICT=1 in the environment, "
+    "--max-malformed 5 allows five malformed rows. LEVEL as last argument overrides TXFAST_LOG_LEVEL and TXFAST_QUIET.",
     "A switch is set by 1, true or yes, and not set by 0, false or no. An empty variable counts as not set. A value "
-    "that the option would not take is an error, as on the command line. A level that comes from a variable "
-    "counts as named.",
-    "--completion, --version and --help have no variables.",
+    "that the option would refuse is an error, as on the command line. If the level comes from a variable, every line "
+    "is logged, as with --log-level.",
+    "--verify, --completion, --version and --help have no variables.",
+    "Remote locations use the variables of pyarrow's file systems, such as AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION and "
+    "AWS_ENDPOINT_URL.",
 )
 
 EXIT_STATUS = (
-    ("0", "Done, whatever the rows were."),
-    ("1", "Failed. One line on standard error names the file and says what to do; nothing is put out, and files that "
-     "were there keep what they hold."),
-    ("2", "The command line, or a variable, is wrong."),
-    ("3", "There were more malformed rows than allowed."),
-    ("130, 143, 141", "Interrupted, terminated, or the reader of standard output went away. After cleaning up, the "
-     "process ends by that signal, which a shell shows so."),
+    ("0", "Done, whatever became of the rows."),
+    ("1", "Failed. One line on standard error names the file and says what to do. Nothing is published: existing files "
+     "keep their content."),
+    ("2", "The command line or a variable is wrong."),
+    ("3", "There were more malformed rows than --max-malformed allows. Rejects and stats are published, accounts are "
+     "not."),
+    ("130, 143, 141", "Interrupted (SIGINT), terminated (SIGTERM), or the reader of standard output went away "
+     "(SIGPIPE). After cleaning up, the process ends by that signal, which a shell shows as this code."),
 )  # fmt: skip
 
 FILES = (
-    "-o, --rejects and --stats must not name the same file, nor one of the inputs: txfast never overwrites what it "
-    "reads. A file in the making ends in .part, and lies beside the place where it goes.",
+    "The files of --output, --rejects and --stats must be different, and none may be an input: txfast never overwrites "
+    "what it reads. While an output is being written, it is a temporary file that ends in .part, in the same "
+    "directory. The outputs are published together when the run has succeeded: rejects, stats, accounts, state.",
 )
 
 
 def manual_page() -> str:
-    """The page in the language of man(7), in ASCII."""
+    """Return the page in the language of man(7), in ASCII."""
     lines = [*HEAD, ".SH NAME", roff(NAME), ".SH SYNOPSIS", SYNOPSIS, ".SH DESCRIPTION", *paragraphs(DESCRIPTION)]
     for title, texts in SECTIONS:
         lines += [f".SS {title}", *paragraphs(texts)]
     lines += [".SH OPTIONS"]
-    for name, text in POSITIONALS:
-        lines += entry(rf"\fI{name}\fR", sentence(text))
+    for name, _, text in POSITIONALS:
+        lines += entry(rf"\fI{name}\fR", *paragraphs_of(text))
     group = None
     for option in OPTIONS:
         if option.group != group:
             group = option.group
             lines.append(f".SS {group}")
-        lines += entry(invocation(option), sentence(option.help), *filter(None, [DETAILS.get(option.name)]))
+        lines += entry(invocation(option), *paragraphs_of(option.manual))
     lines += [".SH ENVIRONMENT", *paragraphs(ENVIRONMENT)]
     for option in OPTIONS:
         if option.variable:
@@ -125,45 +118,45 @@ def manual_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def paragraphs_of(text: str) -> list[str]:
+    """Return the paragraphs of a long text, each on one line. Empty lines divide them."""
+    return [" ".join(each.split()) for each in re.split(r"\n\s*\n", text)]
+
+
 def paragraphs(texts: "Iterable[str]") -> list[str]:
-    """Paragraphs; the first follows a heading, which needs none between."""
+    """Return paragraphs in the language of the page. The first one needs no mark, because it follows a heading."""
     return [line for text in texts for line in (".PP", *text_lines(text))][1:]
 
 
 def entry(head: str, *texts: str) -> list[str]:
-    """A word in the language of the page, and what it means."""
-    return [".TP", head, *(line for text in texts for line in text_lines(text))]
+    """Return an entry of a list: a head in the language of the page, and paragraphs of plain text beside it."""
+    return [".TP", head, *[line for text in texts for line in (".IP", *text_lines(text))][1:]]
 
 
 def text_lines(text: str) -> list[str]:
-    """Lines of the source, a sentence beginning on its own, so that a change of one shows as such."""
+    """Break a paragraph into lines of the source. Each sentence begins a line, so that a diff shows it alone."""
     sentences = [f"{each}." for each in text.removesuffix(".").split(". ")]
     return [roff(line) for each in sentences for line in wrapped(each, SOURCE_COLUMNS)]
 
 
-def sentence(text: str) -> str:
-    """The words of the help as a sentence."""
-    return text[0].upper() + text[1:] + "."
-
-
-def invocation(option: Option) -> str:
-    """An option as it is written, its flags bold."""
+def invocation(option: "Option") -> str:
+    """Return an option as it is typed, its flags bold, its metavar in italics."""
     flags = ", ".join(rf"\fB{roff(flag)}\fR" for flag in option.flags)
     return flags if option.metavar is None else rf"{flags} \fI{option.metavar}\fR"
 
 
-def flag_name(option: Option) -> str:
+def flag_name(option: "Option") -> str:
     return option.name.replace("_", "-")
 
 
-def accepted(option: Option) -> str:
-    """What an option's variable may hold, where that is one of a few words."""
+def accepted(option: "Option") -> str:
+    """Return the words that an option's variable accepts, if it accepts a few words only."""
     words = tuple(SWITCH_WORDS) if option.metavar is None else option.choices
     return "" if words is None else f": {', '.join(words[:-1])} or {words[-1]}"
 
 
 def roff(text: str) -> str:
-    """Plain text in the language of the page."""
+    """Escape plain text for the language of the page."""
     text = text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").replace("^", r"\(ha")
     return r"\&" + text if text.startswith(".") else text
 

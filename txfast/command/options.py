@@ -1,20 +1,12 @@
-"""The command line: the one table of options, what the user chose among them, and the help.
+"""The one table of options: what each is called, what it takes, and what help and manual say of it.
 
-Each option may be given as a flag or set as a variable in the environment; a flag beats a variable. This module must
-not know what the options do to a run. A command line of positionals alone, with no variable set, is read by hand:
-argparse takes longer to import than a small file to replay.
+An option is declared here and nowhere else: the parser, `--help`, the manual page and the completion scripts are made
+from this table. This module must not know what an option does to a run.
 """
 
-import os
-import stat
-import sys
-from io import TextIOWrapper
-
-from txfast.errors import SourceError, UsageError
-from txfast.input.ref import STANDARD_INPUT, display_name, is_location
+from txfast.errors import UsageError
 from txfast.input.source import READERS
-from txfast.log.journal import ERROR, LEVELS
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.log.journal import LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.run.values import (
     file_name,
     folder_name,
@@ -24,40 +16,36 @@ from txfast.run.values import (
     second_count,
     spill_folder,
     thread_count,
-)  # fmt: skip
-from txfast.writers.formats import CSV, FORMATS, format_of
-from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
+)
+from txfast.writers.formats import FORMATS
+from txfast.writers.output import STANDARD_OUTPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import IO, NoReturn
+    from collections.abc import Callable, Sequence
 
 VARIABLE_PREFIX = "TXFAST_"
-LOG_FORMATS = ("text", "json")
-PROGRESS = ("auto", "always", "never")
 SHELLS = ("bash", "zsh", "fish")
-
 SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-# The options that name an output, and what goes there.
-OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
 
 
 class Option:
-    """One option of the command: its flags, its help, and what its text becomes.
+    """One option: its flags, the value that it takes, and its texts.
 
-    One without a metavar is a switch; the metavars FILE and DIR are completed as such. `variable` sets it in the
-    environment. What is done `instead` of a run has no variable, which would leave every run undone.
+    An option without a metavar is a switch. `convert` turns the text of a value into the value, or raises UsageError.
+    `help` is the line in `--help`; `manual` is the entry in the manual page, its paragraphs divided by empty lines.
+    `variable` sets the option in the environment. An option that acts `instead` of a run has no variable: a variable
+    would stay set and prevent every run.
     """
 
-    __slots__ = ("choices", "convert", "default", "flags", "group", "help", "metavar", "name", "variable")
+    __slots__ = ("choices", "convert", "default", "flags", "group", "help", "manual", "metavar", "name", "variable")
 
     def __init__(
         self,
         *flags: str,
         group: str,
         help: str,  # noqa: A002 (argparse's word)
+        manual: str,
         metavar: str | None = None,
         default: object = None,
         choices: "Sequence[str] | None" = None,
@@ -69,13 +57,14 @@ class Option:
         self.variable = None if instead else VARIABLE_PREFIX + self.name.upper()
         self.group = group
         self.help = help
+        self.manual = manual
         self.metavar = metavar
         self.default = default
         self.choices = choices
         self.convert = convert
 
     def parse(self, text: str) -> object:
-        """What a text means for this option. Raises UsageError."""
+        """Return the value that a text means. Raises UsageError."""
         if self.metavar is None:
             if text.lower() not in SWITCH_WORDS:
                 raise UsageError(f"{text!r}: it is one of {', '.join(SWITCH_WORDS)}")
@@ -85,458 +74,274 @@ class Option:
         return self.convert(text)
 
 
-# Every option is declared here and nowhere else; those of a group stand together.
+# The arguments that are no options: name, line in `--help`, entry in the manual page.
+POSITIONALS = (
+    (
+        "FILE", "CSV, Parquet, Arrow: type, client, tx, amount; -: stdin",
+        """
+            Read transactions from each FILE in the order given, as one stream. - is standard input, which is also read
+            when input is piped in and no FILE is named, unless there is --state. To type input at a terminal, name -.
+
+            The format is detected from the content, not the name; pipes work too. FILE may be CSV, plain or compressed
+            with gzip, zstd, lz4 or bzip2; a Parquet file; or an Arrow IPC file or stream. Parquet from a pipe goes
+            through a temporary file. A location such as s3://bucket/key, gs://bucket/key or hdfs://host/path is read
+            where it is, through pyarrow's file systems, with the keys and the region that these find in the
+            environment. Keys in a location are not shown in messages.
+        """,
+    ),
+    (
+        "LEVEL", "what to log: error (default), warn, info, debug, trace",
+        """
+            What to log: error (the default), warn, info, debug or trace. The last argument is a LEVEL if it is one of
+            these words and no file has that name. The same as --log-level.
+        """,
+    ),
+)  # fmt: skip
+
+# In the order of the help. Options of one group are neighbours.
 OPTIONS = (
     Option(
         "--reader", group="Input", metavar="READER", default="native", choices=READERS,
         help="what reads CSV: native (default) or arrow, by pyarrow",
+        manual="""
+            Choose the reader of CSV input. native, the default, reads and parses the bytes in txfast's own code. With
+            arrow, pyarrow reads the lines, and the same row parser parses them; this takes about twice as long. It is
+            there to check the first reader against. Both give the same accounts, rejects and figures.
+
+            arrow stops with an error at a row longer than its block of 4 MiB and at a row with a byte 0x01, because
+            pyarrow cannot carry these. It needs a memory limit of at least 256MiB, and excludes --checkpoint. Parquet
+            and Arrow inputs are read in the same way with either value.
+        """,
     ),
     Option(
         "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, convert=file_name,
         help="accounts to FILE instead of standard output",
+        manual="""
+            Write the accounts to FILE. The default is -, standard output. The suffix of FILE chooses the format:
+            .parquet, .arrow, or CSV for any other. --output-format overrides the suffix.
+
+            FILE appears whole or not at all. txfast writes a temporary file beside it, waits until all its bytes are on
+            the disk, and renames it when the run has succeeded. A run that fails or is interrupted leaves an existing
+            FILE as it was. A file that replaces another takes over its permissions. If FILE is a symbolic link, its
+            target is replaced and the link stays. A device or a pipe is written to directly.
+
+            FILE must not be an input, nor the file of --rejects or --stats.
+        """,
     ),
     Option(
         "--output-format", group="Output", metavar="FMT", choices=FORMATS,
         help="csv, parquet or arrow (default: as FILE ends, else csv)",
+        manual="""
+            Write the accounts in this format, whatever the suffix of the --output file. arrow is the format of Arrow
+            IPC files. In parquet and arrow, client is uint64, the three amounts are decimal128(19, 4), and locked is a
+            boolean.
+
+            parquet and arrow need a memory limit of at least 256MiB, and are refused when the output is a terminal.
+        """,
     ),
     Option(
         "--rejects", group="Output", metavar="FILE", convert=rejects_file,
         help="rows not applied and why, as .csv, .jsonl or .parquet",
+        manual="""
+            Write each row that was not applied to FILE, in input order. The columns are file, line, status (malformed
+            or rejected), reason, type, client, tx, amount and row. type, client, tx and amount are the text of these
+            fields, without blanks and quotes around it; they are empty for row_too_long and bad_quoting. row is the row
+            as it was read, without its line ending, cut at 64 KiB. For a row of a Parquet or Arrow input, line is the
+            number of the row, from 1, and row is empty.
+
+            The suffix of FILE chooses the format: .csv, .jsonl or .parquet. Any other suffix is an error. A device or a
+            pipe without a suffix gets CSV. - is standard output, which is allowed when the accounts go elsewhere. In
+            CSV, a field that a spreadsheet would run as a formula gets an apostrophe in front. .parquet needs a memory
+            limit of at least 256MiB.
+
+            FILE appears whole or not at all, as with --output. If the run stops at --max-malformed, it is written all
+            the same, with the rows up to there.
+        """,
     ),
     Option(
         "--stats", group="Output", metavar="FILE", convert=file_name,
         help="the figures of the run, as JSON",
+        manual="""
+            Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
+            rejected and malformed rows by reason, the number of accounts and of locked accounts, seconds by stage, rows
+            per second, peak memory in bytes, bytes moved to disk, threads and reader. available, held and total are
+            sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: a run whose
+            accounts did not add up to what its rows put there would fail.
+
+            FILE appears whole or not at all, as with --output. - is standard output, which is allowed when the accounts
+            go elsewhere. If the run stops at --max-malformed, the file is written all the same.
+        """,
     ),
     Option(
         "--state", group="State", metavar="DIR", convert=folder_name,
         help="go on from what DIR holds, and keep it there",
+        manual="""
+            Begin with the accounts and transactions that earlier runs saved in the directory DIR, and save the result
+            there when this run succeeds. DIR is created if it is missing, and is private to its owner. It holds the
+            accounts, the applied deposits and withdrawals with the state of their disputes, and for each input, by its
+            real path, how much of it was consumed and the hash of that part.
+
+            The accounts printed are those of all rows ever applied to DIR. Rejects and stats are those of this run
+            alone. Without FILE, txfast reads no input and prints the accounts in DIR. Name - to read standard input.
+
+            An input that DIR knows, and whose consumed part is unchanged, continues from there: the same file again
+            adds nothing, and a file that grew adds only its new rows. A file with any other content is a new input,
+            read from its start. If the last row consumed had no line ending and the file now continues that very line,
+            the run fails and says so. A Parquet or Arrow file is consumed whole, so one that grew is a new input.
+            Standard input, pipes and devices are always new. Remote locations are refused.
+
+            The new state is published last, after all other outputs, by one rename. A run that fails, is killed or
+            stops at --max-malformed leaves DIR as it was. The last two states are kept as snapshots. The hashes of all
+            files are checked when a run begins: if the last snapshot is damaged, a warning says so and the one before
+            it is used; if none is good, the run fails. One run at a time may use DIR; a second one fails at once.
+
+            --state needs a memory limit of at least 256MiB. A state may be larger than the limit.
+        """,
     ),
     Option(
         "--checkpoint", group="State", metavar="SECONDS", convert=second_count,
         help="keep progress in --state DIR so often, to go on from",
+        manual="""
+            Save the progress of the run in --state DIR each time this many seconds have passed since the last save, and
+            on SIGTERM and Ctrl-C before they end the run. A second signal ends the run at once. SECONDS is 0 or more,
+            and may have a fraction, such as 0.5.
+
+            The same command then resumes from the last checkpoint. It must have the same inputs, outputs and number of
+            malformed rows allowed; --threads may differ, and --checkpoint may be left out. Accounts, rejects and stats
+            are those of a run that nothing interrupted, apart from seconds and memory. Another command that reads
+            inputs discards the checkpoint with a warning. A run that fails discards its own.
+
+            --checkpoint needs --state, --reader native, and inputs that are files. --rejects must be a regular file
+            that ends in .csv or .jsonl. No checkpoint is taken inside a Parquet or Arrow input, and none once accounts
+            have moved to disk because of --memory-limit.
+        """,
     ),
     Option(
         "--verify", group="State", default=False, instead=True,
         help="check --state DIR and say what is there",
+        manual="""
+            Check every byte of --state DIR instead of running. txfast prints a line for each snapshot and checkpoint,
+            the newest first, and a line for each input that it has consumed. At the first one that is damaged it stops
+            with exit code 1 and says what is wrong. It also fails when DIR holds no snapshot, or while another run uses
+            it.
+
+            --verify reads no FILE, and excludes --output, --rejects and --stats.
+        """,
     ),
     Option(
         "--max-malformed", group="Failure", metavar="N", convert=row_count,
         help="stop at malformed row N + 1, with exit code 3",
+        manual="""
+            Stop at malformed row N + 1, counted over all inputs, with exit code 3. N is 0 or more. Rejected rows do not
+            count: they are well-formed. Without this option, malformed rows are skipped and logged, however many there
+            are.
+
+            A run that stops writes --rejects and --stats. It writes no accounts, and leaves --state as it was.
+        """,
     ),
-    Option("--strict", group="Failure", default=False, help="stop at the first malformed row"),
+    Option(
+        "--strict", group="Failure", default=False,
+        help="stop at the first malformed row",
+        manual="""
+            Stop at the first malformed row. The same as --max-malformed 0. Together with --max-malformed N, where N is
+            not 0, it is an error.
+        """,
+    ),
     Option(
         "--threads", group="Running", metavar="N", convert=thread_count,
         help="threads to use (default: all cores it may use)",
+        manual="""
+            Read and apply rows with N threads. N is 1 or more; at most 128 threads are used. The default is the number
+            of cores that the process may use: those that it is allowed to run on, or fewer if its control group has a
+            CPU quota. Accounts, rejects and log do not depend on N. With 1, no thread is started.
+        """,
     ),
     Option(
         "--memory-limit", group="Running", metavar="SIZE", convert=memory_size,
         help="memory to use at most, as 512MiB (default: 80 % of all)",
+        manual="""
+            Keep the memory of the whole process below SIZE: accounts, transactions, buffers and Python itself. SIZE is
+            a number and a unit, such as 512MiB, 2GB or 1.5GiB: kB, MB, GB and TB count in powers of 1000, KiB, MiB, GiB
+            and TiB in powers of 1024. The default is 80 % of the memory of the machine, or of the process's control
+            group if that has less.
+
+            What does not fit is moved to a file in --spill-dir, divided by client into partitions, and each partition
+            is settled by itself at the end. Accounts, rejects and log stay the same, in the same order. With
+            --rejects, or from level warn on, the text of the rows moves to disk too, and is reported at the end of the
+            run. Such a run takes 1.1 to 2.4 times as long as one in memory.
+
+            The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
+            remote locations, --state and --reader arrow. Large record batches of an Arrow input come on top of the
+            limit. If a single client is too large for the limit, the run fails and says what limit it needs.
+        """,
     ),
     Option(
         "--spill-dir", group="Running", metavar="DIR", convert=spill_folder,
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
+        manual="""
+            Put the file for what does not fit in --memory-limit in DIR, which is created if it is missing. The default
+            is the directory that TMPDIR names, else /var/tmp, else /tmp. DIR should not be a file system in memory.
+
+            The file has no name, or loses its name as soon as it is created. So nothing is left of it however the run
+            ends. Disk space is checked first if the size of the input is known. If the disk fills up, the run fails.
+        """,
     ),
     Option(
-        "--progress", group="Running", metavar="WHEN", default="auto", choices=PROGRESS,
+        "--progress", group="Running", metavar="WHEN", default="auto", choices=PROGRESS_MODES,
         help="progress: auto (default: on a terminal), always, never",
+        manual="""
+            Show on standard error how far the run is: bytes, rows, rows per second and the time left. auto, the
+            default, shows a bar if standard error is a terminal, except at the levels debug and trace and with
+            --log-format json. always writes a line every two seconds where there is no terminal. never shows nothing,
+            and so does --quiet.
+        """,
     ),
-    Option("--log-level", group="Log", metavar="LEVEL", choices=LEVELS, help="the same as LEVEL, the last argument"),
+    Option(
+        "--log-level", group="Log", metavar="LEVEL", choices=LEVELS,
+        help="the same as LEVEL, the last argument",
+        manual="""
+            Log this level and the graver ones on standard error. error logs malformed rows, warn also rejected rows,
+            info also the figures of the run, debug also each applied row, and trace also each block read. A line for a
+            row gives file, line number, reason and the row, cut at 200 bytes. Lines come in input order.
+
+            Without this option the level is error, and only the first 100 malformed rows are logged one by one. If
+            there are more, the log ends with their number for each reason. If you name a level, every line is logged.
+            At debug and trace, a failure comes with its traceback.
+
+            Giving both --log-level and LEVEL as last argument is an error.
+        """,
+    ),
     Option(
         "--log-format", group="Log", metavar="FORMAT", default="text", choices=LOG_FORMATS,
         help="log as text (default) or json, an object a line",
+        manual="""
+            Write the log as lines of text or as JSON, one object a line. Each object has time (UTC), level and message.
+            A row's object also has file, line, reason and row; at info, one object has all figures of the run.
+        """,
     ),
-    Option("-q", "--quiet", group="Log", default=False, help="say nothing but why a run failed"),
+    Option(
+        "-q", "--quiet", group="Log", default=False,
+        help="say nothing but why a run failed",
+        manual="""
+            Log nothing but the one line of a failure, at any level. Progress and warnings are not shown either.
+        """,
+    ),
     Option(
         "--completion", group="Other", metavar="SHELL", choices=SHELLS, instead=True,
         help="print the completion script for bash, zsh or fish",
+        manual="""
+            Print the script that completes txfast's options and their values in this shell, instead of running. A
+            comment at the top of the script says how to load it.
+        """,
     ),
-    Option("--version", group="Other", default=False, instead=True, help="say which version this is"),
-    Option("-h", "--help", group="Other", default=False, instead=True, help="say how it is used"),
+    Option(
+        "--version", group="Other", default=False, instead=True,
+        help="say which version this is",
+        manual="Print the version of txfast on standard output. No input is read.",
+    ),
+    Option(
+        "-h", "--help", group="Other", default=False, instead=True,
+        help="say how it is used",
+        manual="Print a summary of the options on standard output. No input is read.",
+    ),
 )  # fmt: skip
-
-# The variable of an option gives way to a flag of this other option, which says the contrary.
-BEATEN_BY = {"strict": "max_malformed", "max_malformed": "strict", "quiet": "log_level"}
-
-
-class Settings:
-    """What the user asked for.
-
-    `level_named` says that the level was chosen; `max_malformed` is None where any number is allowed.
-    """
-
-    __slots__ = (
-        "checkpoint", "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output",
-        "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
-    )  # fmt: skip
-
-    def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
-        """`words` are the arguments that are no options; `flags` and `variables` are by name of the option.
-
-        Raises UsageError.
-        """
-        self.files = list(words)
-        if self.files and self.files[-1] in LEVELS and not os.path.exists(self.files[-1]):
-            if "log_level" in flags:
-                raise UsageError(f"the level is given twice: {self.files[-1]} and --log-level {flags['log_level']}")
-            flags = {**flags, "log_level": self.files.pop()}
-        options = Options(flags, variables)
-        self.output = str(options["output"])
-        self.output_format = str(options["output_format"] or format_of(self.output))
-        self.rejects: str | None = options["rejects"]  # type: ignore[assignment]
-        self.stats: str | None = options["stats"]  # type: ignore[assignment]
-        self.max_malformed = allowed_malformed_rows(options)
-        level = options["log_level"]
-        self.level = ERROR if level is None else LEVELS.index(str(level))
-        self.level_named = level is not None
-        self.log_format = str(options["log_format"])
-        self.quiet = bool(options["quiet"])
-        self.progress = "never" if self.quiet else str(options["progress"])
-        self.reader = str(options["reader"])
-        self.threads: int | None = options["threads"]  # type: ignore[assignment]
-        self.state: str | None = options["state"]  # type: ignore[assignment]
-        self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
-        self.verify = bool(options["verify"])
-        self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
-        self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
-        self._check_memory_limit(options)
-        self._check_output(options)
-        self._check_inputs()
-        if self.checkpoint is not None:
-            self._check_checkpoint(options.as_given("checkpoint"))
-        check_places(self.files, options)
-
-    def _check_memory_limit(self, options: "Options") -> None:
-        if self.needs_arrow and self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
-            raise UsageError(
-                f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is "
-                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-            )
-
-    def _check_output(self, options: "Options") -> None:
-        """See that a terminal gets text. Raises UsageError."""
-        descriptor = 1 if self.output == STANDARD_OUTPUT else named_descriptor(self.output)
-        if self.output_format != CSV and descriptor is not None and os.isatty(descriptor):
-            raise UsageError(
-                f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
-            )
-
-    @property
-    def needs_arrow(self) -> str:
-        """What of the settings needs pyarrow; empty where nothing does."""
-        if self.state is not None:
-            return "--state"
-        if any(map(is_location, self.files)):
-            return "a remote input"
-        if self.output_format != CSV:
-            return f"accounts as {self.output_format}"
-        if self.rejects is not None and self.rejects.endswith(".parquet"):
-            return "Parquet"
-        return "--reader arrow" if self.reader == "arrow" else ""
-
-    def _check_inputs(self) -> None:
-        if self.verify:
-            self._check_verify()
-        elif not self.files and self.state is None:
-            if sys.stdin is None or os.isatty(sys.stdin.fileno()):
-                raise UsageError("no FILE: name the transactions files, or pipe one in")
-            self.files.append(STANDARD_INPUT)
-        elsewhere = next(filter(is_location, self.files), None)
-        if self.state is not None and elsewhere is not None:
-            raise UsageError(f"--state goes with files here and standard input: {display_name(elsewhere)} is elsewhere")
-        if self.files.count(STANDARD_INPUT) > 1:
-            raise UsageError("standard input can be read only once")
-
-    def _check_checkpoint(self, given: str) -> None:
-        """See that a run can go on from a checkpoint. Raises UsageError."""
-        if self.state is None:
-            raise UsageError(f"{given} needs --state DIR, where checkpoints are kept")
-        if self.reader != READERS[0]:
-            raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
-        for file in self.files:
-            if file == STANDARD_INPUT or (os.path.exists(file) and not os.path.isfile(file)):
-                raise UsageError(f"{given} needs files: {display_name(file)} cannot be read a second time")
-        if self.rejects is not None:
-            from txfast.writers.rejects import is_text_file
-
-            if not is_text_file(self.rejects):
-                raise UsageError(
-                    f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
-                )
-
-    def _check_verify(self) -> None:
-        """See that nothing is asked for beside --verify. Raises UsageError."""
-        if self.state is None:
-            raise UsageError("--verify needs --state DIR, the state to check")
-        if self.files:
-            raise UsageError(f"--verify reads no FILE: leave {display_name(self.files[0])} out")
-        for name in OUTPUTS:
-            if getattr(self, name) not in (None, STANDARD_OUTPUT):
-                raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
-
-
-class Options:
-    """The values of all options by name: from the flags, else from the variables, else the defaults."""
-
-    __slots__ = ("_flags", "_values", "_variables")
-
-    def __init__(self, flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
-        """Raises UsageError for a variable that means nothing, unless a flag stands in its place."""
-        self._flags = flags
-        self._variables = variables
-        self._values: dict[str, object] = {}
-        for option in OPTIONS:
-            name = option.name
-            self._values[name] = flags.get(name, option.default)
-            if name in variables and name not in flags and BEATEN_BY.get(name) not in flags:
-                try:
-                    self._values[name] = option.parse(variables[name])
-                except UsageError as error:
-                    raise UsageError(f"{option.variable}: {error}") from None
-
-    def __getitem__(self, name: str) -> object:
-        return self._values[name]
-
-    def as_given(self, name: str) -> str:
-        """An option's value as the user gave it, for messages."""
-        if name in self._flags or name not in self._variables:
-            flag = "--" + name.replace("_", "-")
-            return flag if self._values[name] is True else f"{flag} {self._values[name]}"
-        return f"{VARIABLE_PREFIX}{name.upper()}={self._variables[name]}"
-
-
-def allowed_malformed_rows(options: Options) -> int | None:
-    """How many malformed rows are allowed; None for any number. Raises UsageError."""
-    allowed: int | None = options["max_malformed"]  # type: ignore[assignment]
-    if not options["strict"]:
-        return allowed
-    if allowed:
-        given = " and ".join(map(options.as_given, ("strict", "max_malformed")))
-        raise UsageError(f"{given} contradict each other")
-    return 0
-
-
-def check_places(inputs: "Sequence[str]", options: Options) -> None:
-    """See that no output goes where an input comes from or another output goes. Raises UsageError."""
-    for name in OUTPUTS:
-        path = str(options[name])
-        if is_location(path) and not os.path.isdir(os.path.dirname(path)):
-            raise UsageError(f"--{name} goes to a file here: {display_name(path)} is elsewhere")
-    outputs = {name: set(places_of(str(options[name]))) for name in OUTPUTS if options[name] is not None}
-    names = {
-        name: "standard output" if options[name] == STANDARD_OUTPUT else options.as_given(name) for name in outputs
-    }
-    for number, name in enumerate(outputs):
-        for other in list(outputs)[:number]:
-            shared = outputs[name] & outputs[other]
-            if 1 in shared:
-                raise UsageError(
-                    f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file"
-                )
-            if shared:
-                raise UsageError(f"{names[other]} and {names[name]} are the same file")
-    for file in inputs:
-        place = input_place(file)
-        for name in outputs:
-            if place in outputs[name]:
-                raise UsageError(f"{names[name]} would overwrite the input {display_name(file)}")
-
-
-def places_of(path: str) -> "Iterator[object]":
-    """What an output's path leads to: a descriptor's number, a file's identity or, where there is none, its real path.
-
-    A device, pipe or terminal is nobody's own.
-    """
-    descriptor = named_descriptor(path)
-    try:
-        if descriptor is not None:
-            yield descriptor
-            found = os.fstat(descriptor)
-        else:
-            found = os.stat(path)
-    except OSError:
-        if descriptor is None:
-            yield os.path.realpath(path)
-        return
-    if stat.S_ISREG(found.st_mode):
-        yield found.st_dev, found.st_ino
-
-
-def input_place(file: str) -> tuple[int, int] | None:
-    """The identity of the regular file that an input is; None for anything else."""
-    try:
-        found = os.fstat(0) if file == STANDARD_INPUT else os.stat(file)
-    except OSError:
-        return None  # that it cannot be read is for its reader to say
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
-
-
-def parse_arguments(arguments: list[str]) -> Settings:
-    """Read the command line and the environment.
-
-    Raises SystemExit for a wrong one, and after --help, --version and --completion.
-    """
-    # Looking each up takes 10 µs in all; an empty variable counts as not set.
-    variables = {
-        option.name: text for option in OPTIONS if option.variable and (text := os.environ.get(option.variable))
-    }
-    if not variables and all(word == STANDARD_INPUT or not word.startswith("-") for word in arguments):
-        try:
-            return Settings(arguments, {}, {})
-        except UsageError:
-            pass  # the parser says how it is meant
-    parser = make_parser()
-    # argparse loses track of `--` between options and files that are mixed.
-    dashes = arguments.index("--") if "--" in arguments else len(arguments)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # help has a sign that not every terminal knows
-    try:
-        flags = vars(parser.parse_intermixed_args(arguments[:dashes]))
-    finally:
-        # Help waits in Python's buffer, which nobody empties later.
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    words = flags.pop("files") + arguments[dashes + 1 :]
-    if "completion" in flags:
-        print_completion(flags["completion"])
-    try:
-        return Settings(words, flags, variables)
-    except UsageError as error:
-        parser.error(str(error))
-
-
-def print_completion(shell: str) -> "NoReturn":
-    """Print the script that completes the command in a shell, and end there."""
-    from txfast.command.completion import completion_script
-
-    if sys.stdout is None:
-        raise SourceError("standard output: cannot be written: it is closed")
-    print(completion_script(shell, OPTIONS), end="", flush=True)
-    raise SystemExit(0)
-
-
-def make_parser() -> "argparse.ArgumentParser":
-    """argparse's parser of the flags: it leaves out what was not given."""
-    import argparse
-
-    from txfast import __version__
-
-    class Parser(argparse.ArgumentParser):
-        """Shows our help, and nothing on standard output that belongs on standard error."""
-
-        def format_help(self) -> str:
-            return help_text(terminal_columns())
-
-        def print_usage(self, file: "IO[str] | None" = None) -> None:  # type: ignore[override]
-            if file is not None:
-                super().print_usage(file)
-
-        def error(self, message: str) -> "NoReturn":
-            from txfast.log.lines import ESCAPES
-
-            super().error(message.translate(ESCAPES))
-
-    parser = Parser(prog="txfast", usage=USAGE, add_help=False, allow_abbrev=False)
-    parser.add_argument("files", nargs="*", metavar="FILE")
-    for option in OPTIONS:
-        if option.name == "help":
-            parser.add_argument(*option.flags, action="help")
-        elif option.name == "version":
-            parser.add_argument(*option.flags, action="version", version=f"txfast {__version__}")
-        elif option.metavar is None:
-            parser.add_argument(*option.flags, action="store_true", default=argparse.SUPPRESS)
-        else:
-            parser.add_argument(
-                *option.flags, metavar=option.metavar, type=argument_type(option), default=argparse.SUPPRESS
-            )
-    return parser
-
-
-def argument_type(option: Option) -> "Callable[[str], object]":
-    """What argparse makes a flag's value with: the option's own parsing, its errors in argparse's words."""
-    import argparse
-
-    def parse(text: str) -> object:
-        try:
-            return option.parse(text)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parse
-
-
-# ---- Help ------------------------------------------------------------------------------------------
-
-USAGE = "txfast [OPTION …] [FILE …] [LEVEL]"
-PURPOSE = "Replay payment transactions into account balances: exactly, and in order."
-POSITIONALS = (
-    ("FILE", "CSV, Parquet, Arrow: type, client, tx, amount; -: stdin"),
-    ("LEVEL", "what to log: error (default), warn, info, debug, trace"),
-)
-EXAMPLES = (
-    "txfast january.csv february.csv > accounts.csv",
-    "txfast january.csv -o accounts.csv --rejects rejects.csv --max-malformed 10",
-    "unzip -p january.zip | TXFAST_LOG_LEVEL=info txfast --strict > accounts.csv",
-)
-NOTES = (
-    "Options may be set in the environment, which flags beat: TXFAST_THREADS=2.",
-    "Accounts go to standard output, everything else to standard error.",
-)
-
-HELP_COLUMN = 24
-COLUMNS_DEFAULT = 80
-# Narrower, words no longer find room beside the flags.
-COLUMNS_MIN = 40
-
-
-def help_text(columns: int) -> str:
-    """The whole help, for a terminal so wide."""
-    columns = max(columns, COLUMNS_MIN)
-    lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), ""]
-    for name, text in POSITIONALS:
-        lines += help_entry(name, text, columns)
-    group = None
-    for option in OPTIONS:
-        if option.group != group:
-            group = option.group
-            lines.append(f"{group}:")
-        lines += help_entry(invocation(option), option.help, columns)
-    lines += ["Examples:", *(f"  {example}" for example in EXAMPLES), ""]
-    for note in NOTES:
-        lines += wrapped(note, columns)
-    return "\n".join(lines) + "\n"
-
-
-def invocation(option: Option) -> str:
-    """An option as it is written: its flags, then what they take."""
-    flags = ", ".join(option.flags)
-    return flags if option.metavar is None else f"{flags} {option.metavar}"
-
-
-def help_entry(name: str, text: str, columns: int) -> list[str]:
-    """A name and, beside it, what it means."""
-    lines = [" " * HELP_COLUMN + line for line in wrapped(text, columns - HELP_COLUMN)]
-    head = f"  {name}"
-    if len(head) > HELP_COLUMN - 2:
-        return [head, *lines]
-    return [head.ljust(HELP_COLUMN) + lines[0].lstrip(), *lines[1:]]
-
-
-def wrapped(text: str, columns: int) -> list[str]:
-    """Lines of at most so many columns, where words allow it."""
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > columns:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-    return lines
-
-
-def terminal_columns() -> int:
-    """How wide standard output is. Not by shutil, which takes 4 ms to import."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return COLUMNS_DEFAULT

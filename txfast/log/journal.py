@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LEVELS = ("error", "warn", "info", "debug", "trace")
 ERROR, WARN, INFO, DEBUG, TRACE = range(5)
-FORMATS = ("text", "json")
+LOG_FORMATS = ("text", "json")
+PROGRESS_MODES = ("auto", "always", "never")
 
 # At the default level, so many malformed rows are logged one by one.
 MALFORMED_LINES_MAX = 100
@@ -33,7 +34,7 @@ INTERRUPTED_PATIENCE_SECONDS = 0.5
 
 
 class Journal:
-    """Logs a run at one of the LEVELS, a number, in one of the FORMATS.
+    """Logs a run at one of the LEVELS, a number, in one of the LOG_FORMATS.
 
     `named` says that the user chose the level: then nothing is left out. `quiet` leaves only failures. With a
     `logger` of the caller's, its own level applies too, its handlers say what becomes of the records, and nothing

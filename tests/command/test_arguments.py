@@ -1,33 +1,19 @@
-"""The command line and its variables: what is accepted, what is refused, and what the user is told."""
+"""The command line and its variables: accepted values, usage errors, and which of two settings wins."""
 
 from __future__ import annotations
 
 import os
 import pty
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import txfast
+from tests.support.arguments import parse, usage_error
 from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
-from txfast.command.completion import completion_script
-from txfast.command.options import (
-    BEATEN_BY,
-    COLUMNS_DEFAULT,
-    COLUMNS_MIN,
-    HELP_COLUMN,
-    OPTIONS,
-    OUTPUTS,
-    SHELLS,
-    Settings,
-    help_entry,
-    help_text,
-    parse_arguments,
-    places_of,
-    terminal_columns,
-)
+from txfast.command.options import OPTIONS
+from txfast.command.places import OUTPUTS
+from txfast.command.settings import OVERRIDDEN_BY, Settings
 from txfast.log.journal import LEVELS
 from txfast.writers.rejects import SUFFIXES
 
@@ -60,35 +46,7 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith("TXFAST_"):
-            monkeypatch.delenv(name)
-
-
-def parse(*arguments: str, **variables: str) -> Settings:
-    """The settings of a command line and of variables, named without their prefix."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, text in variables.items():
-            patch.setenv(f"TXFAST_{name.upper()}", text)
-        return parse_arguments(list(arguments))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str, **variables: str) -> str:
-    """What a wrong command line is told, on one line."""
-    with pytest.raises(SystemExit) as end:
-        parse(*arguments, **variables)
-    assert end.value.code == 2
-    output, errors = capsys.readouterr()
-    assert output == ""
-    usage, line = errors.splitlines()
-    assert usage == "usage: txfast [OPTION …] [FILE …] [LEVEL]"
-    assert line.startswith("txfast: error: ")
-    return line
-
-
-# ---- Flags -----------------------------------------------------------------------------------------
+# ---- Flags ----------------------------------------------------------------------------------------
 
 
 def test_defaults() -> None:
@@ -125,7 +83,7 @@ def test_strict_is_no_malformed_row(arguments: tuple[str, ...]) -> None:
 
 
 def test_strict_and_a_number_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
-    line = refused(capsys, "--strict", "--max-malformed", "5", "in.csv")
+    line = usage_error(capsys, "--strict", "--max-malformed", "5", "in.csv")
     assert line.endswith("--strict and --max-malformed 5 contradict each other")
 
 
@@ -137,24 +95,24 @@ def test_rejects_have_a_format(name: str) -> None:
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
 def test_rejects_go_to_standard_output_where_accounts_do_not(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert parse("--rejects", name, "-o", "a.csv", "in.csv").rejects == name
-    assert "would both go to standard output" in refused(capsys, "--rejects", name, "in.csv")
+    assert "would both go to standard output" in usage_error(capsys, "--rejects", name, "in.csv")
 
 
 @pytest.mark.parametrize("name", ["r", "r.txt", ".csv", "r.csv.gz"])
-def test_rejects_of_no_format_are_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    line = refused(capsys, "--rejects", name, "in.csv")
+def test_rejects_of_no_format_are_usage_error(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    line = usage_error(capsys, "--rejects", name, "in.csv")
     assert line.endswith(f"argument --rejects: {name!r}: its name must end in .csv, .jsonl or .parquet")
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", "", "9" * 19, "1" * 5_000])
 def test_threads_are_a_number_from_one_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
-    assert "is no number of threads: it is 1 or more" in refused(capsys, f"--threads={count}", "in.csv")
+    assert "is no number of threads: it is 1 or more" in usage_error(capsys, f"--threads={count}", "in.csv")
 
 
 @pytest.mark.parametrize("count", ["-1", "1.0", " 1", "+1", "all", "", "9" * 19])
 def test_malformed_rows_are_a_number_from_zero_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
-    assert "--max-malformed: " in refused(capsys, "--max-malformed", count, "in.csv")
-    assert "is no number of rows: it is 0 or more" in refused(capsys, f"--max-malformed={count}", "in.csv")
+    assert "--max-malformed: " in usage_error(capsys, "--max-malformed", count, "in.csv")
+    assert "is no number of rows: it is 0 or more" in usage_error(capsys, f"--max-malformed={count}", "in.csv")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +166,7 @@ def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
     assert (run.exit_code, run.output) == (2, b"")
 
 
-# ---- Variables -------------------------------------------------------------------------------------
+# ---- Variables ------------------------------------------------------------------------------------
 
 
 def test_variables_are_named_after_their_options() -> None:
@@ -256,7 +214,7 @@ def test_a_flag_beats_a_variable(name: str, flags: list[str], value: object) -> 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
 def test_a_variable_that_means_nothing_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    line = refused(capsys, "in.csv", **{name: "what it would not take"})
+    line = usage_error(capsys, "in.csv", **{name: "what it would not take"})
     assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line
 
 
@@ -276,23 +234,23 @@ def test_a_level_from_a_variable_counts_as_named() -> None:
     assert not parse("in.csv", quiet="1").level_named
 
 
-def test_variables_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    line = refused(capsys, "in.csv", strict="yes", max_malformed="5")
+def test_variables_that_contradict_each_other_are_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    line = usage_error(capsys, "in.csv", strict="yes", max_malformed="5")
     assert line.endswith("error: TXFAST_STRICT=yes and TXFAST_MAX_MALFORMED=5 contradict each other")
 
 
 def test_flags_contradict_each_other_whatever_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    line = refused(capsys, "in.csv", "--strict", "--max-malformed=5", strict="no", max_malformed="0")
+    line = usage_error(capsys, "in.csv", "--strict", "--max-malformed=5", strict="no", max_malformed="0")
     assert line.endswith("error: --strict and --max-malformed 5 contradict each other")
 
 
 def test_a_level_given_twice_is_a_usage_error_whatever_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
-    line = refused(capsys, "in.csv", "--log-level", "info", "warn", log_level="debug")
+    line = usage_error(capsys, "in.csv", "--log-level", "info", "warn", log_level="debug")
     assert line.endswith("the level is given twice: warn and --log-level info")
 
 
 def test_what_beats_an_option_is_an_option() -> None:
-    assert {*BEATEN_BY, *BEATEN_BY.values(), *OUTPUTS} <= set(VALUES)
+    assert {*OVERRIDDEN_BY, *OVERRIDDEN_BY.values(), *OUTPUTS} <= set(VALUES)
 
 
 def test_the_process_obeys_its_variables(folder: Folder) -> None:
@@ -307,154 +265,3 @@ def test_the_process_obeys_its_variables(folder: Folder) -> None:
 def test_help_comes_whatever_the_variables(folder: Folder) -> None:
     for flag in ("--help", "--version", "--completion=bash"):
         assert folder.run(flag, variables={"TXFAST_THREADS": "none"}).exit_code == 0
-
-
-# ---- Places ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("flags", [("-o", "in.csv"), ("--rejects", "in.csv"), ("--stats", "./in.csv"), ("-o", "link")])
-def test_an_input_is_never_overwritten(folder: Folder, flags: tuple[str, str]) -> None:
-    (folder.path / "link").symlink_to("in.csv")
-    folder.run("in.csv", *flags).assert_misused(f"{flags[1]} would overwrite the input in.csv")
-    folder.run("other.csv", "link", *flags).assert_misused("would overwrite the input link")
-    variable = {"-o": "OUTPUT"}.get(flags[0], flags[0][2:].upper())
-    run = folder.run("in.csv", variables={f"TXFAST_{variable}": flags[1]})
-    run.assert_misused(f"TXFAST_{variable}={flags[1]} would overwrite the input in.csv")
-    assert (folder.path / "in.csv").read_bytes() == FILE
-
-
-def test_a_hard_link_is_the_same_file(folder: Folder) -> None:
-    os.link(folder.path / "in.csv", folder.path / "hard.csv")
-    folder.run("in.csv", "-o", "hard.csv").assert_misused("--output hard.csv would overwrite the input in.csv")
-
-
-def test_redirected_input_and_output_are_files_too(folder: Folder) -> None:
-    shell(folder, "$TXFAST - -o in.csv < in.csv").assert_misused("would overwrite the input standard input")
-    shell(folder, "$TXFAST in.csv >> in.csv").assert_misused("standard output would overwrite the input in.csv")
-    run = shell(folder, "$TXFAST in.csv --rejects r.csv > r.csv")
-    run.assert_misused("standard output and --rejects r.csv are the same file")
-    assert (folder.path / "in.csv").read_bytes() == FILE
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("-o", "new.csv", "--rejects", "new.csv"),
-        ("-o", "new.csv", "--stats", "folder/../new.csv"),
-        ("--rejects", "old.csv", "--stats", "link.csv"),
-        ("--rejects", "new.csv", "--stats", "dangling.csv"),
-    ],
-)
-def test_two_outputs_are_two_files(folder: Folder, flags: tuple[str, ...]) -> None:
-    (folder.path / "folder").mkdir()
-    folder.write("old.csv", b"old")
-    (folder.path / "link.csv").symlink_to("old.csv")
-    (folder.path / "dangling.csv").symlink_to("new.csv")
-    folder.run("in.csv", *flags).assert_misused(f"{flags[1]} and ", f"{flags[3]} are the same file")
-    assert (folder.path / "old.csv").read_bytes() == b"old"
-
-
-@pytest.mark.parametrize(
-    "flags", [("--stats", "-"), ("--stats=/dev/stdout",), ("-o/dev/stdout", "--stats", "/dev/fd/1")]
-)
-def test_one_output_at_most_goes_to_standard_output(folder: Folder, flags: tuple[str, ...]) -> None:
-    folder.run("in.csv", *flags).assert_misused("the stats and the accounts would both go to standard output")
-
-
-def test_figures_may_go_to_standard_output_when_accounts_do_not() -> None:
-    settings = parse("-o", "a.csv", "--stats", "-", "in.csv")
-    assert (settings.output, settings.stats) == ("a.csv", "-")
-
-
-def test_devices_are_for_everyone(folder: Folder) -> None:
-    settings = parse("/dev/null", "-o", "/dev/null", "--stats", "/dev/null")
-    assert (settings.output, settings.stats) == ("/dev/null", "/dev/null")
-    os.mkfifo(folder.path / "pipe.csv")
-    pipe = str(folder.path / "pipe.csv")
-    assert parse(pipe, "-o", pipe, "--rejects", pipe).rejects == pipe
-
-
-def test_an_input_that_is_not_there_is_no_usage_error(folder: Folder) -> None:
-    folder.run("missing.csv", "-o", "missing.csv").assert_failed("missing.csv: cannot be read")
-
-
-# ---- Help ------------------------------------------------------------------------------------------
-
-
-def test_it_says_its_version(folder: Folder) -> None:
-    run = folder.run("--version")
-    assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
-
-
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
-    run = folder.run(option)
-    assert (run.exit_code, run.errors) == (0, "")
-    text = run.output.decode()
-    assert text.startswith("usage: txfast [OPTION …] [FILE …] [LEVEL]\n")
-    options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", text))
-    assert {flag for option in OPTIONS for flag in option.flags} <= options
-
-
-def test_help_fits_a_screen() -> None:
-    lines = help_text(80).splitlines()
-    assert len(lines) <= 40
-    assert max(map(len, lines)) <= 80
-
-
-@pytest.mark.parametrize("columns", [1, COLUMNS_MIN, 60, 100, 300])
-def test_help_fits_terminals_of_other_widths(columns: int) -> None:
-    text = help_text(columns)
-    assert text.split() == help_text(80).split()
-    flags = [line for line in text.splitlines() if not line.startswith(("usage", "  txfast", "  unzip"))]
-    assert max(map(len, flags)) <= max(columns, COLUMNS_MIN)
-
-
-def test_help_keeps_options_of_a_group_together() -> None:
-    titles = [line for line in help_text(80).splitlines() if line.endswith(":") and line != "Examples:"]
-    assert titles == [f"{group}:" for group in dict.fromkeys(option.group for option in OPTIONS)]
-
-
-def test_help_can_be_written_in_any_encoding(folder: Folder) -> None:
-    run = folder.run("--help", variables={"PYTHONIOENCODING": "ascii", "COLUMNS": "80"})
-    assert run.exit_code == 0
-    assert run.output.startswith(b"usage: txfast [OPTION ?] ")
-
-
-# ---- Completion ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_it_prints_the_script_that_completes_it(folder: Folder, name: str) -> None:
-    run = folder.run("--completion", name)
-    assert (run.exit_code, run.output.decode(), run.errors) == (0, completion_script(name, OPTIONS), "")
-
-
-def test_a_script_that_cannot_be_written_is_a_failure(folder: Folder) -> None:
-    shell(folder, "$TXFAST --completion bash > /dev/full").assert_failed("No space left on device")
-    shell(folder, "$TXFAST --completion bash >&-").assert_failed("standard output: cannot be written: it is closed")
-
-
-def test_a_long_name_has_its_meaning_below() -> None:
-    assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]
-
-
-def test_a_terminal_is_as_wide_as_it_says_or_as_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "123")
-    assert terminal_columns() == 123
-    monkeypatch.setenv("COLUMNS", "wide")
-    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((77, 9)))
-    assert terminal_columns() == 77
-
-    def fail() -> os.terminal_size:
-        raise OSError(25, "Inappropriate ioctl for device")
-
-    monkeypatch.setattr(os, "get_terminal_size", fail)
-    assert terminal_columns() == COLUMNS_DEFAULT
-
-
-def test_a_closed_descriptor_is_known_by_its_number_alone() -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    os.close(write_end)
-    assert list(places_of(f"/dev/fd/{write_end}")) == [write_end]

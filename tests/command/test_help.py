@@ -1,0 +1,77 @@
+"""The help: that it shows every option and fits any terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import txfast
+from tests.support.command import Folder
+from txfast.command.help import COLUMNS_DEFAULT, COLUMNS_MIN, HELP_COLUMN, help_entry, help_text, terminal_columns
+from txfast.command.options import OPTIONS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_it_says_its_version(folder: Folder) -> None:
+    run = folder.run("--version")
+    assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
+    run = folder.run(option)
+    assert (run.exit_code, run.errors) == (0, "")
+    text = run.output.decode()
+    assert text.startswith("usage: txfast [OPTION …] [FILE …] [LEVEL]\n")
+    options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", text))
+    assert {flag for option in OPTIONS for flag in option.flags} <= options
+
+
+def test_help_fits_a_screen() -> None:
+    lines = help_text(80).splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("columns", [1, COLUMNS_MIN, 60, 100, 300])
+def test_help_fits_terminals_of_other_widths(columns: int) -> None:
+    text = help_text(columns)
+    assert text.split() == help_text(80).split()
+    flags = [line for line in text.splitlines() if not line.startswith(("usage", "  txfast", "  unzip"))]
+    assert max(map(len, flags)) <= max(columns, COLUMNS_MIN)
+
+
+def test_help_keeps_options_of_a_group_together() -> None:
+    titles = [line for line in help_text(80).splitlines() if line.endswith(":") and line != "Examples:"]
+    assert titles == [f"{group}:" for group in dict.fromkeys(option.group for option in OPTIONS)]
+
+
+def test_help_can_be_written_in_any_encoding(folder: Folder) -> None:
+    run = folder.run("--help", variables={"PYTHONIOENCODING": "ascii", "COLUMNS": "80"})
+    assert run.exit_code == 0
+    assert run.output.startswith(b"usage: txfast [OPTION ?] ")
+
+
+def test_a_long_name_has_its_meaning_below() -> None:
+    assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]
+
+
+def test_a_terminal_is_as_wide_as_it_says_or_as_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "123")
+    assert terminal_columns() == 123
+    monkeypatch.setenv("COLUMNS", "wide")
+    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((77, 9)))
+    assert terminal_columns() == 77
+
+    def fail() -> os.terminal_size:
+        raise OSError(25, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(os, "get_terminal_size", fail)
+    assert terminal_columns() == COLUMNS_DEFAULT

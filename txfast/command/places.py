@@ -1,0 +1,85 @@
+"""Checks where outputs go: each to a file of its own on this machine, and never over an input.
+
+This module must not know what is written to an output.
+"""
+
+import os
+import stat
+
+from txfast.errors import UsageError
+from txfast.input.source import STANDARD_INPUT, display_name, is_location
+from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+# The options that name an output, and what goes there.
+OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
+
+
+class OutputPlace:
+    """Where one output goes: its `path`, and `given`, the option as the user gave it, for messages."""
+
+    __slots__ = ("given", "identities", "path")
+
+    def __init__(self, path: str, given: str) -> None:
+        self.path = path
+        self.given = "standard output" if path == STANDARD_OUTPUT else given
+        self.identities = set(identities_of(path))
+
+
+def check_places(inputs: "Sequence[str]", outputs: "Mapping[str, OutputPlace]") -> None:
+    """Check outputs, by the name of their option, against each other and against the inputs. Raises UsageError."""
+    for name, output in outputs.items():
+        if is_location(output.path) and not os.path.isdir(os.path.dirname(output.path)):
+            raise UsageError(f"--{name} goes to a file here: {display_name(output.path)} is elsewhere")
+    for number, name in enumerate(outputs):
+        for other in list(outputs)[:number]:
+            check_two_outputs(outputs, name, other)
+    for file in inputs:
+        identity = input_identity(file)
+        for output in outputs.values():
+            if identity in output.identities:
+                raise UsageError(f"{output.given} would overwrite the input {display_name(file)}")
+
+
+def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: str) -> None:
+    """Check that two outputs, by the names of their options, do not share a file. Raises UsageError."""
+    shared = outputs[name].identities & outputs[other].identities
+    if 1 in shared:
+        raise UsageError(
+            f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file"
+        )
+    if shared:
+        raise UsageError(f"{outputs[other].given} and {outputs[name].given} are the same file")
+
+
+def identities_of(path: str) -> "Iterator[object]":
+    """Yield what identifies the place that an output's path leads to.
+
+    That is the number of a descriptor, and (device, inode) of a regular file; of a file that is not there, its real
+    path. Devices, pipes and terminals have no identity: several outputs may go there.
+    """
+    descriptor = named_descriptor(path)
+    try:
+        if descriptor is not None:
+            yield descriptor
+            found = os.fstat(descriptor)
+        else:
+            found = os.stat(path)
+    except OSError:
+        if descriptor is None:
+            yield os.path.realpath(path)
+        return
+    if stat.S_ISREG(found.st_mode):
+        yield found.st_dev, found.st_ino
+
+
+def input_identity(file: str) -> tuple[int, int] | None:
+    """Return (device, inode) of an input that is a regular file, else None."""
+    try:
+        found = os.fstat(0) if file == STANDARD_INPUT else os.stat(file)
+    except OSError:
+        return None  # its reader reports that it cannot be read
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None

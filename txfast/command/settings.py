@@ -1,0 +1,195 @@
+"""What the user chose: options as they were given, and the settings of a run that they mean.
+
+Flags override variables, and variables override defaults. This module must not know how the command line is parsed, nor
+what a setting does to a run.
+"""
+
+import os
+import sys
+
+from txfast.command.options import OPTIONS, VARIABLE_PREFIX
+from txfast.command.places import OUTPUTS, OutputPlace, check_places
+from txfast.errors import UsageError
+from txfast.input.source import READERS, STANDARD_INPUT, display_name, is_location
+from txfast.log.journal import ERROR, LEVELS
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.writers.formats import CSV, format_of
+from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The flag of the second option overrides the variable of the first, because it says the contrary.
+OVERRIDDEN_BY = {"strict": "max_malformed", "max_malformed": "strict", "quiet": "log_level"}
+
+
+class GivenOptions:
+    """The values of all options by name, as they were given: by flag, else by variable, else by default."""
+
+    __slots__ = ("_flags", "_values", "_variables")
+
+    def __init__(self, flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
+        """Take values of flags, and texts of variables, both by name of the option.
+
+        Raises UsageError for a variable with a wrong value, unless a flag overrides it.
+        """
+        self._flags = flags
+        self._variables = variables
+        self._values: dict[str, object] = {}
+        for option in OPTIONS:
+            name = option.name
+            self._values[name] = flags.get(name, option.default)
+            if name in variables and name not in flags and OVERRIDDEN_BY.get(name) not in flags:
+                try:
+                    self._values[name] = option.parse(variables[name])
+                except UsageError as error:
+                    raise UsageError(f"{option.variable}: {error}") from None
+
+    def __getitem__(self, name: str) -> object:
+        return self._values[name]
+
+    def as_given(self, name: str) -> str:
+        """Return an option with its value as the user gave it, for messages."""
+        if name in self._flags or name not in self._variables:
+            flag = "--" + name.replace("_", "-")
+            return flag if self._values[name] is True else f"{flag} {self._values[name]}"
+        return f"{VARIABLE_PREFIX}{name.upper()}={self._variables[name]}"
+
+
+class Settings:
+    """The settings of a run, checked against each other.
+
+    `level` is an index into LEVELS; `level_named` says that the user chose it. `max_malformed` is None if any number of
+    malformed rows is allowed. `threads` and `memory_limit` (in bytes) are None if the machine decides.
+    """
+
+    __slots__ = (
+        "checkpoint", "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output",
+        "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
+    )  # fmt: skip
+
+    def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
+        """Take the arguments that are no options, and flags and variables as GivenOptions takes them.
+
+        Raises UsageError.
+        """
+        self.files = list(words)
+        if self.files and self.files[-1] in LEVELS and not os.path.exists(self.files[-1]):
+            if "log_level" in flags:
+                raise UsageError(f"the level is given twice: {self.files[-1]} and --log-level {flags['log_level']}")
+            flags = {**flags, "log_level": self.files.pop()}
+        options = GivenOptions(flags, variables)
+        self.output = str(options["output"])
+        self.output_format = str(options["output_format"] or format_of(self.output))
+        self.rejects: str | None = options["rejects"]  # type: ignore[assignment]
+        self.stats: str | None = options["stats"]  # type: ignore[assignment]
+        self.max_malformed = allowed_malformed_rows(options)
+        level = options["log_level"]
+        self.level = ERROR if level is None else LEVELS.index(str(level))
+        self.level_named = level is not None
+        self.log_format = str(options["log_format"])
+        self.quiet = bool(options["quiet"])
+        self.progress = "never" if self.quiet else str(options["progress"])
+        self.reader = str(options["reader"])
+        self.threads: int | None = options["threads"]  # type: ignore[assignment]
+        self.state: str | None = options["state"]  # type: ignore[assignment]
+        self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
+        self.verify = bool(options["verify"])
+        self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
+        self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
+        self._check_memory_limit(options)
+        self._check_terminal(options)
+        self._check_inputs()
+        if self.checkpoint is not None:
+            self._check_checkpoint(options.as_given("checkpoint"))
+        check_places(
+            self.files,
+            {
+                name: OutputPlace(path, options.as_given(name))
+                for name in OUTPUTS
+                if (path := getattr(self, name)) is not None
+            },
+        )
+
+    @property
+    def needs_arrow(self) -> str:
+        """The first setting found that needs pyarrow, in words; empty if none does."""
+        if self.state is not None:
+            return "--state"
+        if any(map(is_location, self.files)):
+            return "a remote input"
+        if self.output_format != CSV:
+            return f"accounts as {self.output_format}"
+        if self.rejects is not None and self.rejects.endswith(".parquet"):
+            return "Parquet"
+        return "--reader arrow" if self.reader == "arrow" else ""
+
+    # ---- Checks, each of which raises UsageError -----------------------------------------------------
+
+    def _check_memory_limit(self, options: GivenOptions) -> None:
+        if self.needs_arrow and self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+            raise UsageError(
+                f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is "
+                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+            )
+
+    def _check_terminal(self, options: GivenOptions) -> None:
+        """Check that a terminal gets text."""
+        descriptor = 1 if self.output == STANDARD_OUTPUT else named_descriptor(self.output)
+        if self.output_format != CSV and descriptor is not None and os.isatty(descriptor):
+            raise UsageError(
+                f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
+            )
+
+    def _check_inputs(self) -> None:
+        """Check that the inputs can be read together, and add standard input if it is meant."""
+        if self.verify:
+            self._check_verify()
+        elif not self.files and self.state is None:
+            if sys.stdin is None or os.isatty(sys.stdin.fileno()):
+                raise UsageError("no FILE: name the transactions files, or pipe one in")
+            self.files.append(STANDARD_INPUT)
+        elsewhere = next(filter(is_location, self.files), None)
+        if self.state is not None and elsewhere is not None:
+            raise UsageError(f"--state goes with files here and standard input: {display_name(elsewhere)} is elsewhere")
+        if self.files.count(STANDARD_INPUT) > 1:
+            raise UsageError("standard input can be read only once")
+
+    def _check_verify(self) -> None:
+        """Check that --verify comes with a state, without inputs and outputs."""
+        if self.state is None:
+            raise UsageError("--verify needs --state DIR, the state to check")
+        if self.files:
+            raise UsageError(f"--verify reads no FILE: leave {display_name(self.files[0])} out")
+        for name in OUTPUTS:
+            if getattr(self, name) not in (None, STANDARD_OUTPUT):
+                raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
+
+    def _check_checkpoint(self, given: str) -> None:
+        """Check that the same command can resume from a checkpoint."""
+        if self.state is None:
+            raise UsageError(f"{given} needs --state DIR, where checkpoints are kept")
+        if self.reader != READERS[0]:
+            raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
+        for file in self.files:
+            if file == STANDARD_INPUT or (os.path.exists(file) and not os.path.isfile(file)):
+                raise UsageError(f"{given} needs files: {display_name(file)} cannot be read a second time")
+        if self.rejects is not None:
+            from txfast.writers.rejects import is_text_file
+
+            if not is_text_file(self.rejects):
+                raise UsageError(
+                    f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
+                )
+
+
+def allowed_malformed_rows(options: GivenOptions) -> int | None:
+    """Return how many malformed rows are allowed, None for any number. Raises UsageError."""
+    allowed: int | None = options["max_malformed"]  # type: ignore[assignment]
+    if not options["strict"]:
+        return allowed
+    if allowed:
+        given = " and ".join(map(options.as_given, ("strict", "max_malformed")))
+        raise UsageError(f"{given} contradict each other")
+    return 0
