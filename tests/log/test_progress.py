@@ -24,8 +24,7 @@ import pytest
 from tests.support.project import PROJECT_ROOT
 from txfast.log import progress as progress_module
 from txfast.log.journal import DEBUG, ERROR, INFO, TRACE, WARN, Journal
-from txfast.log.progress import Progress, clock, words
-from txfast.report.text import describe, table
+from txfast.log.progress import Progress, clock_text, figure_texts
 
 PATIENCE_SECONDS = 20
 BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
@@ -406,7 +405,7 @@ def test_what_is_done_after_the_input_is_named(clock_in_hand: Clock) -> None:
     assert progress.figures()["stage"] == "all input read"
     progress.stage("partition 3 of 64")
     clock_in_hand.now += 100
-    assert words(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
+    assert figure_texts(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
 
 
 def test_a_stage_that_begins_late_is_told_at_once(
@@ -423,65 +422,10 @@ def test_a_stage_that_begins_late_is_told_at_once(
     ("seconds", "shown"), [(0, "0:00"), (0.6, "0:01"), (59.6, "1:00"), (3_599, "59:59"), (3_600, "1:00:00")]
 )
 def test_a_clock_shows_minutes_and_hours(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
+    assert clock_text(seconds) == shown
 
 
 # ---- The summary on a terminal ---------------------------------------------------------------------
-
-STATS = {
-    "inputs": [{"file": "a.csv", "bytes": 1_000_000, "rows": 3}, {"file": "b.csv", "bytes": 1, "rows": 0}],
-    "rows": 3,
-    "applied": {"deposit": 1},
-    "malformed": {"bad_type": 1},
-    "rejected": {"insufficient_funds": 1},
-    "accounts": 1_234,
-    "seconds": {"total": 0.5, "read": 0.25},
-    "rows_per_second": 6.0,
-}
-MORE_STATS = STATS | {
-    "version": "1.2", "locked_accounts": 5, "available": "-1.0000", "held": "2.0000", "total": "1.0000",
-    "conserved": True, "peak_memory_bytes": 12_300_000, "spilled_bytes": 4_000_000, "threads": 2, "reader": "native",
-}  # fmt: skip
-
-
-def test_a_table_has_a_row_for_each_figure() -> None:
-    rows = [re.split(r"  +", line) for line in table(MORE_STATS, 80).splitlines()]
-    assert rows == [
-        ["rows", "3", "2 inputs, 1.0 MB"],
-        ["applied", "1", "deposit 1"],
-        ["rejected", "1", "insufficient_funds 1"],
-        ["malformed", "1", "bad_type 1"],
-        ["accounts", "1,234", "5 locked"],
-        ["available", "-1.0000"],
-        ["held", "2.0000"],
-        ["total", "1.0000"],
-        ["conserved", "yes"],
-        ["seconds", "0.500", "read 0.250 s"],
-        ["rows/s", "6", "txfast 1.2, reader native, threads 2"],
-        ["peak memory", "12.3 MB"],
-        ["spilled", "4.0 MB"],
-    ]
-
-
-def test_a_table_shows_the_figures_that_there_are() -> None:
-    names = [line.split()[0] for line in table(STATS, 80).splitlines()]
-    assert names == ["rows", "applied", "rejected", "malformed", "accounts", "seconds", "rows/s"]
-
-
-def test_lines_show_the_figures_that_there_are() -> None:
-    assert describe(STATS) == [
-        "3 rows in 0.500 s (6 rows/s): read 0.250 s",
-        "1,234 accounts",
-        "applied 1: deposit 1",
-        "rejected 1: insufficient_funds 1",
-        "malformed 1: bad_type 1",
-    ]
-    assert describe(STATS | {"total": "1.0000"})[-1] == "total 1.0000"
-
-
-@pytest.mark.parametrize("columns", [20, 40, 80])
-def test_a_table_fits_into_its_terminal(columns: int) -> None:
-    assert max(map(len, table(MORE_STATS, columns).splitlines())) <= columns
 
 
 def test_the_summary_is_a_table_on_a_terminal() -> None:

@@ -1,9 +1,9 @@
-"""The log: what happened to which row, and how the run went.
+"""The log of a run: refused rows, warnings, the failure, and the run's figures.
 
-The standard `logging` module does the work; it is imported when the first line is logged, since a run that has
-nothing to say starts faster without it. The command logs to standard error, through a logger that no other code
-sees. A program that has set up its own logging gives a logger instead, such as `logging.getLogger("txfast")`: each
-event is a record there, with the attributes `file`, `line`, `reason` and `row` for a row.
+It uses the standard `logging` module, and imports it with the first line: a run that logs nothing starts faster. The
+command logs to standard error, through a logger that no other code sees. A program gives a logger of its own, such as
+`logging.getLogger("txfast")`: there each event is a record, and the record of a row has the attributes `file`, `line`,
+`reason` and `row`.
 
 This module must not know how the lines look.
 """
@@ -27,18 +27,17 @@ ERROR, WARN, INFO, DEBUG, TRACE = range(5)
 LOG_FORMATS = ("text", "json")
 PROGRESS_MODES = ("auto", "always", "never")
 
-# At the default level, so many malformed rows are logged one by one.
+# At the default level, this many malformed rows are logged one by one; the others are only counted.
 MALFORMED_LINES_MAX = 100
-# Whoever interrupts a run does not want to wait for a reader of the log that has stalled.
+# After an interrupt, a log whose reader has stalled must not keep the run from ending.
 INTERRUPTED_PATIENCE_SECONDS = 0.5
 
 
 class Journal:
-    """Logs a run at one of the LEVELS, a number, in one of the LOG_FORMATS.
+    """Logs a run at a level, an index into LEVELS, in one of the LOG_FORMATS.
 
-    `named` says that the user chose the level: then nothing is left out. `quiet` leaves only failures. With a
-    `logger` of the caller's, its own level applies too, its handlers say what becomes of the records, and nothing
-    is written to standard error.
+    `named` says that the user chose the level: then every line is logged. `quiet` logs failures alone. If the caller
+    gives a `logger`, its level applies too, its handlers get the records, and nothing goes to standard error.
     """
 
     def __init__(
@@ -70,9 +69,10 @@ class Journal:
         return self._given_logger.isEnabledFor(PYTHON_LEVELS[level])
 
     def shows_progress(self, mode: str) -> bool:
-        """Whether a run shows how far it is: `auto` where a terminal has room for it, `always` or `never`.
+        """Whether the run shows its progress in this one of the PROGRESS_MODES.
 
-        `debug` and `trace` tell of each row or block as it comes, and JSON is for programs.
+        `auto` means on a terminal, but not at `debug` and `trace`, whose lines show the progress themselves, nor with
+        JSON, which programs read.
         """
         if self.quiet or mode == "never":
             return False
@@ -89,7 +89,7 @@ class Journal:
 
     @property
     def standard_error(self) -> "StandardError":
-        """Where lines go, shared with whatever else is shown there."""
+        """Where lines go. The progress bar is drawn there too."""
         if self._standard_error is None:
             from txfast.log.standard_error import StandardError
 
@@ -97,20 +97,19 @@ class Journal:
         return self._standard_error
 
     def log(self, level: int, message: str, **fields: object) -> None:
-        """Log one line, where the level shows it. `fields` are what it says, for programs."""
+        """Log one line, if its level is shown. `fields` give its content to programs."""
         if self.shows(level):
             self._write(level, message, **fields)
 
     def warning(self, message: str) -> None:
-        """Log what the user should know of a run that goes on: at every level, unless it is quiet."""
+        """Log a warning at every level, unless the journal is quiet. The run goes on."""
         if not self.quiet:
             self._write(WARN, message)
 
     def failure(self, message: str, error: BaseException | None = None) -> None:
-        """Log why the run failed: the one line that is never left out.
+        """Log why the run failed, even if the journal is quiet. At `debug` and `trace` the traceback follows.
 
-        The error's traceback comes with it at the levels `debug` and `trace`. Where the log itself cannot be
-        loaded, for want of memory or of descriptors, the bare line goes to standard error.
+        If the log itself cannot be loaded, for lack of memory or descriptors, the bare line goes to standard error.
         """
         try:
             self._write_failure(message, error)
@@ -130,7 +129,7 @@ class Journal:
         self._flush()
 
     def rows(self, file: str, batch: "TransactionBatch") -> None:
-        """Log the rows of an applied batch that the level shows, in input order."""
+        """Log the rows of an applied batch that the level shows, in input order. `file` is the input's display name."""
         if self.shows(TRACE):
             first = batch.first_line
             found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
@@ -166,29 +165,29 @@ class Journal:
                 self._lines_left_out = True
 
     def malformed_totals(self, counts: dict[str, int], *, always: bool = False) -> None:
-        """Log how many rows were malformed for each reason, where not every one of them was logged, or `always`."""
+        """Log the malformed rows by reason: if some of them were not logged one by one, or `always`."""
         if always or self._lines_left_out:
             for reason, count in ((reason, count) for reason, count in counts.items() if count):
                 self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
 
     def summary(self, stats: "Mapping[str, Any]") -> None:
-        """Log a run's figures: a table on a terminal, else lines; one record for programs."""
+        """Log a run's figures: as a table on a terminal, as one record for programs, else as lines."""
         if not self.shows(INFO):
             return
-        from txfast.report.text import describe, table
+        from txfast.report.text import summary_lines, summary_table
 
-        lines = describe(stats)
+        lines = summary_lines(stats)
         if self._given_logger is not None or self.format == "json":
             self._write(INFO, lines[0], stats=dict(stats))
         elif self.on_terminal:
-            self.standard_error.write(table(stats, self.standard_error.columns))
+            self.standard_error.write(summary_table(stats, self.standard_error.columns))
             self._flush()
         else:
             for line in lines:
                 self._write(INFO, line)
 
     def progress(self, message: str, figures: "Mapping[str, Any]") -> None:
-        """Log how far the run is, whatever the level: who asks for that where no terminal is gets lines."""
+        """Log how far the run is, at every level: the user asked for progress, and there is no terminal for a bar."""
         self._write(INFO, message, progress=dict(figures))
 
     def _write(self, level: int, message: str, **fields: object) -> None:
@@ -211,12 +210,12 @@ class Journal:
 
 
 def write_bare_line(line: str) -> None:
-    """Write a line to standard error without anything that has to be imported first."""
+    """Write a line to standard error, without any import."""
     if sys.stderr is not None:
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
             print(line if line.isprintable() else ascii(line)[1:-1], file=sys.stderr, flush=True)
         except OSError:
-            pass  # as in StandardError
+            pass  # nobody reads it: StandardError drops lines too
 
 
 def is_terminal() -> bool:
@@ -226,13 +225,13 @@ def is_terminal() -> bool:
     try:
         return sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
-        return False  # it was closed
+        return False  # the stream is closed
 
 
 def program_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
-    """The journal of a run that a program starts: it logs to `logger`, by default `logging.getLogger("txfast")`.
+    """Make the journal of a run that a program starts. The default of `logger` is `logging.getLogger("txfast")`.
 
-    Raises UsageError where `log_level` is not one of LEVELS.
+    Raises UsageError if `log_level` is not one of LEVELS.
     """
     import logging
 

@@ -1,7 +1,7 @@
-"""What is logged as `logging` has it: a record for each event, and records as lines of text or JSON.
+"""Records of `logging`, one for each event, and their lines of text or JSON.
 
-A row's record is a full one, but its making passes over what `logging` finds out for each record anew (the time, the
-thread, the process): all rows of a batch share that. It makes a log of millions of rows five times as fast.
+The record of a row has all that a record has. But time, thread and process are looked up once a batch, and its rows
+share them: that makes a log of millions of rows five times as fast.
 
 This module must not know which events a level shows.
 """
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     Failure = tuple[type[BaseException], BaseException, TracebackType | None]
 
-# The numbers that the logging module gives the levels; it has none for trace.
+# The logging module's numbers for our levels. It has no trace.
 TRACE_NUMBER = 5
 PYTHON_LEVELS = (40, 30, 20, 10, TRACE_NUMBER)
 LEVEL_NAMES = {40: "error", 30: "warn", 20: "info", 10: "debug", TRACE_NUMBER: "trace"}
 
-# What a record may carry beside its message. JSON shows them, in this order.
+# Attributes that a record may have beside its message. JSON shows them in this order.
 FIELDS = ("file", "line", "reason", "row", "count", "progress", "stats")
 
 ROW_BYTES_SHOWN = 200
 
-# Escaped in every line: control characters, and what a terminal takes for a line's end or a change of direction.
-# None of them is printable, which is quicker to find out.
+# Escaped in every line: control characters, line separators, and marks that change the direction of text. Python calls
+# none of them printable, so `isprintable` finds the lines that have any, which is faster than to translate all lines.
 ESCAPES = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -37,12 +37,12 @@ ESCAPES = {
 
 
 def escaped(text: str) -> str:
-    """Text that no terminal obeys."""
+    """Escape the characters that a terminal would obey."""
     return text if text.isprintable() else text.translate(ESCAPES)
 
 
-def shown(row: bytes) -> str:
-    """A raw row as the log shows it: as text, cut."""
+def row_text(row: bytes) -> str:
+    """Return a raw row as the log shows it: as text, cut at ROW_BYTES_SHOWN."""
     if len(row) <= ROW_BYTES_SHOWN:
         return row.decode("utf-8", "backslashreplace")
     return row[:ROW_BYTES_SHOWN].decode("utf-8", "backslashreplace") + "…"
@@ -54,7 +54,7 @@ def shown(row: bytes) -> str:
 def make_record(
     logger: "logging.Logger", level: int, message: str, fields: "Mapping[str, object]", failure: "Failure | None" = None
 ) -> "logging.LogRecord":
-    """The record of an event, at one of the command's levels, with some of the FIELDS."""
+    """Make the record of an event. `level` is an index into LEVELS; `fields` are some of the FIELDS."""
     number = PYTHON_LEVELS[level]
     record = logger.makeRecord(
         logger.name, number, "(unknown file)", 0, escaped(message), (), failure, extra=fields
@@ -65,14 +65,14 @@ def make_record(
 
 
 def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str, bytes], None]":
-    """A function that logs a row of this file: its level, line, reason and raw text."""
+    """Make a function that logs a row of this file, given its level, line, reason and raw bytes."""
     samples = [make_record(logger, level, "", {}) for level in range(len(PYTHON_LEVELS))]
     record_type = type(samples[0])
     shared = [sample.__dict__ for sample in samples]
     new, handle = record_type.__new__, logger.handle
 
     def log_row(level: int, line: int, reason: str, row: bytes) -> None:
-        text = shown(row)
+        text = row_text(row)
         message = f"{file}:{line}: {reason}: {text}"
         if not message.isprintable():
             message = message.translate(ESCAPES)
@@ -89,7 +89,7 @@ def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str,
 
 
 def make_logger(standard_error: "StandardError", format: str) -> "logging.Logger":  # noqa: A002 (the option's name)
-    """A logger that no other one knows of and that shows all; its lines wait on standard error to be flushed."""
+    """Make a logger that is in no hierarchy and shows all levels. Its lines wait in `standard_error` for a flush."""
     import logging
 
     line_of = text_line if format == "text" else JsonLines().line
@@ -104,14 +104,14 @@ def make_logger(standard_error: "StandardError", format: str) -> "logging.Logger
 
 
 def text_line(record: "logging.LogRecord") -> str:
-    """`level: message`, and the traceback of a failure below it."""
+    """Return the line `level: message`, and below it the traceback of a failure, if there is one."""
     name = "progress" if "progress" in record.__dict__ else LEVEL_NAMES[record.levelno]
     line = f"{name}: {record.msg}\n"
     return line + traceback_of(record) if record.exc_info else line
 
 
 class JsonLines:
-    """One JSON object a record, in plain ASCII."""
+    """Writes each record as a JSON object on one line, in ASCII."""
 
     def __init__(self) -> None:
         from json.encoder import encode_basestring_ascii
@@ -121,6 +121,7 @@ class JsonLines:
         self._time = ""
 
     def line(self, record: "logging.LogRecord") -> str:
+        """Return a record's line."""
         if record.created != self._created:
             self._created = record.created
             self._time = utc_time(record.created)
@@ -137,11 +138,11 @@ class JsonLines:
         return start + "".join(f', "{name}": {self.value(field)}' for name, field in more.items()) + "}\n"
 
     def text(self, text: str) -> str:
-        """A JSON string. Bytes of a file's name that are not UTF-8 are shown as in a line of text."""
+        """Return a JSON string. Bytes of a file name that are not UTF-8 are escaped, as in a line of text."""
         return self._quote(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode())
 
     def value(self, value: object) -> str:
-        """Any JSON value."""
+        """Return the JSON text of a string, a mapping, a sequence or a plain value."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -154,14 +155,14 @@ class JsonLines:
 
 
 def utc_time(seconds: float) -> str:
-    """A time since the epoch, as ISO 8601 has it."""
+    """Return the ISO 8601 text, in UTC, of a time in seconds since the epoch."""
     milliseconds = int(seconds * 1000)
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{whole}.{milliseconds % 1000:03d}Z"
 
 
 def traceback_of(record: "logging.LogRecord") -> str:
-    """The lines of a failure's traceback."""
+    """Return the lines of a failure's traceback, escaped."""
     import traceback
 
     assert record.exc_info is not None

@@ -1,9 +1,9 @@
-"""How far a run is, while it goes on: a bar on a terminal, a line now and then elsewhere.
+"""The progress of a run: a bar on a terminal, elsewhere a line every two seconds.
 
-A rate is that of the last seconds, not of the run, and goes on being looked at while no input comes: what is shown of
-a pipe that has stalled is that it has stalled. Time left is told where the size of all inputs is known.
+The rate is that of the last five seconds, not of the whole run. It is computed anew while no input comes, so that a
+stalled pipe shows as stalled. The time left is shown if the size of all inputs is known.
 
-This module must not know what the bytes and rows are.
+This module must not know what the bytes and rows mean.
 """
 
 import time
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from txfast.log.journal import Journal
     from txfast.log.standard_error import StandardError
 
-# A run that is over by then shows nothing, and does not pay for what shows it.
+# A shorter run shows no bar, and so does not import rich.
 FIRST_SHOWN_SECONDS = 0.5
 REDRAWN_SECONDS = 0.1
-# While nothing comes in. The bar has a thread for that.
+# While no input comes, a thread of the bar redraws it.
 REDRAWN_IDLE_SECONDS = 1.0
 LINE_SECONDS = 2.0
 RATE_SECONDS = 5.0
-# Where nothing has come for so long, the run waits.
+# After this long without input, the stage is "waiting for input".
 WAITING_SECONDS = 2.0
 JOIN_SECONDS = 0.2
 
@@ -33,11 +33,10 @@ BAR_TERMINAL_COLUMNS_MIN = 64
 
 
 class Progress:
-    """Shows how far a run is: tell it to `advance` with each batch, and `close` it when all input is read.
+    """Shows how far a run is. Call `advance` with each batch, and `close` when all input is read, or use it in `with`.
 
-    `total_bytes` is the size of all inputs, None where one of them has none. The bytes told are counted the same way
-    (of a compressed input, as they are in the file). As a context manager it closes itself. Create it when reading
-    starts; ask `Journal.shows_progress` whether to.
+    `total_bytes` is the size of all inputs, None if the size of one is unknown. Create it when reading starts, if
+    `Journal.shows_progress` says so.
     """
 
     def __init__(self, journal: "Journal", total_bytes: int | None = None) -> None:
@@ -48,7 +47,7 @@ class Progress:
         self._stage: str | None = None
         self._started = self._advanced_at = time.monotonic()
         self._due = self._started + (FIRST_SHOWN_SECONDS if journal.on_terminal else LINE_SECONDS)
-        # When how much had come in: what the rate is told from.
+        # (time, bytes, rows) within the last RATE_SECONDS, from which the rate is computed.
         self._samples = [(self._started, 0, 0)]
         self._bar: Bar | None = None
 
@@ -61,7 +60,7 @@ class Progress:
         self.close()
 
     def advance(self, bytes_read: int, rows: int) -> None:
-        """So many more bytes and rows are done."""
+        """Add bytes and rows that are done."""
         self.bytes += bytes_read
         self.rows += rows
         self._advanced_at = now = time.monotonic()
@@ -69,13 +68,13 @@ class Progress:
             self._show()
 
     def stage(self, name: str) -> None:
-        """Say what the run does now, in place of a rate; once all input is read, what it still has to do."""
+        """Show this text in place of the rate, such as "partition 3 of 64" once all input is read."""
         self._stage = name
         if self._bar is not None or time.monotonic() >= self._due:
             self._show()
 
     def close(self) -> None:
-        """Leave nothing on the terminal. Nothing is shown from then on."""
+        """Erase the bar. Nothing is shown from now on."""
         self._due = float("inf")
         if self._bar is not None:
             self._bar.close()
@@ -90,10 +89,10 @@ class Progress:
         else:
             figures = self.figures()
             self._due = time.monotonic() + LINE_SECONDS
-            self._journal.progress(", ".join(words(figures)), figures)
+            self._journal.progress(", ".join(figure_texts(figures)), figures)
 
     def figures(self) -> "dict[str, Any]":
-        """How far the run is at this moment."""
+        """Return how far the run is: bytes and rows done, the rate, seconds spent and left, and the stage."""
         now = time.monotonic()
         samples, read, rows = self._samples, self.bytes, self.rows
         samples.append((now, read, rows))
@@ -115,34 +114,36 @@ class Progress:
         }
 
     def _unnamed_stage(self, now: float) -> str | None:
-        """What can be told of what the run does, other than to get on."""
+        """Return the stage of a run that has named none: all input is read, or none comes; else None."""
         if self.total_bytes is not None and self.bytes >= self.total_bytes:
             return "all input read"
         return "waiting for input" if now - self._advanced_at >= WAITING_SECONDS else None
 
 
-def words(figures: "dict[str, Any]") -> tuple[str, str, str, str]:
-    """Bytes, rows, rate or what else the run does, and the time left or taken."""
+def figure_texts(figures: "dict[str, Any]") -> tuple[str, str, str, str]:
+    """Return figures as texts: bytes, rows, rate or stage, and the time left or else the time spent."""
     read, total, rate = figures["bytes"], figures["total_bytes"], figures["rows_per_second"]
     size = f"{read / 1e6:,.1f} MB" if total is None else f"{read / 1e6:,.1f} of {total / 1e6:,.1f} MB"
     rows = f"{figures['rows']:,} rows"
     if figures["stage"] is not None:
-        return size, rows, figures["stage"], clock(figures["seconds"])
+        return size, rows, figures["stage"], clock_text(figures["seconds"])
     left = figures["seconds_left"]
-    return size, rows, f"{rate:,} rows/s", clock(figures["seconds"]) if left is None else f"{clock(left)} left"
+    left_or_spent = clock_text(figures["seconds"]) if left is None else f"{clock_text(left)} left"
+    return size, rows, f"{rate:,} rows/s", left_or_spent
 
 
-def clock(seconds: float) -> str:
-    """A duration as a clock shows it."""
+def clock_text(seconds: float) -> str:
+    """Return a duration as minutes and seconds, with hours if there are any: 1:05, 2:00:00."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 class Bar:
-    """The bar itself, drawn below the log.
+    """The bar, drawn below the log.
 
-    Whoever advances redraws it. Its thread does where nobody has for a while, so that no rate stays that is none.
+    `Progress.advance` redraws it. If that has not happened for a while, the bar's thread does: the rate of a run that
+    waits must fall to zero.
     """
 
     def __init__(self, progress: Progress, standard_error: "StandardError") -> None:
@@ -167,7 +168,7 @@ class Bar:
             auto_refresh=False,
         )
         self._task = self._layout.add_task("", total=progress.total_bytes, size="", rows="", rate="", time="")
-        # One thread at a time looks at the figures and draws them.
+        # Held by the thread that computes the figures and draws them.
         self._drawing = threading.Lock()
         self._drawn_at = 0.0
         self._closing = threading.Event()
@@ -175,7 +176,7 @@ class Bar:
         self._thread.start()
 
     def redraw(self) -> None:
-        """Show how far the run is now, but where the other thread is just about it."""
+        """Draw the bar as it is now, unless the other thread is drawing it at this moment."""
         if not self._drawing.acquire(blocking=False):
             return
         try:
@@ -186,15 +187,15 @@ class Bar:
             self._drawing.release()
 
     def close(self) -> None:
-        """Take the bar away, and end its thread."""
+        """End the bar's thread, and erase the bar."""
         self._closing.set()
         self._thread.join(JOIN_SECONDS)
         self._standard_error.erase(JOIN_SECONDS)
 
     def _line(self) -> str:
         figures = self._progress.figures()
-        size, rows, rate, spent = words(figures)
-        # The last column stays free: a terminal may take a character there for the start of a new line.
+        size, rows, rate, spent = figure_texts(figures)
+        # The last column stays free: some terminals begin a new line after a character there.
         width = self._standard_error.columns - 1
         if width < BAR_TERMINAL_COLUMNS_MIN:
             return ", ".join((size, rows, rate, spent))[:width]

@@ -1,6 +1,6 @@
-"""A run's figures in words: plain lines, or a table for a terminal.
+"""The figures of a run as text: plain lines, or a table for a terminal.
 
-This module must not know how the figures came about; it shows those that are there.
+Figures that are missing are left out. This module must not know how the figures are computed.
 """
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 OUTCOMES = ("applied", "rejected", "malformed")
 
 
-def describe(stats: "Mapping[str, Any]") -> list[str]:
-    """The figures in plain lines."""
+def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
+    """Return the figures as plain lines."""
     seconds = stats["seconds"]
     rows = f"{stats['rows']:,} rows in {seconds['total']:.3f} s ({stats['rows_per_second']:,.0f} rows/s)"
     lines = [
@@ -24,13 +24,13 @@ def describe(stats: "Mapping[str, Any]") -> list[str]:
         balances = ", ".join(f"{name} {stats[name]}" for name in ("available", "held", "total") if name in stats)
         lines.append(with_details(balances, ": ", conserved(stats)))
     lines += [f"{name} {figure}" for name, figure, _ in memory(stats)]
-    if means := how(stats):
-        lines.append(means)
+    if shown := conditions(stats):
+        lines.append(shown)
     return lines
 
 
-def table(stats: "Mapping[str, Any]", columns: int) -> str:
-    """The figures as a table for a terminal of so many columns, in its colours."""
+def summary_table(stats: "Mapping[str, Any]", columns: int) -> str:
+    """Return the figures as a coloured table for a terminal of this many columns."""
     import sys
 
     from rich.console import Console
@@ -41,7 +41,7 @@ def table(stats: "Mapping[str, Any]", columns: int) -> str:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(style="dim")
-    for name, figure, details in figures(stats):
+    for name, figure, details in table_rows(stats):
         style = "bold red" if name == "conserved" and figure == "no" else ""
         grid.add_row(Text(name), Text(figure, style), Text(details))
     console = Console(file=sys.stderr, width=columns, markup=False, highlight=False)
@@ -50,8 +50,8 @@ def table(stats: "Mapping[str, Any]", columns: int) -> str:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def figures(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
-    """The rows of the table: a name, its figure, and what else there is to say."""
+def table_rows(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
+    """Iterate the rows of the table: name, figure, details."""
     seconds = stats["seconds"]
     yield "rows", f"{stats['rows']:,}", inputs_of(stats)
     yield from outcomes(stats)
@@ -62,18 +62,19 @@ def figures(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
     if "conserved" in stats:
         yield "conserved", "yes" if stats["conserved"] else "no", ""
     yield "seconds", f"{seconds['total']:.3f}", stages_of(seconds)
-    yield "rows/s", f"{stats['rows_per_second']:,.0f}", how(stats)
+    yield "rows/s", f"{stats['rows_per_second']:,.0f}", conditions(stats)
     yield from memory(stats)
 
 
 def outcomes(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
-    """How many rows were applied, rejected and malformed, and of which sort."""
+    """Iterate applied, rejected and malformed rows: name, number, and numbers by type or reason."""
     for outcome in OUTCOMES:
         counts = {name: count for name, count in stats[outcome].items() if count}
         yield outcome, f"{sum(counts.values()):,}", ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def memory(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
+    """Iterate peak memory and bytes moved to disk: name, figure, no details."""
     if stats.get("peak_memory_bytes"):
         yield "peak memory", megabytes(stats["peak_memory_bytes"]), ""
     if stats.get("spilled_bytes"):
@@ -95,14 +96,14 @@ def locked_accounts(stats: "Mapping[str, Any]") -> str:
 
 
 def conserved(stats: "Mapping[str, Any]") -> str:
-    """Whether the balances are what went in less what went out."""
+    """Say whether the balances equal the money that came in less the money that went out."""
     if "conserved" not in stats:
         return ""
     return "conserved" if stats["conserved"] else "NOT conserved"
 
 
-def how(stats: "Mapping[str, Any]") -> str:
-    """What did the work."""
+def conditions(stats: "Mapping[str, Any]") -> str:
+    """Return version, reader and threads of the run."""
     parts = []
     if "version" in stats:
         parts.append(f"txfast {stats['version']}")
@@ -113,8 +114,8 @@ def how(stats: "Mapping[str, Any]") -> str:
     return ", ".join(parts)
 
 
-def megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+def megabytes(byte_count: int) -> str:
+    return f"{byte_count / 1e6:,.1f} MB"
 
 
 def with_details(text: str, between: str, details: str) -> str:

@@ -1,0 +1,64 @@
+"""The figures of a run as lines and as a table."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from txfast.report.text import summary_lines, summary_table
+
+STATS = {
+    "inputs": [{"file": "a.csv", "bytes": 1_000_000, "rows": 3}, {"file": "b.csv", "bytes": 1, "rows": 0}],
+    "rows": 3,
+    "applied": {"deposit": 1},
+    "malformed": {"bad_type": 1},
+    "rejected": {"insufficient_funds": 1},
+    "accounts": 1_234,
+    "seconds": {"total": 0.5, "read": 0.25},
+    "rows_per_second": 6.0,
+}
+MORE_STATS = STATS | {
+    "version": "1.2", "locked_accounts": 5, "available": "-1.0000", "held": "2.0000", "total": "1.0000",
+    "conserved": True, "peak_memory_bytes": 12_300_000, "spilled_bytes": 4_000_000, "threads": 2, "reader": "native",
+}  # fmt: skip
+
+
+def test_a_table_has_a_row_for_each_figure() -> None:
+    rows = [re.split(r"  +", line) for line in summary_table(MORE_STATS, 80).splitlines()]
+    assert rows == [
+        ["rows", "3", "2 inputs, 1.0 MB"],
+        ["applied", "1", "deposit 1"],
+        ["rejected", "1", "insufficient_funds 1"],
+        ["malformed", "1", "bad_type 1"],
+        ["accounts", "1,234", "5 locked"],
+        ["available", "-1.0000"],
+        ["held", "2.0000"],
+        ["total", "1.0000"],
+        ["conserved", "yes"],
+        ["seconds", "0.500", "read 0.250 s"],
+        ["rows/s", "6", "txfast 1.2, reader native, threads 2"],
+        ["peak memory", "12.3 MB"],
+        ["spilled", "4.0 MB"],
+    ]
+
+
+def test_a_table_shows_the_figures_that_there_are() -> None:
+    names = [line.split()[0] for line in summary_table(STATS, 80).splitlines()]
+    assert names == ["rows", "applied", "rejected", "malformed", "accounts", "seconds", "rows/s"]
+
+
+def test_lines_show_the_figures_that_there_are() -> None:
+    assert summary_lines(STATS) == [
+        "3 rows in 0.500 s (6 rows/s): read 0.250 s",
+        "1,234 accounts",
+        "applied 1: deposit 1",
+        "rejected 1: insufficient_funds 1",
+        "malformed 1: bad_type 1",
+    ]
+    assert summary_lines(STATS | {"total": "1.0000"})[-1] == "total 1.0000"
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_table_fits_into_its_terminal(columns: int) -> None:
+    assert max(map(len, summary_table(MORE_STATS, columns).splitlines())) <= columns
