@@ -1,21 +1,22 @@
-"""The process of the command: what the console script and `python -m txfast` run."""
+"""The entry point of the command, for the console script and for `python -m txfast`."""
 
-# What `signal` is made of, without its names, which take longer to import than a small file to replay.
+# The C part of `signal`. The enums of `signal` itself take longer to import than a small file takes to replay.
 import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
 
 def entry() -> None:
-    """Run the command, and end the process.
+    """Run the command and end the process.
 
-    Everything is written and closed by then, so the interpreter's own clean-up, which only costs time, is passed over.
+    By then everything is written and closed, so the process ends without the interpreter's clean-up, which takes time.
     """
-    # While modules are imported there is nothing to clean up, and an exception there could get lost: Ctrl-C ends the
-    # process by itself, as it does any other, until a run begins.
+    # Until a run begins, Ctrl-C ends the process by the signal itself: there is nothing to clean up yet, and an
+    # exception could get lost in an import.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    # pyarrow imports it where it is there, for conversions that the command has no use for: half of pyarrow's start.
+    # pyarrow imports numpy if it is installed, for conversions that the command does not use. That would double the
+    # time that pyarrow takes to import.
     sys.modules["numpy"] = None  # type: ignore[assignment]
     from txfast.command.main import main
 

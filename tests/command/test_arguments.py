@@ -17,7 +17,7 @@ from txfast.command.settings import OVERRIDDEN_BY, Settings
 from txfast.log.journal import LEVELS
 from txfast.writers.rejects import SUFFIXES
 
-# A value that each option's variable takes, and what becomes of it; the attribute is the option's name where none is.
+# For each option: a text that its variable accepts, the attribute of Settings, and the value that this gets.
 VALUES: dict[str, tuple[str, str, Any]] = {
     "reader": ("arrow", "reader", "arrow"),
     "output": ("a.csv", "output", "a.csv"),
@@ -36,7 +36,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "log_format": ("json", "log_format", "json"),
     "quiet": ("1", "quiet", True),
 }
-# What an option needs beside it, as variables.
+# Variables that an option needs beside its own.
 NEEDED = {"checkpoint": {"state": "folder"}}
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Folder:
 # ---- Flags ----------------------------------------------------------------------------------------
 
 
-def test_defaults() -> None:
+def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert {name: getattr(settings, name) for name in Settings.__slots__} == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
@@ -59,7 +59,7 @@ def test_defaults() -> None:
     }  # fmt: skip
 
 
-def test_every_option_has_an_example_here() -> None:
+def test_each_option_has_an_example_in_values() -> None:
     assert set(VALUES) == {option.name for option in SETTABLE}
 
 
@@ -73,12 +73,12 @@ def test_a_flag_is_set(option: Any) -> None:
         assert getattr(parse("in.csv", *words, **needed), attribute) == value
 
 
-def test_quiet_is_without_progress() -> None:
+def test_quiet_turns_progress_off() -> None:
     assert parse("-q", "--progress", "always", "in.csv").progress == "never"
 
 
 @pytest.mark.parametrize("arguments", [("--strict", "--max-malformed", "0"), ("--max-malformed=0", "--strict")])
-def test_strict_is_no_malformed_row(arguments: tuple[str, ...]) -> None:
+def test_strict_allows_no_malformed_row(arguments: tuple[str, ...]) -> None:
     assert parse(*arguments, "in.csv").max_malformed == 0
 
 
@@ -88,29 +88,29 @@ def test_strict_and_a_number_contradict_each_other(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("name", [*(f"r.tar{suffix}" for suffix in SUFFIXES), "r.CSV", "/dev/null", "/dev/stderr"])
-def test_rejects_have_a_format(name: str) -> None:
+def test_rejects_are_accepted_with_a_suffix_or_as_a_device(name: str) -> None:
     assert parse("--rejects", name, "in.csv").rejects == name
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-def test_rejects_go_to_standard_output_where_accounts_do_not(capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_rejects_may_go_to_standard_output_without_the_accounts(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert parse("--rejects", name, "-o", "a.csv", "in.csv").rejects == name
     assert "would both go to standard output" in usage_error(capsys, "--rejects", name, "in.csv")
 
 
 @pytest.mark.parametrize("name", ["r", "r.txt", ".csv", "r.csv.gz"])
-def test_rejects_of_no_format_are_usage_error(capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_rejects_with_another_suffix_are_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "--rejects", name, "in.csv")
     assert line.endswith(f"argument --rejects: {name!r}: its name must end in .csv, .jsonl or .parquet")
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", "", "9" * 19, "1" * 5_000])
-def test_threads_are_a_number_from_one_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
+def test_the_number_of_threads_is_one_or_more(capsys: pytest.CaptureFixture[str], count: str) -> None:
     assert "is no number of threads: it is 1 or more" in usage_error(capsys, f"--threads={count}", "in.csv")
 
 
 @pytest.mark.parametrize("count", ["-1", "1.0", " 1", "+1", "all", "", "9" * 19])
-def test_malformed_rows_are_a_number_from_zero_on(capsys: pytest.CaptureFixture[str], count: str) -> None:
+def test_the_number_of_malformed_rows_is_zero_or_more(capsys: pytest.CaptureFixture[str], count: str) -> None:
     assert "--max-malformed: " in usage_error(capsys, "--max-malformed", count, "in.csv")
     assert "is no number of rows: it is 0 or more" in usage_error(capsys, f"--max-malformed={count}", "in.csv")
 
@@ -141,7 +141,7 @@ def test_a_wrong_command_line_is_a_usage_error(folder: Folder, arguments: tuple[
     assert folder.names() == ["in.csv"]
 
 
-def test_no_file_and_a_terminal_is_a_usage_error(folder: Folder) -> None:
+def test_no_file_at_a_terminal_is_a_usage_error(folder: Folder) -> None:
     controller, terminal = pty.openpty()
     try:
         for arguments in ((), ("warn",), ("-q",)):
@@ -156,7 +156,7 @@ def test_two_dashes_end_the_options(folder: Folder) -> None:
     assert folder.run("--", "-odd.csv").output == ACCOUNTS
 
 
-def test_a_usage_error_disturbs_no_terminal(folder: Folder) -> None:
+def test_control_characters_are_escaped_in_a_usage_error(folder: Folder) -> None:
     run = folder.run("-o", "a\x1b[31m\n.csv", "--stats", "a\x1b[31m\n.csv", "in.csv")
     run.assert_misused(r"--output a\x1b[31m\x0a.csv and --stats a\x1b[31m\x0a.csv are the same file")
 
@@ -206,14 +206,14 @@ def test_an_empty_variable_counts_as_not_set(name: str) -> None:
         ("quiet", ["debug"], False),
     ],
 )
-def test_a_flag_beats_a_variable(name: str, flags: list[str], value: object) -> None:
+def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object) -> None:
     text, attribute, _ = VALUES[name]
     for variable in (text, "what it would not take"):
         assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
-def test_a_variable_that_means_nothing_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})
     assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line
 
@@ -234,12 +234,12 @@ def test_a_level_from_a_variable_counts_as_named() -> None:
     assert not parse("in.csv", quiet="1").level_named
 
 
-def test_variables_that_contradict_each_other_are_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_variables_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     line = usage_error(capsys, "in.csv", strict="yes", max_malformed="5")
     assert line.endswith("error: TXFAST_STRICT=yes and TXFAST_MAX_MALFORMED=5 contradict each other")
 
 
-def test_flags_contradict_each_other_whatever_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_that_contradict_each_other_are_refused_with_any_variables(capsys: pytest.CaptureFixture[str]) -> None:
     line = usage_error(capsys, "in.csv", "--strict", "--max-malformed=5", strict="no", max_malformed="0")
     assert line.endswith("error: --strict and --max-malformed 5 contradict each other")
 
@@ -249,11 +249,11 @@ def test_a_level_given_twice_is_a_usage_error_whatever_the_variable(capsys: pyte
     assert line.endswith("the level is given twice: warn and --log-level info")
 
 
-def test_what_beats_an_option_is_an_option() -> None:
+def test_options_that_override_others_are_options() -> None:
     assert {*OVERRIDDEN_BY, *OVERRIDDEN_BY.values(), *OUTPUTS} <= set(VALUES)
 
 
-def test_the_process_obeys_its_variables(folder: Folder) -> None:
+def test_the_command_reads_its_variables(folder: Folder) -> None:
     run = folder.run("in.csv", variables={"TXFAST_LOG_LEVEL": "warn", "TXFAST_OUTPUT": "out.csv"})
     assert (run.exit_code, run.output, run.error_lines) == (0, b"", [REJECTED_LINE, MALFORMED_LINE])
     assert (folder.path / "out.csv").read_bytes() == ACCOUNTS
@@ -262,6 +262,6 @@ def test_the_process_obeys_its_variables(folder: Folder) -> None:
     assert (run.exit_code, run.output, run.errors) == (0, ACCOUNTS, "")
 
 
-def test_help_comes_whatever_the_variables(folder: Folder) -> None:
+def test_help_is_shown_whatever_the_variables(folder: Folder) -> None:
     for flag in ("--help", "--version", "--completion=bash"):
         assert folder.run(flag, variables={"TXFAST_THREADS": "none"}).exit_code == 0

@@ -1,4 +1,4 @@
-"""The scripts that complete the command: what is in them, and what the shells that are here make of them."""
+"""The completion scripts: their content, and what the installed shells complete with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from txfast.log.journal import LEVELS
 
 PATIENCE_SECONDS = 30
 
-# What is typed before the completion key, and the line after it. It is unique in the folder of these tests.
+# The line before the completion key, and the line after it. In the folder of these tests there is one completion.
 LINES = [
     ("txfast --thr", "txfast --threads"),
     ("txfast --log-format j", "txfast --log-format json"),
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def needs(shell: str) -> str:
-    """The program of a shell; the test is skipped where there is none."""
+    """The program of a shell. Without it, the test is skipped."""
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not here")
@@ -59,7 +59,7 @@ def needs(shell: str) -> str:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_names_everything(shell: str) -> None:
+def test_a_script_names_all_flags_choices_and_levels(shell: str) -> None:
     script = completion_script(shell, OPTIONS)
     for option in OPTIONS:
         names = [flag.lstrip("-") for flag in option.flags] if shell == "fish" else option.flags
@@ -84,7 +84,7 @@ def test_a_script_follows_the_table() -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_is_one_of_its_shell(folder: Path, shell: str) -> None:
+def test_a_shell_finds_no_syntax_error_in_its_script(folder: Path, shell: str) -> None:
     ended = subprocess.run(
         [needs(shell), "-n", folder / f"script.{shell}"], capture_output=True, timeout=PATIENCE_SECONDS, check=False
     )
@@ -111,7 +111,7 @@ class Terminal:
         os.write(self._controller, text.encode())
 
     def complete(self, line: str) -> str:
-        """The line that the completion key makes of this one: printed by putting `echo` before it."""
+        """Return the line after the completion key. The shell prints it, because `echo` is put in front."""
         self._answers += 1
         key = "\t" if line else ""
         self._type(f"{line}{key}\x01echo answer$(({self._answers})): \n")
@@ -170,7 +170,7 @@ def test_fish_completes(folder: Path) -> None:
 
 
 def bash_reply(folder: Path, *words: str) -> list[str]:
-    """What the function for bash finds for the last of these words, as bash divides them."""
+    """The completions that the function for bash finds for the last of these words, divided as bash divides them."""
     program = 'source script.bash; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _txfast; printf "%s\\n" "${COMPREPLY[@]}"'
     ended = subprocess.run(
         [needs("bash"), "-c", program, "bash", *words], cwd=folder, capture_output=True, text=True, check=True
@@ -179,7 +179,7 @@ def bash_reply(folder: Path, *words: str) -> list[str]:
     return ended.stdout.split("\n")[:-1]
 
 
-def test_bash_finds_all_that_may_follow(folder: Path) -> None:
+def test_bash_finds_every_word_that_may_follow(folder: Path) -> None:
     assert bash_reply(folder, "txfast", "--") == [flag for option in OPTIONS for flag in option.flags if "--" in flag]
     assert bash_reply(folder, "txfast", "--re") == ["--reader", "--rejects"]
     assert bash_reply(folder, "txfast", "--reader", "") == ["native", "arrow"]
@@ -196,7 +196,7 @@ def test_bash_finds_all_that_may_follow(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_it_prints_the_script_that_completes_it(tmp_path: Path, name: str) -> None:
+def test_the_command_prints_its_completion_scripts(tmp_path: Path, name: str) -> None:
     run = Folder(tmp_path).run("--completion", name)
     assert (run.exit_code, run.output.decode(), run.errors) == (0, completion_script(name, OPTIONS), "")
 

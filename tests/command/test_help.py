@@ -19,13 +19,13 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_it_says_its_version(folder: Folder) -> None:
+def test_version_prints_the_version(folder: Folder) -> None:
     run = folder.run("--version")
     assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_it_says_how_it_is_used(folder: Folder, option: str) -> None:
+def test_help_names_every_flag(folder: Folder, option: str) -> None:
     run = folder.run(option)
     assert (run.exit_code, run.errors) == (0, "")
     text = run.output.decode()
@@ -48,7 +48,7 @@ def test_help_fits_terminals_of_other_widths(columns: int) -> None:
     assert max(map(len, flags)) <= max(columns, COLUMNS_MIN)
 
 
-def test_help_keeps_options_of_a_group_together() -> None:
+def test_help_has_each_group_once() -> None:
     titles = [line for line in help_text(80).splitlines() if line.endswith(":") and line != "Examples:"]
     assert titles == [f"{group}:" for group in dict.fromkeys(option.group for option in OPTIONS)]
 
@@ -59,11 +59,11 @@ def test_help_can_be_written_in_any_encoding(folder: Folder) -> None:
     assert run.output.startswith(b"usage: txfast [OPTION ?] ")
 
 
-def test_a_long_name_has_its_meaning_below() -> None:
+def test_a_long_name_has_its_text_below() -> None:
     assert help_entry("x" * 60, "what it means", 80) == ["  " + "x" * 60, " " * HELP_COLUMN + "what it means"]
 
 
-def test_a_terminal_is_as_wide_as_it_says_or_as_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_comes_from_columns_then_from_the_terminal_then_it_is_80(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "123")
     assert terminal_columns() == 123
     monkeypatch.setenv("COLUMNS", "wide")

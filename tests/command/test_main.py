@@ -66,7 +66,7 @@ def test_input_redirected_from_a_file_is_read(folder: Folder) -> None:
         assert folder.run("-", stdin=file).output == ACCOUNTS
 
 
-def test_piped_input_is_left_alone_where_files_are_named(folder: Folder) -> None:
+def test_piped_input_is_not_read_if_files_are_named(folder: Folder) -> None:
     assert folder.run("in.csv", stdin=HEADER + b"deposit,2,2,2\n").output == ACCOUNTS
 
 
@@ -107,7 +107,7 @@ def test_accounts_come_in_order_of_their_clients(folder: Folder) -> None:
     assert [int(line.split(b",")[0]) for line in lines[1:]] == sorted(clients)
 
 
-def test_many_accounts_all_come_out(folder: Folder) -> None:
+def test_many_accounts_are_all_written(folder: Folder) -> None:
     run = folder.run(stdin=many_accounts())
     assert run.output == ACCOUNTS_HEADER + b"".join(b"%d,1.0000,0.0000,1.0000,false\n" % i for i in range(MANY))
 
@@ -143,7 +143,7 @@ def test_malformed_rows_alone_are_shown_by_default(folder: Folder) -> None:
     assert folder.run("in.csv").error_lines == [MALFORMED_LINE]
 
 
-def test_totals_come_with_the_level_info(folder: Folder) -> None:
+def test_the_level_info_logs_totals(folder: Folder) -> None:
     assert not any(line.startswith("info: ") for line in folder.run("in.csv", "warn").error_lines)
     totals = [line for line in folder.run("in.csv", "info").error_lines if line.startswith("info: ")]
     assert any(line.startswith("info: 3 rows in ") for line in totals)
@@ -155,7 +155,7 @@ def test_totals_come_with_the_level_info(folder: Folder) -> None:
     } <= set(totals)
 
 
-def test_a_level_is_a_file_where_one_has_that_name(folder: Folder) -> None:
+def test_a_level_is_a_file_if_one_has_that_name(folder: Folder) -> None:
     folder.write("warn", HEADER + b"deposit,2,1,1\n")
     run = folder.run("in.csv", "warn")
     assert run.output == ACCOUNTS + b"2,1.0000,0.0000,1.0000,false\n"
@@ -169,7 +169,7 @@ def test_a_level_is_only_the_last_argument(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("level", ["WARN", "warning", "warn "])
-def test_what_is_nearly_a_level_is_a_file(folder: Folder, level: str) -> None:
+def test_a_word_that_is_nearly_a_level_is_a_file(folder: Folder, level: str) -> None:
     folder.run("-q", "in.csv", level).assert_failed(f"{level}: cannot be read")
 
 
@@ -182,7 +182,7 @@ def test_a_level_may_come_between_options(folder: Folder) -> None:
     assert (run.exit_code, run.error_lines) == (0, [REJECTED_LINE, MALFORMED_LINE])
 
 
-def test_quiet_shows_nothing_but_a_failure(folder: Folder) -> None:
+def test_quiet_logs_failures_alone(folder: Folder) -> None:
     for arguments in (("-q", "in.csv"), ("in.csv", "--quiet"), ("in.csv", "-q", "debug")):
         run = folder.run(*arguments)
         assert (run.exit_code, run.output, run.errors) == (0, ACCOUNTS, "")
@@ -202,7 +202,7 @@ def test_a_hundred_malformed_rows_are_logged_one_by_one(folder: Folder) -> None:
     assert lines == [f"error: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 102)]
 
 
-def test_beyond_a_hundred_malformed_rows_are_counted(folder: Folder) -> None:
+def test_further_malformed_rows_are_counted_by_reason(folder: Folder) -> None:
     folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 99), (b"deposit,1,y,1\n", 30)))
     folder.write("worse.csv", malformed_rows((b"deposit,x,1,1\n", 3), (b"deposit,1,1,z\n", 1)))
     lines = folder.run("bad.csv", "worse.csv").error_lines
@@ -216,13 +216,13 @@ def test_beyond_a_hundred_malformed_rows_are_counted(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("level", ["error", "warn"])
-def test_a_level_that_was_named_leaves_no_row_out(folder: Folder, level: str) -> None:
+def test_a_named_level_logs_every_malformed_row(folder: Folder, level: str) -> None:
     folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 250)))
     lines = folder.run("bad.csv", level).error_lines
     assert lines == [f"error: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 252)]
 
 
-def test_rejected_rows_are_never_left_out(folder: Folder) -> None:
+def test_the_level_warn_logs_every_rejected_row(folder: Folder) -> None:
     folder.write("poor.csv", HEADER + b"withdrawal,1,1,1\n" * 250)
     assert len(folder.run("poor.csv", "warn").error_lines) == 250
 
@@ -241,13 +241,13 @@ def test_rejected_rows_are_never_left_out(folder: Folder) -> None:
     ],
     ids=["escape", "tab", "letters", "unicode controls", "not UTF-8", "200 bytes", "201 bytes", "long"],
 )
-def test_a_row_is_logged_on_one_line_that_no_terminal_obeys(folder: Folder, row: bytes, shown: str) -> None:
+def test_a_row_is_logged_on_one_line_without_control_characters(folder: Folder, row: bytes, shown: str) -> None:
     folder.write("bad.csv", HEADER + row + b"\n")
     assert folder.run("bad.csv").errors == f"error: bad.csv:2: bad_type: {shown}\n"
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
-def test_lines_are_counted_whatever_ends_them(folder: Folder, ending: bytes) -> None:
+def test_lines_are_counted_with_every_kind_of_ending(folder: Folder, ending: bytes) -> None:
     lines = [b"", b"type,client,tx,amount", b"  ", b"fee,1,1,1", b"", b"deposit,1,1,1", b"toll,1,1,1"]
     folder.write("bad.csv", ending.join(lines))
     assert folder.run("bad.csv").error_lines == [
@@ -293,7 +293,7 @@ def test_a_symbolic_link_stays_and_its_target_is_replaced(folder: Folder) -> Non
     assert os.listdir(folder.path / "reports") == ["out.csv"]
 
 
-def test_a_symbolic_link_to_nowhere_gets_its_target(folder: Folder) -> None:
+def test_the_target_of_a_dangling_link_is_created(folder: Folder) -> None:
     (folder.path / "link.csv").symlink_to("out.csv")
     folder.run("in.csv", "-o", "link.csv")
     assert (folder.path / "link.csv").is_symlink()
@@ -313,7 +313,7 @@ def test_a_new_file_gets_the_mode_of_any_new_file(folder: Folder) -> None:
     assert (folder.path / "out.csv").stat().st_mode == folder.write("other.csv", b"").stat().st_mode
 
 
-def test_what_is_no_regular_file_is_written_to_as_it_is(folder: Folder) -> None:
+def test_a_named_pipe_is_written_to_and_not_replaced(folder: Folder) -> None:
     pipe = folder.path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -349,7 +349,7 @@ def test_an_output_that_is_a_folder_fails_the_run(folder: Folder) -> None:
     folder.run("in.csv", "-q", "-o", "reports").assert_failed("reports", "Is a directory")
 
 
-def test_a_reader_that_goes_away_ends_the_run_by_its_signal(folder: Folder) -> None:
+def test_a_reader_that_goes_away_ends_the_run_by_sigpipe(folder: Folder) -> None:
     folder.write("many.csv", many_accounts())
     pipe = subprocess.PIPE
     with subprocess.Popen([COMMAND, folder.path / "many.csv"], stdout=pipe, stderr=pipe, env=environment()) as process:
@@ -380,13 +380,13 @@ def test_a_reader_that_goes_away_ends_the_run_by_its_signal(folder: Folder) -> N
     ],
     ids=["empty", "blanks", "no header", "a column short", "capitals", "twice", "quoting", "bytes", "program", "zeros"],
 )
-def test_what_is_no_transactions_file_fails_the_run(folder: Folder, content: bytes, words: str) -> None:
+def test_a_file_that_is_no_transactions_file_fails_the_run(folder: Folder, content: bytes, words: str) -> None:
     folder.write("other", content)
     folder.run("other").assert_failed("other: ", words)
     folder.run("-", stdin=content).assert_failed("standard input: ", words)
 
 
-def test_a_file_that_is_not_there_fails_the_run(folder: Folder) -> None:
+def test_a_missing_file_fails_the_run(folder: Folder) -> None:
     folder.run("missing.csv").assert_failed("missing.csv: cannot be read: No such file or directory")
 
 
@@ -406,7 +406,7 @@ def test_a_closed_standard_input_fails_the_run(folder: Folder) -> None:
     run.assert_failed("standard input")
 
 
-def test_a_file_name_that_is_not_utf_8_is_named_all_the_same(folder: Folder) -> None:
+def test_a_file_name_that_is_not_utf_8_is_read_and_named(folder: Folder) -> None:
     folder.run(b"caf\xe9.csv").assert_failed("caf", "cannot be read")
     (Path(os.fsdecode(os.fsencode(folder.path) + b"/caf\xe9.csv"))).write_bytes(FILE)
     run = folder.run(b"caf\xe9.csv")
@@ -414,7 +414,7 @@ def test_a_file_name_that_is_not_utf_8_is_named_all_the_same(folder: Folder) -> 
     assert len(run.error_lines) == 1
 
 
-def test_a_file_name_disturbs_no_terminal(folder: Folder) -> None:
+def test_control_characters_are_escaped_in_a_file_name(folder: Folder) -> None:
     folder.run("no\nsuch\x1b[31m.csv").assert_failed(r"no\x0asuch\x1b[31m.csv")
     folder.write("a\nb.csv", FILE)
     assert folder.run("a\nb.csv").error_lines == [MALFORMED_LINE.replace("in.csv", r"a\x0ab.csv")]
@@ -426,7 +426,7 @@ def test_a_failure_has_no_traceback(folder: Folder, level: str) -> None:
 
 
 @pytest.mark.parametrize("level", ["debug", "trace"])
-def test_a_failure_has_a_traceback_for_those_who_look_for_one(folder: Folder, level: str) -> None:
+def test_a_failure_has_a_traceback_at_debug_and_trace(folder: Folder, level: str) -> None:
     run = folder.run("missing.csv", level)
     assert run.exit_code == 1
     assert "error: missing.csv: cannot be read: No such file or directory" in run.error_lines
@@ -438,7 +438,7 @@ def test_a_failure_has_a_traceback_for_those_who_look_for_one(folder: Folder, le
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_by_itself(folder: Folder, number: signal.Signals) -> None:
+def test_a_signal_ends_the_process_by_that_signal(folder: Folder, number: signal.Signals) -> None:
     with folder.running("-") as process:
         process.send_signal(number)
         run = finish(process)
@@ -464,10 +464,10 @@ def test_standard_output_may_be_named_by_its_path(folder: Folder) -> None:
     assert shell(folder, "$TXFAST -q in.csv -o /dev/stdout | cat").output == ACCOUNTS
 
 
-def test_a_file_that_standard_output_is_appended_to_keeps_what_it_holds(folder: Folder) -> None:
+def test_a_file_that_standard_output_appends_to_keeps_its_content(folder: Folder) -> None:
     folder.write("log", b"before\n")
     assert shell(folder, "$TXFAST -q in.csv -o /dev/stdout >> log").exit_code == 0
-    # So does one whose parent has told it to ignore Ctrl-C.
+    # The same in a process that inherits a SIGINT that is ignored.
     assert shell(folder, "trap '' INT; $TXFAST -q in.csv").output == ACCOUNTS
     assert (folder.path / "log").read_bytes() == b"before\n" + ACCOUNTS
 
@@ -482,7 +482,7 @@ def test_closed_standard_input_fails_the_run(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("reader", ["native", "arrow"])
-def test_a_pause_in_non_blocking_input_is_no_end_of_it(folder: Folder, reader: str) -> None:
+def test_a_pause_in_non_blocking_input_is_not_its_end(folder: Folder, reader: str) -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     try:
@@ -499,19 +499,19 @@ def test_help_to_a_full_device_is_a_failure(folder: Folder) -> None:
     run.assert_failed("No space left on device")
 
 
-def test_help_to_nobody_ends_by_the_signal(folder: Folder) -> None:
+def test_help_to_a_closed_pipe_ends_by_sigpipe(folder: Folder) -> None:
     run = shell(folder, "unset PYTHONUNBUFFERED; (sleep 0.3; $TXFAST --help; echo $? >&2) | true")
     assert run.errors == "141\n"
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", ""])
-def test_threads_are_a_number_from_one_on(folder: Folder, count: str) -> None:
+def test_the_number_of_threads_is_one_or_more(folder: Folder, count: str) -> None:
     folder.run(f"--threads={count}", "in.csv").assert_misused("is no number of threads")
 
 
 @pytest.mark.parametrize("reader", ["native", "arrow"])
 @pytest.mark.parametrize(("length", "reasons"), [(1 << 20, []), ((1 << 20) + 1, ["row_too_long"])])
-def test_a_row_is_too_long_in_whatever_column(folder: Folder, reader: str, length: int, reasons: list[str]) -> None:
+def test_a_row_is_too_long_through_any_column(folder: Folder, reader: str, length: int, reasons: list[str]) -> None:
     row = b"deposit,1,1,1,".ljust(length, b"x")
     folder.write("long.csv", b"type,client,tx,amount,note\n" + row + b"\ndeposit,2,1,1,\n")
     run = folder.run("--reader", reader, "long.csv")
@@ -519,12 +519,12 @@ def test_a_row_is_too_long_in_whatever_column(folder: Folder, reader: str, lengt
     assert len(run.output.splitlines()) == 3 - len(reasons)
 
 
-def test_a_file_that_is_not_there_fails_a_run_with_progress_too(folder: Folder) -> None:
+def test_a_missing_file_fails_a_run_with_progress_too(folder: Folder) -> None:
     run = folder.run("missing.csv", "--progress", "always")
     run.assert_failed("missing.csv: cannot be read: No such file or directory")
 
 
-def test_where_a_signal_is_blocked_the_exit_code_says_which_it_would_have_been(folder: Folder) -> None:
+def test_with_a_blocked_signal_the_exit_code_is_that_of_the_signal(folder: Folder) -> None:
     folder.write("many.csv", many_accounts())
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPIPE])
     try:
@@ -544,5 +544,5 @@ def test_where_a_signal_is_blocked_the_exit_code_says_which_it_would_have_been(f
         (KeyError("x"), "internal error: KeyError: 'x' (run it with the level debug to see where)"),
     ],
 )
-def test_a_failure_is_one_line_whatever_it_was(error: Exception, line: str) -> None:
+def test_every_kind_of_failure_is_one_line(error: Exception, line: str) -> None:
     assert describe_failure(error) == line

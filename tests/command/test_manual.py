@@ -1,4 +1,4 @@
-"""The manual page: that it is the one kept, says all there is, and is one that every reader of such pages can show."""
+"""The manual page: the one in the repository is up to date and complete, and groff and mandoc can show it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = PROJECT_ROOT / "txfast" / "command" / "txfast.1"
 
 
 def shown(*command: str) -> str:
-    """What a program shows of the page; the test is skipped where it is not here."""
+    """The page as a program shows it. Without the program, the test is skipped."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not here")
     ended = subprocess.run([*command, PAGE], capture_output=True, text=True, check=True)
@@ -28,7 +28,7 @@ def shown(*command: str) -> str:
     return ended.stdout
 
 
-def test_the_page_that_is_kept_is_the_one_that_is_made() -> None:
+def test_the_page_in_the_repository_is_the_one_that_is_made() -> None:
     made = subprocess.run([sys.executable, "-m", "txfast.command.manual"], capture_output=True, check=True).stdout
     assert PAGE.read_bytes() == made == manual_page().encode("ascii"), MAKE
 
@@ -39,12 +39,12 @@ def test_the_page_has_the_sections_of_a_manual_page() -> None:
     ]  # fmt: skip
 
 
-def test_the_page_says_all_there_is() -> None:
+def test_the_page_has_all_flags_variables_and_reasons() -> None:
     page = manual_page().replace(r"\-", "-")
     for option in OPTIONS:
         assert [flag for flag in option.flags if rf"\fB{flag}\fR" not in page] == []
         assert option.variable is None or rf"\fB{option.variable}\fR" in page
-    # The first of both is no reason.
+    # The first of each is the code for a row without a reason.
     assert [reason for reason in (*STATUSES[1:], *MALFORMED_REASONS[1:]) if reason not in page] == []
 
 
@@ -67,6 +67,6 @@ def test_groff_shows_the_page_without_a_warning() -> None:
 
 def test_mandoc_shows_the_page_without_a_warning() -> None:
     assert "--max-malformed N" in re.sub(".\b", "", shown("mandoc", "-Tascii"))
-    # It has no date, since it changes only when what it says does.
+    # The page has no date, so that it changes only when its text does.
     lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", PAGE], capture_output=True, text=True, check=False)
     assert [line for line in lint.stdout.splitlines() if "missing date" not in line] == []

@@ -33,7 +33,7 @@ def test_a_hard_link_is_the_same_file(folder: Folder) -> None:
     folder.run("in.csv", "-o", "hard.csv").assert_misused("--output hard.csv would overwrite the input in.csv")
 
 
-def test_redirected_input_and_output_are_files_too(folder: Folder) -> None:
+def test_a_redirected_input_or_output_is_checked_like_a_named_file(folder: Folder) -> None:
     shell(folder, "$TXFAST - -o in.csv < in.csv").assert_misused("would overwrite the input standard input")
     shell(folder, "$TXFAST in.csv >> in.csv").assert_misused("standard output would overwrite the input in.csv")
     run = shell(folder, "$TXFAST in.csv --rejects r.csv > r.csv")
@@ -66,12 +66,12 @@ def test_one_output_at_most_goes_to_standard_output(folder: Folder, flags: tuple
     folder.run("in.csv", *flags).assert_misused("the stats and the accounts would both go to standard output")
 
 
-def test_figures_may_go_to_standard_output_when_accounts_do_not() -> None:
+def test_stats_may_go_to_standard_output_without_the_accounts() -> None:
     settings = parse("-o", "a.csv", "--stats", "-", "in.csv")
     assert (settings.output, settings.stats) == ("a.csv", "-")
 
 
-def test_devices_are_for_everyone(folder: Folder) -> None:
+def test_inputs_and_outputs_may_share_devices_and_pipes(folder: Folder) -> None:
     settings = parse("/dev/null", "-o", "/dev/null", "--stats", "/dev/null")
     assert (settings.output, settings.stats) == ("/dev/null", "/dev/null")
     os.mkfifo(folder.path / "pipe.csv")
@@ -79,11 +79,11 @@ def test_devices_are_for_everyone(folder: Folder) -> None:
     assert parse(pipe, "-o", pipe, "--rejects", pipe).rejects == pipe
 
 
-def test_an_input_that_is_not_there_is_no_usage_error(folder: Folder) -> None:
+def test_a_missing_input_is_no_usage_error(folder: Folder) -> None:
     folder.run("missing.csv", "-o", "missing.csv").assert_failed("missing.csv: cannot be read")
 
 
-def test_a_closed_descriptor_is_known_by_its_number_alone() -> None:
+def test_a_closed_descriptor_is_identified_by_its_number() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     os.close(write_end)

@@ -1,4 +1,4 @@
-"""What a small run costs before it begins: the modules that it imports."""
+"""The modules that a small run imports: they are most of what it costs."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ from tests.support.project import PROJECT_ROOT
 
 SAMPLE = PROJECT_ROOT / "samples" / "disputes.csv"
 
-# A plain run imports these and no others. Cython's typed memoryviews bring `collections` with what it needs.
+# A plain run imports these and no others.
 OURS = {
-    # Cython's memory views, by both of their names.
+    # Cython's typed memoryviews, which import `collections`. They have two names.
     "_txfast_views",
     "txfast._txfast_views",
     "txfast",
@@ -82,7 +82,7 @@ sys.exit(code)
 
 
 def imported_by(*arguments: str, **variables: str) -> set[str]:
-    """The modules that a run of the command adds to a bare interpreter's."""
+    """The modules that a run of the command imports beyond those of a bare interpreter."""
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         capture_output=True,
@@ -102,32 +102,32 @@ def test_a_plain_run_imports_all_of_this() -> None:
     assert imported_by(str(SAMPLE)) & OURS == OURS
 
 
-def test_variables_of_others_and_empty_ones_bring_nothing() -> None:
+def test_empty_variables_and_other_variables_import_nothing() -> None:
     assert "argparse" not in imported_by(str(SAMPLE), TXFAST_BUILD="checked", TXFAST_THREADS="")
 
 
-def test_a_variable_brings_argparse_as_an_option_does() -> None:
+def test_a_variable_imports_argparse() -> None:
     assert "argparse" in imported_by(str(SAMPLE), TXFAST_THREADS="1")
 
 
-def test_options_bring_argparse_but_neither_logging_nor_threads_nor_pyarrow() -> None:
+def test_options_import_argparse_but_neither_logging_nor_threads_nor_pyarrow() -> None:
     imported = imported_by("-q", str(SAMPLE))
     assert "argparse" in imported
     assert imported.isdisjoint({"logging", "threading", "pyarrow", "numpy", "dataclasses", "pathlib", "typing"})
 
 
-def test_a_log_brings_logging_but_nothing_that_draws() -> None:
+def test_a_log_imports_logging_but_not_the_progress() -> None:
     imported = imported_by(str(SAMPLE), "info")
     assert "logging" in imported
     assert imported.isdisjoint({"rich", "json", "txfast.log.progress"})
 
 
-def test_the_arrow_reader_brings_pyarrow() -> None:
+def test_the_arrow_reader_imports_pyarrow() -> None:
     assert "pyarrow" in imported_by("--reader", "arrow", str(SAMPLE))
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
-def test_a_table_of_plain_types_brings_no_more_of_pyarrow_than_reading_needs(tmp_path: Path, suffix: str) -> None:
+def test_a_table_of_plain_types_imports_neither_numpy_nor_pyarrow_compute(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"in.{suffix}"
     kinds = pa.schema(
         [("type", pa.string()), ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.decimal128(19, 4))]

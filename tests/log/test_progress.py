@@ -1,4 +1,4 @@
-"""The progress of a run, and the log above it: on a terminal of its own, in a process of its own."""
+"""The progress of a run and the log above it, in a process that has a terminal of its own."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from txfast.log.progress import Progress, clock_text, figure_texts
 PATIENCE_SECONDS = 20
 BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
 
-# A run that reads standard input and is watched. Its arguments: level, format, size of the input or 0, and after how
-# many bytes it fails, if it does.
+# A run of standard input. Its arguments: level, format, size of the input or 0 for unknown, and, for a run that fails,
+# the number of bytes after which it does.
 PROGRAM = """
 import os, sys
-imported_before = set(sys.modules)  # by what looks on
+imported_before = set(sys.modules)  # by tools that measure the tests
 from txfast.log.journal import LEVELS, Journal
 from txfast.run.replay import new_replay
 from txfast.log.progress import Progress
@@ -60,11 +60,11 @@ print("imported:", *sorted({"rich", "logging", "threading"} & sys.modules.keys()
 
 HEADER = b"type,client,tx,amount\n"
 BLOCK_ROWS = 300
-BLOCK = b"deposit,1,1,1\n" * BLOCK_ROWS  # more than what is read at once
+BLOCK = b"deposit,1,1,1\n" * BLOCK_ROWS  # more than one read of the run takes
 
 
 class Screen:
-    """What a terminal shows: the lines of the text that was sent to it."""
+    """The lines that a terminal shows after this text was sent to it."""
 
     def __init__(self, sent: bytes) -> None:
         self.lines = [""]
@@ -82,11 +82,11 @@ class Screen:
             else:
                 self.lines[-1] = line[:column] + part + line[column + len(part) :]
                 column += len(part)
-        assert re.sub(r"\x1b\[K|[^\x1b]", "", text) == "", "an escape sequence that nobody knows"
+        assert re.sub(r"\x1b\[K|[^\x1b]", "", text) == "", "an unknown escape sequence"
 
 
 class Watched:
-    """A run whose standard error is a terminal, which somebody reads all the time."""
+    """A run whose standard error is a terminal. A thread reads all that is sent to it."""
 
     def __init__(self, process: subprocess.Popen[bytes], controller: int) -> None:
         self.process = process
@@ -100,7 +100,7 @@ class Watched:
             while part := os.read(self._controller, 1 << 16):
                 self.sent += part
         except OSError:
-            pass  # how Linux says that nobody has the terminal open any more
+            pass  # Linux raises this when no process has the terminal open any more
 
     def feed(self, text: bytes) -> None:
         assert self.process.stdin is not None
@@ -115,7 +115,7 @@ class Watched:
             time.sleep(0.02)
 
     def end(self) -> Screen:
-        """Close its input, and wait for the end of what it shows."""
+        """Close its input, wait for its end, and return the screen."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         return self.read_to_end()
@@ -157,7 +157,7 @@ def shows_bar(sent: bytes) -> bool:
 
 
 def feed_until_bar(run: Watched) -> int:
-    """Feed it rows until it shows a bar; return how many they were."""
+    """Feed a run with rows until it shows a bar. Return their number."""
     run.feed(HEADER)
     rows = 0
     while not shows_bar(run.sent):
@@ -186,7 +186,7 @@ def test_a_bar_comes_after_half_a_second_and_leaves_nothing(columns: int, total_
 
 
 @pytest.mark.untraced
-def test_a_run_that_is_over_before_has_no_bar_and_imports_none_of_it() -> None:
+def test_a_shorter_run_has_no_bar_and_does_not_import_rich() -> None:
     with watched("error", "text", "0") as run:
         run.feed(HEADER + BLOCK * 20)
         assert run.end().lines == [""]
@@ -195,12 +195,12 @@ def test_a_run_that_is_over_before_has_no_bar_and_imports_none_of_it() -> None:
 
 
 @pytest.mark.untraced
-def test_log_lines_stand_whole_above_the_bar() -> None:
+def test_log_lines_are_whole_above_the_bar() -> None:
     transactions = range(30_000, 90_000, 2)
     expected = [f"error: standard input:{tx}: bad_type: fee,1,{tx},1" for tx in transactions]
     with watched("error", "text", "1000000", columns=200) as run:
         rows = feed_until_bar(run)
-        # So that each row stands on the line of its number.
+        # Empty lines, so that each row comes on the line of its number.
         run.feed(b"\n" * (transactions[0] - rows - 2))
         for start in range(0, len(transactions), 1_000):
             some = transactions[start : start + 1_000]
@@ -210,7 +210,7 @@ def test_log_lines_stand_whole_above_the_bar() -> None:
     assert len(BAR.findall(re.sub(r"\x1b\[[\d;]*m", "", run.sent.decode()))) > 3
 
 
-def test_the_bar_goes_before_a_failure_is_told() -> None:
+def test_the_bar_is_erased_before_a_failure_is_logged() -> None:
     with watched("error", "text", "0", "500000") as run:
         feed_until_bar(run)
         with suppress(BrokenPipeError):
@@ -219,7 +219,7 @@ def test_the_bar_goes_before_a_failure_is_told() -> None:
 
 
 @pytest.mark.untraced
-def test_the_bar_goes_with_an_interrupt() -> None:
+def test_an_interrupt_erases_the_bar() -> None:
     with watched("error", "text", "0") as run:
         feed_until_bar(run)
         run.process.send_signal(signal.SIGINT)
@@ -227,7 +227,7 @@ def test_the_bar_goes_with_an_interrupt() -> None:
         assert run.process.returncode == 3
 
 
-def test_a_pipe_that_stalls_has_no_rate() -> None:
+def test_a_stalled_pipe_shows_as_waiting_and_not_as_a_rate() -> None:
     with watched("error", "text", "1000000") as run:
         feed_until_bar(run)
         assert "rows/s" in Screen(run.sent).lines[0]
@@ -240,7 +240,7 @@ def test_a_pipe_that_stalls_has_no_rate() -> None:
         assert run.end().lines == [""]
 
 
-def test_json_lines_stand_whole_above_the_bar() -> None:
+def test_json_lines_are_whole_above_the_bar() -> None:
     with watched("error", "json", "0", columns=80) as run:
         rows = feed_until_bar(run)
         run.feed(b"fee,1,1,1\n" * 2_000)
@@ -252,7 +252,7 @@ def test_json_lines_stand_whole_above_the_bar() -> None:
 
 
 def feed_for_one_line(stream: IO[bytes]) -> None:
-    """Feed a run for longer than one line of progress takes and not as long as two do."""
+    """Feed a run for three seconds: long enough for one line of progress and too short for two."""
     stream.write(HEADER)
     for _ in range(12):
         stream.write(BLOCK)
@@ -262,7 +262,7 @@ def feed_for_one_line(stream: IO[bytes]) -> None:
 
 
 @pytest.mark.parametrize(("form", "total_bytes"), [("text", "0"), ("text", "1000000"), ("json", "1000000")])
-def test_progress_off_a_terminal_is_a_line_now_and_then(form: str, total_bytes: str) -> None:
+def test_progress_without_a_terminal_is_a_line_every_two_seconds(form: str, total_bytes: str) -> None:
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", PROGRAM, "error", form, total_bytes]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as run:
@@ -312,7 +312,7 @@ def test_progress_is_automatic_on_a_terminal(on_terminal: bool) -> None:
 
 
 @pytest.mark.usefixtures("on_terminal")
-def test_progress_is_never_shown_to_those_who_want_none() -> None:
+def test_never_and_quiet_show_no_progress() -> None:
     assert not Journal().shows_progress("never")
     for mode in ("auto", "always", "never"):
         assert not Journal(quiet=True).shows_progress(mode)
@@ -324,7 +324,7 @@ def test_a_closed_standard_error_is_no_terminal(monkeypatch: pytest.MonkeyPatch)
 
 
 class Drawn:
-    """A standard error that keeps what is drawn on it."""
+    """A standard error that keeps the lines that are drawn."""
 
     def __init__(self) -> None:
         self.columns = 80
@@ -334,10 +334,10 @@ class Drawn:
         self.lines.append(line)
 
     def erase(self, _: float) -> None:
-        """Nothing stays of it."""
+        """Erased lines are not of interest."""
 
 
-def test_a_bar_is_drawn_by_one_at_a_time_and_by_none_once_it_closes() -> None:
+def test_one_thread_at_a_time_draws_the_bar_and_none_after_it_closes() -> None:
     drawn = Drawn()
     bar = progress_module.Bar(Progress(Journal(quiet=True), 100), drawn)  # type: ignore[arg-type]
     bar.redraw()
@@ -357,7 +357,7 @@ def test_a_bar_is_drawn_by_one_at_a_time_and_by_none_once_it_closes() -> None:
 
 
 class Clock:
-    """A clock that stands until it is set forward."""
+    """A clock that moves when a test sets it forward."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -380,7 +380,7 @@ def advance_for(progress: Progress, hand: Clock, seconds: int, bytes_per_second:
         progress.figures()
 
 
-def test_a_rate_is_that_of_the_last_seconds(clock_in_hand: Clock) -> None:
+def test_the_rate_is_that_of_the_last_seconds(clock_in_hand: Clock) -> None:
     progress = Progress(Journal(quiet=True), 100_000)
     progress._due = float("inf")
     advance_for(progress, clock_in_hand, 10, 1_000)
@@ -398,7 +398,7 @@ def test_a_rate_is_that_of_the_last_seconds(clock_in_hand: Clock) -> None:
     assert len(progress._samples) < 100
 
 
-def test_what_is_done_after_the_input_is_named(clock_in_hand: Clock) -> None:
+def test_stages_after_the_input_are_named(clock_in_hand: Clock) -> None:
     progress = Progress(Journal(quiet=True), 1_000)
     progress._due = float("inf")
     advance_for(progress, clock_in_hand, 1, 1_000)
@@ -408,7 +408,7 @@ def test_what_is_done_after_the_input_is_named(clock_in_hand: Clock) -> None:
     assert figure_texts(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
 
 
-def test_a_stage_that_begins_late_is_told_at_once(
+def test_a_stage_that_begins_late_is_shown_at_once(
     clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     progress = Progress(Journal(), 1_000)
@@ -421,7 +421,7 @@ def test_a_stage_that_begins_late_is_told_at_once(
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0, "0:00"), (0.6, "0:01"), (59.6, "1:00"), (3_599, "59:59"), (3_600, "1:00:00")]
 )
-def test_a_clock_shows_minutes_and_hours(seconds: float, shown: str) -> None:
+def test_a_duration_is_shown_in_minutes_and_hours(seconds: float, shown: str) -> None:
     assert clock_text(seconds) == shown
 
 

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 
 from txfast.command.options import OPTIONS
 from txfast.command.settings import Settings
-from txfast.errors import SourceError, UsageError
+from txfast.errors import UsageError, unwritable
 from txfast.input.source import STANDARD_INPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -113,6 +113,6 @@ def print_completion(shell: str) -> "NoReturn":
     from txfast.command.completion import completion_script
 
     if sys.stdout is None:
-        raise SourceError("standard output: cannot be written: it is closed")
+        raise unwritable("standard output", ValueError("it is closed"))
     print(completion_script(shell, OPTIONS), end="", flush=True)
     raise SystemExit(0)

@@ -1,7 +1,8 @@
-"""Scripts that complete the command in bash, zsh and fish, made from the table of options.
+"""Completion scripts for bash, zsh and fish, made from the table of options.
 
-A FILE or DIR is completed as the shell completes files, a choice from its words, and any other value not at all. The
-words that are no options are files, and the levels. This module must not know what the options do.
+A FILE or DIR is completed with the names of files, a choice with its words, and any other value with nothing. An
+argument that is no option is completed with the names of files and with the levels. This module must not know what an
+option does.
 """
 
 from txfast.log.journal import LEVELS
@@ -16,19 +17,19 @@ FILE_METAVARS = ("FILE", "DIR")
 
 
 def completion_script(shell: str, options: "Sequence[Option]") -> str:
-    """The script for a shell of this name."""
+    """Return the script for one of SHELLS."""
     return {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}[shell](options)
 
 
 def quoted(text: str) -> str:
-    """A word for bash and zsh, whatever is in it."""
+    """Quote any text as one word for bash and zsh."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 # ---- bash ----------------------------------------------------------------------------------------
 
-# `-o default` completes files where the function found nothing, with all of readline's ways to write a name. The
-# function turns it off where no file is meant. bash takes the `=` of --option=value for a word of its own.
+# With `-o default`, readline itself completes files if the function finds nothing; it knows how to quote names. The
+# function turns that off for a value that is no file. bash makes the `=` of --option=value a word of its own.
 BASH = """\
 # Completes txfast in bash. To load it: source <(txfast --completion bash)
 _txfast() {
@@ -57,7 +58,7 @@ _txfast() {
     while IFS= read -r each; do
         COMPREPLY+=("$each")
     done < <(compgen -W "$words" -- "$word")
-    # Files alone are left to readline; beside levels they are named here.
+    # Where levels match, files are added here; where none does, readline completes files.
     if [[ $positional && ${#COMPREPLY[@]} -gt 0 ]]; then
         compopt -o filenames 2>/dev/null
         while IFS= read -r each; do
@@ -70,6 +71,7 @@ complete -o default -F _txfast txfast
 
 
 def bash_script(options: "Sequence[Option]") -> str:
+    """Return the script for bash."""
     cases = []
     for option in options:
         if option.metavar is None:
@@ -87,7 +89,8 @@ def bash_script(options: "Sequence[Option]") -> str:
 
 # ---- zsh -----------------------------------------------------------------------------------------
 
-# As a file in fpath it is the body of the function, which defines itself and is called; loaded, it says what it is for.
+# zsh runs a file in fpath as the body of the function `_txfast`: the script then defines the function and calls it. If
+# the script is sourced, it registers the function with `compdef`.
 ZSH = """\
 #compdef txfast
 # Completes txfast in zsh. To load it, after compinit: source <(txfast --completion zsh)
@@ -109,13 +112,14 @@ fi
 
 
 def zsh_script(options: "Sequence[Option]") -> str:
+    """Return the script for zsh."""
     specifications = [specification for option in options for specification in zsh_specifications(option)]
     lines = "\n".join(f"        {quoted(specification)} \\" for specification in specifications)
     return ZSH.replace("@SPECIFICATIONS@", lines).replace("@LEVELS@", " ".join(LEVELS))
 
 
 def zsh_specifications(option: "Option") -> list[str]:
-    """An option in the language of `_arguments`: a specification for each flag, which excludes the others."""
+    """Return specifications for zsh's `_arguments`: one for each flag, which excludes the option's other flags."""
     explanation = "".join("\\" + sign if sign in "\\[]:" else sign for sign in option.help)
     value = long_end = short_end = ""
     if option.metavar is not None:
@@ -133,6 +137,7 @@ def zsh_specifications(option: "Option") -> list[str]:
 
 
 def fish_script(options: "Sequence[Option]") -> str:
+    """Return the script for fish."""
     lines = [
         "# Completes txfast in fish. To load it: txfast --completion fish | source",
         f"complete -c txfast -a {fish_quoted(' '.join(LEVELS))} -d 'what is logged'",
@@ -152,5 +157,5 @@ def fish_script(options: "Sequence[Option]") -> str:
 
 
 def fish_quoted(text: str) -> str:
-    """A word for fish, which knows a backslash inside quotes."""
+    """Quote any text as one word for fish, where a backslash escapes inside quotes too."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

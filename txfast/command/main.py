@@ -1,4 +1,4 @@
-"""The command: runs what the options ask for, and ends the process. The one place where errors become exits."""
+"""The command: does what the settings ask for. The one place where errors become exit codes."""
 
 import os
 import sys
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the command with the process's arguments; return its exit code.
+    """Run the command with the process's arguments and return its exit code.
 
-    The one place where what goes wrong becomes one line and an exit code, or the signal that ends the process.
+    A failure becomes one line and an exit code here, an interrupt the signal that ends the process.
     """
     occupy_closed_descriptors()
     journal = Journal()
@@ -233,10 +233,10 @@ def make_saver(
 
 
 def verify_state(settings: Settings, journal: Journal) -> None:
-    """Check all that a state directory holds, and say on standard output what that is."""
+    """Check a state directory, and describe its content on standard output."""
     from txfast.state import directory, verify
 
-    assert settings.state is not None, "the options see to it"
+    assert settings.state is not None, "checked by Settings"
     state = directory.StateDirectory(settings.state, journal.warning)
     output = Output(STANDARD_OUTPUT)
     try:

@@ -1,6 +1,7 @@
-"""What the text of an option's value means: names, counts, seconds and sizes. Every face reads values by these.
+"""Parses the texts of values: names, counts, seconds and sizes, for every face.
 
-Each function returns the value, or raises UsageError with the right form. This module must not know options.
+Each function returns the value, or raises UsageError with a message that says the right form. This module must not know
+which options there are.
 """
 
 import os
@@ -12,14 +13,14 @@ SIZE_UNITS = {
     for power, letter in enumerate("kmgt")
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
-# With less, what a run needs beside ledgers leaves too little for them.
+# Below this, buffers and Python itself leave too little for the ledgers.
 MEMORY_LIMIT_MIN = 96 << 20
-# All numbers of so many digits fit in 64 bits.
+# Numbers of this many digits always fit in 64 bits.
 DIGITS_MAX = 18
 
 
 def file_name(text: str) -> str:
-    """A file's name: not the nothing that an unset shell variable leaves."""
+    """A file name. It must not be empty: an unset shell variable expands to ''."""
     if not text:
         raise UsageError("the name of the file is empty")
     if text.endswith("/"):
@@ -28,14 +29,14 @@ def file_name(text: str) -> str:
 
 
 def folder_name(text: str) -> str:
-    """A folder's name, not an empty one."""
+    """A folder name. It must not be empty."""
     if not text:
         raise UsageError("the name of the folder is empty")
     return text
 
 
 def second_count(text: str) -> float:
-    """A number of seconds, at least 0, with a fraction or without."""
+    """A number of seconds, at least 0, which may have a fraction."""
     whole, _, fraction = text.partition(".")
     digits = whole + fraction
     if not digits or not digits.isascii() or not digits.isdigit() or len(digits) > DIGITS_MAX:
@@ -44,7 +45,7 @@ def second_count(text: str) -> float:
 
 
 def rejects_file(text: str) -> str:
-    """A file's name whose suffix says the format of the rejects in it."""
+    """A file name with a suffix that stands for a format of rejects."""
     from txfast.writers.rejects import format_suffix
 
     format_suffix(file_name(text))
@@ -68,14 +69,14 @@ def row_count(text: str) -> int:
 
 
 def spill_folder(text: str) -> str:
-    """The name of a folder that may not be there yet."""
+    """A folder name. The folder need not exist, but nothing else may have its name."""
     if os.path.exists(folder_name(text)) and not os.path.isdir(text):
         raise UsageError(f"{text!r} is no folder")
     return text
 
 
 def memory_size(text: str) -> int:
-    """A size of memory in bytes, enough to work in."""
+    """A memory limit in bytes, at least MEMORY_LIMIT_MIN."""
     size = byte_size(text)
     if size < MEMORY_LIMIT_MIN:
         raise UsageError(f"{text!r} is too little to work in: the least is {MEMORY_LIMIT_MIN >> 20}MiB")
@@ -83,7 +84,7 @@ def memory_size(text: str) -> int:
 
 
 def byte_size(text: str) -> int:
-    """A size in bytes: a number, which may have decimals, with a unit."""
+    """A size in bytes, from a number, which may have decimals, and a unit."""
     lowered = text.strip().lower()
     unit = max((unit for unit in SIZE_UNITS if lowered.endswith(unit)), key=len, default="")
     number = lowered[: len(lowered) - len(unit)].strip()
@@ -96,5 +97,5 @@ def byte_size(text: str) -> int:
 
 
 def whole_number(text: str) -> int | None:
-    """A whole number in plain digits; None for anything else."""
+    """A whole number in ASCII digits; None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
