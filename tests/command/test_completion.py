@@ -1,4 +1,4 @@
-"""The completion scripts: their content, and what the installed shells complete with them."""
+"""The completion scripts: their content, and how the installed shells complete with them."""
 
 from __future__ import annotations
 

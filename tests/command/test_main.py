@@ -189,7 +189,7 @@ def test_quiet_logs_failures_alone(folder: Folder) -> None:
     folder.run("-q", "in.csv", "missing.csv").assert_failed("missing.csv")
 
 
-# ---- What is logged of a row ---------------------------------------------------------------------
+# ---- Rows in the log ------------------------------------------------------------------------------
 
 
 def malformed_rows(*reasons_and_counts: tuple[bytes, int]) -> bytes:

@@ -1,4 +1,4 @@
-"""The modules that a small run imports: they are most of what it costs."""
+"""The modules that a small run imports: their import takes most of its time."""
 
 import os
 import subprocess

@@ -24,7 +24,7 @@ NAME = "txfast - replay payment transactions into account balances"
 DESCRIPTION = (
     "txfast reads transactions (deposits, withdrawals, disputes, resolves and chargebacks) and prints the balances of "
     "the accounts that they lead to. Money is counted in whole units of 0.0001 and never rounded. The rows of a client "
-    "are applied in input order. The same input gives the same bytes, however many threads there are.",
+    "are applied in input order. The same input gives the same bytes, whatever the number of threads.",
     "Accounts go to standard output, everything else to standard error.",
 )
 INPUT = (
@@ -75,7 +75,7 @@ ENVIRONMENT = (
 )
 
 EXIT_STATUS = (
-    ("0", "Done, whatever became of the rows."),
+    ("0", "Done, even if rows were malformed or rejected."),
     ("1", "Failed. One line on standard error names the file and says what to do. Nothing is published: existing files "
      "keep their content."),
     ("2", "The command line or a variable is wrong."),

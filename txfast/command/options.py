@@ -1,4 +1,4 @@
-"""The one table of options: what each is called, what it takes, and what help and manual say of it.
+"""The one table of options: names, values, and the texts of help and manual.
 
 An option is declared here and nowhere else: the parser, `--help`, the manual page and the completion scripts are made
 from this table. This module must not know what an option does to a run.
@@ -165,8 +165,8 @@ OPTIONS = (
             Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
             rejected and malformed rows by reason, the number of accounts and of locked accounts, seconds by stage, rows
             per second, peak memory in bytes, bytes moved to disk, threads and reader. available, held and total are
-            sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: a run whose
-            accounts did not add up to what its rows put there would fail.
+            sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: if the accounts
+            did not add up to the money of the applied rows, the run would fail.
 
             FILE appears whole or not at all, as with --output. - is standard output, which is allowed when the accounts
             go elsewhere. If the run stops at --max-malformed, the file is written all the same.
@@ -233,8 +233,7 @@ OPTIONS = (
         help="stop at malformed row N + 1, with exit code 3",
         manual="""
             Stop at malformed row N + 1, counted over all inputs, with exit code 3. N is 0 or more. Rejected rows do not
-            count: they are well-formed. Without this option, malformed rows are skipped and logged, however many there
-            are.
+            count: they are well-formed. Without this option, any number of malformed rows is skipped and logged.
 
             A run that stops writes --rejects and --stats. It writes no accounts, and leaves --state as it was.
         """,
@@ -265,10 +264,11 @@ OPTIONS = (
             and TiB in powers of 1024. The default is 80 % of the memory of the machine, or of the process's control
             group if that has less.
 
-            What does not fit is moved to a file in --spill-dir, divided by client into partitions, and each partition
-            is settled by itself at the end. Accounts, rejects and log stay the same, in the same order. With
-            --rejects, or from level warn on, the text of the rows moves to disk too, and is reported at the end of the
-            run. Such a run takes 1.1 to 2.4 times as long as one in memory.
+            Accounts and rows that do not fit are moved to a file in --spill-dir, divided by client into partitions.
+            At the end, the rows of each partition are applied by themselves. Accounts, rejects and log are the same, in
+            the same order, as in memory. With --rejects, or from level warn on, the text of the rows moves to disk too,
+            and refused rows are reported at the end of the run. Such a run takes 1.1 to 2.4 times as long as one in
+            memory.
 
             The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
             remote locations, --state and --reader arrow. Large record batches of an Arrow input come on top of the
@@ -279,8 +279,9 @@ OPTIONS = (
         "--spill-dir", group="Running", metavar="DIR", convert=spill_folder,
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
         manual="""
-            Put the file for what does not fit in --memory-limit in DIR, which is created if it is missing. The default
-            is the directory that TMPDIR names, else /var/tmp, else /tmp. DIR should not be a file system in memory.
+            If the run reaches --memory-limit, it moves accounts and rows to a file in DIR. DIR is created if it is
+            missing. The default is the directory that TMPDIR names, else /var/tmp, else /tmp. DIR should not be on a
+            file system in memory.
 
             The file has no name, or loses its name as soon as it is created. So nothing is left of it however the run
             ends. Disk space is checked first if the size of the input is known. If the disk fills up, the run fails.

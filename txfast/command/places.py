@@ -14,8 +14,9 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# The options that name an output, and what goes there.
+# The options that name an output, and the word for its content in messages.
 OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
+STANDARD_OUTPUT_DESCRIPTOR = 1
 
 
 class OutputPlace:
@@ -47,7 +48,7 @@ def check_places(inputs: "Sequence[str]", outputs: "Mapping[str, OutputPlace]") 
 def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: str) -> None:
     """Check that two outputs, by the names of their options, do not share a file. Raises UsageError."""
     shared = outputs[name].identities & outputs[other].identities
-    if 1 in shared:
+    if STANDARD_OUTPUT_DESCRIPTOR in shared:
         raise UsageError(
             f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file"
         )
@@ -56,10 +57,10 @@ def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: st
 
 
 def identities_of(path: str) -> "Iterator[object]":
-    """Yield what identifies the place that an output's path leads to.
+    """Yield the identities of the place that an output's path leads to. Two outputs that have one in common clash.
 
-    That is the number of a descriptor, and (device, inode) of a regular file; of a file that is not there, its real
-    path. Devices, pipes and terminals have no identity: several outputs may go there.
+    A descriptor is identified by its number, a regular file by (device, inode), and a missing file by its real path.
+    Devices, pipes and terminals have no identity: several outputs may go there.
     """
     descriptor = named_descriptor(path)
     try:

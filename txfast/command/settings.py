@@ -1,7 +1,7 @@
-"""What the user chose: options as they were given, and the settings of a run that they mean.
+"""The user's choice, in two stages: options as they were given, and the settings of a run that they mean.
 
 Flags override variables, and variables override defaults. This module must not know how the command line is parsed, nor
-what a setting does to a run.
+how a run uses a setting.
 """
 
 import os
@@ -136,7 +136,7 @@ class Settings:
 
     def _check_terminal(self, options: GivenOptions) -> None:
         """Check that a terminal gets text."""
-        descriptor = 1 if self.output == STANDARD_OUTPUT else named_descriptor(self.output)
+        descriptor = named_descriptor(self.output)
         if self.output_format != CSV and descriptor is not None and os.isatty(descriptor):
             raise UsageError(
                 f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"

@@ -215,7 +215,7 @@ def write_bare_line(line: str) -> None:
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
             print(line if line.isprintable() else ascii(line)[1:-1], file=sys.stderr, flush=True)
         except OSError:
-            pass  # nobody reads it: StandardError drops lines too
+            pass  # dropped, as StandardError drops lines
 
 
 def is_terminal() -> bool:

@@ -27,8 +27,8 @@ ERASE_LINE = "\r\x1b[K"
 class StandardError:
     """The process's standard error at this moment: `write` lines, then `flush`; `draw` a line below them.
 
-    A KeyboardInterrupt may come at any moment. The next flush then writes what is left; the piece that was being
-    written, of PIECE_BYTES at most, may come out twice.
+    A KeyboardInterrupt may come at any moment. The next flush then writes the rest. The piece that was being written,
+    PIECE_BYTES at most, may come out twice.
     """
 
     def __init__(self) -> None:
