@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from txfast.command.options import OPTIONS
 from txfast.command.settings import Settings
 from txfast.errors import UsageError, unwritable
-from txfast.input.source import STANDARD_INPUT
+from txfast.input.ref import STANDARD_INPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

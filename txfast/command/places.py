@@ -7,7 +7,7 @@ import os
 import stat
 
 from txfast.errors import UsageError
-from txfast.input.source import STANDARD_INPUT, display_name, is_location
+from txfast.input.ref import STANDARD_INPUT, display_name, is_location
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms

@@ -10,7 +10,8 @@ import sys
 from txfast.command.options import OPTIONS, VARIABLE_PREFIX
 from txfast.command.places import OUTPUTS, OutputPlace, check_places
 from txfast.errors import UsageError
-from txfast.input.source import READERS, STANDARD_INPUT, display_name, is_location
+from txfast.input.ref import STANDARD_INPUT, display_name, is_location
+from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.writers.formats import CSV, format_of
