@@ -7,8 +7,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from txfast.ledger.hash cimport HashKey, hash_client
-from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed, populate
+from txfast.ledger.memory cimport allocate_zeroed
 from txfast.ledger.rules cimport Account
+from txfast.text.bits cimport advise_huge_pages, populate
 
 cdef enum:
     ACCOUNT_LOAD_PERCENT_MAX = 70

@@ -2,8 +2,7 @@
 
 from libc.stdint cimport uint8_t, uintptr_t
 
-cdef enum:
-    WORD_BYTES = 8
+from txfast.text.bits cimport WORD_BYTES
 
 
 cdef inline uint8_t* column(const uint8_t[::1] view, const Py_ssize_t bytes_needed) except NULL:

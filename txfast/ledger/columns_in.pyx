@@ -14,16 +14,17 @@ from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL
 from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
-from txfast.ledger.buffers cimport WORD_BYTES, column
-from txfast.ledger.checked cimport add_overflows, add_wide, fits_as_total, unsigned_add_overflows
+from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport (
     CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, reserve_entries,
 )
-from txfast.ledger.hash cimport hash_client, hash_transaction, prefetch
+from txfast.ledger.hash cimport hash_client, hash_transaction
 from txfast.ledger.index cimport NOT_FOUND, Group, Index, Probe, find_entry, home_of, insert_entry, second_home_of
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, UNDISPUTED, Account
 from txfast.ledger.shard cimport shard_of
+from txfast.ledger.sums cimport add_wide, fits_as_total
+from txfast.text.bits cimport WORD_BYTES, add_overflows, prefetch, unsigned_add_overflows
 
 from txfast.errors import CapacityError
 

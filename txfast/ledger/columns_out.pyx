@@ -8,11 +8,12 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from txfast.batch.batch cimport DEPOSIT
-from txfast.ledger.buffers cimport WORD_BYTES, column
-from txfast.ledger.checked cimport WideSum, add_wide, whole
+from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport UNDISPUTED, Account
+from txfast.ledger.sums cimport WideSum, add_wide, whole
+from txfast.text.bits cimport WORD_BYTES
 
 
 cdef class SavedLedger:

@@ -10,8 +10,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from txfast.batch.batch cimport DEPOSIT
-from txfast.ledger.hash cimport prefetch
-from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed
+from txfast.ledger.memory cimport allocate_zeroed
+from txfast.text.bits cimport advise_huge_pages, prefetch
 
 cdef enum:
     LOG_COUNT = 2  # by kind: DEPOSIT, WITHDRAWAL

@@ -5,10 +5,7 @@ The keys come from `os.urandom`, once a ledger. Nothing that a run prints depend
 
 from libc.stdint cimport uint64_t
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    uint64_t multiply_high "txfast_multiply_high"(uint64_t a, uint64_t b) noexcept
-    uint64_t multiply_fold "txfast_multiply_fold"(uint64_t a, uint64_t b) noexcept
-    void prefetch "txfast_prefetch"(const void* address) noexcept
+from txfast.text.bits cimport multiply_fold
 
 # 2^64 divided by the golden ratio: multiples of it spread evenly over the range.
 cdef enum:

@@ -15,12 +15,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
-from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction, multiply_high, prefetch
-from txfast.ledger.memory cimport advise_huge_pages, allocate_zeroed, populate
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    uint32_t match_tags "txfast_match"(const uint8_t* tags, uint8_t tag) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction
+from txfast.ledger.memory cimport allocate_zeroed
+from txfast.text.bits cimport advise_huge_pages, lowest_bit, match_16, multiply_high, populate, prefetch
 
 cdef enum:
     GROUP_SLOTS = 12
@@ -98,7 +95,7 @@ cdef inline Probe find_entry(
     cdef Probe probe
     probe.group = home
     while True:
-        candidates = match_tags(probe.group.tags, tag) & GROUP_MASK
+        candidates = match_16(probe.group.tags, tag) & GROUP_MASK
         while candidates:
             probe.slot = lowest_bit(candidates)
             position = probe.group.positions[probe.slot]
@@ -107,7 +104,7 @@ cdef inline Probe find_entry(
                 probe.at_second_home = groups_seen >= HOME_GROUPS
                 return probe
             candidates &= candidates - 1
-        empty = match_tags(probe.group.tags, 0) & GROUP_MASK
+        empty = match_16(probe.group.tags, 0) & GROUP_MASK
         if empty:
             probe.slot = lowest_bit(empty)
             probe.position = <uint32_t>NOT_FOUND
@@ -134,7 +131,7 @@ cdef inline bint insert_new(
     cdef uint64_t groups_seen = 0
     cdef uint32_t empty
     while True:
-        empty = match_tags(group.tags, 0) & GROUP_MASK
+        empty = match_16(group.tags, 0) & GROUP_MASK
         if empty:
             insert_entry(group, lowest_bit(empty), hash, position)
             return groups_seen >= HOME_GROUPS

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
-from txfast.ledger.checked cimport WideSum
+from txfast.ledger.sums cimport WideSum
 from txfast.ledger.entries cimport LOG_COUNT, Log
 from txfast.ledger.index cimport Index
 

@@ -16,12 +16,11 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, grown_table_bytes, home_slots,
     reserve_accounts, table_bytes,
 )
-from txfast.ledger.checked cimport WideSum, add_wide, fits_as_total, whole
 from txfast.ledger.entries cimport (
     CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs,
     log_bytes, make_logs, reserve_entries,
 )
-from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction, prefetch
+from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction
 from txfast.ledger.index cimport (
     NOT_FOUND, Group, Index, Probe, capacity_bytes, find_entry, home_of, index_capacity, index_fill, index_free,
     index_reset, insert_entry, second_home_of,
@@ -30,6 +29,8 @@ from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
 )
 from txfast.ledger.shard cimport shard_of
+from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
+from txfast.text.bits cimport prefetch
 
 import os
 

@@ -3,10 +3,6 @@
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    void advise_huge_pages "txfast_advise_huge_pages"(void* start, size_t bytes) noexcept
-    void populate "txfast_populate"(void* start, size_t bytes) noexcept
-
 cdef enum:
     CACHE_LINE_BYTES = 64
     HUGE_PAGE_BYTES = 1 << 21

@@ -7,10 +7,8 @@ They must not know where rows come from or how accounts and entries are stored.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from txfast.ledger.checked cimport add_overflows, fits_as_total, subtract_overflows
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+from txfast.ledger.sums cimport fits_as_total
+from txfast.text.bits cimport add_overflows, lowest_bit, subtract_overflows
 
 cdef enum Status:
     APPLIED = 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from txfast.ledger.hash cimport multiply_high
+from txfast.text.bits cimport multiply_high
 
 
 cdef inline uint32_t shard_of(uint64_t client, const uint32_t shard_count) noexcept nogil:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from txfast.ledger.checked cimport WideSum
+from txfast.ledger.sums cimport WideSum
 from txfast.ledger.ledger cimport Ledger
 
 # What is sorted: a client, with what is available (units of 0.0001) or with the address of its account.

@@ -7,14 +7,10 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from txfast.ledger.checked cimport WideSum, add_wide, whole
-from txfast.ledger.hash cimport multiply_high
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.memory cimport advise_huge_pages
 from txfast.ledger.rules cimport Account
-
-cdef extern from * nogil:
-    int leading_zeros "__builtin_clzll"(uint64_t word) noexcept
+from txfast.ledger.sums cimport WideSum, add_wide, whole
+from txfast.text.bits cimport advise_huge_pages, leading_zeros, multiply_high
 
 cdef enum:
     # No power of two: buckets of like sizes would all begin in the same few lines of the cache.

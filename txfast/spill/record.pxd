@@ -18,9 +18,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from txfast.batch.batch cimport KIND_COUNT, KIND_MASK
-
-cdef extern from * nogil:
-    int leading_zeros "__builtin_clzll"(uint64_t word) noexcept
+from txfast.text.bits cimport WORD_BYTES, leading_zeros
 
 cdef enum Tag:
     # Rows have their kind, with NO_AMOUNT where it belongs.
@@ -33,7 +31,6 @@ cdef enum Tag:
 
 cdef enum:
     CONTROL_BYTES = 2
-    FIELD_BYTES_MAX = 8
     RECORD_BYTES_MAX = 26
     # A field is written and read as eight bytes, whatever its length.
     SLACK_BYTES = 8
@@ -109,7 +106,7 @@ cdef inline Py_ssize_t take_record(
     client_length = control >> 4 & 15
     second_length = control >> 8 & 15
     third_length = control >> 12
-    if max(client_length, max(second_length, third_length)) > FIELD_BYTES_MAX:
+    if max(client_length, max(second_length, third_length)) > WORD_BYTES:
         return -1
     taken = CONTROL_BYTES + client_length + second_length + third_length
     if end - start < taken:

@@ -3,9 +3,10 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
-from txfast.ledger.hash cimport HashKey, hash_client, multiply_high
+from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.shard cimport shard_of
+from txfast.text.bits cimport multiply_high
 
 # One partition: what it was given, and what of it still waits in its buffer.
 cdef struct Partition:

@@ -1,0 +1,30 @@
+"""Sums of money: totals that must fit in 64 bits, and exact sums over any number of accounts.
+
+Money is a signed 64-bit count of units of 0.0001. These helpers run without the GIL, so they return False instead of
+raising an exception.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from txfast.text.bits cimport add_overflows, unsigned_add_overflows
+
+# A sum of any number of amounts: 128 bits in two halves, two's complement.
+cdef struct WideSum:
+    uint64_t low
+    int64_t high
+
+
+cdef inline bint fits_as_total(int64_t available, int64_t held) noexcept nogil:
+    """Whether available + held fits in 64 bits, as the total of every account must."""
+    cdef int64_t total
+    return not add_overflows(available, held, &total)
+
+
+cdef inline void add_wide(WideSum* wide, const int64_t amount) noexcept nogil:
+    cdef bint carry = unsigned_add_overflows(wide.low, <uint64_t>amount, &wide.low)
+    wide.high += (amount >> 63) + carry
+
+
+cdef inline object whole(const WideSum* wide):
+    """The sum as a Python int."""
+    return (<object>wide.high << 64) + wide.low
