@@ -15,12 +15,13 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
 from txfast.ledger.buffers cimport column
-from txfast.ledger.entries cimport (
-    CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, reserve_entries,
-)
-from txfast.ledger.hash cimport hash_client, hash_transaction
-from txfast.ledger.index cimport NOT_FOUND, Group, Index, Probe, find_entry, home_of, insert_entry, second_home_of
+from txfast.ledger.entries cimport CHUNK_MASK, LOG_BIT, LOG_ENTRIES_MAX, Chunk, Log, chunk_of, reserve_entries
+from txfast.ledger.hash cimport hash_client
+from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.load cimport (
+    LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes,
+)
 from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, UNDISPUTED, Account
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide, fits_as_total
@@ -29,7 +30,6 @@ from txfast.text.bits cimport WORD_BYTES, add_overflows, prefetch, unsigned_add_
 from txfast.errors import CapacityError
 
 cdef enum:
-    LOOK_AHEAD_ROWS = 16  # a power of two
     PROOF_AHEAD_ROWS = LOOK_AHEAD_ROWS // 2
     # Of more accounts, proofs lie too far away to be waited for (a fifth of the time at two million).
     NEAR_ACCOUNTS_MAX = 1 << 16
@@ -64,12 +64,6 @@ cdef struct Proof:
     int64_t disputed
     uint8_t has_withdrawals
     uint8_t has_ended_disputes
-
-# What is worked out for an entry some rows before its turn.
-cdef struct Lookup:
-    Account* slots
-    Group* home
-    uint64_t hash
 
 
 cdef class LedgerRestorer:
@@ -201,20 +195,19 @@ cdef class LedgerRestorer:
         """FITS, or why a deposit cannot have come to this state."""
         cdef const Index* index = &self.ledger.index
         cdef const AccountTable* table = &self.ledger.table
-        cdef uint64_t client_hash = hash_client(&table.key, client)
         cdef const Account* account
+        cdef Lookup lookup
         cdef Proof* proof
         cdef Probe probe
         cdef Chunk* chunk
         cdef uint64_t place
         if self.proofs == NULL:
             return NO_TRANSACTION
-        account = find_slot(table, home_slots(table, client_hash), client)
+        look_up(&lookup, table, index, client, tx)
+        account = find_slot(table, lookup.slots, client)
         if not account.in_use:
             return NO_ACCOUNT
-        probe = find_entry(
-            index, self.ledger.logs, home_of(index, tx), hash_transaction(client_hash, tx), account.number, tx
-        )
+        probe = find(index, self.ledger.logs, &lookup, account.number, tx)
         if probe.position == <uint32_t>NOT_FOUND:
             return NO_TRANSACTION
         if probe.position >> LOG_BIT != DEPOSIT:
@@ -274,16 +267,6 @@ cdef class LedgerRestorer:
             raise MemoryError(f"no memory for {entries} transactions")
         return 0
 
-    cdef inline void look_up(self, Lookup* lookup, const uint64_t client, const uint64_t tx) noexcept nogil:
-        cdef uint64_t client_hash = hash_client(&self.ledger.table.key, client)
-        lookup.slots = home_slots(&self.ledger.table, client_hash)
-        lookup.home = home_of(&self.ledger.index, tx)
-        lookup.hash = hash_transaction(client_hash, tx)
-        prefetch(lookup.slots)
-        prefetch(lookup.home)
-        if self.prefetch_second_homes:
-            prefetch(second_home_of(&self.ledger.index, lookup.hash))
-
     cdef int append_rows(
         self,
         const uint64_t* client,
@@ -306,7 +289,7 @@ cdef class LedgerRestorer:
         cdef Py_ssize_t row, ahead, second_homes = 0
         cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-            self.look_up(&lookups[row], client[row], tx[row])
+            look_ahead(&lookups[row], table, index, client[row], tx[row], self.prefetch_second_homes)
         for row in range(rows):
             lookup = &lookups[row & (LOOK_AHEAD_ROWS - 1)]
             ahead = row + PROOF_AHEAD_ROWS
@@ -327,18 +310,17 @@ cdef class LedgerRestorer:
                     return NEGATIVE_DEPOSIT
                 if kind[row] == WITHDRAWAL and (amount[row] or state[row]):
                     return WITHDRAWAL_WITH_MORE
-                probe = find_entry(index, logs, lookup.home, lookup.hash, account.number, tx[row])
+                probe = find(index, logs, lookup, account.number, tx[row])
                 if probe.position != <uint32_t>NOT_FOUND:
                     return TRANSACTION_TWICE
                 second_homes += probe.at_second_home
-                position = append_entry(logs, kind[row], account.number, tx[row], amount[row])
-                insert_entry(probe.group, probe.slot, lookup.hash, position)
+                position = add_entry(logs, &probe, kind[row], account.number, tx[row], amount[row])
                 if state[row] != UNDISPUTED:
                     chunk_of(logs, position).dispute_state[position & CHUNK_MASK] = state[row]
                 note(&self.proofs[account.number], kind[row], amount[row], state[row])
             if ahead < rows:
-                self.look_up(lookup, client[ahead], tx[ahead])
-        self.prefetch_second_homes = LOG_COUNT * WORD_BYTES * second_homes > rows
+                look_ahead(lookup, table, index, client[ahead], tx[ahead], self.prefetch_second_homes)
+        self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
 
     def finish(self):

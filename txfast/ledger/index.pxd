@@ -48,6 +48,7 @@ cdef struct Probe:
     Group* group
     int slot
     uint32_t position  # NOT_FOUND where it is not
+    uint64_t hash  # hash_transaction, for `insert_entry`
     bint at_second_home
 
 
@@ -94,6 +95,7 @@ cdef inline Probe find_entry(
     cdef uint64_t groups_seen = 0
     cdef Probe probe
     probe.group = home
+    probe.hash = hash
     while True:
         candidates = match_16(probe.group.tags, tag) & GROUP_MASK
         while candidates:

@@ -11,26 +11,27 @@ from libc.string cimport memset
 
 from cython.view cimport array as cython_array
 
-from txfast.batch.batch cimport DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch
+from txfast.batch.batch cimport (
+    DEPOSIT, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, RESOLVE, WITHDRAWAL, TransactionBatch,
+)
 from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, grown_table_bytes, home_slots,
     reserve_accounts, table_bytes,
 )
 from txfast.ledger.entries cimport (
-    CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, append_entry, chunk_of, free_logs,
-    log_bytes, make_logs, reserve_entries,
+    CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, chunk_of, free_logs, log_bytes,
+    make_logs, reserve_entries,
 )
-from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction
+from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.index cimport (
-    NOT_FOUND, Group, Index, Probe, capacity_bytes, find_entry, home_of, index_capacity, index_fill, index_free,
-    index_reset, insert_entry, second_home_of,
+    NOT_FOUND, Group, Index, Probe, capacity_bytes, index_capacity, index_fill, index_free, index_reset,
 )
+from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, needs_second_homes
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
 )
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
-from txfast.text.bits cimport prefetch
 
 import os
 
@@ -47,17 +48,8 @@ assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: 
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
 cdef enum:
-    LOOK_AHEAD_ROWS = 16  # a power of two
     STATUS_STRIDE = 16  # of counts by kind and status: the next power of two
 
-# What is worked out for a row some rows before its turn, when the memory that it needs starts to load.
-cdef struct Lookup:
-    Account* slots  # its client's home
-    Group* home  # its transaction's
-    uint64_t hash  # of client and transaction
-
-# Second homes are prefetched after a batch in which one row in so many was there.
-cdef Py_ssize_t SECOND_HOME_SHARE = 8
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
 cdef uint64_t FIRST_CAPACITY_MAX = 1 << 24
 cdef uint64_t GROWTH_MIN_DIVISOR = 8
@@ -121,24 +113,6 @@ cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcep
     if entries <= index_capacity(index):
         return index_capacity(index)
     return max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
-
-
-cdef inline void look_ahead(
-    Lookup* lookup,  # OUT
-    const AccountTable* table,  # IN
-    const Index* index,  # IN
-    const uint64_t client,  # IN
-    const uint64_t tx,  # IN
-    const bint second_home,  # IN whether that is where it is likely to be
-) noexcept nogil:
-    cdef uint64_t client_hash = hash_client(&table.key, client)
-    lookup.slots = home_slots(table, client_hash)
-    lookup.home = home_of(index, tx)
-    lookup.hash = hash_transaction(client_hash, tx)
-    prefetch(lookup.slots)
-    prefetch(lookup.home)
-    if second_home:
-        prefetch(second_home_of(index, lookup.hash))
 
 
 cdef class Ledger:
@@ -369,8 +343,6 @@ cdef class Ledger:
         cdef Probe probe
         cdef Chunk* chunk
         cdef uint8_t* dispute_state
-        cdef uint64_t hash
-        cdef uint32_t position
         cdef int64_t amount
         cdef int kind, status
         cdef bint found
@@ -382,8 +354,7 @@ cdef class Ledger:
             row = place if routed == NULL else routed[place]
             lookup = &lookups[place & (LOOK_AHEAD_ROWS - 1)]
             account = find_or_add(&table, lookup.slots, clients[row])
-            hash = lookup.hash
-            probe = find_entry(&index, logs, lookup.home, hash, account.number, txs[row])
+            probe = find(&index, logs, lookup, account.number, txs[row])
             if place + LOOK_AHEAD_ROWS < count:
                 ahead = place + LOOK_AHEAD_ROWS
                 if routed != NULL:
@@ -396,8 +367,7 @@ cdef class Ledger:
                 amount = amounts[row]
                 status = deposit_or_withdraw(account, kind, found, not kinds[row] & NO_AMOUNT, amount)
                 if status == APPLIED:
-                    position = append_entry(logs, kind, account.number, txs[row], amount)
-                    insert_entry(probe.group, probe.slot, hash, position)
+                    add_entry(logs, &probe, kind, account.number, txs[row], amount)
                     add_wide(&balance, (amount ^ -<int64_t>kind) + kind)
             else:
                 dispute_state = NULL
@@ -418,7 +388,7 @@ cdef class Ledger:
             counts[kind * STATUS_STRIDE + status] += 1
             statuses[row] = status
         self.table.accounts = table.accounts
-        self.prefetch_second_homes = SECOND_HOME_SHARE * second_homes > count
+        self.prefetch_second_homes = needs_second_homes(second_homes, count)
         for kind in range(LOG_COUNT):
             self.logs[kind].entries = logs[kind].entries
         self.balance = balance

@@ -14,11 +14,12 @@ from libc.string cimport memmove
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL, TransactionBatch
-from txfast.ledger.account_table cimport find_or_add, home_slots
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Chunk, append_entry, chunk_of
-from txfast.ledger.hash cimport HashKey, hash_client, hash_transaction
-from txfast.ledger.index cimport NOT_FOUND, Probe, find_entry, home_of, insert_entry
+from txfast.ledger.account_table cimport find_or_add
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Chunk, chunk_of
+from txfast.ledger.hash cimport HashKey
+from txfast.ledger.index cimport NOT_FOUND, Probe
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.load cimport Lookup, add_entry, find, look_up
 from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, Account
 from txfast.spill.record cimport (
     ACCOUNT, ACCOUNT_LOCKED, CONTROL_BYTES, DEPOSITED, DEPOSITED_DISPUTE_OVER, DEPOSITED_IN_DISPUTE, RECORD_BYTES_MAX,
@@ -396,11 +397,12 @@ cdef class SliceReader:
         cdef const uint8_t* text = self.text
         cdef const uint8_t* end = text + self.filled
         cdef Py_ssize_t done = 0, taken
-        cdef uint64_t last_tx, accounts, client_hash, hash
+        cdef uint64_t last_tx, accounts
         cdef uint32_t position
         cdef int kind
         cdef Account* account
         cdef Record record
+        cdef Lookup lookup
         cdef Probe probe
         cdef Chunk* chunk
         while done < records:
@@ -412,9 +414,9 @@ cdef class SliceReader:
                 break
             if is_row(record.tag):
                 break
-            client_hash = hash_client(&ledger.table.key, record.client)
+            look_up(&lookup, &ledger.table, &ledger.index, record.client, record.tx)
             accounts = ledger.table.accounts
-            account = find_or_add(&ledger.table, home_slots(&ledger.table, client_hash), record.client)
+            account = find_or_add(&ledger.table, lookup.slots, record.client)
             if record.tag == ACCOUNT or record.tag == ACCOUNT_LOCKED:
                 if ledger.table.accounts == accounts:
                     return -1
@@ -424,15 +426,11 @@ cdef class SliceReader:
             else:
                 if ledger.table.accounts != accounts:
                     return -1
-                hash = hash_transaction(client_hash, record.tx)
-                probe = find_entry(
-                    &ledger.index, ledger.logs, home_of(&ledger.index, record.tx), hash, account.number, record.tx
-                )
+                probe = find(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
                 if probe.position != <uint32_t>NOT_FOUND:
                     return -1
                 kind = WITHDRAWAL if record.tag == WITHDRAWN else DEPOSIT
-                position = append_entry(ledger.logs, kind, account.number, record.tx, record.amount)
-                insert_entry(probe.group, probe.slot, hash, position)
+                position = add_entry(ledger.logs, &probe, kind, account.number, record.tx, record.amount)
                 if record.tag == DEPOSITED_IN_DISPUTE or record.tag == DEPOSITED_DISPUTE_OVER:
                     chunk = chunk_of(ledger.logs, position)
                     chunk.dispute_state[position & CHUNK_MASK] = <uint8_t>(
