@@ -208,6 +208,11 @@ def test_what_it_refuses_next_to_is_taken() -> None:
         ([(7, 50, 30, True)], DEPOSITS, "is not what"),
         # Disputed amounts that no account could hold together.
         ([(7, 0, -2, False)], [(7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2)], "is not what"),
+        (
+            [(7, 0, INT64_MAX - 1, False)],
+            [*((7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2, 3)), (7, 4, 0, WITHDRAWAL, 0)],
+            "is not what",
+        ),
     ],
 )
 def test_what_no_ledger_holds_is_refused(accounts: Accounts, entries: Entries, refusal: str) -> None:
@@ -281,13 +286,14 @@ def misuse() -> list[Callable[[], object]]:
         lambda: SavedLedger(full).copy_accounts(0, -1, *columns[:4]),
         lambda: SavedLedger(full).copy_entries(0, 1, 1, *columns),
         lambda: SavedLedger(full).copy_entries(1, 0, 1, *columns),
-        lambda: SavedLedger(full).copy_disputes(0, 2, 1, *columns[:3]),
-        lambda: SavedLedger(full).copy_disputes(1, 0, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_disputes(0, 0, 2, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_disputes(0, 1, 0, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_disputes(1, 0, 0, 1, *columns[:3]),
         lambda: LedgerRestorer(Ledger()).add_accounts(1, *[memoryview(bytes(80))[1:]] * 4),
     ]
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(12))
 def test_misuse_is_refused(number: int) -> None:
     with pytest.raises((ValueError, IndexError)):
         misuse()[number]()

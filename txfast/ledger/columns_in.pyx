@@ -1,9 +1,9 @@
-"""Ledgers from the columns that `saved` made of others.
+"""LedgerRestorer: makes a ledger of the columns that SavedLedger (columns_out.pyx) filled.
 
-Columns come from outside and are trusted in nothing: whatever bytes they hold, the ledger takes them or ValueError
-says what is wrong. A ledger that refused some is of no use any more.
+Columns come from a file and are not trusted: every value is checked, and ValueError says which one is wrong. A ledger
+whose columns were refused is incomplete and must be discarded.
 
-This module must not know files nor formats; it takes buffers.
+This module must not know files or formats; it reads buffers.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -15,70 +15,54 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
 from txfast.ledger.buffers cimport column
-from txfast.ledger.entries cimport CHUNK_MASK, LOG_BIT, LOG_ENTRIES_MAX, Chunk, Log, chunk_of, reserve_entries
+from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, amount_at, dispute_state_at, kind_at, reserve_entries
 from txfast.ledger.hash cimport hash_client
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport (
-    LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes,
+from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes
+from txfast.ledger.proof cimport (
+    ACCOUNT_TWICE, FITS, NO_ACCOUNT, NO_TRANSACTION, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE,
+    WITHDRAWAL_WITH_MORE, Proof, check_dispute, check_entry, count_dispute, count_entry, is_proven, uncount_dispute,
 )
-from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, UNDISPUTED, Account
+from txfast.ledger.rules cimport UNDISPUTED, Account, can_be_disputed
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide, fits_as_total
-from txfast.text.bits cimport WORD_BYTES, add_overflows, prefetch, unsigned_add_overflows
+from txfast.text.bits cimport WORD_BYTES, prefetch
 
 from txfast.errors import CapacityError
 
 cdef enum:
     PROOF_AHEAD_ROWS = LOOK_AHEAD_ROWS // 2
-    # Of more accounts, proofs lie too far away to be waited for (a fifth of the time at two million).
+    # With more accounts than this the proofs do not fit the cache, and waiting for them takes a fifth of the time (at
+    # two million accounts): prefetch them.
     NEAR_ACCOUNTS_MAX = 1 << 16
 
-# More than one ledger's growth: the next rows find room.
+# The index gets an eighth more room than the saved entries need, so that the next rows do not make it grow.
 cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
 
-# Why columns are refused.
-cdef enum Refusal:
-    FITS = 0
-    ACCOUNT_TWICE
-    TOTAL_OVERFLOWS
-    NO_ACCOUNT
-    UNKNOWN_KIND
-    UNKNOWN_STATE
-    NEGATIVE_DEPOSIT
-    WITHDRAWAL_WITH_MORE
-    TRANSACTION_TWICE
-    NO_TRANSACTION
-    DISPUTE_UNDONE
-
+# By code: proof.pxd's Refusal.
 REFUSALS = (
     "", "has two accounts", "has a total that does not fit in 64 bits", "has no account",
     "is neither deposit nor withdrawal", "has an unknown state of dispute", "deposits less than nothing",
     "is a withdrawal with an amount or a dispute", "is there twice",
     "is not there", "has had a dispute undone",
 )
-
-# What the entries say of one account.
-cdef struct Proof:
-    uint64_t deposited  # units of 0.0001, as is disputed; the greatest number where it does not fit
-    int64_t disputed
-    uint8_t has_withdrawals
-    uint8_t has_ended_disputes
+assert len(REFUSALS) == REFUSAL_COUNT
 
 
 cdef class LedgerRestorer:
-    """Makes an empty ledger what was saved: `add_accounts`, all of them; then `add_entries`, and `add_disputes` that
-    came later; then `finish`.
+    """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `add_disputes` for
+    states that were saved apart from their entries, then `finish`.
 
-    Of what it is given it takes the rows of its shard. Buffers are as SavedLedger's. Raises ValueError for what no
-    ledger ever held, MemoryError, and CapacityError.
+    It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's. Raises
+    ValueError for values that no ledger can have, MemoryError and CapacityError.
     """
 
     cdef Ledger ledger
     cdef uint32_t shard
     cdef uint32_t shard_count
-    cdef bint prefetch_second_homes  # since many transactions went there
-    cdef Proof* proofs  # by number of the account
+    cdef bint prefetch_second_homes  # many of the last rows were there
+    cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
         if ledger.table.accounts:
@@ -100,7 +84,7 @@ cdef class LedgerRestorer:
         const uint8_t[::1] held not None,
         const uint8_t[::1] locked not None,
     ):
-        """Open accounts."""
+        """Open the accounts of these columns."""
         cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
         cdef const int64_t* available_units = <const int64_t*>column(available, rows * WORD_BYTES)
         cdef const int64_t* held_units = <const int64_t*>column(held, rows * WORD_BYTES)
@@ -123,7 +107,7 @@ cdef class LedgerRestorer:
             raise MemoryError(f"no memory for {accounts} accounts")
         with nogil:
             for row in range(rows):
-                if self.shard_count > 1 and shard_of(client[row], self.shard_count) != self.shard:
+                if not is_own(self, client[row]):
                     continue
                 accounts = table.accounts
                 account = find_or_add(table, home_slots(table, hash_client(&table.key, client[row])), client[row])
@@ -142,7 +126,7 @@ cdef class LedgerRestorer:
             raise ValueError(f"client {client[row]} {REFUSALS[refusal]}")
 
     def expect(self, uint64_t entries):
-        """Say how many entries there will be in all shards, so that the index need not grow on the way."""
+        """Announce how many entries all shards have together, so that the index gets its final size at once."""
         cdef uint64_t share = entries // self.shard_count
         self.ledger.expect(share + share // SPARE_ENTRIES_DIVISOR)
 
@@ -155,7 +139,7 @@ cdef class LedgerRestorer:
         const uint8_t[::1] kinds not None,
         const uint8_t[::1] states not None,
     ):
-        """Append deposits and withdrawals."""
+        """Add the deposits and withdrawals of these columns."""
         cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
         cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
         cdef const int64_t* amount = <const int64_t*>column(amounts, rows * WORD_BYTES)
@@ -176,7 +160,7 @@ cdef class LedgerRestorer:
         const uint8_t[::1] txs not None,
         const uint8_t[::1] states not None,
     ):
-        """Say what has become since of deposits that were added."""
+        """Set the dispute states of entries that were added before."""
         cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
         cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
         cdef const uint8_t* state = column(states, rows)
@@ -184,61 +168,58 @@ cdef class LedgerRestorer:
         cdef int refusal = FITS
         with nogil:
             for row in range(rows):
-                if self.shard_count == 1 or shard_of(client[row], self.shard_count) == self.shard:
-                    refusal = self.dispute(client[row], tx[row], state[row])
+                if is_own(self, client[row]):
+                    refusal = self.set_dispute(client[row], tx[row], state[row])
                     if refusal:
                         break
         if refusal:
             raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
 
-    cdef int dispute(self, const uint64_t client, const uint64_t tx, const uint8_t state) noexcept nogil:
-        """FITS, or why a deposit cannot have come to this state."""
+    cdef int set_dispute(self, const uint64_t client, const uint64_t tx, const uint8_t state) noexcept nogil:
+        """Set the dispute state of one entry; return FITS, or why it is refused."""
         cdef const Index* index = &self.ledger.index
         cdef const AccountTable* table = &self.ledger.table
+        cdef const Log* logs = self.ledger.logs
         cdef const Account* account
         cdef Lookup lookup
         cdef Proof* proof
         cdef Probe probe
-        cdef Chunk* chunk
-        cdef uint64_t place
+        cdef uint8_t* stored
+        cdef int64_t amount
+        cdef int refusal
         if self.proofs == NULL:
             return NO_TRANSACTION
         look_up(&lookup, table, index, client, tx)
         account = find_slot(table, lookup.slots, client)
         if not account.in_use:
             return NO_ACCOUNT
-        probe = find(index, self.ledger.logs, &lookup, account.number, tx)
+        probe = find(index, logs, &lookup, account.number, tx)
         if probe.position == <uint32_t>NOT_FOUND:
             return NO_TRANSACTION
-        if probe.position >> LOG_BIT != DEPOSIT:
+        if not can_be_disputed(kind_at(probe.position)):
             return WITHDRAWAL_WITH_MORE
-        chunk = chunk_of(self.ledger.logs, probe.position)
-        place = probe.position & CHUNK_MASK
-        if state > DISPUTE_OVER:
-            return UNKNOWN_STATE
-        # A dispute that is over stays over, and what was in one does not come out of it undisputed.
-        if state < chunk.dispute_state[place]:
-            return DISPUTE_UNDONE
-        if state == chunk.dispute_state[place]:
-            return FITS
+        stored = dispute_state_at(logs, probe.position)
+        refusal = check_dispute(stored[0], state)
+        if refusal:
+            return refusal
         proof = &self.proofs[account.number]
-        if chunk.dispute_state[place] == IN_DISPUTE and proof.disputed >= 0:
-            proof.disputed -= chunk.amount[place]
-        chunk.dispute_state[place] = state
-        note_state(proof, chunk.amount[place], state)
+        amount = amount_at(logs, probe.position)
+        uncount_dispute(proof, amount, stored[0])
+        count_dispute(proof, amount, state)
+        stored[0] = state
         return FITS
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
-        """How many are of this shard."""
+        """The number of rows that belong to this shard."""
         cdef Py_ssize_t row, own = 0
         if self.shard_count == 1:
             return rows
         for row in range(rows):
-            own += shard_of(client[row], self.shard_count) == self.shard
+            own += is_own(self, client[row])
         return own
 
     cdef int reserve(self, const uint64_t* client, const uint8_t* kind, const Py_ssize_t rows) except -1:
-        """Make room for the rows of this shard."""
+        """Make room for those of these rows that belong to this shard."""
         cdef Ledger ledger = self.ledger
         cdef uint64_t entries = self.count_rows(client, rows)
         cdef uint64_t withdrawals = 0
@@ -250,13 +231,13 @@ cdef class LedgerRestorer:
                 raise MemoryError(f"no memory to check {ledger.table.accounts} accounts")
         for row in range(rows):
             if kind[row] == WITHDRAWAL:
-                withdrawals += self.shard_count == 1 or shard_of(client[row], self.shard_count) == self.shard
+                withdrawals += is_own(self, client[row])
         withdrawals += ledger.logs[<int>WITHDRAWAL].entries
         entries += ledger.count_entries()
         if max(withdrawals, entries - withdrawals) > LOG_ENTRIES_MAX:
             raise CapacityError(f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, and as many withdrawals")
         with nogil:
-            # An index that is only looked at needs a slot too.
+            # One entry more: searching needs an empty slot in the index.
             reserved = (
                 reserve_accounts(&ledger.table, 1)
                 and ledger.reserve_index(entries + 1)
@@ -275,9 +256,9 @@ cdef class LedgerRestorer:
         const uint8_t* kind,
         const uint8_t* state,
         const Py_ssize_t rows,
-        Py_ssize_t* refused,  # OUT the row that does not fit
+        Py_ssize_t* refused,  # OUT the row that is refused
     ) noexcept nogil:
-        """FITS, or why a row does not. Room was reserved before."""
+        """Add entries, for which there is room; return FITS, or why a row is refused."""
         cdef const AccountTable* table = &self.ledger.table
         cdef const Index* index = &self.ledger.index
         cdef Log* logs = self.ledger.logs
@@ -286,6 +267,7 @@ cdef class LedgerRestorer:
         cdef Account* account
         cdef Probe probe
         cdef uint32_t position
+        cdef int refusal
         cdef Py_ssize_t row, ahead, second_homes = 0
         cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
@@ -298,38 +280,28 @@ cdef class LedgerRestorer:
                 prefetch(&self.proofs[account.number])
             ahead = row + LOOK_AHEAD_ROWS
             refused[0] = row
-            if self.shard_count == 1 or shard_of(client[row], self.shard_count) == self.shard:
+            if is_own(self, client[row]):
                 account = find_slot(table, lookup.slots, client[row])
                 if not account.in_use:
                     return NO_ACCOUNT
-                if kind[row] > WITHDRAWAL:
-                    return UNKNOWN_KIND
-                if state[row] > DISPUTE_OVER:
-                    return UNKNOWN_STATE
-                if amount[row] < 0:
-                    return NEGATIVE_DEPOSIT
-                if kind[row] == WITHDRAWAL and (amount[row] or state[row]):
-                    return WITHDRAWAL_WITH_MORE
+                refusal = check_entry(kind[row], amount[row], state[row])
+                if refusal:
+                    return refusal
                 probe = find(index, logs, lookup, account.number, tx[row])
                 if probe.position != <uint32_t>NOT_FOUND:
                     return TRANSACTION_TWICE
                 second_homes += probe.at_second_home
                 position = add_entry(logs, &probe, kind[row], account.number, tx[row], amount[row])
                 if state[row] != UNDISPUTED:
-                    chunk_of(logs, position).dispute_state[position & CHUNK_MASK] = state[row]
-                note(&self.proofs[account.number], kind[row], amount[row], state[row])
+                    dispute_state_at(logs, position)[0] = state[row]
+                count_entry(&self.proofs[account.number], kind[row], amount[row], state[row])
             if ahead < rows:
                 look_ahead(lookup, table, index, client[ahead], tx[ahead], self.prefetch_second_homes)
         self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
 
     def finish(self):
-        """See that the entries account for the accounts, as far as they can.
-
-        Of every account: what is held is the sum of its deposits in dispute, and what it holds in all is no more than
-        its deposits, exactly so much where it is not locked and has no withdrawals; where it is locked, a dispute has
-        ended.
-        """
+        """Check that every account can be the result of its entries, by proof.pxd. Raises ValueError."""
         cdef const Account* slots = self.ledger.table.slots
         cdef const Account* account = NULL
         cdef Proof none
@@ -349,30 +321,6 @@ cdef class LedgerRestorer:
             raise ValueError(f"the account of client {account.client} is not what its transactions make it")
 
 
-cdef inline void note(Proof* proof, const int kind, const int64_t amount, const uint8_t state) noexcept nogil:
-    """Add an entry to what is said of its account."""
-    if kind == WITHDRAWAL:
-        proof.has_withdrawals = True
-        return
-    if unsigned_add_overflows(proof.deposited, <uint64_t>amount, &proof.deposited):
-        proof.deposited = ~<uint64_t>0
-    note_state(proof, amount, state)
-
-
-cdef inline void note_state(Proof* proof, const int64_t amount, const uint8_t state) noexcept nogil:
-    """Add what became of a deposit to what is said of its account."""
-    if state == IN_DISPUTE and add_overflows(proof.disputed, amount, &proof.disputed):
-        proof.disputed = -1  # what no account holds
-    proof.has_ended_disputes |= state == DISPUTE_OVER
-
-
-cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept nogil:
-    """Whether an account, whose total fits, can be what these entries made."""
-    cdef int64_t total = account.available + account.held
-    if account.held != proof.disputed or account.held < 0:
-        return False
-    if total > 0 and <uint64_t>total > proof.deposited:
-        return False
-    if account.locked:
-        return proof.has_ended_disputes
-    return total >= 0 and (proof.has_withdrawals or <uint64_t>total == proof.deposited)
+cdef inline bint is_own(LedgerRestorer restorer, const uint64_t client) noexcept nogil:
+    """Whether a client belongs to the restorer's shard."""
+    return restorer.shard_count == 1 or shard_of(client, restorer.shard_count) == restorer.shard

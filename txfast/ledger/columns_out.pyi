@@ -4,6 +4,10 @@ from typing_extensions import Buffer, disjoint_base
 
 from txfast.ledger.ledger import Ledger
 
+ENTRY_KINDS: tuple[str, ...]
+DISPUTE_STATES: tuple[str, ...]
+DISPUTABLE_KINDS: tuple[int, ...]
+
 @disjoint_base
 class SavedLedger:
     def __new__(cls, ledger: Ledger) -> Self: ...
@@ -18,5 +22,5 @@ class SavedLedger:
         states: Buffer,
     ) -> None: ...
     def copy_disputes(
-        self, first: int, end: int, count: int, clients: Buffer, txs: Buffer, states: Buffer
+        self, kind: int, first: int, end: int, count: int, clients: Buffer, txs: Buffer, states: Buffer
     ) -> tuple[int, int]: ...

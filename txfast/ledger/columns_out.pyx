@@ -1,27 +1,35 @@
-"""A ledger as columns: what is saved of it. `restored` makes them a ledger again.
+"""SavedLedger: a ledger as columns, to be saved. LedgerRestorer (columns_in.pyx) makes a ledger of them again.
 
-This module must not know files nor formats; it fills buffers.
+This module must not know files or formats; it fills buffers.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from txfast.batch.batch cimport DEPOSIT
 from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.rules cimport UNDISPUTED, Account
+from txfast.ledger.rules cimport DISPUTE_STATE_COUNT, UNDISPUTED, Account, can_be_disputed, keeps_amount
 from txfast.ledger.sums cimport WideSum, add_wide, whole
 from txfast.text.bits cimport WORD_BYTES
 
+from txfast.batch.batch import KINDS
+
+# By code: the kinds of entries, and the states of their disputes (rules.pxd's DisputeState).
+ENTRY_KINDS = KINDS[:LOG_COUNT]
+DISPUTE_STATES = ("undisputed", "in dispute", "over")
+assert len(DISPUTE_STATES) == DISPUTE_STATE_COUNT
+# The codes of the kinds whose entries can be disputed.
+DISPUTABLE_KINDS = tuple(kind for kind in range(LOG_COUNT) if can_be_disputed(kind))
+
 
 cdef class SavedLedger:
-    """A ledger to be copied as columns, while nothing is applied to it. Accounts are in the order of their appearance,
-    deposits and withdrawals each in the order in which they were applied.
+    """A ledger whose accounts and entries can be copied into columns; no rows may be applied meanwhile.
 
-    Buffers are of bytes, aligned to eight: numbers of eight bytes, but `kinds` and `states` of one and `locked` of a
-    bit. Amounts are in units of 0.0001.
+    Accounts come in order of appearance, the entries of each kind in the order in which they were applied. Buffers
+    are bytes, aligned to eight. A value takes eight bytes, in `kinds` and `states` one byte, in `locked` one bit.
+    Amounts are in units of 0.0001.
     """
 
     cdef Ledger ledger
@@ -44,14 +52,14 @@ cdef class SavedLedger:
 
     @property
     def total_units(self):
-        """What all accounts have together, in units of 0.0001."""
+        """The sum of all totals, in units of 0.0001."""
         return whole(&self.total)
 
     def __dealloc__(self):
         free(self.accounts_by_number)
 
     def entries(self, int kind):
-        """How many deposits, or withdrawals, there are, by the kind's place in KINDS."""
+        """The number of entries of a kind, which is a place in ENTRY_KINDS."""
         if not 0 <= kind < LOG_COUNT:
             raise IndexError(f"no log of kind {kind}")
         return self.ledger.logs[kind].entries
@@ -65,7 +73,7 @@ cdef class SavedLedger:
         uint8_t[::1] held not None,
         uint8_t[::1] locked not None,
     ):
-        """Fill columns with so many accounts from this number on."""
+        """Fill columns with `count` accounts, from the number `first` on."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef int64_t* available_units = <int64_t*>column(available, count * WORD_BYTES)
         cdef int64_t* held_units = <int64_t*>column(held, count * WORD_BYTES)
@@ -93,8 +101,8 @@ cdef class SavedLedger:
         uint8_t[::1] kinds not None,
         uint8_t[::1] states not None,
     ):
-        """Fill columns with so many deposits, or withdrawals, from this place in their log on. A withdrawal's amount
-        is 0: the log does not keep it."""
+        """Fill columns with `count` entries of a kind, from the place `first` in its log on. The amount of a kind
+        whose amounts the log does not keep is 0."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
         cdef int64_t* amount = <int64_t*>column(amounts, count * WORD_BYTES)
@@ -114,7 +122,7 @@ cdef class SavedLedger:
                 memcpy(tx + rows, chunk.tx + place, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
                     client[rows + row] = accounts[chunk.account[place + row]].client
-                if kind == DEPOSIT:
+                if keeps_amount(kind):
                     memcpy(amount + rows, chunk.amount + place, in_chunk * sizeof(int64_t))
                     memcpy(state + rows, chunk.dispute_state + place, in_chunk)
                 else:
@@ -124,6 +132,7 @@ cdef class SavedLedger:
 
     def copy_disputes(
         self,
+        int kind,
         Py_ssize_t first,
         Py_ssize_t end,
         Py_ssize_t count,
@@ -131,18 +140,20 @@ cdef class SavedLedger:
         uint8_t[::1] txs not None,
         uint8_t[::1] states not None,
     ):
-        """Fill columns with at most so many of the deposits that were ever disputed, from this place in their log to
-        that one; return how many they are, and the place behind the last one looked at."""
+        """Fill columns with at most `count` entries that were ever disputed, out of those of a kind from `first` to
+        `end`; return their number, and the place in the log where the next call must begin."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
         cdef uint8_t* state = column(states, count)
         cdef const Chunk* chunk
         cdef Py_ssize_t rows = 0, place
-        if not (0 <= first <= end <= <Py_ssize_t>self.entries(DEPOSIT)):
-            raise IndexError(f"no deposits from {first} to {end}")
+        if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
+            raise IndexError(f"no entries from {first} to {end}")
+        if not can_be_disputed(kind):
+            raise ValueError(f"entries of kind {kind} cannot be disputed")
         with nogil:
             while first < end and rows < count:
-                chunk = self.ledger.logs[<int>DEPOSIT].chunks[first >> CHUNK_BITS]
+                chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
                 place = first & CHUNK_MASK
                 if chunk.dispute_state[place] != UNDISPUTED:
                     client[rows] = self.accounts_by_number[chunk.account[place]].client

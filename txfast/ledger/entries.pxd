@@ -1,16 +1,18 @@
-"""The logs of applied deposits and withdrawals: append-only, in chunks that never move.
+"""The logs of a ledger: every applied deposit and withdrawal, append-only, in chunks that never move.
 
-A position names an entry for good: its top bit says in which log. A withdrawal can never be disputed, and so needs
-neither amount nor state: 12 bytes, where a deposit has 21. Columns, not rows, so that nothing is lost to padding and
-rebuilding the index reads only what it needs. Both sorts of chunk begin alike, so that appending has no branch
-that nobody can predict.
+There is one log for each kind. A position names an entry for good: its top bit is the kind, the others count inside
+that log. The rules say whether a log keeps amounts and dispute states: a deposit takes 21 bytes, a withdrawal 12.
+
+The fields are columns, so that no bytes are lost to padding and rebuilding the index reads only what it needs. The
+chunks of both kinds begin with the same columns, so that appending does not branch on the kind, which is hard to
+predict.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from txfast.batch.batch cimport DEPOSIT
 from txfast.ledger.memory cimport allocate_zeroed
+from txfast.ledger.rules cimport keeps_amount
 from txfast.text.bits cimport advise_huge_pages, prefetch
 
 cdef enum:
@@ -25,7 +27,7 @@ cdef enum:
 cdef struct Chunk:
     uint64_t tx[CHUNK_ENTRIES]
     uint32_t account[CHUNK_ENTRIES]
-    # A withdrawals' chunk ends after the first amount, which nobody reads.
+    # A chunk that keeps no amounts ends after amount[0], which is written for every entry and never read.
     int64_t amount[CHUNK_ENTRIES]
     uint8_t dispute_state[CHUNK_ENTRIES]  # all zero, UNDISPUTED, in a new chunk
 
@@ -35,7 +37,7 @@ cdef struct Log:
     uint64_t chunk_count
     uint64_t entries
     size_t chunk_bytes
-    uint64_t amount_mask  # 0 for withdrawals: all their amounts go to one place
+    uint64_t amount_mask  # 0 where amounts are not kept: all are then written to amount[0]
 
 
 cdef inline void make_logs(Log* logs) noexcept nogil:
@@ -46,8 +48,9 @@ cdef inline void make_logs(Log* logs) noexcept nogil:
         logs[kind].chunk_count = logs[kind].entries = 0
         logs[kind].chunk_bytes = CHUNK_ENTRIES * (sizeof(uint64_t) + sizeof(uint32_t)) + sizeof(int64_t)
         logs[kind].amount_mask = 0
-    logs[<int>DEPOSIT].chunk_bytes = sizeof(Chunk)
-    logs[<int>DEPOSIT].amount_mask = CHUNK_MASK
+        if keeps_amount(kind):
+            logs[kind].chunk_bytes = sizeof(Chunk)
+            logs[kind].amount_mask = CHUNK_MASK
 
 
 cdef inline void free_logs(Log* logs) noexcept nogil:
@@ -62,15 +65,15 @@ cdef inline void free_logs(Log* logs) noexcept nogil:
 
 
 cdef inline uint64_t log_bytes(const Log* log, const uint64_t entries) noexcept nogil:
-    """The bytes that it takes when it has room for so many entries in all."""
+    """The bytes of a log with room for this many entries in total."""
     return max(log.chunk_count, (entries + CHUNK_MASK) >> CHUNK_BITS) * log.chunk_bytes
 
 
 cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is_large) noexcept nogil:
-    """Make room for so many entries in all; False when memory is exhausted, with what was there intact.
+    """Make room for this many entries in total. False when memory is exhausted; the log is then unchanged.
 
-    `is_large` says that there will be many more. If not, the first chunk is left to small pages, of which a short run
-    needs few.
+    `is_large` says that many more entries will come. Otherwise the first chunk stays on small pages, since a short
+    run touches only a few of them.
     """
     cdef uint64_t needed = (entries + CHUNK_MASK) >> CHUNK_BITS
     cdef Chunk** chunks
@@ -100,7 +103,7 @@ cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is
 cdef inline uint32_t append_entry(
     Log* logs, const int kind, const uint32_t account, const uint64_t tx, const int64_t amount,
 ) noexcept nogil:
-    """The position of the new deposit or withdrawal. Room was reserved before."""
+    """Append an entry, for which there is room; return its position."""
     cdef Log* log = &logs[kind]
     cdef uint64_t position = log.entries
     cdef Chunk* chunk = log.chunks[position >> CHUNK_BITS]
@@ -110,15 +113,30 @@ cdef inline uint32_t append_entry(
     chunk.account[place] = account
     chunk.amount[place & log.amount_mask] = amount
     log.entries = position + 1
-    # Where the next entries go: waiting for memory just to write to it costs 7 ns a row otherwise.
+    # Load the memory that the next entries are written to: waiting for it costs 7 ns a row.
     prefetch(&chunk.tx[place_ahead])
     prefetch(&chunk.account[place_ahead])
     prefetch(&chunk.amount[place_ahead & log.amount_mask])
     return <uint32_t>(position | <uint64_t>kind << LOG_BIT)
 
 
+cdef inline int kind_at(const uint32_t position) noexcept nogil:
+    """The kind of the entry at this position."""
+    return <int>(position >> LOG_BIT)
+
+
 cdef inline Chunk* chunk_of(const Log* logs, const uint32_t position) noexcept nogil:
-    return logs[position >> LOG_BIT].chunks[(position & <uint32_t>LOG_ENTRIES_MAX) >> CHUNK_BITS]
+    return logs[kind_at(position)].chunks[(position & <uint32_t>LOG_ENTRIES_MAX) >> CHUNK_BITS]
+
+
+cdef inline int64_t amount_at(const Log* logs, const uint32_t position) noexcept nogil:
+    """The amount of the entry at this position, in units of 0.0001. Only of a kind that keeps_amount."""
+    return chunk_of(logs, position).amount[position & CHUNK_MASK]
+
+
+cdef inline uint8_t* dispute_state_at(const Log* logs, const uint32_t position) noexcept nogil:
+    """Where the DisputeState of the entry at this position is stored. Only of a kind that keeps_amount."""
+    return &chunk_of(logs, position).dispute_state[position & CHUNK_MASK]
 
 
 cdef inline bint is_entry(

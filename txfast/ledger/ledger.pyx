@@ -19,7 +19,7 @@ from txfast.ledger.account_table cimport (
     reserve_accounts, table_bytes,
 )
 from txfast.ledger.entries cimport (
-    CHUNK_ENTRIES, CHUNK_MASK, LOG_BIT, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, chunk_of, free_logs, log_bytes,
+    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, amount_at, dispute_state_at, free_logs, kind_at, log_bytes,
     make_logs, reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey, hash_client
@@ -28,7 +28,8 @@ from txfast.ledger.index cimport (
 )
 from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, needs_second_homes
 from txfast.ledger.rules cimport (
-    APPLIED, STATUS_COUNT, Account, chargeback, deposit_or_withdraw, dispute, resolve,
+    APPLIED, STATUS_COUNT, Account, adds_entry, can_be_disputed, change_of_total, chargeback, deposit_or_withdraw,
+    dispute, resolve,
 )
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
@@ -341,7 +342,6 @@ cdef class Ledger:
         cdef Py_ssize_t place, row, ahead, second_homes = 0
         cdef Account* account
         cdef Probe probe
-        cdef Chunk* chunk
         cdef uint8_t* dispute_state
         cdef int64_t amount
         cdef int kind, status
@@ -363,20 +363,18 @@ cdef class Ledger:
             found = probe.position != <uint32_t>NOT_FOUND
             second_homes += probe.at_second_home
             kind = kinds[row] & KIND_MASK
-            if kind <= WITHDRAWAL:
+            if adds_entry(kind):
                 amount = amounts[row]
                 status = deposit_or_withdraw(account, kind, found, not kinds[row] & NO_AMOUNT, amount)
                 if status == APPLIED:
                     add_entry(logs, &probe, kind, account.number, txs[row], amount)
-                    add_wide(&balance, (amount ^ -<int64_t>kind) + kind)
+                    add_wide(&balance, change_of_total(kind, amount))
             else:
                 dispute_state = NULL
                 amount = 0
-                # What was not found has the bit of withdrawals too: neither can be disputed.
-                if probe.position >> LOG_BIT == DEPOSIT:
-                    chunk = chunk_of(logs, probe.position)
-                    dispute_state = &chunk.dispute_state[probe.position & CHUNK_MASK]
-                    amount = chunk.amount[probe.position & CHUNK_MASK]
+                if found and can_be_disputed(kind_at(probe.position)):
+                    dispute_state = dispute_state_at(logs, probe.position)
+                    amount = amount_at(logs, probe.position)
                 if kind == DISPUTE:
                     status = dispute(account, dispute_state, amount)
                 elif kind == RESOLVE:

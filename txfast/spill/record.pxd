@@ -1,45 +1,35 @@
-"""One record of a slice: the compact binary form of a row, an account or an entry. Inline leaves.
+"""One record of a slice: the compact binary form of a row, an account or an entry.
 
-A record is a control word of 16 bits and up to three fields, little-endian, of as few bytes as they need. Of the
-control word four bits, the tag, say what the record is, and three times four bits how many bytes each field takes:
+A record is a control word of 16 bits and three fields, all little-endian. A field takes only as many bytes as its
+number needs, none for 0. The control word has four bits for the tag, which says what the record is (ledger/tags.pxd),
+and three times four bits for the lengths of the fields:
 
-    tag                      first    second                        third
-    a row's kind             client   tx, as a difference           amount, where it matters
-    ACCOUNT (_LOCKED)        client   available                     held
-    DEPOSITED and so on      client   tx, as a difference           amount
-    WITHDRAWN                client   tx, as a difference           nothing
+    record     first    second                  third
+    row        client   tx, as a difference     amount, 0 where the rules do not read it
+    account    client   available               held
+    entry      client   tx, as a difference     amount, 0 where the log does not keep it
 
-Signed numbers and differences are folded, so that small ones of both signs are short. An id is written as the
-difference from the last one in the same partition. Accounts and entries come
-before rows, and each account before its entries.
+The second and third field are folded, so that small numbers of both signs are short. A transaction's id is written as
+the difference from the last id in the same partition.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.batch.batch cimport KIND_COUNT, KIND_MASK
+from txfast.ledger.tags cimport is_account
 from txfast.text.bits cimport WORD_BYTES, leading_zeros
-
-cdef enum Tag:
-    # Rows have their kind, with NO_AMOUNT where it belongs.
-    ACCOUNT = 5
-    DEPOSITED = 6
-    WITHDRAWN = 7
-    ACCOUNT_LOCKED = 13
-    DEPOSITED_IN_DISPUTE = 14
-    DEPOSITED_DISPUTE_OVER = 15
 
 cdef enum:
     CONTROL_BYTES = 2
     RECORD_BYTES_MAX = 26
-    # A field is written and read as eight bytes, whatever its length.
+    # Bytes that must follow a record in memory: a field of any length is written and read as eight bytes.
     SLACK_BYTES = 8
 
 cdef struct Record:
     uint8_t tag
     uint64_t client
-    uint64_t tx  # or what is available
-    int64_t amount  # or what is held
+    uint64_t tx  # an account's available
+    int64_t amount  # an account's held
 
 
 cdef inline uint64_t fold(const uint64_t difference) noexcept nogil:
@@ -51,7 +41,7 @@ cdef inline uint64_t unfold(const uint64_t folded) noexcept nogil:
 
 
 cdef inline int length_of(const uint64_t word) noexcept nogil:
-    """How many bytes a number needs; none for 0."""
+    """The bytes that a number needs; 0 for 0."""
     return (71 - leading_zeros(word | 1)) >> 3 if word else 0
 
 
@@ -63,7 +53,7 @@ cdef inline uint8_t* put_field(uint8_t* out, const uint64_t word, const int leng
 cdef inline Py_ssize_t put_record(
     uint8_t* start, const uint8_t tag, const uint64_t client, const uint64_t second, const uint64_t third,
 ) noexcept nogil:
-    """Write one record, where there is room for it, and slack; return how many bytes it took."""
+    """Write one record; return its bytes. There must be room for RECORD_BYTES_MAX and the slack."""
     cdef uint8_t* out = start + CONTROL_BYTES
     cdef int client_length = length_of(client)
     cdef int second_length = length_of(second)
@@ -77,7 +67,7 @@ cdef inline Py_ssize_t put_record(
 
 
 cdef inline Py_ssize_t record_bytes(const uint8_t* start) noexcept nogil:
-    """How many bytes the record takes that starts here."""
+    """The bytes of the record that starts here."""
     cdef uint16_t control
     memcpy(&control, start, sizeof(control))
     return CONTROL_BYTES + (control >> 4 & 15) + (control >> 8 & 15) + (control >> 12)
@@ -86,16 +76,16 @@ cdef inline Py_ssize_t record_bytes(const uint8_t* start) noexcept nogil:
 cdef inline uint64_t take_field(const uint8_t* start, const int length) noexcept nogil:
     cdef uint64_t word
     memcpy(&word, start, sizeof(word))
-    # Shifted twice, since no word is shifted by all of its bits.
+    # Two shifts, since shifting a word by all of its 64 bits is undefined.
     return word & ~(~<uint64_t>0 << 4 * length << 4 * length)
 
 
 cdef inline Py_ssize_t take_record(
     const uint8_t* start, const uint8_t* end, uint64_t* last_tx, Record* record,
 ) noexcept nogil:
-    """Read the record that starts here; return how many bytes it took, 0 where it is not whole, -1 where it is none.
+    """Read the record that starts here; return its bytes, 0 where it is incomplete, -1 where it is invalid.
 
-    Behind `end` there is slack.
+    SLACK_BYTES behind `end` must be readable.
     """
     cdef uint16_t control
     cdef int client_length, second_length, third_length
@@ -116,11 +106,7 @@ cdef inline Py_ssize_t take_record(
     record.client = take_field(start, client_length)
     record.tx = unfold(take_field(start + client_length, second_length))
     record.amount = <int64_t>unfold(take_field(start + client_length + second_length, third_length))
-    if record.tag != ACCOUNT and record.tag != ACCOUNT_LOCKED:
+    if not is_account(record.tag):
         record.tx += last_tx[0]
         last_tx[0] = record.tx
     return taken
-
-
-cdef inline bint is_row(const uint8_t tag) noexcept nogil:
-    return (tag & KIND_MASK) < KIND_COUNT

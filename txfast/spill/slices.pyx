@@ -13,17 +13,19 @@ from libc.string cimport memmove
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL, TransactionBatch
+from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport find_or_add
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Chunk, chunk_of
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, dispute_state_at
 from txfast.ledger.hash cimport HashKey
 from txfast.ledger.index cimport NOT_FOUND, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport Lookup, add_entry, find, look_up
-from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, Account
+from txfast.ledger.rules cimport UNDISPUTED, Account, keeps_amount, reads_amount
+from txfast.ledger.tags cimport (
+    account_tag, entry_dispute_state, entry_kind, entry_tag, is_account, is_locked, is_row,
+)
 from txfast.spill.record cimport (
-    ACCOUNT, ACCOUNT_LOCKED, CONTROL_BYTES, DEPOSITED, DEPOSITED_DISPUTE_OVER, DEPOSITED_IN_DISPUTE, RECORD_BYTES_MAX,
-    SLACK_BYTES, WITHDRAWN, Record, fold, is_row, put_record, record_bytes, take_record,
+    CONTROL_BYTES, RECORD_BYTES_MAX, SLACK_BYTES, Record, fold, put_record, record_bytes, take_record,
 )
 
 from txfast.errors import SpillError
@@ -142,7 +144,7 @@ cdef class Partitions:
             self.write_full(full)
         clients = ledger.clients_by_number()
         try:
-            for kind in (DEPOSIT, WITHDRAWAL):
+            for kind in range(LOG_COUNT):
                 entry = 0
                 while True:
                     with nogil:
@@ -164,7 +166,7 @@ cdef class Partitions:
             number = partition_of(self, record.client)
             self.make_room(number)
             partition = &self.partitions[number]
-            if record.tag == ACCOUNT or record.tag == ACCOUNT_LOCKED:
+            if is_account(record.tag):
                 put(partition, record.tag, record.client, fold(record.tx), fold(record.amount))
                 partition.accounts += 1
             else:
@@ -213,8 +215,7 @@ cdef class Partitions:
             kind = batch.kind[row]
             tx = batch.tx[row]
             amount = 0
-            # That of others is ignored by all rules.
-            if kind <= WITHDRAWAL:
+            if reads_amount(kind):
                 amount = batch.amount[row]
             put(partition, kind, batch.client[row], fold(tx - partition.last_tx), fold(<uint64_t>amount))
             partition.last_tx = tx
@@ -236,7 +237,7 @@ cdef class Partitions:
                     full[0] = number
                     return slot
                 put(
-                    partition, <uint8_t>(ACCOUNT_LOCKED if slots[slot].locked else ACCOUNT), slots[slot].client,
+                    partition, account_tag(slots[slot].locked), slots[slot].client,
                     fold(<uint64_t>slots[slot].available), fold(<uint64_t>slots[slot].held),
                 )
                 partition.accounts += 1
@@ -252,7 +253,7 @@ cdef class Partitions:
         cdef uint32_t number
         cdef uint64_t client, tx, place
         cdef int64_t amount = 0
-        cdef uint8_t tag = WITHDRAWN
+        cdef uint8_t state = UNDISPUTED
         while entry < ledger.logs[kind].entries:
             chunk = ledger.logs[kind].chunks[entry >> CHUNK_BITS]
             place = entry & CHUNK_MASK
@@ -263,14 +264,10 @@ cdef class Partitions:
                 full[0] = number
                 return entry
             tx = chunk.tx[place]
-            if kind == DEPOSIT:
+            if keeps_amount(kind):
                 amount = chunk.amount[place]
-                tag = DEPOSITED
-                if chunk.dispute_state[place] == IN_DISPUTE:
-                    tag = DEPOSITED_IN_DISPUTE
-                elif chunk.dispute_state[place] == DISPUTE_OVER:
-                    tag = DEPOSITED_DISPUTE_OVER
-            put(partition, tag, client, fold(tx - partition.last_tx), fold(<uint64_t>amount))
+                state = chunk.dispute_state[place]
+            put(partition, entry_tag(kind, state), client, fold(tx - partition.last_tx), fold(<uint64_t>amount))
             partition.last_tx = tx
             partition.entries += 1
             entry += 1
@@ -399,12 +396,11 @@ cdef class SliceReader:
         cdef Py_ssize_t done = 0, taken
         cdef uint64_t last_tx, accounts
         cdef uint32_t position
-        cdef int kind
+        cdef uint8_t state
         cdef Account* account
         cdef Record record
         cdef Lookup lookup
         cdef Probe probe
-        cdef Chunk* chunk
         while done < records:
             last_tx = self.last_tx
             taken = take_record(text + self.place, end, &last_tx, &record)
@@ -417,25 +413,24 @@ cdef class SliceReader:
             look_up(&lookup, &ledger.table, &ledger.index, record.client, record.tx)
             accounts = ledger.table.accounts
             account = find_or_add(&ledger.table, lookup.slots, record.client)
-            if record.tag == ACCOUNT or record.tag == ACCOUNT_LOCKED:
+            if is_account(record.tag):
                 if ledger.table.accounts == accounts:
                     return -1
                 account.available = <int64_t>record.tx
                 account.held = record.amount
-                account.locked = record.tag == ACCOUNT_LOCKED
+                account.locked = is_locked(record.tag)
             else:
                 if ledger.table.accounts != accounts:
                     return -1
                 probe = find(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
                 if probe.position != <uint32_t>NOT_FOUND:
                     return -1
-                kind = WITHDRAWAL if record.tag == WITHDRAWN else DEPOSIT
-                position = add_entry(ledger.logs, &probe, kind, account.number, record.tx, record.amount)
-                if record.tag == DEPOSITED_IN_DISPUTE or record.tag == DEPOSITED_DISPUTE_OVER:
-                    chunk = chunk_of(ledger.logs, position)
-                    chunk.dispute_state[position & CHUNK_MASK] = <uint8_t>(
-                        IN_DISPUTE if record.tag == DEPOSITED_IN_DISPUTE else DISPUTE_OVER
-                    )
+                position = add_entry(
+                    ledger.logs, &probe, entry_kind(record.tag), account.number, record.tx, record.amount
+                )
+                state = entry_dispute_state(record.tag)
+                if state != UNDISPUTED:
+                    dispute_state_at(ledger.logs, position)[0] = state
             self.place += taken
             self.last_tx = last_tx
             done += 1

@@ -25,10 +25,9 @@ import os
 import shutil
 from contextlib import suppress
 
-from txfast.batch.batch import KINDS
 from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.columns_out import SavedLedger
+from txfast.ledger.columns_out import DISPUTABLE_KINDS, DISPUTE_STATES, ENTRY_KINDS, SavedLedger
 from txfast.ledger.ledger import Ledger
 from txfast.state import manifest
 from txfast.writers.output import fsync_folder
@@ -58,7 +57,6 @@ ACCOUNT_BYTES = (8, 8, 8, 0)
 ENTRY_BYTES = (8, 8, 8, 1, 1)
 DISPUTE_BYTES = (8, 8, 1)
 HASHED_BYTES = 1 << 20
-LOGGED_KINDS = KINDS[:2]
 
 
 def schemas() -> "dict[str, pa.Schema]":
@@ -75,13 +73,18 @@ def schemas() -> "dict[str, pa.Schema]":
     }  # fmt: skip
     notes = {
         "amounts": "units of 0.0001",
-        "kind": "0 deposit, 1 withdrawal",
-        "state": "0 undisputed, 1 in dispute, 2 over",
+        "kind": codes(ENTRY_KINDS),
+        "state": codes(DISPUTE_STATES),
     }
     return {
         name: pa.schema([pa.field(field, kind, nullable=False) for field, kind in fields], metadata=notes)
         for name, fields in columns.items()
     }
+
+
+def codes(names: "Sequence[str]") -> str:
+    """What the numbers in a column stand for."""
+    return ", ".join(f"{code} {name}" for code, name in enumerate(names))
 
 
 class HashedFile:
@@ -224,7 +227,7 @@ class SnapshotWriter:
             columns = make_columns(ACCOUNT_BYTES, rows)
             saved.copy_accounts(first, rows, *columns)
             self._write(ACCOUNTS, rows, columns)
-        counts = tuple(saved.entries(kind) for kind in range(len(LOGGED_KINDS)))
+        counts = tuple(saved.entries(kind) for kind in range(len(ENTRY_KINDS)))
         starts = (0,) * len(counts)
         if self._segments is not None and self._linked:
             starts = self._segments.written[len(self._written)]
@@ -243,12 +246,13 @@ class SnapshotWriter:
         self._balance += saved.total_units
 
     def _write_disputes(self, saved: SavedLedger) -> None:
-        place, end = 0, saved.entries(0)
-        while place < end:
-            columns = make_columns(DISPUTE_BYTES, BATCH_ROWS)
-            rows, place = saved.copy_disputes(place, end, BATCH_ROWS, *columns)
-            if rows:
-                self._write(DISPUTES, rows, columns)
+        for kind in DISPUTABLE_KINDS:
+            place, end = 0, saved.entries(kind)
+            while place < end:
+                columns = make_columns(DISPUTE_BYTES, BATCH_ROWS)
+                rows, place = saved.copy_disputes(kind, place, end, BATCH_ROWS, *columns)
+                if rows:
+                    self._write(DISPUTES, rows, columns)
 
     def _write(self, name: str, rows: int, columns: "Columns") -> None:
         import pyarrow as pa
