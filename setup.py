@@ -51,6 +51,8 @@ for name, sanitizers in {"address": "address,undefined", "thread": "thread"}.ite
 
 MODULES = [
     "txfast.batch.batch",
+    "txfast.batch.cursor",
+    "txfast.batch.header",
     "txfast.ledger.sorted_accounts",
     "txfast.ledger.ledger",
     "txfast.ledger.columns_in",

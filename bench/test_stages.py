@@ -19,7 +19,6 @@ from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_csv import ArrowCsvReader
 from txfast.readers.csv import CsvReader
-from txfast.readers.row import Header
 from txfast.run.replay import new_replay
 from txfast.state.snapshot import Snapshot, SnapshotWriter
 from txfast.writers.accounts_csv import csv_blocks
@@ -98,7 +97,6 @@ def test_rejects(measure: Measure, transactions: Path, tmp_path: Path, suffix: s
     malformed = tmp_path / "malformed.csv"
     malformed.write_bytes(lines[0] + b"".join(b"x" + line for line in lines[1:]))
     batches = list(kept_batches(malformed))
-    header = Header(lines[0].rstrip(), str(malformed))
     sink = tmp_path / f"rejects{suffix}"
     sink.symlink_to(os.devnull)
 
@@ -106,7 +104,7 @@ def test_rejects(measure: Measure, transactions: Path, tmp_path: Path, suffix: s
         rejects = Rejects(str(sink))
         rejects.open()
         for batch in batches:
-            rejects.add("malformed.csv", batch, header)
+            rejects.add("malformed.csv", batch)
         rejects.finish()
         rejects.publish()
 

@@ -10,6 +10,7 @@ from tests.support import replays, strategies
 from tests.support.reference import HEADER
 from tests.support.replays import READERS
 from tests.support.rows import Row, make_batch
+from txfast.batch.cursor import report
 from txfast.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.unmeasured
@@ -57,9 +58,9 @@ def test_a_report_holds_the_rows_that_are_asked_for(chosen: int) -> None:
     wanted = {"applied": applied, "rejected": rejected, "malformed": malformed}
     batch = make_batch(lines)
     Ledger().apply(batch)
-    report = [
+    reported = [
         (line, "malformed" if reason else "rejected" if status else "applied", row)
-        for line, reason, status, row in batch.report(applied=applied, rejected=rejected, malformed=malformed)
+        for line, reason, status, row in report(batch, applied=applied, rejected=rejected, malformed=malformed)
     ]
     everything = [(place, *refused.get(place, ("applied", line))) for place, line in enumerate(lines, 1)]
-    assert report == [row for row in everything if wanted[row[1]]]
+    assert reported == [row for row in everything if wanted[row[1]]]

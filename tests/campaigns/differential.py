@@ -25,10 +25,11 @@ from hypothesis import strategies as st
 from tests.support import replays, strategies
 from tests.support.reference import BYTE_ORDER_MARK
 from txfast.batch.batch import KINDS
+from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import TxfastError
-from txfast.readers.row import COLUMN_NAMES, Header
+from txfast.readers.row import parse_line
 
-# What Header.parse says of a line: a transaction, the reason why it is none, or None where there is no row.
+# What parse_line says of a line: a transaction, the reason why it is none, or None where there is no row.
 Verdict = tuple[str, int, int, int | None] | str | None
 
 BLANKS = " \t\v\f"
@@ -106,7 +107,7 @@ def check_lines(content: bytes) -> Counter[str]:
 def compare_rows(header: Header, names: list[str], rows: list[bytes]) -> Counter[str]:
     verdicts: Counter[str] = Counter()
     for row in filter(agrees_with_csv, rows):
-        found, expected = header.parse(row), verdict_by_csv(names, row)
+        found, expected = parse_line(row, header), verdict_by_csv(names, row)
         assert found == expected, f"{row!r} is {found}, and {expected} to csv"
         verdicts["well-formed" if isinstance(found, tuple) else found or "blank"] += 1
     return verdicts

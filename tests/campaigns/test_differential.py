@@ -8,7 +8,8 @@ from hypothesis import settings
 from tests.campaigns import differential
 from tests.campaigns.differential import Verdict
 from tests.support.rows import STANDARD_HEADER
-from txfast.readers.row import MALFORMED_REASONS
+from txfast.batch.batch import MALFORMED_REASONS
+from txfast.readers.row import parse_line
 
 pytestmark = pytest.mark.unmeasured
 
@@ -47,13 +48,13 @@ def test_csv_and_decimal_the_readers_and_the_threads_agree_on_any_file() -> None
 def test_csv_and_decimal_say_what_the_rules_say(line: bytes, verdict: Verdict) -> None:
     assert differential.agrees_with_csv(line)
     assert differential.verdict_by_csv(NAMES, line) == verdict
-    assert STANDARD_HEADER.parse(line) == verdict
+    assert parse_line(line, STANDARD_HEADER) == verdict
 
 
 @pytest.mark.parametrize("line", [b'"deposit" ,1,2,1', b'deposit,1, "2",1', b'deposit,1,2,\t"1"'])
 def test_blanks_beside_quotes_are_no_business_of_csv(line: bytes) -> None:
     assert not differential.agrees_with_csv(line)
-    assert differential.verdict_by_csv(NAMES, line) != STANDARD_HEADER.parse(line)
+    assert differential.verdict_by_csv(NAMES, line) != parse_line(line, STANDARD_HEADER)
 
 
 def test_a_campaign_says_what_it_agreed_on(capsys: pytest.CaptureFixture[str]) -> None:

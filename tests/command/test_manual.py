@@ -10,10 +10,10 @@ import sys
 import pytest
 
 from tests.support.project import PROJECT_ROOT
+from txfast.batch.batch import MALFORMED_REASONS
 from txfast.command.manual import manual_page, paragraphs_of, text_lines
 from txfast.command.options import OPTIONS, Option
 from txfast.ledger.ledger import STATUSES
-from txfast.readers.row import MALFORMED_REASONS
 
 MAKE = "python -m txfast.command.manual > txfast/command/txfast.1"
 PAGE = PROJECT_ROOT / "txfast" / "command" / "txfast.1"

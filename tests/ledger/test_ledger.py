@@ -21,6 +21,7 @@ from tests.support.project import PROJECT_ROOT
 from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.rows import Row, make_batch
 from txfast.batch.batch import KINDS
+from txfast.batch.cursor import report
 from txfast.ledger.ledger import STATUSES, Ledger, route
 
 pytestmark = pytest.mark.unmeasured
@@ -287,18 +288,18 @@ def test_a_batch_says_of_each_row_what_became_of_it() -> None:
     batch = make_batch(lines)
     ledger.apply(batch)
 
-    def report(**chosen: bool) -> list[tuple[str, bytes]]:
-        rows = batch.report(**chosen)
+    def reported(**chosen: bool) -> list[tuple[str, bytes]]:
+        rows = report(batch, **chosen)
         return [("" if malformed else STATUSES[status], bytes(row)) for _, malformed, status, row in rows]
 
     applied = [("applied", b"deposit,1,1,5"), ("applied", b"dispute,1,1")]
     rejected = [("duplicate_transaction", b"deposit,1,1,5"), ("dispute_not_found", b"resolve,2,1")]
     malformed = [("", b"nonsense"), ("", b",,,")]
-    assert report() == [malformed[0], rejected[0], malformed[1], rejected[1]]
-    assert report(malformed=False) == rejected
-    assert report(rejected=False) == malformed
-    assert report(applied=True, rejected=False, malformed=False) == applied
-    assert report(applied=True) == [
+    assert reported() == [malformed[0], rejected[0], malformed[1], rejected[1]]
+    assert reported(malformed=False) == rejected
+    assert reported(rejected=False) == malformed
+    assert reported(applied=True, rejected=False, malformed=False) == applied
+    assert reported(applied=True) == [
         applied[0], malformed[0], rejected[0], applied[1], malformed[1], rejected[1],
     ]  # fmt: skip
 

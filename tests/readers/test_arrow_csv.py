@@ -17,10 +17,11 @@ from tests.support.reference import BYTE_ORDER_MARK, HEADER
 from tests.support.replays import Outcome
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.cursor import report
+from txfast.batch.header import Header
 from txfast.errors import InputError, TxfastError
 from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
 from txfast.readers.arrow_lines import hold_lines, parse_lines
-from txfast.readers.row import Header
 
 MIB = 1024 * 1024
 ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
@@ -355,7 +356,7 @@ def test_a_slice_of_a_column_is_parsed_alone() -> None:
     parse_lines(batch, STANDARD_HEADER)
     assert (batch.rows, batch.malformed_rows, batch.lines) == (2, 1, 5)
     assert batch.number_lines(10) == 15
-    assert [(line, bytes(row)) for line, _, _, row in batch.report(rejected=False)] == [(13, b"x")]
+    assert [(line, bytes(row)) for line, _, _, row in report(batch, rejected=False)] == [(13, b"x")]
 
 
 def test_a_batch_is_filled_again_from_nothing() -> None:
@@ -365,7 +366,7 @@ def test_a_batch_is_filled_again_from_nothing() -> None:
         parse_lines(batch, STANDARD_HEADER)
         assert batch.rows == sum(line.startswith(b"d") for line in lines)
         assert batch.malformed_rows == sum(line in (b"x", b"skipped", b"skipped too") for line in lines)
-        assert len(list(batch.report(rejected=False))) == batch.malformed_rows
+        assert len(list(report(batch, rejected=False))) == batch.malformed_rows
 
 
 def test_lines_that_are_all_empty_are_no_rows_and_no_header() -> None:
@@ -418,7 +419,7 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
     parse_lines(batch, header)
     assert (batch.rows, batch.malformed_rows, batch.lines) == (1, 1, 2)
     assert batch.number_lines(1) == 8 - first
-    assert [line for line, *_ in batch.report(rejected=False)] == [7 - first]
+    assert [line for line, *_ in report(batch, rejected=False)] == [7 - first]
 
 
 # ---- What pyarrow is given -------------------------------------------------------------------------

@@ -28,11 +28,12 @@ from tests.support.reference import HEADER
 from tests.support.replays import Outcome
 from txfast.api.inputs import open_input
 from txfast.batch.batch import KINDS, TransactionBatch
+from txfast.batch.cursor import report
+from txfast.batch.header import Header
 from txfast.errors import InputError, SourceError, TxfastError
 from txfast.input.open import open_source
 from txfast.input.position import Consumption
 from txfast.readers import table as table_module
-from txfast.readers.row import Header
 from txfast.readers.table import END_OF_STREAM, TableReader
 from txfast.readers.table_rows import HEADER_LINE, TableColumns, parse, units_fit
 from txfast.run.replay import new_replay
@@ -216,10 +217,10 @@ def test_rows_without_text_are_not_reported() -> None:
     assert table.hold(batch)
     parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
     assert (len(batch), batch.lines, batch.malformed_rows, batch.raw_text()) == (2, 2, 0, b"")
-    assert list(batch.report(rejected=False)) == []
+    assert list(report(batch, rejected=False)) == []
     for wanted in ({"applied": True}, {"rejected": True}):
         with pytest.raises(ValueError, match="not kept as text"):
-            list(batch.report(**wanted))
+            list(report(batch, **wanted))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_row_that_is_no_number_has_its_text(place: int, column: Any) -> None:
     batch = TransactionBatch()
     assert TableColumns(2, columns).hold(batch)
     parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
-    assert len(list(batch.report(rejected=False))) == batch.malformed_rows
+    assert len(list(report(batch, rejected=False))) == batch.malformed_rows
     assert batch.raw_text().count(b"\n") == 2
 
 

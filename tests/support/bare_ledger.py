@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tests.support.rows import Row, make_batch
 from txfast.batch.batch import KINDS
+from txfast.batch.cursor import report
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.writers.accounts_csv import csv_blocks
@@ -16,7 +17,7 @@ def apply_lines(ledger: Ledger, lines: Sequence[bytes]) -> list[str]:
     """Apply well-formed lines as one batch. Returns the status of each."""
     batch = make_batch(lines)
     rejected_rows = ledger.apply(batch)
-    statuses = [STATUSES[status] for _, _, status, _ in batch.report(applied=True)]
+    statuses = [STATUSES[status] for _, _, status, _ in report(batch, applied=True)]
     assert len(statuses) == len(batch) == len(lines), "a line was malformed"
     assert rejected_rows == len(statuses) - statuses.count("applied")
     return statuses

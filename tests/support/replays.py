@@ -14,14 +14,14 @@ from typing import NamedTuple, cast
 
 import txfast.run.replay
 from tests.support import reference
-from txfast.batch.batch import TransactionBatch
+from txfast.batch.batch import MALFORMED_REASONS, TransactionBatch
+from txfast.batch.cursor import report
 from txfast.errors import TxfastError
 from txfast.input.source import READERS as READERS
 from txfast.input.source import Source
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.log.journal import WARN, Journal
 from txfast.readers import arrow_csv
-from txfast.readers.row import MALFORMED_REASONS
 from txfast.run.replay import Replay
 from txfast.writers.accounts_csv import csv_blocks
 
@@ -65,7 +65,7 @@ class RejectsJournal(Journal):
         self.rejects: list[Reject] = []
 
     def rows(self, file: str, batch: TransactionBatch) -> None:
-        for line, malformed, status, row in batch.report():
+        for line, malformed, status, row in report(batch):
             reason = MALFORMED_REASONS[malformed] if malformed else STATUSES[status]
             name = "malformed" if malformed else "rejected"
             self.rejects.append(Reject(file, line, name, reason, bytes(row)))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tests.support.reference import HEADER, format_amount
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import Header
 from txfast.readers.arrow_lines import hold_lines, parse_lines
-from txfast.readers.row import Header
 
 STANDARD_HEADER = Header(HEADER.rstrip(), "in memory")
 

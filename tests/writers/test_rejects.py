@@ -22,13 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import reference, replays, strategies
-from tests.support.reference import BYTE_ORDER_MARK, HEADER
+from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS, Input
-from tests.support.rows import STANDARD_HEADER, make_batch
+from tests.support.rows import make_batch
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log.journal import WARN, Journal
-from txfast.readers.row import Header
 from txfast.writers import rejects as rejects_module
 from txfast.writers.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
 from txfast.writers.reject_text import FORMATS, RejectText
@@ -53,19 +52,12 @@ csv.field_size_limit(16 * MIB)
 class WritingJournal(Journal):
     """A journal that writes rejects instead of lines."""
 
-    def __init__(self, rejects: Rejects, headers: dict[str, Header]) -> None:
+    def __init__(self, rejects: Rejects) -> None:
         super().__init__(WARN, named=True)
         self._rejects = rejects
-        self._headers = headers
 
     def rows(self, file: str, batch: TransactionBatch) -> None:
-        self._rejects.add(file, batch, self._headers[file])
-
-
-def header_of(name: str, content: bytes) -> Header:
-    """The header of a file that has one."""
-    lines = content.removeprefix(BYTE_ORDER_MARK).splitlines()
-    return Header(next(line for line in lines if line.strip(reference.BLANKS)), name)
+        self._rejects.add(file, batch)
 
 
 def write_rejects(
@@ -80,7 +72,7 @@ def write_rejects(
     rejects = Rejects(str(path))
     try:
         rejects.open()
-        journal = WritingJournal(rejects, {name: header_of(name, content) for name, content in inputs})
+        journal = WritingJournal(rejects)
         replay = replays.new_replay(journal, reader, block_bytes, threads)
         for name, content in inputs:
             replay.read_source(replays.open_bytes(name, content))
@@ -414,9 +406,9 @@ MALFORMED_LINES = [b"fee,%d,%d,%s" % (place, place % 7, b"=" * (place % 90)) for
 def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: int) -> None:
     batch = make_batch(MALFORMED_LINES)
     whole = RejectText(text_format)
-    assert list(whole.blocks(b"f", batch, STANDARD_HEADER)) == []
+    assert list(whole.blocks(b"f", batch)) == []
     text = RejectText(text_format, block_bytes)
-    blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch, STANDARD_HEADER)]
+    blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch)]
     assert len(blocks) > 10
     # Room is kept for whatever the longest line could grow to.
     assert max(map(len, blocks)) <= max(block_bytes, 2_000)
@@ -438,7 +430,7 @@ def test_groups_of_any_size_hold_the_same_rows(rows_max: int) -> None:
     lines: list[int] = []
     sizes = []
     for name in ("a", "b"):
-        for rows, _, buffers in columns.groups(name, make_batch(MALFORMED_LINES), STANDARD_HEADER):
+        for rows, _, buffers in columns.groups(name, make_batch(MALFORMED_LINES)):
             sizes.append(rows)
             lines += buffers[1].cast("Q")
     assert set(sizes) <= {rows_max}
@@ -496,7 +488,7 @@ def test_what_is_discarded_leaves_what_was_there(suffix: str, added: bool, tmp_p
     rejects.discard()
     rejects.open()
     if added:
-        rejects.add("f", make_batch(MALFORMED_LINES), STANDARD_HEADER)
+        rejects.add("f", make_batch(MALFORMED_LINES))
     rejects.discard()
     rejects.discard()
     assert path.read_bytes() == b"before"
@@ -540,7 +532,7 @@ def test_a_pipe_that_nobody_reads_any_more_is_told_as_such(suffix: str, tmp_path
     rejects = Rejects(str(path))
     rejects.open()
     os.close(reader)
-    rejects.add("f", make_batch(MALFORMED_LINES), STANDARD_HEADER)
+    rejects.add("f", make_batch(MALFORMED_LINES))
     with pytest.raises(BrokenPipeError):
         rejects.finish()
     rejects.discard()

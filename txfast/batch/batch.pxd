@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from txfast.batch.header cimport Header
+
 # The kind of a transaction; NO_AMOUNT is added where the row has none.
 cdef enum Kind:
     DEPOSIT = 0
@@ -13,8 +15,21 @@ cdef enum Kind:
     KIND_MASK = 7
     NO_AMOUNT = 8
 
+# Why a row is malformed: the first reason that applies, in this order. Their names are in batch.pyx.
+cdef enum Malformed:
+    WELL_FORMED = 0
+    ROW_TOO_LONG
+    BAD_QUOTING
+    MISSING_FIELD
+    BAD_TYPE
+    BAD_CLIENT
+    BAD_TX
+    BAD_AMOUNT
+    BLANK_LINE  # not malformed: no row at all
+    MALFORMED_COUNT = BLANK_LINE
+
 cdef enum:
-    # As much of a raw row is reported.
+    # A reported raw row is cut here.
     ROW_BYTES_KEPT = 1 << 16
 
 cdef class TransactionBatch:
@@ -42,11 +57,11 @@ cdef class TransactionBatch:
 
     # The block of text that the rows came from, kept alive for rejects.
     cdef object block
+    cdef public Header header  # of the text; None before the reader has found it, and where there is no text
     cdef bytearray buffer  # a native reader's, used again with the batch
     cdef readonly bint is_cut  # there were rows behind these, which nobody wants
     cdef public uint64_t input_bytes_read  # of its input, when this block was
     cdef public object consumed  # where its input was when it was read, for those who keep that
-    cdef bint text_is_made  # of rows that were no lines: nobody has seen it
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
@@ -62,25 +77,3 @@ cdef class TransactionBatch:
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept
-
-cdef class RowCursor:
-    cdef TransactionBatch batch
-    cdef bint wants_applied
-    cdef bint wants_rejected
-    cdef bint wants_malformed
-    # Every line is a row, so that rows before a row are lines before it.
-    cdef bint without_blank_lines
-    cdef Py_ssize_t rows_passed
-    cdef Py_ssize_t malformed_passed
-    cdef Py_ssize_t position  # in bytes, or lines where the text has line starts
-    cdef uint64_t counted_line  # of that position, where endings are counted
-
-    # The row that it stands on.
-    cdef uint64_t line
-    cdef const uint8_t* start
-    cdef const uint8_t* end
-    cdef uint8_t malformed_reason
-    cdef uint8_t status
-
-    cdef bint advance(self) noexcept nogil
-    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil

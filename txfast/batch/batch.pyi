@@ -1,14 +1,15 @@
-from collections.abc import Iterator
-from typing import Self
-
 from typing_extensions import disjoint_base
 
+from txfast.batch.header import Header
+
 KINDS: tuple[str, ...]
+MALFORMED_REASONS: tuple[str, ...]
 
 @disjoint_base
 class TransactionBatch:
     @property
     def rows(self) -> int: ...
+    header: Header | None
     input_bytes_read: int
     consumed: object
     @property
@@ -29,9 +30,6 @@ class TransactionBatch:
     def is_cut(self) -> bool: ...
     def __len__(self) -> int: ...
     def number_lines(self, next_line: int) -> int: ...
-    def report(
-        self, *, applied: bool = False, rejected: bool = True, malformed: bool = True
-    ) -> Iterator[tuple[int, int, int, bytes]]: ...
     @property
     def unsettled_shards(self) -> int: ...
     def leave_unsettled(self, shard: int) -> None: ...
@@ -39,9 +37,3 @@ class TransactionBatch:
     def raw_text(self) -> bytes: ...
     def cut(self, malformed_rows: int) -> None: ...
     def count_malformed(self, counts: list[int]) -> None: ...
-
-@disjoint_base
-class RowCursor:
-    def __new__(
-        cls, batch: TransactionBatch, *, applied: bool = False, rejected: bool = True, malformed: bool = True
-    ) -> Self: ...

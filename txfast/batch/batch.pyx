@@ -13,22 +13,16 @@ from libc.string cimport memcpy, memset
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
-from txfast.text.endings cimport CR, LF, WINDOW_BYTES, find_ending, lowest_bit
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept
-
-cdef extern from * nogil:
-    int count_bits "__builtin_popcountll"(uint64_t mask) noexcept
-
+# The names of batch.pxd's Kind and Malformed, by code.
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
+MALFORMED_REASONS = (
+    "", "row_too_long", "bad_quoting", "missing_field", "bad_type", "bad_client", "bad_tx", "bad_amount",
+)
+assert len(KINDS) == KIND_COUNT
+assert len(MALFORMED_REASONS) == MALFORMED_COUNT
 
 cdef enum:
-    EIGHT = 8
     SHARD_BITS = 64
-
-# Greater than any row's.
-cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
 
 
 cdef class TransactionBatch:
@@ -104,7 +98,8 @@ cdef class TransactionBatch:
         self.text = text
         self.text_bytes = text_bytes
         self.line_starts = NULL
-        self.scanned = self.is_cut = self.text_is_made = False
+        self.header = None
+        self.scanned = self.is_cut = False
         self.lines = self.lines_before = 0
         self.first_line = 1
 
@@ -115,20 +110,6 @@ cdef class TransactionBatch:
         """
         self.first_line = next_line + self.lines_before
         return self.first_line + self.lines
-
-    def report(self, *, bint applied=False, bint rejected=True, bint malformed=True):
-        """Iterate the chosen rows in input order, as (line, malformed reason, status, raw row without its ending,
-        cut at 64 KiB).
-
-        Reason and status are codes: at most one of them is not 0, and both are 0 for an applied row. Of a batch that
-        was not applied, only `malformed` rows may be asked for.
-        """
-        cdef RowCursor cursor = RowCursor(self, applied=applied, rejected=rejected, malformed=malformed)
-        while cursor.advance():
-            yield (
-                cursor.line, cursor.malformed_reason, cursor.status,
-                cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
-            )
 
     def leave_unsettled(self, int shard):
         """Note that nobody knows yet what becomes of the rows of a shard."""
@@ -198,115 +179,3 @@ cdef class TransactionBatch:
 
     def __len__(self):
         return self.rows
-
-
-cdef class RowCursor:
-    """Walks forward through a batch's rows, in input order, and stops at those that are wanted.
-
-    After `advance()` it stands on such a row: `line` is the number of its line, `start` and `end` are the raw row
-    without its ending, not cut; `malformed_reason` and `status` are codes as in the batch's `report()`.
-    """
-
-    def __cinit__(
-        self, TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True,
-    ):
-        if batch.text == NULL and batch.rows and (applied or rejected):
-            raise ValueError("the rows were not kept as text")
-        self.batch = batch
-        self.wants_applied = applied
-        self.wants_rejected = rejected
-        self.wants_malformed = malformed
-        self.counted_line = batch.first_line
-        self.without_blank_lines = batch.lines == batch.rows + batch.malformed_rows
-
-    cdef bint advance(self) noexcept nogil:
-        """Go to the next wanted row; False where there is none."""
-        cdef const uint32_t* offsets = self.batch.offset
-        cdef const uint8_t* statuses = self.batch.status
-        cdef bint wants_applied = self.wants_applied
-        cdef bint wants_rejected = self.wants_rejected
-        cdef Py_ssize_t row = self.rows_passed
-        cdef Py_ssize_t rows = self.batch.rows
-        cdef uint64_t malformed_offset, eight_statuses
-        cdef bint malformed_follows
-        while True:
-            malformed_follows = self.malformed_passed < self.batch.malformed_rows
-            malformed_offset = NO_OFFSET
-            if malformed_follows:
-                malformed_offset = self.batch.malformed_offset[self.malformed_passed]
-            while row < rows and offsets[row] < malformed_offset:
-                # Most rows are applied, and most often those are not wanted.
-                if not wants_applied and row + EIGHT <= rows and offsets[row + EIGHT - 1] < malformed_offset:
-                    memcpy(&eight_statuses, &statuses[row], EIGHT)
-                    if not eight_statuses:
-                        row += EIGHT
-                        continue
-                    if wants_rejected:
-                        row += lowest_bit(eight_statuses) >> 3
-                if wants_rejected if statuses[row] else wants_applied:
-                    self.malformed_reason = 0
-                    self.status = statuses[row]
-                    self.stand_on(offsets[row], row + self.malformed_passed)
-                    self.rows_passed = row + 1
-                    return True
-                row += 1
-            self.rows_passed = row
-            if not malformed_follows:
-                return False
-            self.malformed_passed += 1
-            if self.wants_malformed:
-                self.malformed_reason = self.batch.malformed_reason[self.malformed_passed - 1]
-                self.status = 0
-                self.stand_on(malformed_offset, row + self.malformed_passed - 1)
-                return True
-
-    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil:
-        """Find the line and the bounds of the row at this offset, which has so many rows of either sort before it."""
-        cdef const uint8_t* text = self.batch.text
-        cdef const int32_t* starts = self.batch.line_starts
-        if self.without_blank_lines:
-            # Then every line before it is a row, and no text need be looked at.
-            self.line = self.batch.first_line + rows_before
-            self.position = rows_before if starts != NULL else offset
-        elif starts != NULL:
-            # Empty lines share their start with the line after them, and are never rows.
-            while starts[self.position + 1] <= starts[0] + offset:
-                self.position += 1
-            self.line = self.batch.first_line + self.position
-        else:
-            self.counted_line += count_endings(text, self.position, offset, self.batch.text_bytes)
-            self.line = self.counted_line
-            self.position = offset
-        self.start = text + offset
-        if starts != NULL:
-            self.end = text + (starts[self.position + 1] - starts[0])
-        else:
-            self.end = find_ending(self.start, text + self.batch.text_bytes)
-
-
-cdef Py_ssize_t count_endings(
-    const uint8_t* text,
-    Py_ssize_t place,  # IN where to begin
-    const Py_ssize_t offset,  # IN where to stop: a row starts there
-    const Py_ssize_t text_bytes,  # IN how many may be read
-) noexcept nogil:
-    """How many lines end between two places. CR LF is one ending, at its LF."""
-    cdef Py_ssize_t endings = 0
-    cdef uint64_t feeds, returns
-    while place < offset and place + WINDOW_BYTES <= text_bytes:
-        feeds = match_64(text + place, LF)
-        returns = match_64(text + place, CR)
-        if returns:
-            returns &= ~(feeds >> 1)
-            # Whether the last one is half of an ending is said by the byte behind the window.
-            if returns >> (WINDOW_BYTES - 1) and place + WINDOW_BYTES <= offset and text[place + WINDOW_BYTES] == LF:
-                returns ^= <uint64_t>1 << (WINDOW_BYTES - 1)
-            feeds |= returns
-        if offset - place < WINDOW_BYTES:
-            feeds &= (<uint64_t>1 << (offset - place)) - 1
-        endings += count_bits(feeds)
-        place += WINDOW_BYTES
-    while place < offset:
-        endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
-        place += 1
-    return endings

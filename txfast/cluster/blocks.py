@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from txfast.batch.batch import TransactionBatch
+from txfast.batch.batch import MALFORMED_REASONS, TransactionBatch
 from txfast.cluster.ranges import Range, RangeReader, was_changed
 from txfast.errors import ClusterError
 from txfast.input.position import Place
 from txfast.ledger.ledger import route
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.readers.row import MALFORMED_REASONS, Header
+from txfast.batch.header import Header
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
 from txfast.run.plan import make_plan
@@ -374,9 +374,9 @@ def runs_of(chunks: Iterable[AccountColumns]) -> Iterator[bytes]:
 
 def reject_block(
     part: Range, first_line: int, shards: int, statuses: Iterable[Statuses]
-) -> Iterator[tuple[str, Header, TransactionBatch]]:
-    """Read a range once more, and iterate what the writers of rejects take: a name, a header, and a batch in which is
-    said what became of each row.
+) -> Iterator[tuple[str, TransactionBatch]]:
+    """Read a range once more; iterate the arguments for the writers of rejects: the input's name, and a batch with the
+    status of each row.
 
     `statuses` are those of all shards, one each. Raises ClusterError where they are not, InputError where they do not
     fit the rows, and SourceError.
@@ -392,8 +392,7 @@ def reject_block(
     reader = RangeReader(part, keep_text=True)
     for batch in reader:
         next_line = batch.number_lines(next_line)
-        header = reader.header
-        if header is None:  # so far there were blank lines
+        if batch.header is None:  # so far there were blank lines
             continue
         route(batch, shards)
         for shard in range(shards):
@@ -406,6 +405,6 @@ def reject_block(
                 raise was_changed(part.name)
             set_statuses(batch, shard, found[:rows])
             known[shard] = found[rows:]
-        yield part.name, header, batch
+        yield part.name, batch
     if any(known.values()):
         raise was_changed(part.name)

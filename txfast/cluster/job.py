@@ -262,8 +262,8 @@ def reject_blobs(
         from txfast.writers.rejects import CollectedRejects
 
         collected = CollectedRejects()
-        for name, header, batch in batches:
-            collected.add(name, batch, header)
+        for name, batch in batches:
+            collected.add(name, batch)
             yield from map(ipc_stream, collected.take())
         collected.finish()
         yield from map(ipc_stream, collected.take())
@@ -272,8 +272,8 @@ def reject_blobs(
 
     text = RejectText(reject_format)
     text.rest()  # the header of the whole file
-    for name, header, batch in batches:
-        for block in text.blocks(os.fsencode(name), batch, header):
+    for name, batch in batches:
+        for block in text.blocks(os.fsencode(name), batch):
             yield bytes(block)
     rest = bytes(text.rest())
     if rest:

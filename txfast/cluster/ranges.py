@@ -12,6 +12,7 @@ from io import RawIOBase
 from itertools import chain, count, islice, pairwise, repeat
 
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import Header
 from txfast.errors import ClusterError, InputError, SourceError
 from txfast.input.compression import DecompressedFile
 from txfast.input.location import RemoteFile, location_version
@@ -20,7 +21,6 @@ from txfast.input.position import TABLE_ENDING, Consumption, Place, go_on, late_
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
 from txfast.input.source import CSV, Source
 from txfast.readers.csv import CsvReader
-from txfast.readers.row import Header
 from txfast.readers.table import TableReader
 
 TYPE_CHECKING = False  # a constant that type checkers know
@@ -390,7 +390,7 @@ class RangeReader:
                 raise was_changed(part.name)
             assert part.header is not None
             self._consumption = Consumption()
-            self._consumption.header = Header(part.header, part.name)
+            self._consumption.header = part.header
         elif part.key:
             self._consumption = Consumption()
             if part.place is not None:

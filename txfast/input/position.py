@@ -12,7 +12,6 @@ from txfast.errors import InputError, SourceError
 from txfast.input.compression import ReplayedFile
 from txfast.input.open import open_source
 from txfast.input.source import Source
-from txfast.readers.row import Header
 
 LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
@@ -63,7 +62,8 @@ class Place:
 class Consumption:
     """Follows a reader: `advance` over each block of bytes in order, `finish` at the end of the input.
 
-    `header` and `lines` are what the reader begins with: none, or those of the place from which it goes on.
+    `header` (the header line) and `lines` are what the reader begins with: None and 0, or those of the place from
+    which it goes on.
     """
 
     __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes", "parts")
@@ -79,7 +79,7 @@ class Consumption:
         self.parts: tuple[tuple[int, str], ...] = ()
         self.lines = 0
         self.ending = ""
-        self.header: Header | None = None
+        self.header: bytes | None = None
 
     @property
     def digest(self) -> str:
@@ -167,7 +167,7 @@ def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
                 source.close()
                 return None
             consumption.end_table()
-        consumption.header = Header(place.header, source.name)
+        consumption.header = place.header
         consumption.lines = place.lines
         if place.ending in ("", "cr"):
             added = take(source, 2)

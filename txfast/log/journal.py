@@ -148,12 +148,13 @@ class Journal:
         self._flush()
 
     def _write_rows(self, file: str, batch: "TransactionBatch") -> None:
+        from txfast.batch.batch import MALFORMED_REASONS
+        from txfast.batch.cursor import report
         from txfast.ledger.ledger import STATUSES
         from txfast.log.lines import row_logger
-        from txfast.readers.row import MALFORMED_REASONS
 
         log_row = row_logger(self._open_logger(), file)
-        for line, malformed, status, row in batch.report(rejected=self.shows(WARN), applied=self.shows(DEBUG)):
+        for line, malformed, status, row in report(batch, rejected=self.shows(WARN), applied=self.shows(DEBUG)):
             if not malformed:
                 log_row(WARN if status else DEBUG, line, STATUSES[status], row)
             elif self._malformed_lines_left is None:

@@ -9,12 +9,12 @@ import os
 from errno import EAGAIN
 
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import Header
 from txfast.errors import InputError, SourceError
 from txfast.input.position import BLOCK_BYTES as CONSUMED_BLOCK_BYTES
 from txfast.input.position import BYTE_ORDER_MARK, Consumption
 from txfast.input.source import Source
 from txfast.readers.arrow_lines import hold_lines, parse_lines
-from txfast.readers.row import Header
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class ArrowCsvReader:
     ) -> None:
         self._name = source.name
         self._block_bytes = block_bytes
-        self._header: Header | None = None if consumption is None else consumption.header
+        self._header: Header | None = None
+        if consumption is not None and consumption.header is not None:
+            self._header = Header(consumption.header, source.name)
         self._consumption = consumption
         self._source = source
         self._file = open_for_pyarrow(source, consumption)

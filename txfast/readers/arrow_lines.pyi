@@ -1,7 +1,7 @@
 from _typeshed import ReadableBuffer
 
 from txfast.batch.batch import TransactionBatch
-from txfast.readers.row import Header
+from txfast.batch.header import Header
 
 def hold_lines(
     batch: TransactionBatch,

@@ -5,10 +5,10 @@ This module must not know pyarrow: it takes the offsets and bytes of a binary co
 
 from libc.stdint cimport int32_t, uint8_t
 
-from txfast.batch.batch cimport TransactionBatch
-from txfast.readers.row cimport (
-    BLANK_LINE, WELL_FORMED, Columns, Header, Malformed, Row, parse_row, skip_blanks,
-)
+from txfast.batch.batch cimport BLANK_LINE, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.header cimport Columns, Header
+from txfast.readers.row cimport Row, parse_row
+from txfast.text.csv_in cimport skip_blanks
 
 
 def hold_lines(
@@ -52,6 +52,7 @@ def hold_lines(
     starts += lines_before
     count -= lines_before
     batch.attach((offset_bytes, text), text_start + starts[0], starts[count] - starts[0])
+    batch.header = header
     batch.line_starts = starts
     batch.lines = count
     batch.lines_before = lines_before

@@ -5,8 +5,8 @@ from _typeshed import WriteableBuffer
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import Header
 from txfast.input.position import Consumption
-from txfast.readers.row import Header
 
 BLOCK_BYTES: int
 

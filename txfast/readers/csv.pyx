@@ -12,13 +12,13 @@ from libc.string cimport memchr, memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
-from txfast.text.endings cimport CR, LF, WINDOW_BYTES, find_ending, is_ending, lowest_bit, match_either_64, past_ending
+from txfast.batch.batch cimport BLANK_LINE, ROW_BYTES_KEPT, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.header cimport Columns, Fields, Header
+from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport FIELDS, Tables, make_tables, plain_fields
-from txfast.readers.row cimport (
-    BLANK_LINE, ROW_BYTES_MAX, ROW_TOO_LONG, WELL_FORMED, Columns, Field, Fields, Header, Malformed, Row, is_blank,
-    parse_row, skip_blanks,
-)
+from txfast.text.bits cimport WINDOW_BYTES, lowest_bit, match_either_64
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_blank, skip_blanks
+from txfast.text.endings cimport CR, LF, find_ending, is_ending, past_ending
 
 from txfast.errors import InputError, SourceError
 
@@ -70,7 +70,7 @@ cdef class CsvReader:
         self.at_start = True
         self.consumption = consumption
         if consumption is not None and consumption.header is not None:
-            self.header = consumption.header
+            self.header = Header(consumption.header, name)
             self.at_start = False
             make_plan(&self.plan, self.header)
 
@@ -111,6 +111,7 @@ cdef class CsvReader:
         batch.attach(batch.buffer, text, end)
         if self.header is None:
             self.take_header(batch)
+        batch.header = self.header
         # For a full buffer, so that the columns stay the same from block to block.
         filled = len(batch.buffer)
         batch.reserve(filled // WELL_FORMED_BYTES_MIN + 1, filled // MALFORMED_BYTES_MIN + 1)
@@ -214,6 +215,7 @@ cdef class CsvReader:
         self.carry = start[:end - start]
         self.consume(batch, filled - len(self.carry))
         batch.attach(head, head, len(head))
+        batch.header = self.header
         batch.reserve(1, 1)
         batch.scanned = True
         batch.lines = 1
@@ -249,6 +251,7 @@ def rescan(
     readinto(memoryview(batch.buffer)[:text_bytes])
     text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
     batch.attach(batch.buffer, text, text_bytes)
+    batch.header = header
     if text_bytes and not is_ending(text[text_bytes - 1]):
         batch.reserve(1, 1)
         batch.scanned = True
@@ -258,19 +261,18 @@ def rescan(
             batch.malformed_offset[0] = 0
             batch.malformed_rows = 1
         return
-    scan_lines(batch, header)
+    scan_lines(batch)
     if is_cut:
         batch.cut(malformed_rows)
 
 
-cdef int scan_lines(TransactionBatch batch, Header header) except -1:
-    """Make rows of the lines that the batch has as text, in a buffer with slack behind them."""
+cdef int scan_lines(TransactionBatch batch) except -1:
+    """Make rows of the lines that the batch has as text, under a header, in a buffer with slack behind them."""
     cdef Plan plan
-    make_plan(&plan, header)
+    make_plan(&plan, batch.header)
     batch.reserve(
         batch.text_bytes // WELL_FORMED_BYTES_MIN + 1, batch.text_bytes // MALFORMED_BYTES_MIN + 1
     )
-    batch.text_is_made = header.of_table
     with nogil:
         scan_text(batch, &plan)
     return 0

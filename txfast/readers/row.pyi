@@ -1,17 +1,3 @@
-from typing import Self
+from txfast.batch.header import Header
 
-from typing_extensions import disjoint_base
-
-MALFORMED_REASONS: tuple[str, ...]
-COLUMN_NAMES: tuple[str, ...]
-
-@disjoint_base
-class Header:
-    def __new__(cls, line: bytes, file: str, *, of_table: bool = False) -> Self: ...
-    @property
-    def of_table(self) -> bool: ...
-    @property
-    def line(self) -> bytes: ...
-    @property
-    def width(self) -> int: ...
-    def parse(self, line: bytes) -> tuple[str, int, int, int | None] | str | None: ...
+def parse_line(line: bytes, header: Header) -> tuple[str, int, int, int | None] | str | None: ...

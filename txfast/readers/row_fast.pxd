@@ -11,16 +11,12 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, NO_AMOUNT, RESOLVE, WITHDRAWAL
-from txfast.readers.row cimport Field, Fields, Row
-
-cdef extern from * nogil:
-    bint multiply_overflows "__builtin_mul_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
-    bint unsigned_add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    uint32_t match_16 "txfast_match"(const uint8_t* bytes, uint8_t byte) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
-    bint four_numbers "txfast_four_numbers"(const uint64_t* digits, uint32_t* numbers) noexcept
+from txfast.batch.header cimport Fields
+from txfast.readers.row cimport Row
+from txfast.text.bits cimport (
+    four_numbers, lowest_bit, match_16, unsigned_add_overflows, unsigned_multiply_overflows,
+)
+from txfast.text.csv_in cimport Field
 
 cdef enum:
     FIELDS = 4
@@ -120,7 +116,7 @@ cdef inline bint many_digits(
     if length > 16:
         high = high * tables.powers_of_ten[8] + parts[1]
     power = tables.powers_of_ten[last]
-    return not multiply_overflows(high, power, &high) and not unsigned_add_overflows(high, parts[2], number)
+    return not unsigned_multiply_overflows(high, power, &high) and not unsigned_add_overflows(high, parts[2], number)
 
 
 cdef inline bint plain_fields(

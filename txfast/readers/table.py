@@ -9,12 +9,12 @@ import tempfile
 from decimal import Decimal
 
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import InputError, SourceError
 from txfast.input.location import RemoteFile
 from txfast.input.position import read_into
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 from txfast.readers.arrow_csv import WholeReads
-from txfast.readers.row import COLUMN_NAMES, Header
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse, units_fit
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms

@@ -5,7 +5,7 @@ from _typeshed import ReadableBuffer
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
-from txfast.readers.row import Header
+from txfast.batch.header import Header
 
 SORTS: tuple[str, ...]
 HEADER_LINE: bytes

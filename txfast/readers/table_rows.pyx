@@ -9,13 +9,16 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
-from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
+from txfast.batch.header cimport Header
+from txfast.readers.csv cimport SLACK_BYTES, scan_lines
+from txfast.readers.row cimport parse_kind
+from txfast.text.bits cimport WORD_BYTES
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
 from txfast.text.endings cimport CR, LF
 from txfast.text.numbers_in cimport UNITS_PER_ONE
-from txfast.readers.row cimport ROW_BYTES_MAX, Field, Header, parse_kind
-from txfast.readers.csv cimport SLACK_BYTES, scan_lines
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
 
-from txfast.readers.row import COLUMN_NAMES
+from txfast.batch.header import COLUMN_NAMES
 
 # What the values of a column are.
 cdef enum Sort:
@@ -29,7 +32,6 @@ cdef enum Sort:
 
 cdef enum:
     COLUMN_COUNT = 4
-    WORD_BYTES = 8
     # Of a value that is longer, so much says that the row is too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
     # Of a row, besides texts: numbers, commas, an ending, and what is written over behind them.
@@ -206,6 +208,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             are_numbers = columns.read_rows(batch, first, count)
         if are_numbers:
             batch.attach(columns, NULL, count * <Py_ssize_t>VALUES_BYTES)
+            batch.header = header
             batch.rows = batch.lines = count
             return
     capacity = text_bytes + count * ROW_BYTES
@@ -215,7 +218,8 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     with nogil:
         end = columns.write_rows(text, first, first + count)
     batch.attach(batch.buffer, text, end - text)
-    scan_lines(batch, header)
+    batch.header = header
+    scan_lines(batch)
 
 
 cdef inline bint is_null(const Column* column, const Py_ssize_t row) noexcept nogil:

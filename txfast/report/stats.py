@@ -3,9 +3,8 @@
 This module must not know how a run works: it is given a RunFigures.
 """
 
-from txfast.batch.batch import KINDS
+from txfast.batch.batch import KINDS, MALFORMED_REASONS
 from txfast.ledger.ledger import STATUSES
-from txfast.readers.row import MALFORMED_REASONS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

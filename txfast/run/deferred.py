@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from txfast.readers.row import Header
+    from txfast.batch.header import Header
 
 # Which input, the first line's number, rows, malformed rows, whether rows were cut off behind them, bits of the shards
 # that went to disk, bytes of text.
@@ -52,7 +52,7 @@ class UnsettledRows:
             if not batch.unsettled_shards >> shard & 1:
                 self._kept[shard].write(statuses_of(batch, shard))
 
-    def settled(self, spills: "Sequence[Spill | None]") -> "Iterator[tuple[str, Header, TransactionBatch]]":
+    def settled(self, spills: "Sequence[Spill | None]") -> "Iterator[tuple[str, TransactionBatch]]":
         """Iterate what was added, with what became of each row, once all is settled. A batch is good until the next."""
         texts = self._texts.reader()
         kept = [stream.reader() for stream in self._kept]
@@ -75,4 +75,4 @@ class UnsettledRows:
                 settled = bytearray(batch.shard_rows(shard))
                 kept[shard](memoryview(settled))
                 set_statuses(batch, shard, settled)
-            yield file, header, batch
+            yield file, batch

@@ -3,10 +3,10 @@
 This module must not know ledgers.
 """
 
+from txfast.batch.batch import MALFORMED_REASONS
 from txfast.errors import MemoryLimitError, TooManyMalformedError
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
-from txfast.readers.row import MALFORMED_REASONS
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.batch.header import Header
     from txfast.input.position import Consumption, Place
     from txfast.input.source import Source
-    from txfast.readers.row import Header
     from txfast.run.plan import Plan
 
     class Reader(Protocol):
@@ -77,7 +77,9 @@ class MalformedRows:
         if batch.malformed_rows:
             batch.count_malformed(self.counts)
         if batch.is_cut:
-            *_, (line, _, _, _) = batch.report(rejected=False)
+            from txfast.batch.cursor import report
+
+            *_, (line, _, _, _) = report(batch, rejected=False)
             raise TooManyMalformedError(
                 f"{file}:{line}: malformed row {sum(self.counts)}, one more than is allowed: "
                 f"the run stops here, without accounts"
@@ -158,7 +160,7 @@ class Intake:
         """At the end of the input: count all of it, and have the consumption say where it ends."""
         self.figures.bytes = self._bytes_before + self._reader.bytes_read
         if self._consumption is not None:
-            self._consumption.header = self._reader.header
+            self._consumption.header = None if self.header is None else self.header.line
             self._consumption.lines = self._next_line - 1 - self._consumption.finish()
 
 

@@ -115,7 +115,7 @@ class Replay:
     def _report(self, intake: Intake, batch: "TransactionBatch") -> None:
         started = perf_counter()
         intake.note(batch)
-        self._reporter.report(intake.name, batch, intake.header, self.books)
+        self._reporter.report(intake.name, batch, self.books)
         self._seconds["report"] += perf_counter() - started
         self.malformed_rows.add(intake.name, batch)
 

@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from txfast.batch.batch import TransactionBatch
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
-    from txfast.readers.row import Header
     from txfast.run.books import Books
     from txfast.run.deferred import UnsettledRows
 
     class Rejects(Protocol):
         """Takes the rejects of every batch, in order."""
 
-        def add(self, file: str, batch: TransactionBatch, header: Header) -> None: ...
+        def add(self, file: str, batch: TransactionBatch) -> None: ...
 
 
 class Reporter:
@@ -42,31 +41,32 @@ class Reporter:
         """Whether every reject is told of, so that the outcome of each row must be kept."""
         return self._rejects is not None or self._logs_rejected_rows
 
-    def report(self, file: str, batch: "TransactionBatch", header: "Header | None", books: "Books") -> None:
+    def report(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         """Report an applied batch of a file, or keep it until rows that went to disk are settled."""
-        deferred = bool(batch.unsettled_shards) and header is not None and self.tells_each_reject
-        if deferred and header is not None:
-            self._defer(file, batch, header, books)
-        elif self._rejects is not None and header is not None:
-            self._rejects.add(file, batch, header)
+        deferred = bool(batch.unsettled_shards) and batch.header is not None and self.tells_each_reject
+        if deferred:
+            self._defer(file, batch, books)
+        elif self._rejects is not None and batch.header is not None:
+            self._rejects.add(file, batch)
         if self._journal is not None and not (deferred and self._logs_rejected_rows):
             self._journal.rows(file, batch)
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
-    def _defer(self, file: str, batch: "TransactionBatch", header: "Header", books: "Books") -> None:
+    def _defer(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         if self._deferred is None:
             from txfast.run.deferred import UnsettledRows
 
             self._deferred = UnsettledRows(books.spill_file, len(books.ledgers))
-        self._deferred.add(file, header, batch)
+        assert batch.header is not None, "a batch with rows has one"
+        self._deferred.add(file, batch.header, batch)
 
     def report_deferred(self, books: "Books") -> None:
         """Report the batches that waited, once all is settled."""
         if self._deferred is None:
             return
-        for file, header, batch in self._deferred.settled(books.spills):
+        for file, batch in self._deferred.settled(books.spills):
             if self._rejects is not None:
-                self._rejects.add(file, batch, header)
+                self._rejects.add(file, batch)
             if self._journal is not None and self._logs_rejected_rows:
                 self._journal.rows(file, batch)

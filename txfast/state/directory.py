@@ -180,7 +180,7 @@ class StateDirectory:
     def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
         """Remember how far an input was consumed."""
         if consumption is not None and consumption.header is not None:
-            self.inputs[ref.key()] = consumption.place(consumption.lines, consumption.header.line)
+            self.inputs[ref.key()] = consumption.place(consumption.lines, consumption.header)
 
     def inputs_fields(self) -> "dict[str, dict[str, object]]":
         """The places as a manifest has them."""

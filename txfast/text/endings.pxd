@@ -2,14 +2,11 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    uint64_t match_either_64 "txfast_match_either_64"(const uint8_t* bytes, uint8_t one, uint8_t other) noexcept
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+from txfast.text.bits cimport WINDOW_BYTES, lowest_bit, match_either_64
 
 cdef enum:
     LF = 0x0A
     CR = 0x0D
-    WINDOW_BYTES = 64
 
 
 cdef inline bint is_ending(const uint8_t byte) noexcept nogil:

@@ -3,14 +3,11 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.readers.row cimport Field
+from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.csv_in cimport Field
 from txfast.text.utf8 cimport utf8_bytes
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
-
 cdef enum:
-    WORD_BYTES = 8
     # What a byte can grow to: \u00XX.
     JSON_GROWTH = 6
 

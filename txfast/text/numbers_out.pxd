@@ -6,8 +6,7 @@ They write whole words: up to 8 bytes behind the text that they return must be t
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+from txfast.text.bits cimport lowest_bit
 
 cdef enum:
     # Sign, 15 digits, point and 4 decimals.

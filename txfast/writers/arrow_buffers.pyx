@@ -9,9 +9,9 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, TransactionBatch
 from txfast.ledger.sorted_accounts cimport AccountColumns
+from txfast.text.bits cimport WORD_BYTES
 
 cdef enum:
-    WORD_BYTES = 8
     DECIMAL_BYTES = 16
 
 # A decimal128 without its scale: an integer of two words, the lower first.

@@ -4,7 +4,6 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
-from txfast.readers.row import Header
 
 STATUS_NAMES: tuple[str, ...]
 REASON_NAMES: tuple[str, ...]
@@ -16,5 +15,5 @@ _Group = tuple[int, list[str], list[memoryview]]
 @disjoint_base
 class RejectColumns:
     def __new__(cls, rows_max: int = ..., text_bytes_max: int = ...) -> Self: ...
-    def groups(self, file: str, batch: TransactionBatch, header: Header) -> Iterator[_Group]: ...
+    def groups(self, file: str, batch: TransactionBatch) -> Iterator[_Group]: ...
     def rest(self) -> _Group: ...

@@ -10,14 +10,14 @@ from libc.string cimport memcpy
 from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
 
-from txfast.batch.batch cimport RowCursor, TransactionBatch
-from txfast.readers.row cimport MALFORMED_COUNT, Columns, Field, Header
+from txfast.batch.batch cimport MALFORMED_COUNT, TransactionBatch
+from txfast.batch.cursor cimport RAW_ROW, TEXTS, RowCursor, cut_texts, reason_of
+from txfast.text.csv_in cimport Field
 from txfast.text.json_string cimport hex_digit
-from txfast.writers.reject cimport RAW_ROW, TEXTS, cut_texts, reason_of
 from txfast.text.utf8 cimport utf8_bytes
 
+from txfast.batch.batch import MALFORMED_REASONS
 from txfast.ledger.ledger import STATUSES
-from txfast.readers.row import MALFORMED_REASONS
 
 # What the codes in the columns of statuses and reasons stand for.
 STATUS_NAMES = ("malformed", "rejected")
@@ -91,11 +91,9 @@ cdef class RejectColumns:
             free(self.texts[place].offsets)
             free(self.texts[place].text)
 
-    def groups(self, str file not None, TransactionBatch batch not None, Header header not None):
-        """Iterate the groups that an applied batch's rejects fill. What fills none waits for the next batch.
-
-        `file` is the name of the file, `header` its header.
-        """
+    def groups(self, str file not None, TransactionBatch batch not None):
+        """Iterate the groups that the rejects of an applied batch of this file fill. The rest waits for the next
+        batch."""
         cdef RowCursor cursor = RowCursor(batch)
         cdef bint more = cursor.advance()
         if not more:
@@ -103,7 +101,7 @@ cdef class RejectColumns:
         while True:
             if not self.files or self.files[len(self.files) - 1] != file:
                 self.files.append(file)
-            if not self.fill(cursor, &header.columns, <int32_t>(len(self.files) - 1)):
+            if not self.fill(cursor, <int32_t>(len(self.files) - 1)):
                 return
             yield self.rest()
 
@@ -127,7 +125,7 @@ cdef class RejectColumns:
         self.files = []
         return group
 
-    cdef bint fill(self, RowCursor cursor, const Columns* columns, const int32_t file) except? True:
+    cdef bint fill(self, RowCursor cursor, const int32_t file) except? True:
         """Add the row that the cursor stands on, and all that follow while the group has room.
 
         True where the group is full, and the cursor stands on a row that is not in it.
@@ -137,7 +135,7 @@ cdef class RejectColumns:
         cdef bint more = True
         with nogil:
             while more and self.rows < self.rows_max and self.text_bytes < self.text_bytes_max:
-                cut_texts(cursor, columns, texts)
+                cut_texts(cursor, texts)
                 enough_memory = self.reserve_texts(texts)
                 if not enough_memory:
                     break

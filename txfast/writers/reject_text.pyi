@@ -4,7 +4,6 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
-from txfast.readers.row import Header
 
 FORMATS: tuple[str, ...]
 COLUMN_NAMES: tuple[str, ...]
@@ -13,5 +12,5 @@ BLOCK_BYTES: int
 @disjoint_base
 class RejectText:
     def __new__(cls, text_format: str, block_bytes: int = ...) -> Self: ...
-    def blocks(self, file: bytes, batch: TransactionBatch, header: Header) -> Iterator[memoryview]: ...
+    def blocks(self, file: bytes, batch: TransactionBatch) -> Iterator[memoryview]: ...
     def rest(self) -> memoryview: ...

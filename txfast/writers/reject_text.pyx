@@ -6,15 +6,15 @@ This module must not know where the text goes, nor why a row is a reject.
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from txfast.batch.batch cimport RowCursor, TransactionBatch
-from txfast.text.numbers_out cimport NUMBER_BYTES_MAX, write_number
-from txfast.readers.row cimport MALFORMED_COUNT, Columns, Field, Header
-from txfast.text.csv_field cimport CSV_EXTRA_BYTES, CSV_GROWTH, write_csv_field
+from txfast.batch.batch cimport MALFORMED_COUNT, TransactionBatch
+from txfast.batch.cursor cimport TEXTS, RowCursor, cut_texts, reason_of
+from txfast.text.csv_in cimport Field
+from txfast.text.csv_out cimport CSV_EXTRA_BYTES, CSV_GROWTH, write_csv_field
 from txfast.text.json_string cimport JSON_GROWTH, write_json_string
-from txfast.writers.reject cimport TEXTS, cut_texts, reason_of
+from txfast.text.numbers_out cimport NUMBER_BYTES_MAX, write_number
 
+from txfast.batch.batch import MALFORMED_REASONS
 from txfast.ledger.ledger import STATUSES
-from txfast.readers.row import MALFORMED_REASONS
 
 FORMATS = ("csv", "jsonl")
 COLUMN_NAMES = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
@@ -135,11 +135,9 @@ cdef class RejectText:
         self.file = file
         return 0
 
-    def blocks(self, bytes file not None, TransactionBatch batch not None, Header header not None):
-        """Iterate the blocks that an applied batch's rejects fill. What does not fill one waits for the next batch.
-
-        `file` is the name of the file, `header` its header.
-        """
+    def blocks(self, bytes file not None, TransactionBatch batch not None):
+        """Iterate the blocks that the rejects of an applied batch of this file fill. The rest waits for the next
+        batch."""
         cdef RowCursor cursor = RowCursor(batch)
         cdef Py_ssize_t needed
         cdef bint more = cursor.advance()
@@ -147,7 +145,7 @@ cdef class RejectText:
             return
         self.begin_file(file)
         while True:
-            needed = self.fill(cursor, &header.columns)
+            needed = self.fill(cursor)
             if not needed:
                 return
             if self.filled:
@@ -162,7 +160,7 @@ cdef class RejectText:
         self.filled = 0
         return memoryview(self.block)[:filled]
 
-    cdef Py_ssize_t fill(self, RowCursor cursor, const Columns* columns) except -1:
+    cdef Py_ssize_t fill(self, RowCursor cursor) except -1:
         """Write the line of the row that the cursor stands on, and those of all that follow while the block has room.
 
         Return how much room the next one may need: 0 where there is none.
@@ -175,7 +173,7 @@ cdef class RejectText:
         cdef Py_ssize_t needed, growth = JSON_GROWTH if self.is_json else CSV_GROWTH
         with nogil:
             while True:
-                needed = growth * cut_texts(cursor, columns, texts) + self.file_piece.length + LINE_EXTRA_BYTES
+                needed = growth * cut_texts(cursor, texts) + self.file_piece.length + LINE_EXTRA_BYTES
                 if needed > end - out:
                     break
                 out = self.write_line(out, cursor, texts)

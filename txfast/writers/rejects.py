@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.batch.batch import TransactionBatch
-    from txfast.readers.row import Header
 
     class Writer(Protocol):
         """What puts rejects into an output in one format."""
 
-        def add(self, file: str, batch: TransactionBatch, header: Header) -> None: ...
+        def add(self, file: str, batch: TransactionBatch) -> None: ...
         def add_made(self, made: bytes) -> None: ...
         def finish(self) -> None: ...
         def abandon(self) -> None: ...
@@ -81,13 +80,13 @@ class Rejects:
         """Have `discard` leave what was written, for a later run to `reopen`."""
         self._output.keep_temporary()
 
-    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
-        """Add the rejects of an applied batch of this file, whose header that is.
+    def add(self, file: str, batch: "TransactionBatch") -> None:
+        """Add the rejects of an applied batch of this file.
 
         Raises SourceError, MemoryError, and BrokenPipeError where nobody reads any more.
         """
         assert self._writer is not None, "not open"
-        self._writer.add(file, batch, header)
+        self._writer.add(file, batch)
 
     @property
     def made_format(self) -> str:
@@ -160,8 +159,8 @@ class TextWriter:
         if not is_new:
             self._text.rest()  # the header is there already
 
-    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
-        for block in self._text.blocks(os.fsencode(file), batch, header):
+    def add(self, file: str, batch: "TransactionBatch") -> None:
+        for block in self._text.blocks(os.fsencode(file), batch):
             self._output.write(block)
 
     def add_made(self, made: bytes) -> None:
@@ -210,9 +209,9 @@ class RejectTables:
         self.schema = pa.schema(fields)
         self._columns = RejectColumns()
 
-    def tables(self, file: str, batch: "TransactionBatch", header: "Header") -> "Iterator[pa.Table]":
+    def tables(self, file: str, batch: "TransactionBatch") -> "Iterator[pa.Table]":
         """Iterate what an applied batch's rejects fill. A table is good until the next is asked for."""
-        for rows, files, buffers in self._columns.groups(file, batch, header):
+        for rows, files, buffers in self._columns.groups(file, batch):
             yield self._table(rows, files, buffers)
 
     def rest(self) -> "pa.Table":
@@ -261,8 +260,8 @@ class ParquetWriter:
             self.abandon()
             raise
 
-    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
-        for table in self._tables.tables(file, batch, header):
+    def add(self, file: str, batch: "TransactionBatch") -> None:
+        for table in self._tables.tables(file, batch):
             self._parquet.write_table(table, row_group_size=len(table))
 
     def add_made(self, made: bytes) -> None:
@@ -302,9 +301,9 @@ class CollectedRejects:
         self._tables = RejectTables()
         self.batches: list[pa.RecordBatch] = []
 
-    def add(self, file: str, batch: "TransactionBatch", header: "Header") -> None:
-        """Add the rejects of an applied batch of this file, whose header that is. Raises MemoryError."""
-        for table in self._tables.tables(file, batch, header):
+    def add(self, file: str, batch: "TransactionBatch") -> None:
+        """Add the rejects of an applied batch of this file. Raises MemoryError."""
+        for table in self._tables.tables(file, batch):
             self._keep(table)
 
     def finish(self) -> None:

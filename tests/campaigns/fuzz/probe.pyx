@@ -8,20 +8,21 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memchr, memcpy, memset
 
-from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, TransactionBatch
+from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, WELL_FORMED, TransactionBatch
+from txfast.batch.header cimport Columns, Fields
 from txfast.ledger.sorted_accounts cimport AccountColumns
-from txfast.text.numbers_in cimport parse_amount, parse_id
+from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport FIELDS, Tables, make_tables, plain_fields
-from txfast.readers.row cimport WELL_FORMED, Columns, Field, Fields, Row, parse_row
+from txfast.text.bits cimport WORD_BYTES
+from txfast.text.csv_in cimport Field
+from txfast.text.numbers_in cimport parse_amount, parse_id
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
-from txfast.batch.batch import KINDS
-from txfast.readers.row import MALFORMED_REASONS
+from txfast.batch.batch import KINDS, MALFORMED_REASONS
 
 cdef enum:
     # What readers/row_fast.pxd may read from a field's start on.
     PLAIN_SLACK_BYTES = 24
-    WORD_BYTES = 8
     TEXT_BYTES_MAX = 1 << 12
 
 cdef Tables tables

@@ -17,13 +17,14 @@ from tests.support import reference, replays
 from tests.support.reference import INT64_MAX
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS, TransactionBatch
+from txfast.batch.cursor import report
+from txfast.batch.header import Header
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_lines import hold_lines, parse_lines
 from txfast.readers.csv import CsvReader
-from txfast.readers.row import Header
 from txfast.readers.table_rows import TableColumns, parse
 
 # Type, client, tx and amount, in units of 0.0001.
@@ -145,7 +146,7 @@ def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Ro
             reader.scan(batch)
             next_line = batch.number_lines(next_line)
             rows += probe.rows_of(batch)
-            malformed_lines += [line for line, *_ in batch.report(rejected=False)]
+            malformed_lines += [line for line, *_ in report(batch, rejected=False)]
         return rows, malformed_lines
     return None
 
@@ -197,7 +198,7 @@ def arrow(content: bytes) -> None:
     lines = [text[offsets[place] : offsets[place + 1]] for place in range(first, first + count)]
     expected = [expected_row(line, range(4)) for line in lines]
     must_be(probe.rows_of(batch), [row for row in expected if row != ""])
-    reported = [(line, row) for line, _, _, row in batch.report(rejected=False)]
+    reported = [(line, row) for line, _, _, row in report(batch, rejected=False)]
     must_be(reported, [(line, lines[line - 1]) for line, _ in numbered(expected, 1)])
 
 

@@ -3,13 +3,10 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.readers.row cimport Field
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    int lowest_bit "txfast_lowest_bit"(uint64_t mask) noexcept
+from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.csv_in cimport Field
 
 cdef enum:
-    WORD_BYTES = 8
     # What a text can grow by: twice its length, and two quotes and an apostrophe more.
     CSV_GROWTH = 2
     CSV_EXTRA_BYTES = 3

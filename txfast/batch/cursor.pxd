@@ -1,0 +1,63 @@
+"""RowCursor: walks through the rows of a batch that are reported, and cuts their texts. See cursor.pyx."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from txfast.batch.batch cimport MALFORMED_COUNT, ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
+from txfast.batch.header cimport Columns, Fields, cut_fields
+from txfast.text.csv_in cimport Field
+
+cdef enum:
+    # The texts of a reported row: type, client, tx and amount, then the raw row.
+    TEXTS = 5
+    RAW_ROW = 4
+
+cdef class RowCursor:
+    cdef TransactionBatch batch
+    cdef Columns columns
+    cdef bint has_raw_rows  # False for a table, whose lines nobody has seen
+    cdef bint wants_applied
+    cdef bint wants_rejected
+    cdef bint wants_malformed
+    # Every line is a row, so that rows before a row are lines before it.
+    cdef bint without_blank_lines
+    cdef Py_ssize_t rows_passed
+    cdef Py_ssize_t malformed_passed
+    cdef Py_ssize_t position  # in bytes, or lines where the text has line starts
+    cdef uint64_t counted_line  # of that position, where endings are counted
+
+    # The row that it stands on.
+    cdef uint64_t line
+    cdef const uint8_t* start
+    cdef const uint8_t* end
+    cdef uint8_t malformed_reason
+    cdef uint8_t status
+
+    cdef bint advance(self) noexcept nogil
+    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil
+
+
+cdef inline int reason_of(RowCursor cursor) noexcept nogil:
+    """The row's place in the names of all reasons: MALFORMED_REASONS, then the ledger's STATUSES."""
+    return cursor.malformed_reason if cursor.malformed_reason else MALFORMED_COUNT + cursor.status
+
+
+cdef inline Py_ssize_t cut_texts(RowCursor cursor, Field* texts) noexcept nogil:
+    """Cut the row into its TEXTS; return their length in bytes, all together. A missing text is empty."""
+    cdef Fields fields
+    cdef Py_ssize_t length = 0
+    cdef int place
+    if cursor.malformed_reason != ROW_TOO_LONG and cut_fields(cursor.start, cursor.end, &cursor.columns, &fields):
+        texts[0] = fields.type
+        texts[1] = fields.client
+        texts[2] = fields.tx
+        texts[3] = fields.amount
+    else:
+        for place in range(RAW_ROW):
+            texts[place].start = texts[place].end = NULL
+    texts[RAW_ROW].start = texts[RAW_ROW].end = cursor.start
+    if cursor.has_raw_rows:
+        texts[RAW_ROW].end += min(cursor.end - cursor.start, <Py_ssize_t>ROW_BYTES_KEPT)
+    texts[RAW_ROW].quoted = False
+    for place in range(TEXTS):
+        length += texts[place].end - texts[place].start
+    return length

@@ -1,0 +1,148 @@
+"""RowCursor and report(): the rows of a batch that are reported, in input order, with their line numbers and texts.
+
+Nothing is looked up before a row is reported: of each row the batch has only its offset in the text.
+
+This module must not know who reports, nor why a row was rejected.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
+from txfast.batch.header cimport Columns
+from txfast.text.bits cimport WINDOW_BYTES, WORD_BYTES, count_bits, lowest_bit, match_64
+from txfast.text.endings cimport CR, LF, find_ending
+
+# Greater than the offset of any row.
+cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
+
+
+def report(TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True):
+    """Iterate a batch's chosen rows in input order: (line number, malformed reason, status, raw row).
+
+    Reason and status are codes: an index in MALFORMED_REASONS and one in the ledger's STATUSES. At most one of them is
+    not 0; both are 0 for an applied row. The raw row has no line ending and is cut at 64 KiB. Of a batch that was not
+    applied, choose `malformed` alone. Raises ValueError where well-formed rows are chosen of a batch without text.
+    """
+    cdef RowCursor cursor = RowCursor(batch, applied=applied, rejected=rejected, malformed=malformed)
+    while cursor.advance():
+        yield (
+            cursor.line, cursor.malformed_reason, cursor.status,
+            cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
+        )
+
+
+cdef class RowCursor:
+    """Walks through a batch's rows in input order, and stops at each wanted row.
+
+    After `advance()`: `line` is the row's line number; `start` and `end` are the bounds of its raw text, without the
+    line ending and not cut; `malformed_reason` and `status` are codes as in `report()`. Raises ValueError where
+    well-formed rows are wanted of a batch without text.
+    """
+
+    def __cinit__(
+        self, TransactionBatch batch not None, *, bint applied=False, bint rejected=True, bint malformed=True,
+    ):
+        if batch.text == NULL and batch.rows and (applied or rejected):
+            raise ValueError("the rows were not kept as text")
+        self.batch = batch
+        # Without a header no row has any of the four texts.
+        self.columns = Columns(type=-1, client=-1, tx=-1, amount=-1) if batch.header is None else batch.header.columns
+        self.has_raw_rows = batch.header is None or not batch.header.of_table
+        self.wants_applied = applied
+        self.wants_rejected = rejected
+        self.wants_malformed = malformed
+        self.counted_line = batch.first_line
+        self.without_blank_lines = batch.lines == batch.rows + batch.malformed_rows
+
+    cdef bint advance(self) noexcept nogil:
+        """Go to the next wanted row; False where there is none."""
+        cdef const uint32_t* offsets = self.batch.offset
+        cdef const uint8_t* statuses = self.batch.status
+        cdef bint wants_applied = self.wants_applied
+        cdef bint wants_rejected = self.wants_rejected
+        cdef Py_ssize_t row = self.rows_passed
+        cdef Py_ssize_t rows = self.batch.rows
+        cdef uint64_t malformed_offset, eight_statuses
+        cdef bint malformed_follows
+        while True:
+            malformed_follows = self.malformed_passed < self.batch.malformed_rows
+            malformed_offset = NO_OFFSET
+            if malformed_follows:
+                malformed_offset = self.batch.malformed_offset[self.malformed_passed]
+            while row < rows and offsets[row] < malformed_offset:
+                # Pass over eight applied rows at once: most rows are applied, and mostly those are not wanted.
+                if not wants_applied and row + WORD_BYTES <= rows and offsets[row + WORD_BYTES - 1] < malformed_offset:
+                    memcpy(&eight_statuses, &statuses[row], WORD_BYTES)
+                    if not eight_statuses:
+                        row += WORD_BYTES
+                        continue
+                    if wants_rejected:
+                        row += lowest_bit(eight_statuses) >> 3
+                if wants_rejected if statuses[row] else wants_applied:
+                    self.malformed_reason = 0
+                    self.status = statuses[row]
+                    self.stand_on(offsets[row], row + self.malformed_passed)
+                    self.rows_passed = row + 1
+                    return True
+                row += 1
+            self.rows_passed = row
+            if not malformed_follows:
+                return False
+            self.malformed_passed += 1
+            if self.wants_malformed:
+                self.malformed_reason = self.batch.malformed_reason[self.malformed_passed - 1]
+                self.status = 0
+                self.stand_on(malformed_offset, row + self.malformed_passed - 1)
+                return True
+
+    cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil:
+        """Find the line number and the bounds of the row at an offset; `rows_before` counts malformed rows too."""
+        cdef const uint8_t* text = self.batch.text
+        cdef const int32_t* starts = self.batch.line_starts
+        if self.without_blank_lines:
+            # Every line before it is a row: no text needs to be read.
+            self.line = self.batch.first_line + rows_before
+            self.position = rows_before if starts != NULL else offset
+        elif starts != NULL:
+            # Empty lines share their start with the line after them, and are never rows.
+            while starts[self.position + 1] <= starts[0] + offset:
+                self.position += 1
+            self.line = self.batch.first_line + self.position
+        else:
+            self.counted_line += count_endings(text, self.position, offset, self.batch.text_bytes)
+            self.line = self.counted_line
+            self.position = offset
+        self.start = text + offset
+        if starts != NULL:
+            self.end = text + (starts[self.position + 1] - starts[0])
+        else:
+            self.end = find_ending(self.start, text + self.batch.text_bytes)
+
+
+cdef Py_ssize_t count_endings(
+    const uint8_t* text,
+    Py_ssize_t place,  # IN where to begin
+    const Py_ssize_t offset,  # IN where to stop: a row starts there
+    const Py_ssize_t text_bytes,  # IN how many may be read
+) noexcept nogil:
+    """Count the lines that end between two places. CR LF is one ending, at its LF."""
+    cdef Py_ssize_t endings = 0
+    cdef uint64_t feeds, returns
+    while place < offset and place + WINDOW_BYTES <= text_bytes:
+        feeds = match_64(text + place, LF)
+        returns = match_64(text + place, CR)
+        if returns:
+            returns &= ~(feeds >> 1)
+            # A CR at the window's end is half of an ending where the next byte is LF.
+            if returns >> (WINDOW_BYTES - 1) and place + WINDOW_BYTES <= offset and text[place + WINDOW_BYTES] == LF:
+                returns ^= <uint64_t>1 << (WINDOW_BYTES - 1)
+            feeds |= returns
+        if offset - place < WINDOW_BYTES:
+            feeds &= (<uint64_t>1 << (offset - place)) - 1
+        endings += count_bits(feeds)
+        place += WINDOW_BYTES
+    while place < offset:
+        endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
+        place += 1
+    return endings

@@ -1,0 +1,57 @@
+"""A file's header: which of its columns are the four that matter, and how a row is cut into them. See header.pyx."""
+
+from libc.stdint cimport uint8_t
+
+from txfast.text.csv_in cimport Field, take_field
+
+# The places of the four columns, counted from 0.
+cdef struct Columns:
+    Py_ssize_t type
+    Py_ssize_t client
+    Py_ssize_t tx
+    Py_ssize_t amount
+
+# A row's texts in the four columns.
+cdef struct Fields:
+    Field type
+    Field client
+    Field tx
+    Field amount
+
+
+cdef inline bint cut_fields(
+    const uint8_t* start,  # IN the row
+    const uint8_t* end,  # IN
+    const Columns* columns,  # IN
+    Fields* fields,  # OUT
+) noexcept nogil:
+    """Cut a row into the four fields. False where a field in any column is badly quoted."""
+    cdef Py_ssize_t column = 0
+    cdef Field field
+    fields.type.start = fields.client.start = fields.tx.start = fields.amount.start = NULL
+    fields.type.end = fields.client.end = fields.tx.end = fields.amount.end = NULL
+    while True:
+        start = take_field(start, end, &field)
+        if start == NULL:
+            return False
+        if column == columns.type:
+            fields.type = field
+        elif column == columns.client:
+            fields.client = field
+        elif column == columns.tx:
+            fields.tx = field
+        elif column == columns.amount:
+            fields.amount = field
+        if start == end:
+            return True
+        start += 1
+        column += 1
+
+
+cdef class Header:
+    """The header line of a transactions file. See header.pyx."""
+
+    cdef readonly bytes line
+    cdef readonly bint of_table
+    cdef Columns columns
+    cdef readonly Py_ssize_t width  # columns in all

@@ -1,0 +1,15 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+COLUMN_NAMES: tuple[str, ...]
+
+@disjoint_base
+class Header:
+    def __new__(cls, line: bytes, file: str, *, of_table: bool = False) -> Self: ...
+    @property
+    def of_table(self) -> bool: ...
+    @property
+    def line(self) -> bytes: ...
+    @property
+    def width(self) -> int: ...
