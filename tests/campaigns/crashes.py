@@ -26,7 +26,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from tests.campaigns.faults.campaign import HERE, PACKAGE, VOLATILE_STATS, build_shim, inputs
+from tests.campaigns.faults.campaign import HERE, PACKAGE, build_shim, inputs
+from tests.support.command import VOLATILE_STATS
 from txfast.errors import StateError
 from txfast.state import manifest
 from txfast.state.snapshot import Snapshot

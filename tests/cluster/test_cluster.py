@@ -1,17 +1,12 @@
 """The work of a cluster without one: inputs cut into ranges, mapped, reduced and reported, held to the command."""
 
-import csv
 import errno
 import gzip
-import io
 import json
 import os
-import random
 import sys
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,149 +17,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from tests.readers.test_table import ROWS, of_texts, write_table
-from tests.spill.test_spill import small_limits
 from tests.support import replays
 from tests.support.command import Folder
+from tests.support.engines import InPlace, Now, SparkInPlace, pieces_of, run_command, run_ranges, settings_of
 from tests.support.failures import fail_renames
+from tests.support.outputs import assert_alike, assert_same_tables, by_command, rejects_of, twelve_files
+from tests.support.small_memory import small_limits, small_books
+from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster import command, dask, spark
 from txfast.cluster.blocks import PIECE, Piece, Report, Run, Statuses, Summary, map_block, reduce_shard
-from txfast.cluster.job import Figures, Job, MergedAccounts, Settings, State, make_settings, reject_blobs
-from txfast.cluster.ranges import Extent, Range, RangeReader, Slab, cut_inputs, find_header, in_tasks, line_start
-from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, fields_in, read_record, record_of, text_of
-from txfast.cluster.state import ClusterState
+from txfast.cluster.job import Figures, MergedAccounts, make_settings, reject_blobs
+from txfast.cluster.ranges import Range, RangeReader, Slab, cut_inputs, find_header, in_tasks, line_start
+from txfast.cluster.records import STATUSES, fields_in, read_record, record_of, text_of
 from txfast.errors import ClusterError, InputError, SourceError, UsageError
 from txfast.input.open import open_source
 from txfast.input.source import Source
-from txfast.run.books import Books
-from txfast.run.plan import Plan
-from txfast.spill import spill
-from txfast.state.directory import StateDirectory
-from txfast.writers.accounts_csv import csv_blocks
-from txfast.writers.reject_text import RejectText
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-def read(folder: Folder, name: str) -> bytes:
-    return (folder.path / name).read_bytes()
-
-
-class Outcome:
-    """What a run over ranges gave."""
-
-    def __init__(self, accounts: bytes, rejects: bytes, stats: dict[str, object]) -> None:
-        self.accounts = accounts
-        self.rejects = rejects
-        self.stats = stats
-
-
-def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], list[Report]]:
-    """All pieces, by shard, in the order in which a cluster has to give them; and the reports."""
-    pieces: list[list[Piece]] = [[] for _ in range(shards)]
-    reports = []
-    for part in parts:
-        for item in map_block(part, shards):
-            if isinstance(item, Report):
-                reports.append(item)
-            else:
-                pieces[item.shard].append(item)
-    return pieces, reports
-
-
-def run(names: Sequence[str], shards: int = 3, range_bytes: int = 50) -> Outcome:
-    """Do all the work in this process."""
-    return outcome_of(InPlace(cut_inputs(names, range_bytes), shards))
-
-
-class InPlace:
-    """All the work in this process."""
-
-    def __init__(self, parts: Sequence[Range], shards: int) -> None:
-        self.parts = parts
-        self.figures = Figures(parts, shards)
-        self.found_runs: list[Run] = []
-        self.statuses: list[Statuses] = []
-        pieces, reports = pieces_of(parts, shards)
-        for report in reports:
-            self.figures.add(report)
-        for shard in range(shards):
-            contents = [piece.content for piece in pieces[shard]]
-            for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True):
-                if isinstance(item, Run):
-                    self.found_runs.append(item)
-                elif isinstance(item, Statuses):
-                    self.statuses.append(item)
-                else:
-                    self.figures.add(item)
-        self.figures.check()
-
-    def runs(self) -> Iterator[Run]:
-        return iter(self.found_runs)
-
-    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
-        for part, first_line in zip(self.parts, self.figures.first_lines(), strict=True):
-            statuses = [each for each in self.statuses if each.range == part.number]
-            yield from reject_blobs(part, first_line, self.figures.shards, statuses, reject_format)
-
-
-def outcome_of(job: Job) -> Outcome:
-    rejects = b"".join([bytes(RejectText("csv").rest()), *job.reject_blobs("csv")])
-    accounts = MergedAccounts(job, None)
-    text = b"".join(map(bytes, csv_blocks(accounts)))
-    accounts.close()
-    return Outcome(text, rejects, job.figures.stats(1.0))
-
-
-def by_command(folder: Folder, *names: str) -> Outcome:
-    """The same from the command."""
-    ran = folder.run(
-        "-m", "txfast", "-q", *names, "--rejects", "rejects.csv", "--stats", "stats.json", "-o", "accounts.csv",
-        command=(sys.executable,),
-    )  # fmt: skip
-    assert ran.exit_code == 0, ran.errors
-    return Outcome(
-        read(folder, "accounts.csv"), read(folder, "rejects.csv"), json.loads(read(folder, "stats.json"))
-    )
-
-
-def assert_alike(found: Outcome, expected: Outcome) -> None:
-    assert found.accounts == expected.accounts
-    assert found.rejects == expected.rejects
-    for name in ("inputs", "rows", "applied", "malformed", "rejected", "accounts", "locked_accounts", "available"):
-        assert found.stats[name] == expected.stats[name], name
-    for name in ("held", "total", "conserved"):
-        assert found.stats[name] == expected.stats[name], name
-
-
-def rejects_of(found: Outcome) -> list[tuple[str, int, str]]:
-    """Files, lines and reasons of rejects, whose fields may be anything."""
-    rows = list(csv.reader(io.StringIO(found.rejects.decode("latin-1"), newline="")))[1:]
-    return [(row[0], int(row[1]), row[3]) for row in rows]
-
-
-def twelve_files(folder: Folder) -> list[str]:
-    """Files of a few hundred rows with all line endings, headers of their own, and rows of every sort."""
-    chance = random.Random(7)
-    names = []
-    for number in range(12):
-        ending = (b"\n", b"\r\n", b"\r")[number % 3]
-        lines = [b"", b"  "] * (number % 2)
-        lines.append(b"type,client,tx,amount" if number % 4 else b"note,amount,tx,client,type")
-        for _ in range(chance.randrange(1, 120)):
-            client, tx = chance.randrange(1, 30), chance.randrange(1, 60)
-            kind = chance.choice([b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback", b"deposit", b"fee"])
-            amount = b"%d.%d" % (chance.randrange(100), chance.randrange(10**chance.randrange(1, 6)))
-            fields = [kind, b"%d" % client, b"%d" % tx, amount]
-            lines.append(b",".join(fields if number % 4 else [b'"a, b"', *fields[::-1]]))
-            if chance.random() < 0.1:
-                lines.append(chance.choice([b"", b"   ", b'"', b"deposit", b"x" * 300]))
-        content = ending.join(lines) + (ending if number % 5 else b"")
-        names.append(folder.write(f"{number}.csv", content).name)
-    return names
 
 
 # ---- As the command ------------------------------------------------------------------------------
@@ -177,9 +49,9 @@ def test_twelve_files_give_what_the_command_gives(
     names = twelve_files(folder)
     monkeypatch.chdir(folder.path)
     expected = by_command(folder, *names)
-    assert expected.accounts == replays.run_reference([(name, read(folder, name)) for name in names]).accounts
+    assert expected.accounts == replays.run_reference([(name, folder.read(name)) for name in names]).accounts
     for shards in (1, 2, 8, 64):
-        assert_alike(run(names, shards, range_bytes), expected)
+        assert_alike(run_ranges(names, shards, range_bytes), expected)
 
 
 LINES = [
@@ -199,7 +71,7 @@ def test_ranges_of_any_size_give_what_one_run_gives(
     inputs = [(str(path / f"{number}.csv"), header + text) for number, text in enumerate(files)]
     for name, content in inputs:
         Path(name).write_bytes(content)
-    found = run([name for name, _ in inputs], shards, range_bytes)
+    found = run_ranges([name for name, _ in inputs], shards, range_bytes)
     expected = replays.run_reference(inputs)
     assert found.accounts == expected.accounts
     assert rejects_of(found) == [
@@ -213,22 +85,12 @@ def test_what_cannot_be_cut_is_one_range(folder: Folder, suffix: str, monkeypatc
     name = f"in.{suffix}"
     if suffix.startswith("csv"):
         with pa.CompressedOutputStream(name, "gzip" if suffix.endswith("gz") else "zstd") as file:
-            file.write(read(folder, "in.csv"))
+            file.write(folder.read("in.csv"))
     else:
         write_table(folder.path / name, of_texts(ROWS, pa.string()))
     parts = cut_inputs([name, "in.csv"], 10)
     assert [part.end is None for part in parts] == [True] + [False] * (len(parts) - 1)
-    assert_alike(run([name, "in.csv"], 2, 10), by_command(folder, name, "in.csv"))
-
-
-def small_books(ledger_bytes: int) -> Callable[..., Books]:
-    """Makes books whose ledgers go to disk beyond this number of accounts."""
-
-    def make(plan: Plan, **options: Any) -> Books:
-        plan.ledger_bytes, plan.settling_bytes = ledger_bytes, 3 + spill.SETTLING_BYTES
-        return Books(plan, **options)
-
-    return make
+    assert_alike(run_ranges([name, "in.csv"], 2, 10), by_command(folder, name, "in.csv"))
 
 
 def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +99,7 @@ def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monk
     monkeypatch.setattr("txfast.cluster.blocks.Books", small_books(3))
     expected = by_command(folder, *names)
     with small_limits(3):
-        found = run(names, 2, 500)
+        found = run_ranges(names, 2, 500)
     assert_alike(found, expected)
     assert found.stats["spilled_bytes"]
 
@@ -290,7 +152,7 @@ def test_lines_that_begin_behind_a_limit_are_not_looked_for(
 def test_a_line_over_many_ranges_is_looked_through_twice(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.path)
     monkeypatch.setattr("txfast.cluster.ranges.PROBE_BYTES", 100)
-    folder.write("long.csv", read(folder, "in.csv") + b"x" * 20_000 + b"\ndeposit,9,9,9\n")
+    folder.write("long.csv", folder.read("in.csv") + b"x" * 20_000 + b"\ndeposit,9,9,9\n")
     looked_at = 0
     read_at = Source.read_at
 
@@ -300,7 +162,7 @@ def test_a_line_over_many_ranges_is_looked_through_twice(folder: Folder, monkeyp
         return read_at(source, offset, count)
 
     monkeypatch.setattr(Source, "read_at", counted)
-    found = run(["long.csv"], 2, 200)
+    found = run_ranges(["long.csv"], 2, 200)
     assert looked_at < 200_000  # with rejects, which are read once more; it would be four million
     assert_alike(found, by_command(folder, "long.csv"))
 
@@ -318,7 +180,7 @@ def test_a_file_of_a_header_alone_is_one_empty_range(folder: Folder, monkeypatch
     folder.write("none.csv", b"type,client,tx,amount")
     [part] = cut_inputs(["none.csv"])
     assert (part.start, part.end) == (21, 21)
-    assert_alike(run(["none.csv"]), by_command(folder, "none.csv"))
+    assert_alike(run_ranges(["none.csv"]), by_command(folder, "none.csv"))
 
 
 def test_what_is_no_transactions_file_is_told_when_it_is_cut(tmp_path: Path) -> None:
@@ -334,7 +196,7 @@ def test_what_is_no_transactions_file_is_told_when_it_is_cut(tmp_path: Path) -> 
 
 def test_a_file_that_changes_its_size_is_refused(folder: Folder) -> None:
     [part] = cut_inputs([str(folder.path / "in.csv")])
-    folder.write("in.csv", read(folder, "in.csv") + b"deposit,1,99,1\n")
+    folder.write("in.csv", folder.read("in.csv") + b"deposit,1,99,1\n")
     with pytest.raises(InputError, match=r"in\.csv: was changed"):
         list(map_block(part, 1))
     with pytest.raises(InputError, match=r"in\.csv: was changed"):
@@ -348,10 +210,10 @@ def test_a_header_may_stand_far_behind_the_start(
     folder: Folder, blanks: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.path)
-    folder.write("far.csv", blanks + read(folder, "in.csv"))
-    (folder.path / "far.csv.gz").write_bytes(gzip.compress(blanks + read(folder, "in.csv"), 1))
+    folder.write("far.csv", blanks + folder.read("in.csv"))
+    (folder.path / "far.csv.gz").write_bytes(gzip.compress(blanks + folder.read("in.csv"), 1))
     for name in ("far.csv", "far.csv.gz"):
-        assert_alike(run([name], 2, 20), by_command(folder, name))
+        assert_alike(run_ranges([name], 2, 20), by_command(folder, name))
 
 
 def test_what_is_no_file_is_refused_before_it_is_opened(folder: Folder) -> None:
@@ -363,7 +225,7 @@ def test_what_is_no_file_is_refused_before_it_is_opened(folder: Folder) -> None:
 
 def test_a_file_that_is_written_anew_is_refused(folder: Folder) -> None:
     for name in ("in.csv", "in.csv.gz"):
-        content = read(folder, "in.csv")
+        content = folder.read("in.csv")
         path = folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
         [part] = cut_inputs([str(path)])
         reader = iter(RangeReader(part))
@@ -390,7 +252,7 @@ def test_a_range_that_cannot_be_read_is_told_once(folder: Folder, monkeypatch: p
 def test_bytes_that_are_gone_are_told(folder: Folder) -> None:
     source = open_source(str(folder.path / "in.csv"))
     slab = Slab(source, 10, 1000)
-    length = len(read(folder, "in.csv"))
+    length = len(folder.read("in.csv"))
     assert slab.readinto(bytearray(1000)) == length - 10
     with pytest.raises(InputError, match="was changed"):
         slab.readinto(bytearray(100))
@@ -513,30 +375,6 @@ def test_statuses_that_do_not_fit_are_refused(folder: Folder) -> None:
 # ---- The drivers, without their engines ----------------------------------------------------------
 
 
-class Now:
-    """What Dask's Client is asked for, all of it done at once in this process."""
-
-    class Future:
-        def __init__(self, value: Any) -> None:
-            self.value = value
-
-        def result(self) -> Any:
-            return self.value
-
-    def submit(self, function: Callable[..., Any], *arguments: Any, pure: bool) -> "Now.Future":
-        assert not pure
-        return Now.Future(function(*self.gather(list(arguments))))
-
-    def gather(self, values: list[Any]) -> list[Any]:
-        return [
-            value.value if isinstance(value, Now.Future) else self.gather(value) if isinstance(value, list) else value
-            for value in values
-        ]
-
-    def nthreads(self) -> dict[str, int]:
-        return {"one": 2, "two": 1}
-
-
 def test_dask_is_given_tasks_that_give_what_the_command_gives(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -553,73 +391,6 @@ def test_dask_is_given_tasks_that_give_what_the_command_gives(
     assert none is None
 
 
-def assert_same_tables(accounts: pa.Table, rejects: pa.Table, expected: Outcome) -> None:
-    lines = [
-        ",".join([str(client), *map(str, amounts), str(locked).lower()])
-        for client, *amounts, locked in zip(*(column.to_pylist() for column in accounts.columns), strict=True)
-    ]
-    assert "\n".join(["client,available,held,total,locked", *lines, ""]).encode() == expected.accounts
-    rows = [f"{row['file']},{row['line']},{row['status']},{row['reason']}," for row in rejects.to_pylist()]
-    assert len(rows) == expected.rejects.count(b"\n") - 1
-    for row, line in zip(rows, expected.rejects.decode().splitlines()[1:], strict=True):
-        assert line.startswith(row)
-
-
-class SparkInPlace:
-    """What Spark does with the functions that its workers run."""
-
-    def __init__(self, settings: Settings, state: State | None = None) -> None:
-        self.settings = settings
-        self.shards = settings.shards
-        self.figures = Figures(settings.ranges, settings.shards)
-        texts = pa.RecordBatch.from_pydict({"text": ["\n".join(map(text_of, parts)) for parts in settings.tasks]})
-        partitions: dict[int, list[Any]] = defaultdict(list)
-        for record in spark.records_in(spark.mapper(self.shards)(iter([texts]))):
-            partitions[record[1]].append(record)
-        reduce_partition = spark.reducer(settings)
-        assert list(reduce_partition(iter([]))) == []
-        self.records = [
-            record
-            for place in range(self.shards + 1)
-            for record in spark.records_in(reduce_partition(shuffled(partitions[place], 2, 3)))
-        ]
-        for record in self.of_kind(REPORT, SUMMARY):
-            self.figures.add(read_record(record))  # type: ignore[arg-type]
-        self.figures.check()
-        if state is not None:
-            state.finish(settings, self.figures)
-
-    def of_kind(self, *kinds: int) -> list[Any]:
-        return [record for record in self.records if record[0] in kinds]
-
-    def accounts(self) -> pa.Table:
-        return pa.Table.from_batches(spark.accounts_of_runs(spark.batches_of(self.of_kind(RUN)))).sort_by("client")
-
-    def runs(self) -> Iterator[Run]:
-        for record in self.of_kind(RUN):
-            yield Run(record[1], record[2], bytes(record[4]))
-
-    def ranges_again(self) -> Iterator[pa.RecordBatch]:
-        firsts = [
-            (spark.RANGE, -1, part.number, first_line, text_of(part).encode())
-            for part, first_line in zip(self.settings.ranges, self.figures.first_lines(), strict=True)
-        ]
-        return shuffled([*self.of_kind(STATUSES), *firsts], 2, 1)
-
-    def rejects(self) -> pa.Table:
-        return pa.Table.from_batches(spark.rejects_of_ranges(self.shards)(self.ranges_again()))
-
-    def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
-        made = spark.blobs_of_ranges(self.shards, reject_format)(self.ranges_again())
-        rows = (tuple(row.values()) for batch in made for row in batch.to_pylist())
-        return spark.in_order(rows, len(self.settings.ranges))
-
-
-def shuffled(records: Sequence[Any], *places: int) -> Iterator[pa.RecordBatch]:
-    """Records in the order of these fields, in batches."""
-    return spark.batches_of(sorted(records, key=lambda record: [record[place] for place in places]))
-
-
 @pytest.mark.parametrize("shards", [1, 5])
 def test_spark_is_given_functions_that_give_what_the_command_gives(
     folder: Folder, shards: int, monkeypatch: pytest.MonkeyPatch
@@ -631,22 +402,6 @@ def test_spark_is_given_functions_that_give_what_the_command_gives(
     job = SparkInPlace(settings_of(names, shards))
     assert_same_tables(job.accounts(), job.rejects(), expected)
     assert job.accounts().schema.field("client").type == pa.decimal128(20, 0)
-
-
-def settings_of(
-    names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700
-) -> Settings:
-    return make_settings(
-        names, cores=2, shards=shards, keep_statuses=True, range_bytes=range_bytes, memory_limit=None,
-        spill_folder=None, state=state,
-    )  # fmt: skip
-
-
-def hash_extents(extents: Sequence[Extent]) -> list[str]:
-    """What Spark does with the function that hashes extents."""
-    texts = pa.RecordBatch.from_pydict({"number": range(len(extents)), "text": list(map(text_of, extents))})
-    rows = [tuple(row.values()) for batch in spark.hashes_of_extents(iter([texts])) for row in batch.to_pylist()]
-    return spark.in_order_of_numbers(reversed(rows), len(extents))
 
 
 def test_a_key_is_what_spark_places_by() -> None:
@@ -736,45 +491,21 @@ def test_an_engine_that_is_not_there_is_told(
 # ---- The command of an engine --------------------------------------------------------------------
 
 
-class NoWatch:
-    """In place of a watch over signals, which in this process are the tests' own."""
-
-    def check(self) -> None: ...
-    def hold(self) -> None: ...
-    def release(self) -> None: ...
-
-
-@pytest.fixture(autouse=True)
-def signals_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "SignalWatch", NoWatch)
-
-
-def run_command(*arguments: str, engine: Callable[[Settings, State | None], Any] = SparkInPlace) -> int:
-    options = command.make_parser("spark").parse_args(arguments)
-
-    @contextmanager
-    def start(directory: StateDirectory | None) -> Iterator[Any]:
-        state = None if directory is None else ClusterState(directory, hash_extents)
-        yield engine(settings_of(options.files, options.shards or 2, state), state)
-
-    return command.run(options, start)
-
-
 def test_the_command_puts_out_what_txfast_does(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     names = twelve_files(folder)
     monkeypatch.chdir(folder.path)
     expected = by_command(folder, *names)
     outputs = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
     assert run_command(*names, *outputs) == 0
-    assert read(folder, "a.csv") == expected.accounts
-    assert read(folder, "r.csv") == expected.rejects
-    assert json.loads(read(folder, "s.json"))["rejected"] == expected.stats["rejected"]
+    assert folder.read("a.csv") == expected.accounts
+    assert folder.read("r.csv") == expected.rejects
+    assert json.loads(folder.read("s.json"))["rejected"] == expected.stats["rejected"]
     for suffix in ("jsonl", "parquet"):
         assert run_command(*names, "-o", "a.parquet", "--rejects", f"r.{suffix}") == 0
         folder.run("-q", *names, "-o", "b.parquet", "--rejects", f"q.{suffix}")
-    assert read(folder, "r.jsonl") == read(folder, "q.jsonl")
+    assert folder.read("r.jsonl") == folder.read("q.jsonl")
     assert parquet.read_table("r.parquet").equals(parquet.read_table("q.parquet"))
-    assert read(folder, "a.parquet") == read(folder, "b.parquet")
+    assert folder.read("a.parquet") == folder.read("b.parquet")
 
 
 def test_a_command_that_fails_leaves_what_was_there(
@@ -791,7 +522,7 @@ def test_a_command_that_fails_leaves_what_was_there(
     assert run_command("missing.csv", "-o", "a.csv") == 1
     fail_renames(monkeypatch, "a.csv")
     assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv") == 1
-    assert (read(folder, "a.csv"), read(folder, "r.csv")) == (b"old", b"old")
+    assert (folder.read("a.csv"), folder.read("r.csv")) == (b"old", b"old")
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "error: shard 1 was lost"
     assert "missing.csv: cannot be read" in said[1]

@@ -18,34 +18,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cluster.test_cluster import (
+from tests.support import replays
+from tests.support.command import Folder
+from tests.support.engines import (
     InPlace,
     Now,
-    Outcome,
     SparkInPlace,
+    hash_extents,
+    pieces_of,
+    run_cluster,
+    run_command,
+    settings_of,
+)
+from tests.support.outputs import (
+    Outputs,
     assert_alike,
     assert_same_tables,
     by_command,
-    hash_extents,
-    outcome_of,
-    pieces_of,
-    read,
     rejects_of,
-    run_command,
-    settings_of,
-    signals_left_alone,  # noqa: F401 (a fixture, which is used by all)
-    small_books,
     twelve_files,
 )
-from tests.readers.test_table import ROWS, of_texts, write_table
-from tests.spill.test_spill import SmallLedger, small_limits
-from tests.state.test_state import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
-from tests.support import replays
-from tests.support.command import Folder
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
+from tests.support.small_memory import SmallLedger, small_limits, small_books
+from tests.support.states import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
 from tests.support.strategies import hostile_files, plain_files
+from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster import dask
 from txfast.cluster.blocks import Report, Summary, reduce_shard
 from txfast.cluster.job import Settings, State, make_settings, reducing
@@ -67,13 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return Folder(tmp_path)
 
 
-def run(*names: str, shards: int = 3, range_bytes: int = 50, state: str = "state") -> Outcome:
-    """A run with a state, all of it in this process."""
-    with open_state(state, hash_extents) as begun:
-        return outcome_of(SparkInPlace(settings_of(names, shards, begun, range_bytes), begun))
-
-
-def on_one_machine(folder: Folder, *names: str, state: str = "state") -> Outcome:
+def on_one_machine(folder: Folder, *names: str, state: str = "state") -> Outputs:
     """The same by the command."""
     return by_command(folder, "--state", state, *names)
 
@@ -100,7 +93,8 @@ def test_days_on_a_cluster_and_on_one_machine_are_as_all_at_once(folder: Folder)
         if number % 4 == 2:
             found = on_one_machine(folder, day)
         else:
-            found = run(day, shards=chance.choice([1, 2, 3, 8, 13]), range_bytes=chance.choice([37, 500, 1 << 20]))
+            shards, range_bytes = chance.choice([1, 2, 3, 8, 13]), chance.choice([37, 500, 1 << 20])
+            found = run_cluster(day, shards=shards, range_bytes=range_bytes)
         expected = on_one_machine(folder, day, state="other")
         assert_alike(found, expected)
         rejects += found.rejects.splitlines(keepends=True)[1:]
@@ -112,7 +106,7 @@ def test_days_on_a_cluster_and_on_one_machine_are_as_all_at_once(folder: Folder)
 
 def test_the_command_prints_and_verifies_what_a_cluster_left(folder: Folder) -> None:
     names = twelve_files(folder)
-    found = run(*names, shards=4)
+    found = run_cluster(*names, shards=4)
     assert folder.run("--state", "state").output == found.accounts
     said = folder.run("--state", "state", "--verify").output.decode().splitlines()
     assert said[0].startswith("state/snapshot-1: good: format 3, ")
@@ -124,13 +118,13 @@ def test_the_command_prints_and_verifies_what_a_cluster_left(folder: Folder) -> 
 def test_the_same_inputs_again_add_nothing_and_the_snapshot_stays(folder: Folder) -> None:
     names = twelve_files(folder)
     with pa.CompressedOutputStream("13.csv.gz", "gzip") as file:
-        file.write(read(folder, names[0]))
+        file.write(folder.read(names[0]))
     write_table(folder.path / "14.parquet", of_texts(ROWS, pa.string()))
     write_table(folder.path / "15.arrow", of_texts(ROWS, pa.string()))
     names += ["13.csv.gz", "14.parquet", "15.arrow"]
-    first = run(*names)
+    first = run_cluster(*names)
     before = content_of(folder.path / "state")
-    for again in (run(*names, shards=5), run(*names, range_bytes=1000), on_one_machine(folder, *names)):
+    for again in (run_cluster(*names, shards=5), run_cluster(*names, range_bytes=1000), on_one_machine(folder, *names)):
         assert again.accounts == first.accounts
         assert again.stats["rows"] == 0
         assert again.rejects.count(b"\n") == 1
@@ -143,13 +137,13 @@ def test_an_input_named_twice_is_applied_once(folder: Folder, suffix: str) -> No
     if suffix == "parquet":
         write_table(folder.path / name, of_texts(ROWS, pa.string()))
     else:
-        content = read(folder, "in.csv")
+        content = folder.read("in.csv")
         folder.write(name, gzip.compress(content) if suffix.endswith("gz") else content)
     os.symlink(name, f"link.{suffix}")
-    found = run(name, f"link.{suffix}", name, f"file://{folder.path}/{name}")
+    found = run_cluster(name, f"link.{suffix}", name, f"file://{folder.path}/{name}")
     assert found.accounts == by_command(folder, name).accounts
     assert [each["rows"] for each in found.stats["inputs"]][1:] == [0, 0, 0]  # type: ignore[attr-defined]
-    assert run(name).stats["rows"] == 0
+    assert run_cluster(name).stats["rows"] == 0
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
@@ -167,7 +161,7 @@ def test_an_input_that_grew_goes_on_where_it_ended(
 
     path = folder.write("in.csv", made(first))
     if first_by == "cluster":
-        run("in.csv", range_bytes=range_bytes)
+        run_cluster("in.csv", range_bytes=range_bytes)
     else:
         on_one_machine()
     shutil.copytree("state", "other")
@@ -175,10 +169,10 @@ def test_an_input_that_grew_goes_on_where_it_ended(
     folder.write("in.csv", made(first) + (made(added) if added else b""))
     if rows is None:
         with pytest.raises(InputError, match=r"^in.csv:[0-9]*: .* continues it; .* new state directory"):
-            run("in.csv", range_bytes=range_bytes)
+            run_cluster("in.csv", range_bytes=range_bytes)
         assert content_of(folder.path / "state") == before
         return
-    found = run("in.csv", range_bytes=range_bytes)
+    found = run_cluster("in.csv", range_bytes=range_bytes)
     expected = on_one_machine("other")
     assert found.stats["rows"] == expected.rows == rows
     assert found.accounts == expected.accounts == run_reference([("in.csv", first + added)]).accounts
@@ -193,10 +187,10 @@ def test_stats_of_an_input_that_grew_are_those_of_the_command(folder: Folder, na
     first, added, _ = GROWN[name]
     made = gzip.compress if compressed else bytes
     folder.write("in.csv", made(first))
-    run("in.csv", range_bytes=7)
+    run_cluster("in.csv", range_bytes=7)
     shutil.copytree("state", "other")
     folder.write("in.csv", made(first) + made(added))
-    assert_alike(run("in.csv", range_bytes=7), on_one_machine(folder, "in.csv", state="other"))
+    assert_alike(run_cluster("in.csv", range_bytes=7), on_one_machine(folder, "in.csv", state="other"))
 
 
 @pytest.mark.parametrize(
@@ -211,27 +205,27 @@ def test_stats_of_an_input_that_grew_are_those_of_the_command(folder: Folder, na
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 def test_an_input_of_other_content_is_a_new_one(folder: Folder, content: bytes, compressed: bool) -> None:
     folder.write("in.csv", gzip.compress(FIRST) if compressed else FIRST)
-    run("in.csv", range_bytes=9)
+    run_cluster("in.csv", range_bytes=9)
     shutil.copytree("state", "other")
     folder.write("in.csv", content)
-    found = run("in.csv", range_bytes=9)
+    found = run_cluster("in.csv", range_bytes=9)
     assert found.stats["rows"]
     assert_alike(found, on_one_machine(folder, "in.csv", state="other"))
-    assert run("in.csv").stats["rows"] == 0
+    assert run_cluster("in.csv").stats["rows"] == 0
 
 
 def test_what_a_file_becomes_goes_on_by_what_it_says(folder: Folder) -> None:
     """The same lines compressed or not, as the command has it; a table that is none any more is new."""
     folder.write("in.csv", FIRST)
-    run("in.csv", range_bytes=9)
+    run_cluster("in.csv", range_bytes=9)
     folder.write("in.csv", gzip.compress(FIRST + MORE))
-    assert run("in.csv").stats["rows"] == 4
+    assert run_cluster("in.csv").stats["rows"] == 4
     folder.write("in.csv", FIRST + MORE)
-    assert run("in.csv").stats["rows"] == 0
+    assert run_cluster("in.csv").stats["rows"] == 0
     write_table(folder.path / "t.parquet", of_texts(ROWS, pa.string()))
-    run("t.parquet")
+    run_cluster("t.parquet")
     shutil.copy("in.csv", "t.parquet")
-    assert run("t.parquet").stats["rows"] == (FIRST + MORE).count(b"\n") - 1
+    assert run_cluster("t.parquet").stats["rows"] == (FIRST + MORE).count(b"\n") - 1
 
 
 @examples(0.3)
@@ -246,7 +240,7 @@ def test_a_file_that_grows_is_as_one_read_at_once(data: st.DataObject, tmp_path_
     rejects: list[tuple[str, int, str]] = []
     for end in [*cuts, len(whole)]:
         path.write_bytes(whole[:end])
-        found = run(
+        found = run_cluster(
             str(path), shards=data.draw(st.sampled_from([1, 2, 5])), range_bytes=data.draw(st.integers(1, 100)),
             state=str(folder / "state"),
         )  # fmt: skip
@@ -267,7 +261,7 @@ def test_a_shard_that_does_not_fit_in_memory_begins_and_is_saved_all_the_same(
     rejects = b""
     with small_limits(3):
         for part in (names[:5], names[5:9], names[9:]):
-            found = run(*part, shards=2, range_bytes=500)
+            found = run_cluster(*part, shards=2, range_bytes=500)
             assert found.stats["spilled_bytes"]
             rejects += found.rejects.partition(b"\n")[2]
     assert found.accounts == expected.accounts
@@ -280,7 +274,7 @@ def test_the_command_of_an_engine_goes_on_from_a_state(folder: Folder) -> None:
     expected = by_command(folder, *names)
     assert run_command(*names[:7], "--state", "state", "-o", "a.csv") == 0
     assert run_command(*names, "--state", "state", "-o", "a.csv", "--shards", "5") == 0
-    assert read(folder, "a.csv") == expected.accounts
+    assert folder.read("a.csv") == expected.accounts
 
 
 def test_a_program_has_dask_go_on_from_a_state(folder: Folder) -> None:
@@ -301,9 +295,9 @@ def test_a_program_has_dask_go_on_from_a_state(folder: Folder) -> None:
 def two_snapshots(folder: Folder) -> Folder:
     """A state that two runs on a cluster have left."""
     folder.write("in.csv", FIRST)
-    run("in.csv")
+    run_cluster("in.csv")
     folder.write("in.csv", FIRST + MORE)
-    run("in.csv")
+    run_cluster("in.csv")
     return folder
 
 
@@ -328,7 +322,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before_it(
     else:
         victim = last / manifest.NAME
         damage(victim)
-    found = run("in.csv")
+    found = run_cluster("in.csv")
     assert found.stats["rows"] == 4
     assert found.accounts == run_reference([("in.csv", FIRST + MORE)]).accounts
     [record] = caplog.records
@@ -342,7 +336,7 @@ def test_where_no_snapshot_is_good_the_run_fails(two_snapshots: Folder) -> None:
         damage(path)
     before = content_of(two_snapshots.path / "state")
     with pytest.raises(StateError, match="no good snapshot is left"):
-        run("in.csv")
+        run_cluster("in.csv")
     two_snapshots.run("--state", "state").assert_failed("accounts.arrow: is damaged", "no good snapshot is left")
     assert content_of(two_snapshots.path / "state") == before
 
@@ -350,7 +344,7 @@ def test_where_no_snapshot_is_good_the_run_fails(two_snapshots: Folder) -> None:
 def test_one_run_at_a_time_holds_the_directory(folder: Folder) -> None:
     with open_state("state", hash_extents):
         with pytest.raises(LockedError):
-            run("in.csv")
+            run_cluster("in.csv")
         assert run_command("in.csv", "--state", "state", "-o", "a.csv") == 1
     assert folder.names() == ["in.csv", "state"]
 
@@ -365,7 +359,7 @@ def test_a_run_that_fails_leaves_the_state_as_it_was(two_snapshots: Folder) -> N
     two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n")
     assert run_command("more.csv", "--state", "state", "-o", "a.csv", engine=failing) == 1
     with pytest.raises(SourceError, match=r"missing\.csv: cannot be read"):
-        run("missing.csv")
+        run_cluster("missing.csv")
     assert content_of(two_snapshots.path / "state") == before
 
 
@@ -399,18 +393,18 @@ def test_a_shard_that_is_settled_twice_is_saved_once(folder: Folder) -> None:
     assert again.saved is None
     names = os.listdir(folder.path / "state" / "snapshot-1")
     assert sorted(names) == [manifest.NAME, "shard-0", "shard-1"]
-    assert run("in.csv").stats["rows"] == 0
+    assert run_cluster("in.csv").stats["rows"] == 0
 
 
 def test_what_a_killed_run_has_left_is_removed(two_snapshots: Folder) -> None:
     left = two_snapshots.path / "state" / "snapshot-3.part"
     shutil.copytree(two_snapshots.path / "state" / "snapshot-2" / "shard-0", left / "shard-0-0123456789abcdef")
     two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n")
-    run("more.csv", shards=2)
+    run_cluster("more.csv", shards=2)
     assert sorted(os.listdir(two_snapshots.path / "state")) == ["lock", "snapshot-2", "snapshot-3"]
     names = os.listdir(two_snapshots.path / "state" / "snapshot-3")
     assert sorted(names) == [manifest.NAME, "shard-0", "shard-1"]
-    assert run("in.csv", "more.csv").stats["rows"] == 0
+    assert run_cluster("in.csv", "more.csv").stats["rows"] == 0
 
 
 class Killed(BaseException):
@@ -424,7 +418,7 @@ def test_whatever_moment_a_run_is_killed_at_the_next_one_goes_on(
     """Before any call that changes the disk: from there on none is made, whoever would still clean up."""
     shutil.copytree("state", "before")
     two_snapshots.write("in.csv", FIRST + MORE + b"deposit,9,9,9\ndispute,9,9,\nwithdrawal,9,10,1\n")
-    expected = run_reference([("in.csv", read(two_snapshots, "in.csv"))]).accounts
+    expected = run_reference([("in.csv", two_snapshots.read("in.csv"))]).accounts
     calls = last = 0
     is_over = False
 
@@ -447,9 +441,9 @@ def test_whatever_moment_a_run_is_killed_at_the_next_one_goes_on(
                 patched.setattr(os, name, dying(getattr(os, name)))
             patched.setattr(fcntl, "flock", lambda *_: None)  # a process that is killed gives its lock back
             with suppress(Killed):
-                run("in.csv", shards=2)
+                run_cluster("in.csv", shards=2)
                 is_over = True
-        found = run("in.csv")
+        found = run_cluster("in.csv")
         assert found.accounts == expected
         assert found.stats["rows"] in (0, 3)
     assert last > 50
@@ -514,7 +508,7 @@ def test_a_state_that_would_know_too_much_is_not_published(
     monkeypatch.setattr(manifest, "BYTES_MAX", 2000)
     two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n" * 30)
     with pytest.raises(StateError, match=r"manifest\.json: would take [0-9]* bytes, and 2000 is the most"):
-        run("more.csv", range_bytes=5, shards=1)
+        run_cluster("more.csv", range_bytes=5, shards=1)
     assert content_of(two_snapshots.path / "state") == before
 
 
@@ -523,9 +517,9 @@ def test_what_is_behind_a_link_is_what_the_system_says(folder: Folder) -> None:
     os.symlink("deep/er", "link")
     folder.write("in.csv", HEADER + b"deposit,1,1,7\n")
     folder.write("deep/in.csv", HEADER + b"deposit,2,2,8\n")
-    found = run("in.csv", "link/../in.csv", state="link/../ledger")
+    found = run_cluster("in.csv", "link/../in.csv", state="link/../ledger")
     assert_alike(found, by_command(folder, "in.csv", "link/../in.csv"))
-    assert run("in.csv", "deep/in.csv", "link/../in.csv", state="deep/ledger").stats["rows"] == 0
+    assert run_cluster("in.csv", "deep/in.csv", "link/../in.csv", state="deep/ledger").stats["rows"] == 0
 
 
 @pytest.mark.parametrize("name", ["s3://bucket/ledger", "a\0b", "in.csv"])
@@ -534,14 +528,14 @@ def test_what_is_no_folder_here_is_no_state(folder: Folder, name: str) -> None:
         if "\0" not in name:
             folder.run("--state", name, *options).assert_failed(name, "cannot be used as a state directory")
     with pytest.raises(SourceError, match="cannot be used as a state directory"):
-        run("in.csv", state=name)
+        run_cluster("in.csv", state=name)
     assert folder.names() == ["in.csv"]
 
 
 @pytest.mark.parametrize(("name", "words"), [("-", "name files or locations"), ("a\0b", "cannot be read")])
 def test_what_is_no_input_is_told(folder: Folder, name: str, words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        run(name)
+        run_cluster(name)
     assert os.listdir(folder.path / "state") == ["lock"]
 
 
@@ -609,7 +603,7 @@ def test_hashes_that_are_lost_are_noticed() -> None:
 
 
 def test_an_extent_that_a_worker_does_not_see_fails_the_run(folder: Folder) -> None:
-    length = len(read(folder, "in.csv"))
+    length = len(folder.read("in.csv"))
     path = str(folder.path / "in.csv")
     assert hash_extent(Extent(path, 0, length))
     assert hash_extent(Extent(path, 0, length)) != hash_extent(Extent(path, 1, length))
@@ -650,7 +644,7 @@ def test_inputs_are_known_by_what_is_nobody_s_secret(folder: Folder) -> None:
 def saved_as(folder: Folder, shards: int) -> Snapshot:
     lines = b"".join(b"deposit,%d,%d,1.5\ndispute,%d,%d,\n" % (n * 7919, n, n * 7919, n) for n in range(400))
     folder.write("many.csv", HEADER + lines + b"chargeback,0,0\n")
-    run("many.csv", shards=shards, range_bytes=1 << 20)
+    run_cluster("many.csv", shards=shards, range_bytes=1 << 20)
     return Snapshot.open("state/snapshot-1")
 
 
@@ -714,7 +708,7 @@ def test_a_task_is_sent_nothing_of_the_inputs(two_snapshots: Folder) -> None:
         two_snapshots.write(f"{number}.csv", HEADER + b"deposit,9,9,9\n" * 50)
     names = [f"{number}.csv" for number in range(20)]
     few = sizes("in.csv")
-    run(*names, range_bytes=20)
+    run_cluster(*names, range_bytes=20)
     assert sizes(*names) < few + 100
 
 
@@ -733,14 +727,14 @@ def test_a_manifest_of_odd_fields_is_refused(folder: Folder, change: dict[str, o
     path.write_bytes(manifest.text_of(fields | change))
     before = content_of(folder.path / "state")
     with pytest.raises(StateError, match="damaged"):
-        run("many.csv")
+        run_cluster("many.csv")
     folder.run("--state", "state").assert_failed("is damaged")
     assert content_of(folder.path / "state") == before
 
 
 @pytest.mark.parametrize("ends", [[0], [5, 5], [9, 5], [1 << 40], ["x"], [-1], [None]])
 def test_parts_of_inputs_that_make_no_sense_are_refused(folder: Folder, ends: list[object]) -> None:
-    run("in.csv", range_bytes=9)
+    run_cluster("in.csv", range_bytes=9)
     path = folder.path / "state" / "snapshot-1" / manifest.NAME
     fields = json.loads(path.read_bytes())
     del fields["hash"]
@@ -752,16 +746,16 @@ def test_parts_of_inputs_that_make_no_sense_are_refused(folder: Folder, ends: li
 
 
 def test_a_snapshot_of_one_machine_says_where_inputs_were_read_in_parts(folder: Folder) -> None:
-    run("in.csv", range_bytes=9)
+    run_cluster("in.csv", range_bytes=9)
     assert on_one_machine(folder, "in.csv").stats["rows"] == 0
-    folder.write("in.csv", read(folder, "in.csv") + b"deposit,3,3,3\n")
+    folder.write("in.csv", folder.read("in.csv") + b"deposit,3,3,3\n")
     on_one_machine(folder, "in.csv")
     fields = json.loads((folder.path / "state" / "snapshot-2" / manifest.NAME).read_bytes())
     assert fields["format"] == manifest.SHARDED_FORMAT
     # And still goes on from there.
-    assert run("in.csv").stats["rows"] == 0
+    assert run_cluster("in.csv").stats["rows"] == 0
     assert on_one_machine(folder, "in.csv").stats["rows"] == 0
-    folder.write("in.csv", read(folder, "in.csv").replace(b"deposit,3", b"deposit,4"))
+    folder.write("in.csv", folder.read("in.csv").replace(b"deposit,3", b"deposit,4"))
     assert on_one_machine(folder, "in.csv").stats["rows"] == 4
 
 

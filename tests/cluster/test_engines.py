@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.test_cluster import by_command, read, twelve_files
 from tests.support.command import Folder, environment, unmeasured
+from tests.support.outputs import by_command, twelve_files
 from tests.support.project import PROJECT_ROOT
 
 PATIENCE_SECONDS = 300
@@ -66,8 +66,8 @@ def run_engine(engine: str, master: str, folder: Folder, runs: list[str], names:
 
 
 def assert_run_is_alike(folder: Folder, run: str) -> None:
-    assert read(folder, f"{run}.accounts.csv") == read(folder, "accounts.csv"), run
-    assert read(folder, f"{run}.rejects.csv") == read(folder, "rejects.csv"), run
+    assert folder.read(f"{run}.accounts.csv") == folder.read("accounts.csv"), run
+    assert folder.read(f"{run}.rejects.csv") == folder.read("rejects.csv"), run
 
 
 def printed(folder: Folder, state: str) -> bytes:
@@ -80,16 +80,16 @@ def assert_states_are_alike(folder: Folder, run: str, names: list[str]) -> None:
     by_command(folder, "--state", "other", *names[:5])
     by_command(folder, "--state", "other", *names)
     assert_run_is_alike(folder, run)
-    assert printed(folder, "state") == read(folder, "accounts.csv")
+    assert printed(folder, "state") == folder.read("accounts.csv")
     by_command(folder, "--state", "state", *names)
-    assert len(read(folder, "rejects.csv").splitlines()) == 1
+    assert len(folder.read("rejects.csv").splitlines()) == 1
 
 
 @pytest.mark.parametrize("master", [pytest.param("local[2]", marks=needs_spark)])
 def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None:
     names = twelve_files(folder)
     with gzip.open(folder.path / "more.csv.gz", "wb") as file:
-        file.write(read(folder, names[3]))
+        file.write(folder.read(names[3]))
     content = (folder.path / "more.csv.gz").read_bytes()
     folder.write("cut.csv.gz", content[:-20])
     names.append("more.csv.gz")
@@ -98,12 +98,12 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     said = run_engine("spark", master, folder, runs, names)
     for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
         assert_run_is_alike(folder, run)
-    assert read(folder, "frame.accounts.csv") == read(folder, "accounts.csv")
-    found = [line.split(",") for line in read(folder, "frame.rejects.txt").decode().splitlines()]
-    expected = [line.split(",")[:4] for line in read(folder, "rejects.csv").decode().splitlines()[1:]]
+    assert folder.read("frame.accounts.csv") == folder.read("accounts.csv")
+    found = [line.split(",") for line in folder.read("frame.rejects.txt").decode().splitlines()]
+    expected = [line.split(",")[:4] for line in folder.read("rejects.csv").decode().splitlines()[1:]]
     assert found == [each for each in expected if each[0] in names[4:]]  # those of the second day
     assert_states_are_alike(folder, "5-3000-13", names)
-    assert printed(folder, "frame.state") == read(folder, "accounts.csv")
+    assert printed(folder, "frame.state") == folder.read("accounts.csv")
     # What a worker raised is told as what it is.
     assert "InputError" in said
     assert "cut.csv.gz" in said

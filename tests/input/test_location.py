@@ -14,10 +14,9 @@ import pytest
 from pyarrow import fs, parquet
 
 import txfast
-from tests.cluster.test_cluster import run as run_ranges
-from tests.cluster.test_cluster_state import run as run_cluster
 from tests.support import replays
 from tests.support.command import FILE, Folder, environment, unmeasured
+from tests.support.engines import run_cluster, run_ranges
 from tests.support.reference import HEADER
 from txfast.errors import SourceError
 from txfast.input import location

@@ -26,6 +26,8 @@ from tests.support.bare_ledger import accounts_csv
 from tests.support.command import Folder
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome
+from tests.support.small_memory import small_limits
+from tests.support.tables import NAMES, ROWS, Field, of_texts, write_table
 from txfast.api.inputs import open_input
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
@@ -38,10 +40,7 @@ from txfast.readers.table import END_OF_STREAM, TableReader
 from txfast.readers.table_rows import HEADER_LINE, TableColumns, parse, units_fit
 from txfast.run.replay import new_replay
 
-NAMES = ("type", "client", "tx", "amount")
 FORMATS = ("parquet", "arrow", "arrows")
-
-Field = str | None
 
 # Columns of two rows, as TableColumns takes them.
 ONE = ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)
@@ -52,24 +51,6 @@ DEPOSITS = ("large_text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 1
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-def write_table(path: Path, table: pa.Table, rows_at_once: int = 1000, **options: Any) -> Path:
-    """Write a table in the format of the path's suffix, in pieces of so many rows."""
-    if path.suffix == ".parquet":
-        parquet.write_table(table, path, row_group_size=max(rows_at_once, 1), **options)
-        return path
-    new = pa.ipc.new_file if path.suffix == ".arrow" else pa.ipc.new_stream
-    with new(str(path), table.schema, **options) as writer:
-        writer.write_table(table, max_chunksize=rows_at_once)
-    return path
-
-
-def of_texts(rows: Sequence[Sequence[Field]], kind: pa.DataType) -> pa.Table:
-    """A table of texts, in columns of this type."""
-    columns = [[row[place] for row in rows] for place in range(len(NAMES))]
-    arrays = [pa.array(column, pa.string()).cast(kind) for column in columns]
-    return pa.table(arrays, names=list(NAMES))
 
 
 def csv_of(rows: Sequence[Sequence[Field]]) -> bytes:
@@ -344,12 +325,6 @@ def test_a_table_without_the_columns_is_refused(folder: Folder) -> None:
 
 # ---- From the command ------------------------------------------------------------------------------
 
-ROWS: list[Sequence[Field]] = [
-    ["deposit", "1", "1", "5.0000"], ["withdrawal", "1", "2", "7.5"], ["fee", "1", "3", "1"],
-    ["deposit", "2", "4", None], ["dispute", "1", "1", None], ['de"po,sit\n', "1", "5", "=1"],
-]  # fmt: skip
-
-
 @pytest.mark.parametrize("rejects", ["r.csv", "r.jsonl", "r.parquet"])
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_rejects_have_the_row_number_the_values_and_no_line(folder: Folder, suffix: str, rejects: str) -> None:
@@ -611,8 +586,6 @@ def test_a_table_needs_memory_for_pyarrow(folder: Folder) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_table_is_the_same_behind_a_spill(folder: Folder, threads: int) -> None:
-    from tests.spill.test_spill import small_limits
-
     rows = [[("deposit", "fee", "withdrawal")[tx % 3], str(tx % 40), str(tx // 2), "2.50"] for tx in range(400)]
     path = write_table(folder.path / "in.arrow", of_texts([*rows, *ROWS], pa.string()), 30)
     expected = replays.run_files([path])

@@ -19,8 +19,7 @@ import pytest
 from pyarrow import parquet
 
 import txfast
-from tests.campaigns.faults.campaign import VOLATILE_STATS
-from tests.support.command import FILE, Folder, Run
+from tests.support.command import FILE, VOLATILE_STATS, Folder, Run
 from tests.support.failures import fail_renames
 from tests.support.reference import HEADER
 from txfast.command import main as cli

@@ -10,8 +10,7 @@ import stat
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from tests.support.failures import failing
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.rows import Row, make_batch, make_file
+from tests.support.small_memory import SmallLedger, small_limits
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
 from txfast.input.open import open_source
@@ -33,8 +33,6 @@ from txfast.input.position import Consumption
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal
-from txfast.run import books, plan
-from txfast.run.books import Books
 from txfast.run.replay import Replay
 from txfast.spill import slices, spill
 from txfast.spill.runs import RunMerge, run_blocks
@@ -52,42 +50,6 @@ limits = st.sampled_from([0, 1, 3, 10, 1 << 30])
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-class SmallLedger(Ledger):
-    """A ledger that says it takes a byte for each account beyond the first, and so never fits when it has many."""
-
-    def bytes_with(self, _: int) -> int:
-        return max(0, len(self) - 1)
-
-    @staticmethod
-    def bytes_for(_accounts: int, _transactions: int) -> int:
-        return 0
-
-
-@contextmanager
-def small_limits(limit: int) -> Iterator[None]:
-    """Have every run move its ledgers to disk when they have more accounts than that, and rows in small batches."""
-    with pytest.MonkeyPatch.context() as patched:
-
-        def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-            replay = txfast.run.replay.new_replay(
-                journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
-            )
-            replay.books.ledger_bytes = limit
-            replay.books.settling_bytes = limit + spill.SETTLING_BYTES
-            return replay
-
-        patched.setattr(books, "Ledger", SmallLedger)
-        patched.setattr(books, "LEDGER_BYTES_MIN", 1)
-        patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
-        patched.setattr(spill, "Ledger", SmallLedger)
-        patched.setattr(spill, "PARTITIONS", 3)
-        patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
-        patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
-        patched.setattr(slices, "ROWS_AT_ONCE", 4)
-        patched.setattr(replays, "new_replay", new_replay)
-        yield
 
 
 # ---- The same as in memory -----------------------------------------------------------------------

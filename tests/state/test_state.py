@@ -27,9 +27,10 @@ from tests.support.command import ACCOUNTS, FILE, Folder
 from tests.support.failures import fail_renames, failing
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
-from tests.support.replays import READERS, Outcome, RejectsJournal, outcome_of, run_reference
+from tests.support.replays import READERS, Outcome, run_reference
 from tests.support.rows import Row
 from txfast.command.arguments import parse_arguments
+from tests.support.states import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
 from txfast.command.main import replay_files
 from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
 from txfast.input.position import read_into
@@ -44,10 +45,6 @@ from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
 from txfast.state.snapshot import HashedFile, Segments, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
 
 STATE = ("--state", "state")
-FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
-MORE = b"withdrawal,1,3,2\nfee,1,4,1\nresolve,2,2\nwithdrawal,1,5,99\n"
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
@@ -74,15 +71,6 @@ def rows_read(folder: Folder, *arguments: str) -> int:
     rows = json.loads((folder.path / "s.json").read_bytes())["rows"]
     assert isinstance(rows, int)
     return rows
-
-
-def content_of(path: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
-
-
-def snapshots(folder: Folder) -> list[str]:
-    return sorted(path.name for path in (folder.path / "state").glob("snapshot-*"))
 
 
 # ---- From run to run -------------------------------------------------------------------------------
@@ -134,32 +122,6 @@ def test_an_input_that_grew_adds_its_new_rows_with_their_lines(folder: Folder, r
         "error: in.csv:6: bad_type: fee,1,4,1",
         "warn: in.csv:8: insufficient_funds: withdrawal,1,5,99",
     ]
-
-
-# What an input first was, what was added to it, and how many rows a second run reads; None where it fails.
-GROWN = {
-    "nothing added": (FIRST, b"", 0),
-    "rows": (FIRST, MORE, 4),
-    "CR LF": (FIRST.replace(b"\n", b"\r\n"), MORE.replace(b"\n", b"\r\n"), 4),
-    "CR": (FIRST.replace(b"\n", b"\r"), MORE.replace(b"\n", b"\r"), 4),
-    "CR, then LF": (FIRST.replace(b"\n", b"\r"), b"\n" + MORE, 4),
-    "CR, then LF alone": (FIRST.replace(b"\n", b"\r"), b"\n", 0),
-    "no ending, then LF": (FIRST[:-1], b"\n" + MORE, 4),
-    "no ending, then CR LF": (FIRST[:-1], b"\r\n" + MORE, 4),
-    "no ending, then CR": (FIRST[:-1], b"\r" + MORE, 4),
-    "no ending, then LF alone": (FIRST[:-1], b"\n", 0),
-    "no ending, then CR alone": (FIRST[:-1], b"\r", 0),
-    "no ending, nothing added": (FIRST[:-1], b"", 0),
-    "no ending, then more of the row": (FIRST[:-1], b"5\n" + MORE, None),
-    "no ending, then a blank": (FIRST[:-1], b" \n" + MORE, None),
-    "a blank rest, then a row": (FIRST + b" \t", MORE, 4),
-    "a blank rest, then an ending": (FIRST + b" \t", b"\n" + MORE, 4),
-    "the header alone": (HEADER, MORE, 4),
-    "the header without its ending": (HEADER[:-1], b"\n" + MORE, 4),
-    "the header, which goes on": (HEADER[:-1], b",note\n" + MORE, None),
-    "a byte order mark": (b"\xef\xbb\xbf" + FIRST, MORE, 4),
-    "blank lines around the header": (b"\n \n" + HEADER + b"\n\n", b"\n" + MORE, 4),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
@@ -839,29 +801,6 @@ def test_an_input_that_cannot_be_read_on_is_told_of() -> None:
 
 
 # ---- Anything, cut anywhere ------------------------------------------------------------------------
-
-
-def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: int | None, threads: int) -> Outcome:
-    """One run in this process. Raises TxfastError."""
-    state = StateDirectory(str(state_path), lambda message: pytest.fail(str(message)))
-    journal = RejectsJournal()
-    replay = replays.new_replay(journal, reader, block_bytes, threads)
-    try:
-        state.open()
-        state.load(replay.books.restore)
-        ref = resolve(str(path))
-        source, consumption = state.open_input(ref)
-        try:
-            replay.read_source(source, consumption)
-        finally:
-            source.close()
-        state.note(ref, consumption)
-        outcome = outcome_of(replay, journal, state.saver(changed=replay.rows > 0))
-        state.finish()
-        state.publish()
-    finally:
-        state.discard()
-    return outcome
 
 
 @examples(0.5)

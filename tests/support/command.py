@@ -26,6 +26,9 @@ APPLIED_LINE = "debug: in.csv:2: applied: deposit,1,1,5"
 MANY = 20_000
 PATIENCE_SECONDS = 60
 
+# Fields of the stats that differ between two runs over the same inputs.
+VOLATILE_STATS = ("seconds", "rows_per_second", "peak_memory_bytes", "spilled_bytes")
+
 Descriptor = int | IO[bytes]
 
 
@@ -65,6 +68,9 @@ class Folder:
         path = self.path / name
         path.write_bytes(content)
         return path
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
 
     def names(self) -> list[str]:
         return sorted(os.listdir(self.path))

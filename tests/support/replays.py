@@ -17,6 +17,7 @@ from tests.support import reference
 from txfast.batch.batch import MALFORMED_REASONS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.errors import TxfastError
+from txfast.input.ref import resolve
 from txfast.input.source import READERS as READERS
 from txfast.input.source import Source
 from txfast.ledger.ledger import STATUSES, Ledger
@@ -124,7 +125,7 @@ def run_files(
     journal = RejectsJournal()
     replay = new_replay(journal, reader, block_bytes, threads)
     for path in paths:
-        replay.read(str(path))
+        replay.read(resolve(str(path)))
     return outcome_of(replay, journal)
 
 

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import txfast
+from tests.support.command import VOLATILE_STATS
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(txfast.__file__).resolve().parent
@@ -57,9 +58,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 LASTING = {"write": "ENOSPC", **dict.fromkeys(ALLOCATIONS, "ENOMEM")}
 
-# Figures that differ from run to run.
 ERROR_CHARACTERS = 300
-VOLATILE_STATS = ("seconds", "rows_per_second", "peak_memory_bytes", "spilled_bytes")
 OUTPUTS = ("a.csv", "r.csv", "r.jsonl", "r.parquet", "s.json", "target.csv")
 STANDARD_OUTPUT = "stdout.csv"
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.part$")

@@ -1,0 +1,65 @@
+"""Runs whose memory limit is reached after a few accounts, so that their ledgers go to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support import replays
+from txfast.ledger.ledger import Ledger
+from txfast.log.journal import Journal
+from txfast.run import books, plan
+from txfast.run import replay as replay_module
+from txfast.run.books import Books
+from txfast.run.plan import Plan
+from txfast.run.replay import Replay
+from txfast.spill import slices, spill
+
+
+class SmallLedger(Ledger):
+    """A ledger that reports one byte for each account after the first, and so exceeds any small limit."""
+
+    def bytes_with(self, _: int) -> int:
+        return max(0, len(self) - 1)
+
+    @staticmethod
+    def bytes_for(_accounts: int, _transactions: int) -> int:
+        return 0
+
+
+@contextmanager
+def small_limits(limit: int) -> Iterator[None]:
+    """Move the ledgers of every run to disk when they exceed this number of accounts; spill rows in small batches."""
+    with pytest.MonkeyPatch.context() as patched:
+
+        def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
+            replay = replay_module.new_replay(
+                journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
+            )
+            replay.books.ledger_bytes = limit
+            replay.books.settling_bytes = limit + spill.SETTLING_BYTES
+            return replay
+
+        patched.setattr(books, "Ledger", SmallLedger)
+        patched.setattr(books, "LEDGER_BYTES_MIN", 1)
+        patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
+        patched.setattr(spill, "Ledger", SmallLedger)
+        patched.setattr(spill, "PARTITIONS", 3)
+        patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
+        patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
+        patched.setattr(slices, "ROWS_AT_ONCE", 4)
+        patched.setattr(replays, "new_replay", new_replay)
+        yield
+
+
+def small_books(ledger_bytes: int) -> Callable[..., Books]:
+    """A stand-in for the class Books: its ledgers go to disk when they exceed this number of accounts."""
+
+    def make(plan: Plan, **options: Any) -> Books:
+        plan.ledger_bytes, plan.settling_bytes = ledger_bytes, 3 + spill.SETTLING_BYTES
+        return Books(plan, **options)
+
+    return make

@@ -1,0 +1,76 @@
+"""Runs with a state directory, and inputs that grow from one run to the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import replays
+from tests.support.command import Folder
+from tests.support.reference import HEADER
+from tests.support.replays import Outcome, RejectsJournal, outcome_of
+from txfast.input.ref import resolve
+from txfast.state.directory import StateDirectory
+
+FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
+MORE = b"withdrawal,1,3,2\nfee,1,4,1\nresolve,2,2\nwithdrawal,1,5,99\n"
+
+# By name: the first content of an input, the bytes appended to it, and the number of rows that a second run reads
+# (None: the second run fails).
+GROWN = {
+    "nothing added": (FIRST, b"", 0),
+    "rows": (FIRST, MORE, 4),
+    "CR LF": (FIRST.replace(b"\n", b"\r\n"), MORE.replace(b"\n", b"\r\n"), 4),
+    "CR": (FIRST.replace(b"\n", b"\r"), MORE.replace(b"\n", b"\r"), 4),
+    "CR, then LF": (FIRST.replace(b"\n", b"\r"), b"\n" + MORE, 4),
+    "CR, then LF alone": (FIRST.replace(b"\n", b"\r"), b"\n", 0),
+    "no ending, then LF": (FIRST[:-1], b"\n" + MORE, 4),
+    "no ending, then CR LF": (FIRST[:-1], b"\r\n" + MORE, 4),
+    "no ending, then CR": (FIRST[:-1], b"\r" + MORE, 4),
+    "no ending, then LF alone": (FIRST[:-1], b"\n", 0),
+    "no ending, then CR alone": (FIRST[:-1], b"\r", 0),
+    "no ending, nothing added": (FIRST[:-1], b"", 0),
+    "no ending, then more of the row": (FIRST[:-1], b"5\n" + MORE, None),
+    "no ending, then a blank": (FIRST[:-1], b" \n" + MORE, None),
+    "a blank rest, then a row": (FIRST + b" \t", MORE, 4),
+    "a blank rest, then an ending": (FIRST + b" \t", b"\n" + MORE, 4),
+    "the header alone": (HEADER, MORE, 4),
+    "the header without its ending": (HEADER[:-1], b"\n" + MORE, 4),
+    "the header, which goes on": (HEADER[:-1], b",note\n" + MORE, None),
+    "a byte order mark": (b"\xef\xbb\xbf" + FIRST, MORE, 4),
+    "blank lines around the header": (b"\n \n" + HEADER + b"\n\n", b"\n" + MORE, 4),
+}  # fmt: skip
+
+
+def content_of(path: Path) -> dict[str, bytes]:
+    """The content of every file below a folder, by relative path."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+
+
+def snapshots(folder: Folder) -> list[str]:
+    """Names of the snapshots in the folder's state."""
+    return sorted(path.name for path in (folder.path / "state").glob("snapshot-*"))
+
+
+def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: int | None, threads: int) -> Outcome:
+    """Replay one file with a state, in this process. Raises TxfastError."""
+    state = StateDirectory(str(state_path), lambda message: pytest.fail(str(message)))
+    journal = RejectsJournal()
+    replay = replays.new_replay(journal, reader, block_bytes, threads)
+    try:
+        state.open()
+        state.load(replay.books.restore)
+        ref = resolve(str(path))
+        source, consumption = state.open_input(ref)
+        try:
+            replay.read_source(source, consumption)
+        finally:
+            source.close()
+        state.note(ref, consumption)
+        outcome = outcome_of(replay, journal, state.saver(changed=replay.rows > 0))
+        state.finish()
+        state.publish()
+    finally:
+        state.discard()
+    return outcome
