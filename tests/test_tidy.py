@@ -1,4 +1,4 @@
-"""The house rules, as far as a program can see to them."""
+"""The house rules that a program can check: Cython's clauses, sizes, imports, texts said once, the README."""
 
 from __future__ import annotations
 
@@ -13,98 +13,99 @@ from pathlib import Path
 import pytest
 
 from tests.support.project import PROJECT_ROOT
+from tests.support.rooms import FLOOR_OF, PACKAGE, cycles, imports, module_imports, room_of, wrong_imports
+from tests.support.sources import (
+    cython_function_lengths,
+    cython_functions,
+    logical_lines,
+    name_of,
+    returns_an_object,
+    sources,
+)
 
 pytestmark = pytest.mark.unmeasured
 
-PACKAGE = PROJECT_ROOT / "txfast"
-
+MODULE_LINES_MAX = 450
 CYTHON_LINES_MAX = 459
-# A new room needs a place here. A module imports what is in its own room or has a lower number.
-RANKS = {
-    "_version": 0,
-    "errors": 0,
-    "text": 0,
-    "batch": 1,
-    "input": 2,
-    "ledger": 2,
-    "readers": 3,
-    "writers": 4,
-    "spill": 5,
-    "state": 6,
-    "report": 7,
-    "log": 8,
-    "run": 9,
-    "api": 10,
-    "command": 10,
-    "cluster": 11,
-    "__init__": 11,
-    "__main__": 11,
-}
-# They cost more time than a small file to replay, so whoever needs one imports it in the function that does; but for
-# what programs use and the command does not.
-FOR_PROGRAMS = ("api", "cluster")
+FUNCTION_LINES_MAX = 60
+
+# Loops over the rows of a batch: one paragraph each, so that a reader sees the whole of what a row costs.
+HOT_LOOPS = {("txfast/ledger/ledger.pyx", "apply_rows")}
+
+# A small file is replayed in less time than the import of one of these takes, so a function that needs one imports it
+# itself. Programs that use the library have imported most of them already: the rooms for programs may.
 SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing", "xxhash"}
+ROOMS_FOR_PROGRAMS = ("api", "cluster")
 
-# Return types of Cython functions that need no exception clause: an object that is NULL is the exception.
-OBJECT_TYPES = {"bytearray", "bytes", "dict", "frozenset", "list", "memoryview", "object", "set", "str", "tuple"}
-QUALIFIERS = {"api", "const", "inline", "public", "struct", "unsigned"}
+# ---- Exceptions, to be removed one by one ---------------------------------------------------------
 
-
-def sources(*suffixes: str, folders: tuple[str, ...] = ("txfast",)) -> list[Path]:
-    found = [path for folder in folders for path in (PROJECT_ROOT / folder).rglob("*") if path.suffix in suffixes]
-    return sorted(path for path in found if path.name != "_version.py")
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(PROJECT_ROOT))
-
+# (file, room that it must not import)
+WRONG_IMPORTS = {
+    ("txfast/input/position.py", "readers"),
+    ("txfast/state/verify.py", "run"),
+    ("txfast/text/csv_field.pxd", "readers"),
+    ("txfast/text/json_string.pxd", "readers"),
+    ("txfast/writers/reject.pxd", "readers"),
+    ("txfast/writers/reject_columns.pyi", "readers"),
+    ("txfast/writers/reject_columns.pyx", "readers"),
+    ("txfast/writers/reject_text.pyi", "readers"),
+    ("txfast/writers/reject_text.pyx", "readers"),
+    ("txfast/writers/rejects.py", "readers"),
+}
+# Modules that import each other.
+CYCLES: list[set[str]] = [
+    {"txfast.command.completion", "txfast.command.options"},
+    {"txfast.input.location", "txfast.input.source"},
+]
+LONG_MODULES = {
+    "bench/generate.py",
+    "bench/rivals.py",
+    "tests/campaigns/faults/campaign.py",
+    "tests/support/reference.py",
+    "txfast/cluster/spark.py",
+    "txfast/command/options.py",
+    "txfast/run/replay.py",
+    "txfast/state/snapshot.py",
+}
+LONG_FUNCTIONS = {("bench/rivals.py", "replay_by_hand"), ("txfast/api/process.py", "process")}
+IMPORT_PYARROW_THEMSELVES = {
+    "txfast/api/inputs.py",
+    "txfast/api/read.py",
+    "txfast/api/results.py",
+    "txfast/cluster/dask.py",
+    "txfast/cluster/job.py",
+    "txfast/cluster/spark.py",
+    "txfast/input/compression.py",
+    "txfast/input/location.py",
+    "txfast/readers/arrow_csv.py",
+    "txfast/readers/table.py",
+    "txfast/state/snapshot.py",
+    "txfast/writers/accounts_table.py",
+    "txfast/writers/output.py",
+    "txfast/writers/rejects.py",
+}
+SAY_UNREADABLE_THEMSELVES = {
+    "txfast/api/results.py",
+    "txfast/command/options.py",
+    "txfast/input/location.py",
+    "txfast/input/position.py",
+    "txfast/input/source.py",
+    "txfast/readers/arrow_csv.py",
+    "txfast/readers/csv.pyx",
+    "txfast/readers/table.py",
+    "txfast/spill/spill.py",
+    "txfast/state/directory.py",
+    "txfast/state/snapshot.py",
+    "txfast/writers/output.py",
+}
 
 PYTHON = sources(".py", folders=("txfast", "bench", "tests"))
+PACKAGE_PYTHON = sources(".py")
 CYTHON = sources(".pyx", ".pxd")
-PACKAGE_SOURCES = sources(".py", ".pyx", ".pxd")
+TEST_FILES = [path for path in sources(".py", folders=("tests",)) if path.name.startswith("test_")]
 
 every_python_source = pytest.mark.parametrize("path", PYTHON, ids=name_of)
 every_cython_source = pytest.mark.parametrize("path", CYTHON, ids=name_of)
-every_package_source = pytest.mark.parametrize("path", PACKAGE_SOURCES, ids=name_of)
-
-
-def code_lines(text: str) -> list[str]:
-    """The lines of a source without its strings and comments."""
-    text = re.sub(r'"""(?:.|\n)*?"""', lambda string: "\n" * string[0].count("\n"), text)
-    return [re.sub(r"""[bcfru]*"(\\.|[^"\\])*"|[bcfru]*'(\\.|[^'\\])*'|#.*""", "_", line) for line in text.split("\n")]
-
-
-def logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Indentation and code of each line, lines inside brackets joined to the one before."""
-    code = ""
-    for line in code_lines(text):
-        code += line if not code else " " + line.strip()
-        if code.count("(") + code.count("[") == code.count(")") + code.count("]"):
-            if code.strip():
-                yield len(code) - len(code.lstrip()), code.strip()
-            code = ""
-
-
-def cython_functions(text: str) -> Iterator[tuple[str, str]]:
-    """The C functions that a source declares or defines: what stands before and behind the parameters."""
-    extern_indent = None
-    for indent, line in logical_lines(text):
-        if extern_indent is not None and indent <= extern_indent:
-            extern_indent = None
-        if re.match(r"cdef extern\b", line):
-            extern_indent = indent
-            continue
-        declared = re.match(r"c(?:p?def) (?!class\b|struct\b|enum\b|union\b)([^=(]*)\((.*)\)([^()]*)$", line)
-        if declared is None and extern_indent is not None:
-            declared = re.match(r"([^=(]*)\((.*)\)([^()]*)$", line)
-        if declared is not None:
-            yield declared[1].strip(), declared[3].strip()
-
-
-def returns_an_object(head: str, classes: set[str]) -> bool:
-    """Whether a C function is one that returns a Python object, from the code before its parameters."""
-    words = [word for word in re.split(r"\s+", head.replace("*", " * ")) if word not in QUALIFIERS]
-    return len(words) < 2 or ("*" not in words and words[0] in OBJECT_TYPES | classes)
 
 
 # ---- Cython --------------------------------------------------------------------------------------
@@ -154,16 +155,61 @@ def test_a_cython_source_uses_nothing_that_hides_where_names_come_from(path: Pat
     assert [line for _, line in logical_lines(path.read_text()) if hidden.match(line)] == []
 
 
-@every_cython_source
-def test_a_cython_source_is_short_enough_to_know(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= CYTHON_LINES_MAX
-
-
 @pytest.mark.parametrize("path", sources(".pyx"), ids=name_of)
 def test_an_extension_module_has_a_stub_and_is_built(path: Path) -> None:
     assert path.with_suffix(".pyi").is_file()
     module = ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
     assert f'"{module}"' in (PROJECT_ROOT / "setup.py").read_text()
+
+
+# ---- Sizes ---------------------------------------------------------------------------------------
+
+
+@every_cython_source
+def test_a_cython_source_is_short_enough_to_know(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= CYTHON_LINES_MAX
+
+
+def test_a_python_module_is_short_enough_to_know() -> None:
+    """Except test files: they grow with the behaviour of one module."""
+    long = {name_of(path) for path in PYTHON if len(path.read_text().splitlines()) > MODULE_LINES_MAX}
+    assert long - set(map(name_of, TEST_FILES)) - LONG_MODULES == set()
+
+
+def test_a_function_fits_a_screen() -> None:
+    long = set()
+    for path in [*PYTHON, *CYTHON]:
+        lengths = python_function_lengths(path) if path.suffix == ".py" else cython_function_lengths(path.read_text())
+        long |= {(name_of(path), name) for name, lines in lengths if lines > FUNCTION_LINES_MAX}
+    assert long - HOT_LOOPS - LONG_FUNCTIONS == set()
+
+
+def python_function_lengths(path: Path) -> Iterator[tuple[str, int]]:
+    """The name and the number of lines of each function."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def test_the_lengths_of_cython_functions_are_found() -> None:
+    text = """\
+cdef class A:
+    cdef int f(
+        self,
+    ) except -1:
+        return (0 +
+                1)
+
+    def g(self):
+        def h():
+            pass
+        # The end.
+
+cdef extern from "x.h" nogil:
+    int i(int a) noexcept
+"""
+    assert list(cython_function_lengths(text)) == [("f", 5), ("h", 2), ("g", 4)]
 
 
 # ---- All sources ---------------------------------------------------------------------------------
@@ -198,71 +244,38 @@ def test_nothing_is_left_to_be_done() -> None:
 # ---- Imports -------------------------------------------------------------------------------------
 
 
-def is_for_type_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def test_every_room_has_a_floor() -> None:
+    rooms = {room_of(f"txfast.{path.stem}") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert sorted(rooms - FLOOR_OF.keys() - {"__pycache__"}) == []
 
 
-def python_imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
-    """The modules that a Python source imports, but for type checkers alone; a.b for `from a import b` too."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module is not None
-            assert node.level == 0, "imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif is_for_type_checkers(node):
-            assert isinstance(node, ast.If)
-            yield from python_imports(ast.Module(node.orelse, []), inside_functions=inside_functions)
-        elif inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from python_imports(node, inside_functions=inside_functions)
+def test_imports_point_one_way() -> None:
+    """Down the floors, with imports in functions, imports for type checkers, cimports and stubs."""
+    assert sorted(wrong_imports() - WRONG_IMPORTS) == []
 
 
-def cython_imports(text: str, *, inside_functions: bool) -> Iterator[str]:
-    for indent, line in logical_lines(text):
-        if indent and not inside_functions:
-            continue
-        if found := re.match(r"from ([\w.]+) c?import (.*)", line):
-            yield from (f"{found[1]}.{name}" for name in re.findall(r"\w+", found[2]))
-        elif found := re.match(r"c?import ([\w.]+)", line):
-            yield found[1]
+def test_no_modules_import_each_other() -> None:
+    assert [each for each in cycles(module_imports()) if each not in CYCLES] == []
 
 
-def imports(path: Path, *, inside_functions: bool) -> Iterator[str]:
-    text = path.read_text()
-    if path.suffix == ".py":
-        return python_imports(ast.parse(text), inside_functions=inside_functions)
-    return cython_imports(text, inside_functions=inside_functions)
+def test_cycles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e", "a"}}
+    assert cycles(graph) == [{"b", "c"}]
 
 
-def room_of(module: str) -> str:
-    """The file or folder of the package that an imported name is in."""
-    _, _, inside = module.partition(".")
-    room = inside.partition(".")[0]
-    return {"": "__init__", "__version__": "_version"}.get(room, room)
-
-
-@every_package_source
-def test_imports_point_one_way(path: Path) -> None:
-    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    imported = {room_of(name) for name in imports(path, inside_functions=True) if name.split(".")[0] == "txfast"}
-    against = sorted(other for other in imported if other != room and RANKS[other] >= RANKS[room])
-    assert against == []
-
-
-@every_package_source
+@pytest.mark.parametrize("path", sources(".py", ".pyx", ".pxd"), ids=name_of)
 def test_slow_modules_are_imported_where_they_are_needed(path: Path) -> None:
-    if path.parent.name in FOR_PROGRAMS:
+    if path.parent.name in ROOMS_FOR_PROGRAMS:
         return
-    imported = {name.partition(".")[0] for name in imports(path, inside_functions=False)}
-    assert sorted(imported & SLOW_MODULES) == []
+    at_import = {name.partition(".")[0] for name in imports(path, in_functions=False, for_type_checkers=False)}
+    assert sorted(at_import & SLOW_MODULES) == []
 
 
 def test_a_run_imports_no_slow_module_before_it_needs_one() -> None:
     modules = [
         ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
         for path in sources(".py", ".pyx")
-        if not path.name.startswith("__") and path.parent.name not in FOR_PROGRAMS
+        if not path.name.startswith("__") and path.parent.name not in ROOMS_FOR_PROGRAMS
     ]
     program = f"""\
 import sys
@@ -272,6 +285,31 @@ print(*sorted({SLOW_MODULES!r} & (set(sys.modules) - before)))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "\n"
+
+
+def test_pyarrow_is_imported_in_one_place() -> None:
+    importers = {
+        name_of(path)
+        for path in PACKAGE_PYTHON
+        if any(name.partition(".")[0] == "pyarrow" for name in imports(path, for_type_checkers=False))
+    }
+    assert sorted(importers - {"txfast/late.py"} - IMPORT_PYARROW_THEMSELVES) == []
+
+
+def test_no_test_file_imports_another() -> None:
+    """They share by tests/support/. Programs inside strings count too."""
+    imported = re.compile(r"\b(?:from|import) tests\.(?:\w+\.)*test_\w+")
+    assert [name_of(path) for path in PYTHON if imported.search(path.read_text())] == []
+
+
+# ---- Texts said once -----------------------------------------------------------------------------
+
+
+def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None:
+    """By `unreadable` and `unwritable` in errors.py, so that all such messages have one form."""
+    said = re.compile(r": cannot be (read|written):")
+    files = {name_of(path) for path in sources(".py", ".pyx") if said.search(path.read_text())}
+    assert sorted(files - {"txfast/errors.py"} - SAY_UNREADABLE_THEMSELVES) == []
 
 
 # ---- The README ----------------------------------------------------------------------------------
