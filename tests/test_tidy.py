@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -99,7 +98,7 @@ SAY_UNREADABLE_THEMSELVES = {
     "txfast/writers/output.py",
 }
 
-PYTHON = sources(".py", folders=("txfast", "bench", "tests"))
+PYTHON = sources(".py", folders=("txfast", "bench", "tests", "docs"))
 PACKAGE_PYTHON = sources(".py")
 CYTHON = sources(".pyx", ".pxd")
 TEST_FILES = [path for path in sources(".py", folders=("tests",)) if path.name.startswith("test_")]
@@ -236,7 +235,7 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
 def test_nothing_is_left_to_be_done() -> None:
     # Put together here, so that this file may be looked at too.
     marks = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
-    files = sources(".py", ".pyx", ".pxd", ".pyi", ".h", ".sh", folders=("txfast", "bench", "tests"))
+    files = sources(".py", ".pyx", ".pxd", ".pyi", ".h", ".sh", ".md", folders=("txfast", "bench", "tests", "docs"))
     # Not all that is there: somebody may have left a result of a run.
     files += [path for path in PROJECT_ROOT.glob("*.*") if path.suffix in (".in", ".md", ".py", ".toml")]
     files.append(PROJECT_ROOT / ".ci" / "run")
@@ -312,35 +311,3 @@ def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None
     said = re.compile(r": cannot be (read|written):")
     files = {name_of(path) for path in sources(".py", ".pyx") if said.search(path.read_text())}
     assert sorted(files - {"txfast/errors.py"} - SAY_UNREADABLE_THEMSELVES) == []
-
-
-# ---- The README ----------------------------------------------------------------------------------
-
-
-def test_the_readme_shows_a_run_as_it_is() -> None:
-    readme = (PROJECT_ROOT / "README.md").read_text()
-    shown = re.findall(r"^```console\n\$ txfast (samples/.*?)\n(.*?)^```$", readme, re.M | re.S)
-    assert shown
-    for arguments, text in shown:
-        ended = subprocess.run(
-            [Path(sys.executable).with_name("txfast"), *arguments.split()],
-            cwd=PROJECT_ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=True,
-        )
-        assert text == ended.stdout
-
-
-def test_the_readme_shows_the_help_as_it_is() -> None:
-    readme = (PROJECT_ROOT / "README.md").read_text()
-    shown = re.findall(r"^```\w*\n\$ txfast --help\n(.*?)^```$", readme, re.M | re.S)
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("txfast"), "--help"],
-        env=os.environ | {"COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown == [ended.stdout]

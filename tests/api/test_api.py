@@ -9,7 +9,6 @@ import io
 import logging
 import os
 import pickle
-import re
 import shutil
 import signal
 import subprocess
@@ -832,27 +831,6 @@ def test_a_ctrl_c_ends_what_takes_long(words: tuple[str, ...]) -> None:
 )
 def test_the_examples_in_docstrings_are_true(name: str) -> None:
     assert doctest.testmod(import_module(name)).failed == 0
-
-
-README_PROGRAMS = re.findall(r"^```python\n(.*?)^```$", (PROJECT_ROOT / "README.md").read_text(), re.M | re.S)
-
-
-@pytest.mark.parametrize("program", README_PROGRAMS, ids=range(len(README_PROGRAMS)))
-def test_the_programs_of_the_readme_run_as_they_are(tmp_path: Path, program: str) -> None:
-    (tmp_path / "samples").symlink_to(PROJECT_ROOT / "samples")
-    variables = os.environ | {"MPLBACKEND": "agg", "MPLCONFIGDIR": str(tmp_path)}
-    command = [sys.executable, "-c", program]
-    ended = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    # What a program says of what it prints is so.
-    for printed_text in re.findall(r"print\(.*\)  # (?:exact: )?(\{.*\}|Decimal\(.*\))$", program, re.M):
-        assert printed_text.removeprefix("Decimal('").removesuffix("')") in ended.stdout
-    for file in re.findall(r"\.(?:write|savefig|save)\(\"(.*?)\"", program):
-        assert (tmp_path / file).exists()
-
-
-def test_the_readme_has_programs() -> None:
-    assert len(README_PROGRAMS) == 4
 
 
 def test_a_program_of_a_users_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

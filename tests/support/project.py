@@ -7,8 +7,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # Files that a build and the tests need. Build products are made anew in the copy.
 PROJECT_PARTS = (
-    *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"),
-    *("bench", "samples", "tests", "txfast"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md", "SECURITY.md"),
+    *("pyproject.toml", "setup.py", "bench", "docs", "samples", "tests", "txfast"),
 )
 PRODUCTS = shutil.ignore_patterns("*.so", "__pycache__", "stress_test.csv")
 

@@ -1,0 +1,410 @@
+#!/usr/bin/env python3
+"""Makes the parts of the pages that say what a table in the code says: `python docs/make_reference.py`.
+
+Such a part stands between `<!-- made: NAME -->` and `<!-- made: end -->`; a test holds every page to it. Where the code
+has no words for a row of a table, its last cell is written by hand in the page, and is kept when the table is made
+again: a new row comes with an empty cell, which the test finds.
+"""
+
+import inspect
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT_ROOT))
+
+import txfast  # noqa: E402
+from txfast import errors  # noqa: E402
+from txfast.batch.batch import KINDS  # noqa: E402
+from txfast.command.options import OPTIONS, Option  # noqa: E402
+from txfast.ledger.ledger import STATUSES  # noqa: E402
+from txfast.writers.rejects import reject_schema  # noqa: E402
+
+PACKAGE = PROJECT_ROOT / "txfast"
+MADE = re.compile(r"(<!-- made: (?!end)(.*?) -->\n).*?(<!-- made: end -->)", re.S)
+
+# From the ground up: a room imports from those before it.
+ROOMS = (
+    *("text", "batch", "input", "ledger", "readers", "writers", "spill", "state", "report", "log", "run"),
+    *("command", "api", "cluster"),
+)
+
+Kept = dict[str, str]
+
+
+def pages() -> list[Path]:
+    """The pages that may have such parts."""
+    return [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").rglob("*.md"))]
+
+
+def made(text: str) -> str:
+    """A page's text with all its parts made anew."""
+
+    def part(found: re.Match[str]) -> str:
+        name, _, argument = found[2].partition(" ")
+        content = files_of(argument) if name == "files" else PARTS[name](kept_in(found[0]))
+        return f"{found[1]}\n{content.strip()}\n\n{found[3]}"
+
+    return MADE.sub(part, text)
+
+
+def kept_in(text: str) -> Kept:
+    """What was written by hand: the last cell of each row of a table, by the row's first."""
+    rows = [cells_of(line) for line in text.splitlines() if line.startswith("|")]
+    return {row[0]: row[-1] for row in rows}
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def code(text: object) -> str:
+    return f"`{text}`"
+
+
+# ---- Rows ----------------------------------------------------------------------------------------
+
+
+def named_table(head: Sequence[str], names: Iterable[str], kept: Kept) -> str:
+    """A name in each row, and what was written about it."""
+    return table(head, [(code(name), kept.get(code(name), "")) for name in names])
+
+
+def kinds(kept: Kept) -> str:
+    return named_table(("type", "effect"), KINDS, kept)
+
+
+def statuses(kept: Kept) -> str:
+    return named_table(("reason", "rejected when"), STATUSES[1:], kept)
+
+
+def malformed_reasons(kept: Kept) -> str:
+    return named_table(("reason", "malformed when"), stats_of_a_run()["malformed"], kept)
+
+
+# ---- The command ---------------------------------------------------------------------------------
+
+
+def options(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)
+    """Every option by group: how it is given, and what there is to say of it."""
+    lines: list[str] = []
+    group = ""
+    for option in OPTIONS:
+        if option.group != group:
+            group = option.group
+            lines += [f"### {group}", ""]
+        lines += [f"#### {option.flags[-1]}", "", option_text(option), ""]
+    return "\n".join(lines)
+
+
+def option_text(option: Option) -> str:
+    metavar = f" {option.metavar}" if option.metavar else ""
+    flags = ", ".join(code(flag + metavar) for flag in option.flags)
+    variable = f", or the variable {code(option.variable)}" if option.variable else ""
+    text = f"{flags}{variable}: {option.help}."
+    if option.choices:
+        text += f" One of {', '.join(map(code, option.choices))}."
+    manual = inspect.cleandoc(getattr(option, "manual", ""))
+    manual = re.sub(r"(?<!\S)(--[a-z][a-z-]*|-)(?=[\s,.;:]|$)", r"`\1`", manual)  # what the user types
+    return "\n\n".join([text, *(filled(paragraph) for paragraph in manual.split("\n\n") if paragraph)])
+
+
+def exit_codes(kept: Kept) -> str:
+    """The codes that errors have, and those that all commands have."""
+    own = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    return named_table(("exit code", "when"), [*sorted({"0", "2", *own}), "130", "143", "141"], kept)
+
+
+def error_family(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)
+    """Each error, the builtin that it is too, and what its docstring says."""
+    rows = []
+    for name in txfast.__all__:
+        found = getattr(txfast, name)
+        if inspect.isclass(found) and issubclass(found, Exception) and found is not txfast.TxfastError:
+            builtin = next(base for base in found.__bases__ if base.__module__ == "builtins")
+            rows.append((code(name), code(builtin.__name__), docstring(found)))
+    return table(("error", "is also a", "meaning"), rows)
+
+
+# ---- Rejects, stats, tables ----------------------------------------------------------------------
+
+
+def reject_columns(kept: Kept) -> str:
+    rows = [(code(field.name), code(field.type), kept.get(code(field.name), "")) for field in reject_schema()]
+    return table(("column", "type in Parquet and Arrow", "content"), rows)
+
+
+def account_columns(kept: Kept) -> str:
+    schema = txfast.process(io.BytesIO(SMALL_INPUT)).accounts.schema
+    rows = [(code(field.name), code(field.type), kept.get(code(field.name), "")) for field in schema]
+    return table(("column", "type in Parquet and Arrow", "content"), rows)
+
+
+def transaction_columns(kept: Kept) -> str:
+    batch = next(txfast.read(io.BytesIO(SMALL_INPUT)))
+    rows = [(code(field.name), code(type_name(field.type)), kept.get(code(field.name), "")) for field in batch.schema]
+    return table(("column", "type", "content"), rows)
+
+
+def type_name(arrow_type: object) -> str:
+    return re.sub(r"dictionary<values=(\w+),.*>", r"dictionary of \1", str(arrow_type))
+
+
+SMALL_INPUT = b"type,client,tx,amount\ndeposit,1,1,2.5\ndispute,1,1,\nwithdrawal,1,2,1\n"
+
+
+def stats_of_a_run() -> dict[str, Any]:
+    return txfast.process(io.BytesIO(SMALL_INPUT)).stats
+
+
+def stats_keys(kept: Kept) -> str:
+    """The keys of a run's figures. Those inside a mapping that is not by a word of the rules have their own rows."""
+    words = {*KINDS, *STATUSES[1:], *stats_of_a_run()["malformed"]}
+    return table(("key", "value", "meaning"), keys_of(stats_of_a_run(), "", words, kept))
+
+
+def keys_of(fields: dict[str, Any], before: str, words: set[str], kept: Kept) -> Iterator[tuple[str, str, str]]:
+    for name, value in fields.items():
+        if name in words:
+            continue
+        shown = code(before + name)
+        yield shown, json_type(value), kept.get(shown, "")
+        inside = value[0] if isinstance(value, list) else value
+        if isinstance(inside, dict):
+            yield from keys_of(inside, f"{before}{name}.", words, kept)
+
+
+def json_type(value: object) -> str:
+    names = {str: "text", bool: "true or false", int: "whole number", float: "number", dict: "object", list: "list"}
+    return names[type(value)]
+
+
+# ---- State ---------------------------------------------------------------------------------------
+
+
+def state_files(kept: Kept) -> str:
+    """The files of a small state, and their columns."""
+    import pyarrow as pa
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        snapshot = save_small_state(folder)
+        for path in sorted(snapshot.glob("*.arrow")):
+            with pa.OSFile(str(path)) as file:
+                for field in pa.ipc.open_file(file).schema:
+                    name = code(f"{path.name}: {field.name}")
+                    rows.append((name, code(field.type), kept.get(name, "")))
+    return table(("file and column", "type", "content"), rows)
+
+
+def manifest_keys(kept: Kept) -> str:
+    """The keys of a small state's manifest."""
+    with tempfile.TemporaryDirectory() as folder:
+        fields = json.loads((save_small_state(folder) / "manifest.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, value in fields.items():
+        rows.append((code(name), json_type(value), kept.get(code(name), "")))
+    return table(("key", "value", "meaning"), rows)
+
+
+def save_small_state(folder: str) -> Path:
+    ledger = txfast.Ledger()
+    ledger.apply(io.BytesIO(SMALL_INPUT))
+    ledger.save(os.path.join(folder, "state"))
+    return Path(folder, "state", "snapshot-1")
+
+
+# ---- The Python interface ------------------------------------------------------------------------
+
+
+def interface(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)
+    """Everything public: signatures and docstrings."""
+    found = {name: getattr(txfast, name) for name in txfast.__all__}
+    functions = [name for name, value in found.items() if inspect.isfunction(value)]
+    classes = [name for name, value in found.items() if inspect.isclass(value) and not issubclass(value, Exception)]
+    others = sorted(set(found) - set(functions) - set(classes) - {name for name in found if name.endswith("Error")})
+    lines = ["## Functions", ""]
+    for name in functions:
+        lines += [f"### txfast.{name}", "", signature(f"txfast.{name}", found[name]), "", docstring(found[name]), ""]
+    lines += ["## Classes", ""]
+    for name in classes:
+        lines += class_text(name, found[name])
+    lines += ["## Other names", "", *(f"`txfast.{name}`: the version of the package, as text." for name in others)]
+    return "\n".join(lines)
+
+
+def class_text(name: str, found: type) -> Iterator[str]:
+    yield from (f"### txfast.{name}", "")
+    if name == "Ledger" or hasattr(found, "_fields"):  # the others are made by txfast alone
+        yield from (signature(f"txfast.{name}", found), "")
+    yield from (docstring(found), "")
+    for member, value in members_of(found).items():
+        title = f"{name}.{member}"
+        text = docstring(value)
+        if isinstance(value, property):
+            yield from (f"#### {title} (property)", "", text, "")
+        elif not member.startswith("_") or text:
+            function = value.__func__ if isinstance(value, classmethod) else value
+            yield from (f"#### {title}", "", signature(title, function), "", text, "")
+
+
+def members_of(found: type) -> dict[str, Any]:
+    """Methods and properties that are for everyone, those of a base of ours among them."""
+    members: dict[str, Any] = {}
+    for base in reversed(found.__mro__):
+        if base.__module__.startswith("txfast."):
+            members |= vars(base)
+    wanted = (property, classmethod, type(members_of))
+    return {
+        name: value
+        for name, value in members.items()
+        if isinstance(value, wanted) and (not name.startswith("_") or name in SPECIAL_METHODS)
+    }
+
+
+SPECIAL_METHODS = ("__getitem__", "__contains__", "__iter__", "__len__", "__arrow_c_stream__")
+
+
+def signature(name: str, function: Callable[..., object]) -> str:
+    """A function as it is called, an argument a line where one line is too short."""
+    found = inspect.signature(function)
+    arguments = [argument(each) for each in found.parameters.values() if each.name not in ("self", "cls")]
+    stars = [place for place, each in enumerate(found.parameters.values()) if each.kind is each.KEYWORD_ONLY]
+    if stars and not any(each.kind is each.VAR_POSITIONAL for each in found.parameters.values()):
+        arguments.insert(len(arguments) - len(stars), "*")
+    returned = "" if found.return_annotation in (None, "None", found.empty) else f" -> {annotation(found)}"
+    line = f"{name}({', '.join(arguments)}){returned}"
+    if len(line) > 100:
+        line = f"{name}(\n" + "".join(f"    {each},\n" for each in arguments) + f"){returned}"
+    return f"```py\n{line}\n```"
+
+
+def annotation(found: inspect.Signature) -> str:
+    return annotation_text(found.return_annotation)
+
+
+def argument(parameter: inspect.Parameter) -> str:
+    stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+    text = f"{stars}{parameter.name}"
+    if parameter.annotation is not parameter.empty:
+        text += f": {annotation_text(parameter.annotation)}"
+    if parameter.default is not parameter.empty:
+        text += f" = {parameter.default!r}"
+    return text
+
+
+def annotation_text(given: object) -> str:
+    text = given if isinstance(given, str) else inspect.formatannotation(given)
+    return re.sub(r"txfast\.api\.\w+\.", "", text)
+
+
+def docstring(found: object) -> str:
+    """A docstring as Markdown: examples and tables in it are blocks."""
+    parts = []
+    for paragraph in (inspect.getdoc(found) or "").split("\n\n"):
+        if paragraph.startswith(">>>"):
+            parts.append(f"```pycon\n{paragraph}\n```")
+        elif paragraph.startswith(" ") or re.search(r"\w  +\w", paragraph):  # columns
+            parts.append(f"```text\n{inspect.cleandoc(paragraph)}\n```")
+        else:
+            parts.append(filled(paragraph))
+    return "\n\n".join(parts)
+
+
+def filled(paragraph: str) -> str:
+    return textwrap.fill(" ".join(paragraph.split()), 120, break_long_words=False, break_on_hyphens=False)
+
+
+# ---- The code map --------------------------------------------------------------------------------
+
+
+def files_of(room: str) -> str:
+    """The files of a room of the package, or of its top for `.`: each with the first sentence of its docstring."""
+    stems: dict[str, dict[str, Path]] = {}
+    for path in sorted((PACKAGE / room).iterdir()):
+        if path.suffix in (".py", ".pyx", ".pxd", ".h") and path.name not in ("__init__.py", "_version.py"):
+            stems.setdefault(path.stem, {})[path.suffix] = path
+    rows = []
+    for found in stems.values():
+        names = ", ".join(code(path.name) for _, path in sorted(found.items(), reverse=True))
+        described = next(found[suffix] for suffix in (".py", ".pyx", ".pxd", ".h") if suffix in found)
+        rows.append((names, first_sentence(described)))
+    return table(("file", "what it is"), rows)
+
+
+def first_sentence(path: Path) -> str:
+    """The first sentence of a module's docstring, or of a header's comment."""
+    text = path.read_text(encoding="utf-8")
+    found = re.match(r'(?:#!.*\n)?"""(.*?)"""', text, re.S) or re.match(r"/\*(.*?)\*/", text, re.S)
+    assert found is not None, f"{path}: says nothing of itself"
+    paragraph = " ".join(re.sub(r"^ \*", "", found[1].strip(), flags=re.M).split("\n\n")[0].split())
+    sentence = re.split(r"(?<=\.) ", paragraph)[0].replace("|", "\\|")
+    return sentence.rstrip(":")
+
+
+# ---- Figures -------------------------------------------------------------------------------------
+
+# What the README shows of the race: rows of bench/results.md, and what they are called.
+SHOWN_RIVALS = {
+    "`txfast`": "**txfast**, replays into accounts",
+    "Polars": "Polars, only adds up amounts by client",
+    "csv + Decimal, by hand": "Python's `csv` and `Decimal`, replays into accounts",
+}
+
+
+def speed(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the results)
+    """Three rows of the race, rounded."""
+    results = (PROJECT_ROOT / "bench" / "results.md").read_text(encoding="utf-8")
+    cells = {row[0]: row for row in map(cells_of, results.splitlines()) if len(row) > 1}
+    rows = []
+    for name, shown in SHOWN_RIVALS.items():
+        seconds, rows_per_second, megabytes = cells[name][2], cells[name][4], cells[name][7]
+        millions = int(rows_per_second.replace(",", "")) / 1e6
+        rows.append((shown, f"{float(seconds):.3g}", f"{millions:.1f}", megabytes))
+    lines = table(("", "seconds", "million rows/s", "peak MB"), rows).splitlines()
+    return "\n".join([lines[0], "|---|---:|---:|---:|", *lines[2:]])
+
+
+# ---- All of it -----------------------------------------------------------------------------------
+
+PARTS: dict[str, Callable[[Kept], str]] = {
+    "account-columns": account_columns,
+    "api": interface,
+    "error-family": error_family,
+    "exit-codes": exit_codes,
+    "kinds": kinds,
+    "malformed-reasons": malformed_reasons,
+    "manifest-keys": manifest_keys,
+    "options": options,
+    "reject-columns": reject_columns,
+    "speed": speed,
+    "state-files": state_files,
+    "stats-keys": stats_keys,
+    "statuses": statuses,
+    "transaction-columns": transaction_columns,
+}
+
+
+def main() -> None:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (text_made := made(text)) != text:
+            page.write_text(text_made, encoding="utf-8")
+            print(f"made anew: {page.relative_to(PROJECT_ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
