@@ -83,6 +83,7 @@ def replay_and_tell(name: str, threads: str) -> None:
     import time
     from typing import Any
 
+    from txfast.input.ref import resolve
     from txfast.run.books import Books
     from txfast.run.replay import new_replay
 
@@ -96,7 +97,7 @@ def replay_and_tell(name: str, threads: str) -> None:
 
     Books.apply = watched_apply  # type: ignore[method-assign]
     replay = new_replay(threads=int(threads) if threads else None)
-    replay.read(name)
+    replay.read(resolve(name))
     told = {
         "rows": replay.rows,
         "applied": sum(replay.figures().applied().values()),

@@ -14,6 +14,7 @@ import pytest
 
 from txfast.batch.batch import TransactionBatch
 from txfast.input.open import open_source
+from txfast.input.ref import resolve
 from txfast.input.source import Source
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -123,7 +124,7 @@ def test_command(measure: Measure, transactions: Path) -> None:
 def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     """A row is a deposit or withdrawal here. Not to the disk, whose speed is its own."""
     replay = new_replay(threads=1)
-    replay.read(str(transactions))
+    replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers
     folder = tmp_path / "snapshot-1"
 
@@ -140,7 +141,7 @@ def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
 def test_load(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     """The same, and what is loaded is verified first."""
     replay = new_replay(threads=1)
-    replay.read(str(transactions))
+    replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers
     writer = SnapshotWriter(str(tmp_path / "snapshot-1"), durable=False)
     writer.add(ledger)

@@ -22,7 +22,7 @@ from tests.support.command import Folder
 from tests.support.engines import InPlace, Now, SparkInPlace, pieces_of, run_command, run_ranges, settings_of
 from tests.support.failures import fail_renames
 from tests.support.outputs import assert_alike, assert_same_tables, by_command, rejects_of, twelve_files
-from tests.support.small_memory import small_limits, small_books
+from tests.support.small_memory import small_books, small_limits
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster import command, dask, spark
 from txfast.cluster.blocks import PIECE, Piece, Report, Run, Statuses, Summary, map_block, reduce_shard

@@ -41,7 +41,7 @@ from tests.support.outputs import (
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
-from tests.support.small_memory import SmallLedger, small_limits, small_books
+from tests.support.small_memory import SmallLedger, small_books, small_limits
 from tests.support.states import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
 from tests.support.strategies import hostile_files, plain_files
 from tests.support.tables import ROWS, of_texts, write_table

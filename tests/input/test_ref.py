@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.harness import failing
 
 from tests.support.command import FILE, Folder
+from tests.support.failures import failing
 from txfast.errors import SourceError
 from txfast.input.open import open_input
 from txfast.input.ref import FILE as REGULAR_FILE

@@ -20,6 +20,7 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.batch.header import Header
 from txfast.errors import InputError, TxfastError
+from txfast.input.ref import resolve
 from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
 from txfast.readers.arrow_lines import hold_lines, parse_lines
 
@@ -315,7 +316,7 @@ def test_the_bytes_of_a_file_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(IN_PIECES)
     replay = replays.new_replay(replays.RejectsJournal(), "arrow", None, 1)
-    replay.read(str(path))
+    replay.read(resolve(str(path)))
     assert replay.inputs[0].bytes == len(IN_PIECES)
 
 

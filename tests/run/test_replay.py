@@ -22,6 +22,7 @@ from tests.support.command import COMMAND, Folder, environment
 from tests.support.reference import HEADER
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import ThreadsError
+from txfast.input.ref import resolve
 from txfast.input.source import Source
 from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import Ledger
@@ -182,7 +183,7 @@ def test_a_file_whose_size_is_known_gives_the_same_in_threads(content: bytes) ->
 
 def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many: Path) -> None:
     replay = new_replay(threads=1)
-    replay.read(str(many))
+    replay.read(resolve(str(many)))
     capacities = [replay.books.ledgers[0].capacity]
     pieces = [HEADER, *(b"deposit,1,%d,1\n" % tx for tx in range(10_000, 60_000))]
     apply = replay.books.apply

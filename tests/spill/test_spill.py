@@ -33,6 +33,7 @@ from txfast.input.position import Consumption
 from txfast.ledger.ledger import STATUSES, Ledger, route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal
+from txfast.run.books import Books
 from txfast.run.replay import Replay
 from txfast.spill import slices, spill
 from txfast.spill.runs import RunMerge, run_blocks

@@ -29,8 +29,8 @@ from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, Outcome, run_reference
 from tests.support.rows import Row
-from txfast.command.arguments import parse_arguments
 from tests.support.states import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
+from txfast.command.arguments import parse_arguments
 from txfast.command.main import replay_files
 from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, StateError, TxfastError
 from txfast.input.position import read_into

@@ -22,7 +22,7 @@ PACKAGE = PROJECT_ROOT / "txfast"
 # The architecture: a room imports only from itself and from floors above its own in this list. Rooms of one floor do
 # not import each other. A new room needs a place here.
 FLOORS = [
-    {"_version", "errors", "late", "text"},
+    {"_version", "errors", "interrupts", "late", "text"},
     {"batch"},
     {"input", "ledger"},
     {"readers", "spill", "writers"},

@@ -24,7 +24,6 @@ from txfast.errors import ClusterError
 from txfast.input.position import Place
 from txfast.ledger.ledger import route
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.batch.header import Header
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
 from txfast.run.plan import make_plan
