@@ -1,7 +1,7 @@
-"""What a program may give as an input: paths, binary files, and tables of every kind; as Sources.
+"""The inputs that a program may give: paths, binary files and tables; each becomes a Source.
 
-A table is whatever exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an iterable of
-such things, as a generator of record batches. This module must not know what rows mean.
+A table is an object that exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an
+iterable of such objects, such as a generator of record batches. This module must not know what rows mean.
 """
 
 import os
@@ -9,7 +9,8 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.errors import UsageError
-from txfast.input.open import open_source, source_of
+from txfast.input.open import open_input, source_of
+from txfast.input.ref import InputRef, may_have_tables, resolve, total_size
 from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
 
@@ -38,21 +39,43 @@ if TYPE_CHECKING:
 HOW_TO_READ = "it is a path, a binary file, or a table that exports Arrow (__arrow_c_stream__)"
 
 
-def sources(inputs: "tuple[Input, ...]") -> "Iterator[Source]":
-    """Open inputs one after the other; each is closed when the next is asked for. Raises UsageError and SourceError.
+class Inputs:
+    """The inputs of one call, checked before anything is read; each path is looked up once.
 
-    Files of the caller's stay open.
+    Raises UsageError where there is no input, or an object that cannot be one.
     """
-    for place, given in enumerate(inputs):
-        source = open_input(given, f" {place + 1}" if len(inputs) > 1 else "")
-        try:
-            yield source
-        finally:
-            source.close()
+
+    def __init__(self, inputs: "tuple[Input, ...]") -> None:
+        check_inputs(inputs)
+        self._inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
+        self._refs = [each for each in self._inputs if isinstance(each, InputRef)]
+
+    def sources(self) -> "Iterator[Source]":
+        """Open the inputs one after the other; each is closed when the next is asked for.
+
+        The caller's own files stay open. Raises UsageError and SourceError.
+        """
+        for place, each in enumerate(self._inputs):
+            number = f" {place + 1}" if len(self._inputs) > 1 else ""
+            source = open_input(each) if isinstance(each, InputRef) else source_of_object(each, number)
+            try:
+                yield source
+            finally:
+                source.close()
+
+    @property
+    def may_have_tables(self) -> bool:
+        """Whether an input is a table, as far as can be seen before it is read."""
+        return len(self._refs) < len(self._inputs) or may_have_tables(self._refs)
+
+    @property
+    def total_bytes(self) -> int | None:
+        """Bytes to read in all inputs, for a progress bar; None unless all are plain CSV files."""
+        return total_size(self._refs) if len(self._refs) == len(self._inputs) else None
 
 
 def check_inputs(inputs: "tuple[Input, ...]") -> None:
-    """Raise UsageError where there is no input, or one that can be none, before anything is read."""
+    """Raise UsageError where there is no input, or an object that cannot be one."""
     if not inputs:
         raise UsageError(f"no input: {HOW_TO_READ}")
     for given in inputs:
@@ -69,10 +92,8 @@ def check_inputs(inputs: "tuple[Input, ...]") -> None:
             raise UsageError("a file that is open as text cannot be read: open it as binary, with mode 'rb'")
 
 
-def open_input(given: "Input", number: str) -> Source:
-    """The source that an input is; `number` tells tables apart."""
-    if isinstance(given, (str, os.PathLike)):
-        return open_source(os.fspath(given))
+def source_of_object(given: "IO[bytes] | RawIOBase | Tables", number: str) -> Source:
+    """The source of a file object or a table; `number` tells several tables apart in messages."""
     if is_file(given):
         name = getattr(given, "name", None)
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
@@ -91,7 +112,7 @@ def is_table(given: object) -> bool:
 
 
 def row_count(given: object) -> int | None:
-    """How many rows a table has, where it knows without counting."""
+    """The rows of a table, where it knows them without counting."""
     for name in ("num_rows", "height"):  # of pyarrow's, of Polars'
         count = getattr(given, name, None)
         if is_table(given) and isinstance(count, int):
@@ -100,14 +121,14 @@ def row_count(given: object) -> int | None:
 
 
 def type_name(given: object) -> str:
-    """How messages and rejects call what has no name: its type, with the package that it comes from."""
+    """The name of an object without one, in messages and rejects: its type, after the package that it comes from."""
     kind = type(given)
     package = kind.__module__.partition(".")[0].lstrip("_")
     return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
 
 
 def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
-    """Iterate a table, or the tables in an iterable, each as what reads its record batches. Raises UsageError."""
+    """Iterate a reader of record batches for a table, or for each table of an iterable. Raises UsageError."""
     import pyarrow as pa
 
     if hasattr(given, "__arrow_c_stream__"):
@@ -123,7 +144,7 @@ def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
 
 
 class BorrowedFile(RawIOBase):
-    """A file of the caller's: read to its end, from where it stands, and left open."""
+    """A file of the caller's: it is read from its present position to its end, and left open."""
 
     def __init__(self, file: "Any") -> None:
         self._file = file

@@ -6,7 +6,7 @@ import threading
 from decimal import Decimal
 from typing import SupportsIndex
 
-from txfast.api.inputs import check_inputs, sources
+from txfast.api.inputs import Inputs
 from txfast.api.results import Account, Accounts
 from txfast.errors import StateError
 from txfast.interrupts import NotedInterrupts
@@ -32,10 +32,10 @@ CLIENT_MAX = 2**64 - 1
 class Ledger:
     """Accounts and their transactions in memory: `apply` transactions as they come, look accounts up by client.
 
-    `threads` is how many large inputs are applied with, by default the cores that the process may use. Malformed rows
+    Large inputs are applied with `threads`, by default one for each core that the process may use. Malformed rows
     are logged to `logger`, by default `logging.getLogger("txfast")`.
 
-    It may be used from several threads, whose calls wait for each other. It cannot be pickled: `save` it.
+    It may be used from several threads: calls are serialised. It cannot be pickled: `save` it.
 
     >>> import pyarrow, txfast
     >>> ledger = txfast.Ledger()
@@ -55,8 +55,8 @@ class Ledger:
         self._figures = InputFigures("")  # of all inputs as one: they may be many
         self._lock = threading.Lock()
         self._is_broken = False
-        # State directories with the identity of their last snapshot, when this ledger was loaded from there or saved to
-        # it; and the number of the snapshot that it went on from.
+        # By state directory and the identity of its last snapshot, when this ledger was loaded from it or saved to it:
+        # the number of the snapshot that the ledger went on from.
         self._origins: dict[tuple[str, str], int] = {}
         self._inputs: dict[str, Place] = {}
 
@@ -65,22 +65,22 @@ class Ledger:
 
         Returns how many of its rows were applied and, for each reason that occurred, how many were not.
 
-        Raises TxfastError as `txfast.process` does. Where that comes after rows were applied, or the call is
-        interrupted, the ledger holds a part of the input, which nobody can tell: all calls raise StateError from then
-        on. An input that is refused before its first row leaves the ledger as it was.
+        Raises TxfastError as `txfast.process` does. If it does so after rows were applied, or if the call is
+        interrupted, the ledger is left partly updated, and all later calls raise StateError. An input that is refused
+        before its first row leaves the ledger as it was.
 
-        A generator that is given here must not use this ledger: it would wait for itself.
+        A generator given here must not use this ledger: the two would wait for each other for ever.
         """
-        check_inputs((transactions,))
+        given = Inputs((transactions,))
         with self._lock:
             self._check()
             before = self._counts()
             rows_before = self._rows_seen()
-            # Until all of it is applied and counted, whatever comes in between.
+            # Until all of it is applied and counted.
             self._is_broken = True
             try:
                 with NotedInterrupts():
-                    for source in sources((transactions,)):
+                    for source in given.sources():
                         self._replay.read_source(source, figures=self._figures)
             except MemoryError:
                 raise
@@ -123,7 +123,7 @@ class Ledger:
             return sum(map(len, self._books.ledgers))
 
     def accounts(self) -> Accounts:
-        """All accounts as they are now: what is applied later does not show in them."""
+        """All accounts as they are now: rows that are applied later do not change them."""
         with self._lock:
             self._check()
             return Accounts(self._books.collect())
@@ -154,7 +154,7 @@ class Ledger:
                 for ledger in self._books.ledgers:
                     save(ledger)
                 state.finish()
-                # Before it is there: whatever comes in between, it is known.
+                # Noted before it is published: even if the call is interrupted in between, the ledger knows it.
                 earlier = {origin: base} if newest else {}
                 self._origins = earlier | {(place, state.finished_identity): newest + 1}
                 state.publish()
@@ -165,10 +165,10 @@ class Ledger:
     def load(
         cls, path: "str | os.PathLike[str]", *, threads: int | None = None, logger: "logging.Logger | None" = None
     ) -> "Self":
-        """The ledger that a state directory holds: what `save` has left there, or a run of the command.
+        """The ledger in a state directory: saved there by `save`, or by a run of the command.
 
-        All that is loaded is checked. Raises StateError where nothing is there or it is damaged, LockedError where a
-        run is using it, SourceError (an OSError) where it cannot be read.
+        Everything loaded is checked. Raises StateError where the directory holds no state or is damaged, LockedError
+        where a run is using it, SourceError (an OSError) where it cannot be read.
         """
         ledger = cls(threads=threads, logger=logger)
         state = StateDirectory(os.fspath(path), ledger._journal.warning)
@@ -192,12 +192,12 @@ class Ledger:
             )
 
     def _counts(self) -> dict[str, int]:
-        """Rows by what became of them, so far."""
+        """Rows so far by outcome: applied, each reason of rejected rows, each reason of malformed rows."""
         figures = self._replay.figures()
         return {"applied": sum(figures.applied().values()), **figures.rejected(), **figures.malformed()}
 
     def _rows_seen(self) -> int:
-        """How many rows the ledgers were given so far, whether that was reported or not."""
+        """Rows that the ledgers were given so far, counted by the ledgers themselves."""
         return sum(sum(counts_of(ledger)) for ledger in self._books.ledgers)
 
     def __repr__(self) -> str:
@@ -208,7 +208,7 @@ class Ledger:
 
 
 def client_number(client: object) -> int | None:
-    """A client's id as an int, whatever kind of integer it is; None where it can be none."""
+    """A client's id as an int, from any integer type; None where it is no client id."""
     try:
         number = int(operator.index(client))  # type: ignore[arg-type]
     except TypeError:

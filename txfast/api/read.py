@@ -1,7 +1,7 @@
 """txfast.read: inputs as Arrow record batches of transactions."""
 
-from txfast.api.inputs import check_inputs, sources
-from txfast.api.process import malformed_limit
+from txfast.api.arguments import malformed_limit
+from txfast.api.inputs import Inputs
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.log.journal import program_journal
 from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
@@ -43,20 +43,20 @@ def read_transactions(
     reader: str,
     logger: "logging.Logger | None",
 ) -> "Iterator[pa.RecordBatch]":
-    """What txfast.read is. Arguments that mean nothing are told of before the first batch is asked for."""
-    check_inputs(inputs)
+    """See `txfast.read`. Wrong arguments raise UsageError here, before the first batch is asked for."""
+    given = Inputs(inputs)
     journal = program_journal("error", logger)
     malformed = MalformedRows(malformed_limit(max_malformed, strict=strict))
     plan = make_plan(cores=1, memory_used=0, reader=reader)
-    return record_batches(inputs, plan, malformed, journal)
+    return record_batches(given, plan, malformed, journal)
 
 
 def record_batches(
-    inputs: "tuple[Input, ...]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
+    given: Inputs, plan: "Plan", malformed: MalformedRows, journal: "Journal"
 ) -> "Iterator[pa.RecordBatch]":
     """Read and scan inputs; nothing is applied. Malformed rows are logged and counted."""
     batch = TransactionBatch()
-    for source in sources(inputs):
+    for source in given.sources():
         intake = Intake(source, make_reader(source, plan), malformed, InputFigures(source.name))
         while intake.fill(batch):
             intake.scan(batch)

@@ -1,11 +1,11 @@
-"""Checkpoints: what a run that has not ended keeps in its state directory, and how the same command goes on from there.
+"""Checkpoints: the progress of a run that has not ended, in its state directory; the same command goes on from there.
 
-    checkpoint-<n>/     as a snapshot, with the run's progress in the manifest; one good one is there at all times
-    checkpoint-<n>.part what a run was writing when it was killed
+    checkpoint-<n>/     a snapshot, with the run's progress in the manifest; a good one is there at all times
+    checkpoint-<n>.part the one that a run was writing when it was killed
 
-A checkpoint holds for the command that made it, on top of the snapshot that this began with. The rejects of the part
-that is done stay in the temporary file beside their place, of which the manifest says how much counts.
-This module must not know how a run comes to a place where all it has read is applied.
+A checkpoint holds for the command that made it, on top of the snapshot that the command began with. The rejects so far
+stay in the temporary file beside their final place; the manifest says how many bytes of it count.
+This module must not know how a run comes to a place where all that it has read is applied.
 """
 
 import os
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class Checkpoints:
-    """The checkpoints of a run: `find` the one to go on from, `take` new ones, and `discard` them where the run has
+    """The checkpoints of a run: `find` the one to go on from, `take` new ones, and `discard` them when the run has
     ended.
 
-    `command` is all that makes it the same command; `seconds` are between two checkpoints, None for none. A signal has
-    one taken before it ends the run.
+    `command` identifies the command (see `command_of`); `seconds` lie between two checkpoints, None for none. Where a
+    signal arrives, one is taken before the run ends.
     """
 
     def __init__(
@@ -54,24 +54,24 @@ class Checkpoints:
             rejects.follow()
         self._seconds = seconds
         self._next = time.monotonic() + seconds if seconds is not None else float("inf")
-        self._holds = False  # the directory, by now
-        self._own = False  # there is one on the disk that this run may go on from
-        self._segments = Segments()  # of this run's last one
-        self._input_index = 0  # of the one that is read
-        self.first_input = 0  # to be read, or read on
+        self._holds = False  # the directory
+        self._own = False  # a checkpoint that this run may go on from is on the disk
+        self._segments = Segments()  # of this run's last checkpoint
+        self._input_index = 0  # of the input that is read now
+        self.first_input = 0  # number of the first input that is left, whole or in part
         self._opened: tuple[Source, Consumption] | None = None
 
     @property
     def segments(self) -> Segments | None:
-        """What this run's last checkpoint has on the disk of the entries in its ledgers; None where there was none."""
+        """The entries that this run's last checkpoint has written to the disk; None where it took none."""
         return self._segments if self._segments.files else None
 
     # ---- Going on ----------------------------------------------------------------------------------
 
     def find(self, replay: "Replay") -> bool:
-        """Have the run go on from the last good checkpoint of this command; False where there is none.
+        """Let the run go on from the last good checkpoint of this command; False where there is none.
 
-        Any other one is discarded, with a warning where it was of a run that did not end.
+        Other checkpoints are discarded, with a warning where the run that took one did not end.
         """
         found = any(self._goes_on_from(self._folder(number), replay) for number in reversed(self._numbers()))
         self._holds = True
@@ -79,7 +79,7 @@ class Checkpoints:
         return found
 
     def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
-        """Whether the run goes on from this checkpoint; if not, it is gone. Raises UnknownFormatError."""
+        """Whether the run goes on from this checkpoint; if not, it is removed. Raises UnknownFormatError."""
         try:
             checkpoint = Snapshot.open(folder)
             progress = checkpoint.fields.part("progress")
@@ -104,7 +104,7 @@ class Checkpoints:
             raise StateError(f"it is of another command, whose {different[0]} differs")
 
     def _go_on(self, replay: "Replay", checkpoint: Snapshot) -> None:
-        """Take over the progress. Raises TxfastError, and has then changed nothing that lasts."""
+        """Take over the progress. Where it raises TxfastError, nothing that lasts was changed."""
         progress = checkpoint.fields.part("progress")
         index = progress.take("input", int)
         figures = [
@@ -143,14 +143,14 @@ class Checkpoints:
         return opened
 
     def take_opened(self) -> "tuple[Source, Consumption] | None":
-        """The input in which the run goes on, open already: once."""
+        """The open input in which the run goes on, for the caller to close; None the second time."""
         opened, self._opened = self._opened, None
         return opened
 
     # ---- Taking ------------------------------------------------------------------------------------
 
     def begin_input(self, replay: "Replay", index: int) -> None:
-        """Say that the run comes to this input, with all before it done; the number of inputs at the end."""
+        """Say that all inputs before this number are done; after the last, the number of inputs."""
         self._input_index = index
         if self._opened is None and self.is_due():
             if replay.books.is_spilled:
@@ -159,29 +159,29 @@ class Checkpoints:
                 self.take(replay, None)
 
     def is_due(self) -> bool:
-        """Whether one should be taken as soon as all that was read is applied."""
+        """Whether a checkpoint should be taken as soon as all that was read is applied."""
         if self._seconds is None:
             return False
         return time.monotonic() >= self._next or LISTENER.arrived is not None
 
     def end_by_signal(self) -> None:
-        """Where a signal has arrived, let it end the run without another one. Raises Interrupted."""
+        """Where a signal has arrived, let it end the run without another checkpoint. Raises Interrupted."""
         if LISTENER.arrived is not None:
             LISTENER.stop_deferring()
 
     def pass_over(self) -> None:
-        """Take none from here on, since ledgers are on disk and cannot be saved before the end: the last one stays.
+        """Take no checkpoint from here on: ledgers are on disk, and cannot be saved before the end. The last one stays.
 
-        Lets a signal that has arrived end the run. Raises Interrupted.
+        A signal that has arrived ends the run. Raises Interrupted.
         """
         self._state.warn("ledgers went to disk for want of memory: from here on no checkpoint is taken")
         self._seconds = None
         LISTENER.stop_deferring()
 
     def take(self, replay: "Replay", place: Place | None) -> None:
-        """Take one at this place inside the input, or before it; then let a signal that has arrived end the run.
+        """Take a checkpoint at this place inside the input, or before the input where it is None.
 
-        Raises SourceError and Interrupted.
+        Then a signal that has arrived ends the run. Raises SourceError and Interrupted.
         """
         started = time.monotonic()
         numbers = self._numbers()
@@ -232,14 +232,14 @@ class Checkpoints:
             self._rejects.keep_temporary()
 
     def discard(self) -> None:
-        """Remove what there is, where the run has ended well or has failed."""
+        """Remove all checkpoints: the run has ended well, or has failed."""
         self._own = False
         if self._holds:
             for number in self._numbers():
                 remove_folder(self._folder(number))
 
     def close(self) -> None:
-        """Close what was opened, and remove what was not finished."""
+        """Close an input that was opened, and remove a checkpoint that was not finished."""
         if self._opened is not None:
             self._opened[0].close()
         for name in self._state.names() if self._holds else ():
@@ -247,7 +247,7 @@ class Checkpoints:
                 remove_folder(os.path.join(self._state.path, name))
 
     def _discard_other(self, folder: str) -> None:
-        """Remove a checkpoint and the rejects that it names, where that is such a file."""
+        """Remove a checkpoint, and the temporary file of rejects that it names."""
         try:
             fields = Snapshot.open(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
@@ -273,7 +273,7 @@ def summed(lists: "Sequence[Sequence[int]]") -> list[int]:
 def command_of(
     files: "Sequence[str]", output: str, rejects: str | None, stats: str | None, max_malformed: int | None
 ) -> "dict[str, Any]":
-    """What makes two commands the same one: the inputs with their names, the outputs, and what bears on them."""
+    """Identifies a command: two are the same where their inputs, outputs and limit of malformed rows are."""
     return {
         "inputs": [{"name": file, "path": os.path.realpath(file)} for file in files],
         "output": output if output == "-" else os.path.realpath(output),

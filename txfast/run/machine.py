@@ -1,19 +1,19 @@
-"""What this process may use of the machine."""
+"""The machine as this process may use it: cores and memory, within its control groups."""
 
 import os
 import sys
 
 CGROUP_ROOT = "/sys/fs/cgroup"
 CGROUPS_OF_PROCESS = "/proc/self/cgroup"
-# What a run takes of the memory that there is; the rest is for the system's cache and for others.
+# The default limit, of all memory: the rest is for the system's cache and for other processes.
 MEMORY_PERCENT = 80
-# What pyarrow takes when it is imported later, and a little for what it holds; and what a limit must leave for it.
+# Memory for pyarrow, which is imported later, and for its buffers; and the least limit of a run that needs pyarrow.
 ARROW_MEMORY_BYTES = 112 << 20
 ARROW_MEMORY_LIMIT_MIN = 256 << 20
 
 
 def available_cores() -> int:
-    """How many cores this process may use: those that it may run on, or fewer where its control group has a quota."""
+    """The number of cores that this process may run on, or fewer where its control group has a quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
     return cores if quota is None else max(1, min(cores, quota))
@@ -41,12 +41,12 @@ def words_of(path: str) -> list[str]:
 
 
 def default_memory_limit() -> int:
-    """How much memory a run takes at most if nobody says: most of what there is."""
+    """The memory limit of a run that names none, in bytes: most of the memory that is available."""
     return available_memory_bytes() * MEMORY_PERCENT // 100
 
 
 def available_memory_bytes() -> int:
-    """The memory of the machine, or less where the process's control groups have less."""
+    """The memory of the machine in bytes, or the limit of the process's control groups where that is less."""
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for folder in control_group_folders("memory"):
         words = words_of(f"{folder}/memory.max") or words_of(f"{folder}/memory.limit_in_bytes")
@@ -81,13 +81,13 @@ def control_group_folders(controller: str = "cpu") -> list[str]:
 
 
 def memory_bytes_now() -> int:
-    """The memory that this process has now; 0 where the system does not say."""
+    """The memory of this process now, in bytes; 0 where the system does not say."""
     words = words_of("/proc/self/statm")
     return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if len(words) > 1 else 0
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has had at once."""
+    """The most memory that this process has had at once, in bytes."""
     try:
         with open("/proc/self/status") as file:
             for line in file:
