@@ -42,10 +42,10 @@ def process(
     compressed or not; the format is detected from the content.
 
     The other arguments are options of the command. `rejects` collects the rows that were not applied; otherwise they
-    are only counted. `max_malformed` and `strict` stop the run at the first malformed row too many. `memory_limit` is in
-    bytes, or text such as "2GiB". With `progress`, standard error shows how far the run is. Log lines go to `logger`, by
-    default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first hundred one by
-    one; at "warn" rejected rows too.
+    are only counted. `max_malformed` and `strict` stop the run at the first malformed row too many. `memory_limit` is
+    in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run is. Log lines go to
+    `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first
+    hundred one by one; at "warn" rejected rows too.
 
     Raises TxfastError: InputError (a ValueError) for an input that is no transactions file or table, SourceError (an
     OSError) for one that cannot be read, TooManyMalformedError, MemoryLimitError, UsageError (a ValueError) for a wrong
