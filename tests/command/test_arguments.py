@@ -46,17 +46,23 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """All settings but `inputs`, by name."""
+    return {name: getattr(settings, name) for name in Settings.__slots__ if name != "inputs"}
+
+
 # ---- Flags ----------------------------------------------------------------------------------------
 
 
 def test_the_defaults() -> None:
     settings = parse("in.csv")
-    assert {name: getattr(settings, name) for name in Settings.__slots__} == {
+    assert plain_settings(settings) == {
         "files": ["in.csv"], "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
         "checkpoint": None, "memory_limit": None, "output": "-", "output_format": "csv", "progress": "auto",
         "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None,
         "threads": None, "verify": False,
     }  # fmt: skip
+    assert [ref.name for ref in settings.inputs] == settings.files
 
 
 def test_each_option_has_an_example_in_values() -> None:
@@ -185,7 +191,8 @@ def test_a_variable_is_set(name: str) -> None:
 def test_an_empty_variable_counts_as_not_set(name: str) -> None:
     for arguments in (("in.csv",), ("--", "in.csv")):
         settings, default = parse(*arguments, **{name: ""}), parse("in.csv")
-        assert all(getattr(settings, each) == getattr(default, each) for each in Settings.__slots__)
+        assert plain_settings(settings) == plain_settings(default)
+        assert [ref.name for ref in settings.inputs] == [ref.name for ref in default.inputs]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import os
 import stat
 
 from txfast.errors import UsageError
-from txfast.input.ref import STANDARD_INPUT, display_name, is_location
+from txfast.input.ref import display_name, is_location
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from txfast.input.ref import InputRef
 
 # The options that name an output, and the word for its content in messages.
 OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
@@ -30,7 +32,7 @@ class OutputPlace:
         self.identities = set(identities_of(path))
 
 
-def check_places(inputs: "Sequence[str]", outputs: "Mapping[str, OutputPlace]") -> None:
+def check_places(inputs: "Sequence[InputRef]", outputs: "Mapping[str, OutputPlace]") -> None:
     """Check outputs, by the name of their option, against each other and against the inputs. Raises UsageError."""
     for name, output in outputs.items():
         if is_location(output.path) and not os.path.isdir(os.path.dirname(output.path)):
@@ -38,11 +40,10 @@ def check_places(inputs: "Sequence[str]", outputs: "Mapping[str, OutputPlace]") 
     for number, name in enumerate(outputs):
         for other in list(outputs)[:number]:
             check_two_outputs(outputs, name, other)
-    for file in inputs:
-        identity = input_identity(file)
+    for ref in inputs:
         for output in outputs.values():
-            if identity in output.identities:
-                raise UsageError(f"{output.given} would overwrite the input {display_name(file)}")
+            if ref.identity in output.identities:
+                raise UsageError(f"{output.given} would overwrite the input {ref.display_name}")
 
 
 def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: str) -> None:
@@ -75,12 +76,3 @@ def identities_of(path: str) -> "Iterator[object]":
         return
     if stat.S_ISREG(found.st_mode):
         yield found.st_dev, found.st_ino
-
-
-def input_identity(file: str) -> tuple[int, int] | None:
-    """Return (device, inode) of an input that is a regular file, else None."""
-    try:
-        found = os.fstat(0) if file == STANDARD_INPUT else os.stat(file)
-    except OSError:
-        return None  # its reader reports that it cannot be read
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None

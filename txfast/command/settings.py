@@ -10,7 +10,7 @@ import sys
 from txfast.command.options import OPTIONS, VARIABLE_PREFIX
 from txfast.command.places import OUTPUTS, OutputPlace, check_places
 from txfast.errors import UsageError
-from txfast.input.ref import STANDARD_INPUT, display_name, is_location
+from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
@@ -20,6 +20,7 @@ from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 
 # The flag of the second option overrides the variable of the first, because it says the contrary.
 OVERRIDDEN_BY = {"strict": "max_malformed", "max_malformed": "strict", "quiet": "log_level"}
@@ -61,13 +62,15 @@ class GivenOptions:
 class Settings:
     """The settings of a run, checked against each other.
 
-    `level` is an index into LEVELS; `level_named` says that the user chose it. `max_malformed` is None if any number of
-    malformed rows is allowed. `threads` and `memory_limit` (in bytes) are None if the machine decides.
+    `inputs` are the inputs in order, each looked up once, and `files` are their names. `level` is an index into LEVELS;
+    `level_named` says that the user chose it. `max_malformed` is None if any number of malformed rows is allowed.
+    `threads` and `memory_limit` (in bytes) are None if the machine decides.
     """
 
     __slots__ = (
-        "checkpoint", "files", "level", "level_named", "log_format", "max_malformed", "memory_limit", "output",
-        "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verify",
+        "checkpoint", "files", "inputs", "level", "level_named", "log_format", "max_malformed", "memory_limit",
+        "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads",
+        "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -80,6 +83,7 @@ class Settings:
             if "log_level" in flags:
                 raise UsageError(f"the level is given twice: {self.files[-1]} and --log-level {flags['log_level']}")
             flags = {**flags, "log_level": self.files.pop()}
+        self.inputs = list(map(resolve, self.files))
         options = GivenOptions(flags, variables)
         self.output = str(options["output"])
         self.output_format = str(options["output_format"] or format_of(self.output))
@@ -105,7 +109,7 @@ class Settings:
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
         check_places(
-            self.files,
+            self.inputs,
             {
                 name: OutputPlace(path, options.as_given(name))
                 for name in OUTPUTS
@@ -118,7 +122,7 @@ class Settings:
         """The first setting found that needs pyarrow, in words; empty if none does."""
         if self.state is not None:
             return "--state"
-        if any(map(is_location, self.files)):
+        if any(ref.place == LOCATION for ref in self.inputs):
             return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
@@ -151,9 +155,13 @@ class Settings:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.files.append(STANDARD_INPUT)
-        elsewhere = next(filter(is_location, self.files), None)
-        if self.state is not None and elsewhere is not None:
-            raise UsageError(f"--state goes with files here and standard input: {display_name(elsewhere)} is elsewhere")
+            self.inputs.append(resolve(STANDARD_INPUT))
+        if self.state is not None:
+            for ref in self.inputs:
+                if ref.place == LOCATION:
+                    raise UsageError(
+                        f"--state goes with files here and standard input: {ref.display_name} is elsewhere"
+                    )
         if self.files.count(STANDARD_INPUT) > 1:
             raise UsageError("standard input can be read only once")
 
@@ -161,8 +169,8 @@ class Settings:
         """Check that --verify comes with a state, without inputs and outputs."""
         if self.state is None:
             raise UsageError("--verify needs --state DIR, the state to check")
-        if self.files:
-            raise UsageError(f"--verify reads no FILE: leave {display_name(self.files[0])} out")
+        if self.inputs:
+            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].display_name} out")
         for name in OUTPUTS:
             if getattr(self, name) not in (None, STANDARD_OUTPUT):
                 raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
@@ -173,9 +181,9 @@ class Settings:
             raise UsageError(f"{given} needs --state DIR, where checkpoints are kept")
         if self.reader != READERS[0]:
             raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
-        for file in self.files:
-            if file == STANDARD_INPUT or (os.path.exists(file) and not os.path.isfile(file)):
-                raise UsageError(f"{given} needs files: {display_name(file)} cannot be read a second time")
+        for ref in self.inputs:
+            if not ref.can_be_read_again:
+                raise UsageError(f"{given} needs files: {ref.display_name} cannot be read a second time")
         if self.rejects is not None:
             from txfast.writers.rejects import is_text_file
 
