@@ -21,7 +21,8 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_csv import ArrowCsvReader
 from txfast.readers.csv import CsvReader
 from txfast.run.replay import new_replay
-from txfast.state.snapshot import Snapshot, SnapshotWriter
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_writer import SnapshotWriter
 from txfast.writers.accounts_csv import csv_blocks
 from txfast.writers.rejects import SUFFIXES, Rejects
 

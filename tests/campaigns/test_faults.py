@@ -67,7 +67,7 @@ def test_the_shim_sees_every_kind_of_call(campaign: Campaign) -> None:
     # Several blocks were read and written, and the tables grew.
     for function, file in (("read", "large.csv"), ("write", "a.csv"), ("calloc", "memory")):
         assert len([call for call in calls if (call.function, TEMPORARY.sub("", call.file)) == (function, file)]) > 3
-    assert "writers/output.py" in {call.line.partition(":")[0] for call in calls if call.function == "write"}
+    assert "writers/file.py" in {call.line.partition(":")[0] for call in calls if call.function == "write"}
 
 
 @pytest.mark.parametrize(

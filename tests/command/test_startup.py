@@ -56,6 +56,7 @@ OURS = {
     "txfast.input.source",
     "txfast.writers",
     "txfast.writers.accounts_csv",
+    "txfast.writers.file",
     "txfast.writers.formats",
     "txfast.writers.output",
 }

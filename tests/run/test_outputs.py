@@ -44,7 +44,7 @@ from txfast.readers.csv import CsvReader
 from txfast.report.stats import decimal_text
 from txfast.run.outputs import Outputs
 from txfast.run.replay import new_replay
-from txfast.writers import output as output_module
+from txfast.writers import file as file_module
 from txfast.writers.output import Output
 
 ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
@@ -347,7 +347,7 @@ def test_a_descriptor_of_too_many_digits_is_a_path_like_any_other(folder: Folder
 
 def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
-    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.setattr(file_module, "WRITE_BACK_BYTES", 10)
     monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: told.append(arguments[-1]))
     output = Output(str(tmp_path / "out"))
     output.open()
@@ -362,7 +362,7 @@ def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypa
 def test_where_nothing_begins_early_the_disk_gets_it_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output_module, "WRITE_BACK_BYTES", 10)
+    monkeypatch.setattr(file_module, "WRITE_BACK_BYTES", 10)
     monkeypatch.delattr(os, "posix_fadvise")
     output = Output(str(tmp_path / "out"))
     output.open()

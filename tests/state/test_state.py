@@ -11,6 +11,7 @@ import os
 import random
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,10 +40,14 @@ from txfast.input.source import Source
 from txfast.ledger.ledger import Ledger
 from txfast.log.journal import Journal
 from txfast.state import manifest
+from txfast.state.arrow_columns import buffer_of, read_columns
 from txfast.state.directory import StateDirectory, remove_folder
-from txfast.state.snapshot import ACCOUNTS as ACCOUNTS_FILE
-from txfast.state.snapshot import ENTRIES as ENTRIES_FILE
-from txfast.state.snapshot import HashedFile, Segments, Snapshot, SnapshotWriter, buffer_of, read_columns, schemas
+from txfast.state.segments import Segments
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_layout import ACCOUNTS as ACCOUNTS_FILE
+from txfast.state.snapshot_layout import ENTRIES as ENTRIES_FILE
+from txfast.state.snapshot_layout import schemas
+from txfast.state.snapshot_writer import SnapshotWriter
 
 STATE = ("--state", "state")
 @pytest.fixture
@@ -507,7 +512,7 @@ STEPS = [[Row("deposit", client, 100 * day + client, 5) for client in range(9)] 
 def test_entries_are_written_as_one_again_when_they_are_many_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("txfast.state.snapshot.SEGMENTS_MAX", 3)
+    monkeypatch.setattr("txfast.state.segments.SEGMENTS_MAX", 3)
     counts = [len(segment_names(folder)) for folder in write_one_after_the_other(tmp_path, [Ledger()], STEPS)]
     assert counts == [1, 2, 3, 1, 2, 3, 1]
 
@@ -574,17 +579,6 @@ def test_a_snapshot_that_cannot_be_written_is_named(
         write_snapshot(tmp_path / "snapshot")
 
 
-def test_a_file_that_will_not_close_is_not_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = HashedFile(str(tmp_path / "file"))
-    assert file.write(b"abc") == file.tell() == 3
-    monkeypatch.setattr(os, "close", closing_with_an_error())
-    with pytest.raises(SourceError, match="file: cannot be written: Input/output error"):
-        file.finish(durable=False)
-    file.discard()
-    # What is given up may close as it likes.
-    HashedFile(str(tmp_path / "other")).discard()
-
-
 def closing_with_an_error() -> Callable[[int], None]:
     close = os.close
 
@@ -604,7 +598,14 @@ def test_what_is_only_measured_waits_for_no_disk(tmp_path: Path, monkeypatch: py
 def test_a_folder_whose_names_do_not_reach_the_disk_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("txfast.state.snapshot.fsync_folder", failing_with(OSError(errno.EIO, "Input/output error")))
+    fsync = os.fsync
+
+    def fail_for_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
     with pytest.raises(SourceError, match="snapshot: cannot be written: Input/output error"):
         write_snapshot(tmp_path / "snapshot")
 
@@ -641,7 +642,7 @@ def test_what_does_not_fit_is_no_damage(
     two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
-    monkeypatch.setattr("txfast.state.snapshot.buffer_of", failing_with(error))
+    monkeypatch.setattr("txfast.state.arrow_columns.buffer_of", failing_with(error))
     with pytest.raises(type(error), match=str(error)):
         snapshot.restore([Ledger()])
 
@@ -679,7 +680,7 @@ def test_record_batches_are_as_large_as_they_are_written_at_most(
     two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
-    monkeypatch.setattr("txfast.state.snapshot.BATCH_ROWS", 1)
+    monkeypatch.setattr("txfast.state.arrow_columns.BATCH_ROWS", 1)
     with pytest.raises(StateError, match=r"accounts.arrow: is damaged: it has a record batch of 2 rows"):
         snapshot.restore([Ledger()])
 

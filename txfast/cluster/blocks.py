@@ -30,7 +30,8 @@ from txfast.run.plan import make_plan
 from txfast.spill.runs import run_blocks
 from txfast.spill.slices import Partitions, SliceReader
 from txfast.spill.statuses import set_statuses, statuses_of
-from txfast.state.snapshot import Snapshot, SnapshotWriter
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_writer import SnapshotWriter
 
 SHARDS_MAX = 1 << 16
 # What a map task keeps of all slices together, and of one at least and at most, before it gives out a piece.

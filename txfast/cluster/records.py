@@ -11,8 +11,8 @@ from typing import Any
 from txfast.cluster.blocks import Piece, Report, Run, Statuses, Summary
 from txfast.cluster.ranges import Extent, Range
 from txfast.input.position import Place
-from txfast.state.directory import fields_of_place, place_of
 from txfast.state.manifest import Fields
+from txfast.state.places import fields_of_place, place_of
 
 PIECE, REPORT, RUN, STATUSES, SUMMARY = KINDS = range(5)
 

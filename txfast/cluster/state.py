@@ -20,8 +20,9 @@ from txfast.cluster.job import Figures, Settings
 from txfast.cluster.ranges import CUTTING_THREADS, Extent, Range, absolute, place_behind, prefix_of
 from txfast.errors import ClusterError
 from txfast.log.journal import program_journal
+from txfast.state.checked_file import check_digest, open_of_size
 from txfast.state.directory import StateDirectory
-from txfast.state.snapshot import Snapshot, check_digest, open_of_size
+from txfast.state.snapshot import Snapshot
 
 # What an engine does: the `hash_extent` of each, in the same order.
 HashExtents = Callable[[Sequence[Extent]], list[str]]

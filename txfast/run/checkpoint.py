@@ -11,13 +11,17 @@ This module must not know how a run comes to a place where all that it has read 
 import os
 import time
 
-from txfast.errors import StateError, TxfastError
+from txfast.errors import StateError, TxfastError, unwritable
 from txfast.input.position import Place, open_at
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts, counts_of
 from txfast.state import manifest
-from txfast.state.directory import CHECKPOINT_NAME, PART, fields_of_place, place_of, places_of, remove_folder
-from txfast.state.snapshot import Segments, Snapshot, SnapshotWriter, sync_folder, unwritable
+from txfast.state.directory import CHECKPOINT_NAME, PART, remove_folder
+from txfast.state.places import fields_of_place, place_of, places_of
+from txfast.state.segments import Segments
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_writer import SnapshotWriter
+from txfast.writers.file import sync_folder
 from txfast.writers.output import is_part_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms

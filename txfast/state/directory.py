@@ -1,31 +1,28 @@
-"""A state directory: the snapshots in it, which of them counts, and how a new one takes its place.
+"""A state directory: its snapshots, which of them is used, and how a new one takes its place.
 
-    lock              held by the run that uses the directory
-    snapshot-<n>/     what a run left that ended well; the last two are kept
-    snapshot-<n>.part what a run was writing when it was killed; the next one removes it
+    lock                held by the run that uses the directory
+    snapshot-<n>/       left by a run that ended well; the last two are kept
+    checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
+    <either>.part       half written when a run was killed; the next run removes it
 
-A snapshot is written under the second name and renamed when all of it is on the disk, so whatever moment a run is
-killed at, the last one is whole. This module must not know what a run does with its inputs.
+A snapshot is written under the name with `.part` and renamed when all of it is on the disk. So there is a whole one at
+every moment, whenever a run is killed. This module must not know what a run does with its inputs.
 """
 
 import os
 import re
 import shutil
+from contextlib import suppress
 
-from txfast.errors import LockedError, SourceError, StateError
+from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
 from txfast.input.open import open_input
-from txfast.input.position import ENDINGS, Consumption, Place, go_on
+from txfast.input.position import Consumption, Place, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
-from txfast.state.snapshot import (
-    Segments,
-    Snapshot,
-    SnapshotWriter,
-    join_shards,
-    remove_others,
-    sync_folder,
-    unwritable,
-)
+from txfast.state.places import fields_of_place, places_of
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_writer import SnapshotWriter, join_shards
+from txfast.writers.file import sync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     from txfast.input.ref import InputRef
     from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
+    from txfast.state.segments import Segments
 
 LOCK = "lock"
 PART = ".part"
@@ -43,11 +41,12 @@ CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class StateDirectory:
-    """A state directory, held by one run: `open`, `load`, then `open_input` and `note` for each input; when all went
-    well, ledgers are given to the `saver()`, then `finish` and `publish`; in any case `discard`, which gives it free.
+    """A state directory, locked by one run: `open`, `load`, then `open_input` and `note` for each input. A run that
+    ended well gives its ledgers to the `saver()`, then calls `finish` and `publish`; every run calls `discard`, which
+    releases the lock.
 
-    `warn` is told, in one line, of a damaged snapshot that another one stands in for. `inputs` are the places up to
-    which inputs were consumed, by real path.
+    `warn` gets one line where a damaged snapshot is replaced by the one before it. `inputs` has the place up to which
+    each input was read, by the input's key.
     """
 
     def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
@@ -55,19 +54,19 @@ class StateDirectory:
         self.inputs: dict[str, Place] = {}
         self.warn = warn
         self._lock = -1
-        self._base: str | None = None  # the folder of what the run began with
-        self._goes_on = False  # from a checkpoint, whatever that began with
+        self._base: str | None = None  # the folder of the snapshot that the run began with
+        self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
         self._base_inputs: dict[str, Place] = {}
         self._writer: SnapshotWriter | None = None
         self._part: str | None = None
         self._final: str | None = None
-        self._kept_names: set[str] = set()  # in a folder in which others write too
+        self._kept_names: set[str] = set()  # of a snapshot in shards: all that belongs to it
 
     # ---- Beginning ---------------------------------------------------------------------------------
 
     def open(self, *, make: bool = True) -> None:
-        """Hold the directory; `make` it where it is missing. Raises SourceError, and LockedError where another run has
-        it."""
+        """Lock the directory; `make` it where it is missing. Raises SourceError, and LockedError where another run has
+        locked it."""
         import fcntl
 
         if is_location(self.path):
@@ -80,18 +79,19 @@ class StateDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LockedError(f"{self.path}: another run is using it; wait until that has ended") from error
-        except ValueError as error:  # a name that no folder can have
+        except ValueError as error:  # a NUL in the name
             raise SourceError(f"{self.path!r}: cannot be used as a state directory: {error}") from error
         except OSError as error:
-            raise SourceError(f"{self.path}: cannot be used as a state directory: {error.strerror or error}") from error
+            raise SourceError(f"{self.path}: cannot be used as a state directory: {reason_of(error)}") from error
 
     def load(
         self, restore: "Callable[[Snapshot], object]", open_snapshot: "Callable[[str], Snapshot]" = Snapshot.open
     ) -> None:
-        """Have the last good snapshot restored, where there is one: `restore` raises StateError for one that is not.
+        """Begin with the last good snapshot, if there is one.
 
-        `open_snapshot` opens one in its folder. Raises StateError where there are snapshots and none is good, or the
-        last is of another format.
+        `open_snapshot` reads one from its folder and `restore` takes it; either raises StateError where it is damaged,
+        and then the one before it is tried. Raises StateError where none of them is good, or the last has a format that
+        this version does not know.
         """
         failures: list[StateError] = []
         for number in reversed(self.snapshots()):
@@ -114,8 +114,10 @@ class StateDirectory:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
 
     def go_on(self, inputs: "dict[str, Place]", base: int | None = None) -> None:
-        """Begin with these places, and what was saved with them, instead of `load`: by default in the last snapshot,
-        else in that of this number, 0 for none."""
+        """Instead of `load`: begin with ledgers that the caller has, and these places.
+
+        `base` is the number of the snapshot that they came from: 0 for none, None for the last one there is.
+        """
         number = max(self.snapshots(), default=0) if base is None else base
         self._base = self.folder(number) if number else None
         self._goes_on = True
@@ -123,41 +125,41 @@ class StateDirectory:
 
     @property
     def is_new(self) -> bool:
-        """Whether no run has ended here yet, as far as was loaded."""
+        """Whether the run began with nothing: no run has ended here before."""
         return self._base is None
 
     def snapshots(self) -> list[int]:
-        """The numbers of the snapshots that are there, in ascending order. Raises SourceError."""
+        """The numbers of the snapshots in the directory, in ascending order. Raises SourceError."""
         return self.numbers(SNAPSHOT_NAME)
 
     def numbers(self, pattern: "re.Pattern[str]") -> list[int]:
-        """The numbers in the names that fit a pattern, in ascending order. Raises SourceError."""
+        """The numbers in all names that fit a pattern, in ascending order. Raises SourceError."""
         return sorted(int(found[1]) for name in self.names() if (found := pattern.fullmatch(name)))
 
     def names(self) -> list[str]:
-        """All that is there. Raises SourceError."""
+        """All names in the directory. Raises SourceError."""
         try:
             return os.listdir(self.path)
         except OSError as error:
-            raise SourceError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+            raise unreadable(self.path, error) from error
 
     @property
     def base_number(self) -> int:
-        """The number of the snapshot that was begun with; 0 for none."""
+        """The number of the snapshot that the run began with; 0 for none."""
         return 0 if self._base is None else int(self._base.rpartition("-")[2])
 
     def identity(self, number: int) -> str:
-        """What tells a snapshot from any other of that number: the hash of its manifest; nothing where it has none."""
+        """The hash of a snapshot's manifest, which no other snapshot has; "" where it cannot be read."""
         return identity_of(self.folder(number))
 
     @property
     def finished_identity(self) -> str:
-        """The same of what was finished and is not published yet."""
+        """The same for the snapshot that is finished and not published yet."""
         assert self._part is not None, "nothing was finished"
         return identity_of(self._part)
 
     def folder(self, number: int) -> str:
-        """The folder of a snapshot."""
+        """The folder of the snapshot with this number."""
         return os.path.join(self.path, f"snapshot-{number}")
 
     # ---- Inputs ------------------------------------------------------------------------------------
@@ -178,13 +180,13 @@ class StateDirectory:
         return open_input(ref), Consumption()
 
     def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
-        """Remember how far an input was consumed."""
+        """Remember how far an input was read; nothing to do for one that is not followed."""
         if consumption is not None and consumption.header is not None:
             self.inputs[ref.key()] = consumption.place(consumption.lines, consumption.header)
 
     def inputs_fields(self) -> "dict[str, dict[str, object]]":
-        """The places as a manifest has them."""
-        return {path: fields_of_place(place) for path, place in self.inputs.items()}
+        """The places of all inputs, as a manifest has them."""
+        return {key: fields_of_place(place) for key, place in self.inputs.items()}
 
     @property
     def least_format(self) -> int:
@@ -194,11 +196,10 @@ class StateDirectory:
     # ---- Ending ------------------------------------------------------------------------------------
 
     def saver(self, *, changed: bool, segments: "Segments | None" = None) -> "Callable[[Ledger], None] | None":
-        """What is to be given all ledgers, one by one, for a new snapshot. Raises SourceError, and so does what it
-        returns.
+        """Begin a new snapshot: the function returned must be given each ledger, in order. Both raise SourceError.
 
-        `segments` are what a checkpoint has written of the very same ledgers, and is not written again. None where the
-        run has not `changed` them and no input was consumed further: then what is there stays.
+        `segments` has the entries of the same ledgers that a checkpoint has written: they are not written again. None
+        where the last snapshot stays, since the run has not `changed` the ledgers and has read no input further.
         """
         if self._stays(changed):
             return None
@@ -206,11 +207,11 @@ class StateDirectory:
         return self._writer.add
 
     def _stays(self, changed: bool) -> bool:
-        """Whether what is there is what would be saved."""
+        """Whether a new snapshot would say the same as the last one."""
         return self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs
 
     def _begin_part(self) -> str:
-        """Where a new snapshot is to be written; nothing is there. Raises SourceError."""
+        """The path for a new snapshot to be written; nothing is there. Raises SourceError."""
         number = max(self.snapshots(), default=0) + 1
         self._final = self.folder(number)
         self._part = self._final + PART
@@ -218,9 +219,9 @@ class StateDirectory:
         return self._part
 
     def begin_shards(self) -> str:
-        """Make a folder, in which others save shards, each into a new folder of its own. Raises SourceError."""
+        """Make a folder in which other processes save shards, each in a new folder. Raises SourceError."""
         part = self._begin_part()
-        self._final = None  # until all of it is there
+        self._final = None  # until all shards are there
         try:
             os.mkdir(part, 0o700)
         except OSError as error:
@@ -228,18 +229,18 @@ class StateDirectory:
         return part
 
     def finish_shards(self, shards: "Sequence[dict[str, Any]]", *, changed: bool) -> None:
-        """Make a snapshot of what was saved of shards, as `join_shards` takes it, and have it reach the disk.
+        """Make a snapshot of shards that were saved, described as for `join_shards`; it is on the disk then.
 
-        Where the run has not `changed` them and no input was consumed further, what is there stays. Raises SourceError.
+        Does nothing where the last snapshot stays: see `saver`. Raises SourceError.
         """
         assert self._part is not None, "no shards were begun"
-        # If it stays, the folder stays too, for shards that are settled again before the run is over.
+        # Where the last snapshot stays, the folder is kept until the run is over: an engine may settle a shard again.
         if not self._stays(changed):
             self._kept_names = join_shards(self._part, shards, {"inputs": self.inputs_fields()})
             self._final = self._part.removesuffix(PART)
 
     def finish(self) -> None:
-        """Have what was saved reach the disk. Raises SourceError."""
+        """Write the rest of a new snapshot, if there is one; it is on the disk then. Raises SourceError."""
         if self._writer is not None:
             self._writer.finish({"inputs": self.inputs_fields()}, self.least_format)
             self._close_writer()
@@ -250,7 +251,7 @@ class StateDirectory:
             writer.close()
 
     def publish(self, *, revocable: bool = False) -> None:  # noqa: ARG002 (it is published last)
-        """Put what was saved in its place. Raises SourceError, and has then changed nothing."""
+        """Put the new snapshot in its place, and remove old ones. Raises SourceError, and has then changed nothing."""
         if self._part is None or self._final is None:
             return
         try:
@@ -263,11 +264,11 @@ class StateDirectory:
         try:
             sync_folder(self.path)
         except SourceError:
-            return  # it is there; what was before it stays too
+            return  # the new snapshot is there; old ones stay too, in case it does not survive a power cut
         self._remove_old(kept={self._final, self._base or ""})
 
     def _remove_old(self, kept: "set[str]") -> None:
-        """Remove all snapshots but these, and what killed runs left, as far as the system lets it."""
+        """Remove all snapshots but these, and parts that killed runs left, as far as the system permits."""
         try:
             names = self.names()
         except SourceError:
@@ -278,24 +279,22 @@ class StateDirectory:
                 remove_folder(path)
 
     def revoke(self) -> None:
-        """Nothing is published after it that could fail."""
+        """Nothing to do: a state is published last."""
 
     def discard(self) -> None:
-        """Remove what was not published, and give the directory free."""
+        """Remove what was not published, and release the lock."""
         self._close_writer()
         part, self._part = self._part, None
         if part is not None:
             remove_folder(part)
         if self._lock >= 0:
             lock, self._lock = self._lock, -1
-            try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            with suppress(OSError):  # the lock is released all the same
                 os.close(lock)
-            except OSError:
-                pass  # it is given free all the same
 
 
 def identity_of(folder: str) -> str:
-    """The hash of a snapshot's manifest; nothing where that cannot be read."""
+    """The hash of the manifest in a snapshot's folder; "" where it cannot be read."""
     from xxhash import xxh3_128_hexdigest
 
     try:
@@ -306,7 +305,10 @@ def identity_of(folder: str) -> str:
 
 
 def remove_folder(path: str) -> None:
-    """Remove a folder and what is in it, as far as the system lets it. A part of it is never left under its name."""
+    """Remove a folder and all in it, as far as the system permits.
+
+    It is renamed to `.part` first, so that no half of it ever stands under its own name.
+    """
     part = path if path.endswith(PART) else path + PART
     shutil.rmtree(part, ignore_errors=True)
     if part != path:
@@ -317,39 +319,14 @@ def remove_folder(path: str) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def fields_of_place(place: Place) -> "dict[str, object]":
-    """A place as a manifest has it."""
-    fields: dict[str, object] = {
-        "offset": place.offset_bytes,
-        "lines": place.lines,
-        "xxh3_128": place.digest,
-        "ending": place.ending,
-        "header": manifest.text_from(place.header),
-    }
-    if place.parts:
-        fields["parts"] = [{"end": end, "xxh3_128": digest} for end, digest in place.parts]
-    return fields
-
-
-def places_of(snapshot: Snapshot) -> dict[str, Place]:
-    """The places that a snapshot's manifest has, by real path. Raises StateError."""
-    inputs = snapshot.fields.part("inputs")
-    return {path: place_of(inputs.part(path)) for path in inputs.names()}
-
-
-def place_of(fields: manifest.Fields) -> Place:
-    """A place that a manifest has. Raises StateError."""
-    parts = fields.parts("parts") if "parts" in fields.names() else []
-    place = Place(
-        fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
-        fields.choice("ending", ENDINGS), fields.encoded("header"),
-        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts),
-    )  # fmt: skip
-    ends = [0, *(end for end, _ in place.all_parts)]
-    if parts and ends != sorted(set(ends)):
-        raise fields.error("parts")
-    return place
+def remove_others(folder: str, kept: "set[str]") -> None:
+    """Remove all folders in a folder but these, as far as the system permits."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name not in kept:
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def no_snapshot(path: str) -> StateError:
+    """The error for a directory without a snapshot, where a run needs one."""
     return StateError(f"{path}: holds no state: no run has ended there; name the transactions files to begin with")

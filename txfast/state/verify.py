@@ -1,12 +1,13 @@
-"""Says what is in a state directory, after a look at every byte of it.
+"""Checks a state directory, every byte of it, and describes what it holds.
 
-This module must not know where that is said.
+This module must not know where the description is printed.
 """
 
 import os
 
 from txfast.ledger.ledger import Ledger
-from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot, places_of
+from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
+from txfast.state.places import places_of
 from txfast.state.snapshot import Snapshot
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def describe(state: StateDirectory) -> "Iterator[str]":
-    """Check each snapshot and checkpoint, the newest first; a line for it, and one for each input that it knows.
+    """Check each snapshot, then each checkpoint, the newest first. Iterate lines: one for it, one for each input in it.
 
-    Raises StateError for the first that is not good, after the lines of those before it.
+    Raises StateError for the first that is damaged, after the lines of those before it, and where there is none.
     """
     names = state.names()
     found = False
@@ -31,7 +32,7 @@ def describe(state: StateDirectory) -> "Iterator[str]":
 
 
 def describe_snapshot(folder: str) -> "Iterator[str]":
-    """The same for one of them."""
+    """Check one snapshot or checkpoint, and iterate its lines. Raises StateError and SourceError."""
     snapshot = Snapshot.open(folder)
     inputs = places_of(snapshot)
     snapshot.restore([Ledger()])

@@ -1,4 +1,4 @@
-"""Accounts as an Arrow table: Parquet, an Arrow file, or record batches for whoever asks.
+"""Accounts as an Arrow table: record batches, a Parquet file or an Arrow file.
 
     client     uint64
     available  decimal128(19, 4)
@@ -6,11 +6,11 @@
     total      decimal128(19, 4)
     locked     bool
 
-This module must not know how accounts came to be. pyarrow is imported by whoever calls it.
+This module must not know how accounts came to be.
 """
 
 from txfast.writers.arrow_buffers import account_buffers
-from txfast.writers.output import Output, Sink
+from txfast.writers.sink import Sink
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -21,38 +21,37 @@ if TYPE_CHECKING:
     from pyarrow import parquet
 
     from txfast.ledger.sorted_accounts import AccountColumns
+    from txfast.writers.output import Output
 
     Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
 
     class Accounts(Protocol):
-        """Accounts in ascending order of client, in parts."""
+        """Accounts in ascending order of client, in chunks."""
 
         def chunks(self) -> Iterator[AccountColumns]: ...
+else:
+    from txfast.late import pa
 
-# Of a record batch or row group at most.
+# Rows of a record batch, or of a row group in Parquet.
 ROWS_MAX = 1 << 17
 AMOUNT_DIGITS = 19
 AMOUNT_DECIMALS = 4
 
 
 def amount_type() -> "pa.Decimal128Type":
-    """What amounts are in tables."""
-    import pyarrow as pa
-
+    """The type of amounts in tables."""
     return pa.decimal128(AMOUNT_DIGITS, AMOUNT_DECIMALS)
 
 
 def account_schema() -> "pa.Schema":
     """The schema of accounts."""
-    import pyarrow as pa
-
     amounts = [(name, amount_type()) for name in ("available", "held", "total")]
     fields = [("client", pa.uint64()), *amounts, ("locked", pa.bool_())]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
 def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
-    """Iterate accounts as record batches of ROWS_MAX rows, but for the last, each with memory of its own.
+    """Iterate accounts as record batches of ROWS_MAX rows, fewer in the last one, each with its own memory.
 
     They do not depend on the chunks that the accounts come in, so that the same accounts make the same file.
     """
@@ -73,9 +72,7 @@ def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
 
 
 def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.RecordBatch":
-    """So many accounts, from the first on."""
-    import pyarrow as pa
-
+    """A record batch of `rows` accounts, from the place `first` on."""
     schema = account_schema()
     arrays = [
         pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
@@ -85,33 +82,28 @@ def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.Reco
 
 
 def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
-    """Record batches as one."""
-    import pyarrow as pa
-
+    """Several record batches as one."""
     if len(batches) == 1:
         return batches[0]
     [batch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return batch
 
 
-def write_parquet(accounts: "Accounts", output: Output) -> None:
-    """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where nobody reads."""
-    from pyarrow import parquet
-
+def write_parquet(accounts: "Accounts", output: "Output") -> None:
+    """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where it is a pipe without a
+    reader."""
     sink = Sink(output)
-    write_batches(accounts, sink, parquet.ParquetWriter(sink, account_schema(), use_dictionary=["locked"]))
+    write_batches(accounts, sink, pa.parquet.ParquetWriter(sink, account_schema(), use_dictionary=["locked"]))
 
 
-def write_arrow(accounts: "Accounts", output: Output) -> None:
-    """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet` does."""
-    import pyarrow as pa
-
+def write_arrow(accounts: "Accounts", output: "Output") -> None:
+    """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet`."""
     sink = Sink(output)
     write_batches(accounts, sink, pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema()))
 
 
 def write_batches(accounts: "Accounts", sink: Sink, writer: "Writer") -> None:
-    """Write accounts by one of pyarrow's writers. One that fails writes no more: not even an end."""
+    """Write all accounts, then the file's end. A writer that fails must not write that end: the sink is abandoned."""
     try:
         for batch in account_batches(accounts):
             writer.write_batch(batch)

@@ -1,4 +1,4 @@
-"""The formats of accounts: which there are, which one a path says, and what writes it."""
+"""The formats of accounts: their names, the format that a path's suffix means, and the writer of each."""
 
 import os
 
@@ -11,7 +11,7 @@ CSV, PARQUET, ARROW = FORMATS = ("csv", "parquet", "arrow")
 
 
 def format_of(path: str) -> str:
-    """The format that a path's suffix says, else CSV."""
+    """The format that a path's suffix names; CSV for any other suffix."""
     suffix = os.path.splitext(path)[1].lower().removeprefix(".")
     return suffix if suffix in FORMATS else CSV
 
@@ -19,7 +19,7 @@ def format_of(path: str) -> str:
 def write_accounts(accounts: "Accounts", output: "Output", account_format: str) -> None:
     """Write accounts to an open output in one of the FORMATS.
 
-    Raises SourceError, and BrokenPipeError where nobody reads any more.
+    Raises SourceError, and BrokenPipeError where the output is a pipe without a reader.
     """
     if account_format == CSV:
         from txfast.writers.accounts_csv import csv_blocks

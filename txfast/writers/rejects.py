@@ -7,9 +7,10 @@ import os
 import stat
 
 from txfast.errors import UsageError
-from txfast.writers.output import STANDARD_OUTPUT, Output, Sink, named_descriptor
+from txfast.writers.output import STANDARD_OUTPUT, Output, named_descriptor
 from txfast.writers.reject_columns import REASON_NAMES, ROWS_MAX, STATUS_NAMES, TEXT_BYTES_MAX, RejectColumns
 from txfast.writers.reject_text import COLUMN_NAMES, RejectText
+from txfast.writers.sink import Sink
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

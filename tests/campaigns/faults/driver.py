@@ -57,13 +57,13 @@ def note_lines(shim: ctypes.CDLL) -> None:
 
 
 def ignore_write_errors() -> None:
-    from txfast.writers.output import Output
+    from txfast.writers.file import FileWriter
 
-    def write(self: Output, block: bytes | memoryview) -> None:
+    def write(self: FileWriter, block: bytes | memoryview) -> None:
         with suppress(OSError):
             os.write(self._descriptor, block)
 
-    Output.write = write  # type: ignore[method-assign]
+    FileWriter.write = write  # type: ignore[method-assign]
 
 
 def leave_temporary_files() -> None:
@@ -76,10 +76,11 @@ def leave_temporary_files() -> None:
 
 
 def publish_at_once() -> None:
+    from txfast.writers.file import FileWriter
     from txfast.writers.output import Output
 
     def open_in_place(self: Output, mode: int | None) -> None:  # noqa: ARG001 (as the method that it replaces)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._file = FileWriter(self.name, os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
 
     Output._open_temporary = open_in_place  # type: ignore[method-assign]
 

@@ -1,0 +1,101 @@
+"""Columns of numbers in Arrow files: record batches of buffers, written and read one by one.
+
+A record batch has at most BATCH_ROWS rows, so that reading takes bounded memory. What is read is checked against the
+schema, for nulls and for offsets, before anybody uses a buffer. This module must not know what the numbers mean.
+"""
+
+from txfast.errors import unreadable
+from txfast.writers.file import FileWriter
+from txfast.writers.sink import Sink
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    Columns = list[bytearray]
+else:
+    from txfast.late import pa
+
+BATCH_ROWS = 1 << 17
+
+
+def row_ranges(start: int, end: int) -> "Iterator[tuple[int, int]]":
+    """Cut the rows from `start` to `end` into record batches: the first row and the number of rows of each."""
+    for first in range(start, end, BATCH_ROWS):
+        yield first, min(BATCH_ROWS, end - first)
+
+
+def new_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
+    """Zeroed buffers for so many rows; `row_bytes` are a row's bytes in each column, 0 where it is a bit."""
+    return [bytearray(rows * each if each else (rows + 7) // 8) for each in row_bytes]
+
+
+class ColumnsWriter:
+    """Writes a new Arrow file: `write` columns, then `finish`; `discard` in any case. Raises SourceError."""
+
+    def __init__(self, path: str, schema: "pa.Schema") -> None:
+        self._file = FileWriter.create(path, hashed=True)
+        self._sink = Sink(self._file)
+        self._schema = schema
+        try:
+            self._writer = pa.ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, rows: int, columns: "Columns") -> None:
+        """Append a record batch of so many rows."""
+        arrays = [
+            pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(column)], 0)
+            for field, column in zip(self._schema, columns, strict=True)
+        ]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+
+    def finish(self, *, durable: bool) -> "dict[str, object]":
+        """Close the file, after all of it is on the disk where `durable`; return its `summary`."""
+        self._writer.close()
+        self._file.finish(durable=durable)
+        return self._file.summary()
+
+    def discard(self) -> None:
+        """Close the file, finished or not."""
+        self._sink.abandoned = True
+        self._file.discard()
+
+
+def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[memoryview]]]":
+    """Iterate the record batches of an Arrow file: the rows, and the buffer of each column.
+
+    Raises ValueError where it is no Arrow file of this schema, SourceError where it cannot be read, MemoryError.
+    """
+    try:
+        with pa.OSFile(path) as file:
+            reader = pa.ipc.open_file(file)
+            if reader.schema != schema:
+                raise ValueError("its columns are not those of a snapshot")
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                if batch.num_rows > BATCH_ROWS:
+                    raise ValueError(f"it has a record batch of {batch.num_rows} rows")
+                if batch.num_rows:
+                    yield batch.num_rows, [buffer_of(column) for column in batch.columns]
+    except MemoryError:
+        raise
+    except OSError as error:
+        if error.errno is None:  # pyarrow raises an OSError without a number for content that it cannot read
+            raise ValueError(f"it is no Arrow file ({error})") from error
+        raise unreadable(path, error) from error
+    except pa.ArrowException as error:
+        raise ValueError(f"it is no Arrow file ({error})") from error
+
+
+def buffer_of(column: "pa.Array") -> memoryview:
+    """The values of a column without nulls that starts at the start of its buffer. Raises ValueError for others."""
+    if column.null_count or column.offset:
+        raise ValueError("it has nulls, or a column that begins elsewhere")
+    _, values = column.buffers()
+    if values is None:
+        raise ValueError("it has a column without values")
+    return memoryview(values).cast("B")

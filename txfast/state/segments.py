@@ -1,0 +1,51 @@
+"""The entries that a run has on the disk by now, in one or several files, so that its next checkpoint shares them.
+
+This module must not know what an entry is.
+"""
+
+import os
+from contextlib import suppress
+
+from txfast.state.snapshot_layout import EARLIER_ENTRIES, ENTRIES
+
+# With so many files, the next checkpoint writes all entries into one file again.
+SEGMENTS_MAX = 64
+
+
+class Segments:
+    """Files of entries of one snapshot, in the order in which they were written.
+
+    `files` has the size and hash of each, as the manifest does; `folder` is the snapshot's. `written` has, for each
+    ledger of the run in their order, the number of its entries in all of the files, by kind.
+    """
+
+    def __init__(self) -> None:
+        self.folder = ""
+        self.files: list[dict[str, object]] = []
+        self.written: list[tuple[int, ...]] = []
+
+    @property
+    def are_many(self) -> bool:
+        return len(self.files) >= SEGMENTS_MAX
+
+    def link_into(self, folder: str) -> "dict[str, dict[str, object]]":
+        """Give the files second names in another folder; return them there by name, as its manifest has them.
+
+        None of them is there afterwards where the file system has no second names: then the result is empty.
+        """
+        linked: dict[str, dict[str, object]] = {}
+        try:
+            for number, said in enumerate(self.files):
+                name = EARLIER_ENTRIES.format(number + 1)
+                os.link(os.path.join(self.folder, self._name(number)), os.path.join(folder, name))
+                linked[name] = said
+        except OSError:
+            for name in linked:
+                with suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
+            return {}
+        return linked
+
+    def _name(self, number: int) -> str:
+        """The name in `folder` of the file with this number, from 0 on: only the last has no number in its name."""
+        return ENTRIES if number == len(self.files) - 1 else EARLIER_ENTRIES.format(number + 1)

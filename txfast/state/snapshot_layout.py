@@ -1,0 +1,62 @@
+"""The files in a snapshot's folder, and their columns. Any Arrow library reads them.
+
+    manifest.json    what a run has left: counts, how far inputs were read, size and hash of each other file
+    accounts.arrow   client uint64, available int64, held int64, locked bool
+    entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
+
+An entry is an applied deposit or withdrawal. Amounts are in units of 0.0001; the amount of a withdrawal is 0, since the
+ledger does not keep it. What the numbers in `kind` and `state` mean stands in the metadata of the schema.
+
+The checkpoints of one run share the entries that do not change, so that each costs what is new since the last one:
+
+    entries-N.arrow  entries that an earlier one has written, N from 1 on in their order: a second name of its file
+    disputes.arrow   client uint64, tx uint64, state uint8: all deposits that were ever disputed, of all entries
+
+The states in the files of entries are all 0 then.
+
+On a cluster several processes write one snapshot. It has the first two files for each of its shards:
+
+    shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd)
+
+This module must not know how the files are written or read.
+"""
+
+from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+else:
+    from txfast.late import pa
+
+ACCOUNTS = "accounts.arrow"
+ENTRIES = "entries.arrow"
+DISPUTES = "disputes.arrow"
+EARLIER_ENTRIES = "entries-{}.arrow"
+SHARD = "shard-{}"
+# Bytes of one row, by column; 0 where it is a bit.
+ROW_BYTES = {ACCOUNTS: (8, 8, 8, 0), ENTRIES: (8, 8, 8, 1, 1), DISPUTES: (8, 8, 1)}
+
+
+def schemas() -> "dict[str, pa.Schema]":
+    """The schema of each kind of file, by its name."""
+    columns = {
+        ACCOUNTS: [("client", pa.uint64()), ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
+        ENTRIES: [
+            ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.int64()), ("kind", pa.uint8()),
+            ("state", pa.uint8()),
+        ],
+        DISPUTES: [("client", pa.uint64()), ("tx", pa.uint64()), ("state", pa.uint8())],
+    }  # fmt: skip
+    notes = {"amounts": "units of 0.0001", "kind": legend(ENTRY_KINDS), "state": legend(DISPUTE_STATES)}
+    return {
+        name: pa.schema([pa.field(field, kind, nullable=False) for field, kind in fields], metadata=notes)
+        for name, fields in columns.items()
+    }
+
+
+def legend(names: "Sequence[str]") -> str:
+    """What the codes in a column mean: "0 deposit, 1 withdrawal"."""
+    return ", ".join(f"{code} {name}" for code, name in enumerate(names))

@@ -1,0 +1,180 @@
+"""Writes snapshots: the accounts and entries of ledgers into a new folder, and last its manifest.
+
+This module must not know when snapshots are made, nor what the manifest says of inputs.
+"""
+
+import os
+import time
+
+from txfast import __version__
+from txfast.errors import StateError, unwritable
+from txfast.ledger.columns_out import DISPUTABLE_KINDS, ENTRY_KINDS, SavedLedger
+from txfast.state import manifest
+from txfast.state.arrow_columns import BATCH_ROWS, ColumnsWriter, new_columns, row_ranges
+from txfast.state.segments import Segments
+from txfast.state.snapshot_layout import ACCOUNTS, DISPUTES, ENTRIES, ROW_BYTES, SHARD, schemas
+from txfast.writers.file import FileWriter, sync_folder
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from txfast.ledger.ledger import Ledger
+
+
+class SnapshotWriter:
+    """Writes a snapshot into a new folder: `add` ledgers, then `finish`; `close` in any case. Raises SourceError.
+
+    With `segments`, entries that are in these files already are not written again: the ledgers must be those of the
+    earlier snapshot, in the same order. `segments_in` then gives the segments for the next snapshot.
+
+    When `finish` returns, all is on the disk; not so without `durable`, which is for measurements alone.
+    """
+
+    def __init__(self, folder: str, *, durable: bool = True, segments: Segments | None = None) -> None:
+        self.folder = folder
+        self._durable = durable
+        self._segments = segments
+        self._linked: dict[str, dict[str, object]] = {}  # files shared with an earlier snapshot, as in a manifest
+        self._files: dict[str, dict[str, object]] = {}  # files written anew, the same way
+        self._writers: dict[str, ColumnsWriter] = {}
+        self._accounts = self._entries = self._balance_units = 0
+        self._entries_written: list[tuple[int, ...]] = []  # of each ledger, by kind
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        if segments is not None and not segments.are_many:
+            self._linked = segments.link_into(folder)
+        try:
+            for name, schema in schemas().items():
+                if name != DISPUTES or segments is not None:
+                    self._writers[name] = ColumnsWriter(os.path.join(folder, name), schema)
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, ledger: "Ledger") -> None:
+        """Write a ledger's accounts and entries."""
+        saved = SavedLedger(ledger)
+        for first, rows in row_ranges(0, len(ledger)):
+            columns = new_columns(ROW_BYTES[ACCOUNTS], rows)
+            saved.copy_accounts(first, rows, *columns)
+            self._writers[ACCOUNTS].write(rows, columns)
+        self._add_entries(saved)
+        if self._segments is not None:
+            self._add_disputes(saved)
+        self._accounts += len(ledger)
+        self._entries += ledger.entries
+        self._balance_units += saved.total_units
+
+    def _add_entries(self, saved: SavedLedger) -> None:
+        """Write the entries that are not in the segments."""
+        ends = tuple(saved.entries(kind) for kind in range(len(ENTRY_KINDS)))
+        starts = (0,) * len(ends)
+        if self._segments is not None and self._linked:
+            starts = self._segments.written[len(self._entries_written)]
+        for kind, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            for first, rows in row_ranges(start, end):
+                columns = new_columns(ROW_BYTES[ENTRIES], rows)
+                saved.copy_entries(kind, first, rows, *columns)
+                if self._segments is not None:
+                    columns[-1] = bytearray(rows)  # states may change: the file of disputes has them
+                self._writers[ENTRIES].write(rows, columns)
+        self._entries_written.append(ends)
+
+    def _add_disputes(self, saved: SavedLedger) -> None:
+        """Write all entries that were ever disputed: few, so that they are written in each snapshot anew."""
+        for kind in DISPUTABLE_KINDS:
+            place, end = 0, saved.entries(kind)
+            while place < end:
+                columns = new_columns(ROW_BYTES[DISPUTES], BATCH_ROWS)
+                rows, place = saved.copy_disputes(kind, place, end, BATCH_ROWS, *columns)
+                if rows:
+                    self._writers[DISPUTES].write(rows, columns)
+
+    def finish(self, fields: "dict[str, Any]", least_format: int = manifest.FORMAT) -> "dict[str, Any]":
+        """Close the files and write the manifest, with these fields too; return all of its fields.
+
+        `least_format` is the format that these fields need.
+        """
+        own_format = manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT
+        all_fields = self.finish_files() | fields
+        return write_manifest(self.folder, max(own_format, least_format), all_fields, durable=self._durable)
+
+    def finish_files(self) -> "dict[str, Any]":
+        """Close the files, which are on the disk then; return the fields that a manifest has of them."""
+        self._files = {name: writer.finish(durable=self._durable) for name, writer in self._writers.items()}
+        if self._durable:
+            sync_folder(self.folder)
+        return {
+            "files": self._files | self._linked,
+            "accounts": self._accounts,
+            "entries": self._entries,
+            "balance_units": self._balance_units,
+        }
+
+    def segments_in(self, folder: str) -> Segments:
+        """After `finish`: the segments for the next snapshot. `folder` is the folder's name by then."""
+        segments = Segments()
+        segments.folder = folder
+        segments.files = [*self._linked.values(), self._files[ENTRIES]]
+        segments.written = self._entries_written
+        return segments
+
+    def close(self) -> None:
+        """Close all files. The folder stays: the caller renames or removes it."""
+        for writer in self._writers.values():
+            writer.discard()
+
+
+def write_manifest(
+    folder: str, format_number: int, fields: "dict[str, Any]", *, durable: bool = True
+) -> "dict[str, Any]":
+    """Write the manifest of a snapshot, whose other files are there; return all of its fields.
+
+    Raises SourceError, and StateError where it is longer than any reader accepts.
+    """
+    all_fields = {
+        "format": format_number,
+        "txfast": __version__,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **fields,
+    }
+    path = os.path.join(folder, manifest.NAME)
+    text = manifest.text_of(all_fields)
+    if len(text) > manifest.BYTES_MAX:
+        raise StateError(
+            f"{path}: would take {len(text)} bytes, and {manifest.BYTES_MAX} is the most: these are too many inputs "
+            f"for one state, or too many parts of them, which are fewer where ranges are larger"
+        )
+    file = FileWriter.create(path)
+    try:
+        file.write(text)
+        file.finish(durable=durable)
+    finally:
+        file.discard()
+    if durable:
+        sync_folder(folder)
+    return all_fields
+
+
+def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[str, Any]") -> set[str]:
+    """Make one snapshot of shards that were each written into a folder inside this one; return all names in it.
+
+    Each of `shards`, in their order, has what `finish_files` has returned, and the name of its `folder`. Raises
+    SourceError.
+    """
+    files: dict[str, dict[str, object]] = {}
+    for number, shard in enumerate(shards):
+        name = SHARD.format(number)
+        try:
+            os.rename(os.path.join(folder, shard["folder"]), os.path.join(folder, name))
+        except OSError as error:
+            raise unwritable(os.path.join(folder, name), error) from error
+        files |= {f"{name}/{file}": said for file, said in shard["files"].items()}
+    counts = [{"accounts": shard["accounts"], "entries": shard["entries"]} for shard in shards]
+    sums = {name: sum(shard[name] for shard in shards) for name in ("accounts", "entries", "balance_units")}
+    write_manifest(folder, manifest.SHARDED_FORMAT, {"files": files, "shards": counts, **sums, **fields})
+    return {manifest.NAME, *(SHARD.format(number) for number in range(len(shards)))}
