@@ -198,6 +198,24 @@ class Output:
         self._temporary_path = self._earlier_path = None
 
 
+def publication_order(
+    *,
+    rejects: "Publishable | None" = None,
+    history: "Publishable | None" = None,
+    stats: "Publishable | None" = None,
+    report: "Publishable | None" = None,
+    accounts: "Publishable | None" = None,
+    state: "Publishable | None" = None,
+) -> "list[Publishable]":
+    """The results that a run has, in the order in which they are finished and published. They are opened the other way
+    round: the state first, so that a directory in use ends the run before anything else is touched.
+
+    The accounts come behind all that explains them. On standard output they cannot be taken back, and neither can a
+    state, which comes last: a next run goes on from it only where everything else of this run is in its place.
+    """
+    return [output for output in (rejects, history, stats, report, accounts, state) if output is not None]
+
+
 def publish_all(outputs: "Sequence[Publishable]") -> None:
     """Publish finished outputs in this order; where one fails, revoke those before it, the last one first.
 
