@@ -28,7 +28,7 @@ from tests.support.reference import HEADER
 from tests.support.replays import Outcome
 from tests.support.small_memory import small_limits
 from tests.support.tables import NAMES, ROWS, Field, of_texts, write_table
-from txfast.api.inputs import open_input
+from txfast.api.inputs import source_of_object
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.batch.header import Header
@@ -153,9 +153,9 @@ def test_numbers_are_taken_as_what_their_text_says(
     ]  # fmt: skip
     table = pa.table(columns, names=list(NAMES))
     plain = new_replay(threads=threads)
-    plain.read_source(open_input(table, ""))
+    plain.read_source(source_of_object(table, ""))
     reported = new_replay(replays.RejectsJournal(), threads=threads)
-    reported.read_source(open_input(table, ""))
+    reported.read_source(source_of_object(table, ""))
     texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
     expected = replays.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
     for replay in (plain, reported):
@@ -173,7 +173,7 @@ def test_how_much_was_read_is_told_by_the_rows(
     monkeypatch.setattr(table_module, "BATCH_ROWS", 30)
     table = of_texts(day(1, rows=100), pa.string())
     if suffix == "table":
-        source = open_input(table, "")
+        source = source_of_object(table, "")
     else:
         source = open_source(str(write_table(folder.path / f"in.{suffix}", table, 70)))
     reader = TableReader(source)

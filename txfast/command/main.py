@@ -6,7 +6,7 @@ import sys
 from txfast.command.arguments import parse_arguments
 from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
-from txfast.input.ref import may_have_tables, resolve, total_size
+from txfast.input.ref import may_have_tables, total_size
 from txfast.interrupts import LISTENER, end_by_signal, while_waiting
 from txfast.log.journal import INFO, Journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
@@ -15,7 +15,7 @@ from txfast.writers.output import STANDARD_OUTPUT, Output, occupy_closed_descrip
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from txfast.input.ref import InputRef
     from txfast.ledger.ledger import Ledger
@@ -69,7 +69,6 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     from txfast.run.outputs import Outputs
 
     started = time.perf_counter()
-    refs = list(map(resolve, settings.files))
     outputs = Outputs(
         settings.output, rejects=settings.rejects, stats=settings.stats, state=settings.state, warn=journal.warning
     )
@@ -77,11 +76,11 @@ def replay_files(settings: Settings, journal: Journal) -> None:
     progress: Progress | None = None
     replay: Replay | None = None
     try:
-        progress = make_progress(settings, refs, journal)
-        replay = make_replay(settings, refs, journal, outputs, progress, checkpoints)
+        progress = make_progress(settings, journal)
+        replay = make_replay(settings, journal, outputs, progress, checkpoints)
         open_outputs(replay, outputs, checkpoints, settings)
         try:
-            read_inputs(replay, refs, outputs, checkpoints, settings)
+            read_inputs(replay, outputs, checkpoints, settings)
         except TooManyMalformedError:
             journal.malformed_totals(replay.malformed_rows.by_reason())
             put_out_figures(replay, replay.collect(), started, outputs, journal)
@@ -130,18 +129,17 @@ def make_checkpoints(settings: Settings, outputs: "Outputs") -> "Checkpoints | N
     return Checkpoints(outputs.state, command, settings.checkpoint, outputs.rejects)
 
 
-def make_progress(settings: Settings, refs: "Sequence[InputRef]", journal: Journal) -> "Progress | None":
+def make_progress(settings: Settings, journal: Journal) -> "Progress | None":
     """Shows how far the run is, where that is wanted. With a state the size of the new part is not known yet."""
     if not journal.shows_progress(settings.progress):
         return None
     from txfast.log.progress import Progress
 
-    return Progress(journal, total_size(refs) if settings.state is None else None)
+    return Progress(journal, total_size(settings.inputs) if settings.state is None else None)
 
 
 def make_replay(
     settings: Settings,
-    refs: "Sequence[InputRef]",
     journal: Journal,
     outputs: "Outputs",
     progress: "Progress | None",
@@ -160,7 +158,7 @@ def make_replay(
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit or default_memory_limit(),
-        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or may_have_tables(refs) else 0,
+        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or may_have_tables(settings.inputs) else 0,
     )
 
 
@@ -186,16 +184,12 @@ def open_outputs(
 
 
 def read_inputs(
-    replay: "Replay",
-    refs: "Sequence[InputRef]",
-    outputs: "Outputs",
-    checkpoints: "Checkpoints | None",
-    settings: Settings,
+    replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings
 ) -> None:
     """Replay all inputs in their order, or those that are left."""
     if settings.checkpoint is not None:
         LISTENER.defer()
-    for index, ref in enumerate(refs):
+    for index, ref in enumerate(settings.inputs):
         if outputs.state is None:
             replay.read(ref)
         elif checkpoints is not None and index >= checkpoints.first_input:

@@ -4,7 +4,7 @@ This module must not know how results come about.
 """
 
 from txfast.interrupts import LISTENER
-from txfast.writers.output import Output, publish_all
+from txfast.writers.output import Output, publication_order, publish_all
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ class Outputs:
             from txfast.state import directory
 
             self.state = directory.StateDirectory(state, warn)
-        # In the order of publication.
-        self._all: list[Output | Rejects | StateDirectory] = [
-            output for output in (self.rejects, self.stats, self.accounts, self.state) if output is not None
-        ]
+        self._all = publication_order(
+            rejects=self.rejects, stats=self.stats, accounts=self.accounts, state=self.state
+        )
 
     def open_state(self) -> None:
         """Open the state alone, before all others: one run at a time holds it. Raises SourceError and LockedError."""
