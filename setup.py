@@ -61,6 +61,7 @@ MODULES = [
     "txfast.readers.row",
     "txfast.readers.table_rows",
     "txfast.readers.csv",
+    "txfast.spill.partitions",
     "txfast.spill.runs",
     "txfast.spill.slices",
     "txfast.spill.statuses",

@@ -36,8 +36,9 @@ from txfast.log.journal import Journal
 from txfast.run.books import Books
 from txfast.run.replay import Replay
 from txfast.spill import slices, spill
+from txfast.spill.partitions import Partitions
 from txfast.spill.runs import RunMerge, run_blocks
-from txfast.spill.slices import Partitions, SliceReader
+from txfast.spill.slices import SliceReader
 from txfast.spill.spill import SpillFile, Stream
 from txfast.spill.statuses import StatusReader, set_statuses, statuses_of
 from txfast.state.directory import StateDirectory
@@ -352,9 +353,15 @@ def test_finished_partitions_take_no_more(disputed: Ledger) -> None:
             refused()
 
 
+# The version of slices, which comes before the first record.
+START = b"slc\x01"
+
+
 def records_in(content: bytes) -> list[bytes]:
     """The records, each of which says in its first two bytes how long its three numbers are."""
     records = []
+    assert content.startswith(START)
+    content = content.removeprefix(START)
     while content:
         control = int.from_bytes(content[:2], "little")
         length = 2 + sum(control >> shift & 15 for shift in (4, 8, 12))
@@ -385,7 +392,7 @@ SAME_AGAIN = b"\x16\x10\x07\x0a"
     ]
 ])  # fmt: skip
 def test_records_that_cannot_be_what_was_written_are_refused(content: bytes) -> None:
-    reader, ledger, batch = read_from(content), Ledger(), TransactionBatch()
+    reader, ledger, batch = read_from(START + content), Ledger(), TransactionBatch()
     with pytest.raises(SpillError, match="the disk or the memory is faulty"):  # noqa: PT012 (any of them may)
         while reader.restore(ledger, 1) or reader.fill(batch):
             pass
@@ -393,14 +400,36 @@ def test_records_that_cannot_be_what_was_written_are_refused(content: bytes) -> 
 
 def test_state_is_passed_over_only_where_it_is_some() -> None:
     account, entry, row = one_of_each()
-    reader, batch = read_from(account + entry + row), TransactionBatch()
+    reader, batch = read_from(START + account + entry + row), TransactionBatch()
     with pytest.raises(SpillError, match="faulty"):
         reader.fill(batch)
     reader.pass_state()
     assert reader.fill(batch)
     assert len(batch) == 1
     with pytest.raises(SpillError, match="faulty"):
-        read_from(TOO_LONG).pass_state()
+        read_from(START + TOO_LONG).pass_state()
+
+
+def test_a_slice_of_another_version_is_refused() -> None:
+    content = b"".join(one_of_each())
+    for version in (0, 2, 255):
+        with pytest.raises(SpillError, match=f"a slice has version {version}, .* reads 1: use the same version of txf"):
+            read_from(b"slc%c" % version + content).restore(Ledger())
+    for start in (b"", b"SLC\x01", b"txs\x01"):
+        with pytest.raises(SpillError, match="faulty"):
+            read_from(start + content).fill(TransactionBatch())
+    with pytest.raises(SpillError, match="faulty"):
+        read_from(START[:3]).next_is_state()
+
+
+def test_a_partition_that_was_given_nothing_is_an_empty_slice() -> None:
+    assert in_partitions(None, [make_batch([])], 0) == [b""] * 3
+    [written] = [content for content in in_partitions(None, [make_batch([b"deposit,1,1,1"])], 0) if content]
+    assert written.startswith(START)
+    for content in (b"", START):
+        reader = read_from(content)
+        assert reader.restore(Ledger()) == 0
+        assert not reader.fill(TransactionBatch())
 
 
 def test_runs_longer_than_their_buffers_are_merged() -> None:
@@ -429,8 +458,9 @@ def test_typical_rows_take_no_more_than_21_bytes() -> None:
     assert sum(map(len, in_partitions(None, [batch], 1 << 16))) <= 21 * len(rows)
 
 
-@given(st.binary(max_size=200))
-def test_what_was_never_written_is_refused_or_read_within_its_bounds(content: bytes) -> None:
+@given(st.sampled_from([START, START, START, b""]), st.binary(max_size=200))
+def test_what_was_never_written_is_refused_or_read_within_its_bounds(start: bytes, content: bytes) -> None:
+    content = start + content
     reader, ledger, batch = read_from(content), Ledger(), TransactionBatch()
     try:
         while reader.restore(ledger):
@@ -473,7 +503,7 @@ def test_arguments_out_of_range_are_refused() -> None:
     with pytest.raises(IndexError, match="no partition 2"):
         partitions.counts(2)
     with pytest.raises(ValueError, match="no account"):
-        slices.any_client(Ledger())
+        Ledger().any_client()
     batch = make_batch([b"deposit,1,1,1"])
     route(batch, 2)
     for refused in (

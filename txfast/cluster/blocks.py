@@ -27,8 +27,9 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
 from txfast.run.plan import make_plan
+from txfast.spill.partitions import Partitions
 from txfast.spill.runs import run_blocks
-from txfast.spill.slices import Partitions, SliceReader
+from txfast.spill.slices import SliceReader
 from txfast.spill.statuses import set_statuses, statuses_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter

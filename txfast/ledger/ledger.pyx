@@ -413,6 +413,15 @@ cdef class Ledger:
         account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
         return (account.available, account.held, bool(account.locked)) if account.in_use else None
 
+    def any_client(self):
+        """A client of the ledger. Raises ValueError where it has none."""
+        cdef uint64_t slot
+        if not self.table.accounts:
+            raise ValueError("the ledger has no account")
+        for slot in range(self.table.slot_mask + 1):
+            if self.table.slots[slot].in_use:
+                return self.table.slots[slot].client
+
     def count(self, int kind, int status):
         """How many rows of this kind (a place in KINDS) met this status (a place in STATUSES)."""
         if not (0 <= kind < KIND_COUNT and 0 <= status < STATUS_COUNT):

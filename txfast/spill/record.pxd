@@ -14,13 +14,17 @@ the difference from the last id in the same partition.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from txfast.ledger.tags cimport is_account
 from txfast.text.bits cimport WORD_BYTES, leading_zeros
 
 cdef enum:
+    # Every change of the records needs another version. A slice begins with "slc" and a byte for it.
+    SLICE_VERSION = 1
+    START_BYTES = 4
     CONTROL_BYTES = 2
+    TAG_MASK = 15  # of the control word's lower byte
     RECORD_BYTES_MAX = 26
     # Bytes that must follow a record in memory: a field of any length is written and read as eight bytes.
     SLACK_BYTES = 8
@@ -30,6 +34,17 @@ cdef struct Record:
     uint64_t client
     uint64_t tx  # an account's available
     int64_t amount  # an account's held
+
+
+cdef inline void put_start(uint8_t* start) noexcept nogil:
+    """Write the START_BYTES of a slice."""
+    memcpy(start, b"slc", START_BYTES - 1)
+    start[START_BYTES - 1] = SLICE_VERSION
+
+
+cdef inline int version_of(const uint8_t* start) noexcept nogil:
+    """The version of the slice that begins with these START_BYTES; -1 where no slice begins so."""
+    return start[START_BYTES - 1] if memcmp(start, b"slc", START_BYTES - 1) == 0 else -1
 
 
 cdef inline uint64_t fold(const uint64_t difference) noexcept nogil:
@@ -102,7 +117,7 @@ cdef inline Py_ssize_t take_record(
     if end - start < taken:
         return 0
     start += CONTROL_BYTES
-    record.tag = control & 15
+    record.tag = control & TAG_MASK
     record.client = take_field(start, client_length)
     record.tx = unfold(take_field(start + client_length, second_length))
     record.amount = <int64_t>unfold(take_field(start + client_length + second_length, third_length))

@@ -18,8 +18,9 @@ from txfast.errors import MemoryLimitError, SpillError
 from txfast.interrupts import POLL_SECONDS, check
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.spill.partitions import Partitions
 from txfast.spill.runs import RunMerge, run_blocks
-from txfast.spill.slices import STATE_RECORDS, Partitions, SliceReader, any_client
+from txfast.spill.slices import STATE_RECORDS, SliceReader
 from txfast.spill.statuses import StatusReader, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -338,7 +339,7 @@ class Spill:
             missing = Ledger.bytes_for(1, transactions) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
-                f"client {any_client(ledger)} alone has up to {transactions} transactions: they need a memory limit of "
+                f"client {ledger.any_client()} alone has up to {transactions} transactions: they need a memory limit of "
                 f"{least}MiB"
             )
         deeper = Spill(self._file, limit_bytes, self._settled, keep_statuses=self._statuses is not None)

@@ -4,7 +4,7 @@ from typing import Self
 from typing_extensions import Buffer, disjoint_base
 
 from txfast.batch.batch import TransactionBatch
-from txfast.spill.slices import Partitions
+from txfast.spill.partitions import Partitions
 
 @disjoint_base
 class StatusReader:

@@ -6,7 +6,7 @@ from libc.stdlib cimport calloc, free, malloc
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from txfast.batch.batch cimport TransactionBatch
-from txfast.spill.slices cimport Partitions, partition_of
+from txfast.spill.partitions cimport Partitions, partition_of
 
 from txfast.errors import SpillError
 

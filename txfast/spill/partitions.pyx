@@ -1,0 +1,258 @@
+"""Partitions: rows and ledgers, divided by client into slices, for disk or for other processes.
+
+Every partition is written as one slice, which SliceReader (slices.pyx) reads. A slice begins with its version. Its
+records (record.pxd) follow: accounts and entries before rows, each account before its entries. A partition that was
+given nothing is an empty slice, without a version.
+"""
+
+import os
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from txfast.batch.batch cimport TransactionBatch
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk
+from txfast.ledger.hash cimport HashKey
+from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.rules cimport UNDISPUTED, Account, keeps_amount, reads_amount
+from txfast.ledger.tags cimport account_tag, entry_tag, is_account
+from txfast.spill.record cimport RECORD_BYTES_MAX, SLACK_BYTES, START_BYTES, Record, fold, put_record, put_start
+from txfast.spill.slices cimport SliceReader
+
+cdef Py_ssize_t BUFFER_BYTES_MIN = 4096
+
+
+cdef inline void put(
+    Partition* partition, const uint8_t tag, const uint64_t client, const uint64_t second, const uint64_t third,
+) noexcept nogil:
+    """Append one record to a partition's buffer, which is not full."""
+    partition.filled += put_record(partition.buffer + partition.filled, tag, client, second, third)
+
+
+cdef inline bint is_full(Partitions partitions, const Partition* partition) noexcept nogil:
+    return partition.filled + RECORD_BYTES_MAX > partitions.buffer_bytes
+
+
+cdef class Partitions:
+    """`count` partitions, at least two, by a hash of the client with the 16 bytes of `key`, which is random by default.
+    With `by_shard` they are the shards of as many ledgers, at least one.
+
+    Each partition collects its records in a buffer of `buffer_bytes`. When that is full, `write(partition, view)` gets
+    it and must take all of it; `finish` writes the rest. Exceptions of `write` pass through.
+    """
+
+    def __cinit__(
+        self, uint32_t count, Py_ssize_t buffer_bytes, write not None, bytes key=None, *, bint by_shard=False,
+    ):
+        cdef bytes words = os.urandom(sizeof(HashKey)) if key is None else key
+        cdef const uint8_t* random = words
+        cdef uint32_t number
+        if count < (1 if by_shard else 2):
+            raise ValueError(f"{count} partitions divide nothing")
+        if len(words) != sizeof(HashKey):
+            raise ValueError(f"a key of {len(words)} bytes: it has {sizeof(HashKey)}")
+        self.key = (<const HashKey*>random)[0]
+        self.key.multiplier |= 1
+        self.by_shard = by_shard
+        self.count = count
+        self.buffer_bytes = max(buffer_bytes, BUFFER_BYTES_MIN)
+        self.write = write
+        self.partitions = <Partition*>calloc(count, sizeof(Partition))
+        if self.partitions == NULL:
+            raise MemoryError(f"no memory for {count} partitions")
+        for number in range(count):
+            self.partitions[number].buffer = <uint8_t*>malloc(self.buffer_bytes + SLACK_BYTES)
+            if self.partitions[number].buffer == NULL:
+                raise MemoryError(f"no memory for the buffers of {count} partitions")
+            put_start(self.partitions[number].buffer)
+            self.partitions[number].filled = START_BYTES
+
+    def __dealloc__(self):
+        self.release()
+
+    def release(self):
+        """Free the buffers. No more records can be added."""
+        cdef uint32_t number
+        if self.partitions != NULL:
+            for number in range(self.count):
+                free(self.partitions[number].buffer)
+                self.partitions[number].buffer = NULL
+
+    def finish(self):
+        """Write the rest of the buffers, and free them."""
+        cdef uint32_t number
+        for number in range(self.count):
+            if self.partitions[number].filled and sum(self.counts(number)):
+                self.write_buffer(number)
+        self.release()
+
+    def counts(self, uint32_t number):
+        """The accounts, entries and rows that a partition was given."""
+        cdef Partition* partition = self.partition_at(number)
+        return partition.accounts, partition.entries, partition.rows
+
+    cdef int check_open(self) except -1:
+        if self.partitions[0].buffer == NULL:
+            raise ValueError("the partitions are finished, and take no more")
+        return 0
+
+    def add_rows(self, TransactionBatch batch not None, uint32_t shard=0):
+        """Add the rows of a batch; only those of `shard` if the batch was routed."""
+        cdef Py_ssize_t rows, place = 0
+        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
+        cdef uint32_t full = 0
+        self.check_open()
+        while True:
+            with nogil:
+                place = self.put_rows(batch, routed, place, rows, &full)
+            if place == rows:
+                break
+            self.write_buffer(full)
+
+    def add_ledger(self, Ledger ledger not None):
+        """Add everything that a ledger holds: its accounts, then its entries."""
+        cdef uint64_t slot = 0, entry
+        cdef uint64_t slots = ledger.table.slot_mask + 1
+        cdef uint64_t* clients
+        cdef uint32_t full = 0
+        cdef int kind
+        self.check_open()
+        if ledger.table.slots == NULL:
+            return
+        while True:
+            with nogil:
+                slot = self.put_accounts(ledger, slot, &full)
+            if slot == slots:
+                break
+            self.write_buffer(full)
+        clients = ledger.clients_by_number()
+        try:
+            for kind in range(LOG_COUNT):
+                entry = 0
+                while True:
+                    with nogil:
+                        entry = self.put_entries(ledger, kind, clients, entry, &full)
+                    if entry == ledger.logs[kind].entries:
+                        break
+                    self.write_buffer(full)
+        finally:
+            free(clients)
+
+    def add_rest(self, SliceReader reader not None):
+        """Add all accounts and entries that a reader has left before its first row."""
+        cdef uint32_t number
+        cdef Record record
+        cdef Partition* partition
+        self.check_open()
+        while reader.state_is_next():
+            reader.take_next(&record)
+            number = partition_of(self, record.client)
+            self.make_room(number)
+            partition = &self.partitions[number]
+            if is_account(record.tag):
+                put(partition, record.tag, record.client, fold(record.tx), fold(record.amount))
+                partition.accounts += 1
+            else:
+                put(partition, record.tag, record.client, fold(record.tx - partition.last_tx), fold(record.amount))
+                partition.last_tx = record.tx
+                partition.entries += 1
+
+    cdef Partition* partition_at(self, uint32_t number) except NULL:
+        if number >= self.count:
+            raise IndexError(f"no partition {number} of {self.count}")
+        return &self.partitions[number]
+
+    cdef int make_room(self, uint32_t number) except -1:
+        if is_full(self, &self.partitions[number]):
+            self.write_buffer(number)
+        return 0
+
+    cdef int write_buffer(self, uint32_t number) except -1:
+        cdef Partition* partition = &self.partitions[number]
+        self.write(number, <uint8_t[:partition.filled]>partition.buffer)
+        partition.filled = 0
+        return 0
+
+    cdef Py_ssize_t put_rows(
+        self,
+        TransactionBatch batch,  # IN
+        const uint32_t* routed,  # IN the rows to add; NULL for all
+        Py_ssize_t place,  # IN where to begin
+        Py_ssize_t rows,  # IN
+        uint32_t* full,  # OUT the partition that has no room, and must be written first
+    ) noexcept nogil:
+        """Put rows into the buffers; return the place of the first one that has no room, or `rows`."""
+        cdef Partition* partition
+        cdef uint32_t number
+        cdef Py_ssize_t row
+        cdef uint8_t kind
+        cdef uint64_t tx
+        cdef int64_t amount
+        while place < rows:
+            row = place if routed == NULL else routed[place]
+            number = partition_of(self, batch.client[row])
+            partition = &self.partitions[number]
+            if is_full(self, partition):
+                full[0] = number
+                return place
+            kind = batch.kind[row]
+            tx = batch.tx[row]
+            amount = 0
+            if reads_amount(kind):
+                amount = batch.amount[row]
+            put(partition, kind, batch.client[row], fold(tx - partition.last_tx), fold(<uint64_t>amount))
+            partition.last_tx = tx
+            partition.rows += 1
+            place += 1
+        return rows
+
+    cdef uint64_t put_accounts(self, Ledger ledger, uint64_t slot, uint32_t* full) noexcept nogil:
+        """Put accounts into the buffers, from a slot of the table on; return the slot of the first one that has no
+        room, or the number of slots."""
+        cdef const Account* slots = ledger.table.slots
+        cdef uint64_t slot_count = ledger.table.slot_mask + 1
+        cdef Partition* partition
+        cdef uint32_t number
+        while slot < slot_count:
+            if slots[slot].in_use:
+                number = partition_of(self, slots[slot].client)
+                partition = &self.partitions[number]
+                if is_full(self, partition):
+                    full[0] = number
+                    return slot
+                put(
+                    partition, account_tag(slots[slot].locked), slots[slot].client,
+                    fold(<uint64_t>slots[slot].available), fold(<uint64_t>slots[slot].held),
+                )
+                partition.accounts += 1
+            slot += 1
+        return slot_count
+
+    cdef uint64_t put_entries(
+        self, Ledger ledger, int kind, const uint64_t* clients, uint64_t entry, uint32_t* full,
+    ) noexcept nogil:
+        """Put entries of one log into the buffers; return the first one that has no room, or their number."""
+        cdef const Chunk* chunk
+        cdef Partition* partition
+        cdef uint32_t number
+        cdef uint64_t client, tx, place
+        cdef int64_t amount = 0
+        cdef uint8_t state = UNDISPUTED
+        while entry < ledger.logs[kind].entries:
+            chunk = ledger.logs[kind].chunks[entry >> CHUNK_BITS]
+            place = entry & CHUNK_MASK
+            client = clients[chunk.account[place]]
+            number = partition_of(self, client)
+            partition = &self.partitions[number]
+            if is_full(self, partition):
+                full[0] = number
+                return entry
+            tx = chunk.tx[place]
+            if keeps_amount(kind):
+                amount = chunk.amount[place]
+                state = chunk.dispute_state[place]
+            put(partition, entry_tag(kind, state), client, fold(tx - partition.last_tx), fold(<uint64_t>amount))
+            partition.last_tx = tx
+            partition.entries += 1
+            entry += 1
+        return entry
