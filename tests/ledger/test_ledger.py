@@ -93,9 +93,7 @@ PATTERNS: dict[str, Callable[[], Iterable[Key]]] = {
         high << 56 | low for high in range(256) for low in range(400)
     ),
     "ids of one home": lambda: one_client(ids_of_one_home(50_000)),
-    "ids of one home in each client": lambda: (
-        (client, tx) for tx in ids_of_one_home(512) for client in range(200)
-    ),
+    "ids of one home in each client": lambda: ((client, tx) for tx in ids_of_one_home(512) for client in range(200)),
 }
 
 

@@ -1,21 +1,20 @@
-"""AccountColumns: the accounts of some ledgers, sorted. See columns.pyx."""
+"""AccountColumns: the accounts of some ledgers, sorted by client. See sorted_accounts.pyx."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from txfast.ledger.sums cimport WideSum
 from txfast.ledger.ledger cimport Ledger
 
-# What is sorted: a client, with what is available (units of 0.0001) or with the address of its account.
 cdef struct SortKey:
     uint64_t client
-    int64_t content
+    int64_t content  # what is available, in units of 0.0001; of a marked account its address
 
 cdef class AccountColumns:
-    # Two arrays that sorting needs and the columns then lie in: another would cost more to provide than to fill.
+    # The two arrays that sorting needs. The columns lie in them too: new memory would cost more than filling them.
     cdef SortKey* keys
     cdef SortKey* scratch
-    # The accounts that hold something or are locked, by their addresses. Most are neither, and those are not looked
-    # up again once they are sorted: that would cost a cache miss for each.
+    # The accounts that are locked or hold something, by their addresses. Most accounts are neither, and are never
+    # looked at again after sorting, which would cost a cache miss each.
     cdef SortKey* marked
     cdef Py_ssize_t marked_count
     cdef Py_ssize_t count

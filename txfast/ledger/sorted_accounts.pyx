@@ -1,6 +1,6 @@
 """AccountColumns: the accounts of some ledgers, as columns in ascending order of client.
 
-What is put out, in whatever format, is made from these.
+Writers of every format read these columns.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -13,23 +13,23 @@ from txfast.ledger.sums cimport WideSum, add_wide, whole
 from txfast.text.bits cimport advise_huge_pages, leading_zeros, multiply_high
 
 cdef enum:
-    # No power of two: buckets of like sizes would all begin in the same few lines of the cache.
+    # Not a power of two: buckets of equal sizes would then all begin in the same few lines of the cache.
     BUCKETS = 2100
     SMALL_BUCKETS = 512
     INSERTION_KEYS_MAX = 32
 
 
 cdef class AccountColumns:
-    """The accounts as they are when this is made. `len()` is their number.
+    """The accounts of ledgers, as they are when this is made. `len()` is the number of accounts.
 
-    The ledgers have no client in common.
+    A client is usually in one ledger only. Otherwise its accounts come in the order of the ledgers.
     """
 
     def __cinit__(self, ledgers):
         cdef Py_ssize_t room
         cdef Ledger ledger
         self.count = sum(map(len, ledgers))
-        # Collecting writes one key too many.
+        # One more: `take_keys` also writes the key of the slot behind the last account.
         room = self.count + 1
         self.keys = <SortKey*>malloc(room * sizeof(SortKey))
         self.scratch = <SortKey*>malloc(room * sizeof(SortKey))
@@ -57,8 +57,8 @@ cdef class AccountColumns:
         free(self.marked)
 
     cdef int make_room(self, Py_ssize_t count) except -1:
-        """Have columns for so many accounts, to be filled by the caller: balances in `keys`, what is held and after
-        that whether it is locked in `scratch`."""
+        """Allocate columns for `count` accounts. The caller fills them: balances in `keys`; held, then locked, in
+        `scratch`."""
         free(self.keys)
         free(self.scratch)
         self.keys = <SortKey*>malloc(count * sizeof(SortKey))
@@ -72,18 +72,19 @@ cdef class AccountColumns:
         return 0
 
     def chunks(self):
-        """Iterate the accounts in parts, each as AccountColumns: here all at once."""
+        """Iterate the accounts in parts, each as AccountColumns: here one part with all accounts."""
         return iter((self,))
 
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept:
-        """Make a key of each account in a ledger, in no particular order; return how many there are."""
+        """Make a key of each account of a ledger, in no particular order; return their number."""
         cdef const Account* slots = ledger.table.slots
         cdef SortKey* marked = self.marked
         cdef uint64_t slot
         cdef Py_ssize_t taken = 0, marked_count = self.marked_count
         if slots == NULL:
             return 0
-        # Which slots are in use nobody can predict, so that is no branch.
+        # Which slots are in use is random, so a branch on it would be mispredicted: write every key, and move on behind
+        # those in use.
         for slot in range(ledger.table.slot_mask + 1):
             keys[taken].client = marked[marked_count].client = slots[slot].client
             keys[taken].content = slots[slot].available
@@ -94,7 +95,7 @@ cdef class AccountColumns:
         return taken
 
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil:
-        """Make columns of the sorted keys."""
+        """Make the columns of the sorted keys and the sorted marked accounts."""
         cdef int64_t* held = <int64_t*>scratch
         cdef uint8_t* locked = <uint8_t*>(held + self.count)
         cdef const Account* account
@@ -106,11 +107,12 @@ cdef class AccountColumns:
         memset(held, 0, self.count * (sizeof(int64_t) + sizeof(uint8_t)))
         place = 0
         for mark in range(self.marked_count):
-            while keys[place].client != self.marked[mark].client:
-                place += 1
             account = <const Account*>self.marked[mark].content
+            while keys[place].client != account.client or keys[place].content != account.available:
+                place += 1
             held[place] = account.held
             locked[place] = account.locked
+            place += 1
             add_wide(&held_sum, account.held)
             self.locked_count += account.locked
         self.available_sum = available_sum
@@ -121,12 +123,12 @@ cdef class AccountColumns:
 
     @property
     def available_units(self):
-        """What is available in all accounts together, in units of 0.0001."""
+        """The sum of available over all accounts, in units of 0.0001."""
         return whole(&self.available_sum)
 
     @property
     def held_units(self):
-        """What is held in all accounts together, in units of 0.0001."""
+        """The sum of held over all accounts, in units of 0.0001."""
         return whole(&self.held_sum)
 
     def __len__(self):
@@ -134,10 +136,10 @@ cdef class AccountColumns:
 
 
 cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil:
-    """Sort by client, and say whether the result is in the second array.
+    """Sort by client; return whether the result is in the second array. Equal clients stay in order.
 
-    A radix sort from the highest digit down: the first spreads the keys over buckets that fit the nearest cache, so
-    that what is left to do in each is done there.
+    A radix sort from the highest digit down: the first pass spreads the keys over buckets that fit the nearest cache,
+    so that all further passes stay inside it.
     """
     cdef Py_ssize_t[BUCKETS] ends
     cdef Py_ssize_t start = 0
@@ -156,13 +158,17 @@ cdef void sort_bucket(
     SortKey* scratch,
     const Py_ssize_t count,  # IN
 ) noexcept nogil:
+    """Sort keys in place. Equal clients stay in order."""
     cdef Py_ssize_t[SMALL_BUCKETS] ends
     cdef Py_ssize_t start = 0
     cdef int bucket
     if count > INSERTION_KEYS_MAX:
         spread(keys, scratch, count, SMALL_BUCKETS, ends)
+        # The highest client is never in the bucket of the lowest, unless all clients are equal.
+        if ends[0] == count:
+            return
         memcpy(keys, scratch, count * sizeof(SortKey))
-        # Where clients crowd together, each level sees a range that is hundreds of times smaller.
+        # Each level divides a range of clients that is hundreds of times smaller: there are at most eight levels.
         for bucket in range(SMALL_BUCKETS):
             if ends[bucket] - start > INSERTION_KEYS_MAX:
                 sort_bucket(keys + start, scratch + start, ends[bucket] - start)
@@ -177,13 +183,13 @@ cdef inline uint64_t bucket_of(
 
 
 cdef inline void spread(
-    const SortKey* source,  # IN at least two, with different clients
+    const SortKey* source,  # IN at least one
     SortKey* target,  # OUT
     const Py_ssize_t count,  # IN
-    const int buckets,  # IN over how many parts of the range of clients
-    Py_ssize_t* ends,  # OUT where the keys of each part end
+    const int buckets,  # IN
+    Py_ssize_t* ends,  # OUT where the keys of each bucket end
 ) noexcept nogil:
-    """One stable pass, by parts of the range that the clients lie in."""
+    """One stable pass: bucket n gets the nth part of the range from the lowest client to the highest."""
     cdef uint64_t lowest = ~<uint64_t>0, highest = 0
     cdef Py_ssize_t i, start = 0, occurrences
     cdef Py_ssize_t* end
@@ -191,7 +197,7 @@ cdef inline void spread(
     for i in range(count):
         lowest = min(lowest, source[i].client)
         highest = max(highest, source[i].client)
-    leading = leading_zeros(highest - lowest)
+    leading = leading_zeros((highest - lowest) | 1)  # of 0 it is undefined
     memset(ends, 0, buckets * sizeof(Py_ssize_t))
     for i in range(count):
         ends[bucket_of(source[i].client, lowest, leading, buckets)] += 1
@@ -206,7 +212,7 @@ cdef inline void spread(
 
 
 cdef inline void sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogil:
-    """Sort what is nearly in order, or short."""
+    """Sort keys that are few, or nearly in order. Equal clients stay in order."""
     cdef Py_ssize_t i, place
     cdef SortKey key
     for i in range(1, count):

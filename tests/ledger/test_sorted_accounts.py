@@ -1,0 +1,73 @@
+"""Accounts come out in ascending order of client, however the clients are spread, and whatever they have in common."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.bare_ledger import Account, accounts_csv, parse_accounts
+from tests.support.reference import UINT64_MAX
+from txfast.ledger.ledger import Ledger
+from txfast.ledger.sorted_accounts import AccountColumns
+
+pytestmark = pytest.mark.unmeasured
+
+clients = st.one_of(st.integers(0, UINT64_MAX), st.integers(0, 50), st.sampled_from([UINT64_MAX, UINT64_MAX - 1]))
+
+
+def ledgers_of(accounts: Sequence[Sequence[Account]]) -> list[Ledger]:
+    """A ledger for each of these sequences of accounts."""
+    ledgers = []
+    for each in accounts:
+        ledger = Ledger()
+        for account in each:
+            ledger.restore_account(*account)
+        ledgers.append(ledger)
+    return ledgers
+
+
+def assert_sorted(accounts: Sequence[Sequence[Account]]) -> None:
+    """The accounts of these ledgers come out by client; those of one client in the order of the ledgers."""
+    ledgers = ledgers_of(accounts)
+    expected = sorted((account for each in accounts for account in each), key=lambda account: account.client)
+    assert parse_accounts(accounts_csv(ledgers)) == expected
+    columns = AccountColumns(ledgers)
+    assert columns.available_units == sum(account.available for account in expected)
+    assert columns.held_units == sum(account.held for account in expected)
+    assert columns.locked_count == sum(account.locked for account in expected)
+
+
+@given(st.lists(st.sets(clients, max_size=80), max_size=6))
+def test_accounts_are_sorted_also_where_ledgers_share_clients(owners: list[set[int]]) -> None:
+    assert_sorted([
+        [Account(client, place, client % 3 * place, place % 2 == 0) for client in sorted(each)]
+        for place, each in enumerate(owners)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("client", [0, 7, UINT64_MAX])
+@pytest.mark.parametrize("count", [2, 32, 33, 120])
+def test_any_number_of_accounts_of_one_client_stay_in_the_order_of_their_ledgers(client: int, count: int) -> None:
+    assert_sorted([[Account(client, count - place, place % 5, place % 7 == 0)] for place in range(count)])
+
+
+def test_accounts_of_one_client_stay_in_order_among_those_of_others() -> None:
+    shared = [
+        [Account(2**40, place, 1, place == 3), Account(2**40 + 1, -place, place)] for place in range(100)
+    ]  # fmt: skip
+    others = [Account(client * 2**32, client, 0) for client in range(1000) if client != 2**8]
+    assert_sorted([*shared, others])
+
+
+def test_clients_that_crowd_together_are_sorted() -> None:
+    rng = random.Random(6)
+    spread = [rng.getrandbits(64) for _ in range(3_000)]
+    crowded = [2**63 + place for place in range(3_000)] + [2**20 * place for place in range(3_000)]
+    near = [UINT64_MAX - rng.randrange(10_000) for _ in range(3_000)]
+    chosen = list(dict.fromkeys([*spread, *crowded, *near]))
+    rng.shuffle(chosen)
+    assert_sorted([[Account(client, place, place % 11) for place, client in enumerate(chosen)]])
