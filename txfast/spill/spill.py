@@ -339,8 +339,8 @@ class Spill:
             missing = Ledger.bytes_for(1, transactions) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
-                f"client {ledger.any_client()} alone has up to {transactions} transactions: they need a memory limit of "
-                f"{least}MiB"
+                f"client {ledger.any_client()} alone has up to {transactions} transactions: "
+                f"they need a memory limit of {least}MiB"
             )
         deeper = Spill(self._file, limit_bytes, self._settled, keep_statuses=self._statuses is not None)
         deeper.add_ledger(ledger)
