@@ -1,0 +1,101 @@
+"""How a run divides the machine: a table of what was asked for and what there is, reckoned by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from txfast.errors import UsageError
+from txfast.run.plan import make_plan
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+BLOCK = 256 * KIB
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "scanners", "ledgers"),
+    [
+        (1, None, 1, 1),
+        (2, None, 1, 1),
+        (3, None, 1, 2),
+        (4, None, 2, 2),
+        (8, None, 4, 4),
+        (8, 1, 1, 1),
+        (1, 5, 2, 3),
+        (128, None, 64, 64),
+        (1000, None, 64, 64),
+        (2, 99_999_999, 64, 64),
+    ],
+)
+def test_half_of_the_threads_scan_and_half_apply(cores: int, threads: int | None, scanners: int, ledgers: int) -> None:
+    plan = make_plan(cores=cores, memory_used=0, threads=threads)
+    assert (plan.threads, plan.scanners, plan.ledgers) == (threads or cores, scanners, ledgers)
+    assert (plan.ledger_bytes, plan.settling_bytes, plan.memory_limit) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("threads", "input_bytes", "is_threaded"),
+    [(1, None, False), (1, GIB, False), (2, None, True), (2, 4 * BLOCK - 1, False), (2, 4 * BLOCK, True)],
+)
+def test_small_inputs_take_no_threads(threads: int, input_bytes: int | None, is_threaded: bool) -> None:
+    assert make_plan(cores=1, memory_used=0, threads=threads).is_threaded(input_bytes) == is_threaded
+
+
+@pytest.mark.parametrize(
+    ("reader", "block_bytes", "memory_limit", "input_bytes", "expected"),
+    [
+        ("native", None, None, None, BLOCK),
+        ("native", None, None, 64 * MIB - 1, BLOCK),
+        ("native", None, None, 64 * MIB, 4 * BLOCK),
+        ("native", None, GIB - 1, 64 * MIB, BLOCK),
+        ("native", None, GIB, 64 * MIB, 4 * BLOCK),
+        ("native", 1000, None, 64 * MIB, 1000),
+        ("arrow", None, None, None, 4 * MIB),
+        ("arrow", None, 256 * MIB, 64 * MIB, 4 * MIB),
+        ("arrow", 1000, None, None, 1000),
+    ],
+)
+def test_large_inputs_are_read_in_large_blocks_where_memory_allows_it(
+    reader: str, block_bytes: int | None, memory_limit: int | None, input_bytes: int | None, expected: int
+) -> None:
+    plan = make_plan(cores=2, memory_used=0, reader=reader, block_bytes=block_bytes, memory_limit=memory_limit)
+    assert plan.block_bytes(input_bytes) == expected
+
+
+@pytest.mark.parametrize(
+    ("threads", "limit", "reserved", "used", "ledgers", "settling_mib", "ledger_mib"),
+    [
+        # 8 MiB for all else; a batch takes three blocks, 0.75 MiB. One scanner has four batches on their way, a ledger
+        # one: 3.75 MiB. A sixteenth of the rest is for what goes to disk, at least 2 MiB.
+        (2, 256 * MIB, 0, 20 * MIB, 1, 224.25, 224.25 * 15 / 16),
+        (2, 96 * MIB, 0, 20 * MIB, 1, 64.25, 64.25 * 15 / 16),
+        # What is reserved for pyarrow is not for the ledger.
+        (2, 256 * MIB, 112 * MIB, 20 * MIB, 1, 112.25, 112.25 * 15 / 16),
+        # Two scanners: five batches, 3.75 MiB; each of two ledgers another.
+        (4, 256 * MIB, 0, 20 * MIB, 2, 222.75, 222.75 / 2 * 15 / 16),
+        # Of four ledgers only three would get 24 MiB and a batch each: 96 - 20 - 8 - 5.25 = 62.75, so two.
+        (8, 96 * MIB, 0, 20 * MIB, 2, 61.25, 61.25 / 2 - 2),
+        # Large blocks, with which a batch takes 3 MiB.
+        (2, GIB, 0, 24 * MIB, 1, 977, 977 * 15 / 16),
+        # No room at all: a ledger goes to disk at once, and is settled in the least that a ledger needs.
+        (2, 96 * MIB, 80 * MIB, 20 * MIB, 1, 24, 0),
+    ],
+)
+def test_memory_is_divided_among_batches_and_ledgers(
+    threads: int, limit: int, reserved: int, used: int, ledgers: int, settling_mib: float, ledger_mib: float
+) -> None:
+    plan = make_plan(cores=1, memory_used=used, threads=threads, memory_limit=limit, memory_reserved=reserved)
+    assert plan.ledgers == ledgers
+    assert plan.settling_bytes == settling_mib * MIB
+    assert plan.ledger_bytes is not None
+    assert abs(plan.ledger_bytes - ledger_mib * MIB) <= 1
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_at_least_one_thread_is_needed(threads: int) -> None:
+    with pytest.raises(UsageError, match="at least one is needed"):
+        make_plan(cores=2, memory_used=0, threads=threads)
+
+
+def test_a_reader_is_one_of_two() -> None:
+    with pytest.raises(UsageError, match="reader 'csv': it is one of native, arrow"):
+        make_plan(cores=2, memory_used=0, reader="csv")
