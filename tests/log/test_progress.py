@@ -34,9 +34,10 @@ BAR = re.compile(r"\x1b\[K[━╸╺ ]*\d")
 PROGRAM = """
 import os, sys
 imported_before = set(sys.modules)  # by tools that measure the tests
+from txfast.input.ref import resolve
 from txfast.log.journal import LEVELS, Journal
-from txfast.run.replay import new_replay
 from txfast.log.progress import Progress
+from txfast.run.replay import new_replay
 
 level, format, total_bytes, *fails_after = sys.argv[1:]
 
@@ -50,7 +51,7 @@ class WatchedJournal(Journal):
 journal = WatchedJournal(LEVELS.index(level), named=True, format=format)
 try:
     with Progress(journal, int(total_bytes) or None) as progress:
-        new_replay(journal, threads=1, block_bytes=4096).read("-")
+        new_replay(journal, threads=1, block_bytes=4096).read(resolve("-"))
 except Exception as error:
     journal.failure(str(error))
 except KeyboardInterrupt:

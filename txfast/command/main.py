@@ -51,11 +51,10 @@ def main() -> int:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))
     except BrokenPipeError:
         return end_by_signal("SIGPIPE")
-    except TooManyMalformedError as error:
-        journal.failure(str(error))
-        return exit_code_of(error)
     except Exception as error:
-        journal.failure(describe_failure(error), error)
+        # All is cleaned up: from here on a signal ends the process by itself, also while the log waits for its reader.
+        LISTENER.stop_listening()
+        journal.failure(describe_failure(error), None if isinstance(error, TooManyMalformedError) else error)
         return exit_code_of(error)
     finally:
         LISTENER.stop_listening()

@@ -10,6 +10,8 @@ import os
 import sys
 import time
 
+from txfast.interrupts import while_waiting
+
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from typing import TextIO
@@ -27,8 +29,9 @@ ERASE_LINE = "\r\x1b[K"
 class StandardError:
     """The process's standard error at this moment: `write` lines, then `flush`; `draw` a line below them.
 
-    A KeyboardInterrupt may come at any moment. The next flush then writes the rest. The piece that was being written,
-    PIECE_BYTES at most, may come out twice.
+    A signal ends a write that waits for the reader of the log, and the KeyboardInterrupt of a program may come at any
+    moment. The next flush then writes the rest. The piece that was being written, PIECE_BYTES at most, may come out
+    twice.
     """
 
     def __init__(self) -> None:
@@ -106,12 +109,16 @@ class StandardError:
         patience_ends = None if patience_seconds is None else time.monotonic() + patience_seconds
         try:
             while self._unwritten:
-                if patience_ends is not None and not has_room(max(0.0, patience_ends - time.monotonic())):
-                    break
+                piece = self._unwritten[:PIECE_BYTES]
                 try:
-                    written = os.write(DESCRIPTOR, self._unwritten[:PIECE_BYTES])
+                    if patience_ends is None:
+                        written = while_waiting(os.write, DESCRIPTOR, piece)
+                    elif has_room(max(0.0, patience_ends - time.monotonic())):
+                        written = os.write(DESCRIPTOR, piece)  # never waits: there is room
+                    else:
+                        break
                 except BlockingIOError:
-                    has_room(None)
+                    while_waiting(has_room, None)
                     continue
                 self._unwritten = self._unwritten[written:]
         except OSError:
