@@ -120,11 +120,12 @@ def replay_files(settings: Settings, journal: Journal) -> None:
 
 def make_checkpoints(settings: Settings, outputs: "Outputs") -> "Checkpoints | None":
     """The checkpoints of a run with a state and inputs, which may go on from one, or take new ones."""
-    if outputs.state is None or not settings.files:
+    if outputs.state is None or not settings.inputs:
         return None
     from txfast.run.checkpoint import Checkpoints, command_of
 
-    command = command_of(settings.files, settings.output, settings.rejects, settings.stats, settings.max_malformed)
+    files = [ref.name for ref in settings.inputs]
+    command = command_of(files, settings.output, settings.rejects, settings.stats, settings.max_malformed)
     return Checkpoints(outputs.state, command, settings.checkpoint, outputs.rejects)
 
 
@@ -177,7 +178,7 @@ def open_outputs(
 
     started = time.perf_counter()
     outputs.state.load(replay.books.restore)
-    if outputs.state.is_new and not settings.files:
+    if outputs.state.is_new and not settings.inputs:
         raise no_snapshot(outputs.state.path)
     replay.spend("load", time.perf_counter() - started)
 
@@ -196,7 +197,7 @@ def read_inputs(
             read_followed_input(replay, outputs.state, checkpoints, ref)
         LISTENER.check()
     if checkpoints is not None:
-        checkpoints.begin_input(replay, len(settings.files))
+        checkpoints.begin_input(replay, len(settings.inputs))
     LISTENER.stop_deferring()
 
 

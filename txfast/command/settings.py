@@ -62,13 +62,13 @@ class GivenOptions:
 class Settings:
     """The settings of a run, checked against each other.
 
-    `inputs` are the inputs in order, each looked up once, and `files` are their names. `level` is an index into LEVELS;
-    `level_named` says that the user chose it. `max_malformed` is None if any number of malformed rows is allowed.
-    `threads` and `memory_limit` (in bytes) are None if the machine decides.
+    `inputs` are the inputs in order, each looked up once. `level` is an index into LEVELS; `level_named` says that the
+    user chose it. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in
+    bytes) are None if the machine decides.
     """
 
     __slots__ = (
-        "checkpoint", "files", "inputs", "level", "level_named", "log_format", "max_malformed", "memory_limit",
+        "checkpoint", "inputs", "level", "level_named", "log_format", "max_malformed", "memory_limit",
         "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads",
         "verify",
     )  # fmt: skip
@@ -78,12 +78,12 @@ class Settings:
 
         Raises UsageError.
         """
-        self.files = list(words)
-        if self.files and self.files[-1] in LEVELS and not os.path.exists(self.files[-1]):
+        files = list(words)
+        if files and files[-1] in LEVELS and not os.path.exists(files[-1]):
             if "log_level" in flags:
-                raise UsageError(f"the level is given twice: {self.files[-1]} and --log-level {flags['log_level']}")
-            flags = {**flags, "log_level": self.files.pop()}
-        self.inputs = list(map(resolve, self.files))
+                raise UsageError(f"the level is given twice: {files[-1]} and --log-level {flags['log_level']}")
+            flags = {**flags, "log_level": files.pop()}
+        self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables)
         self.output = str(options["output"])
         self.output_format = str(options["output_format"] or format_of(self.output))
@@ -151,10 +151,9 @@ class Settings:
         """Check that the inputs can be read together, and add standard input if it is meant."""
         if self.verify:
             self._check_verify()
-        elif not self.files and self.state is None:
+        elif not self.inputs and self.state is None:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
-            self.files.append(STANDARD_INPUT)
             self.inputs.append(resolve(STANDARD_INPUT))
         if self.state is not None:
             for ref in self.inputs:
@@ -162,7 +161,7 @@ class Settings:
                     raise UsageError(
                         f"--state goes with files here and standard input: {ref.display_name} is elsewhere"
                     )
-        if self.files.count(STANDARD_INPUT) > 1:
+        if sum(ref.place == STANDARD_INPUT for ref in self.inputs) > 1:
             raise UsageError("standard input can be read only once")
 
     def _check_verify(self) -> None:
