@@ -49,7 +49,7 @@ OURS = {
     "txfast.log",
     "txfast.readers",
     "txfast.run",
-    "txfast.input.compression",
+    "txfast.input.first_bytes",
     "txfast.readers.csv",
     "txfast.input.open",
     "txfast.input.ref",

@@ -21,7 +21,8 @@ from tests.support import replays
 from tests.support.command import ACCOUNTS, COMMAND, FILE, Folder, environment
 from tests.support.reference import HEADER
 from txfast.errors import InputError, SourceError
-from txfast.input.compression import DecompressedFile, ReplayedFile, compression_of
+from txfast.input.compression import DecompressedFile
+from txfast.input.first_bytes import ReplayedFile, compression_of
 from txfast.input.open import open_source
 from txfast.input.ref import resolve, total_size
 

@@ -69,7 +69,7 @@ def test_two_names_of_one_file_have_one_identity_and_one_key(folder: Folder) -> 
         (b"PAR1", PARQUET, None),
         (b"ARROW1\0\0more", ARROW_FILE, None),
         (b"\xff\xff\xff\xff\x10\0\0\0", ARROW_STREAM, None),
-        (gzip.compress(b"PAR1"), CSV, "gzip", mtime=0),
+        (gzip.compress(b"PAR1", mtime=0), CSV, "gzip"),
     ],
 )
 def test_the_first_bytes_of_a_file_tell_its_format(
@@ -140,7 +140,7 @@ def test_a_file_whose_first_bytes_cannot_be_read_keeps_its_identity(
 def test_a_file_is_opened_as_it_is_then(folder: Folder) -> None:
     path = folder.path / "in.csv"
     ref = resolve(str(path))
-    path.write_bytes(gzip.compress(FILE + FILE), mtime=0)
+    path.write_bytes(gzip.compress(FILE + FILE))
     assert read_all(ref) == FILE + FILE
 
 

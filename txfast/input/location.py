@@ -6,8 +6,9 @@ Messages show a location without user name, secret and options. This module must
 from io import RawIOBase, UnsupportedOperation
 
 from txfast.errors import unreadable
-from txfast.input.compression import MAGIC_BYTES, DecompressedFile, compression_of
-from txfast.input.source import Source, kind_of
+from txfast.input.compression import DecompressedFile
+from txfast.input.first_bytes import MAGIC_BYTES, compression_of, kind_of
+from txfast.input.source import Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

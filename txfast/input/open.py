@@ -8,9 +8,9 @@ import stat
 from io import FileIO, RawIOBase
 
 from txfast.errors import unreadable
-from txfast.input.compression import MAGIC_BYTES, DecompressedFile, ReplayedFile, compression_of, take_first_bytes
+from txfast.input.first_bytes import MAGIC_BYTES, ReplayedFile, compression_of, kind_of, take_first_bytes
 from txfast.input.ref import LOCATION, STANDARD_INPUT, InputRef, is_location, resolve, standard_input_descriptor
-from txfast.input.source import Source, kind_of
+from txfast.input.source import Source
 
 
 def open_source(name: str) -> Source:
@@ -55,6 +55,8 @@ def source_of(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
             first_bytes = os.pread(file.fileno(), MAGIC_BYTES, file.tell())
         compression = compression_of(first_bytes)
         if compression is not None:
+            from txfast.input.compression import DecompressedFile
+
             return Source(name, DecompressedFile(name, raw, compression), None)
     except OSError as error:
         file.close()

@@ -9,7 +9,7 @@ This module must not know what the lines mean, nor where places are kept. xxhash
 """
 
 from txfast.errors import InputError, SourceError
-from txfast.input.compression import ReplayedFile
+from txfast.input.first_bytes import ReplayedFile
 from txfast.input.open import open_source
 from txfast.input.source import Source
 

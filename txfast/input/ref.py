@@ -14,8 +14,8 @@ from errno import EBADF
 from io import FileIO
 
 from txfast.errors import unreadable
-from txfast.input.compression import MAGIC_BYTES, compression_of
-from txfast.input.source import CSV, kind_of
+from txfast.input.first_bytes import MAGIC_BYTES, compression_of, kind_of
+from txfast.input.source import CSV
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-# Kinds of input, and the first bytes of those that are not CSV.
+# Kinds of input.
 CSV = "csv"
 PARQUET = "parquet"
 ARROW_FILE = "arrow file"
 ARROW_STREAM = "arrow stream"
 TABLE = "table"  # in memory, from a program that uses the library
-MAGIC = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
 # Size of a block in `blocks`.
 BLOCK_BYTES = 1 << 20
 # The readers of CSV: the kernel's own, or pyarrow's.
@@ -75,8 +74,3 @@ class Source:
             self.file.close()
         except OSError:
             pass  # all that was needed has been read
-
-
-def kind_of(first_bytes: bytes) -> str:
-    """The kind of an uncompressed input that begins with these bytes."""
-    return next((kind for magic, kind in MAGIC.items() if first_bytes.startswith(magic)), CSV)
