@@ -1,12 +1,13 @@
-"""What a cluster's parts cost on this machine: the work alone, one process, Dask and Spark, each cold and warm.
+"""Measures the parts of a cluster on this machine: the tasks alone, one process, Dask and Spark, cold and warm.
 
     python bench/cluster.py [--rows N] [--clients N] [--shards N] [-o bench/results.md]
 
 Needs both engines, and Java: `pip install 'txfast[dask,spark]'`. An engine's cold run counts from the start of its
-process to the end of the run, with its session and workers; the warm one is the fastest of the next two in the same
-session. With a state, the run is one into a new directory, and a day later one over a file of a twentieth of the rows.
+process to the end of the run, with its session and workers; the warm run is the faster of the next two in the same
+session. With a state, there is one run into a new directory, and "a day later" one over a file with a twentieth of the
+rows.
 
-This file must not know how txfast works inside: it calls what its drivers call.
+This file must not know how txfast works inside: it calls the functions that an engine's driver calls.
 """
 
 from __future__ import annotations
@@ -36,36 +37,41 @@ from measure import (
 )
 
 NOTES = """\
-*Alone* is the work of all tasks one after the other in one process and thread: reading and dividing all ranges, then
-settling all shards. What an engine takes above half of that, on two cores, is its own share: scheduling, moving slices
-and results between processes, and for Spark its sort and its files of shuffled records. Of each engine the time is that
-of accounts, without rejects.
+*Alone* is the work of all tasks, one after the other in one process and thread: reading and dividing all ranges, then
+settling all shards. On two cores this work takes half the time. Anything beyond that is an engine's own share:
+scheduling, moving slices and results between processes, and for Spark its sort and its files of shuffled records. The
+times of engines are for accounts, without rejects.
 
-On paper, 10¹¹ rows (3.3 TB of CSV) on 100 executors of 4 cores, from these stages, at 60 ns a row to read and divide,
-70 to settle, and 10 bytes a row of slices: 15 s of reading and dividing, 18 s of settling, were there nothing else.
-The input is 33 GB an executor, 26 s at 10 Gbit/s; slices are 10 GB an executor, written, sent and read again: about 8
-s of network and 40 s of a disk of 500 MB/s. Ledgers take 30 bytes a transaction, 30 GB an executor: memory saturates
-first, from where `memory_limit` makes it disk once more, at 70 ns and 10 bytes a row; then the disks of the shuffle.
-With 64 GB an executor some three minutes, and Spark's scheduling of 50,000 ranges beside it. A state of so many
-transactions takes 26 bytes of each, which a day later are hashed, read and written: 26 GB an executor, a minute or more
-each time at 500 MB/s of the shared file system, and 18 s of its cores. Nothing of this was measured on a cluster.
+An estimate for 10¹¹ rows (3.3 TB of CSV) on 100 executors of 4 cores, at 60 ns a row to read and divide, 70 ns a row to
+settle, and slices of 10 bytes a row. Nothing of it was measured on a cluster.
+
+- Cores: 15 s to read and divide, 18 s to settle.
+- Input: 33 GB an executor, 26 s at 10 Gbit/s.
+- Slices: 10 GB an executor, written, sent and read again: about 8 s of network, and 40 s of a disk at 500 MB/s.
+- Ledgers: 30 bytes a transaction, 30 GB an executor. Memory is full first; from there on `memory_limit` moves rows to
+  disk once more, at 70 ns and 10 bytes a row. The disks of the shuffle are next.
+- In all: with 64 GB an executor about three minutes, with Spark's scheduling of 50,000 ranges on top.
+- A state: 26 bytes a transaction, 26 GB an executor. The next day's run hashes, reads and writes it: a minute or more
+  each time at 500 MB/s of the shared file system, and 18 s of the cores.
 """
 
 
 def do_alone(path: str, shards: str) -> None:
-    """All tasks in this process; print the seconds of each stage, and the bytes of slices."""
+    """Run all tasks in this process; print the seconds of each stage and the bytes of all slices."""
     import json
     import time
 
-    from txfast.cluster.blocks import Piece, map_block, reduce_shard
-    from txfast.cluster.ranges import cut_inputs
+    from txfast.cluster.cutting import cut_inputs
+    from txfast.cluster.map import map_range
+    from txfast.cluster.reduce import reduce_shard
+    from txfast.cluster.results import Piece
 
     count = int(shards)
     started = time.perf_counter()
     ranges = cut_inputs([path])
     slices: list[list[bytes]] = [[] for _ in range(count)]
     for part in ranges:
-        for item in map_block(part, count):
+        for item in map_range(part, count):
             if isinstance(item, Piece):
                 slices[item.shard].append(item.content)
     mapped = time.perf_counter()
@@ -78,7 +84,7 @@ def do_alone(path: str, shards: str) -> None:
 
 
 def do_dask(path: str, shards: str, day: str, state: str) -> None:
-    """Three runs over workers of its own, and two with a state; print the seconds of each."""
+    """Run three times on new workers, and twice with a state; print the seconds of each run."""
     import json
     import time
 
@@ -103,7 +109,7 @@ def do_dask(path: str, shards: str, day: str, state: str) -> None:
 
 
 def do_spark(path: str, shards: str, day: str, state: str) -> None:
-    """Three runs over one session, and two with a state; print the seconds of each."""
+    """Run three times in one session, and twice with a state; print the seconds of each run."""
     import json
     import time
 
@@ -132,7 +138,7 @@ def do_spark(path: str, shards: str, day: str, state: str) -> None:
 
 
 def measure(path: Path, day: Path, shards: int, folder: Path) -> tuple[list[list[str]], str]:
-    """The lines of the table, and what slices take. Raises BenchError where a contestant fails."""
+    """The lines of the table, and a sentence on rows and slices. Raises BenchError if a run fails."""
     output = folder / "output"
     lines: list[list[str]] = []
     os.environ.update({"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable})
@@ -160,8 +166,8 @@ def measure(path: Path, day: Path, shards: int, folder: Path) -> tuple[list[list
     add("alone: read and divide", alone["map"])
     add("alone: settle", alone["reduce"])
     for name, function in (("Dask", do_dask), ("Spark", do_spark)):
-        whole, said = run(name, python_command(function, str(path), str(shards), str(day), str(folder / name)))
-        cold, *warm, first_day, next_day = json.loads(said.splitlines()[-1])
+        whole, printed = run(name, python_command(function, str(path), str(shards), str(day), str(folder / name)))
+        cold, *warm, first_day, next_day = json.loads(printed.splitlines()[-1])
         add(f"{name}, cold", whole - sum((*warm, first_day, next_day)))
         add(f"{name}, first run in a session", cold)
         add(f"{name}, warm", min(warm))
@@ -172,13 +178,13 @@ def measure(path: Path, day: Path, shards: int, folder: Path) -> tuple[list[list
 
 
 def rows_of(path: Path) -> int:
-    """How many rows a file has below its header."""
+    """The number of rows below a file's header."""
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 22), b"")) - 1
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure what a cluster's parts cost on this machine.")
+    parser = argparse.ArgumentParser(description="Measure the parts of a cluster on this machine.")
     add_number(parser, "--rows", 20_000_000, "rows of the generated file")
     add_number(parser, "--clients", 200_000, "its clients")
     add_number(parser, "--shards", 4, "reducers")

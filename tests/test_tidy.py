@@ -59,7 +59,6 @@ LONG_MODULES = {
     "bench/rivals.py",
     "tests/campaigns/faults/campaign.py",
     "tests/support/reference.py",
-    "txfast/cluster/spark.py",
     "txfast/command/options.py",
     "txfast/run/replay.py",
 }
@@ -69,8 +68,8 @@ IMPORT_PYARROW_THEMSELVES = {
     "txfast/api/read.py",
     "txfast/api/results.py",
     "txfast/cluster/dask.py",
-    "txfast/cluster/job.py",
-    "txfast/cluster/spark.py",
+    "txfast/cluster/rejects.py",
+    "txfast/cluster/spark_workers.py",
     "txfast/readers/arrow_csv.py",
     "txfast/readers/table.py",
     "txfast/writers/rejects.py",

@@ -1,12 +1,13 @@
-"""Runs over one session of an engine, for the tests:
+"""Runs over one session of an engine, as a program for the tests:
 
     python engine_runs.py spark MASTER FOLDER SHARDS:RANGE_SIZE[:FILES] … -- FILE …
-    python engine_runs.py dask - FOLDER …
+    python engine_runs.py dask - FOLDER SHARDS:RANGE_SIZE … -- FILE …
 
-Each run leaves N.accounts.csv, N.rejects.csv and N.stats.json in the folder. One with a number of FILES is over the
-first so many, and goes on from the folder's state. Of Spark, one over `process` then leaves what its data frames hold;
-with a KILL in place of a run, an executor is ended while the next run is on its way; with an OLD, it is from there on
-as before Spark 4.1.
+Each run writes RUN.accounts.csv, RUN.rejects.csv and RUN.stats.json in the folder, `-` for each `:` in its name. A run
+with a number of FILES reads the first of them, with a state in the folder.
+
+With Spark, KILL between runs kills an executor during the next one, and OLD takes away what came with Spark 4.1. The
+program ends with runs over `process`, and writes their data frames.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from txfast.state.directory import StateDirectory
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What gives a job of these options, with the state in a directory that is held.
+# Starts a job with these options; the state directory is locked already.
 Starter = Callable[[Namespace, StateDirectory | None], Job]
 
 
 def do_run(run: str, name: str, folder: str, files: Sequence[str], start: Starter) -> None:
-    """Do one run."""
+    """Do one run, and print its name, exit code and seconds."""
     shards, range_size, *counts = run.split(":")
     named = [*files[: int(counts[0])], "--state", f"{folder}/state"] if counts else files
     options = command.make_parser("engine").parse_args(
@@ -70,22 +71,22 @@ def run_dask(folder: str, runs: Sequence[str], files: Sequence[str]) -> None:
 
 
 def descendants(process_id: int) -> Iterator[int]:
-    """The processes that a process started, and those that they did."""
+    """The processes that a process started, and their descendants."""
     for path in Path("/proc").glob(f"{process_id}/task/*/children"):
         for child in path.read_text().split():
             yield int(child)
             yield from descendants(int(child))
 
 
-def end_an_executor(run_has_ended: threading.Event) -> None:
-    """End one of this session's executors, once it has workers at work."""
+def kill_an_executor(run_has_ended: threading.Event) -> None:
+    """Kill one of this session's executors, once it has worker processes."""
     time.sleep(1)
     while not run_has_ended.is_set():
         for each in descendants(os.getpid()):
             words = Path(f"/proc/{each}/cmdline").read_bytes()
             if b"CoarseGrainedExecutorBackend" in words and list(descendants(each)):
                 os.kill(each, signal.SIGKILL)
-                print("ended an executor", flush=True)
+                print("killed an executor", flush=True)
                 return
         time.sleep(0.05)
 
@@ -102,13 +103,13 @@ def spark_session(master: str) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
-    if not spark.hands_over_little(session):  # before Spark 4.1
-        session.conf.set(spark.RECORDS_AT_ONCE, str(spark.RECORDS_AT_ONCE_MAX))
+    if not spark.has_small_batches(session):  # before Spark 4.1
+        session.conf.set(spark.BATCH_RECORDS_SETTING, str(spark.BATCH_RECORDS_MAX))
     return session
 
 
 def make_old(session: SparkSession) -> None:
-    """Take from Spark what came with 4.1."""
+    """Take away the method that came with Spark 4.1."""
     for each in type(session.range(1)).__mro__:
         if "repartitionById" in vars(each):
             delattr(each, "repartitionById")
@@ -125,7 +126,7 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
     run_has_ended = threading.Event()
     for run in runs:
         if run == "KILL":
-            killer = threading.Thread(target=end_an_executor, args=(run_has_ended,))
+            killer = threading.Thread(target=kill_an_executor, args=(run_has_ended,))
             killer.start()
             continue
         if run == "OLD":
@@ -140,7 +141,8 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
 
 
 def leave_frames(session: SparkSession, folder: str, files: Sequence[str]) -> None:
-    """Leave what data frames hold, with a state after two days; then say what is told of a damaged file."""
+    """Write the data frames of a run with a state, the second after four files; then print the error for a file that is
+    cut off."""
     spark.process(session, files[:4], shards=3, state=f"{folder}/frame.state")
     accounts, rejects, _ = spark.process(session, files, shards=3, rejects=True, state=f"{folder}/frame.state")
     with open(f"{folder}/frame.accounts.csv", "w") as file:

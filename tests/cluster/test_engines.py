@@ -1,7 +1,6 @@
-"""Runs over real engines: Spark as threads and as processes, and Dask; the same bytes as from the command.
+"""Runs over real engines give the same bytes as the command: Spark as threads and as processes, and Dask.
 
-They are skipped where the engines are not installed (tests/cluster/requirements.txt has them), and Spark where Java is
-missing.
+They are skipped without the engines, which tests/cluster/requirements.txt lists; Spark's also without Java.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def variables(folder: Folder) -> Mapping[str, str]:
-    """What keeps engines to this machine, and quiet."""
+    """Variables that keep the engines on this machine, and quiet."""
     (folder.path / "conf").mkdir()
     (folder.path / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
     paths = os.pathsep.join(path for path in (str(PROJECT_ROOT), *sys.path) if path)
@@ -55,7 +54,7 @@ def variables(folder: Folder) -> Mapping[str, str]:
 
 
 def run_engine(engine: str, master: str, folder: Folder, runs: list[str], names: list[str]) -> str:
-    """Do these runs; return what the program said."""
+    """Have engine_runs.py do these runs; return its output."""
     ended = subprocess.run(
         [sys.executable, str(RUNS), engine, master, str(folder.path), *runs, "--", *names],
         cwd=folder.path, env=unmeasured(environment()) | dict(variables(folder)), capture_output=True, text=True,
@@ -71,12 +70,12 @@ def assert_run_is_alike(folder: Folder, run: str) -> None:
 
 
 def printed(folder: Folder, state: str) -> bytes:
-    """The accounts in a state, by the command."""
+    """The accounts in a state, as the command prints them."""
     return folder.run("-m", "txfast", "--state", state, command=(sys.executable,)).output
 
 
 def assert_states_are_alike(folder: Folder, run: str, names: list[str]) -> None:
-    """A run over all, that went on from one over five, is as the command's, and leaves what that leaves."""
+    """A run over five files, then over all, has the same results and the same state as the command."""
     by_command(folder, "--state", "other", *names[:5])
     by_command(folder, "--state", "other", *names)
     assert_run_is_alike(folder, run)
@@ -95,18 +94,18 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     names.append("more.csv.gz")
     by_command(folder, *names)
     runs = ["1:1MiB", "2:3000", "8:2000", "64:5000", "OLD", "3:2000:5", "5:3000:13"]
-    said = run_engine("spark", master, folder, runs, names)
+    output = run_engine("spark", master, folder, runs, names)
     for run in ("1-1MiB", "2-3000", "8-2000", "64-5000"):
         assert_run_is_alike(folder, run)
     assert folder.read("frame.accounts.csv") == folder.read("accounts.csv")
     found = [line.split(",") for line in folder.read("frame.rejects.txt").decode().splitlines()]
     expected = [line.split(",")[:4] for line in folder.read("rejects.csv").decode().splitlines()[1:]]
-    assert found == [each for each in expected if each[0] in names[4:]]  # those of the second day
+    assert found == [each for each in expected if each[0] in names[4:]]  # rejects of the second day
     assert_states_are_alike(folder, "5-3000-13", names)
     assert printed(folder, "frame.state") == folder.read("accounts.csv")
-    # What a worker raised is told as what it is.
-    assert "InputError" in said
-    assert "cut.csv.gz" in said
+    # The error of a worker reaches the program as the same error.
+    assert "InputError" in output
+    assert "cut.csv.gz" in output
 
 
 @pytest.mark.parametrize("master", [pytest.param("local-cluster[2,1,1024]", marks=needs_spark)])
@@ -114,8 +113,8 @@ def test_an_executor_that_is_killed_changes_nothing(folder: Folder, master: str)
     names = twelve_files(folder)
     by_command(folder, *names)
     folder.write("cut.csv.gz", b"")
-    said = run_engine("spark", master, folder, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
-    assert "ended an executor" in said
+    output = run_engine("spark", master, folder, ["2:3000", "2:3000:5", "KILL", "3:1000:12"], names)
+    assert "killed an executor" in output
     assert_run_is_alike(folder, "2-3000")
     assert_states_are_alike(folder, "3-1000-12-killed", names)
 

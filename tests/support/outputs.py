@@ -7,11 +7,13 @@ import io
 import json
 import random
 import sys
+from typing import Any
 
 import pyarrow as pa
 
 from tests.support.command import Folder
-from txfast.cluster.job import Job, MergedAccounts
+from txfast.cluster.accounts import MergedAccounts
+from txfast.cluster.job import Job
 from txfast.writers.accounts_csv import csv_blocks
 from txfast.writers.reject_text import RejectText
 
@@ -19,7 +21,7 @@ from txfast.writers.reject_text import RejectText
 class Outputs:
     """Accounts and rejects as CSV, and the stats."""
 
-    def __init__(self, accounts: bytes, rejects: bytes, stats: dict[str, object]) -> None:
+    def __init__(self, accounts: bytes, rejects: bytes, stats: dict[str, Any]) -> None:
         self.accounts = accounts
         self.rejects = rejects
         self.stats = stats
@@ -43,6 +45,11 @@ def by_command(folder: Folder, *names: str) -> Outputs:
     return Outputs(
         folder.read("accounts.csv"), folder.read("rejects.csv"), json.loads(folder.read("stats.json"))
     )
+
+
+def on_one_machine(folder: Folder, *names: str, state: str = "state") -> Outputs:
+    """Run the command over the inputs, with a state and all outputs."""
+    return by_command(folder, "--state", state, *names)
 
 
 def assert_alike(found: Outputs, expected: Outputs) -> None:

@@ -1,2 +1,6 @@
-"""The same accounts from a cluster: ranges.py is what is read, blocks.py the work,
-job.py and state.py what is around it; spark.py and dask.py engines."""
+"""Runs over a cluster give the same accounts, rejects and stats as one machine.
+
+Inputs are cut into ranges (cutting.py). Map tasks read them and divide their rows by shard (map.py); reduce tasks
+settle the shards (reduce.py); if rejects are wanted, tasks read the ranges once more for them (rejects.py). job.py and
+state.py are the driver's side; spark.py and dask.py run the tasks on an engine.
+"""

@@ -1,4 +1,4 @@
-"""The command of each engine: its options, what it puts out, and how it ends; as `txfast` itself, where both have it.
+"""The command of each engine: options, outputs and exit codes, the same as those of `txfast` where both have them.
 
 This module must not know an engine.
 """
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 
 from txfast import __version__
-from txfast.cluster.job import Job, MergedAccounts, Settings, State, make_settings
+from txfast.cluster.accounts import MergedAccounts
+from txfast.cluster.job import Job, Settings, State, make_settings
 from txfast.errors import UsageError, describe_failure, exit_code_of
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
@@ -30,29 +31,33 @@ from txfast.writers.rejects import Rejects
 
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
-    """The options that all engines have."""
+    """A parser of the options that all engines have."""
     parser = argparse.ArgumentParser(
         prog=f"python -m txfast.cluster.{engine}",
         description=f"Replay transactions into accounts on {engine.capitalize()}: the same bytes as from txfast.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="inputs that all workers reach: paths or locations")
-    parser.add_argument("-o", "--output", metavar="FILE", type=of(file_name), default=STANDARD_OUTPUT)
+    parser.add_argument("-o", "--output", metavar="FILE", type=checked(file_name), default=STANDARD_OUTPUT)
     parser.add_argument("--output-format", choices=FORMATS, help="by default as the suffix of the output says")
-    parser.add_argument("--rejects", metavar="FILE", type=of(rejects_file), help="all rows that were not applied")
-    parser.add_argument("--stats", metavar="FILE", type=of(file_name), help="the run's figures as JSON")
+    parser.add_argument("--rejects", metavar="FILE", type=checked(rejects_file), help="all rows that were not applied")
+    parser.add_argument("--stats", metavar="FILE", type=checked(file_name), help="the run's figures as JSON")
     parser.add_argument(
-        "--state", metavar="DIR", type=of(folder_name), help="go on from what DIR holds, and keep it there"
+        "--state", metavar="DIR", type=checked(folder_name), help="go on from what DIR holds, and keep it there"
     )
-    parser.add_argument("--shards", metavar="N", type=of(count), help="reducers; by default one for each core")
-    parser.add_argument("--range-size", metavar="SIZE", type=of(range_size), help="of a map task; by default 64MiB")
-    parser.add_argument("--memory-limit", metavar="SIZE", type=of(memory_size), help="of each reducing task")
-    parser.add_argument("--spill-dir", metavar="DIR", type=of(spill_folder), help="for what exceeds that")
+    parser.add_argument(
+        "--shards", metavar="N", type=checked(shard_count), help="reducers; by default one for each core"
+    )
+    parser.add_argument(
+        "--range-size", metavar="SIZE", type=checked(range_size), help="of a map task; by default 64MiB"
+    )
+    parser.add_argument("--memory-limit", metavar="SIZE", type=checked(memory_size), help="of each reducing task")
+    parser.add_argument("--spill-dir", metavar="DIR", type=checked(spill_folder), help="for what exceeds that")
     parser.add_argument("--version", action="version", version=f"txfast {__version__}")
     return parser
 
 
-def of(convert: "Callable[[str], object]") -> "Callable[[str], object]":
-    """A type for argparse, which shows what is wrong with a text."""
+def checked(convert: Callable[[str], object]) -> Callable[[str], object]:
+    """The type of an option for argparse, which then shows the message of a UsageError."""
 
     def converted(text: str) -> object:
         try:
@@ -63,8 +68,8 @@ def of(convert: "Callable[[str], object]") -> "Callable[[str], object]":
     return converted
 
 
-def count(text: str) -> int:
-    """A number of shards."""
+def shard_count(text: str) -> int:
+    """A number of shards, at least 1."""
     number = whole_number(text)
     if not number:
         raise UsageError(f"{text!r} is no number of shards: it is 1 or more")
@@ -72,7 +77,7 @@ def count(text: str) -> int:
 
 
 def range_size(text: str) -> int:
-    """A size in bytes, or with a unit."""
+    """A size: a number of bytes, or one with a unit."""
     size = whole_number(text) or byte_size(text)
     if not size:
         raise UsageError(f"{text!r} is no size of a range: it is 1 byte or more")
@@ -80,19 +85,17 @@ def range_size(text: str) -> int:
 
 
 def settings_of(options: argparse.Namespace, cores: int, state: State | None = None) -> Settings:
-    """What an engine of so many cores is to do. Raises UsageError, InputError, SourceError and StateError."""
+    """The settings of a run on an engine with this number of cores. Raises as `make_settings`."""
     return make_settings(
         options.files, cores=cores, shards=options.shards, keep_statuses=options.rejects is not None,
         range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir, state=state,
     )  # fmt: skip
 
 
-def run(
-    options: argparse.Namespace, start: "Callable[[StateDirectory | None], AbstractContextManager[Job]]"
-) -> int:
-    """Have an engine settle it all, and put out what came of that; return the exit code.
+def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], AbstractContextManager[Job]]) -> int:
+    """Run a job on an engine and write its outputs; return the exit code.
 
-    The engine is started when the state's directory, if there is one, is held.
+    `start` gets the state directory, already locked, or None; it starts the engine and ends it.
     """
     journal = Journal()
     started = time.perf_counter()
@@ -105,7 +108,7 @@ def run(
     try:
         for output in reversed(outputs):  # the state first
             output.open()
-        with LISTENER, start(state) as job:  # the engine works, and this process waits for it
+        with LISTENER, start(state) as job:  # a signal is raised while the driver waits for the engine
             if rejects is not None:
                 for blob in job.reject_blobs(rejects.made_format):
                     rejects.add_made(blob)

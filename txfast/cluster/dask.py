@@ -1,24 +1,27 @@
-"""A run over Dask: the kernel reads, divides and settles in Dask's workers; Dask moves slices, not rows.
+"""Runs over Dask: workers read, divide and settle with the kernel; Dask moves slices, not rows.
 
     accounts, rejects, stats = process(client, ["jan.csv", "feb.csv"], shards=8, rejects=True)
 
-Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask --help`.
+Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask --help`. The workers' functions are in
+dask_workers.py. This module must not import distributed before it is used.
 """
 
 import os
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from txfast.cluster.blocks import Report, Run, Statuses, Summary, map_block, reduce_shard
-from txfast.cluster.job import Figures, MergedAccounts, Settings, State, make_settings, reducing, reject_blobs
-from txfast.cluster.ranges import Extent, Range, hash_extent
+from txfast.cluster import dask_workers as workers
+from txfast.cluster.accounts import MergedAccounts
+from txfast.cluster.extents import Extent, hash_extent
+from txfast.cluster.figures import Figures
+from txfast.cluster.job import Settings, State, make_settings, reduce_options
+from txfast.cluster.results import AccountRun
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import UsageError
 from txfast.state.directory import StateDirectory
@@ -28,59 +31,52 @@ from txfast.writers.rejects import reject_schema
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-# What a map task gives: reports, and the pieces of each shard's slices.
-Mapped = tuple[list[Report], list[list[bytes]]]
-# What a reducer gives: the summary, the runs, and what became of rows by range.
-Reduced = tuple[Summary, list[Run], dict[int, Statuses]]
-
 
 class DaskJob:
-    """A run that Dask has settled: the figures, and what accounts and rejects can be had from.
+    """A run that Dask has settled: its figures, its accounts and its rejects.
 
-    Raises TxfastError, whatever a worker raised among it.
+    Raises TxfastError, including those that workers raise.
     """
 
     def __init__(self, client: "Client", settings: Settings, state: State | None = None) -> None:
         self._client = client
         self._settings = settings
-        ranges = settings.ranges
-        mapped = [client.submit(map_ranges, parts, settings.shards, pure=False) for parts in settings.tasks]
-        reports = [client.submit(reports_of, each, pure=False) for each in mapped]
-        options = reducing(settings)
-        # A task for each slice, so that a worker is sent those of its shard alone.
-        self._reduced = [
-            client.submit(
-                reduce_slices, [client.submit(slice_of, each, shard, pure=False) for each in mapped], shard, options,
-                pure=False,
-            )
-            for shard in range(settings.shards)
-        ]  # fmt: skip
-        summaries = [client.submit(summary_of, each, pure=False) for each in self._reduced]
-        self.figures = Figures(ranges, settings.shards)
+        mapped = [self._submit(workers.map_ranges, parts, settings.shards) for parts in settings.tasks]
+        reports = [self._submit(workers.reports_of, each) for each in mapped]
+        options = reduce_options(settings)
+        self._reduced: list[Future] = []
+        for shard in range(settings.shards):
+            # Each slice has a task of its own, so that a worker gets only the slices of its shard.
+            slices = [self._submit(workers.slice_of, each, shard) for each in mapped]
+            self._reduced.append(self._submit(workers.reduce_slices, slices, shard, options))
+        summaries = [self._submit(workers.summary_of, each) for each in self._reduced]
+        self.figures = Figures(settings.ranges, settings.shards)
         for result in chain(*client.gather(reports), client.gather(summaries)):
             self.figures.add(result)
         self.figures.check()
         if state is not None:
             state.finish(settings, self.figures)
 
-    def runs(self) -> Iterator[Run]:
-        """Iterate the accounts as runs, a shard's in order."""
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> "Future":
+        # Not pure: Dask must not reuse the result of an equal task of another run.
+        return self._client.submit(function, *arguments, pure=False)
+
+    def runs(self) -> Iterator[AccountRun]:
+        """Iterate the accounts as runs, in order within a shard."""
         for reduced in self._reduced:
-            yield from self._client.submit(runs_of, reduced, pure=False).result()
+            yield from self._submit(workers.runs_of, reduced).result()
 
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
         """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
         first_lines = self.figures.first_lines()
+        shards = self.figures.shards
         made: list[Future] = []
         for parts in self._settings.tasks:
             numbers = [part.number for part in parts]
-            known = [self._client.submit(statuses_of_ranges, each, numbers, pure=False) for each in self._reduced]
+            statuses = [self._submit(workers.statuses_of_ranges, each, numbers) for each in self._reduced]
             lines = [first_lines[number] for number in numbers]
-            shards = self.figures.shards
-            made.append(
-                self._client.submit(rejects_of_ranges, parts, lines, shards, known, reject_format, pure=False)
-            )
-        while made:  # what was taken is kept no longer
+            made.append(self._submit(workers.rejects_of_ranges, parts, lines, shards, statuses, reject_format))
+        while made:  # Dask drops a result once its future is gone
             yield from made.pop(0).result()
 
 
@@ -95,38 +91,42 @@ def process(
     spill_dir: str | None = None,
     state: "str | os.PathLike[str] | None" = None,
 ) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
-    """Replay inputs on Dask: accounts in ascending order of client, rejects where they are wanted in the order of the
-    input, and the figures of the run.
+    """Replay inputs on Dask; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
 
-    `shards` are as many reducers, by default as many as Dask runs tasks at once; each holds its clients in memory, or
-    under `memory_limit`, in bytes for each task, partly in files in `spill_dir`. Inputs are cut into ranges of
-    `range_bytes`. A worker holds the slices of its shard, and what its tasks gave, beside that.
+    `accounts` ascends by client; `rejects` is in the order of the input.
 
-    `state` is a directory as the command's `--state`, where all workers reach it by this path and may write: the run
-    begins with what is there, reads of inputs what is new, and has replaced it when this returns. Raises TxfastError.
+    `shards` is the number of reduce tasks, by default the number of tasks that Dask runs at once. A reduce task holds
+    its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. On top of
+    this limit, a worker holds the slices of its shard and the results of its tasks. Inputs are cut into ranges of
+    `range_bytes`.
+
+    `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
+    The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns.
+
+    Raises TxfastError.
     """
     started = time.perf_counter()
-    with open_state(state, hasher(client)) as begun:
+    with open_state(state, hasher(client)) as opened:
         settings = make_settings(
             paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-            memory_limit=memory_limit, spill_folder=spill_dir, state=begun,
+            memory_limit=memory_limit, spill_folder=spill_dir, state=opened,
         )  # fmt: skip
-        job = DaskJob(client, settings, begun)
+        job = DaskJob(client, settings, opened)
         accounts = merged_table(job, spill_dir)
-        found = None
+        reject_table = None
         if rejects:
             batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
-            found = pa.Table.from_batches(batches, reject_schema())
-    return accounts, found, job.figures.stats(time.perf_counter() - started)
+            reject_table = pa.Table.from_batches(batches, reject_schema())
+    return accounts, reject_table, job.figures.stats(time.perf_counter() - started)
 
 
 def cores_of(client: "Client") -> int:
-    """How many tasks Dask runs at once."""
+    """The number of tasks that Dask runs at once."""
     return int(sum(client.nthreads().values()))
 
 
 def hasher(client: "Client") -> HashExtents:
-    """What has Dask hash extents."""
+    """A function that has Dask's workers hash extents."""
 
     def hash_extents(extents: Sequence[Extent]) -> list[str]:
         return list(client.gather([client.submit(hash_extent, extent, pure=False) for extent in extents]))
@@ -140,75 +140,12 @@ def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
         return pa.Table.from_batches(account_batches(merged), account_schema())
 
 
-# ---- In Dask's workers -----------------------------------------------------------------------------
-
-
-def map_ranges(parts: Sequence[Range], shards: int) -> Mapped:
-    """Read ranges, and divide them."""
-    reports: list[Report] = []
-    slices: list[list[bytes]] = [[] for _ in range(shards)]
-    for part in parts:
-        for item in map_block(part, shards):
-            if isinstance(item, Report):
-                reports.append(item)
-            else:
-                slices[item.shard].append(item.content)
-    return reports, slices
-
-
-def reports_of(mapped: Mapped) -> list[Report]:
-    return mapped[0]
-
-
-def slice_of(mapped: Mapped, shard: int) -> list[bytes]:
-    return mapped[1][shard]
-
-
-def reduce_slices(slices: list[list[bytes]], shard: int, options: dict[str, Any]) -> Reduced:
-    """Settle a shard."""
-    runs: list[Run] = []
-    statuses: dict[int, Statuses] = {}
-    for item in reduce_shard((piece for pieces in slices for piece in pieces), shard=shard, **options):
-        if isinstance(item, Run):
-            runs.append(item)
-        elif isinstance(item, Statuses):
-            statuses[item.range] = item
-        else:
-            return item, runs, statuses
-    raise AssertionError("the summary is the last")
-
-
-def summary_of(reduced: Reduced) -> Summary:
-    return reduced[0]
-
-
-def runs_of(reduced: Reduced) -> list[Run]:
-    return reduced[1]
-
-
-def statuses_of_ranges(reduced: Reduced, numbers: list[int]) -> list[Statuses]:
-    return [reduced[2][number] for number in numbers if number in reduced[2]]
-
-
-def rejects_of_ranges(
-    parts: Sequence[Range], first_lines: list[int], shards: int, known: list[list[Statuses]], reject_format: str
-) -> list[bytes]:
-    """Read ranges once more, for their rejects."""
-    blobs: list[bytes] = []
-    by_range: dict[int, list[Statuses]] = defaultdict(list)
-    for each in chain(*known):
-        by_range[each.range].append(each)
-    for part, first_line in zip(parts, first_lines, strict=True):
-        blobs += reject_blobs(part, first_line, shards, by_range[part.number], reject_format)
-    return blobs
-
-
 # ---- The command -----------------------------------------------------------------------------------
 
 
 @contextmanager
 def connected(address: str | None) -> "Iterator[Client]":
-    """Dask by the address of its scheduler, or with workers of its own on this machine, and for it alone."""
+    """A client of the scheduler at this address; by default of workers on this machine, which only this run reaches."""
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -242,7 +179,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # What workers are sent is found in the module of that name, and not in this one.
-    from txfast.cluster.dask import main as run
-
-    sys.exit(run())
+    sys.exit(main())

@@ -1,29 +1,31 @@
-"""What goes through an engine that moves columns: ranges, pieces and all that becomes of them, as (kind, place, number,
-second number, content): numbers and bytes, nothing that would have to be unpickled.
+"""Results of tasks as rows of columns, for an engine that moves columns: numbers, text and bytes, and no pickled
+objects.
 
-The place is the shard of what belongs to one, and behind all shards for the rest.
+A record is (kind, place, number, second, content). `place` is the shard, or the number of shards for reports, which
+belong to none. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece. Reports and
+summaries become JSON, everything else keeps its content.
 """
 
 import json
 from dataclasses import fields as fields_of
 from typing import Any
 
-from txfast.cluster.blocks import Piece, Report, Run, Statuses, Summary
-from txfast.cluster.ranges import Extent, Range
+from txfast.cluster.extents import Extent
+from txfast.cluster.ranges import Range
+from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses, ShardSummary
 from txfast.input.position import Place
 from txfast.state.manifest import Fields
 from txfast.state.places import fields_of_place, place_of
 
 PIECE, REPORT, RUN, STATUSES, SUMMARY = KINDS = range(5)
 
-Item = Piece | Report | Run | Statuses | Summary
-# Kind, place, range or number of the run, number of the piece, content.
+Result = Piece | RangeReport | AccountRun | RowStatuses | ShardSummary
 Record = tuple[int, int, int, int, bytes]
 
 
-def text_of(item: Range | Extent | Report | Summary) -> str:
-    """An item as JSON."""
-    fields = {field.name: getattr(item, field.name) for field in fields_of(item)}
+def text_of(value: Range | Extent | RangeReport | ShardSummary) -> str:
+    """A value as JSON, in one line."""
+    fields = {field.name: getattr(value, field.name) for field in fields_of(value)}
     if isinstance(fields.get("header"), bytes):
         fields["header"] = fields["header"].decode("latin-1")
     if isinstance(fields.get("place"), Place):
@@ -32,7 +34,7 @@ def text_of(item: Range | Extent | Report | Summary) -> str:
 
 
 def fields_in(text: str | bytes) -> dict[str, Any]:
-    """The fields of an item again."""
+    """The fields of a value, from its JSON."""
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
     }
@@ -43,30 +45,30 @@ def fields_in(text: str | bytes) -> dict[str, Any]:
     return fields
 
 
-def record_of(item: Item, shards: int) -> Record:
-    """An item as a record."""
-    match item:
+def record_of(result: Result, shards: int) -> Record:
+    """The record of a result."""
+    match result:
         case Piece():
-            return PIECE, item.shard, item.range, item.number, item.content
-        case Run():
-            return RUN, item.shard, item.number, 0, item.content
-        case Statuses():
-            return STATUSES, item.shard, item.range, 0, item.content
-        case Report():
-            return REPORT, shards, item.number, 0, text_of(item).encode()
-        case Summary():
-            return SUMMARY, item.shard, 0, 0, text_of(item).encode()
+            return PIECE, result.shard, result.range, result.number, result.content
+        case AccountRun():
+            return RUN, result.shard, result.number, 0, result.content
+        case RowStatuses():
+            return STATUSES, result.shard, result.range, 0, result.content
+        case RangeReport():
+            return REPORT, shards, result.number, 0, text_of(result).encode()
+        case ShardSummary():
+            return SUMMARY, result.shard, 0, 0, text_of(result).encode()
 
 
-def read_record(record: Record) -> Item:
-    """The item again."""
+def result_of(record: Record) -> Result:
+    """The result that a record was made of."""
     kind, place, number, second, buffer = record
     content = bytes(buffer)
     if kind == PIECE:
         return Piece(place, number, second, content)
     if kind == RUN:
-        return Run(place, number, content)
+        return AccountRun(place, number, content)
     if kind == STATUSES:
-        return Statuses(place, number, content)
+        return RowStatuses(place, number, content)
     fields = fields_in(content)
-    return Report(**fields) if kind == REPORT else Summary(**fields)
+    return RangeReport(**fields) if kind == REPORT else ShardSummary(**fields)

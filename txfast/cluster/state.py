@@ -1,9 +1,8 @@
-"""A state directory on a file system that all of a cluster reach: what a run begins with, and what it leaves there.
+"""A state directory on a file system that the driver and all workers reach: a run begins with it and replaces it.
 
-The directory is the very one that the command's `--state` keeps, and holds for both: a run on a cluster goes on from
-what one machine has saved, and the other way round. Shards are saved where they are settled, each into a folder of its
-own; the driver, which holds the directory's lock, makes one snapshot of them. Bytes that must be what they were, those
-of the snapshot and those that inputs were read up to, are hashed by the cluster.
+It is the directory that the command's `--state` keeps: a cluster goes on from what one machine saved, and the other way
+round. The driver holds the directory's lock. Each reducer saves its shard in a folder of its own, and the driver makes
+one snapshot of them. Workers hash the files of the snapshot, and the bytes of inputs that were read before.
 
 This module must not know an engine.
 """
@@ -16,23 +15,26 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from txfast.cluster.job import Figures, Settings
-from txfast.cluster.ranges import CUTTING_THREADS, Extent, Range, absolute, place_behind, prefix_of
+from txfast.cluster.cutting import CUTTING_THREADS, absolute, place_behind
+from txfast.cluster.extents import Extent, extents_before
+from txfast.cluster.figures import Figures
+from txfast.cluster.job import Settings
+from txfast.cluster.ranges import Range
 from txfast.errors import ClusterError
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
 
-# What an engine does: the `hash_extent` of each, in the same order.
+# An engine's function: the `hash_extent` of each extent, in order.
 HashExtents = Callable[[Sequence[Extent]], list[str]]
 
 
 class ClusterState:
-    """The state of a run: `begin`, and `finish` when all shards are settled. The directory is open, and stays so.
+    """The state of a run: `begin`, and `finish` when all shards are settled. The caller opens and closes the directory.
 
-    `begin_with` is the snapshot that shards begin with, None for none, and `save_in` the folder that they are saved in:
-    what `reduce_shard` takes.
+    `begin_with` is the snapshot that the shards begin with, None if there is none; `save_in` is the folder that they
+    are saved in: both as `reduce_shard` takes them.
     """
 
     def __init__(self, directory: StateDirectory, hash_extents: HashExtents) -> None:
@@ -43,19 +45,21 @@ class ClusterState:
         self.save_in: str | None = None
 
     def begin(self, inputs: Sequence[Range]) -> list[Range]:
-        """Begin with what is there; return inputs, which were looked at, with the places up to which they were read
-        before, where they are what they were. Raises StateError and SourceError."""
+        """Begin with the last good snapshot; return uncut inputs with the places up to which they were read before.
+
+        An input that has other bytes before its place is new, and has no place. Raises StateError and SourceError.
+        """
         self._directory.load(self._check, Snapshot.open_unchecked)
         if self._snapshot is not None:
-            # Not how far inputs were read: that may be much, and each task is sent it.
+            # Without the places of inputs, which may be many: every task is sent these fields.
             fields = self._snapshot.fields.without("inputs")
             self.begin_with = (absolute(self._snapshot.folder), fields)
-        placed = self._placed(inputs)
+        placed = self._with_places(inputs)
         self.save_in = absolute(self._directory.begin_shards())
         return placed
 
     def _check(self, snapshot: Snapshot) -> None:
-        """See that no byte of a snapshot was changed. Raises StateError and SourceError."""
+        """Have the files of a snapshot hashed, and keep it. Raises StateError if a byte is changed, and SourceError."""
         files = list(snapshot.files())
         for path, byte_count, _ in files:
             open_of_size(path, byte_count).close()
@@ -64,24 +68,26 @@ class ClusterState:
             check_digest(path, found, digest)
         self._snapshot = snapshot
 
-    def _placed(self, inputs: Sequence[Range]) -> list[Range]:
-        read = self._directory.inputs
-        known = {each.number: read[each.key] for each in inputs if each.key in read and not each.is_over}
+    def _with_places(self, inputs: Sequence[Range]) -> list[Range]:
+        places = self._directory.inputs
+        known = {each.number: places[each.key] for each in inputs if each.key in places and not each.is_over}
         with ThreadPoolExecutor(CUTTING_THREADS) as pool:
-            found = pool.map(prefix_of, (inputs[number] for number in known), known.values())
-            prefixes = dict(zip(known, found, strict=True))
-        digests = iter(self._hash_extents([extent for prefix in prefixes.values() for extent in prefix or ()]))
+            found = pool.map(extents_before, (inputs[number] for number in known), known.values())
+            extents = dict(zip(known, found, strict=True))
+        digests = iter(self._hash_extents([extent for each in extents.values() for extent in each or ()]))
         placed = list(inputs)
-        for number, prefix in prefixes.items():
-            hashed = [next(digests) for _ in prefix or ()]
-            if prefix is None or hashed == [digest for _, digest in known[number].all_parts]:
+        for number, before in extents.items():
+            hashed = [next(digests) for _ in before or ()]
+            # If the input cannot be cut, its reader compares the bytes.
+            if before is None or hashed == [digest for _, digest in known[number].all_parts]:
                 placed[number] = replace(inputs[number], place=known[number])
         return placed
 
     def finish(self, settings: Settings, figures: Figures) -> None:
-        """Make a snapshot of what was saved of all shards; it is not published yet.
+        """Make a snapshot of all saved shards; the directory publishes it later.
 
-        Raises ClusterError and StateError where some are missing or did not begin with all that was there, SourceError.
+        Raises ClusterError if a shard or the end of a range is missing, StateError if the shards did not begin with all
+        of the old snapshot, and SourceError.
         """
         if self._snapshot is not None:
             self._snapshot.check_restored(*figures.restored())
@@ -89,7 +95,7 @@ class ClusterState:
         self._directory.finish_shards(figures.saved(), changed=figures.rows > 0)
 
     def _note_inputs(self, settings: Settings, figures: Figures) -> None:
-        """Remember how far each input was read."""
+        """Note how far each input was read."""
         read = (part for part in settings.ranges if not part.is_over)
         for _, ranges in groupby(read, key=lambda part: part.input):
             first, *others = ranges
@@ -99,18 +105,18 @@ class ClusterState:
                 if end is None:
                     raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
                 ends.append(end)
-            place = ends[0]  # of what is one range, which counts from the input's start on
+            place = ends[0]  # of an input that is one range: counted from the start of the input
             if first.end is not None:
-                assert first.place is not None, "where an input's first range begins is known"
+                assert first.place is not None, "the first range of a cut input has a place"
                 place = place_behind(first.place, ends)
             self._directory.inputs[first.key] = place
 
 
 @contextmanager
 def open_state(path: "str | os.PathLike[str] | None", hash_extents: HashExtents) -> Iterator[ClusterState | None]:
-    """A program's state: held as long as this lasts, and published where it ends well. None without a path.
+    """Hold a state directory for a program, and publish the new state unless an exception comes. None without a path.
 
-    Raises SourceError, and LockedError where another run has the directory.
+    Raises SourceError, and LockedError if another run holds the directory.
     """
     if path is None:
         yield None

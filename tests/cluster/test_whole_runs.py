@@ -1,0 +1,110 @@
+"""A run whose tasks are called one after the other gives the same as the command on one machine."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import replays
+from tests.support.command import Folder
+from tests.support.engines import run_ranges
+from tests.support.outputs import assert_alike, by_command, rejects_of, twelve_files
+from tests.support.small_memory import small_books, small_limits
+from tests.support.tables import ROWS, of_texts, write_table
+from txfast.cluster.cutting import cut_inputs
+from txfast.input.source import Source
+
+
+@pytest.mark.parametrize("range_bytes", [37, 700, 1 << 20])
+def test_any_cut_of_twelve_files_gives_the_same_as_the_command(folder: Folder, range_bytes: int) -> None:
+    names = twelve_files(folder)
+    expected = by_command(folder, *names)
+    assert expected.accounts == replays.run_reference([(name, folder.read(name)) for name in names]).accounts
+    for shards in (1, 2, 8, 64):
+        assert_alike(run_ranges(names, shards, range_bytes), expected)
+
+
+LINES = [
+    b"deposit,1,1,5\n", b"deposit,2,1,5.5\r\n", b"withdrawal,1,2,1\r", b"dispute,1,1\n", b"resolve,1,1\n",
+    b"chargeback,1,1,\r\n", b"fee,1,1,1\n", b'deposit,"1",3,1\n', b'deposit,"1,3,1\n', b"deposit,3,1,",
+    b"\n", b"\r", b" ", b"\xef\xbb\xbf", b"9",
+]  # fmt: skip
+contents = st.lists(st.sampled_from(LINES), max_size=30).map(b"".join)
+
+
+@given(st.lists(contents, min_size=1, max_size=3), st.integers(1, 80), st.sampled_from([1, 3]))
+def test_ranges_of_any_size_give_the_same_as_one_run(
+    tmp_path_factory: pytest.TempPathFactory, files: list[bytes], range_bytes: int, shards: int
+) -> None:
+    path = tmp_path_factory.mktemp("files")
+    header = b"\xef\xbb\xbf\n type,client,tx,amount\r\n"
+    inputs = [(str(path / f"{number}.csv"), header + text) for number, text in enumerate(files)]
+    for name, content in inputs:
+        Path(name).write_bytes(content)
+    found = run_ranges([name for name, _ in inputs], shards, range_bytes)
+    expected = replays.run_reference(inputs)
+    assert found.accounts == expected.accounts
+    assert rejects_of(found) == [(reject.file, reject.line, reject.reason) for reject in expected.rejects]
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "parquet", "arrow"])
+def test_a_compressed_file_or_a_table_is_one_range(folder: Folder, suffix: str) -> None:
+    name = f"in.{suffix}"
+    if suffix.startswith("csv"):
+        with pa.CompressedOutputStream(name, "gzip" if suffix.endswith("gz") else "zstd") as file:
+            file.write(folder.read("in.csv"))
+    else:
+        write_table(folder.path / name, of_texts(ROWS, pa.string()))
+    parts = cut_inputs([name, "in.csv"], 10)
+    assert [part.end is None for part in parts] == [True] + [False] * (len(parts) - 1)
+    assert_alike(run_ranges([name, "in.csv"], 2, 10), by_command(folder, name, "in.csv"))
+
+
+def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = twelve_files(folder)
+    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(3))
+    expected = by_command(folder, *names)
+    with small_limits(3):
+        found = run_ranges(names, 2, 500)
+    assert_alike(found, expected)
+    assert found.stats["spilled_bytes"]
+
+
+def test_a_line_over_many_ranges_is_searched_twice(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txfast.cluster.range_reader.PROBE_BYTES", 100)
+    folder.write("long.csv", folder.read("in.csv") + b"x" * 20_000 + b"\ndeposit,9,9,9\n")
+    bytes_read = 0
+    read_at = Source.read_at
+
+    def counted(source: Source, offset: int, count: int) -> bytes:
+        nonlocal bytes_read
+        bytes_read += count
+        return read_at(source, offset, count)
+
+    monkeypatch.setattr(Source, "read_at", counted)
+    found = run_ranges(["long.csv"], 2, 200)
+    # Rejects included, which need a second reading. If every range searched the whole line, it would be 4,000,000.
+    assert bytes_read < 200_000
+    assert_alike(found, by_command(folder, "long.csv"))
+
+
+def test_a_file_of_a_header_alone_is_one_empty_range(folder: Folder) -> None:
+    folder.write("none.csv", b"type,client,tx,amount")
+    [part] = cut_inputs(["none.csv"])
+    assert (part.start, part.end) == (21, 21)
+    assert_alike(run_ranges(["none.csv"]), by_command(folder, "none.csv"))
+
+
+@pytest.mark.parametrize(
+    "blanks", [b"\n" * 300_000, b" " * 3_000_000 + b"\r\n", b"\r\n" * 200_000 + b" " * 2_000_000 + b"\n"]
+)
+def test_a_header_is_found_far_behind_the_start(folder: Folder, blanks: bytes) -> None:
+    folder.write("far.csv", blanks + folder.read("in.csv"))
+    (folder.path / "far.csv.gz").write_bytes(gzip.compress(blanks + folder.read("in.csv"), 1))
+    for name in ("far.csv", "far.csv.gz"):
+        assert_alike(run_ranges([name], 2, 20), by_command(folder, name))

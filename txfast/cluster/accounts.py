@@ -1,0 +1,43 @@
+"""The accounts of all shards, merged into one order. This module must not know an engine, nor formats."""
+
+from collections.abc import Iterator
+
+from txfast.cluster.job import Job
+from txfast.errors import ClusterError
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.spill.spill import SpillFile, Stream, merged_runs
+
+
+class MergedAccounts:
+    """The accounts of all shards of a job: iterate `chunks` in ascending order of client; `close` in the end.
+
+    They are kept on disk, in `spill_folder`, while they are merged. Raises SpillError, and ClusterError if runs are
+    missing, repeated or out of order.
+    """
+
+    def __init__(self, job: Job, spill_folder: str | None) -> None:
+        self._file = SpillFile(spill_folder)
+        self._streams = [Stream(self._file) for _ in range(job.figures.shards)]
+        try:
+            self._take_runs(job)
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_runs(self, job: Job) -> None:
+        run_counts = [0] * len(self._streams)
+        for run in job.runs():
+            due = run_counts[run.shard]
+            if run.number != due:
+                raise ClusterError(f"run {run.number} of shard {run.shard} came, and {due} is due; nothing is put out")
+            run_counts[run.shard] += 1
+            self._streams[run.shard].write(run.content)
+        job.figures.check_runs(run_counts)
+
+    def chunks(self) -> Iterator[AccountColumns]:
+        """Iterate the accounts in chunks. Each chunk is valid until the next one."""
+        return merged_runs(self._streams)
+
+    def close(self) -> None:
+        """Free the disk space."""
+        self._file.close()

@@ -1,0 +1,159 @@
+"""Cuts inputs into ranges: looks at each, finds its header, and divides what follows by size.
+
+With a state, the ranges begin where an earlier run ended. This module must not know an engine.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, count, islice, repeat
+
+from txfast.batch.batch import TransactionBatch
+from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.errors import SourceError
+from txfast.input.position import Consumption, Place, late_ending
+from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
+from txfast.input.source import Source
+from txfast.readers.csv import CsvReader
+
+# Each input in a remote location takes some round trips.
+CUTTING_THREADS = 16
+
+
+def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Range]:
+    """Cut inputs, without a state. Raises InputError for one that is no transactions file, and SourceError."""
+    return cut_into_ranges(whole_inputs(names), range_bytes)
+
+
+def whole_inputs(names: Sequence[str], *, with_state: bool = False) -> list[Range]:
+    """Each input as one range, not read yet; with a state, an input that was named before is over.
+
+    Raises SourceError.
+    """
+    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+        inputs = list(pool.map(whole_input, count(), names, repeat(with_state)))
+    seen: set[str] = set()
+    for number, whole in enumerate(inputs):
+        if whole.key in seen:
+            inputs[number] = replace(whole, is_over=True)
+        elif with_state:
+            seen.add(whole.key)
+    return inputs
+
+
+def whole_input(number: int, name: str, with_state: bool) -> Range:
+    """The input of this number as one range. Raises SourceError."""
+    path = name if is_location(name) else absolute(name)
+    if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
+        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
+    key = input_key(name) if with_state else ""
+    return Range(number, number, display_name(name), path, version=version_of(path), key=key)
+
+
+def absolute(path: str) -> str:
+    """A path that is good in any process's folder. It is not normalised: if a folder is a link, only the system knows
+    what `..` means behind it."""
+    return os.path.join(os.getcwd(), path)
+
+
+def input_key(name: str) -> str:
+    """The name of an input in a state. Raises SourceError."""
+    return resolve(name).key()
+
+
+def cut_into_ranges(inputs: Sequence[Range], range_bytes: int) -> list[Range]:
+    """Cut inputs into ranges of about this size; one that is compressed or a table stays one range.
+
+    An input with a place is cut from there on: the caller has seen that the bytes before it are unchanged. Raises
+    InputError for one that is no transactions file, and SourceError.
+    """
+    if range_bytes < 1:
+        raise ValueError(f"ranges of {range_bytes} bytes hold nothing")
+    with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+        parts = chain.from_iterable(pool.map(cut_input, inputs, repeat(range_bytes)))
+        return [replace(part, number=number) for number, part in enumerate(parts)]
+
+
+def cut_input(whole: Range, range_bytes: int) -> list[Range]:
+    """Cut one input. The ranges do not have their numbers yet."""
+    if whole.is_over:
+        return [whole]
+    source = open_range_input(whole)
+    try:
+        if not is_cuttable(source):
+            return [whole]
+        size = source.size_bytes or 0
+        if whole.place is None:
+            header, first, lines = find_header(source, whole.name)
+            place = header_place(source, header, first, lines) if whole.key else None
+            skipped = 0
+        else:
+            place = after_late_ending(source, whole.place)
+            header, first, lines, skipped = place.header, place.offset_bytes, place.lines, place.offset_bytes
+        return [
+            replace(
+                whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
+                lines_before=lines if start == first else 0, bytes_skipped=skipped,
+                place=place if start == first else None,
+            )
+            for start in range(first, max(size, first + 1), range_bytes)
+        ]  # fmt: skip
+    finally:
+        source.close()
+
+
+def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
+    """The header line of a file, the offset of the line after it, and the number of lines before that."""
+    # The reader finds the header and checks it; the consumption tells where the block with the header begins.
+    block = Consumption()
+    reader = CsvReader(source.file, name, consumption=block)
+    batch = TransactionBatch()
+    start = lines = 0
+    while reader.header is None:
+        start = block.offset_bytes
+        lines += batch.lines_before + batch.lines
+        reader.fill(batch)
+    lines += batch.lines_before
+    # One byte more, since it may be the LF of a CR LF.
+    text = source.read_at(start, block.offset_bytes - start + 1)
+    endings = islice(re.finditer(b"\r\n|\n|\r", text), batch.lines_before - 1, None)
+    header_ending = next(endings, None)
+    return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
+
+
+def header_place(source: Source, header: bytes, first: int, lines: int) -> Place:
+    """The place behind a header, where the line at offset `first` begins."""
+    consumption = Consumption()
+    for block in source.blocks(0, first):
+        consumption.advance(block)
+    if consumption.offset_bytes != first:
+        raise was_changed(source.name)
+    return consumption.place(lines, header)
+
+
+def after_late_ending(source: Source, place: Place) -> Place:
+    """The place moved behind the ending of the last line before it, if only this run finds that ending.
+
+    Raises as `late_ending`.
+    """
+    ending = late_ending(source.name, place, source.read_at(place.offset_bytes, 2))
+    if not ending:
+        return place
+    consumption = Consumption()
+    consumption.advance(ending)
+    return place_behind(place, [consumption.place(0, place.header)])
+
+
+def place_behind(place: Place, pieces: Iterable[Place]) -> Place:
+    """The place where the input's next pieces end; each piece was counted and hashed from its own start."""
+    offset, lines, ending = place.offset_bytes, place.lines, place.ending
+    parts = list(place.all_parts)
+    for piece in pieces:
+        if piece.offset_bytes:
+            offset += piece.offset_bytes
+            lines += piece.lines
+            ending = piece.ending
+            parts.append((offset, piece.digest))
+    return Place(offset, lines, parts[-1][1], ending, place.header, tuple(parts[:-1]))

@@ -1,0 +1,135 @@
+"""The figures of a run over a cluster, added up from the reports of ranges and the summaries of shards.
+
+They also show whether the engine lost anything. This module must not know an engine.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from txfast.cluster.ranges import Range
+from txfast.cluster.results import RangeReport, ShardSummary
+from txfast.errors import ClusterError
+from txfast.report.stats import RunFigures, make_stats
+from txfast.run.intake import InputFigures
+
+
+class Figures:
+    """The figures of a run: `add` every report and summary, then `check` that none is missing."""
+
+    def __init__(self, ranges: Sequence[Range], shards: int) -> None:
+        self._ranges = ranges
+        self._reports: dict[int, RangeReport] = {}
+        self._summaries: dict[int, ShardSummary] = {}
+        self.shards = shards
+
+    def add(self, result: RangeReport | ShardSummary) -> None:
+        """Add a report or a summary. Raises ClusterError if it was added before."""
+        if isinstance(result, RangeReport):
+            known: dict[int, Any] = self._reports
+            number, what = result.number, "range"
+        else:
+            known, number, what = self._summaries, result.shard, "shard"
+        if number in known:
+            raise ClusterError(f"{what} {number} was reported twice; nothing is put out")
+        known[number] = result
+
+    def check(self) -> None:
+        """Check that every range and shard was added, and that their rows add up. Raises ClusterError."""
+        if sorted(self._reports) != list(range(len(self._ranges))):
+            raise ClusterError(f"{len(self._reports)} of {len(self._ranges)} ranges reported; nothing is put out")
+        if sorted(self._summaries) != list(range(self.shards)):
+            raise ClusterError(f"{len(self._summaries)} of {self.shards} shards reported; nothing is put out")
+        sent = sum(report.rows - sum(report.malformed) for report in self._reports.values())
+        settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
+        if sent != settled:
+            raise ClusterError(f"{sent} well-formed rows were read, and {settled} were settled; nothing is put out")
+
+    def check_runs(self, runs: Sequence[int]) -> None:
+        """Check that all runs of accounts have come, given their number for each shard. Raises ClusterError."""
+        due = [self._summaries[shard].runs for shard in range(self.shards)]
+        if list(runs) != due:
+            raise ClusterError(f"{sum(runs)} runs of accounts came, and {sum(due)} were sent; nothing is put out")
+
+    def report(self, number: int) -> RangeReport:
+        """The report of a range."""
+        return self._reports[number]
+
+    def first_lines(self) -> list[int]:
+        """For each range, the number of its first line in the input."""
+        found: list[int] = []
+        lines = 0
+        for part in self._ranges:
+            if part.number == 0 or self._ranges[part.number - 1].input != part.input:
+                lines = part.lines_before + self._reports[part.number].lines_before
+            found.append(lines + 1)
+            lines += self._reports[part.number].lines
+        return found
+
+    def restored(self) -> list[int]:
+        """How many accounts, entries and units the shards began with, in all."""
+        restored = [summary.restored for summary in self._summaries.values()]
+        return [sum(each) for each in zip(*restored, strict=True)]
+
+    def saved(self) -> list[dict[str, Any]]:
+        """What was saved of each shard, in order. Raises ClusterError if one was not saved."""
+        found = [self._summaries[shard].saved for shard in range(self.shards)]
+        saved = [each for each in found if each is not None]
+        if len(saved) != len(found):
+            raise ClusterError(
+                f"{len(saved)} of {self.shards} shards were saved: do all workers reach the state's directory? Nothing "
+                f"is put out"
+            )
+        return saved
+
+    @property
+    def inputs(self) -> list[InputFigures]:
+        """Bytes and rows of each input."""
+        found: list[InputFigures] = []
+        for part in self._ranges:
+            report = self._reports[part.number]
+            if part.input == len(found):
+                # For an input that is cut, the bytes up to the first row count too.
+                size = report.bytes if part.size_bytes is None else part.size_bytes - part.bytes_skipped
+                found.append(InputFigures(part.name, size))
+            found[-1].rows += report.rows
+        return found
+
+    @property
+    def rows(self) -> int:
+        """All rows read, well-formed or malformed."""
+        return sum(report.rows for report in self._reports.values())
+
+    def counts(self) -> list[int]:
+        """Rows by type and, within it, by status."""
+        return [sum(each) for each in zip(*(summary.counts for summary in self._summaries.values()), strict=True)]
+
+    def malformed_counts(self) -> list[int]:
+        """Malformed rows by the code of the reason."""
+        return [sum(each) for each in zip(*(report.malformed for report in self._reports.values()), strict=True)]
+
+    # The accounts of all shards, summed up, as `make_stats` takes them.
+
+    def __len__(self) -> int:
+        return sum(summary.accounts for summary in self._summaries.values())
+
+    @property
+    def locked_count(self) -> int:
+        return sum(summary.locked_accounts for summary in self._summaries.values())
+
+    @property
+    def available_units(self) -> int:
+        return sum(summary.available_units for summary in self._summaries.values())
+
+    @property
+    def held_units(self) -> int:
+        return sum(summary.held_units for summary in self._summaries.values())
+
+    def stats(self, seconds: float) -> dict[str, Any]:
+        """The figures as the stats file of the command has them, except those of a single process."""
+        figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
+        return {
+            **make_stats(figures, self, {"total": seconds}),
+            "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
+            "ranges": len(self._ranges),
+            "shards": self.shards,
+        }

@@ -1,0 +1,55 @@
+"""The map task: read a range of the inputs and divide its rows into one slice for each shard.
+
+It runs in any process that has txfast and reaches the inputs. This module must not know what becomes of rows, nor an
+engine.
+"""
+
+from collections.abc import Iterator
+
+from txfast.batch.batch import MALFORMED_REASONS
+from txfast.cluster.pieces import make_last_piece, make_piece
+from txfast.cluster.range_reader import RangeReader
+from txfast.cluster.ranges import Range
+from txfast.cluster.results import Piece, RangeReport
+from txfast.spill.partitions import Partitions
+
+SHARDS_MAX = 1 << 16
+# Memory for the unsent rows of all shards. A shard's part of it, within these limits, is the size of a piece.
+UNSENT_BYTES = 64 << 20
+PIECE_BYTES_MIN, PIECE_BYTES_MAX = 1 << 12, 1 << 22
+
+
+def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
+    """Read a range: iterate the pieces of a slice for each shard, a shard's in order, and a report at the end.
+
+    Raises InputError and SourceError.
+    """
+    if not 1 <= shards <= SHARDS_MAX:
+        raise ValueError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
+    ready: list[Piece] = []
+    piece_counts = [0] * shards
+
+    def write(shard: int, view: memoryview) -> None:
+        ready.append(make_piece(shard, shards, part.number, piece_counts[shard], view))
+        piece_counts[shard] += 1
+
+    piece_bytes = max(PIECE_BYTES_MIN, min(PIECE_BYTES_MAX, UNSENT_BYTES // shards))
+    slices = Partitions(shards, piece_bytes, write, by_shard=True)
+    lines = rows = 0
+    malformed = [0] * len(MALFORMED_REASONS)
+    reader = RangeReader(part)
+    for batch in reader:
+        lines = batch.number_lines(lines + 1) - 1
+        rows += len(batch) + batch.malformed_rows
+        if batch.malformed_rows:
+            batch.count_malformed(malformed)
+        slices.add_rows(batch)
+        yield from ready
+        ready.clear()
+    slices.finish()
+    yield from ready
+    for shard in range(shards):
+        yield make_last_piece(shard, shards, part.number, piece_counts[shard], rows=slices.counts(shard)[2])
+    yield RangeReport(
+        part.number, lines, rows, tuple(malformed), reader.bytes_read, reader.lines_before, reader.place(lines)
+    )

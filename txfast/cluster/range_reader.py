@@ -1,0 +1,153 @@
+"""Reads a range, wherever it begins: a task owns the lines that begin in its range.
+
+This module must not know what becomes of rows, nor an engine.
+"""
+
+from collections.abc import Iterator
+from io import RawIOBase
+from typing import TYPE_CHECKING
+
+from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import Header
+from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.input.location import RemoteFile
+from txfast.input.position import Consumption, Place, go_on
+from txfast.input.source import CSV, Source
+from txfast.readers.csv import CsvReader
+from txfast.readers.table import TableReader
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+# Bytes that are searched at once for the end of a line.
+PROBE_BYTES = 1 << 16
+# The size of the reader's blocks, as for large files on one machine.
+BLOCK_BYTES = 1 << 20
+
+
+def line_start(source: Source, offset: int, limit: int | None = None) -> int:
+    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line.
+
+    The search stops at a `limit`: if no line begins before it, any offset from the limit on is returned.
+    """
+    size = source.size_bytes or 0
+    if offset <= 0:
+        return 0
+    place = offset - 1
+    while place < (size if limit is None else min(size, limit)):
+        block = source.read_at(place, PROBE_BYTES)
+        if not block:
+            break
+        found = min((at for at in (block.find(b"\n"), block.find(b"\r")) if at >= 0), default=-1)
+        if found < 0:
+            place += len(block)
+            continue
+        end = place + found + 1
+        if block[found : found + 1] == b"\r" and source.read_at(end, 1) == b"\n":
+            end += 1
+        return max(end, offset)
+    return size
+
+
+class RangeFile(RawIOBase):
+    """The bytes of a source from `start` to `end`, as a raw file. It moves the source's own file."""
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self._source = source
+        self._bytes_left = end - start
+        file = source.file
+        (file.native if isinstance(file, RemoteFile) else file).seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Read as a raw file does. Raises OSError, and InputError if the source has become shorter."""
+        view = memoryview(buffer).cast("B")[: self._bytes_left]
+        count = self._source.file.readinto(view) or 0 if view else 0
+        if len(view) and not count:
+            raise was_changed(self._source.name)
+        self._bytes_left -= count
+        return count
+
+
+class RangeReader:
+    """Reads a range: iterate its batches, scanned, in order. Each batch is valid until the next one.
+
+    With `keep_text` rows can be reported. `lines_before` counts the lines that earlier runs have read, of an input that
+    is one range. Raises InputError and SourceError.
+    """
+
+    def __init__(self, part: Range, *, keep_text: bool = False) -> None:
+        self._part = part
+        self._keep_text = keep_text
+        self._reader: CsvReader | TableReader | None = None
+        self._consumption: Consumption | None = None
+        self.lines_before = 0
+        self.bytes_read = 0
+
+    @property
+    def header(self) -> Header | None:
+        """The header, once it was read."""
+        return None if self._reader is None else self._reader.header
+
+    def place(self, lines: int) -> Place | None:
+        """Where the range ends, `lines` lines after its start; None without a state."""
+        consumption, header = self._consumption, self.header
+        if not self._part.key or consumption is None or header is None:
+            return None
+        blank_lines = consumption.finish()
+        return consumption.place(self.lines_before + lines - blank_lines, header.line)
+
+    def __iter__(self) -> Iterator[TransactionBatch]:
+        if self._part.is_over:
+            return
+        self._check_unchanged()
+        source = open_range_input(self._part)
+        batch = TransactionBatch()
+        try:
+            source = self._begin(source)
+            reader = self._make_reader(source)
+            self._reader = reader
+            while reader.fill(batch):
+                reader.scan(batch)
+                self.bytes_read = reader.bytes_read
+                yield batch
+            self.bytes_read = reader.bytes_read
+            self._check_unchanged()
+        finally:
+            source.close()
+
+    def _begin(self, source: Source) -> Source:
+        """Prepare the consumption; return the source, past the bytes that earlier runs have read."""
+        part = self._part
+        if part.end is not None:
+            if not is_cuttable(source) or source.size_bytes != part.size_bytes:
+                raise was_changed(part.name)
+            assert part.header is not None
+            self._consumption = Consumption()
+            self._consumption.header = part.header
+        elif part.key:
+            self._consumption = Consumption()
+            if part.place is not None:
+                opened = go_on(source, part.place)
+                if opened is not None:
+                    source, self._consumption = opened
+                    self.lines_before = self._consumption.lines
+                else:
+                    source = open_range_input(part)
+        return source
+
+    def _make_reader(self, source: Source) -> CsvReader | TableReader:
+        part = self._part
+        if part.end is not None:
+            start = line_start(source, part.start, part.end)
+            end = line_start(source, part.end) if start < part.end else start
+            return CsvReader(RangeFile(source, start, end), part.name, BLOCK_BYTES, self._consumption)
+        if source.kind == CSV:
+            return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption)
+        return TableReader(source, self._consumption, keep_text=self._keep_text)
+
+    def _check_unchanged(self) -> None:
+        if version_of(self._part.path) != self._part.version:
+            raise was_changed(self._part.name)

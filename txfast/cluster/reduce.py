@@ -1,0 +1,200 @@
+"""The reduce task: settle a shard, which is to apply its slices in order and put out its accounts.
+
+It runs in any process that has txfast; with a state, also where the state's directory can be reached. This module must
+not know an engine, nor where the rows came from.
+"""
+
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from txfast.batch.batch import TransactionBatch
+from txfast.cluster.pieces import Slices
+from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
+from txfast.errors import ClusterError
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.run.books import Books
+from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
+from txfast.run.plan import make_plan
+from txfast.spill.partitions import Partitions
+from txfast.spill.runs import run_blocks
+from txfast.spill.slices import SliceReader
+from txfast.spill.spill import Spill
+from txfast.spill.statuses import statuses_of
+from txfast.state.snapshot import Snapshot
+from txfast.state.snapshot_writer import SnapshotWriter
+
+# Memory that pyarrow needs to read and write a snapshot.
+SNAPSHOT_BYTES = 32 << 20
+# The size of a run of accounts, except the last.
+RUN_BYTES = 1 << 20
+# Nearly all statuses of a slice are the same, so the fastest compression does.
+STATUS_COMPRESSION_LEVEL = 1
+DEFERRED_BUFFER_BYTES = 1 << 12
+
+
+def reduce_shard(
+    pieces: Iterable[bytes],
+    ranges: int,
+    shard: int,
+    shards: int,
+    *,
+    keep_statuses: bool = False,
+    memory_limit: int | None = None,
+    spill_folder: str | None = None,
+    begin_with: tuple[str, dict[str, Any]] | None = None,
+    save_in: str | None = None,
+) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
+    """Settle a shard: iterate the statuses of its slices, if `keep_statuses`, then its accounts in runs, then a
+    summary.
+
+    `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
+    process; by default it is one core's part of the machine's memory. What exceeds it goes to files in `spill_folder`.
+
+    `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
+    saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
+    shard again even then, if it has lost the results.
+
+    Raises ClusterError where a piece is missing, repeated or out of order; SpillError, MemoryLimitError, CapacityError;
+    with a state, StateError and SourceError.
+    """
+    plan = make_plan(
+        cores=1, memory_used=memory_bytes_now(),
+        memory_limit=memory_limit or default_memory_limit() // available_cores(),
+        memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
+    )  # fmt: skip
+    books = Books(plan, keep_statuses=keep_statuses, spill_folder=spill_folder)
+    writer: SnapshotWriter | None = None
+    try:
+        reduction = Reduction(books, shard)
+        if begin_with is not None:
+            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
+        if save_in is not None and os.path.isdir(save_in):
+            # An engine may run a task twice at once: each attempt has a folder of its own.
+            writer = SnapshotWriter(os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}"))
+        yield from reduction.settle(Slices(pieces, ranges, shard, shards), writer)
+    finally:
+        if writer is not None:
+            writer.close()
+        books.close()
+
+
+class Reduction:
+    """A shard that is being settled: `begin_with` a snapshot, if there is one, then `settle`."""
+
+    def __init__(self, books: Books, shard: int) -> None:
+        self._books = books
+        self._shard = shard
+        self._deferred: DeferredStatuses | None = None
+        self._restored = (0, 0, 0)
+
+    def begin_with(self, snapshot: Snapshot) -> None:
+        """Begin with the accounts and transactions of a snapshot."""
+        self._books.restore(snapshot)
+        self._restored = snapshot.restored
+
+    def settle(
+        self, slices: Slices, writer: SnapshotWriter | None
+    ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
+        """Apply all slices, and iterate the results, the summary last."""
+        for number, read_into in enumerate(slices):
+            statuses, rows = self._apply(number, read_into)
+            if rows != slices.rows:
+                raise ClusterError(
+                    f"shard {self._shard}, range {number}: {rows} rows came, and {slices.rows} were sent; nothing is "
+                    f"put out"
+                )
+            if statuses is not None:
+                yield self._compressed(number, statuses)
+        accounts = self._books.collect(None if writer is None else writer.add)
+        if self._deferred is not None:
+            for number, statuses in self._deferred.settled():
+                yield self._compressed(number, statuses)
+        run_count = 0
+        for content in cut_into_runs(accounts.chunks()):
+            yield AccountRun(self._shard, run_count, content)
+            run_count += 1
+        yield ShardSummary(
+            self._shard, tuple(self._books.counts()), len(accounts), accounts.locked_count, accounts.available_units,
+            accounts.held_units, self._books.spilled_bytes, run_count, self._restored,
+            None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
+        )  # fmt: skip
+
+    def _apply(self, number: int, read_into: Callable[[memoryview], int]) -> tuple[bytearray | None, int]:
+        """Apply a slice; return the statuses of its rows, and their number.
+
+        The statuses are None if they are not wanted, or if some are not known before the end.
+        """
+        reader = SliceReader(read_into)
+        batch = TransactionBatch()
+        statuses = bytearray()
+        rows = deferred_rows = 0
+        while reader.fill(batch):
+            self._books.apply(batch, 0)
+            rows += len(batch)
+            if not self._books.keep_statuses:
+                continue
+            if batch.unsettled_shards:
+                if self._deferred is None:
+                    spill = self._books.spills[0]
+                    assert spill is not None, "rows were spilled"
+                    self._deferred = DeferredStatuses(spill)
+                self._deferred.add(batch)
+                deferred_rows += len(batch)
+            else:
+                statuses += statuses_of(batch)
+        if self._deferred is not None and deferred_rows:
+            self._deferred.end_range(number, statuses, deferred_rows)
+        return statuses if self._books.keep_statuses and not deferred_rows else None, rows
+
+    def _compressed(self, number: int, statuses: bytearray) -> RowStatuses:
+        content = zlib.compress(statuses, STATUS_COMPRESSION_LEVEL) if any(statuses) else b""
+        return RowStatuses(self._shard, number, content)
+
+
+class DeferredStatuses:
+    """Statuses of spilled rows, which are known once the spill is settled. Until then the rows themselves are kept a
+    second time, in the order of the input: `add` them, `end_range` behind each range, then iterate `settled`."""
+
+    def __init__(self, spill: Spill) -> None:
+        self._spill = spill
+        self._stream = stream = spill.stream()
+        self._rows = Partitions(1, DEFERRED_BUFFER_BYTES, lambda _, view: stream.write(view), by_shard=True)
+        # Each range's number, the statuses of its rows before the first deferred one, and its deferred rows.
+        self._ranges: list[tuple[int, bytearray, int]] = []
+
+    def add(self, batch: TransactionBatch) -> None:
+        """Keep the rows of a batch."""
+        self._rows.add_rows(batch)
+
+    def end_range(self, number: int, statuses: bytearray, rows: int) -> None:
+        """Assign the last `rows` rows to a range. `statuses` are those of the range's rows before them."""
+        self._ranges.append((number, statuses, rows))
+
+    def settled(self) -> Iterator[tuple[int, bytearray]]:
+        """Iterate the number of each range and the statuses of all its rows, once the spill is settled."""
+        self._rows.finish()
+        settled = self._spill.statuses()
+        reader = SliceReader(self._stream.reader())
+        batch = TransactionBatch()
+        for number, statuses, rows in self._ranges:
+            while rows and reader.fill(batch, rows):
+                rows -= len(batch)
+                settled.fill(batch)
+                statuses += statuses_of(batch)
+            yield number, statuses
+
+
+def cut_into_runs(chunks: Iterable[AccountColumns]) -> Iterator[bytes]:
+    """Iterate sorted accounts as the contents of runs."""
+    run = bytearray()
+    for block in chain.from_iterable(map(run_blocks, chunks)):
+        run += block
+        if len(run) >= RUN_BYTES:
+            yield bytes(run)
+            run.clear()
+    if run:
+        yield bytes(run)

@@ -1,0 +1,78 @@
+"""What the tasks of a cluster return: pieces of slices, reports, statuses, runs of accounts and summaries.
+
+All are plain values of numbers and bytes, which can be pickled. This module must not know how they are made.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from txfast.input.position import Place
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a slice, which is all rows of a range for one shard. `number` counts the pieces of the slice from 0.
+
+    `content` begins with a header that repeats the three numbers (pieces.py), so that it can be checked by itself.
+    """
+
+    shard: int
+    range: int
+    number: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class RangeReport:
+    """What a map task found in a range: lines, rows, malformed rows by the code of the reason, and bytes.
+
+    If earlier runs have read part of an input that is one range, `lines_before` counts the lines that they read. With a
+    state, `place` is where the range ends, counted and hashed from its start.
+    """
+
+    number: int
+    lines: int
+    rows: int
+    malformed: tuple[int, ...]
+    bytes: int
+    lines_before: int = 0
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """The figures of a settled shard: rows by type and, within it, by status; the number of its accounts and of those
+    that are locked; sums of their amounts, in units of 0.0001; and the number of runs that hold them.
+
+    With a state, `restored` has the accounts, entries and units that the shard began with, and `saved` says where and
+    as what it was saved, as `join_shards` takes it; None if it was not saved.
+    """
+
+    shard: int
+    counts: tuple[int, ...]
+    accounts: int
+    locked_accounts: int
+    available_units: int
+    held_units: int
+    spilled_bytes: int
+    runs: int
+    restored: tuple[int, int, int] = (0, 0, 0)
+    saved: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RowStatuses:
+    """The status of each row of a slice: one byte a row, compressed; empty if all rows were applied."""
+
+    shard: int
+    range: int
+    content: bytes
+
+
+@dataclass(frozen=True)
+class AccountRun:
+    """Some accounts of a shard, sorted by client. Clients ascend from each run of the shard to the next."""
+
+    shard: int
+    number: int
+    content: bytes
