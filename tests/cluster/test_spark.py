@@ -1,8 +1,8 @@
-"""The functions that the driver and the workers of Spark call, without Spark."""
+"""The functions of Spark's driver and workers, called without Spark."""
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pytest
@@ -10,8 +10,9 @@ import pytest
 from tests.support.command import Folder
 from tests.support.engines import WorkersJob, settings_of
 from tests.support.outputs import assert_same_tables, by_command, twelve_files
-from txfast.cluster import spark, spark_partitions, spark_workers
+from txfast.cluster import spark, spark_workers
 from txfast.cluster.records import STATUSES
+from txfast.cluster.spark_partitions import INTS_MAX, keys_of_partitions
 from txfast.errors import ClusterError, InputError
 
 
@@ -27,29 +28,43 @@ def test_the_functions_of_spark_workers_give_the_same_as_the_command(
     assert job.accounts().schema.field("client").type == pa.decimal128(20, 0)
 
 
-def test_a_key_is_what_spark_places_by() -> None:
-    """As its SQL says: hash(0) and hash(1) are 933211791 and -559580957."""
-    assert [spark_partitions.key_of_partition(number) for number in (933211791, -559580957 & 0xFFFFFFFF)] == [0, 1]
-    for number in chain(range(70_000), (2**31 - 1,)):
-        assert spark_hash(spark_partitions.key_of_partition(number)) == number
-    batch = pa.RecordBatch.from_arrays([pa.array([5, 6], pa.int32())] * 6, names=["a", "b", "c", "d", "e", "partition"])
-    [keyed] = spark_partitions.with_keys(iter([batch]))
-    assert keyed.drop_columns(["partition"]) == batch.drop_columns(["partition"])
-    assert [spark_hash(key) for key in keyed.column("partition").to_pylist()] == [5, 6]
+def partition_of(key: int, count: int) -> int:
+    """Stands for the hash by which Spark places an int in one of `count` partitions."""
+    return (key * 2_654_435_761 >> 7) % count
 
 
-def spark_hash(key: int) -> int:
-    """Murmur3 of an int, 32 bits, seed 42."""
 
-    def mixed(bits: int, shift: int, factor: int) -> int:
-        return (bits ^ bits >> shift) * factor & 0xFFFFFFFF
+@pytest.mark.parametrize("count", [1, 2, 7, 65, 4097])
+def test_every_partition_gets_a_key_that_spark_places_there(count: int) -> None:
+    def place_ints(first: int, end: int) -> Iterable[tuple[int, int]]:
+        return {partition_of(key, count): key for key in range(first, end)}.items()
 
-    block = (key & 0xFFFFFFFF) * 0xCC9E2D51 & 0xFFFFFFFF
-    block = (block << 15 | block >> 17) * 0x1B873593 & 0xFFFFFFFF
-    bits = 42 ^ block
-    bits = (bits << 13 | bits >> 19) * 5 + 0xE6546B64 & 0xFFFFFFFF
-    bits = mixed(mixed(bits ^ 4, 16, 0x85EBCA6B), 13, 0xC2B2AE35)
-    return bits ^ bits >> 16
+    keys = keys_of_partitions(count, place_ints)
+    assert [partition_of(key, count) for key in keys] == list(range(count))
+
+
+def test_more_ints_are_placed_until_every_partition_has_a_key() -> None:
+    placed: list[tuple[int, int]] = []
+
+    def place_ints(first: int, end: int) -> Iterable[tuple[int, int]]:
+        placed.append((first, end))
+        return {key // 100 % 3: key for key in range(first, end)}.items()
+
+    assert [key // 100 for key in keys_of_partitions(3, place_ints)] == [0, 1, 2]
+    assert placed == [(0, 60), (60, 120), (120, 240)]
+
+
+def test_a_partition_that_no_int_leads_to_is_an_error() -> None:
+    ends: list[int] = []
+
+    def place_ints(_: int, end: int) -> Iterable[tuple[int, int]]:
+        ends.append(end)
+        return [(0, 5)]
+
+    with pytest.raises(ClusterError, match="no number in 1 of 2 partitions"):
+        keys_of_partitions(2, place_ints)
+    assert ends[-1] == INTS_MAX
+
 
 
 def test_statuses_without_their_range_are_refused() -> None:

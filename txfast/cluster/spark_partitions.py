@@ -1,17 +1,24 @@
 """Puts records into Spark's partitions by number: one partition for each shard, or for each task.
 
-From Spark 4.1 on, `repartitionById` does that. An earlier Spark places a row by the hash of a column.
+From Spark 4.1 on, `repartitionById` does that. An earlier Spark places a row by the hash of a column, so that each
+partition needs a key that leads there: a small query asks Spark for the keys.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from txfast.cluster.spark_workers import RECORDS_SCHEMA
+from txfast.errors import ClusterError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# The first query places so many ints for each partition: of 65,537 partitions, one is then without a key once in
+# 10,000 times, and more ints are placed.
+INTS_PER_PARTITION = 20
+INTS_MAX = 1 << 31  # they have 32 bits
+
+# Places the ints from `first` up to `end`, without it: gives (partition, int) for every partition that gets any.
+PlaceInts = Callable[[int, int], Iterable[tuple[int, int]]]
 
 
 def put_in_partitions(  # pragma: no cover (its tests, tests/cluster/test_engines.py, need Spark)
@@ -23,39 +30,27 @@ def put_in_partitions(  # pragma: no cover (its tests, tests/cluster/test_engine
     place = functions.expr(number)
     if hasattr(records, "repartitionById"):
         return records.repartitionById(count, place)
-    schema = f"{RECORDS_SCHEMA}, partition int"
-    keyed = records.withColumn("partition", place).mapInArrow(with_keys, schema)
-    return keyed.repartition(count, "partition").drop("partition")
+    spark = records.sparkSession
+
+    def place_ints(first: int, end: int) -> Iterable[tuple[int, int]]:
+        # In one partition, so that grouping needs no shuffle.
+        ints = spark.range(first, end, numPartitions=1).selectExpr("cast(id as int) as key")
+        placed = ints.groupBy(functions.expr(f"pmod(hash(key), {count})")).agg(functions.min("key"))
+        return [(partition, key) for partition, key in placed.collect()]
+
+    keys = spark.createDataFrame(list(enumerate(keys_of_partitions(count, place_ints))), "partition int, key int")
+    keyed = records.withColumn("partition", place).join(functions.broadcast(keys), "partition")
+    return keyed.repartition(count, "key").drop("partition", "key")
 
 
-def with_keys(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Records, with what Spark places them by for the number of the partition."""
-    for batch in batches:
-        keys = [key_of_partition(number) for number in batch.column(5).to_pylist()]
-        yield pa.RecordBatch.from_arrays([*batch.columns[:5], pa.array(keys, pa.int32())], names=batch.schema.names)
-
-
-def key_of_partition(number: int) -> int:
-    """The int of which Spark's hash is this number: that of Murmur3 with 32 bits for the one block that an int is, from
-    the seed 42 on, all of its steps undone."""
-    bits = number
-    bits ^= bits >> 16
-    bits = divided(bits, 0xC2B2AE35)
-    bits ^= bits >> 13 ^ bits >> 26
-    bits = divided(bits, 0x85EBCA6B)
-    bits ^= bits >> 16
-    bits ^= 4  # bytes
-    bits = divided(bits - 0xE6546B64, 5)
-    bits = rotated(bits, 32 - 13) ^ 42
-    bits = divided(rotated(divided(bits, 0x1B873593), 32 - 15), 0xCC9E2D51)
-    return bits - ((bits & 1 << 31) << 1)
-
-
-def divided(bits: int, factor: int) -> int:
-    """What times this odd factor is so many, in 32 bits."""
-    return bits * pow(factor, -1, 1 << 32) & 0xFFFFFFFF
-
-
-def rotated(bits: int, count: int) -> int:
-    """Bits, 32 of them, rotated to the left."""
-    return (bits << count | bits >> 32 - count) & 0xFFFFFFFF
+def keys_of_partitions(count: int, place_ints: PlaceInts) -> list[int]:
+    """For each of `count` partitions, an int that Spark places there. Raises ClusterError if one gets none."""
+    keys: dict[int, int] = {}
+    first, end = 0, INTS_PER_PARTITION * count
+    while len(keys) < count:
+        if first >= INTS_MAX:
+            raise ClusterError(f"Spark places no number in {count - len(keys)} of {count} partitions")
+        for partition, key in place_ints(first, end):
+            keys.setdefault(partition, key)
+        first, end = end, min(2 * end, INTS_MAX)
+    return [keys[partition] for partition in range(count)]
