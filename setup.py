@@ -76,7 +76,7 @@ MODULES = [
     "txfast.ledger.ledger",
     "txfast.ledger.columns_in",
     "txfast.ledger.columns_out",
-    "txfast.readers.arrow_lines",
+    "txfast.readers.line_column",
     "txfast.readers.row",
     "txfast.readers.table_rows",
     "txfast.readers.csv",

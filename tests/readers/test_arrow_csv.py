@@ -22,7 +22,8 @@ from txfast.batch.header import Header
 from txfast.errors import InputError, TxfastError
 from txfast.input.ref import resolve
 from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
-from txfast.readers.arrow_lines import hold_lines, parse_lines
+from txfast.readers.csv import scan_lines, take_header
+from txfast.readers.line_column import copy_lines
 
 MIB = 1024 * 1024
 ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
@@ -330,22 +331,15 @@ def hold(
     first: int = 0,
     count: int | None = None,
 ) -> Header | None:
-    """Put a column's lines into the batch, in such buffers as pyarrow has."""
+    """Put a column's lines into the batch, from buffers like pyarrow's; return the header, given or found."""
     ends = array("i", [0])
     for line in lines:
         ends.append(ends[-1] + len(line))
     offsets = memoryview(ends.tobytes()).cast("b")
     text = memoryview(b"".join(lines)).cast("b")
-    found: Header | None = hold_lines(
-        batch,
-        header,
-        offsets,
-        text if ends[-1] else None,
-        first,
-        len(lines) if count is None else count,
-        "in",
-    )
-    return found
+    copy_lines(batch, offsets, text if ends[-1] else None, first, len(lines) if count is None else count)
+    batch.header = take_header(batch, "in") if header is None else header
+    return batch.header
 
 
 LINES = [b"skipped", b"", b"deposit,1,1,1", b"", b"x", b"dispute,1,1", b"skipped too"]
@@ -354,7 +348,7 @@ LINES = [b"skipped", b"", b"deposit,1,1,1", b"", b"x", b"dispute,1,1", b"skipped
 def test_a_slice_of_a_column_is_parsed_alone() -> None:
     batch = TransactionBatch()
     assert hold(batch, STANDARD_HEADER, LINES, 1, 5) is STANDARD_HEADER
-    parse_lines(batch, STANDARD_HEADER)
+    scan_lines(batch)
     assert (batch.rows, batch.malformed_rows, batch.lines) == (2, 1, 5)
     assert batch.number_lines(10) == 15
     assert [(line, bytes(row)) for line, _, _, row in report(batch, rejected=False)] == [(13, b"x")]
@@ -364,7 +358,7 @@ def test_a_batch_is_filled_again_from_nothing() -> None:
     batch = TransactionBatch()
     for lines in (LINES, [b"deposit,1,1,1"], [b"", b""], [], LINES * 1000):
         hold(batch, STANDARD_HEADER, lines)
-        parse_lines(batch, STANDARD_HEADER)
+        scan_lines(batch)
         assert batch.rows == sum(line.startswith(b"d") for line in lines)
         assert batch.malformed_rows == sum(line in (b"x", b"skipped", b"skipped too") for line in lines)
         assert len(list(report(batch, rejected=False))) == batch.malformed_rows
@@ -374,7 +368,7 @@ def test_lines_that_are_all_empty_are_no_rows_and_no_header() -> None:
     batch = TransactionBatch()
     assert hold(batch, None, [b"", b"", b""]) is None
     hold(batch, STANDARD_HEADER, [b"", b"", b""])
-    parse_lines(batch, STANDARD_HEADER)
+    scan_lines(batch)
     assert (batch.rows, batch.malformed_rows, batch.lines) == (0, 0, 3)
 
 
@@ -386,7 +380,7 @@ def test_buffers_too_short_for_their_lines_are_refused() -> None:
     offsets = memoryview(array("i", [0, 5]).tobytes()).cast("b")
     for text in (memoryview(b"1234").cast("b"), None):
         with pytest.raises(ValueError, match="text too short"):
-            hold_lines(batch, STANDARD_HEADER, offsets, text, 0, 1, "in")
+            copy_lines(batch, offsets, text, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -404,7 +398,7 @@ def test_buffers_too_short_for_their_lines_are_refused() -> None:
 def test_offsets_that_lead_out_of_the_text_are_refused(starts: list[int], first: int, count: int) -> None:
     offsets = memoryview(array("i", starts).tobytes()).cast("b")
     with pytest.raises(ValueError, match=r"do not ascend|lines begin at line|offsets too short"):
-        hold_lines(TransactionBatch(), STANDARD_HEADER, offsets, memoryview(b"12345").cast("b"), first, count, "in")
+        copy_lines(TransactionBatch(), offsets, memoryview(b"12345").cast("b"), first, count)
 
 
 @pytest.mark.parametrize("first", range(5))
@@ -417,7 +411,7 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
         return
     header = hold(batch, None, lines, first, 7 - first)
     assert header is not None
-    parse_lines(batch, header)
+    scan_lines(batch)
     assert (batch.rows, batch.malformed_rows, batch.lines) == (1, 1, 2)
     assert batch.number_lines(1) == 8 - first
     assert [line for line, *_ in report(batch, rejected=False)] == [7 - first]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from typing import NamedTuple
 
 from tests.support.reference import HEADER, format_amount
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.readers.arrow_lines import hold_lines, parse_lines
+from txfast.readers.csv import rescan
 
 STANDARD_HEADER = Header(HEADER.rstrip(), "in memory")
 
@@ -34,12 +34,7 @@ def make_file(rows: Iterable[Row]) -> bytes:
 
 def make_batch(lines: Sequence[bytes]) -> TransactionBatch:
     """A batch of raw lines (type, client, tx, amount), made the way that a reader makes it."""
-    ends = array("i", [0])
-    for line in lines:
-        ends.append(ends[-1] + len(line))
+    text = b"".join(line + b"\n" for line in lines)
     batch = TransactionBatch()
-    offsets = memoryview(ends.tobytes()).cast("b")
-    text = memoryview(b"".join(lines)).cast("b")
-    hold_lines(batch, STANDARD_HEADER, offsets, text, 0, len(lines), "in memory")
-    parse_lines(batch, STANDARD_HEADER)
+    rescan(batch, BytesIO(text).readinto, len(text), STANDARD_HEADER, malformed_rows=0, is_cut=False)
     return batch

@@ -1,6 +1,6 @@
 """TransactionBatch: what readers make and ledgers take. See batch.pyx."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.batch.header cimport Header
 
@@ -27,6 +27,11 @@ cdef enum Malformed:
     BAD_AMOUNT
     BLANK_LINE  # not malformed: no row at all
     MALFORMED_COUNT = BLANK_LINE
+
+cdef extern from "txfast/text/intrinsics.h" nogil:
+    enum:
+        # Bytes behind a batch's text that may be read, so that the scanner reads whole windows.
+        TEXT_SLACK_BYTES "TXFAST_SLACK_BYTES"
 
 cdef enum:
     # A reported raw row is cut here.
@@ -58,15 +63,13 @@ cdef class TransactionBatch:
     # The block of text that the rows came from, kept alive for rejects.
     cdef object block
     cdef public Header header  # of the text; None before the reader has found it, and where there is no text
-    cdef bytearray buffer  # a native reader's, used again with the batch
+    cdef bytearray buffer  # where readers put text; reused with the batch
     cdef readonly bint is_cut  # there were rows behind these, which nobody wants
     cdef public uint64_t input_bytes_read  # of its input, when this block was
     cdef public object consumed  # where its input was when it was read, for those who keep that
     cdef bint scanned  # False while the text waits to be scanned
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
-    # Where each line starts in the text, and where the last one ends; NULL where the text has its line endings.
-    cdef const int32_t* line_starts
     # Lines of the text, and of the block before it (a header, blank lines before that).
     cdef readonly Py_ssize_t lines
     cdef readonly Py_ssize_t lines_before
@@ -75,5 +78,6 @@ cdef class TransactionBatch:
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL
+    cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept

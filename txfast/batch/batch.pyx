@@ -9,9 +9,9 @@ This module must not know how text is parsed nor what a transaction does.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AS_STRING
 
 # The names of batch.pxd's Kind and Malformed, by code.
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
@@ -92,12 +92,17 @@ cdef class TransactionBatch:
             self.malformed_capacity = malformed_rows
         return 0
 
+    cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL:
+        """The batch's buffer, with room for a text of this size and TEXT_SLACK_BYTES behind it."""
+        if self.buffer is None or len(self.buffer) < text_bytes + TEXT_SLACK_BYTES:
+            self.buffer = bytearray(text_bytes + TEXT_SLACK_BYTES)
+        return <uint8_t*>PyByteArray_AS_STRING(self.buffer)
+
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
         """Name the text that the rows will be looked up in. `block` is what keeps it alive."""
         self.block = block
         self.text = text
         self.text_bytes = text_bytes
-        self.line_starts = NULL
         self.header = None
         self.scanned = self.is_cut = False
         self.lines = self.lines_before = 0
@@ -138,24 +143,12 @@ cdef class TransactionBatch:
     def raw_text(self):
         """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that
         was too long."""
-        cdef Py_ssize_t line, line_bytes
-        cdef const int32_t* starts = self.line_starts
         cdef bytes text
-        cdef char* out
         if self.text == NULL:
             return b""
-        if starts == NULL:
-            text = self.text[:self.text_bytes]
-            is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
-            return text if is_whole else text + b"\n"
-        text = PyBytes_FromStringAndSize(NULL, starts[self.lines] - starts[0] + self.lines)
-        out = PyBytes_AS_STRING(text)
-        for line in range(self.lines):
-            line_bytes = starts[line + 1] - starts[line]
-            memcpy(out, self.text + (starts[line] - starts[0]), line_bytes)
-            out[line_bytes] = c"\n"
-            out += line_bytes + 1
-        return text
+        text = self.text[:self.text_bytes]
+        is_whole = self.block is not self.buffer or text.endswith((b"\n", b"\r")) or not text
+        return text if is_whole else text + b"\n"
 
     def cut(self, Py_ssize_t malformed_rows):
         """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""

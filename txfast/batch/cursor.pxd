@@ -22,8 +22,9 @@ cdef class RowCursor:
     cdef bint without_blank_lines
     cdef Py_ssize_t rows_passed
     cdef Py_ssize_t malformed_passed
-    cdef Py_ssize_t position  # in bytes, or lines where the text has line starts
-    cdef uint64_t counted_line  # of that position, where endings are counted
+    # Where there are blank lines, endings are counted: up to this offset, which is in this line.
+    cdef Py_ssize_t counted_to
+    cdef uint64_t counted_line
 
     # The row that it stands on.
     cdef uint64_t line

@@ -5,7 +5,7 @@ Nothing is looked up before a row is reported: of each row the batch has only it
 This module must not know who reports, nor why a row was rejected.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
@@ -99,25 +99,16 @@ cdef class RowCursor:
     cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil:
         """Find the line number and the bounds of the row at an offset; `rows_before` counts malformed rows too."""
         cdef const uint8_t* text = self.batch.text
-        cdef const int32_t* starts = self.batch.line_starts
+        cdef Py_ssize_t text_bytes = self.batch.text_bytes
         if self.without_blank_lines:
             # Every line before it is a row: no text needs to be read.
             self.line = self.batch.first_line + rows_before
-            self.position = rows_before if starts != NULL else offset
-        elif starts != NULL:
-            # Empty lines share their start with the line after them, and are never rows.
-            while starts[self.position + 1] <= starts[0] + offset:
-                self.position += 1
-            self.line = self.batch.first_line + self.position
         else:
-            self.counted_line += count_endings(text, self.position, offset, self.batch.text_bytes)
+            self.counted_line += count_endings(text, self.counted_to, offset, text_bytes)
+            self.counted_to = offset
             self.line = self.counted_line
-            self.position = offset
         self.start = text + offset
-        if starts != NULL:
-            self.end = text + (starts[self.position + 1] - starts[0])
-        else:
-            self.end = find_ending(self.start, text + self.batch.text_bytes)
+        self.end = find_ending(self.start, text + text_bytes)
 
 
 cdef Py_ssize_t count_endings(

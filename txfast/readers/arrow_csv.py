@@ -14,7 +14,8 @@ from txfast.errors import InputError, SourceError
 from txfast.input.position import BLOCK_BYTES as CONSUMED_BLOCK_BYTES
 from txfast.input.position import BYTE_ORDER_MARK, Consumption
 from txfast.input.source import Source
-from txfast.readers.arrow_lines import hold_lines, parse_lines
+from txfast.readers.csv import scan_lines, take_header
+from txfast.readers.line_column import copy_lines
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ class ArrowCsvReader:
         for record_batch in self._record_batches:
             column = record_batch.column(0)
             _, offsets, text = column.buffers()
-            self._header = hold_lines(batch, self._header, offsets, text, column.offset, len(column), self._name)
+            copy_lines(batch, offsets, text, column.offset, len(column))
+            if self._header is None:
+                self._header = take_header(batch, self._name)
+            batch.header = self._header
             return True
         if self._header is None:
             raise InputError(f"{self._name}: not a transactions file: it has no header")
@@ -117,8 +121,7 @@ class ArrowCsvReader:
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make rows of the lines that `fill` put into the batch."""
-        if self._header is not None:
-            parse_lines(batch, self._header)
+        scan_lines(batch)
 
 
 class WholeReads:

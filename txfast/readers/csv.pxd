@@ -1,10 +1,5 @@
-"""What others need to have lines scanned. See scan.pyx."""
+"""What other readers take from the CSV reader: the scanner of a batch that holds lines. See csv.pyx."""
 
 from txfast.batch.batch cimport TransactionBatch
 
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    enum:
-        # Bytes behind a block that the fast path may read.
-        SLACK_BYTES "TXFAST_SLACK_BYTES"
-
-cdef int scan_lines(TransactionBatch batch) except -1
+cpdef int scan_lines(TransactionBatch batch) except -1

@@ -8,11 +8,13 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.input.position import Consumption
 
-BLOCK_BYTES: int
+READ_BLOCK_BYTES: int
 
 class _Readable(Protocol):
     def readinto(self, buffer: WriteableBuffer, /) -> int | None: ...
 
+def take_header(batch: TransactionBatch, file: str) -> Header | None: ...
+def scan_lines(batch: TransactionBatch) -> int: ...
 def rescan(
     batch: TransactionBatch,
     readinto: Callable[[memoryview], int],

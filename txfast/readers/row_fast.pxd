@@ -1,73 +1,122 @@
-"""The fast path of the native reader: plain fields, from text to numbers, eight bytes at a time.
+"""The fast path: plain rows, from text to numbers, eight bytes at a time.
 
-A plain field has no blanks, quotes or plus signs. Each function returns False where its field is anything else; the
-row then goes to the row parser, which alone decides. So these accept nothing that the row parser would read
-differently, and may refuse whatever they like.
+A plain row has no blanks, quotes or plus signs where they would matter. A function that meets anything else refuses the
+row, which then goes to the row parser: it alone decides. So the fast path may refuse any row, but must never read one
+otherwise than the row parser does.
 
-They read up to 24 bytes from a field's start or from its point: the text is followed by as many that may be read.
+It reads up to WINDOW_BYTES from a row's start, and up to 24 bytes from a field's start or from its decimal point: the
+text has TEXT_SLACK_BYTES behind it.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
-from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, NO_AMOUNT, RESOLVE, WITHDRAWAL
-from txfast.batch.header cimport Fields
+from txfast.batch.batch cimport NO_AMOUNT
+from txfast.batch.header cimport Columns, Fields
+from txfast.readers.plan cimport DECIMALS, FIELDS, PLAIN_COLUMNS_MAX, KindName, Plan, Tables
 from txfast.readers.row cimport Row
 from txfast.text.bits cimport (
-    four_numbers, lowest_bit, match_16, unsigned_add_overflows, unsigned_multiply_overflows,
+    WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_either_64, unsigned_add_overflows,
+    unsigned_multiply_overflows,
 )
-from txfast.text.csv_in cimport Field
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_blank
+from txfast.text.endings cimport CR, LF
 
 cdef enum:
-    FIELDS = 4
-    DECIMALS = 4
-    # So that an amount surely fits.
+    # Digits before the point, so that an amount surely fits.
     WHOLE_DIGITS_MAX = 14
 
-# A type's name as two words of memory, and which of their bytes count.
-cdef struct KindName:
-    uint64_t first
-    uint64_t first_mask
-    uint16_t rest
-    uint16_t rest_mask
-    uint8_t kind
-    uint8_t length
 
-cdef struct Tables:
-    KindName[8] kind_names  # by (first byte ^ third byte) & 7, which tells the five apart
-    uint64_t[9] powers_of_ten
-    uint64_t[DECIMALS + 2] decimals_masks  # by how many they are, plus 1: which bytes behind the point count
+cdef inline const uint8_t* plain_row(
+    const uint8_t* line,  # IN
+    const Columns columns,  # IN
+    const Tables* tables,  # IN
+    Row* row,  # OUT
+) noexcept nogil:
+    """Parse a plain row of the four columns, in any order; return the next line, or NULL where it is not plain.
+
+    All boundaries are found at once, in the 64 bytes from the line's start, so that no field waits for the end of
+    the one before it.
+    """
+    cdef uint64_t boundaries = match_either_64(line, c",", LF)
+    cdef Field[FIELDS] cut
+    cdef const uint8_t* boundary = line - 1
+    cdef Fields fields
+    cdef uint8_t wrong = 0
+    cdef int column
+    for column in range(FIELDS - 1):
+        if not boundaries:
+            return NULL
+        cut[column].start = boundary + 1
+        boundary = line + lowest_bit(boundaries)
+        cut[column].end = boundary
+        boundaries &= boundaries - 1
+        if column < FIELDS - 2:
+            wrong |= boundary[0] ^ c","
+    if boundary[0] == c"," and boundaries:
+        cut[FIELDS - 1].start = boundary + 1
+        boundary = line + lowest_bit(boundaries)
+        wrong |= boundary[0] ^ LF
+        cut[FIELDS - 1].end = boundary - ((boundary - 1)[0] == CR)
+    elif boundary[0] == LF and columns.amount == FIELDS - 1:
+        # A row that ends before its amount, as those of disputes do.
+        cut[FIELDS - 2].end -= (boundary - 1)[0] == CR
+        cut[FIELDS - 1].start = cut[FIELDS - 1].end = boundary
+    else:
+        return NULL
+    if wrong:
+        return NULL
+    fields.type = cut[columns.type]
+    fields.client = cut[columns.client]
+    fields.tx = cut[columns.tx]
+    fields.amount = cut[columns.amount]
+    return boundary + 1 if plain_fields(&fields, tables, row) else NULL
 
 
-cdef inline void fill_kind_name(KindName* name, const char* text, uint8_t length, uint8_t kind) noexcept nogil:
-    cdef uint8_t[16] padded
-    cdef int i
-    for i in range(16):
-        padded[i] = text[i] if i < length else 0
-    memcpy(&name.first, padded, 8)
-    memcpy(&name.rest, padded + 8, 2)
-    for i in range(16):
-        padded[i] = 0xFF if i < length else 0
-    memcpy(&name.first_mask, padded, 8)
-    memcpy(&name.rest_mask, padded + 8, 2)
-    name.kind = kind
-    name.length = length
+cdef inline const uint8_t* plain_wide_row(
+    const uint8_t* line, const uint8_t* end, const Plan* plan, Row* row,
+) noexcept nogil:
+    """The same for a row of any length, with other columns among the four."""
+    cdef Field[PLAIN_COLUMNS_MAX] cut
+    cdef Fields fields
+    cdef const uint8_t* window = line
+    cdef const uint8_t* boundary = line
+    cdef uint64_t boundaries
+    cdef Py_ssize_t column = 0
+    cut[0].start = line
+    while window < end and column < plan.width and boundary[0] != LF:
+        boundaries = match_either_64(window, c",", LF)
+        while boundaries and column < plan.width and boundary[0] != LF:
+            boundary = window + lowest_bit(boundaries)
+            boundaries &= boundaries - 1
+            cut[column].end = boundary
+            column += 1
+            if column < plan.width:
+                cut[column].start = boundary + 1
+        window += WINDOW_BYTES
+    if column < plan.width or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
+        return NULL
+    cut[column - 1].end -= (boundary - 1)[0] == CR
+    for column in range(plan.width):
+        if plan.is_other[column] and not is_plain_text(cut[column].start, cut[column].end):
+            return NULL
+    fields.type = cut[plan.columns.type]
+    fields.client = cut[plan.columns.client]
+    fields.tx = cut[plan.columns.tx]
+    fields.amount = cut[plan.columns.amount]
+    return boundary + 1 if plain_fields(&fields, &plan.tables, row) else NULL
 
 
-cdef inline void make_tables(Tables* tables) noexcept nogil:
-    cdef int i
-    # Places that no name hashes to hold one that does not hash there, so that nothing matches.
-    for i in range(8):
-        fill_kind_name(&tables.kind_names[i], b"deposit", 7, DEPOSIT)
-    fill_kind_name(&tables.kind_names[(c"w" ^ c"t") & 7], b"withdrawal", 10, WITHDRAWAL)
-    fill_kind_name(&tables.kind_names[(c"d" ^ c"s") & 7], b"dispute", 7, DISPUTE)
-    fill_kind_name(&tables.kind_names[(c"r" ^ c"s") & 7], b"resolve", 7, RESOLVE)
-    fill_kind_name(&tables.kind_names[(c"c" ^ c"a") & 7], b"chargeback", 10, CHARGEBACK)
-    tables.powers_of_ten[0] = 1
-    for i in range(1, 9):
-        tables.powers_of_ten[i] = 10 * tables.powers_of_ten[i - 1]
-    for i in range(DECIMALS + 2):
-        tables.decimals_masks[i] = (<uint64_t>1 << 8 * max(i - 1, 0)) - 1
+cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """Whether a field of another column surely ends where it seems to, and is all in one line."""
+    if start == end:
+        return True
+    if start[0] == c'"':
+        # Quoted, with neither a comma nor a quote inside.
+        if end - start < 2 or (end - 1)[0] != c'"' or memchr(start + 1, c'"', end - start - 2) != NULL:
+            return False
+    # A quote may stand behind blanks.
+    return not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
 
 
 cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:

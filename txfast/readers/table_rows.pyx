@@ -6,11 +6,9 @@ This module must not know pyarrow: it takes the buffers of columns. What lies in
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
-
 from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.readers.csv cimport SLACK_BYTES, scan_lines
+from txfast.readers.csv cimport scan_lines
 from txfast.readers.row cimport parse_kind
 from txfast.text.bits cimport WORD_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
@@ -197,7 +195,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     """Make rows of those that the batch holds. Without `keep_text` they may be there without their text, where none
     of them is malformed: then only the applied and rejected ones can be counted, not reported."""
     cdef TableColumns columns
-    cdef Py_ssize_t first, count, text_bytes, capacity
+    cdef Py_ssize_t first, count, text_bytes
     cdef uint8_t* text
     cdef uint8_t* end
     cdef bint are_numbers
@@ -211,10 +209,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             batch.header = header
             batch.rows = batch.lines = count
             return
-    capacity = text_bytes + count * ROW_BYTES
-    if batch.buffer is None or len(batch.buffer) < capacity + SLACK_BYTES:
-        batch.buffer = bytearray(capacity + SLACK_BYTES)
-    text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
+    text = batch.text_room(text_bytes + count * ROW_BYTES)
     with nogil:
         end = columns.write_rows(text, first, first + count)
     batch.attach(batch.buffer, text, end - text)

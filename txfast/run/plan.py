@@ -5,7 +5,7 @@ This module must not look at the machine, and must not know inputs.
 
 from txfast.errors import UsageError
 from txfast.input.source import READERS
-from txfast.readers.csv import BLOCK_BYTES
+from txfast.readers.csv import READ_BLOCK_BYTES
 
 # Cap: beyond 128 threads only contend.
 THREADS_USED_MAX = 128
@@ -13,11 +13,11 @@ THREADS_USED_MAX = 128
 SPARE_BATCHES = 3
 
 # A smaller input is not worth a thread.
-THREADED_BYTES_MIN = 4 * BLOCK_BYTES
+THREADED_BYTES_MIN = 4 * READ_BLOCK_BYTES
 # An input of this size is read in larger blocks: threads hand over less often (a tenth of the time), and the memory for
 # blocks does not show.
 LARGE_BYTES_MIN = 1 << 26
-LARGE_BLOCK_BYTES = 4 * BLOCK_BYTES
+LARGE_BLOCK_BYTES = 4 * READ_BLOCK_BYTES
 # A smaller limit has no room for large blocks.
 LARGE_BLOCKS_MEMORY_MIN = 1 << 30
 
@@ -78,7 +78,7 @@ class Plan:
 
             return arrow_csv.BLOCK_BYTES
         large = self._large_blocks and input_bytes is not None and input_bytes >= LARGE_BYTES_MIN
-        return LARGE_BLOCK_BYTES if large else BLOCK_BYTES
+        return LARGE_BLOCK_BYTES if large else READ_BLOCK_BYTES
 
     def is_threaded(self, input_bytes: int | None) -> bool:
         """Whether threads are started for an input of this size; None where the size is not known."""

@@ -11,8 +11,9 @@ from libc.string cimport memchr, memcpy, memset
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, WELL_FORMED, TransactionBatch
 from txfast.batch.header cimport Columns, Fields
 from txfast.ledger.sorted_accounts cimport AccountColumns
+from txfast.readers.plan cimport FIELDS, Tables, make_tables
 from txfast.readers.row cimport Row, parse_row
-from txfast.readers.row_fast cimport FIELDS, Tables, make_tables, plain_fields
+from txfast.readers.row_fast cimport plain_fields
 from txfast.text.bits cimport WORD_BYTES
 from txfast.text.csv_in cimport Field
 from txfast.text.numbers_in cimport parse_amount, parse_id
