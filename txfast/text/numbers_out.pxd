@@ -1,6 +1,6 @@
-"""Numbers as text, eight digits at a time. Each function returns where the text ends.
+"""Numbers as text, eight digits at a time. Each function writes at `out` and returns the end of its text.
 
-They write whole words: up to 8 bytes behind the text that they return must be there to be overwritten.
+They write whole words: up to WORD_BYTES behind that end are overwritten too.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -12,6 +12,8 @@ cdef enum:
     # Sign, 15 digits, point and 4 decimals.
     AMOUNT_BYTES_MAX = 21
     NUMBER_BYTES_MAX = 20
+    EIGHT_DIGITS = 100_000_000
+    SIXTEEN_DIGITS = 10_000_000_000_000_000
 
 
 cdef inline uint64_t split_digits(const uint64_t number) noexcept nogil:
@@ -32,17 +34,29 @@ cdef inline uint8_t* write_eight_digits(uint8_t* out, const uint64_t number) noe
     return out + 8
 
 
-cdef inline uint8_t* write_number(uint8_t* out, const uint64_t number) noexcept nogil:
-    cdef uint64_t digits
-    cdef int leading
-    if number >= 100_000_000:
-        return write_eight_digits(write_number(out, number // 100_000_000), number % 100_000_000)
-    digits = split_digits(number)
+cdef inline uint8_t* write_short_number(uint8_t* out, const uint64_t number) noexcept nogil:
+    """A number below 10^8, without leading zeros."""
+    cdef uint64_t digits = split_digits(number)
     # The last digit stays, also where it is 0.
-    leading = lowest_bit(digits | <uint64_t>1 << 56) & ~7
+    cdef int leading = lowest_bit(digits | <uint64_t>1 << 56) & ~7
     digits = (digits | <uint64_t>0x3030303030303030) >> leading
     memcpy(out, &digits, 8)
     return out + 8 - (leading >> 3)
+
+
+cdef inline uint8_t* write_number(uint8_t* out, const uint64_t number) noexcept nogil:
+    """Any number, without leading zeros: at most NUMBER_BYTES_MAX bytes."""
+    cdef uint64_t first_digits = number
+    if number >= EIGHT_DIGITS:
+        first_digits = number // EIGHT_DIGITS
+        if number >= SIXTEEN_DIGITS:
+            first_digits = number // SIXTEEN_DIGITS
+    out = write_short_number(out, first_digits)
+    if number >= EIGHT_DIGITS:
+        if number >= SIXTEEN_DIGITS:
+            out = write_eight_digits(out, number // EIGHT_DIGITS % EIGHT_DIGITS)
+        out = write_eight_digits(out, number % EIGHT_DIGITS)
+    return out
 
 
 cdef inline uint8_t* write_amount(uint8_t* out, const int64_t units) noexcept nogil:
