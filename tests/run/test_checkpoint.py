@@ -40,7 +40,7 @@ import os, signal
 from txfast.readers import table
 from txfast.run import checkpoint, plan
 from txfast.run.replay import Replay
-plan.BLOCK_BYTES, plan.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
+plan.READ_BLOCK_BYTES, plan.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
 takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
 take, report = checkpoint.Checkpoints.take, Replay._report
 def take_and_die(self, *arguments):
@@ -411,7 +411,7 @@ def in_process(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     is sent so many signals at the ninth batch."""
     report = Replay._report
     monkeypatch.chdir(folder.path)
-    monkeypatch.setattr(plan, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(plan, "READ_BLOCK_BYTES", 2048)
     monkeypatch.setattr(cli, "end_by_signal", lambda name: name)
 
     def run(*arguments: str, signals_sent: int = 0) -> int | str:
