@@ -77,6 +77,7 @@ MODULES = [
     "txfast.ledger.columns_in",
     "txfast.ledger.columns_out",
     "txfast.readers.line_column",
+    "txfast.ledger.route",
     "txfast.readers.row",
     "txfast.readers.table_rows",
     "txfast.readers.csv",

@@ -22,7 +22,8 @@ from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.rows import Row, make_batch
 from txfast.batch.batch import KINDS
 from txfast.batch.cursor import report
-from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.route import route
 
 pytestmark = pytest.mark.unmeasured
 

@@ -30,7 +30,8 @@ from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
 from txfast.input.open import open_source
 from txfast.input.position import Consumption
-from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal
 from txfast.run.books import Books

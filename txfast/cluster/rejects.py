@@ -15,7 +15,7 @@ from txfast.cluster.range_reader import RangeReader
 from txfast.cluster.ranges import Range, was_changed
 from txfast.cluster.results import RowStatuses
 from txfast.errors import ClusterError
-from txfast.ledger.ledger import route
+from txfast.ledger.route import route
 from txfast.spill.statuses import set_statuses
 from txfast.writers.reject_text import RejectText
 from txfast.writers.rejects import CollectedRejects

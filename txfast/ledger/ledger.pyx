@@ -6,7 +6,7 @@ so applying cannot fail: a batch is applied whole, without the GIL, or not at al
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cython.view cimport array as cython_array
@@ -31,7 +31,6 @@ from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, adds_entry, can_be_disputed, change_of_total, chargeback, deposit_or_withdraw,
     dispute, resolve,
 )
-from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
 
 import os
@@ -56,7 +55,6 @@ cdef uint64_t FIRST_CAPACITY_MAX = 1 << 24
 cdef uint64_t GROWTH_MIN_DIVISOR = 8
 # What sorting takes for an account: three arrays of keys.
 cdef uint64_t SORTING_BYTES = 48
-cdef uint32_t SHARDS_MAX = 1 << 16
 cdef object COUNT_MAX = 2**63 - 1
 
 
@@ -75,38 +73,6 @@ def add_counts(Ledger ledger not None, list counts not None):
         raise ValueError(f"{wrong[0]!r} is no count of rows")
     for place in range(len(counts)):
         ledger.counts[place] += <uint64_t>counts[place]
-
-
-def route(TransactionBatch batch not None, uint32_t shard_count):
-    """Sort a batch's rows by the shards of their clients, for as many ledgers; inside a shard they stay in order."""
-    cdef uint32_t* starts = batch.shard_starts
-    if not 1 <= shard_count <= SHARDS_MAX:
-        raise ValueError(f"{shard_count} shards: there are 1 to {SHARDS_MAX}")
-    if shard_count > batch.shard_capacity:
-        starts = <uint32_t*>realloc(starts, (shard_count + 2) * sizeof(uint32_t))
-        if starts == NULL:
-            raise MemoryError(f"no memory to route {shard_count} shards")
-        batch.shard_starts = starts
-        batch.shard_capacity = shard_count
-    batch.shard_count = shard_count
-    with nogil:
-        route_rows(batch)
-
-
-cdef void route_rows(TransactionBatch batch) noexcept nogil:
-    cdef uint32_t* starts = batch.shard_starts
-    cdef Py_ssize_t row
-    cdef uint32_t shard
-    # Counted two places on, then summed up, the starts are one place on; filling moves each to its own.
-    memset(starts, 0, (batch.shard_count + 2) * sizeof(uint32_t))
-    for row in range(batch.rows):
-        starts[shard_of(batch.client[row], batch.shard_count) + 2] += 1
-    for shard in range(2, batch.shard_count + 2):
-        starts[shard] += starts[shard - 1]
-    for row in range(batch.rows):
-        shard = shard_of(batch.client[row], batch.shard_count)
-        batch.routed[starts[shard + 1]] = <uint32_t>row
-        starts[shard + 1] += 1
 
 
 cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcept nogil:

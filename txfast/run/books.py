@@ -7,7 +7,7 @@ import time
 
 from txfast.batch.batch import KINDS
 from txfast.errors import ConservationError
-from txfast.ledger.ledger import STATUSES, Ledger, counts_of, route
+from txfast.ledger.ledger import STATUSES, Ledger, counts_of
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
@@ -111,6 +111,8 @@ class Books:
     def route(self, batch: "TransactionBatch") -> None:
         """Sort a scanned batch's rows by shard."""
         if len(self.ledgers) > 1:
+            from txfast.ledger.route import route
+
             route(batch, len(self.ledgers))
 
     def apply(self, batch: "TransactionBatch", shard: int) -> None:

@@ -8,7 +8,7 @@ import struct
 
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import SpillError
-from txfast.ledger.ledger import route
+from txfast.ledger.route import route
 from txfast.readers.csv import rescan
 from txfast.spill.spill import Spill, SpillFile, Stream
 from txfast.spill.statuses import set_statuses, statuses_of

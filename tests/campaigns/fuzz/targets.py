@@ -20,7 +20,8 @@ from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.ledger import STATUSES, Ledger, route
+from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.csv import CsvReader, scan_lines
 from txfast.readers.line_column import copy_lines

@@ -1,0 +1,3 @@
+from txfast.batch.batch import TransactionBatch
+
+def route(batch: TransactionBatch, shard_count: int) -> None: ...
