@@ -36,11 +36,13 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.log.journal import Journal
 from txfast.run.books import Books
 from txfast.run.replay import Replay
-from txfast.spill import slices, spill
+from txfast.spill import settle, slices, spill
+from txfast.spill.file import SpillFile, Stream, default_folder
 from txfast.spill.partitions import Partitions
 from txfast.spill.runs import RunMerge, run_blocks
+from txfast.spill.settled import Settled
 from txfast.spill.slices import SliceReader
-from txfast.spill.spill import SpillFile, Stream
+from txfast.spill.spill import Spill
 from txfast.spill.statuses import StatusReader, set_statuses, statuses_of
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
@@ -606,12 +608,12 @@ def test_a_file_whose_name_stays_is_not_written_to(tmp_path: Path, monkeypatch: 
 
 def test_files_go_where_temporary_files_may_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert spill.default_folder() == str(tmp_path)
+    assert default_folder() == str(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
-    monkeypatch.setattr(spill, "FOLDERS", (str(tmp_path),))
-    assert spill.default_folder() == str(tmp_path)
-    monkeypatch.setattr(spill, "FOLDERS", ())
-    assert spill.default_folder() == os.curdir
+    monkeypatch.setattr("txfast.spill.file.FOLDERS", (str(tmp_path),))
+    assert default_folder() == str(tmp_path)
+    monkeypatch.setattr("txfast.spill.file.FOLDERS", ())
+    assert default_folder() == os.curdir
 
 
 # ---- Limits --------------------------------------------------------------------------------------
@@ -633,7 +635,7 @@ def test_a_failure_in_one_partition_ends_all_the_threads(monkeypatch: pytest.Mon
 
     content = make_file([Row("deposit", client, 1, 1) for client in range(500)])
     with small_limits(0):
-        monkeypatch.setattr(spill.Settled, "add", fail)
+        monkeypatch.setattr(Settled, "add", fail)
         with pytest.raises(SpillError, match="broken"):
             replays.run([("in.csv", content)], block_bytes=100, threads=4)
 
@@ -654,7 +656,7 @@ def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal
         have_all_alike_at_first(patched)
         patched.setattr(spill, "SliceReader", OneByOne)
         replay = replays.new_replay(journal, "native", 100, 1)
-        replay.books.settling_bytes = 10 + spill.SETTLING_BYTES
+        replay.books.settling_bytes = 10 + settle.SETTLING_BYTES
         replay.read_source(replays.open_bytes("in.csv", content))
         assert replay.books.is_spilled
         accounts = replay.collect()
@@ -662,11 +664,11 @@ def test_a_partition_whose_state_alone_does_not_fit_is_divided_within_it(journal
         replay.close()
 
 
-def spilled_settled(tmp_path: Path) -> tuple[list[spill.Spill], spill.Settled]:
+def spilled_settled(tmp_path: Path) -> tuple[list[Spill], Settled]:
     """Rows of a few clients on disk, to be settled."""
     file = SpillFile(str(tmp_path))
-    settled = spill.Settled(file, 1 << 30, lambda _: None)
-    made = spill.Spill(file, 1 << 30, settled, keep_statuses=False)
+    settled = Settled(file, 1 << 30, lambda _: None)
+    made = Spill(file, 1 << 30, settled, keep_statuses=False)
     made.add_rows(make_batch([b"deposit,%d,1,1" % client for client in range(100)]))
     return [made], settled
 
@@ -674,7 +676,7 @@ def spilled_settled(tmp_path: Path) -> tuple[list[spill.Spill], spill.Settled]:
 def test_nothing_is_settled_once_nothing_more_is_wanted(tmp_path: Path) -> None:
     spills, settled = spilled_settled(tmp_path)
     settled.stopped = True
-    spill.settle(spills, settled, 1, 1 << 30)
+    settle.settle(spills, settled, 1, 1 << 30)
     for number in range(spill.PARTITIONS):
         spills[0].settle_partition(number, 1 << 30)
     assert len(settled) == 0
@@ -687,7 +689,7 @@ def test_where_no_thread_can_be_started_one_settles_all(tmp_path: Path, monkeypa
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
-    spill.settle(spills, settled, 4, 1 << 30)
+    settle.settle(spills, settled, 4, 1 << 30)
     assert len(settled) == 100
 
 
@@ -704,9 +706,9 @@ def test_an_interrupt_while_threads_settle_ends_them(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(threading.Thread, "join", interrupted_once)
     with pytest.raises(KeyboardInterrupt):
-        spill.settle(spills, settled, 3, 1 << 30)
+        settle.settle(spills, settled, 3, 1 << 30)
     assert settled.stopped
-    assert waits == [None, spill.JOIN_SECONDS, spill.JOIN_SECONDS]
+    assert waits == [None, settle.JOIN_SECONDS, settle.JOIN_SECONDS]
 
 
 def test_text_that_reads_otherwise_the_second_time_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.plan import Plan
 from txfast.run.replay import Replay
-from txfast.spill import slices, spill
+from txfast.spill import settle, slices, spill
 
 
 class SmallLedger(Ledger):
@@ -40,13 +40,14 @@ def small_limits(limit: int) -> Iterator[None]:
                 journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
             )
             replay.books.ledger_bytes = limit
-            replay.books.settling_bytes = limit + spill.SETTLING_BYTES
+            replay.books.settling_bytes = limit + settle.SETTLING_BYTES
             return replay
 
         patched.setattr(books, "Ledger", SmallLedger)
         patched.setattr(books, "LEDGER_BYTES_MIN", 1)
         patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
         patched.setattr(spill, "Ledger", SmallLedger)
+        patched.setattr(settle, "Ledger", SmallLedger)
         patched.setattr(spill, "PARTITIONS", 3)
         patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
         patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
@@ -59,7 +60,7 @@ def small_books(ledger_bytes: int) -> Callable[..., Books]:
     """A stand-in for the class Books: its ledgers go to disk when they exceed this number of accounts."""
 
     def make(plan: Plan, **options: Any) -> Books:
-        plan.ledger_bytes, plan.settling_bytes = ledger_bytes, 3 + spill.SETTLING_BYTES
+        plan.ledger_bytes, plan.settling_bytes = ledger_bytes, 3 + settle.SETTLING_BYTES
         return Books(plan, **options)
 
     return make

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.ledger.sorted_accounts import AccountColumns
-    from txfast.spill.spill import Settled
+    from txfast.spill.settled import Settled
 
 # What a notebook shows of accounts.
 SHOWN_ROWS = 10

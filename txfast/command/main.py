@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from txfast.run.checkpoint import Checkpoints
     from txfast.run.outputs import Outputs
     from txfast.run.replay import Replay
-    from txfast.spill.spill import Settled
+    from txfast.spill.settled import Settled
     from txfast.state.directory import StateDirectory
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from txfast.batch.batch import TransactionBatch
-    from txfast.spill.spill import Settled, Spill, SpillFile
+    from txfast.spill.file import SpillFile
+    from txfast.spill.settled import Settled
+    from txfast.spill.spill import Spill
     from txfast.state.snapshot import Snapshot
 
 # Bytes on disk for a row, and for an account twice; more with long ids.
@@ -136,16 +138,18 @@ class Books:
 
     def _start_spill(self, shard: int, bytes_expected: int) -> "Spill":
         """Move a ledger to disk, and all its rows from now on: about so many bytes in all."""
-        from txfast.spill import spill
+        from txfast.spill.file import SpillFile
+        from txfast.spill.settled import Settled
+        from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
-        with spill.STARTING:
+        with STARTING:
             if self._spill_file is None:
-                self._spill_file = spill.SpillFile(self._spill_folder)
+                self._spill_file = SpillFile(self._spill_folder)
                 self._spill_file.expect(bytes_expected)
-                self._settled = spill.Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
+                self._settled = Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
         assert self._settled is not None
-        started = spill.Spill(self._spill_file, self.ledger_bytes, self._settled, keep_statuses=self.keep_statuses)
+        started = Spill(self._spill_file, self.ledger_bytes, self._settled, keep_statuses=self.keep_statuses)
         started.add_ledger(self.ledgers[shard])
         self.ledgers[shard].clear()
         self._spills[shard] = started
@@ -199,7 +203,7 @@ class Books:
 
     def _settle(self, settled: "Settled", save: "Callable[[Ledger], object] | None") -> "Settled":
         """Settle every partition on disk, and the ledgers in memory."""
-        from txfast.spill import spill
+        from txfast.spill.settle import settle
 
         started = time.perf_counter()
         settled.save = save
@@ -208,7 +212,7 @@ class Books:
                 settled.add(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
-        spill.settle(spills, settled, self._plan.threads, self.settling_bytes)
+        settle(spills, settled, self._plan.threads, self.settling_bytes)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
 

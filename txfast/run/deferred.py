@@ -1,7 +1,7 @@
-"""Rows of which nobody knows yet what becomes of them, since they went to disk: their text, until that is known.
+"""DeferredRows: the text of rows that went to disk, kept until their outcome is known.
 
-They are reported in the end as they would have been at once: their text is scanned again, and what became of each row
-is looked up where it was settled.
+They are reported at the end of the run as they would have been at once: their text is scanned again, and the status of
+each row is read from where its partition was settled.
 """
 
 import struct
@@ -10,7 +10,7 @@ from txfast.batch.batch import TransactionBatch
 from txfast.errors import SpillError
 from txfast.ledger.route import route
 from txfast.readers.csv import rescan
-from txfast.spill.spill import Spill, SpillFile, Stream
+from txfast.spill.file import Stream
 from txfast.spill.statuses import set_statuses, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -18,28 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from txfast.batch.header import Header
+    from txfast.spill.file import SpillFile
+    from txfast.spill.spill import Spill
 
-# Which input, the first line's number, rows, malformed rows, whether rows were cut off behind them, bits of the shards
-# that went to disk, bytes of text.
+# Before the text of each batch: the place of its input, the number of its first line, its rows, its malformed rows,
+# whether rows behind them were cut off, a bit for each shard whose rows went to disk, the bytes of the text.
 RECORD = struct.Struct("<QQQQ?QQ")
 
 
-class UnsettledRows:
-    """Batches in their order: `add` each, then iterate `settled` ones.
+class DeferredRows:
+    """Batches in order: `add` each of them, then iterate them `with_statuses`.
 
-    Of a batch some shards may be settled already: what became of their rows is kept too.
+    Some shards of a batch may have applied their rows at once. The statuses of those rows are kept too.
     """
 
-    def __init__(self, file: SpillFile, shards: int) -> None:
+    def __init__(self, file: "SpillFile", shards: int) -> None:
         self._shards = shards
         self._texts = Stream(file)
-        self._kept = [Stream(file) for _ in range(shards)]
+        self._known = [Stream(file) for _ in range(shards)]  # statuses of rows that were applied at once
         self._inputs: list[tuple[str, Header]] = []
 
-    def add(self, file: str, header: "Header", batch: TransactionBatch) -> None:
-        """Keep a batch, scanned and routed, of this file."""
-        if not self._inputs or self._inputs[-1][1] is not header:
-            self._inputs.append((file, header))
+    def add(self, file: str, batch: TransactionBatch) -> None:
+        """Keep a scanned and routed batch of the input `file`."""
+        assert batch.header is not None, "a batch with rows has a header"
+        if not self._inputs or self._inputs[-1][1] is not batch.header:
+            self._inputs.append((file, batch.header))
         text = batch.raw_text()
         self._texts.write(
             RECORD.pack(
@@ -50,17 +53,18 @@ class UnsettledRows:
         )
         for shard in range(self._shards):
             if not batch.unsettled_shards >> shard & 1:
-                self._kept[shard].write(statuses_of(batch, shard))
+                self._known[shard].write(statuses_of(batch, shard))
 
-    def settled(self, spills: "Sequence[Spill | None]") -> "Iterator[tuple[str, TransactionBatch]]":
-        """Iterate what was added, with what became of each row, once all is settled. A batch is good until the next."""
+    def with_statuses(self, spills: "Sequence[Spill | None]") -> "Iterator[tuple[str, TransactionBatch]]":
+        """Iterate the batches with the status of each row, once all partitions are settled. A batch is valid until the
+        next. Raises SpillError."""
         texts = self._texts.reader()
-        kept = [stream.reader() for stream in self._kept]
-        statuses = [None if spill is None else spill.statuses() for spill in spills]
+        known = [stream.reader() for stream in self._known]
+        settled = [None if spill is None else spill.statuses() for spill in spills]
         batch = TransactionBatch()
         head = bytearray(RECORD.size)
         while texts(memoryview(head)):
-            place, first_line, rows, malformed_rows, is_cut, unsettled_shards, text_bytes = RECORD.unpack(head)
+            place, first_line, rows, malformed_rows, is_cut, deferred_shards, text_bytes = RECORD.unpack(head)
             file, header = self._inputs[place]
             rescan(batch, texts, text_bytes, header, malformed_rows, is_cut)
             if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
@@ -68,11 +72,11 @@ class UnsettledRows:
             batch.number_lines(first_line)
             if self._shards > 1:
                 route(batch, self._shards)
-            for shard, reader in enumerate(statuses):
-                if reader is not None and unsettled_shards >> shard & 1:
+            for shard, reader in enumerate(settled):
+                if reader is not None and deferred_shards >> shard & 1:
                     reader.fill(batch, shard)
                     continue
-                settled = bytearray(batch.shard_rows(shard))
-                kept[shard](memoryview(settled))
-                set_statuses(batch, shard, settled)
+                statuses = bytearray(batch.shard_rows(shard))
+                known[shard](memoryview(statuses))
+                set_statuses(batch, shard, statuses)
             yield file, batch

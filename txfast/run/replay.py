@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from txfast.report.stats import RunFigures
     from txfast.run.flow import Flow
     from txfast.run.reporter import Rejects
-    from txfast.spill.spill import Settled
+    from txfast.spill.settled import Settled
 
     class Checkpoints(Protocol):
         """Keeps a run's progress: asked behind every batch whether to `take` a checkpoint."""

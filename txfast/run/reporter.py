@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
     from txfast.run.books import Books
-    from txfast.run.deferred import UnsettledRows
+    from txfast.run.deferred import DeferredRows
 
     class Rejects(Protocol):
         """Takes the rejects of every batch, in order."""
@@ -34,7 +34,7 @@ class Reporter:
         self._rejects = rejects
         self._progress = progress
         self._logs_rejected_rows = journal is not None and journal.shows(WARN)
-        self._deferred: UnsettledRows | None = None
+        self._deferred: DeferredRows | None = None
 
     @property
     def tells_each_reject(self) -> bool:
@@ -55,17 +55,16 @@ class Reporter:
 
     def _defer(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         if self._deferred is None:
-            from txfast.run.deferred import UnsettledRows
+            from txfast.run.deferred import DeferredRows
 
-            self._deferred = UnsettledRows(books.spill_file, len(books.ledgers))
-        assert batch.header is not None, "a batch with rows has one"
-        self._deferred.add(file, batch.header, batch)
+            self._deferred = DeferredRows(books.spill_file, len(books.ledgers))
+        self._deferred.add(file, batch)
 
     def report_deferred(self, books: "Books") -> None:
         """Report the batches that waited, once all is settled."""
         if self._deferred is None:
             return
-        for file, batch in self._deferred.settled(books.spills):
+        for file, batch in self._deferred.with_statuses(books.spills):
             if self._rejects is not None:
                 self._rejects.add(file, batch)
             if self._journal is not None and self._logs_rejected_rows:
