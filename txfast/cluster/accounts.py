@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from txfast.cluster.job import Job
 from txfast.errors import ClusterError
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.spill.spill import SpillFile, Stream, merged_runs
+from txfast.spill.file import SpillFile, Stream
+from txfast.spill.settled import merged_runs
 
 
 class MergedAccounts:
