@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Table: TypeAlias = ArrowStream | ArrowArray
     Tables: TypeAlias = Table | Iterable[Table]
     Input: TypeAlias = str | os.PathLike[str] | IO[bytes] | RawIOBase | Tables
+else:
+    from txfast.late import pa
 
 HOW_TO_READ = "it is a path, a binary file, or a table that exports Arrow (__arrow_c_stream__)"
 
@@ -129,8 +131,6 @@ def type_name(given: object) -> str:
 
 def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
     """Iterate a reader of record batches for a table, or for each table of an iterable. Raises UsageError."""
-    import pyarrow as pa
-
     if hasattr(given, "__arrow_c_stream__"):
         yield pa.RecordBatchReader.from_stream(given)
     elif hasattr(given, "__arrow_c_array__"):

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from txfast.api.inputs import Input
     from txfast.log.journal import Journal
     from txfast.run.plan import Plan
+else:
+    from txfast.late import pa
 
 
 def transaction_schema() -> "pa.Schema":
     """The schema of transactions."""
-    import pyarrow as pa
-
     return pa.schema(
         [
             pa.field("type", pa.dictionary(pa.int8(), pa.string()), nullable=False),
@@ -71,8 +71,6 @@ def record_batches(
 
 def record_batch(batch: "TransactionBatch") -> "pa.RecordBatch":
     """A batch's well-formed rows, in memory of their own."""
-    import pyarrow as pa
-
     kinds, clients, txs, has_amount, amounts = map(pa.py_buffer, transaction_buffers(batch))
     rows = len(batch)
     codes = pa.Array.from_buffers(pa.int8(), rows, [None, kinds])

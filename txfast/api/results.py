@@ -5,10 +5,11 @@ module must not know how the accounts came about.
 """
 
 from decimal import Decimal
+from errno import EPIPE
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-from txfast.errors import SourceError, UsageError
+from txfast.errors import UsageError, unwritable
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.formats import FORMATS, format_of, write_accounts
 from txfast.writers.output import Output
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.spill.settled import Settled
+else:
+    from txfast.late import pa
 
 # What a notebook shows of accounts.
 SHOWN_ROWS = 10
@@ -81,15 +84,11 @@ class ResultTable(Generic[Row]):
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The rows, by the Arrow C interface: this makes the table an argument of pyarrow.table, polars.DataFrame,
         duckdb.sql and the like."""
-        import pyarrow as pa
-
         reader = pa.RecordBatchReader.from_batches(self.schema, self.batches())
         return reader.__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> "pa.Table":
         """The rows as a pyarrow table."""
-        import pyarrow as pa
-
         return pa.Table.from_batches(self.batches(), self.schema)
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -169,7 +168,7 @@ class Accounts(ResultTable[Account]):
             output.finish()
             output.publish()
         except BrokenPipeError as error:
-            raise SourceError(f"{text}: cannot be written: nobody reads it any more") from error
+            raise unwritable(text, BrokenPipeError(EPIPE, "nobody reads it any more")) from error
         finally:
             output.discard()
 
