@@ -62,7 +62,6 @@ SAY_UNREADABLE_THEMSELVES = {
     "txfast/readers/arrow_csv.py",
     "txfast/readers/csv.pyx",
     "txfast/readers/table.py",
-    "txfast/spill/file.py",
 }
 
 PYTHON = sources(".py", folders=("txfast", "bench", "tests", "docs"))

@@ -9,7 +9,7 @@ import weakref
 from array import array
 from contextlib import suppress
 
-from txfast.errors import SpillError, reason_of
+from txfast.errors import SpillError, reason_of, unreadable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class SpillFile:
         except OSError as error:
             if isinstance(error, SpillError):
                 raise
-            raise SpillError(f"{self.folder}: cannot be read: {reason_of(error)}") from error
+            raise SpillError(str(unreadable(self.folder, error))) from error
         return count
 
     def expect(self, byte_count: int) -> None:
