@@ -1,7 +1,7 @@
-"""The errors that txfast raises: one family, each kind also the builtin that fits; and the exits that they become.
+"""The errors that txfast raises, and the exit codes that they become.
 
-The command prints an error as one line, so a message names the file, the place and the way out. This module must not
-import anything of txfast.
+All are TxfastErrors; each is also the builtin exception that fits. The command prints an error as one line, so a
+message names the file, the place and the way out. This module must not import anything of txfast.
 """
 
 EXIT_FAILED = 1
@@ -9,79 +9,79 @@ EXIT_TOO_MANY_MALFORMED = 3
 
 
 class TxfastError(Exception):
-    """Any failure that txfast foresees."""
+    """The base of all errors that txfast raises on purpose."""
 
 
 class InputError(TxfastError, ValueError):
-    """An input that is not a transactions file, or that the chosen reader cannot carry."""
+    """An input is not a transactions file, is damaged, or has rows that the chosen reader cannot read."""
 
 
 class SourceError(TxfastError, OSError):
-    """An input or output that the system would not open, read or write."""
+    """The system cannot open, read or write an input or output."""
 
 
 class ThreadsError(TxfastError, RuntimeError):
-    """Threads that the system would not start."""
+    """The system cannot start as many threads."""
 
 
 class TooManyMalformedError(TxfastError, ValueError):
-    """More malformed rows than were allowed."""
+    """There are more malformed rows than were allowed."""
 
 
 class ConservationError(TxfastError, ArithmeticError):
-    """Accounts that do not hold what the applied rows put there: a defect of txfast, or of the machine."""
+    """The accounts do not add up to what the applied rows put into them: a defect of txfast or of the machine."""
 
 
 class SpillError(TxfastError, OSError):
-    """What was moved to disk cannot be written, or does not read as it was written."""
+    """Ledgers or rows that were moved to disk cannot be written, or are not the same when they are read."""
 
 
 class MemoryLimitError(TxfastError, MemoryError):
-    """A memory limit that something is too large for."""
+    """An input, a state or a client needs more memory than the limit."""
 
 
 class CapacityError(TxfastError, OverflowError):
-    """More accounts or transactions than one ledger can number."""
+    """There are more accounts or transactions than one ledger can number."""
 
 
 class StateError(TxfastError, ValueError):
-    """A state directory that is damaged, or that another version of txfast wrote."""
+    """A state directory is damaged, missing, of an unknown format, or does not fit the call."""
 
 
 class LockedError(TxfastError, RuntimeError):
-    """A state directory that another run holds."""
+    """Another run is using the state directory."""
 
 
 class UsageError(TxfastError, ValueError):
-    """A command line, or an argument, that means nothing."""
+    """A command line or an argument has no meaning."""
 
 
 class ClusterError(TxfastError, RuntimeError):
-    """A cluster that lost, repeated or reordered what it was given."""
+    """A cluster lost, repeated or reordered some of its data."""
 
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:
-    """The error for an input, or a file of a state, that cannot be read: for this reason, or because of this error."""
+    """The error for an input, or a file of a state, that cannot be read. `reason` is text, or the error met."""
     return SourceError(f"{name}: cannot be read: {reason_of(reason)}")
 
 
 def unwritable(name: str, reason: Exception | str) -> SourceError:
-    """The error for an output, or a file of a state, that cannot be written; as `unreadable`."""
+    """The error for an output, or a file of a state, that cannot be written. `reason` is text, or the error met."""
     return SourceError(f"{name}: cannot be written: {reason_of(reason)}")
 
 
 def reason_of(reason: Exception | str) -> str:
-    """The system's words for an error, without number and file name; the error's own text where it has none."""
+    """The system's words for an error, without its number and file name; else the text of the error."""
     return str(getattr(reason, "strerror", None) or reason)
 
 
 def exit_code_of(error: Exception) -> int:
-    """The exit code of a command that ends by this error."""
+    """The exit code of a command that this error ends."""
     return EXIT_TOO_MANY_MALFORMED if isinstance(error, TooManyMalformedError) else EXIT_FAILED
 
 
 def describe_failure(error: Exception) -> str:
-    """One line for the log: what went wrong, and where."""
+    """One line for the log that says what went wrong and where."""
     if isinstance(error, TxfastError):
         return str(error)
     if isinstance(error, MemoryError):

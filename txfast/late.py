@@ -1,6 +1,6 @@
-"""Libraries that cost more to import than a small file to replay: each is imported when it is first used.
+"""Imports pyarrow when it is first used: the import takes longer than replaying a small file.
 
-A module that needs pyarrow says, beside its other imports,
+A module that needs pyarrow has, beside its other imports,
 
     TYPE_CHECKING = False
     if TYPE_CHECKING:
@@ -8,13 +8,13 @@ A module that needs pyarrow says, beside its other imports,
     else:
         from txfast.late import pa
 
-and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on like the library itself. This is the one place that imports
+and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had imported the library. No other module imports
 it. This module must not import anything of txfast.
 """
 
 
 class LateModule:
-    """Stands for a module, and imports it when an attribute is first asked for. Submodules are attributes too."""
+    """Stands for a module, and imports it when an attribute is first used. Submodules are attributes too."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,7 +1,7 @@
-"""The manifest of a snapshot: what its folder holds, as JSON that says when a byte of it was changed.
+"""The manifest of a snapshot: JSON that describes the other files, and whose hash shows any change of a byte.
 
-The text is the one way to write what it says, with a hash of the rest inside: another byte anywhere makes another text
-than would be written, or another hash. So it is in every format, whose number says what the other fields are.
+The hash of all other fields is itself a field, and the text is canonical: a manifest is good only where writing its
+fields again gives the same text. That holds for every format; the number of the format says which fields there are.
 
 This module must not know what the fields mean.
 """
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = 1
-# Of a snapshot that shares its entries with others.
+# For a snapshot that shares its entries with others.
 SHARED_FORMAT = 2
-# Of one in shards, or that knows of inputs in parts.
+# For a snapshot in shards, or one that has inputs with several parts.
 SHARDED_FORMAT = 3
 FORMATS = (FORMAT, SHARED_FORMAT, SHARDED_FORMAT)
 NAME = "manifest.json"
-# Nothing larger is written or read. Of a year's inputs a day it has some hundred KiB: an input takes about 300 bytes,
-# and 90 more for each part in which it was hashed.
+# No longer manifest is written or read. An input takes about 300 bytes, and 90 more for each part in which it was
+# hashed: a year with one input a day makes some 100 KiB.
 BYTES_MAX = 1 << 28
-# Bytes as text, whatever they are.
+# How bytes that may not be UTF-8 become text, and text becomes bytes again.
 TEXT = ("utf-8", "surrogateescape")
 
 
 def text_from(line: bytes) -> str:
-    """Bytes as a text that a manifest can have."""
+    """Any bytes as text for a manifest; `Fields.encoded` makes the same bytes of it."""
     return line.decode(*TEXT)
 
 
 def text_of(fields: "dict[str, Any]") -> bytes:
-    """A manifest's text: the fields, and the hash of them."""
+    """The text of a manifest with these fields, and their hash as the last one."""
     import json
 
     from xxhash import xxh3_128_hexdigest
@@ -43,7 +43,10 @@ def text_of(fields: "dict[str, Any]") -> bytes:
 
 
 def parse(path: str, text: bytes) -> "dict[str, Any]":
-    """A manifest's fields. Raises StateError where the text is none, or of a format that is not known here."""
+    """The fields of a manifest, without the hash.
+
+    Raises StateError where the text is not a manifest or was changed, and UnknownFormatError.
+    """
     import json
 
     try:
@@ -64,11 +67,18 @@ def parse(path: str, text: bytes) -> "dict[str, Any]":
 
 
 class UnknownFormatError(StateError):
-    """A manifest that is whole, of a format that this version does not know. Nothing older may stand in for it."""
+    """A good manifest of a format that this version does not know.
+
+    It ends the run: an older snapshot must not be used in its place.
+    """
 
 
 class Fields:
-    """A part of a manifest, taken field by field. Raises StateError where one is not what it should be."""
+    """Fields of a manifest, or of a part of it, with checks. Methods raise StateError for a field that is missing or
+    has another type.
+
+    `name` is the path of the part, as messages show it: "inputs: ".
+    """
 
     def __init__(self, path: str, fields: "Any", name: str = "") -> None:
         self._path = path
@@ -78,59 +88,60 @@ class Fields:
         self._fields = fields
 
     def error(self, name: str) -> StateError:
-        """That this field is not what it should be."""
+        """The error for a field of this name with a value that cannot be."""
         return self._error(f"{self._name}{name}")
 
     def _error(self, name: str) -> StateError:
         return StateError(f"{self._path}: is damaged: {name} is not what it should be")
 
     def take(self, name: str, kind: type) -> "Any":
-        """A field of this type; a number at least 0, and in 64 bits."""
+        """A field of this type; an int must be from 0 to 2^63 - 1."""
         found = self._fields.get(name)
         if type(found) is not kind or (isinstance(found, int) and not 0 <= found < 1 << 63):
             raise self.error(name)
         return found
 
     def whole(self, name: str) -> int:
-        """A whole number of any size."""
+        """An int of any size and sign."""
         found = self._fields.get(name)
         if type(found) is not int:
             raise self.error(name)
         return found
 
     def part(self, name: str) -> "Fields":
-        """The fields inside a field."""
+        """A field that has fields itself."""
         return Fields(self._path, self._fields.get(name), f"{self._name}{name}: ")
 
     def choice(self, name: str, choices: "Sequence[str]") -> str:
-        """One of these words."""
+        """A field that is one of these texts."""
         found = self.take(name, str)
         if found not in choices:
             raise self.error(name)
         return str(found)
 
     def encoded(self, name: str) -> bytes:
-        """The bytes that `text_from` made a text of."""
+        """The bytes that `text_from` was given."""
         try:
             return bytes(self.take(name, str).encode(*TEXT))
         except UnicodeEncodeError as error:
             raise self.error(name) from error
 
     def without(self, *names: str) -> "dict[str, Any]":
-        """All but these."""
+        """All fields except these."""
         return {name: value for name, value in self._fields.items() if name not in names}
 
     def parts(self, name: str) -> "list[Fields]":
-        """The fields of each of a list."""
+        """A field that is a list of fields."""
         place = f"{self._name}{name}: "
         return [Fields(self._path, each, place) for each in self.take(name, list)]
 
     def numbers(self, name: str) -> list[int]:
-        """A list of whole numbers."""
+        """A field that is a list of ints of any size and sign."""
         found: list[int] = self.take(name, list)
         if any(type(each) is not int for each in found):
             raise self.error(name)
         return found
 
     def names(self) -> "list[str]":
+        """The names of all fields."""
         return list(self._fields)
