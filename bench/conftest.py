@@ -1,13 +1,12 @@
-"""How benchmarks run: on one generated file, saved each time, with the rows per second in words at the end.
+"""Benchmarks run on one generated file; each run is saved, and rows per second are printed at the end.
 
     pytest bench --benchmark-compare
 
-compares with the last saved run, where there is one. TXFAST_BENCH_ROWS sets how many rows the file has.
+compares with the last saved run, if there is one. TXFAST_BENCH_ROWS sets the number of rows of the file.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any, NamedTuple
 
 import generate
 import pytest
+from measure import generator_version
 from pytest_benchmark.fixture import BenchmarkFixture
 
-# Ignored by git: saved runs, and the files that they are about.
+# Ignored by git: saved runs, and the files that they read.
 STORAGE = Path(__file__).resolve().parent.parent / ".benchmarks"
 ROWS = int(os.environ.get("TXFAST_BENCH_ROWS", "500_000"))
 ROUNDS = 7
@@ -44,12 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_columns = config.option.benchmark_columns or ["min", "median", "mean", "stddev", "rounds"]
 
 
-# The number of rows is part of each benchmark's name, so that files of different lengths are never compared.
+# The number of rows is part of each benchmark's name, so that files of different sizes are never compared.
 @pytest.fixture(scope="session", params=[ROWS], ids=lambda rows: f"{rows}_rows")
 def transactions() -> Path:
-    """A file of ROWS rows, made once for as long as its generator stays the same."""
-    version = hashlib.sha256(Path(generate.__file__).read_bytes()).hexdigest()[:8]
-    path = STORAGE / "inputs" / f"{ROWS}-{version}.csv"
+    """A file of ROWS rows, made once for each version of the generator."""
+    path = STORAGE / "inputs" / f"{ROWS}-{generator_version()}.csv"
     if not path.exists() and generate.main([str(ROWS), "-o", str(path)]):
         pytest.fail(f"{path} could not be made")
     return path
@@ -57,7 +56,7 @@ def transactions() -> Path:
 
 @pytest.fixture
 def measure(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Measure:
-    """Measure a stage: `run` a few times, each time with what `prepare` returns, and note how many rows it took."""
+    """Measure a stage: call `run` ROUNDS times, each with a new result of `prepare`, and record rows per second."""
 
     def run_rounds(rows: int, run: Callable[..., object], prepare: Callable[[], object] | None = None) -> None:
         def arguments() -> tuple[tuple[object], dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""What an input's format costs: the same rows as CSV, compressed, as Parquet, as Arrow, and as a table in memory.
+"""Measures what an input's format costs: the same rows as CSV, compressed CSV, Parquet, Arrow, and tables in memory.
 
     python bench/formats.py [--rows N] [--clients N] [--rounds N] [-o bench/results.md]
 
-Each contestant is a whole command in a fresh process, start-up and imports included, but for those in memory, which
-time the one call. They take turns, round after round; the first round only warms up. Beside each stands what reading
-alone costs with the obvious library, since replaying cannot be written as a query.
+Each contestant is a whole command in a fresh process, with start-up and imports; for tables in memory, only the one
+call is timed. Contestants take turns, round after round, and the first round only warms up. Beside each replay stands
+the cost of only reading the file with the usual library, because a replay cannot be written as a query.
 
 This file must not know how txfast works inside: it runs the command and calls `txfast.process`.
 """
@@ -36,25 +36,25 @@ from measure import (
     write_section,
 )
 
-# The loop over a frame takes a minute for all of them.
+# The loop over a frame would take a minute for all rows.
 LOOP_ROWS_MAX = 200_000
 REPLAY = "replay into accounts"
 READ = "read alone"
 FORMATS = ("csv", "csv.gz", "csv.zst", "parquet", "arrow")
 
 NOTES = """\
-Medians of whole commands in fresh processes, start-up and the import of pyarrow included; *in memory* is the one call,
-`txfast.process(table)`, in a process that has the table. The rows are those of the generated file that are well
-formed. In tables, `type` is a string, ids are uint64, amounts decimal128(19, 4); Parquet is compressed with snappy in
-row groups of 128 Ki rows, an Arrow file is not compressed. Reading alone is `pyarrow.parquet.read_table`, an Arrow
-file's `read_all`, and for CSV all bytes of its stream. The loop is one over `itertuples` of a pandas frame, of its
-first rows.
+Medians of whole commands in fresh processes, with start-up and the import of pyarrow; *in memory* is only the call
+`txfast.process(table)`, in a process that has the table. The rows are the well-formed rows of the generated file. In
+tables, `type` is a string, ids are uint64 and amounts decimal128(19, 4). Parquet is compressed with snappy, in row
+groups of 128 Ki rows; the Arrow file is not compressed. *Read alone* is `pyarrow.parquet.read_table` for Parquet,
+`read_all` for Arrow, and all bytes of the stream for CSV. The loop goes over `itertuples` of a pandas frame with the
+first rows only.
 """
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A command, what it does, and over how many rows; `tells` says that it prints its own seconds."""
+    """A command, its task, and its number of rows. With `tells`, the command prints its own seconds."""
 
     name: str
     task: str
@@ -63,11 +63,11 @@ class Contestant:
     tells: bool = False
 
 
-# ---- Work in processes of its own ----------------------------------------------------------------
+# ---- Work in processes of their own --------------------------------------------------------------
 
 
 def make_files(source: str, folder: str) -> None:
-    """Write the well-formed rows of a CSV file in every format; print how many there are."""
+    """Write the well-formed rows of a CSV file in every format; print their number."""
     import logging
 
     import pyarrow as pa
@@ -94,7 +94,7 @@ def make_files(source: str, folder: str) -> None:
 
 
 def read_alone(path: str) -> None:
-    """Read a file as the obvious library does, and nothing else."""
+    """Only read a file, with the usual library."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -109,7 +109,7 @@ def read_alone(path: str) -> None:
 
 
 def replay_in_memory(path: str, library: str) -> None:
-    """Have a table in memory, then time its replay; print the seconds."""
+    """Read a table into memory, then time its replay; print the seconds."""
     import time
 
     import pyarrow as pa
@@ -128,7 +128,7 @@ def replay_in_memory(path: str, library: str) -> None:
 
 
 def loop_over_frame(path: str, rows_max: str) -> None:
-    """Deposits and withdrawals alone, in a loop over a pandas frame; print the seconds of the loop."""
+    """Loop over a pandas frame, for deposits and withdrawals only; print the seconds of the loop."""
     import time
 
     import pyarrow as pa
@@ -150,7 +150,7 @@ def loop_over_frame(path: str, rows_max: str) -> None:
 
 
 def contestants(folder: Path, rows: int) -> list[Contestant]:
-    """Who takes part over the files in a folder."""
+    """The contestants for the files in a folder."""
     found = []
     for suffix in FORMATS:
         path = str(folder / f"in.{suffix}")
@@ -167,7 +167,7 @@ def contestants(folder: Path, rows: int) -> list[Contestant]:
 
 
 def race(entered: Sequence[Contestant], rounds: int, output: Path) -> dict[str, list[tuple[float, int]]]:
-    """Have all run in turns; seconds and peak bytes of each, by name. Raises BenchError where one fails."""
+    """Run all in turns. Returns (seconds, peak bytes) of each run, by name. Raises BenchError if one fails."""
     results: dict[str, list[tuple[float, int]]] = {each.name: [] for each in entered}
     for number in range(rounds + 1):
         say(f"round {number} of {rounds}" if number else "warming up")

@@ -1,12 +1,12 @@
-"""What a memory limit costs: time, peak memory and disk, for the same bytes.
+"""Measures what a memory limit costs: time, peak memory and disk, for the same bytes.
 
     python bench/limits.py [--rows 11e6] [--clients 1e6] [--runs 3] [--large 200e6] [-o bench/results.md]
 
 Runs of the whole command under each limit take turns with runs in memory, over evenly spread clients and over skewed
-ones; accounts must be the same bytes. `--large` adds one run over so many rows, made as they are piped in, under 1 GiB.
-Results go to standard output and into a section of a Markdown file.
+ones. The accounts must be the same bytes. `--large` adds one run under 1 GiB over that number of rows, which are
+generated into a pipe. Results go to standard output and into a section of a Markdown file.
 
-This file knows of txfast only its command and its stats.
+This file must know only the command of txfast and its stats.
 """
 
 from __future__ import annotations
@@ -42,19 +42,20 @@ LIMITS_MIB = (96, 128, 192, 512)
 LARGE_LIMIT_MIB = 1024
 LARGE_CLIENTS = 5_000_000
 SPREADS = ("uniform", "skewed")
-# What a limit may be exceeded by.
+# A peak may be this multiple of the limit.
 TOLERANCE = 1.1
 
 HEADER = ("clients", "limit", "seconds", "times in memory", "peak MiB", "of the limit", "disk MB", "B a row")
 
 NOTES = """\
 Medians of whole commands in fresh processes that took turns. *disk* is all that was written there: rows in compact
-form, what the ledgers held when the limit was reached, and the sorted accounts. *B a row* is that over all rows.
+form, the ledgers at the time when the limit was reached, and the sorted accounts. *B a row* is that divided by the
+number of rows.
 """
 
 
 def measure(path: Path, rows: int, spread: str, runs: int, folder: Path) -> list[list[str]]:
-    """The table's rows for one file: in memory, then under each limit. Raises BenchError where a limit was passed."""
+    """The table's rows for one file: in memory, then under each limit. Raises BenchError if a limit was exceeded."""
     commands = {0: txfast_command(str(path), "--quiet", "--stats", str(folder / "0.json"))}
     for limit in LIMITS_MIB:
         words = ("--quiet", "--memory-limit", f"{limit}MiB", "--stats", str(folder / f"{limit}.json"))
@@ -96,7 +97,7 @@ def measure(path: Path, rows: int, spread: str, runs: int, folder: Path) -> list
 
 
 def measure_large(rows: int, folder: Path) -> str:
-    """One run over rows that are made as they are piped in."""
+    """One run over rows that are generated into a pipe, as a paragraph."""
     stats_file = folder / "large.json"
     generator = [sys.executable, str(GENERATOR), str(rows), str(LARGE_CLIENTS), "-o", "-"]
     limit = f"{LARGE_LIMIT_MIB}MiB"
@@ -113,15 +114,15 @@ def measure_large(rows: int, folder: Path) -> str:
     billion = 1e9 / rows
     return (
         f"{rows:,} rows of {LARGE_CLIENTS:,} clients through a pipe, under {limit}: {seconds:.0f} s, most of it "
-        f"waiting for the rows to be made; {stages['scan']:.1f} s of scanning, {stages['apply']:.1f} s of applying and "
+        f"waiting for the generator; {stages['scan']:.1f} s of scanning, {stages['apply']:.1f} s of applying and "
         f"moving to disk, {stages['settle']:.1f} s of settling ({stages['settle'] / rows * 1e9:.0f} ns a row), "
         f"{stages['write']:.1f} s of merging and writing; peak {peak / MEBIBYTE:.0f} MiB; {spilled / MEGABYTE:,.0f} MB "
         f"on disk, {spilled / rows:.1f} bytes a row.\n\n"
-        f"A billion rows, by the same rates: {billion * stages['scan']:.0f} s of scanning and "
+        f"At the same rates a billion rows take {billion * stages['scan']:.0f} s of scanning and "
         f"{billion * stages['apply']:.0f} s of applying and moving to disk, which overlap, then "
         f"{billion * stages['settle']:.0f} s of settling, and {billion * spilled / 1e9:.0f} GB of disk, in the same "
-        f"memory: each row is written and read once as long as a partition, a 64th of all, fits into what a ledger may "
-        f"take, about four fifths of the limit; at 26 bytes a transaction that is so up to "
+        f"memory. Each row is written and read once, as long as a partition (a 64th of all rows) fits into a ledger's "
+        f"share, about four fifths of the limit. At 26 bytes a transaction this holds up to "
         f"{64 * 0.8 * LARGE_LIMIT_MIB * MEBIBYTE / 26 / 1e9:.1f} billion rows."
     )
 

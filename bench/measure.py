@@ -1,7 +1,7 @@
-"""Measures whole commands in fresh processes, on generated inputs that are kept, for the scripts beside it.
+"""Measures whole commands in fresh processes, on generated inputs that are kept. For the other scripts in bench/.
 
-Functions whose source runs in a process of its own (see `python_command`) import what they need themselves.
-This file must not know who is measured.
+Some functions run in a process of their own, from their source alone (`python_command`), so they import what they need
+themselves. This module must not know which programs are measured.
 """
 
 from __future__ import annotations
@@ -22,28 +22,30 @@ from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
 GENERATOR = BENCH / "generate.py"
+# The sources that determine a generated file.
+GENERATOR_SOURCES = (GENERATOR, BENCH / "workload.py")
 RESULTS = BENCH / "results.md"
 CACHE = BENCH.parent / ".benchmarks" / "inputs"
-RESULTS_TITLE = "# Measurements\n\nEach section is written by the script of its name, in `bench/`.\n"
+RESULTS_TITLE = "# Measurements\n\nEach section is written by the script of the same name in `bench/`.\n"
 
 MEGABYTE = 1_000_000
 
-# Imports nothing from the working directory, which may hold the sources of txfast, not built.
+# Import nothing from the working directory: it may hold unbuilt sources of txfast.
 PYTHON = ("-P",)
-# As little as Python can be, for what only starts others.
+# The smallest Python, for a process that only starts another one.
 BARE_PYTHON = ("-I", "-S")
 
 
 class BenchError(Exception):
-    """The measurement cannot be made or trusted; its text says why."""
+    """Why a measurement cannot be made or trusted."""
 
 
-# ---- Processes and what they cost ----------------------------------------------------------------
+# ---- Processes and their cost --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one process cost, and why it failed, if it did."""
+    """The cost of one process. `failure` says why it failed, or is empty."""
 
     seconds: float
     peak_bytes: int
@@ -53,8 +55,8 @@ class Run:
 def launch(output: str, fed: str, *command: str) -> None:
     """Run `command` with its output in a file; print its exit code, seconds and peak memory in bytes.
 
-    With `fed`, the name of a file, standard input is a pipe of that file's bytes. Runs in a process of its
-    own, since a process's peak starts at that of the one that started it, which therefore has to be small.
+    With `fed`, the name of a file, standard input is a pipe with that file's bytes. This function runs in a process of
+    its own, a small one, because a process inherits the peak of the process that starts it.
     """
     import os
     import sys
@@ -73,7 +75,7 @@ def launch(output: str, fed: str, *command: str) -> None:
     ]
     started = time.perf_counter()
     child = os.posix_spawn(command[0], command, os.environ, file_actions=to_run)
-    # Otherwise a `cat` whose reader ends early would wait for ever.
+    # Otherwise `cat` would wait for ever if the command ends early.
     os.close(input_end)
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - started
@@ -82,22 +84,22 @@ def launch(output: str, fed: str, *command: str) -> None:
 
 
 def python_command(function: Callable[..., None], *arguments: str, flags: Sequence[str] = PYTHON) -> list[str]:
-    """The command that calls a self-contained function of texts in a fresh process, from its source alone.
+    """The command that calls a self-contained function, with texts as arguments, in a fresh process.
 
-    So it pays for its own imports and for none of this file's.
+    The process gets only the function's source, so it pays for the function's imports and for no others.
     """
     program = f"import sys\n{inspect.getsource(function)}\n{function.__name__}(*sys.argv[1:])\n"
     return [sys.executable, *flags, "-c", program, *arguments]
 
 
 def txfast_command(*arguments: str) -> list[str]:
-    """The command txfast, as installed beside the Python that runs this."""
+    """The command txfast that is installed beside the running Python."""
     script = shutil.which("txfast", path=sysconfig.get_path("scripts"))
     return [*([script] if script else [sys.executable, *PYTHON, "-m", "txfast"]), *arguments]
 
 
 def run_measured(command: Sequence[str], output: Path, *, fed: Path | None = None) -> Run:
-    """Run a command in a fresh process, its output in a file, and with `fed` that file piped into it."""
+    """Run a command in a fresh process, with its output in a file. With `fed`, that file is piped into it."""
     launcher = python_command(launch, str(output), str(fed or ""), *command, flags=BARE_PYTHON)
     environment = {name: text for name, text in os.environ.items() if not name.startswith("TXFAST_")}
     launched = subprocess.run(launcher, capture_output=True, env=environment, text=True, errors="replace")
@@ -112,31 +114,35 @@ def last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-# ---- Inputs and results, for every script here ---------------------------------------------------
+# ---- Inputs and results --------------------------------------------------------------------------
 
 
 def cached_input(cache: Path, rows: int, clients: int, ids: str = "dense", spread: str = "uniform") -> Path:
-    """The generated file of this shape, written at its first use. Another generator gives another file."""
-    digest = hashlib.sha256(GENERATOR.read_bytes()).hexdigest()[:8]
-    path = cache / f"{ids}-{'' if spread == 'uniform' else spread + '-'}{rows}-{clients}-{digest}.csv"
+    """The generated file of this shape, written at its first use. A changed generator makes a new file."""
+    path = cache / f"{ids}-{'' if spread == 'uniform' else spread + '-'}{rows}-{clients}-{generator_version()}.csv"
     if not path.exists():
         say(f"writing {path} …")
         generator = [sys.executable, str(GENERATOR), str(rows), str(clients), "--ids", ids, "-o", str(path)]
         generator += ["--clients", spread]
         if subprocess.run(generator).returncode:
             raise BenchError(f"{path}: cannot be generated")
-        # Or the disk would be busy with it during the first runs.
+        # Otherwise the disk would still be writing it during the first runs.
         os.sync()
     return path
 
 
+def generator_version() -> str:
+    """A short hash of the generator's sources."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in GENERATOR_SOURCES)).hexdigest()[:8]
+
+
 def say(line: str) -> None:
-    """Tell on standard error how it goes."""
+    """Print progress on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
 def describe_machine(packages: Iterable[str]) -> str:
-    """The machine and the versions, in one line without a date."""
+    """The machine and the versions of packages, in one line without a date."""
     model = platform.processor() or platform.machine()
     cpu_info = Path("/proc/cpuinfo")
     if cpu_info.exists():
@@ -159,13 +165,13 @@ def package_version(name: str) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
-    """A table of `texts` columns of text, and then of numbers."""
+    """A Markdown table: `texts` columns of text, then columns of numbers."""
     lines = [header, [*["---"] * texts, *["---:"] * (len(header) - texts)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def write_section(path: Path, name: str, paragraphs: Iterable[str]) -> None:
-    """Replace the section between this name's two markers, or add it; whatever else the file holds stays."""
+    """Replace the section between the two markers of this name, or add it. The rest of the file stays."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     content = path.read_text(encoding="utf-8") if path.exists() else RESULTS_TITLE
     before, found, rest = content.partition(begin)
@@ -180,7 +186,7 @@ def write_section(path: Path, name: str, paragraphs: Iterable[str]) -> None:
 
 
 def whole_number(text: str) -> int:
-    """A number from 1, also written as 5e6."""
+    """A whole number from 1 on, which may be written as 5e6."""
     try:
         number = int(text) if text.isdigit() else int(float(text))
     except (ValueError, OverflowError):
@@ -191,7 +197,7 @@ def whole_number(text: str) -> int:
 
 
 def add_number(parser: argparse.ArgumentParser, flag: str, default: int, meaning: str) -> None:
-    """Add an option that is a whole number."""
+    """Add an option whose value is a whole number."""
     parser.add_argument(flag, metavar="N", type=whole_number, default=default, help=f"{meaning} (default: {default})")
 
 

@@ -2,11 +2,11 @@
 
     python bench/rivals.py [--rows N] [--clients N] [--rounds N] [--file FILE] [-o bench/results.md]
 
-Every contestant is a whole command, start-up included. They take turns, round after round, so that whatever
-else the machine does meets all of them alike; the first round only warms up. Time and peak memory are those
-of that very process. Results go to standard output, a section of a Markdown file, and a bar chart beside it.
+Every contestant is a whole command, start-up included. They take turns, round after round, so that other load on the
+machine affects all of them alike. The first round only warms up. Time and peak memory are those of the contestant's own
+process. Results go to standard output, into a section of a Markdown file, and into a bar chart beside it.
 
-This file must not know how txfast works inside: it runs the command.
+contestants.py says who takes part. This file must not know how txfast works inside: it runs the command.
 """
 
 from __future__ import annotations
@@ -17,14 +17,25 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
+from contestants import (
+    BY_HAND,
+    DUCKDB,
+    NOTHING,
+    POLARS,
+    READ,
+    REPLAY,
+    SUM,
+    TXFAST,
+    Contestant,
+    make_contestants,
+    replay_by_hand,
+)
 from measure import (
     MEGABYTE,
-    PYTHON,
     BenchError,
     Run,
     add_number,
@@ -35,218 +46,53 @@ from measure import (
     python_command,
     run_measured,
     say,
-    txfast_command,
     write_section,
 )
 
-# The loop by hand gets fewer rows where it would take longer than this for all of them.
+# The loop by hand gets only the first rows if all rows would take longer than this.
 HAND_SECONDS_MAX = 60.0
 HAND_ROWS_STEP = 100_000
 
-# A rival may lose the clients of faulty rows, and hardly any other.
+# A rival may lose clients whose rows are all faulty, and very few others.
 CLIENTS_SHARE_MIN = 0.9
 
-# What contestants do.
-REPLAY = "replay into accounts"
-SUM = "sum of amount by client"
-READ = "read the bytes"
-NOTHING = "nothing"
-
-TXFAST = "txfast"
-POLARS = "Polars"
-DUCKDB = "DuckDB"
-PANDAS = "pandas"
-BY_HAND = "csv + Decimal, by hand"
-
 NOTES = """\
-Medians of whole commands in fresh processes, start-up included. A ratio is a multiple of that contestant's
-time: below 1 is faster than it. MB is 10⁶ bytes. Without `--threads`, txfast uses all cores, as Polars and
-DuckDB do.
+Medians of whole commands in fresh processes, start-up included. A ratio is a multiple of the named contestant's time:
+below 1 is faster. MB is 10⁶ bytes. Without `--threads`, txfast uses all cores, as Polars and DuckDB do.
 
-Only txfast and the loop by hand do the job. Polars, DuckDB and pandas do less: they add up the column
-`amount` by client, as floats, deposits and withdrawals alike, whatever the order, ids, disputes and locks,
-and say nothing of faulty rows, which are 1 % of a generated file. How they get past those:
+Only txfast and the loop by hand do the whole job. Polars, DuckDB and pandas do less: they add up the column `amount` by
+client, as floats, for deposits and withdrawals alike. They ignore the order of rows, ids, disputes and locks, and
+report no faulty rows, which are 1 % of a generated file. They skip faulty rows like this:
 
-- Polars: lazy `scan_csv` with given column types, streaming engine; with `ignore_errors` a field that cannot
-  be read is null, and `truncate_ragged_lines` cuts further fields off.
-- DuckDB: `read_csv` with given column types; `ignore_errors` drops each row that cannot be read, or that has
-  fewer or more fields.
-- pandas: `read_csv` with the pyarrow engine; `on_bad_lines="skip"` drops rows with fewer or more fields.
-  Columns with faulty fields arrive as text: `to_numeric(errors="coerce")` reads amounts, clients stay text.
+- Polars: lazy `scan_csv` with given column types, streaming engine; `ignore_errors` makes unreadable fields null, and
+  `truncate_ragged_lines` drops extra fields.
+- DuckDB: `read_csv` with given column types; `ignore_errors` drops rows that are unreadable or have fewer or more
+fields.
+- pandas: `read_csv` with the pyarrow engine; `on_bad_lines="skip"` drops rows with fewer or more fields. Columns with
+  faulty fields are text: `to_numeric(errors="coerce")` reads amounts, clients stay text.
 
-`readinto` is the limit for one thread: it reads the bytes, 4 MiB at a time, and does nothing with them.
-`python -c pass` is what a Python process costs before it does anything.
+`readinto` is the limit for one thread: it only reads the bytes, 4 MiB at a time. `python -c pass` is the cost of
+starting Python.
 """
-
-
-# ---- The rivals' work, each in a process of its own ----------------------------------------------
-
-
-def sum_with_polars(path: str) -> None:
-    """Sum by client with Polars: column types given, the streaming engine."""
-    import sys
-
-    import polars  # type: ignore[import-not-found, unused-ignore]
-
-    columns = {
-        "type": polars.String,
-        "client": polars.UInt64,
-        "tx": polars.String,
-        "amount": polars.Float64,
-    }
-    rows = polars.scan_csv(path, schema=columns, ignore_errors=True, truncate_ragged_lines=True)
-    sums = rows.group_by("client").agg(polars.col("amount").sum())
-    sums.collect(engine="streaming").write_csv(sys.stdout.buffer)
-
-
-def sum_with_duckdb(path: str) -> None:
-    """Sum by client with DuckDB: column types given, so that nothing has to be sniffed."""
-    import duckdb  # type: ignore[import-not-found, unused-ignore]
-
-    query = """
-        COPY (
-            SELECT client, sum(amount) FROM read_csv(
-                $path, header = true, auto_detect = false, delim = ',', ignore_errors = true,
-                columns = {'type': 'VARCHAR', 'client': 'UBIGINT', 'tx': 'VARCHAR', 'amount': 'DOUBLE'}
-            ) GROUP BY client
-        ) TO '/dev/stdout' (FORMAT csv)
-    """
-    duckdb.execute(query, {"path": path})
-
-
-def sum_with_pandas(path: str) -> None:
-    """Sum by client with pandas: its fastest engine, and numbers read leniently from text."""
-    import sys
-
-    import pandas  # type: ignore[import-not-found, import-untyped, unused-ignore]
-
-    rows = pandas.read_csv(path, usecols=["client", "amount"], engine="pyarrow", on_bad_lines="skip")
-    rows["amount"] = pandas.to_numeric(rows["amount"], errors="coerce")
-    rows.groupby("client")["amount"].sum().to_csv(sys.stdout)
-
-
-def replay_by_hand(path: str, rows_max: str) -> None:
-    """The real job as one would write it by hand: the csv module, Decimal, a dict of accounts."""
-    import csv
-    import sys
-    from decimal import Decimal, InvalidOperation
-    from itertools import islice
-
-    class Account:
-        def __init__(self) -> None:
-            self.available = Decimal(0)
-            self.held = Decimal(0)
-            self.locked = False
-
-    kinds = {"deposit", "withdrawal", "dispute", "resolve", "chargeback"}
-    accounts: dict[int, Account] = {}
-    deposits: dict[tuple[int, int], Decimal] = {}
-    withdrawals: set[tuple[int, int]] = set()
-    disputes: dict[tuple[int, int], bool] = {}  # whether it is open
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        header = [name.strip() for name in next(rows)]
-        type_at, client_at, tx_at, amount_at = map(header.index, ("type", "client", "tx", "amount"))
-        for row in islice(rows, int(rows_max)):
-            try:
-                kind = row[type_at].strip()
-                client = int(row[client_at])
-                key = (client, int(row[tx_at]))
-                text = row[amount_at].strip() if len(row) > amount_at else ""
-                amount = Decimal(text) if text else None
-            except (IndexError, ValueError, InvalidOperation):
-                continue
-            if kind not in kinds:
-                continue
-            account = accounts.setdefault(client, Account())
-            if account.locked:
-                continue
-            if kind in ("deposit", "withdrawal"):
-                if key in deposits or key in withdrawals or amount is None or amount < 0:
-                    continue
-                if kind == "deposit":
-                    account.available += amount
-                    deposits[key] = amount
-                elif account.available >= amount:
-                    account.available -= amount
-                    withdrawals.add(key)
-            elif kind == "dispute":
-                if key in deposits and key not in disputes:
-                    account.available -= deposits[key]
-                    account.held += deposits[key]
-                    disputes[key] = True
-            elif disputes.get(key):
-                disputes[key] = False
-                account.held -= deposits[key]
-                if kind == "resolve":
-                    account.available += deposits[key]
-                else:
-                    account.locked = True
-    sys.stdout.write("client,available,held,total,locked\n")
-    for client, account in sorted(accounts.items()):
-        available, held, locked = account.available, account.held, str(account.locked).lower()
-        sys.stdout.write(f"{client},{available:.4f},{held:.4f},{available + held:.4f},{locked}\n")
-
-
-def read_bytes(path: str) -> None:
-    """Do nothing but read."""
-    buffer = bytearray(4 << 20)
-    with open(path, "rb", buffering=0) as file:
-        while file.readinto(buffer):
-            pass
 
 
 # ---- The race ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """A command and what it does; `package` if it needs one, `rows` where it gets only the first of them."""
-
-    name: str
-    task: str
-    command: Sequence[str]
-    package: str = ""
-    rows: int | None = None
-
-    @property
-    def is_txfast(self) -> bool:
-        return self.name.startswith(TXFAST)
-
-
-def make_contestants(path: Path, total_rows: int, hand_rows: int) -> list[Contestant]:
-    """Everyone, in the order of the table. The first is the one that others are compared with."""
-    file = str(path)
-    one_thread = ("--threads", "1")
-    arrow = ("--reader", "arrow")
-    contestants = [
-        Contestant(" ".join((TXFAST, *options)), REPLAY, txfast_command("-q", *options, file))
-        for options in ((), ("--threads", "2"), one_thread, arrow, (*arrow, *one_thread))
-    ]
-    for name, function in ((POLARS, sum_with_polars), (DUCKDB, sum_with_duckdb), (PANDAS, sum_with_pandas)):
-        contestants.append(Contestant(name, SUM, python_command(function, file), package=name.lower()))
-    by_hand = python_command(replay_by_hand, file, str(hand_rows))
-    rows = hand_rows if hand_rows < total_rows else None
-    contestants.append(Contestant(BY_HAND, REPLAY, by_hand, rows=rows))
-    contestants.append(Contestant("readinto", READ, python_command(read_bytes, file)))
-    contestants.append(Contestant("python -c pass", NOTHING, [sys.executable, *PYTHON, "-c", "pass"]))
-    return contestants
-
-
 class Race:
-    """The contestants on one file, and what each run of each cost."""
+    """The contestants on one file, and the cost of each of their runs."""
 
     def __init__(self, contestants: Sequence[Contestant], total_rows: int) -> None:
         self.contestants = contestants
         self.total_rows = total_rows
-        # Instead of figures: that it is not installed, or how it failed.
+        # By name: why a contestant has no figures (not installed, or how it failed).
         self.remarks: dict[str, str] = {}
-        self.hand_agrees: bool | None = None  # None until it was compared
+        self.hand_agrees: bool | None = None  # None until compared
         self._runs: dict[str, list[Run]] = {contestant.name: [] for contestant in contestants}
-        self._accounts: bytes | None = None  # what txfast put out
+        self._accounts: bytes | None = None  # the output of txfast
 
     def run(self, rounds: int, scratch: Path) -> None:
-        """Let all take turns, once to warm up and `rounds` times for the figures."""
+        """Run all in turns: one round to warm up, then `rounds` rounds that count."""
         for contestant in self.contestants:
             if contestant.package and find_spec(contestant.package) is None:
                 self._set_aside(contestant, "not installed")
@@ -271,7 +117,7 @@ class Race:
         say(f"{contestant.name}: {remark}")
 
     def find_fault(self, contestant: Contestant, output: bytes) -> str:
-        """What is wrong with an output, if anything: not the accounts that txfast gave, or lost clients."""
+        """The fault of an output: other accounts than txfast's, or lost clients. Empty if there is none."""
         if self._accounts is None:
             self._accounts = output
         if contestant.is_txfast and output != self._accounts:
@@ -284,12 +130,12 @@ class Race:
         return ""
 
     def seconds(self, contestant: Contestant) -> list[float]:
-        """What each run took, scaled to the whole file where it had fewer rows."""
+        """The seconds of each run, scaled to the whole file if the contestant got only the first rows."""
         scale = self.total_rows / contestant.rows if contestant.rows else 1.0
         return [run.seconds * scale for run in self._runs[contestant.name]]
 
     def median_seconds(self, name: str) -> float | None:
-        """None for one that did not run."""
+        """The median; None if the contestant has no figures."""
         if name in self.remarks or name not in self._runs:
             return None
         return statistics.median(self.seconds(self.find(name)))
@@ -301,7 +147,7 @@ class Race:
         return next(contestant for contestant in self.contestants if contestant.name == name)
 
     def remark_on_hand(self) -> str:
-        """How far the loop by hand can be compared."""
+        """A sentence: whether the loop by hand agrees, or how many rows it got."""
         rows = self.find(BY_HAND).rows
         if BY_HAND in self.remarks or (rows is None and self.hand_agrees is None):
             return "The loop by hand did not come to an end."
@@ -311,7 +157,7 @@ class Race:
 
 
 def count_rows(path: Path) -> int:
-    """The lines of a file, less its header."""
+    """The number of lines of a file, without its header."""
     lines = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(1 << 20):
@@ -320,11 +166,11 @@ def count_rows(path: Path) -> int:
 
 
 def affordable_hand_rows(path: Path, total_rows: int, scratch: Path) -> int:
-    """How many rows the loop by hand can be given: all, or as many hundred thousand as its time allows."""
+    """The number of rows for the loop by hand: all, or as many hundred thousand as HAND_SECONDS_MAX allows."""
     probe_rows = min(HAND_ROWS_STEP, total_rows)
     probe = run_measured(python_command(replay_by_hand, str(path), str(probe_rows)), scratch / "output")
     if probe.failure:
-        return probe_rows  # it will say why
+        return probe_rows  # the race will report why
     rows = int(HAND_SECONDS_MAX / probe.seconds * probe_rows)
     if rows >= total_rows:
         return total_rows
@@ -335,7 +181,7 @@ def affordable_hand_rows(path: Path, total_rows: int, scratch: Path) -> int:
 
 
 def rivals_table(race: Race) -> str:
-    """The table: a line for each contestant, also where it did not run."""
+    """The table, with a line for each contestant, also for those that did not run."""
     header = ("command", "does", "seconds", "fastest–slowest", "rows/s", "÷ txfast", f"÷ {POLARS}", "peak MB")
     return markdown_table(header, [table_line(race, contestant) for contestant in race.contestants], texts=2)
 
@@ -359,7 +205,7 @@ def table_line(race: Race, contestant: Contestant) -> list[str]:
     ]
 
 
-# Mid-tones, which stand out from white and from black: nobody knows what the chart is shown on.
+# Mid-tones: they stand out from a white and from a black background.
 INK = "#797979"
 COLOURS = {REPLAY: "#3b82f6", SUM: "#d97706", READ: "#9a9a9a", NOTHING: "#9a9a9a"}
 CHART_WIDTH = 760
@@ -371,13 +217,13 @@ LINE_HEIGHT = 28
 
 
 def axis_seconds(race: Race) -> float:
-    """What a bar of the whole width stands for: enough for txfast, Polars and DuckDB. Slower ones are cut."""
+    """The seconds of a bar of full width: enough for txfast, Polars and DuckDB. Longer bars are cut."""
     names = [contestant.name for contestant in race.contestants if contestant.is_txfast]
     return 1.1 * max(race.median_seconds(name) or 0.0 for name in (*names, POLARS, DUCKDB))
 
 
 def chart_bar(seconds: float, axis: float, top: int, colour: str) -> tuple[str, float]:
-    """A bar and where it ends. One that would be too long has a slanted gap near its end."""
+    """A bar, and the place of its right end. A bar that is cut has a slanted gap near its end."""
     length = max(2.0, seconds / axis * BARS_WIDTH)
     if length <= BARS_WIDTH:
         shape = f'<rect x="{BARS_LEFT}" y="{top}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="2"'

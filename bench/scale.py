@@ -2,12 +2,12 @@
 
     python bench/scale.py [--rows 1e6,5e6,20e6] [--ids dense,random,…] [-o bench/results.md]
 
-Each size is replayed as a file, whose size is known, and through a pipe, whose size is not: then the index of
-transactions grows on the way, which shows in the longest single `apply`. Seconds and peak memory are those of
-the command in a fresh process; stages and calls are told by a child that runs the library's `Replay`. Results
-go to standard output and into a section of a Markdown file.
+Each size is replayed as a file, whose size is known, and through a pipe, whose size is not known. Through a pipe the
+index of transactions grows during the run, which shows in the longest single `apply`. Seconds and peak memory are those
+of the command in a fresh process. The seconds of stages and of single calls come from a child process that runs the
+library's `Replay`. Results go to standard output and into a section of a Markdown file.
 
-This file knows of txfast only its command and what `replay_and_tell` calls.
+This file must know only the command of txfast, and the functions that `replay_and_tell` calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from generate import ID_PATTERNS
 from measure import (
     MEGABYTE,
     BenchError,
@@ -39,22 +38,23 @@ from measure import (
     whole_number,
     write_section,
 )
+from workload import ID_PATTERNS
 
 DEFAULT_ROWS = "1e6,5e6,20e6"
 KEPT_BYTES_MAX = 512 * MEGABYTE
 
 NOTES = """\
-*ns a row* is the wall time of the whole command, start-up included, over all rows. *scan* and *apply* are
-what these stages took of it, in threads that overlap. *typical* and *longest* are single calls that apply a
-batch: through a pipe nobody knows how much will come, so the index of transactions doubles on the way, and
-the batch that meets it waits. *B a further row* is the memory that grows with the rows: the peak beyond that
-of the smallest size, over the applied rows beyond those of that size.
+*ns a row* is the wall time of the whole command, start-up included, divided by the number of rows. *scan* and *apply*
+are the times of these stages, in threads that overlap. *typical* and *longest* are single calls that apply one batch.
+Through a pipe the size of the input is unknown, so the index of transactions doubles during the run, and the batch that
+triggers this waits. *B a further row* is the memory that grows with the rows: the difference of peaks to the smallest
+size, divided by the difference of applied rows.
 """
 
 
 @dataclass(frozen=True)
 class Size:
-    """One input's shape."""
+    """The shape of one input."""
 
     ids: str
     rows: int
@@ -63,7 +63,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Point:
-    """What one size came to, read as a file or through a pipe: medians."""
+    """The medians of one size, read as a file or through a pipe."""
 
     size: Size
     piped: bool
@@ -77,7 +77,7 @@ class Point:
 
 
 def replay_and_tell(name: str, threads: str) -> None:
-    """Replay an input, `-` for standard input, and print as JSON what happened, in a process of its own."""
+    """Replay an input (`-` is standard input) and print its figures as JSON. Runs in a process of its own."""
     import json
     import statistics
     import time
@@ -150,7 +150,7 @@ def sizes_to_measure(options: argparse.Namespace) -> Iterator[Size]:
 
 
 def measure_sizes(options: argparse.Namespace, scratch: Path) -> Iterator[Point]:
-    """Measure each size as a file and through a pipe. A large file is deleted once it was used."""
+    """Measure each size as a file and through a pipe. Large files are deleted after use."""
     for size in sizes_to_measure(options):
         path = cached_input(options.cache, size.rows, size.clients, size.ids)
         try:
@@ -163,7 +163,7 @@ def measure_sizes(options: argparse.Namespace, scratch: Path) -> Iterator[Point]
 
 
 def scale_table(points: Sequence[Point]) -> str:
-    """The table: a line for each point."""
+    """The table, with a line for each point."""
     header = (
         "ids", "input", "rows", "clients", "applied", "ns a row", "scan", "apply", "typical ms", "longest ms",
         "peak MB", "B a further row",
@@ -193,7 +193,7 @@ def table_line(point: Point, smallest: Point) -> list[str]:
 
 
 def report(points: Sequence[Point], options: argparse.Namespace) -> None:
-    """Print the table and write it."""
+    """Print the table, and write it into the Markdown file."""
     table = scale_table(points)
     threads = f"{options.threads} threads" if options.threads else "all cores"
     about = f"Files by `bench/generate.py`; {threads}; medians of {options.rounds} runs."

@@ -1,4 +1,4 @@
-"""How fast each stage is on its own, and the whole command: reading, applying, writing."""
+"""Benchmarks of each stage on its own (reading, applying, writing, saving) and of the whole command."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def arrow(source: Source) -> ArrowCsvReader:
 
 
 def parse(path: Path, make_reader: Callable[[Source], Reader] = native) -> int:
-    """Parse the file into one batch that is used again and again; return how many rows it has."""
+    """Parse the file into one batch that is reused; return the number of rows."""
     rows = 0
     batch = TransactionBatch()
     with closing(open_source(str(path))) as source:
@@ -52,7 +52,7 @@ def parse(path: Path, make_reader: Callable[[Source], Reader] = native) -> int:
 
 
 def kept_batches(path: Path) -> Iterator[TransactionBatch]:
-    """The file as batches that all stay."""
+    """The file as batches that are all kept."""
     with closing(open_source(str(path))) as source:
         reader = native(source)
         while reader.fill(batch := TransactionBatch()):
@@ -78,7 +78,7 @@ def test_apply(measure: Measure, transactions: Path) -> None:
 
 
 def test_write(measure: Measure, transactions: Path) -> None:
-    """A row is an account here: there are as many as the file has rows."""
+    """A row is an account here: the ledger has as many accounts as the file has rows."""
     rows = parse(transactions)
     ledger = Ledger()
     for number in range(rows):
@@ -94,7 +94,7 @@ def test_write(measure: Measure, transactions: Path) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rejects(measure: Measure, transactions: Path, tmp_path: Path, suffix: str) -> None:
-    """A row is a reject here: no type is one that there is, so every row of the file is malformed."""
+    """A row is a reject here: no row has a known type, so all are malformed."""
     lines = transactions.read_bytes().splitlines(keepends=True)
     malformed = tmp_path / "malformed.csv"
     malformed.write_bytes(lines[0] + b"".join(b"x" + line for line in lines[1:]))
@@ -114,7 +114,7 @@ def test_rejects(measure: Measure, transactions: Path, tmp_path: Path, suffix: s
 
 
 def test_command(measure: Measure, transactions: Path) -> None:
-    """The whole of it, in a process of its own, with the start of Python."""
+    """The whole command in a process of its own, with the start of Python."""
 
     def run() -> None:
         subprocess.run([COMMAND, "-q", transactions], stdout=subprocess.DEVNULL, check=True)
@@ -123,7 +123,7 @@ def test_command(measure: Measure, transactions: Path) -> None:
 
 
 def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
-    """A row is a deposit or withdrawal here. Not to the disk, whose speed is its own."""
+    """A row is a deposit or withdrawal here. Without fsync, so the speed of the disk does not count."""
     replay = new_replay(threads=1)
     replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers
@@ -140,7 +140,7 @@ def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
 
 
 def test_load(measure: Measure, transactions: Path, tmp_path: Path) -> None:
-    """The same, and what is loaded is verified first."""
+    """A row is a deposit or withdrawal here. Loading verifies the snapshot first."""
     replay = new_replay(threads=1)
     replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers

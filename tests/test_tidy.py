@@ -43,12 +43,10 @@ WRONG_IMPORTS: set[tuple[str, str]] = set()
 # Modules that import each other.
 CYCLES: list[set[str]] = []
 LONG_MODULES = {
-    "bench/generate.py",
-    "bench/rivals.py",
     "tests/campaigns/faults/campaign.py",
     "tests/support/reference.py",
 }
-LONG_FUNCTIONS = {("bench/rivals.py", "replay_by_hand"), ("txfast/api/process.py", "process")}
+LONG_FUNCTIONS = {("txfast/api/process.py", "process")}
 IMPORT_PYARROW_THEMSELVES = {
     "txfast/cluster/dask.py",
     "txfast/cluster/rejects.py",

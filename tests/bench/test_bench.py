@@ -14,12 +14,13 @@ import measure
 import pytest
 import rivals
 import scale
+from contestants import BY_HAND, DUCKDB, PANDAS, POLARS, REPLAY, SUM, Contestant
 from measure import BenchError
-from rivals import Contestant, Race
+from rivals import Race
 
 pytestmark = pytest.mark.unmeasured
 
-RIVALS = (rivals.POLARS, rivals.DUCKDB, rivals.PANDAS)
+RIVALS = (POLARS, DUCKDB, PANDAS)
 MEGABYTE = measure.MEGABYTE
 
 
@@ -40,7 +41,7 @@ def table_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def contestant(name: str, program: str, *, task: str = rivals.REPLAY, package: str = "") -> Contestant:
+def contestant(name: str, program: str, *, task: str = REPLAY, package: str = "") -> Contestant:
     return Contestant(name, task, [sys.executable, "-c", program], package=package)
 
 
@@ -78,7 +79,7 @@ def test_both_scripts_write_their_section_of_one_page(tmp_path: Path) -> None:
         "txfast --reader arrow",
         "txfast --reader arrow --threads 1",
         *RIVALS,
-        rivals.BY_HAND,
+        BY_HAND,
         "readinto",
         "python -c pass",
     }
@@ -141,9 +142,9 @@ def test_a_race_fails_when_txfast_does(tmp_path: Path) -> None:
 def test_a_rival_that_does_not_run_is_told_with_the_reason(tmp_path: Path) -> None:
     race = race_of(
         contestant("txfast", "print('client\\n' * 100)"),
-        contestant(rivals.POLARS, "", package="no_such_package"),
-        contestant(rivals.DUCKDB, "raise SystemExit('out of luck')"),
-        contestant(rivals.PANDAS, "print('client\\n' * 50)", task=rivals.SUM),
+        contestant(POLARS, "", package="no_such_package"),
+        contestant(DUCKDB, "raise SystemExit('out of luck')"),
+        contestant(PANDAS, "print('client\\n' * 50)", task=SUM),
     )
     race.run(1, tmp_path)
     remarks = [cells[2] for cells in table_of(rivals.rivals_table(race))]
@@ -155,7 +156,7 @@ def test_a_rival_that_does_not_run_is_told_with_the_reason(tmp_path: Path) -> No
 
 
 def test_times_on_fewer_rows_are_scaled_and_marked(tmp_path: Path) -> None:
-    by_hand = Contestant(rivals.BY_HAND, rivals.REPLAY, [sys.executable, "-c", ""], rows=2)
+    by_hand = Contestant(BY_HAND, REPLAY, [sys.executable, "-c", ""], rows=2)
     race = race_of(contestant("txfast", "print(1)"), by_hand)
     race.run(1, tmp_path)
     assert race.remark_on_hand().startswith("The loop by hand got the first 2 rows;")

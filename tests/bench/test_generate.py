@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import generate
 import pytest
+import workload
 
 from tests.support import reference
 
@@ -36,8 +37,8 @@ class Row(NamedTuple):
     amount: bytes
 
 
-def make(plan: generate.Plan) -> bytes:
-    return b"".join(generate.Generator(plan).blocks())
+def make(plan: workload.Plan) -> bytes:
+    return b"".join(workload.Generator(plan).blocks())
 
 
 def lines_of(content: bytes) -> list[bytes]:
@@ -114,7 +115,7 @@ def running(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture(scope="module")
 def block() -> bytes:
     """One whole block, 200,000 rows."""
-    return make(generate.Plan(rows=generate.BLOCK_ROWS, clients=2_000))
+    return make(workload.Plan(rows=workload.BLOCK_ROWS, clients=2_000))
 
 
 # ---- Rows ----------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ def test_a_whole_block_holds_the_exact_mix(block: bytes) -> None:
 
 
 def test_a_part_of_a_block_holds_about_the_same_mix() -> None:
-    kinds = Counter(kind_of(line) for line in lines_of(make(generate.Plan(rows=60_000, clients=100))))
+    kinds = Counter(kind_of(line) for line in lines_of(make(workload.Plan(rows=60_000, clients=100))))
     assert kinds.total() == 60_000
     assert kinds["deposit"] == pytest.approx(29_400, rel=0.03)
     assert kinds["withdrawal"] == pytest.approx(29_400, rel=0.03)
@@ -172,13 +173,13 @@ def test_amounts_fill_their_range(block: bytes, kind: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "skewed"])
-@pytest.mark.parametrize("ids", generate.ID_PATTERNS)
+@pytest.mark.parametrize("ids", workload.ID_PATTERNS)
 @pytest.mark.parametrize("clients", [1, 50, 100_000])
 def test_disputes_refer_to_earlier_deposits_and_their_ends_to_open_disputes(
     clients: int, ids: str, distribution: str
 ) -> None:
     rows = 30_000
-    content = make(generate.Plan(rows, clients, ids=ids, distribution=distribution))
+    content = make(workload.Plan(rows, clients, ids=ids, distribution=distribution))
     taken = set(rows_with_a_new_id(content))
     deposits: set[tuple[int, int]] = set()
     opened: set[tuple[int, int]] = set()
@@ -204,7 +205,7 @@ def test_disputes_refer_to_earlier_deposits_and_their_ends_to_open_disputes(
 
 
 def test_a_reference_to_nothing_has_an_id_that_no_row_takes() -> None:
-    plan = generate.Plan(rows=50, clients=3)
+    plan = workload.Plan(rows=50, clients=3)
     for seed in range(200):
         content = make(replace(plan, seed=seed))
         taken = {tx for _, tx in rows_with_a_new_id(content)}
@@ -219,8 +220,8 @@ def test_a_reference_to_nothing_has_an_id_that_no_row_takes() -> None:
 
 
 def test_the_deposits_remembered_for_disputes_are_bounded() -> None:
-    disputes = generate.Disputes()
-    count = generate.DISPUTABLE_LIMIT + 10
+    disputes = workload.Disputes()
+    count = workload.DISPUTABLE_LIMIT + 10
     disputes.add_deposits((1, tx, 0.0) for tx in range(count))
     picked = [disputes.dispute(0.0) for _ in range(count)]
     assert picked.count(None) == 10
@@ -228,7 +229,7 @@ def test_the_deposits_remembered_for_disputes_are_bounded() -> None:
 
 
 def test_large_clients_of_a_skewed_file_are_not_all_locked_at_once() -> None:
-    content = make(generate.Plan(rows=200_000, clients=10_000, distribution="skewed"))
+    content = make(workload.Plan(rows=200_000, clients=10_000, distribution="skewed"))
     run = reference.replay(("skewed", content))
     assert run.rejected["account_locked"] < 0.4 * run.rows
 
@@ -237,13 +238,13 @@ def test_large_clients_of_a_skewed_file_are_not_all_locked_at_once() -> None:
 
 
 def test_dense_ids_count_over_the_whole_file() -> None:
-    content = make(generate.Plan(rows=250_000, clients=100))
+    content = make(workload.Plan(rows=250_000, clients=100))
     ids = [tx for _, tx in rows_with_a_new_id(content)]
     assert ids == list(range(1, len(ids) + 1))
 
 
 def test_random_ids_spread_over_64_bits_and_do_not_repeat() -> None:
-    ids = [tx for _, tx in rows_with_a_new_id(make(generate.Plan(rows=50_000, ids="random")))]
+    ids = [tx for _, tx in rows_with_a_new_id(make(workload.Plan(rows=50_000, ids="random")))]
     assert len(set(ids)) == len(ids)
     assert max(ids) < 2**64
     assert Counter(tx >> 62 for tx in ids).keys() == {0, 1, 2, 3}
@@ -252,7 +253,7 @@ def test_random_ids_spread_over_64_bits_and_do_not_repeat() -> None:
 
 def test_per_client_ids_count_within_each_client_across_blocks() -> None:
     ids: defaultdict[int, list[int]] = defaultdict(list)
-    for client, tx in rows_with_a_new_id(make(generate.Plan(rows=250_000, clients=70, ids="per-client"))):
+    for client, tx in rows_with_a_new_id(make(workload.Plan(rows=250_000, clients=70, ids="per-client"))):
         ids[client].append(tx)
     assert len(ids) == 70
     for own in ids.values():
@@ -260,32 +261,32 @@ def test_per_client_ids_count_within_each_client_across_blocks() -> None:
 
 
 def test_strided_ids_count_in_steps() -> None:
-    content = make(generate.Plan(rows=250_000, clients=100, ids="strided"))
+    content = make(workload.Plan(rows=250_000, clients=100, ids="strided"))
     ids = [tx for _, tx in rows_with_a_new_id(content)]
-    assert ids == [generate.ID_STRIDE * count for count in range(1, len(ids) + 1)]
+    assert ids == [workload.ID_STRIDE * count for count in range(1, len(ids) + 1)]
 
 
 def test_snowflake_ids_are_times_and_machines_and_never_repeat() -> None:
-    content = make(generate.Plan(rows=50_000, clients=100, ids="snowflake"))
+    content = make(workload.Plan(rows=50_000, clients=100, ids="snowflake"))
     ids = [tx for _, tx in rows_with_a_new_id(content)]
     assert len(set(ids)) == len(ids)
-    assert {tx >> 12 & 1023 for tx in ids} == set(range(generate.SNOWFLAKE_MACHINES))
+    assert {tx >> 12 & 1023 for tx in ids} == set(range(workload.SNOWFLAKE_MACHINES))
     assert {tx & 4095 for tx in ids} == {0}
     times = [tx >> 22 for tx in ids]
     assert times == sorted(times)
-    assert max(Counter(times).values()) == generate.SNOWFLAKE_MACHINES
+    assert max(Counter(times).values()) == workload.SNOWFLAKE_MACHINES
     assert max(ids) < 2**63
 
 
 def test_uniform_clients_have_about_as_many_rows_each() -> None:
-    rows_of = Counter(row.client for row in well_formed_rows(make(generate.Plan(rows=100_000, clients=100))))
+    rows_of = Counter(row.client for row in well_formed_rows(make(workload.Plan(rows=100_000, clients=100))))
     assert set(rows_of) == set(range(1, 101))
     assert min(rows_of.values()) > 800
     assert max(rows_of.values()) < 1_200
 
 
 def test_a_few_skewed_clients_anywhere_in_the_range_have_most_rows() -> None:
-    plan = generate.Plan(rows=100_000, clients=1_000, distribution="skewed")
+    plan = workload.Plan(rows=100_000, clients=1_000, distribution="skewed")
     rows_of = Counter(row.client for row in well_formed_rows(make(plan)))
     assert set(rows_of) <= set(range(1, 1_001))
     largest = [client for client, _ in rows_of.most_common(50)]
@@ -296,7 +297,7 @@ def test_a_few_skewed_clients_anywhere_in_the_range_have_most_rows() -> None:
 
 
 def test_client_numbers_reach_the_largest_count() -> None:
-    content = make(generate.Plan(rows=5_000, clients=generate.CLIENTS_LIMIT, ids="random"))
+    content = make(workload.Plan(rows=5_000, clients=generate.CLIENTS_LIMIT, ids="random"))
     clients = [row.client for row in well_formed_rows(content)]
     assert max(clients) > 0.99 * generate.CLIENTS_LIMIT
     assert max(clients) <= generate.CLIENTS_LIMIT
@@ -306,16 +307,16 @@ def test_client_numbers_reach_the_largest_count() -> None:
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "skewed"])
-@pytest.mark.parametrize("ids", generate.ID_PATTERNS)
+@pytest.mark.parametrize("ids", workload.ID_PATTERNS)
 def test_the_seed_decides_the_bytes(ids: str, distribution: str) -> None:
-    plan = generate.Plan(rows=3_000, clients=100, ids=ids, distribution=distribution)
+    plan = workload.Plan(rows=3_000, clients=100, ids=ids, distribution=distribution)
     assert make(plan) == make(plan)
     assert make(plan) != make(replace(plan, seed=2))
 
 
 def test_a_file_standard_output_and_an_import_give_the_same_bytes(tmp_path: Path) -> None:
     patterns = ("--ids", "random", "--clients", "skewed", "--seed", "7")
-    expected = make(generate.Plan(5_000, 300, seed=7, ids="random", distribution="skewed"))
+    expected = make(workload.Plan(5_000, 300, seed=7, ids="random", distribution="skewed"))
     to_stdout = run("5000", "300", *patterns, "-o", "-", cwd=tmp_path)
     to_file = run(*patterns, "5000", "300", "--output", "out.csv", cwd=tmp_path)
     assert (to_stdout.returncode, to_stdout.stdout, to_stdout.stderr) == (0, expected, b"")
@@ -337,11 +338,11 @@ def test_a_terminal_sees_progress_and_the_bytes_stay_the_same() -> None:
         seen = reader.read(4096)
     assert done.returncode == 0
     assert b"\r200,000 of 250,000 rows\r250,000 of 250,000 rows" in seen
-    assert done.stdout == make(generate.Plan(rows=250_000))
+    assert done.stdout == make(workload.Plan(rows=250_000))
 
 
 def test_no_rows_give_a_header_alone() -> None:
-    assert run("0", "-o", "-").stdout == generate.HEADER
+    assert run("0", "-o", "-").stdout == workload.HEADER
 
 
 # ---- The command ---------------------------------------------------------------------------------
@@ -349,7 +350,7 @@ def test_no_rows_give_a_header_alone() -> None:
 
 def test_defaults() -> None:
     plan, path = generate.parse_arguments([])
-    assert plan == generate.Plan(1_000_000, 10_000, seed=1, ids="dense", distribution="uniform")
+    assert plan == workload.Plan(1_000_000, 10_000, seed=1, ids="dense", distribution="uniform")
     assert path == SCRIPT.parent.parent / "samples" / "stress_test.csv"
 
 
@@ -357,10 +358,11 @@ def test_the_default_file_is_in_samples_beside_the_script_wherever_it_is_run(tmp
     project = tmp_path / "project"
     (project / "bench").mkdir(parents=True)
     script = Path(shutil.copy(SCRIPT, project / "bench"))
+    shutil.copy(workload.__file__, project / "bench")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert run("1000", "10", cwd=elsewhere, script=script).returncode == 0
-    assert (project / "samples" / "stress_test.csv").read_bytes() == make(generate.Plan(1_000, 10))
+    assert (project / "samples" / "stress_test.csv").read_bytes() == make(workload.Plan(1_000, 10))
     assert not list(elsewhere.iterdir())
 
 
@@ -392,7 +394,7 @@ def test_wrong_arguments_are_named_with_exit_2(arguments: tuple[str, ...], compl
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     assert run("10", "-o", tmp_path / "new" / "folder" / "out.csv").returncode == 0
-    assert (tmp_path / "new" / "folder" / "out.csv").read_bytes() == make(generate.Plan(10))
+    assert (tmp_path / "new" / "folder" / "out.csv").read_bytes() == make(workload.Plan(10))
 
 
 def test_a_symbolic_links_target_is_replaced_not_the_link(tmp_path: Path) -> None:
@@ -402,7 +404,7 @@ def test_a_symbolic_links_target_is_replaced_not_the_link(tmp_path: Path) -> Non
     link.symlink_to(target)
     assert run("10", "-o", link).returncode == 0
     assert link.is_symlink()
-    assert target.read_bytes() == make(generate.Plan(10))
+    assert target.read_bytes() == make(workload.Plan(10))
 
 
 def test_a_full_device_fails_with_one_line_and_is_not_replaced() -> None:
@@ -426,11 +428,11 @@ def test_a_failure_half_way_leaves_what_was_there(
     failure: BaseException,
     exit_code: int,
 ) -> None:
-    def blocks(_generator: generate.Generator) -> Iterator[bytes]:
-        yield generate.HEADER
+    def blocks(_generator: workload.Generator) -> Iterator[bytes]:
+        yield workload.HEADER
         raise failure
 
-    monkeypatch.setattr(generate.Generator, "blocks", blocks)
+    monkeypatch.setattr(workload.Generator, "blocks", blocks)
     output = tmp_path / "out.csv"
     output.write_text("old")
     assert generate.main(["10", "-o", str(output)]) == exit_code
@@ -456,7 +458,7 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path: Path, number: signal.Sign
 def test_a_reader_that_goes_away_ends_the_run_quietly() -> None:
     with running(ENDLESS_ROWS, "-o", "-") as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == generate.HEADER
+        assert process.stdout.readline() == workload.HEADER
         process.stdout.close()
         process.wait(timeout=10)
         assert process.stderr is not None
