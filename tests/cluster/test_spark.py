@@ -33,7 +33,6 @@ def partition_of(key: int, count: int) -> int:
     return (key * 2_654_435_761 >> 7) % count
 
 
-
 @pytest.mark.parametrize("count", [1, 2, 7, 65, 4097])
 def test_every_partition_gets_a_key_that_spark_places_there(count: int) -> None:
     def place_ints(first: int, end: int) -> Iterable[tuple[int, int]]:
@@ -66,7 +65,6 @@ def test_a_partition_that_no_int_leads_to_is_an_error() -> None:
     assert ends[-1] == INTS_MAX
 
 
-
 def test_statuses_without_their_range_are_refused() -> None:
     record = (STATUSES, 0, 7, 0, b"")
     with pytest.raises(ClusterError, match="range 7"):
@@ -96,8 +94,6 @@ def test_lost_and_unordered_rejects_are_noticed() -> None:
 
 
 def test_lost_hashes_are_noticed() -> None:
-    from txfast.cluster import spark
-
     assert spark.hashes_in_order([(1, "b"), (0, "a")], 2) == ["a", "b"]
     for wrong in ([(0, "a")], [(0, "a"), (2, "b")], []):
         with pytest.raises(ClusterError, match="hashes came, of 2"):

@@ -15,6 +15,7 @@ from txfast.errors import UsageError, describe_failure, exit_code_of
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
 from txfast.report.stats import json_text
+from txfast.run.outputs import Outputs
 from txfast.run.values import (
     byte_size,
     file_name,
@@ -26,8 +27,7 @@ from txfast.run.values import (
 )
 from txfast.state.directory import StateDirectory
 from txfast.writers.formats import FORMATS, format_of, write_accounts
-from txfast.writers.output import STANDARD_OUTPUT, Output, publish_all
-from txfast.writers.rejects import Rejects
+from txfast.writers.output import STANDARD_OUTPUT
 
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
@@ -93,36 +93,14 @@ def settings_of(options: argparse.Namespace, cores: int, state: State | None = N
 
 
 def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], AbstractContextManager[Job]]) -> int:
-    """Run a job on an engine and write its outputs; return the exit code.
+    """Run a job on an engine, and publish its results; return the exit code.
 
     `start` gets the state directory, already locked, or None; it starts the engine and ends it.
     """
     journal = Journal()
-    started = time.perf_counter()
-    rejects = None if options.rejects is None else Rejects(options.rejects)
-    stats = None if options.stats is None else Output(options.stats)
-    accounts = Output(options.output)
-    state = None if options.state is None else StateDirectory(options.state, journal.warning)
-    outputs = [output for output in (rejects, stats, accounts, state) if output is not None]
     LISTENER.listen()
     try:
-        for output in reversed(outputs):  # the state first
-            output.open()
-        with LISTENER, start(state) as job:  # a signal is raised while the driver waits for the engine
-            if rejects is not None:
-                for blob in job.reject_blobs(rejects.made_format):
-                    rejects.add_made(blob)
-            with closing(MergedAccounts(job, options.spill_dir)) as merged:
-                write_accounts(merged, accounts, options.output_format or format_of(options.output))
-            figures = job.figures.stats(time.perf_counter() - started)
-        if stats is not None:
-            stats.write(json_text(figures))
-        journal.malformed_totals(figures["malformed"], always=True)
-        for output in outputs:
-            output.finish()
-        LISTENER.check()
-        LISTENER.hold()
-        publish_all(outputs)
+        run_job(options, start, journal)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))
     except BrokenPipeError:
@@ -131,8 +109,32 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
         journal.failure(describe_failure(error), error)
         return exit_code_of(error)
     finally:
-        LISTENER.hold()
-        for output in outputs:
-            output.discard()
         LISTENER.stop_listening()
     return 0
+
+
+def run_job(
+    options: argparse.Namespace, start: Callable[[StateDirectory | None], AbstractContextManager[Job]], journal: Journal
+) -> None:
+    """The run itself: all results are published, or none."""
+    started = time.perf_counter()
+    outputs = Outputs(
+        options.output, rejects=options.rejects, stats=options.stats, state=options.state, warn=journal.warning
+    )
+    try:
+        outputs.open_state()
+        outputs.open_files()
+        with LISTENER, start(outputs.state) as job:  # a signal is raised at once: the driver waits for the engine
+            if outputs.rejects is not None:
+                for blob in job.reject_blobs(outputs.rejects.made_format):
+                    outputs.rejects.add_made(blob)
+                outputs.finish_rejects()
+            with closing(MergedAccounts(job, options.spill_dir)) as merged:
+                write_accounts(merged, outputs.accounts, options.output_format or format_of(options.output))
+            figures = job.figures.stats(time.perf_counter() - started)
+        if outputs.stats is not None:
+            outputs.stats.write(json_text(figures))
+        journal.malformed_totals(figures["malformed"], always=True)
+        outputs.publish()
+    finally:
+        outputs.discard()

@@ -81,7 +81,7 @@ def statuses_by_shard(number: int, shards: int, statuses: Iterable[RowStatuses])
 def text_blobs(name: str, batches: Iterable[TransactionBatch], text_format: str) -> Iterator[bytes]:
     """Iterate the rejects of batches, of the input with this name, as CSV or JSON lines."""
     text = RejectText(text_format)
-    text.rest()  # drops the header, which the file has once
+    text.rest()  # drop the header: the driver writes it
     for batch in batches:
         for block in text.blocks(os.fsencode(name), batch):
             yield bytes(block)
