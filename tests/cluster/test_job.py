@@ -33,13 +33,13 @@ def test_a_memory_limit_too_small_for_a_state_is_refused(folder: Folder) -> None
 
 
 def test_a_task_is_sent_nothing_of_the_inputs(two_snapshots: Folder) -> None:
-    def sizes(*names: str) -> int:
+    def bytes_sent(*names: str) -> int:
         with open_state("state", hash_extents) as state:
             return len(pickle.dumps(reduce_options(settings_of(names, 3, state, 20))))
 
     for number in range(20):
         two_snapshots.write(f"{number}.csv", HEADER + b"deposit,9,9,9\n" * 50)
     names = [f"{number}.csv" for number in range(20)]
-    few = sizes("in.csv")
+    few = bytes_sent("in.csv")
     run_cluster(*names, range_bytes=20)
-    assert sizes(*names) < few + 100
+    assert bytes_sent(*names) < few + 100

@@ -85,9 +85,9 @@ def test_a_read_error_is_reported_once(folder: Folder, monkeypatch: pytest.Monke
 
 def test_a_file_that_becomes_shorter_is_refused(folder: Folder) -> None:
     source = open_source(str(folder.path / "in.csv"))
-    slab = RangeFile(source, 10, 1000)
+    file = RangeFile(source, 10, 1000)
     length = len(folder.read("in.csv"))
-    assert slab.readinto(bytearray(1000)) == length - 10
+    assert file.readinto(bytearray(1000)) == length - 10
     with pytest.raises(InputError, match="was changed"):
-        slab.readinto(bytearray(100))
+        file.readinto(bytearray(100))
     source.close()
