@@ -275,7 +275,7 @@ def test_what_is_no_header_need_not_end_to_be_refused(reader: str) -> None:
     with pytest.raises(InputError, match=r"^in\.csv: "):
         replays.new_replay(replays.RejectsJournal(), reader, None, 1).read_source(source)
     # pyarrow reads some thirty of its blocks ahead, as far as it gets until it is stopped.
-    assert endless.bytes_read < (4 * MIB if reader == "native" else 64 * arrow.BLOCK_BYTES)
+    assert endless.bytes_read < (4 * MIB if reader == "native" else 64 * arrow.PYARROW_BLOCK_BYTES)
 
 
 def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:

@@ -164,7 +164,7 @@ def can_carry(reader: str, content: bytes, block_bytes: int | None) -> bool:
     if reader != "arrow":
         return True
     if block_bytes is None:
-        block_bytes = arrow_csv.BLOCK_BYTES
+        block_bytes = arrow_csv.PYARROW_BLOCK_BYTES
     longest = max(map(len, content.splitlines()), default=0)
     return b"\x01" not in content and block_bytes >= max(longest, ARROW_BLOCK_BYTES_MIN)
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-BLOCK_BYTES = 4 << 20
+# Bytes that pyarrow reads and cuts at once. A row cannot be longer.
+PYARROW_BLOCK_BYTES = 4 << 20
 DELIMITER = "\x01"
 
 
@@ -38,7 +39,7 @@ class ArrowCsvReader:
     def __init__(
         self,
         source: Source,
-        block_bytes: int = BLOCK_BYTES,
+        block_bytes: int = PYARROW_BLOCK_BYTES,
         *,
         threads: int = 1,
         consumption: Consumption | None = None,

@@ -76,7 +76,7 @@ class Plan:
         if self.reader == "arrow":
             from txfast.readers import arrow_csv
 
-            return arrow_csv.BLOCK_BYTES
+            return arrow_csv.PYARROW_BLOCK_BYTES
         large = self._large_blocks and input_bytes is not None and input_bytes >= LARGE_BYTES_MIN
         return LARGE_BLOCK_BYTES if large else READ_BLOCK_BYTES
 
