@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,12 +15,13 @@ from tests.support import replays, strategies
 from tests.support.reference import BYTE_ORDER_MARK, HEADER
 from tests.support.replays import Outcome
 from tests.support.rows import STANDARD_HEADER
+from txfast import late
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.batch.header import Header
 from txfast.errors import InputError, TxfastError
 from txfast.input.ref import resolve
-from txfast.readers.arrow_csv import ArrowCsvReader, WholeReads, explain
+from txfast.readers.arrow_csv import ArrowCsvReader, explain
 from txfast.readers.csv import scan_lines, take_header
 from txfast.readers.line_column import copy_lines
 
@@ -420,29 +420,13 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
 # ---- What pyarrow is given -------------------------------------------------------------------------
 
 
-def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
-    file = WholeReads(replays.Reads([b"a", b"bcd", b"efghi", b"j"]))
-    assert (bytes(file.read(4)), file.tell()) == (b"abcd", 4)
-    assert (bytes(file.read(5)), file.tell()) == (b"efghi", 9)
-    assert (bytes(file.read(5)), file.tell()) == (b"j", 10)
-    assert (bytes(file.read(5)), file.tell()) == (b"", 10)
-
-
-def test_a_pause_in_a_pipe_that_does_not_block_is_no_end_of_it() -> None:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    os.write(writing, b"abc")
-    with open(reading, "rb", buffering=0) as file, open(writing, "wb"), pytest.raises(BlockingIOError):
-        WholeReads(file).read(4)
-
-
 def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def not_there(path: str) -> None:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr("pyarrow.OSFile", not_there)
+    monkeypatch.setattr(late.pa, "OSFile", not_there)
     path = tmp_path / "in.csv"
     path.write_bytes(HEADER + b"deposit,1,1,1\n")
     assert replays.run_files([path], reader="arrow").applied == {"deposit": 1}

@@ -1,14 +1,14 @@
-"""How far an input was consumed: counted and hashed as it is read, and found again when it is read once more.
+"""How far an input was consumed: counted and hashed while it is read, so that a later run can continue there.
 
-Only whole lines count as consumed, and a last line without an ending where it holds anything: what a later run finds
-behind the place is then new, or continues that line, which nobody can undo. The hash is xxh3-128 of all bytes before
-the place, as they are when decompressed; or there is one for each of several parts of them, which were read at once in
-several places. A table is consumed whole, or not at all.
+Whole lines are consumed, and a last line without an ending unless it is blank. A later run then finds new lines behind
+the place; where it finds the rest of that last line, the line was applied already, and the run fails. The hash is
+xxh3-128 of all decompressed bytes before the place; an input that was read in several parts at once has one hash for
+each part. A table is consumed whole, or not at all.
 
-This module must not know what the lines mean, nor where places are kept. xxhash is imported by what hashes.
+This module must not know what the lines mean, nor where places are kept. xxhash is imported where something is hashed.
 """
 
-from txfast.errors import InputError, SourceError
+from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import ReplayedFile
 from txfast.input.open import open_source
 from txfast.input.source import Source
@@ -16,18 +16,19 @@ from txfast.input.source import Source
 LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BLOCK_BYTES = 1 << 20
-# How the last line before a place ends: CR LF as LF; "" where it has no ending. Or that a table ends there.
+# Bytes that are read and hashed at once, of an input that is hashed by itself.
+HASHED_BLOCK_BYTES = 1 << 20
+# How the last line before a place ends ("lf" for CR LF too, "" without an ending), or "table" at the end of a table.
 ENDINGS = ("", "lf", "cr", "table")
 TABLE_ENDING = ENDINGS[-1]
 
 
 class Place:
-    """A place in an input: `offset_bytes`, `lines` and the `digest` of what is before it, how its last line ends, and
-    the input's `header` line as it stands.
+    """A place in an input, between two lines.
 
-    Of what is before it, `parts` come first, each hashed by itself: where each ends, and its digest. The `digest` is
-    then that of the rest.
+    `offset_bytes`, `lines` and `digest` count and hash the bytes before it; `ending` is one of ENDINGS; `header` is the
+    input's raw header line. Where the bytes were hashed in parts, `parts` has the end and the digest of each part but
+    the last, whose digest is `digest`.
     """
 
     __slots__ = ("digest", "ending", "header", "lines", "offset_bytes", "parts")
@@ -50,17 +51,17 @@ class Place:
 
     @property
     def all_parts(self) -> "tuple[tuple[int, str], ...]":
-        """Where each part of what is before it ends, and its digest, the last among them."""
+        """The end and the digest of each part, the last one too."""
         return (*self.parts, (self.offset_bytes, self.digest))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Place) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
-    __hash__ = None  # type: ignore[assignment]  # it may be changed
+    __hash__ = None  # type: ignore[assignment]  # places are mutable
 
 
 class Consumption:
-    """Follows a reader: `advance` over each block of bytes in order, `finish` at the end of the input.
+    """Counts and hashes what a reader reads: `advance` over each block of bytes in order, `finish` at the end.
 
     `header` (the header line) and `lines` are what the reader begins with: None and 0, or those of the place from
     which it goes on.
@@ -73,7 +74,7 @@ class Consumption:
 
         self._hash = xxh3_128()
         self._last_byte = LF
-        # Where a line began that has no ending yet and is all blank so far: the hash, the offset and the ending there.
+        # Where a line began that has no ending yet and is blank so far: the hash, the offset and the ending there.
         self._blank_rest: tuple[xxh3_128, int, str] | None = None
         self.offset_bytes = 0
         self.parts: tuple[tuple[int, str], ...] = ()
@@ -83,11 +84,11 @@ class Consumption:
 
     @property
     def digest(self) -> str:
-        """The hash of the last part so far, as 32 hexadecimal digits."""
+        """The hash of the current part so far, as 32 hexadecimal digits."""
         return self._hash.hexdigest()
 
     def begin_part(self) -> None:
-        """At the end of a line: hash by itself what comes from here on."""
+        """At the end of a line: begin a new part."""
         from xxhash import xxh3_128
 
         self._hash = xxh3_128()
@@ -120,22 +121,22 @@ class Consumption:
         self.ending = ""
 
     def advance_over_table(self, source: Source) -> None:
-        """Consume a file that is a table, whole, whatever was consumed of it before. Raises SourceError."""
+        """Hash a table's whole file, from its start. Raises SourceError."""
         from xxhash import xxh3_128
 
         self._hash, self.offset_bytes, self.parts = xxh3_128(), 0, ()
         self.end_table()
-        while block := source.read_at(self.offset_bytes, BLOCK_BYTES):
+        while block := source.read_at(self.offset_bytes, HASHED_BLOCK_BYTES):
             self._hash.update(block)
             self.offset_bytes += len(block)
 
     def end_table(self) -> None:
-        """What was consumed is a table, and not what it looks like as lines."""
+        """Note that the consumed bytes are a table, so that their line endings mean nothing."""
         self.ending, self._blank_rest = TABLE_ENDING, None
 
     def finish(self) -> bool:
-        """At the end of the input: leave a blank rest without an ending to whoever reads on. Say whether there is
-        one."""
+        """At the end of the input: take back a blank last line without an ending, so that a later run reads it again.
+        Return whether there is one."""
         if self._blank_rest is None:
             return False
         self._hash, self.offset_bytes, self.ending = self._blank_rest
@@ -143,20 +144,20 @@ class Consumption:
         return True
 
     def place(self, lines: int, header: bytes) -> Place:
-        """The place where it is, behind so many lines."""
+        """The current place, behind this many lines."""
         return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
 
 
 def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
-    """Open an input to be read from a place on; None where what is before it is not what it was.
+    """Open an input to be read from a place on; None where the bytes before the place have changed.
 
-    Raises SourceError, and InputError where what was added goes on with a line that was consumed.
+    Raises SourceError, and InputError where the added bytes continue a line that was consumed.
     """
     return go_on(open_source(name), place)
 
 
 def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
-    """The same with an input that is open, at its start; where it does not go on, it is closed."""
+    """The same for an input that is open, at its start. It is closed where None is returned or an error raised."""
     try:
         consumption = Consumption()
         if not consume_parts(source, place, consumption):
@@ -183,7 +184,7 @@ def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
 
 
 def consume_parts(source: Source, place: Place, consumption: Consumption) -> bool:
-    """Read all that is before a place; False where it is not what it was. Raises SourceError and InputError."""
+    """Read the bytes before a place; False where they have changed. Raises SourceError and InputError."""
     for end, digest in place.all_parts:
         consumption.begin_part()
         if not consume(source, end - consumption.offset_bytes, consumption) or consumption.digest != digest:
@@ -193,8 +194,8 @@ def consume_parts(source: Source, place: Place, consumption: Consumption) -> boo
 
 
 def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
-    """Read so many bytes; False where there are not so many. Raises SourceError and InputError."""
-    view = memoryview(bytearray(min(BLOCK_BYTES, byte_count)))
+    """Read `byte_count` bytes; False where there are fewer. Raises SourceError and InputError."""
+    view = memoryview(bytearray(min(HASHED_BLOCK_BYTES, byte_count)))
     left = byte_count
     while left:
         count = read_into(source, view[: min(left, len(view))])
@@ -206,9 +207,9 @@ def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
 
 
 def late_ending(name: str, place: Place, added: bytes) -> bytes:
-    """The ending that the last line before a place has got since, or the rest of it, of the two bytes behind the place.
+    """The line ending, or the rest of one, that was added to the last line before a place since the place was taken.
 
-    Raises InputError where that line has got anything else.
+    `added` are the two bytes behind the place. Raises InputError where other bytes continue that line.
     """
     if not place.offset_bytes or place.ending not in ("", "cr"):
         return b""
@@ -227,7 +228,7 @@ def late_ending(name: str, place: Place, added: bytes) -> bytes:
 
 
 def take(source: Source, count: int) -> bytes:
-    """The next bytes, so many where there are. Raises SourceError."""
+    """The next `count` bytes, fewer at the end. Raises SourceError."""
     taken = bytearray(count)
     filled = 0
     with memoryview(taken) as view:
@@ -240,17 +241,17 @@ def take(source: Source, count: int) -> bytes:
 
 
 def read_into(source: Source, view: memoryview) -> int:
-    """Read into a view; how many bytes, 0 at the end. Raises SourceError and InputError."""
+    """Read into a view; return the number of bytes, 0 at the end. Raises SourceError and InputError."""
     try:
         return source.file.readinto(view) or 0
     except OSError as error:
         if isinstance(error, InputError | SourceError):
             raise
-        raise SourceError(f"{source.name}: cannot be read: {error.strerror or error}") from error
+        raise unreadable(source.name, error) from error
 
 
 def behind(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
-    """The source as if only so many of the bytes that were taken from this offset on had been."""
+    """The source without the first `wanted_from` of the bytes that were taken from it at an offset."""
     if source.size_bytes is None:
         return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None)
     offset_bytes += wanted_from

@@ -179,7 +179,7 @@ def make_reader(
 
         if plan.memory_limit is not None and plan.memory_limit < ARROW_MEMORY_LIMIT_MIN:
             raise MemoryLimitError(
-                f"{source.name}: is a {table.KINDS[source.kind]}, for which the least memory limit is "
+                f"{source.name}: is a {table.TABLE_NAMES[source.kind]}, for which the least memory limit is "
                 f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
             )
         return table.TableReader(

@@ -1,0 +1,161 @@
+"""The types that a table's columns may have, and each column's buffers as TableColumns takes them.
+
+Types that cannot be exact are refused; values that cannot be exact become malformed rows, as in CSV. This module must
+not know where a table comes from.
+"""
+
+from decimal import Decimal
+
+from txfast.batch.header import COLUMN_NAMES
+from txfast.errors import InputError
+from txfast.readers.table_rows import units_fit
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    # What TableColumns takes for a column.
+    Column = tuple[str, int, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None]
+else:
+    from txfast.late import pa
+
+# Decimals of an amount: a decimal128 of this scale counts units of 0.0001.
+UNIT_DECIMALS = 4
+# A decimal of 38 digits with UNIT_DECIMALS of them behind the point surely holds this many before it.
+WHOLE_DIGITS = 33
+# Bytes of an offset, by the sort of text.
+OFFSET_BYTES = {"text": 4, "large_text": 8}
+
+
+def check_schema(schema: "pa.Schema", file: str) -> None:
+    """See that the four columns are there, once each, and of types that are exact. Raises InputError."""
+    missing = [name for name in COLUMN_NAMES if name not in schema.names]
+    if missing:
+        raise InputError(
+            f"{file}: not a table of transactions: it has no column {', '.join(missing)} "
+            f"(it needs {', '.join(COLUMN_NAMES)})"
+        )
+    for name in COLUMN_NAMES:
+        if schema.names.count(name) > 1:
+            raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}")
+        refusal = refusal_of(name, schema.field(name).type)
+        if refusal is not None:
+            raise InputError(f"{file}: column {name!r} is of type {schema.field(name).type}: {refusal}")
+
+
+def refusal_of(name: str, kind: "pa.DataType") -> str | None:
+    """Why this column cannot be of this type; None where it can."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if is_text(kind) or pa.types.is_null(kind):
+        return None
+    if name == "type":
+        return "it must be text, or a dictionary of text"
+    if pa.types.is_floating(kind):
+        way_out = "decimal128(19, 4) or text" if name == "amount" else "uint64 or text"
+        return f"floats are not exact: cast it to {way_out} first"
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and (name == "amount" or kind.scale == 0)):
+        return None
+    numbers = "integers, decimals" if name == "amount" else "integers"
+    return f"it must be {numbers} or text: cast it first"
+
+
+def is_taken_directly(kind: "pa.DataType") -> bool:
+    """Whether TableColumns takes the buffers of this type, without a conversion by pyarrow."""
+    types = pa.types
+    return any(
+        test(kind)
+        for test in (
+            types.is_string, types.is_binary, types.is_large_string, types.is_large_binary, types.is_integer,
+            types.is_decimal128,
+        )
+    )  # fmt: skip
+
+
+def is_text(kind: "pa.DataType") -> bool:
+    """Whether values are strings or bytes."""
+    types = pa.types
+    return any(
+        test(kind)
+        for test in (
+            types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_large_binary,
+            types.is_binary_view,
+        )
+    )  # fmt: skip
+
+
+def column_of(name: str, array: "pa.Array") -> "Column":
+    """A column of this name as TableColumns takes it. Raises pyarrow's errors where a value cannot be converted."""
+    types = pa.types
+    if types.is_dictionary(array.type):
+        if is_text(array.type.value_type):
+            return dictionary_column(array)
+        array = array.dictionary_decode()
+    if types.is_null(array.type):
+        return ("absent", 0, None, None, None, None)
+    if types.is_decimal(array.type):
+        array = exact_decimals(array, amounts=name == "amount")
+    if types.is_decimal(array.type):
+        validity, values = array.buffers()
+        if units_fit(values, array.offset, len(array)):
+            return ("units", array.offset, validity, values, None, None)
+        array = array.cast(pa.string())
+    if types.is_integer(array.type):
+        signed = types.is_signed_integer(array.type)
+        array = converted(array, pa.int64() if signed else pa.uint64())
+        validity, values = array.buffers()
+        return ("signed" if signed else "unsigned", array.offset, validity, values, None, None)
+    return text_column(array)
+
+
+def dictionary_column(array: "pa.DictionaryArray") -> "Column":
+    """Texts by index. TableColumns checks a whole dictionary for each piece of a column, so a larger one is decoded."""
+    texts = array.dictionary
+    if len(texts) > len(array) or not len(texts) or texts.null_count or texts.offset:
+        return text_column(array.dictionary_decode())
+    sort, _, _, text, offsets, _ = text_column(texts)
+    assert offsets is not None
+    indices = converted(array.indices, pa.int32())
+    validity, places = indices.buffers()
+    # A buffer may be longer than its content.
+    return (sort, indices.offset, validity, text, offsets.slice(0, OFFSET_BYTES[sort] * (len(texts) + 1)), places)
+
+
+def text_column(array: "pa.Array") -> "Column":
+    """Texts, one after another."""
+    is_short = pa.types.is_string(array.type) or pa.types.is_binary(array.type)
+    if not is_short and not pa.types.is_large_string(array.type):
+        array = converted(array, pa.large_binary())
+    validity, offsets, text = array.buffers()
+    return ("text" if is_short else "large_text", array.offset, validity, text, offsets, None)
+
+
+def converted(array: "pa.Array", kind: "pa.DataType") -> "pa.Array":
+    """The same values in another type. A cast to the same type copies nothing, but imports for 60 ms."""
+    return array if array.type == kind else array.cast(kind)
+
+
+def exact_decimals(array: "pa.Array", *, amounts: bool) -> "pa.Array":
+    """Decimals without loss: with four decimals for amounts, as uint64 for ids; as text where a value does not fit."""
+    if amounts and array.type.scale == UNIT_DECIMALS and pa.types.is_decimal128(array.type):
+        return array
+    try:
+        return array.cast(pa.decimal128(38, UNIT_DECIMALS) if amounts else pa.uint64())
+    except pa.ArrowInvalid:
+        return decimal_texts(array) if amounts else array.cast(pa.string())
+
+
+def decimal_texts(array: "pa.Array") -> "pa.Array":
+    """Amounts as text without exponents. Those that do not fit decimal128(38, 4) are converted one by one."""
+    compute = pa.compute
+    if array.type.bit_width < 128:
+        array = array.cast(pa.decimal128(38, array.type.scale))
+    kind = array.type
+    is_exact = compute.equal(compute.round(array, ndigits=4, round_mode="towards_zero"), array)
+    if kind.precision - kind.scale > WHOLE_DIGITS:
+        is_small = compute.less(compute.abs(array), pa.scalar(Decimal(10) ** WHOLE_DIGITS, kind))
+        is_exact = compute.and_(is_exact, is_small)
+    exact = compute.if_else(is_exact, array, pa.scalar(None, kind)).cast(pa.decimal128(38, 4))
+    is_other = compute.fill_null(compute.invert(is_exact), False)
+    others = [f"{value:f}" for value in array.filter(is_other).to_pylist()]
+    return compute.replace_with_mask(exact.cast(pa.string()), is_other, pa.array(others, pa.string()))
