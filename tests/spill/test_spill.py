@@ -30,6 +30,7 @@ from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import MemoryLimitError, SpillError, TooManyMalformedError
 from txfast.input.open import open_source
 from txfast.input.position import Consumption
+from txfast.interrupts import POLL_SECONDS
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -709,7 +710,7 @@ def test_an_interrupt_while_threads_settle_ends_them(tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         settle.settle(spills, settled, 3, 1 << 30)
     assert settled.stopped
-    assert waits == [settle.POLL_SECONDS, settle.JOIN_SECONDS, settle.JOIN_SECONDS]
+    assert waits == [POLL_SECONDS, settle.JOIN_SECONDS, settle.JOIN_SECONDS]
 
 
 def test_text_that_reads_otherwise_the_second_time_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
