@@ -52,8 +52,8 @@ KERNEL_TESTS = (
     "tests/run/test_outputs.py::test_rows_cannot_be_cut_where_there_are_none",
     "tests/run/test_outputs.py::test_a_block_of_nothing_is_refused",
     "tests/run/test_outputs.py::test_a_file_that_has_nothing_to_read_yet_is_told_of",
-    "tests/state/test_state.py::test_snapshots_that_share_their_entries_are_as_those_that_do_not",
-    "tests/state/test_state.py::test_a_file_that_grows_in_steps_is_as_one_read_at_once",
+    "tests/state/test_segments.py::test_a_snapshot_that_shares_entries_restores_the_same_ledgers",
+    "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
 )
 QUICK_MODULES = ("txfast.ledger.ledger", "txfast.readers.row", "txfast.readers.csv")
 QUICK_TESTS = ("tests/ledger/test_ledger.py", "tests/ledger/test_rules.py", "tests/readers/test_row.py")

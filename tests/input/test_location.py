@@ -1,4 +1,4 @@
-"""Inputs elsewhere: the same accounts from a server of the S3 protocol as from the files here."""
+"""Inputs at a location: an S3 server gives the same accounts as files on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from txfast.input.location import display_location
 from txfast.input.ref import is_location
 
 BUCKET = "transactions"
-# It says where it listens, and ends when whoever started it is gone.
+# Prints its address, and ends when its standard input is closed: at the latest when the tests end.
 SERVER = """\
 import sys
 from moto.server import ThreadedMotoServer
@@ -40,7 +40,7 @@ server.stop()
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     pipe = subprocess.PIPE
-    # It is nobody's to be measured, or to be under a sanitizer.
+    # The server is neither measured for coverage nor under a sanitizer.
     variables = {name: text for name, text in unmeasured(environment()).items() if name != "LD_PRELOAD"}
     with subprocess.Popen(
         [sys.executable, "-c", SERVER], env=variables, stdin=pipe, stdout=pipe,
@@ -54,7 +54,7 @@ def endpoint() -> Iterator[str]:
 def bucket(endpoint: str) -> fs.SubTreeFileSystem:
     s3 = fs.S3FileSystem(
         endpoint_override=endpoint, scheme="http", access_key="us", secret_key="hidden", region="us-east-1",
-        # Its first answer takes the server a while.
+        # The server's first answer takes a while.
         allow_bucket_creation=True, connect_timeout=60, request_timeout=60,
     )  # fmt: skip
     s3.create_dir(BUCKET)
@@ -81,7 +81,7 @@ def put(bucket: fs.SubTreeFileSystem, name: str, content: bytes) -> str:
 
 
 def contents(folder: Folder) -> dict[str, bytes]:
-    """One file of transactions in every format."""
+    """The same transactions as a file of each format, by name."""
     table = pa.Table.from_batches(txfast.read(folder.write("typed.csv", FILE.replace(b"fee,1,3,1\n", b""))))
     found = {"in.csv": FILE}
     for suffix, codec in (("gz", "gzip"), ("zst", "zstd")):
@@ -96,7 +96,7 @@ def contents(folder: Folder) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("reader", replays.READERS)
-def test_a_file_elsewhere_is_as_one_here(
+def test_a_file_at_a_location_gives_the_results_of_a_file_here(
     folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], reader: str
 ) -> None:
     for name, content in contents(folder).items():
@@ -122,7 +122,7 @@ def test_a_long_file_is_read_to_its_end(
         result = txfast.process(f"s3://us:hidden@{BUCKET}/long.csv?{options}", threads=threads)
         assert result.stats["rows"] == 200_000
         assert result.stats["total"] == "250000.0000"
-        # Nobody's secret is shown.
+        # No secret is shown.
         figures = result.stats["inputs"]
         assert figures == [{"file": f"s3://{BUCKET}/long.csv", "bytes": len(HEADER + rows), "rows": 200_000}]
 
@@ -134,7 +134,7 @@ def test_a_location_may_be_a_file_here(folder: Folder) -> None:
         assert (there.exit_code, there.errors, there.output) == (0, "", here.output)
 
 
-def test_a_file_elsewhere_is_cut_into_ranges(
+def test_a_file_at_a_location_is_cut_into_ranges(
     bucket: fs.SubTreeFileSystem, endpoint: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(location, "READ_AHEAD_BYTES", 1000)
@@ -149,7 +149,7 @@ def test_a_file_elsewhere_is_cut_into_ranges(
     assert there.stats["ranges"] == here.stats["ranges"]
 
 
-def test_a_state_on_a_cluster_knows_a_file_elsewhere_again(
+def test_a_state_on_a_cluster_recognises_a_file_at_a_location(
     bucket: fs.SubTreeFileSystem, endpoint: str, tmp_path: Path
 ) -> None:
     rows = b"".join(b"deposit,%d,%d,1.25\r\n" % (row % 7, row % 190) for row in range(200))
@@ -172,7 +172,7 @@ def test_a_state_on_a_cluster_knows_a_file_elsewhere_again(
     assert "hidden" not in text
 
 
-def test_what_is_not_there_fails_the_run_in_one_line(
+def test_a_missing_file_or_bucket_fails_the_run_in_one_line(
     folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str]
 ) -> None:
     put(bucket, "there.csv", FILE)
@@ -182,13 +182,13 @@ def test_what_is_not_there_fails_the_run_in_one_line(
     folder.run("s3://nobodys-bucket/in.csv", variables=variables).assert_failed("s3://nobodys-bucket/in.csv")
 
 
-def test_a_place_that_nothing_reaches_fails_the_run(folder: Folder) -> None:
+def test_an_unknown_scheme_fails_the_run(folder: Folder) -> None:
     folder.run("gopher://host/in.csv").assert_failed("gopher://host/in.csv: cannot be read", "gopher")
     with pytest.raises(SourceError, match="no-such-scheme://"):
         txfast.process("no-such-scheme://in.csv")
 
 
-def test_a_file_elsewhere_needs_memory_and_no_state(folder: Folder) -> None:
+def test_a_location_needs_memory_and_is_neither_followed_nor_written(folder: Folder) -> None:
     folder.run("s3://b/in.csv", "--memory-limit", "128MiB").assert_misused("a remote input", "256MiB")
     folder.run("s3://u:secret@b/in.csv", "--state", "state").assert_misused("--state", "s3://b/in.csv is elsewhere")
     for option in ("--output", "--rejects", "--stats"):
@@ -197,14 +197,14 @@ def test_a_file_elsewhere_needs_memory_and_no_state(folder: Folder) -> None:
         assert "sec/ret" not in run.errors
 
 
-def test_what_cannot_be_reached_is_told_without_secrets(folder: Folder) -> None:
+def test_messages_about_a_location_show_no_secrets(folder: Folder) -> None:
     for uri in ("gopher://key:sec/ret@host/in.csv", "s3://key:sec/ret@b/\udcff"):
         run = folder.run(uri)
         run.assert_failed("cannot be read")
         assert "ret@" not in run.errors
 
 
-def test_a_path_made_of_a_location_is_one(
+def test_a_location_given_as_a_pathlib_path_is_read(
     bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in variables.items():

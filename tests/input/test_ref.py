@@ -1,4 +1,4 @@
-"""Names of inputs: what each leads to is found out once, without reading or opening what can be opened only once."""
+"""Names of inputs: each is looked up once, and pipes are not opened by that."""
 
 from __future__ import annotations
 

@@ -28,3 +28,23 @@ def fail_renames(patched: pytest.MonkeyPatch, word: str) -> None:
         (fail if word in new else rename)(old, new)
 
     patched.setattr(os, "rename", fail_on_word)
+
+
+def raising(error: BaseException) -> Callable[..., NoReturn]:
+    """A function that raises this error."""
+
+    def fail(*_: object) -> NoReturn:
+        raise error
+
+    return fail
+
+
+def closing_with_an_error() -> Callable[[int], None]:
+    """An `os.close` that closes, and then fails with an error of the disk."""
+    close = os.close
+
+    def close_and_fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    return close_and_fail

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from tests.support.command import Folder
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome, RejectsJournal, outcome_of
 from txfast.input.ref import resolve
+from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 
+STATE = ("--state", "state")
 FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
 MORE = b"withdrawal,1,3,2\nfee,1,4,1\nresolve,2,2\nwithdrawal,1,5,99\n"
 
@@ -41,6 +45,26 @@ GROWN = {
     "a byte order mark": (b"\xef\xbb\xbf" + FIRST, MORE, 4),
     "blank lines around the header": (b"\n \n" + HEADER + b"\n\n", b"\n" + MORE, 4),
 }  # fmt: skip
+
+
+def accounts(folder: Folder, *arguments: str) -> bytes:
+    """The accounts that a run with the state prints; it must end well."""
+    ended = folder.run(*STATE, "-q", *arguments)
+    assert ended.exit_code == 0, ended.errors
+    return ended.output
+
+
+def copied(two_snapshots: Path, folder: Folder) -> Path:
+    """Copy a state with two snapshots into a folder; return the path of the newest snapshot there."""
+    shutil.copytree(two_snapshots / "state", folder.path / "state")
+    return folder.path / "state" / "snapshot-2"
+
+
+def change_manifest(snapshot: Path, **changes: object) -> None:
+    """Change fields of a snapshot's manifest, and its hash to fit."""
+    fields = json.loads((snapshot / manifest.NAME).read_bytes())
+    del fields["hash"]
+    (snapshot / manifest.NAME).write_bytes(manifest.text_of({**fields, **changes}))
 
 
 def content_of(path: Path) -> dict[str, bytes]:

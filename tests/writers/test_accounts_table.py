@@ -1,4 +1,4 @@
-"""Accounts as Parquet and Arrow: the same accounts as in CSV, published the same way."""
+"""Accounts as Parquet and Arrow: the same accounts as in CSV, published in the same way."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_table(path: Path) -> pa.Table:
 
 
 def as_csv(table: pa.Table) -> bytes:
-    # Decimals may be so small that Python would write them with an exponent.
+    # `f`: Python writes very small decimals with an exponent otherwise.
     lines = [
         f"{row['client']},{row['available']:f},{row['held']:f},{row['total']:f},{str(row['locked']).lower()}\n"
         for row in table.to_pylist()
@@ -66,7 +66,7 @@ def as_csv(table: pa.Table) -> bytes:
 
 
 @given(accounts)
-def test_a_table_has_the_accounts_of_the_text(found: dict[int, tuple[int, int, bool]]) -> None:
+def test_a_table_has_the_same_accounts_as_the_text(found: dict[int, tuple[int, int, bool]]) -> None:
     ledger = Ledger()
     for client, (available, held, locked) in found.items():
         if -(2**63) <= available + held < 2**63:
@@ -79,7 +79,7 @@ def test_a_table_has_the_accounts_of_the_text(found: dict[int, tuple[int, int, b
 
 
 @pytest.mark.parametrize("rows_max", [1, 3, 7])
-def test_accounts_go_out_in_several_batches(monkeypatch: pytest.MonkeyPatch, rows_max: int) -> None:
+def test_many_accounts_come_in_several_record_batches(monkeypatch: pytest.MonkeyPatch, rows_max: int) -> None:
     ledger = Ledger()
     for client in range(10):
         ledger.restore_account(client, client, 0, client % 3 == 0)
@@ -91,7 +91,7 @@ def test_accounts_go_out_in_several_batches(monkeypatch: pytest.MonkeyPatch, row
 
 
 @pytest.mark.parametrize(("first", "count"), [(-1, 1), (0, -1), (0, 2), (2, 0), (1, 2**62)])
-def test_no_accounts_are_taken_from_beyond_the_end(first: int, count: int) -> None:
+def test_accounts_beyond_the_end_are_refused(first: int, count: int) -> None:
     ledger = Ledger()
     ledger.restore_account(1, 1, 1)
     with pytest.raises(IndexError):
@@ -103,7 +103,7 @@ def test_no_accounts_are_taken_from_beyond_the_end(first: int, count: int) -> No
 
 @pytest.mark.parametrize("memory", [(), ("--memory-limit", "256MiB")])
 @pytest.mark.parametrize("suffix", TABLES)
-def test_the_suffix_says_the_format(folder: Folder, suffix: str, memory: tuple[str, ...]) -> None:
+def test_the_suffix_chooses_the_format(folder: Folder, suffix: str, memory: tuple[str, ...]) -> None:
     text = folder.run("in.csv").output
     run = folder.run("in.csv", "-o", f"a.{suffix.upper()}", "-q", *memory)
     assert (run.exit_code, run.output, run.errors) == (0, b"", "")
@@ -114,7 +114,7 @@ def test_the_suffix_says_the_format(folder: Folder, suffix: str, memory: tuple[s
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_the_option_beats_the_suffix(folder: Folder, suffix: str) -> None:
+def test_the_option_overrides_the_suffix(folder: Folder, suffix: str) -> None:
     text = folder.run("in.csv").output
     folder.run("in.csv", "-o", f"a.{suffix}", "--output-format", "csv")
     assert (folder.path / f"a.{suffix}").read_bytes() == text
@@ -132,7 +132,7 @@ def test_a_table_may_go_to_standard_output(folder: Folder, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_no_accounts_are_a_table_too(folder: Folder, suffix: str) -> None:
+def test_a_run_without_accounts_writes_an_empty_table(folder: Folder, suffix: str) -> None:
     folder.run("-", "-o", f"a.{suffix}", stdin=HEADER)
     assert read_table(folder.path / f"a.{suffix}") == SCHEMA.empty_table()
 
@@ -146,7 +146,7 @@ def test_a_run_that_fails_leaves_the_table_that_was_there(folder: Folder, suffix
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_what_cannot_be_written_fails_the_run_in_one_line(folder: Folder, suffix: str) -> None:
+def test_a_table_that_cannot_be_written_fails_the_run_in_one_line(folder: Folder, suffix: str) -> None:
     run = folder.run("-q", "in.csv", "-o", "/dev/full", "--output-format", suffix)
     assert run.exit_code == 1
     assert run.errors == "error: /dev/full: cannot be written: No space left on device\n"
@@ -168,7 +168,7 @@ def test_a_terminal_gets_no_table(folder: Folder) -> None:
         os.close(ours)
 
 
-def test_a_format_that_is_none_is_refused(folder: Folder) -> None:
+def test_an_unknown_format_is_refused(folder: Folder) -> None:
     folder.run("in.csv", "--output-format", "xlsx").assert_misused("--output-format", "csv, parquet, arrow")
 
 
@@ -181,14 +181,14 @@ def test_a_variable_may_choose_the_format(folder: Folder) -> None:
     assert run.output.startswith(b"ARROW1")
 
 
-def test_a_suffix_says_a_format_or_csv() -> None:
+def test_an_unknown_suffix_means_csv() -> None:
     assert FORMATS == ("csv", "parquet", "arrow")
     paths = ("a.csv", "a.parquet", "a.ARROW", "a.txt", "a", "-", "parquet", "a.parquet/b", "a.parquet.gz")
     assert [format_of(path) for path in paths] == ["csv", "parquet", "arrow", *["csv"] * 6]
 
 
 @pytest.mark.parametrize("account_format", TABLES)
-def test_an_output_that_fails_halfway_is_written_to_no_more(
+def test_an_output_that_fails_is_not_written_to_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account_format: str
 ) -> None:
     output = Output(str(tmp_path / "a"))

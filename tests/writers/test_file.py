@@ -1,4 +1,4 @@
-"""A file that is written once: what is counted and hashed of it, and what its errors say."""
+"""A file that is written once: its bytes are counted and hashed, and each error names it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_hexdigest
 
-from tests.support.failures import failing
+from tests.support.failures import closing_with_an_error, failing
 from txfast.errors import SourceError
 from txfast.writers.file import FileWriter, sync_folder
 from txfast.writers.sink import Sink
@@ -34,17 +34,11 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_a_file_that_will_not_close_is_not_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_closed_is_not_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = FileWriter.create(str(tmp_path / "file"), hashed=True)
     sink = Sink(file)
     assert sink.write(b"abc") == sink.tell() == file.bytes_written == 3
-    close = os.close
-
-    def close_and_fail(descriptor: int) -> None:
-        close(descriptor)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "close", close_and_fail)
+    monkeypatch.setattr(os, "close", closing_with_an_error())
     with pytest.raises(SourceError, match="file: cannot be written: Input/output error"):
         file.finish(durable=False)
     file.discard()
