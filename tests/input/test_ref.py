@@ -36,7 +36,7 @@ def read_all(ref: InputRef) -> bytes:
 
 
 def with_standard_input(monkeypatch: pytest.MonkeyPatch, descriptor: int) -> InputRef:
-    """What `-` leads to in a process whose standard input has this descriptor."""
+    """Resolve `-` in a process whose standard input has this descriptor."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.FileIO(descriptor, closefd=False)))
     return resolve(STANDARD_INPUT)
 

@@ -13,7 +13,7 @@ ROLES = ("rejects", "history", "stats", "report", "accounts", "state")
 
 
 class Result:
-    """A result that notes in a shared list what is done to it."""
+    """A result that appends each call to a shared list."""
 
     def __init__(self, name: str, calls: list[str], *, fails: bool = False) -> None:
         self._name = name
@@ -38,7 +38,7 @@ class Result:
         self._calls.append(f"discard {self._name}")
 
 
-def test_results_are_published_in_one_order_whatever_a_run_has_of_them() -> None:
+def test_results_are_published_in_one_order_however_many_a_run_has() -> None:
     for count in range(len(ROLES) + 1):
         for chosen in permutations(ROLES, count):
             results = {role: Result(role, []) for role in chosen}

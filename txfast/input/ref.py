@@ -29,7 +29,7 @@ LOCATION = "location"  # an address such as s3://bucket/key
 
 
 class InputRef:
-    """What is known of an input before it is opened. Made by `resolve`.
+    """An input that was looked up and is not open. Made by `resolve`.
 
     `size_bytes`, `first_bytes` (up to 8) and `identity` (device and inode) are known of a regular file alone, also
     where it is standard input; otherwise they are None, b"" and None. `failure` is the error met while looking, None
@@ -67,7 +67,7 @@ class InputRef:
 
     @property
     def kind(self) -> str:
-        """The format that the first bytes show: CSV, or a kind of table. CSV for what is no regular file."""
+        """The format that the first bytes show: CSV, or a kind of table. CSV for anything but a regular file."""
         return kind_of(self.first_bytes)
 
     @property

@@ -1,7 +1,8 @@
 """Columns of numbers in Arrow files: record batches of buffers, written and read one by one.
 
-A record batch has at most BATCH_ROWS rows, so that reading takes bounded memory. What is read is checked against the
-schema, for nulls and for offsets, before anybody uses a buffer. This module must not know what the numbers mean.
+A record batch has at most BATCH_ROWS rows, so that reading takes bounded memory. A record batch that is read must fit
+the schema and have no nulls and no offsets, so that its buffers can be used directly. This module must not know the
+meaning of the numbers.
 """
 
 from txfast.errors import unreadable
@@ -22,13 +23,13 @@ BATCH_ROWS = 1 << 17
 
 
 def row_ranges(start: int, end: int) -> "Iterator[tuple[int, int]]":
-    """Cut the rows from `start` to `end` into record batches: the first row and the number of rows of each."""
+    """Cut the rows from `start` to `end` into record batches: iterate the first row and the number of rows of each."""
     for first in range(start, end, BATCH_ROWS):
         yield first, min(BATCH_ROWS, end - first)
 
 
 def new_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
-    """Zeroed buffers for so many rows; `row_bytes` are a row's bytes in each column, 0 where it is a bit."""
+    """Zeroed buffers for `rows` rows; `row_bytes` has the bytes of one value in each column, 0 where it is a bit."""
     return [bytearray(rows * each if each else (rows + 7) // 8) for each in row_bytes]
 
 
@@ -46,7 +47,7 @@ class ColumnsWriter:
             raise
 
     def write(self, rows: int, columns: "Columns") -> None:
-        """Append a record batch of so many rows."""
+        """Append a record batch of `rows` rows."""
         arrays = [
             pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(column)], 0)
             for field, column in zip(self._schema, columns, strict=True)

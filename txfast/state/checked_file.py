@@ -1,6 +1,6 @@
-"""Files that must be what their manifest says: there, of this size, of this hash. All else is damage: StateError.
+"""Files that must be there, with the size and the hash that a manifest has: otherwise StateError.
 
-This module must not know what is in the files.
+This module must not know the files' content.
 """
 
 import os
@@ -16,7 +16,7 @@ READ_BYTES = 1 << 20
 
 
 def read_small(path: str, bytes_max: int) -> bytes:
-    """The content of a file of at most so many bytes. Raises StateError and SourceError."""
+    """The content of a file. Raises StateError where it is missing or longer than `bytes_max`, and SourceError."""
     try:
         with open(path, "rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size > bytes_max:

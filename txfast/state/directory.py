@@ -41,9 +41,10 @@ CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class StateDirectory:
-    """A state directory, locked by one run: `open`, `load`, then `open_input` and `note` for each input. A run that
-    ended well gives its ledgers to the `saver()`, then calls `finish` and `publish`; every run calls `discard`, which
-    releases the lock.
+    """A state directory that one run has locked.
+
+    A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its ledgers to the
+    `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
 
     `warn` gets one line where a damaged snapshot is replaced by the one before it. `inputs` has the place up to which
     each input was read, by the input's key.
@@ -168,7 +169,7 @@ class StateDirectory:
         """Open an input behind what earlier runs have read of it, or at its start where it is new.
 
         Standard input and pipes are always new and are not followed: the Consumption is None. Raises SourceError, and
-        InputError where what was added continues a line that was already applied.
+        InputError where the last line, which was already applied, has been continued since.
         """
         if not ref.can_be_read_again:
             return open_input(ref), None
@@ -207,7 +208,7 @@ class StateDirectory:
         return self._writer.add
 
     def _stays(self, changed: bool) -> bool:
-        """Whether a new snapshot would say the same as the last one."""
+        """Whether a new snapshot would be the same as the last one."""
         return self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs
 
     def _begin_part(self) -> str:
@@ -268,7 +269,7 @@ class StateDirectory:
         self._remove_old(kept={self._final, self._base or ""})
 
     def _remove_old(self, kept: "set[str]") -> None:
-        """Remove all snapshots but these, and parts that killed runs left, as far as the system permits."""
+        """Remove all snapshots except these, and the parts that killed runs left. Errors are ignored."""
         try:
             names = self.names()
         except SourceError:
@@ -282,7 +283,7 @@ class StateDirectory:
         """Nothing to do: a state is published last."""
 
     def discard(self) -> None:
-        """Remove what was not published, and release the lock."""
+        """Remove a snapshot that was not published, and release the lock."""
         self._close_writer()
         part, self._part = self._part, None
         if part is not None:
@@ -305,9 +306,9 @@ def identity_of(folder: str) -> str:
 
 
 def remove_folder(path: str) -> None:
-    """Remove a folder and all in it, as far as the system permits.
+    """Remove a folder and everything in it. Errors are ignored.
 
-    It is renamed to `.part` first, so that no half of it ever stands under its own name.
+    It gets the name with `.part` first: a folder without that name is always whole.
     """
     part = path if path.endswith(PART) else path + PART
     shutil.rmtree(part, ignore_errors=True)
@@ -320,7 +321,7 @@ def remove_folder(path: str) -> None:
 
 
 def remove_others(folder: str, kept: "set[str]") -> None:
-    """Remove all folders in a folder but these, as far as the system permits."""
+    """Remove all folders in a folder except these. Errors are ignored."""
     with suppress(OSError):
         for name in os.listdir(folder):
             if name not in kept:

@@ -1,4 +1,4 @@
-"""The entries that a run has on the disk by now, in one or several files, so that its next checkpoint shares them.
+"""Segments: the files of entries that a run's checkpoints have written so far, and that its next checkpoint shares.
 
 This module must not know what an entry is.
 """
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from txfast.state.snapshot_layout import EARLIER_ENTRIES, ENTRIES
 
-# With so many files, the next checkpoint writes all entries into one file again.
+# Once there are SEGMENTS_MAX files, the next checkpoint writes all entries into one file again.
 SEGMENTS_MAX = 64
 
 

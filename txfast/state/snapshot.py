@@ -1,7 +1,7 @@
-"""Reads snapshots: what a run has left in a folder, as ledgers again.
+"""Reads snapshots: checks every byte, and restores ledgers from the files.
 
-A snapshot is not trusted: it is read only where all hashes are right, and the ledger checks every number even then.
-This module must not know when snapshots are made, nor what the manifest says of inputs.
+A snapshot is not trusted: all hashes must be right, and the ledger checks every number even then. This module must not
+know when snapshots are made, nor what the manifest says of inputs.
 """
 
 import os
@@ -47,13 +47,13 @@ class Snapshot:
         self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
         self.restored = (0, 0, 0)
-        # The name of each file and of the kind that it is of, in the order in which they are read.
+        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES), in the order in which they are read.
         self._files = self._files_named(self.fields.part("files").names())
         if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
 
     def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
-        """The files that a snapshot with as many names has, with their kinds."""
+        """The names that the files must have, given how many there are, and the kind of each file."""
         if self._saved_shards:
             return self._files_of_shards(range(len(self._saved_shards)))
         disputes = [(DISPUTES, DISPUTES)] if DISPUTES in names else []

@@ -1,16 +1,16 @@
-"""The files in a snapshot's folder, and their columns. Any Arrow library reads them.
+"""The files in a snapshot's folder, and their columns. Any Arrow library can read them.
 
     manifest.json    what a run has left: counts, how far inputs were read, size and hash of each other file
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
 
 An entry is an applied deposit or withdrawal. Amounts are in units of 0.0001; the amount of a withdrawal is 0, since the
-ledger does not keep it. What the numbers in `kind` and `state` mean stands in the metadata of the schema.
+ledger does not keep it. The metadata of the schema says what the numbers in `kind` and `state` mean.
 
-The checkpoints of one run share the entries that do not change, so that each costs what is new since the last one:
+The checkpoints of one run share the files of entries, so that each one writes only the entries since the last one:
 
-    entries-N.arrow  entries that an earlier one has written, N from 1 on in their order: a second name of its file
-    disputes.arrow   client uint64, tx uint64, state uint8: all deposits that were ever disputed, of all entries
+    entries-N.arrow  entries that an earlier checkpoint has written, N from 1 on: a second name (link) of its file
+    disputes.arrow   client uint64, tx uint64, state uint8: the entries in all files that were ever disputed
 
 The states in the files of entries are all 0 then.
 
@@ -58,5 +58,5 @@ def schemas() -> "dict[str, pa.Schema]":
 
 
 def legend(names: "Sequence[str]") -> str:
-    """What the codes in a column mean: "0 deposit, 1 withdrawal"."""
+    """The meaning of the codes in a column: "0 deposit, 1 withdrawal"."""
     return ", ".join(f"{code} {name}" for code, name in enumerate(names))

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class SnapshotWriter:
-    """Writes a snapshot into a new folder: `add` ledgers, then `finish`; `close` in any case. Raises SourceError.
+    """Writes a snapshot into a new folder: `add` each ledger, then `finish`; `close` in any case. Raises SourceError.
 
     With `segments`, entries that are in these files already are not written again: the ledgers must be those of the
     earlier snapshot, in the same order. `segments_in` then gives the segments for the next snapshot.
 
-    When `finish` returns, all is on the disk; not so without `durable`, which is for measurements alone.
+    When `finish` returns, everything is on the disk. Measurements that need not wait for that pass `durable=False`.
     """
 
     def __init__(self, folder: str, *, durable: bool = True, segments: Segments | None = None) -> None:
@@ -85,7 +85,7 @@ class SnapshotWriter:
         self._entries_written.append(ends)
 
     def _add_disputes(self, saved: SavedLedger) -> None:
-        """Write all entries that were ever disputed: few, so that they are written in each snapshot anew."""
+        """Write all entries that were ever disputed. They are few, so that each snapshot can have all of them."""
         for kind in DISPUTABLE_KINDS:
             place, end = 0, saved.entries(kind)
             while place < end:

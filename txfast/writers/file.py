@@ -1,6 +1,6 @@
-"""Writes a file from its start to its end: counts the bytes, hashes them on demand, has them reach the disk.
+"""FileWriter: writes a file from start to end, counts and hashes its bytes, and syncs it to the disk.
 
-Outputs and snapshots are written by it. This module must not know what is written, nor where the file ends up.
+Outputs and snapshots use it. This module must not know the content, nor the final place of the file.
 """
 
 import os
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from xxhash import xxh3_128
 
-# With early write-back, the disk is told after so many bytes.
+# With early write-back, the system is asked to start writing to the disk every 8 MiB.
 WRITE_BACK_BYTES = 8 << 20
 
 
 class FileWriter:
     """Writes to an open descriptor and owns it: `write` in order, then `finish`; `discard` in any case.
 
-    `name` is shown in messages. `bytes_written` counts. With `hashed`, there is a `summary` of what was written. With
-    `early_write_back`, bytes start on their way to the disk while more are written, so that `finish` waits less. A
-    pipe, terminal or device `is_stream`: a write may wait for its reader, and a signal ends that wait.
+    `name` is shown in messages. With `hashed`, `summary` has a hash of the bytes written. With `early_write_back`, the
+    system starts to write to the disk while more bytes come, so that `finish` waits less. `is_stream` is for pipes,
+    terminals and devices: a write may wait for the reader, and a signal ends that wait.
     """
 
     __slots__ = ("_descriptor", "_early_write_back", "_hash", "_is_stream", "_unsent_bytes", "bytes_written", "name")
@@ -97,7 +97,7 @@ class FileWriter:
     def resume(self, byte_count: int, digest: str) -> None:
         """Go on behind the first bytes of a file that an earlier process wrote, and cut off the others.
 
-        Raises SourceError where the file does not begin with so many bytes of this hash.
+        Raises SourceError where the file is shorter than `byte_count` or its first bytes have another hash.
         """
         self._hash = new_hash()
         offset = 0

@@ -1,6 +1,6 @@
-"""Where results go: standard output, a device or pipe, or a file that appears whole or not at all; and in which order.
+"""Destinations of results: files that appear whole or not at all, standard output, devices and pipes.
 
-An Output must not know what is written to it.
+Also the order in which the results of a run are published. An Output must not know the content that is written to it.
 """
 
 import os
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
             """Put the finished result in its place; where it raises, nothing has changed."""
 
         def revoke(self) -> None:
-            """Undo `publish(revocable=True)`, as far as the system permits."""
+            """Undo `publish(revocable=True)`. Errors are ignored."""
 
         def discard(self) -> None:
-            """Close, and remove what was not published. May be called at any time, and more than once."""
+            """Close, and remove the result where it was not published. May be called at any time, and repeatedly."""
 
 
 STANDARD_OUTPUT = "-"
@@ -171,7 +171,7 @@ class Output:
             self._is_new = isinstance(error, FileNotFoundError)
 
     def revoke(self) -> None:
-        """Put back what was there before `publish(revocable=True)`, as far as the system permits."""
+        """Put back the file that `publish(revocable=True)` replaced, or remove a new one. Errors are ignored."""
         if self._final_path is None:
             return
         earlier_path, self._earlier_path = self._earlier_path, None
@@ -207,11 +207,11 @@ def publication_order(
     accounts: "Publishable | None" = None,
     state: "Publishable | None" = None,
 ) -> "list[Publishable]":
-    """The results that a run has, in the order in which they are finished and published. They are opened the other way
-    round: the state first, so that a directory in use ends the run before anything else is touched.
+    """The results that a run has, in the order in which they are finished and published.
 
-    The accounts come behind all that explains them. On standard output they cannot be taken back, and neither can a
-    state, which comes last: a next run goes on from it only where everything else of this run is in its place.
+    The accounts come after the files that explain them, since accounts on standard output cannot be revoked. The state
+    comes last: the next run may go on from it only where all other results are in their places. But the state is
+    opened first, so that a directory in use ends the run before anything else is touched.
     """
     return [output for output in (rejects, history, stats, report, accounts, state) if output is not None]
 
@@ -233,9 +233,9 @@ def publish_all(outputs: "Sequence[Publishable]") -> None:
 
 
 def named_descriptor(path: str) -> int | None:
-    """The descriptor of this process that a path names; None where it names none.
+    """The descriptor of this process that a path such as `-`, /dev/stdout or /dev/fd/3 names; None for other paths.
 
-    Opening such a path again would begin at the start of a file that others are writing to.
+    It is used as it is: opening the path again would begin at the start of a file that others are writing to.
     """
     if path in (STANDARD_OUTPUT, "/dev/stdout"):
         return 1
@@ -253,9 +253,9 @@ def is_closed(descriptor: int) -> bool:
 
 
 def occupy_closed_descriptors() -> None:
-    """Have no file that is opened from here on take the number of a standard stream that was closed.
+    """Open the null device in place of each standard stream that was closed when the process began.
 
-    What is meant for standard output would go into that file.
+    Otherwise the next file that is opened gets the stream's number, and text for standard output goes into that file.
     """
     for descriptor in range(3):
         if is_closed(descriptor):
@@ -268,7 +268,7 @@ def path_beside(path: str) -> str:
 
 
 def is_part_of(path: str, final_path: str) -> bool:
-    """Whether `path_beside` can have made the one of the other."""
+    """Whether `path_beside(final_path)` can have given this path."""
     import re
 
     return path.startswith(final_path) and bool(re.fullmatch(r"\.[0-9a-f]{12}\.part", path[len(final_path) :]))

@@ -1,6 +1,6 @@
-"""A Sink: a file or an output in the shape that pyarrow writes to.
+"""A Sink: a FileWriter or an Output with the methods that pyarrow expects of a file.
 
-This module must not know what is written.
+This module must not know the content that is written.
 """
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
