@@ -42,7 +42,6 @@ OURS = {
     "txfast.run.plan",
     "txfast.run.reporter",
     "txfast.run.replay",
-    "txfast.run.values",
     "txfast.batch",
     "txfast.command",
     "txfast.input",

@@ -7,22 +7,12 @@ from this table. This module must not know what an option does to a run.
 from txfast.errors import UsageError
 from txfast.input.source import READERS
 from txfast.log.journal import LEVELS, LOG_FORMATS, PROGRESS_MODES
-from txfast.run.values import (
-    file_name,
-    folder_name,
-    memory_size,
-    rejects_file,
-    row_count,
-    second_count,
-    spill_folder,
-    thread_count,
-)
 from txfast.writers.formats import FORMATS
 from txfast.writers.output import STANDARD_OUTPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 VARIABLE_PREFIX = "TXFAST_"
 SHELLS = ("bash", "zsh", "fish")
@@ -32,13 +22,13 @@ SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False
 class Option:
     """One option: its flags, the value that it takes, and its texts.
 
-    An option without a metavar is a switch. `convert` turns the text of a value into the value, or raises UsageError.
-    `help` is the line in `--help`; `manual` is the entry in the manual page, its paragraphs divided by empty lines.
-    `variable` sets the option in the environment. An option that acts `instead` of a run has no variable: a variable
-    would stay set and prevent every run.
+    An option without a metavar is a switch. `value` names the function of run/values.py that parses the text of its
+    value; None takes the text as it is. `help` is the line in `--help`; `manual` is the entry in the manual page, its
+    paragraphs divided by empty lines. `variable` sets the option in the environment. An option that acts `instead` of a
+    run has no variable: a variable would stay set and prevent every run.
     """
 
-    __slots__ = ("choices", "convert", "default", "flags", "group", "help", "manual", "metavar", "name", "variable")
+    __slots__ = ("choices", "default", "flags", "group", "help", "manual", "metavar", "name", "value", "variable")
 
     def __init__(
         self,
@@ -49,7 +39,7 @@ class Option:
         metavar: str | None = None,
         default: object = None,
         choices: "Sequence[str] | None" = None,
-        convert: "Callable[[str], object]" = str,
+        value: str | None = None,
         instead: bool = False,
     ) -> None:
         self.flags = flags
@@ -61,7 +51,7 @@ class Option:
         self.metavar = metavar
         self.default = default
         self.choices = choices
-        self.convert = convert
+        self.value = value
 
     def parse(self, text: str) -> object:
         """Return the value that a text means. Raises UsageError."""
@@ -71,7 +61,13 @@ class Option:
             return SWITCH_WORDS[text.lower()]
         if self.choices is not None and text not in self.choices:
             raise UsageError(f"{text!r}: it is one of {', '.join(self.choices)}")
-        return self.convert(text)
+        if self.value is None:
+            return text
+        # Imported late: a plain run parses no value, and starts 1 % sooner without this module.
+        from txfast.run import values
+
+        value: object = getattr(values, self.value)(text)
+        return value
 
 
 # The arguments that are no options: name, line in `--help`, entry in the manual page.
@@ -114,7 +110,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, convert=file_name,
+        "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, value="file_name",
         help="accounts to FILE instead of standard output",
         manual="""
             Write the accounts to FILE. The default is -, standard output. The suffix of FILE chooses the format:
@@ -140,7 +136,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--rejects", group="Output", metavar="FILE", convert=rejects_file,
+        "--rejects", group="Output", metavar="FILE", value="rejects_file",
         help="rows not applied and why, as .csv, .jsonl or .parquet",
         manual="""
             Write each row that was not applied to FILE, in input order. The columns are file, line, status (malformed
@@ -159,7 +155,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--stats", group="Output", metavar="FILE", convert=file_name,
+        "--stats", group="Output", metavar="FILE", value="file_name",
         help="the figures of the run, as JSON",
         manual="""
             Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
@@ -173,7 +169,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--state", group="State", metavar="DIR", convert=folder_name,
+        "--state", group="State", metavar="DIR", value="folder_name",
         help="go on from what DIR holds, and keep it there",
         manual="""
             Begin with the accounts and transactions that earlier runs saved in the directory DIR, and save the result
@@ -199,7 +195,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--checkpoint", group="State", metavar="SECONDS", convert=second_count,
+        "--checkpoint", group="State", metavar="SECONDS", value="second_count",
         help="keep progress in --state DIR so often, to go on from",
         manual="""
             Save the progress of the run in --state DIR each time this many seconds have passed since the last save, and
@@ -229,7 +225,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--max-malformed", group="Failure", metavar="N", convert=row_count,
+        "--max-malformed", group="Failure", metavar="N", value="row_count",
         help="stop at malformed row N + 1, with exit code 3",
         manual="""
             Stop at malformed row N + 1, counted over all inputs, with exit code 3. N is 0 or more. Rejected rows do not
@@ -247,7 +243,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--threads", group="Running", metavar="N", convert=thread_count,
+        "--threads", group="Running", metavar="N", value="thread_count",
         help="threads to use (default: all cores it may use)",
         manual="""
             Read and apply rows with N threads. N is 1 or more; at most 128 threads are used. The default is the number
@@ -256,7 +252,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--memory-limit", group="Running", metavar="SIZE", convert=memory_size,
+        "--memory-limit", group="Running", metavar="SIZE", value="memory_size",
         help="memory to use at most, as 512MiB (default: 80 % of all)",
         manual="""
             Keep the memory of the whole process below SIZE: accounts, transactions, buffers and Python itself. SIZE is
@@ -276,7 +272,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--spill-dir", group="Running", metavar="DIR", convert=spill_folder,
+        "--spill-dir", group="Running", metavar="DIR", value="spill_folder",
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
         manual="""
             If the run reaches --memory-limit, it moves accounts and rows to a file in DIR. DIR is created if it is
