@@ -143,6 +143,7 @@ class Journal:
         try:
             self._write_rows(file, batch)
         except BaseException:
+            # An interrupt too: without this, the log could end within a line.
             self._flush(INTERRUPTED_PATIENCE_SECONDS)
             raise
         self._flush()
@@ -168,8 +169,9 @@ class Journal:
     def malformed_totals(self, counts: dict[str, int], *, always: bool = False) -> None:
         """Log the malformed rows by reason: if some of them were not logged one by one, or `always`."""
         if always or self._lines_left_out:
-            for reason, count in ((reason, count) for reason, count in counts.items() if count):
-                self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
+            for reason, count in counts.items():
+                if count:
+                    self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
 
     def summary(self, stats: "Mapping[str, Any]") -> None:
         """Log a run's figures: as a table on a terminal, as one record for programs, else as lines."""
