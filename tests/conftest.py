@@ -1,4 +1,4 @@
-"""What pytest does around each test."""
+"""What pytest does around each test: signals are heard, and coverage follows only the tests that it is for."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tests.support.command import unmeasured
 
 @pytest.fixture(autouse=True)
 def _heard() -> Iterator[None]:
-    """Have what a test starts hear signals. A shell that runs the tests in the background has them ignore Ctrl-C, nohup
-    has them ignore a terminal that is closed, and so does whatever they start."""
+    """Restore the handlers of SIGINT and SIGHUP for processes that a test starts.
+
+    Tests that run in a shell's background inherit "ignore SIGINT", and under nohup "ignore SIGHUP".
+    """
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
         signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
@@ -28,7 +30,7 @@ def _heard() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have coverage of Python look away from tests marked `unmeasured`, and from the processes that they start."""
+    """Stop coverage of Python in tests marked `unmeasured` and in the processes that they start."""
     if "COVERAGE_PROCESS_START" not in os.environ or request.node.get_closest_marker("unmeasured") is None:
         yield
         return

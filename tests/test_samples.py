@@ -1,4 +1,4 @@
-"""The samples: each gives the accounts written beside it, and together they show what their page says."""
+"""Each sample gives the accounts in the file beside it, and the samples show what their page claims."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.project import PROJECT_ROOT
 
 SAMPLES = PROJECT_ROOT / "samples"
 ACCOUNTS_SUFFIX = ".accounts.csv"
-# Written there by bench/generate.py, and no part of the repository.
+# Written by bench/generate.py; not part of the repository.
 GENERATED = "stress_test.csv"
 
 NAMES = sorted(
@@ -47,11 +47,11 @@ def test_the_page_lists_every_sample_once() -> None:
     assert sorted(re.findall(r"^\| `([^`]+)` \| .+ \|$", page, flags=re.MULTILINE)) == NAMES
 
 
-def test_the_sample_of_a_day_holds_every_kind_of_row() -> None:
+def test_the_sample_of_a_day_has_every_kind_of_row() -> None:
     run = replay("sample.csv")
     assert 2_900 < run.rows < 3_100
     assert set(run.applied) == {kind.decode() for kind in reference.KINDS}
-    # A row over 1 MiB and a balance beyond 64 bits are no part of a believable day.
+    # A row over 1 MiB and a balance beyond 64 bits are not realistic.
     assert set(run.malformed) == {
         "bad_quoting",
         "missing_field",
@@ -106,7 +106,7 @@ def test_a_small_sample_shows_the_reasons_it_is_about(name: str, reasons: set[st
     assert reasons <= set(run.malformed) | set(run.rejected)
 
 
-def test_the_sample_of_columns_holds_what_an_editor_might_tidy_away() -> None:
+def test_the_sample_of_columns_keeps_bytes_that_an_editor_would_remove() -> None:
     content = (SAMPLES / "columns.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     assert b"\r\n" in content

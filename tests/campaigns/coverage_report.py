@@ -1,24 +1,24 @@
-"""Shows which lines and branches of Python, or which lines of Cython, the tests run, and fails where too few.
+"""Reports the lines and branches of Python, or the lines of Cython, that the tests run. Fails if too few are run.
 
     python -m tests.campaigns.coverage_report python [PYTEST_ARGUMENT …]
     python -m tests.campaigns.coverage_report python --combine
     python -m tests.campaigns.coverage_report cython [--quick]
 
-`python` runs the suite on the installed package, its subprocesses included; with `--combine` it reports on a suite that
-was run already with COVERAGE_PROCESS_START=pyproject.toml in the environment.
+`python` runs the suite on the installed package, and follows subprocesses. With `--combine` it reports on a suite that
+was already run with COVERAGE_PROCESS_START=pyproject.toml in the environment.
 
-`cython` copies the project to a temporary folder, makes the trace build there, which has the checks of a checked one,
-and runs the tests that call the extension modules in their own process (KERNEL_TESTS). Each line takes about a
-microsecond more than it should, and none survives a Ctrl-C, so tests marked `untraced` are left out. Python below 3.13
-is needed: from then on Cython and coverage trace in ways that do not meet. With `--quick` it looks at the rules and the
-parsers (COVERED) alone: it builds QUICK_MODULES, which they are in, beside the other modules as they are built here,
-and runs QUICK_TESTS with fewer examples.
+`cython` copies the project to a temporary folder, makes the trace build there (with all checks), and runs the tests
+that call extension modules in their own process (KERNEL_TESTS). Tracing costs about a microsecond a line, and a traced
+line does not survive a Ctrl-C, so tests marked `untraced` are left out. It needs Python below 3.13: later versions
+trace in a way that Cython and coverage do not share. With `--quick` it reports only on the rules and the parsers
+(COVERED): it builds the modules that contain them (QUICK_MODULES), takes the other modules as they are built here, and
+runs QUICK_TESTS with fewer examples.
 
-Each prints a table, and names every line and branch that no test runs. It fails where a test does, where less than
-PERCENT_MIN is run, and where the rules or the parsers have a line that is not.
+Each prints a table, and names every line and branch that no test runs. It fails if a test fails, if less than
+PERCENT_MIN is run, or if any line of the rules or the parsers is not run.
 
-This file is the coverage plugin as well. Cython comes with one, but that one looks for the C file beside the source,
-and finds an inline function's only when it happens to have read the C file of a module that uses it.
+This file is also the coverage plugin. Cython has its own plugin, but that one looks for the C file beside the source,
+and finds inline functions only if it has already read the C file of a module that uses them.
 """
 
 import json
@@ -58,10 +58,10 @@ KERNEL_TESTS = (
 QUICK_MODULES = ("txfast.ledger.ledger", "txfast.readers.row", "txfast.readers.csv")
 QUICK_TESTS = ("tests/ledger/test_ledger.py", "tests/ledger/test_rules.py", "tests/readers/test_row.py")
 PYTHON = (".py",)
-# Cython's own.
+# Cython's own support code.
 SHARED = "_txfast_views.c"
 CYTHON = (".pyx", ".pxd")
-# What is held, with coverage's names of what was run and what there is.
+# By suffixes: the figures that must reach PERCENT_MIN, with coverage's names for (run, total).
 FIGURES = {
     PYTHON: {
         "lines of Python": ("covered_lines", "num_statements"),
@@ -71,13 +71,13 @@ FIGURES = {
 }
 
 SOURCE_NAMES = re.compile(r"__pyx_f\[\] = \{\n(.*?)\};", re.DOTALL)
-# Where a function is defined, the import of a module that uses it is traced, in that module's name.
+# The line of a function's definition is traced as part of the import of each module that uses it.
 DEFINITION = re.compile(r"\s*(cdef|cpdef|def)\b[^=(]*\(")
 TRACED_LINE = re.compile(r"__Pyx_TraceLine\(.*__PYX_ERR\((\d+), (\d+),")
 
 
 def traced_lines(project: Path) -> dict[str, set[TLineNo]]:
-    """The lines of each source that a trace build reports. An inline function is in the C file of each of its users."""
+    """By source: the lines that a trace build reports. An inline function is in the C file of each of its users."""
     lines: dict[str, set[TLineNo]] = defaultdict(set)
     for c_file in (project / "build" / "cython-trace").rglob("*.c"):
         if c_file.name == SHARED:
@@ -96,13 +96,13 @@ def code_of(source: str, line: TLineNo) -> str:
 
 
 class Plugin(CoveragePlugin):
-    """Tells coverage where Cython sources are, and which of their lines are traced."""
+    """Tells coverage which files are Cython sources, and which of their lines are traced."""
 
     def file_tracer(self, filename: str) -> FileTracer | None:
         return Tracer(filename) if filename.endswith(CYTHON) else None
 
     def file_reporter(self, filename: str) -> FileReporter:
-        # What only declares has no lines.
+        # A file with declarations only has no lines.
         return Reporter(filename, self.lines.get(filename, set()))
 
     @cached_property
@@ -128,7 +128,7 @@ class Reporter(FileReporter):
 
 
 def coverage_init(registry: Plugins, options: TConfigurable) -> None:  # noqa: ARG001 (the protocol's arguments)
-    """What coverage calls when it loads the plugin."""
+    """coverage calls this when it loads the plugin."""
     registry.add_file_tracer(Plugin())
 
 
@@ -144,17 +144,17 @@ patch = subprocess
 
 
 def python_coverage(arguments: list[str]) -> int:
-    """Run the suite, unless it was, and report; return 0 where all tests passed and enough was run."""
+    """Run the suite, unless it was run already, and report. Returns 0 if all tests passed and enough was run."""
     failed = 0
     if arguments != ["--combine"]:
-        # What an earlier run has left says nothing of this one.
+        # Remove the data of earlier runs.
         coverage(PROJECT_ROOT, "erase")
         failed = coverage(PROJECT_ROOT, "run", "-m", "pytest", *(arguments or ["-q", "-n", "auto"]))
     return report(PROJECT_ROOT, PYTHON) or failed
 
 
 def cython_coverage(*, quick: bool) -> int:
-    """Copy, build, test and report; return 0 where all tests passed and enough was run."""
+    """Copy, build, test and report. Returns 0 if all tests passed and enough was run."""
     if sys.version_info >= (3, 13):
         print("coverage_report: needs Python 3.11 or 3.12", file=sys.stderr)
         return 2
@@ -186,7 +186,7 @@ def coverage(project: Path, *arguments: str) -> int:
 
 
 def report(project: Path, suffixes: tuple[str, ...], names: tuple[str, ...] = ()) -> int:
-    """Print what was run of these files, or all of these suffixes, and what was not; return 0 where it is enough."""
+    """Print a table of these files (default: by suffix), and the lines not run. Returns 0 if enough was run."""
     (project / "build").mkdir(exist_ok=True)
     included = "--include=" + ",".join(names or (f"*{suffix}" for suffix in suffixes))
     for arguments in (["combine", "-q"], ["report", included], ["json", "-q", included, "-o", "build/coverage.json"]):
@@ -201,18 +201,18 @@ def report(project: Path, suffixes: tuple[str, ...], names: tuple[str, ...] = ()
     return 1 if problems else 0
 
 
-# As coverage's JSON has them: by file, what was run of it and what was not.
+# The files in coverage's JSON, by name.
 Files = dict[str, dict[str, Any]]
 
 
 def not_run(project: Path, files: Files) -> list[str]:
-    """What no test ran: each line as `file:line: code`, and each branch with the line that it would have led to."""
+    """Each line that no test ran, as `file:line: code`, and each branch, with its target."""
     missed = []
     for name, file in sorted(files.items()):
         source = str(project / name)
         missed += [f"{name}:{line}: {code_of(source, line).strip()}" for line in file["missing_lines"]]
         for line, target in file.get("missing_branches", []):
-            # Of a line that was not run itself, no branch was.
+            # If the line itself was not run, it is reported already.
             if line not in file["missing_lines"]:
                 goal = f"line {target}" if target > 0 else "the end"
                 missed.append(f"{name}:{line}: {code_of(source, line).strip()} (to {goal})")
@@ -220,7 +220,7 @@ def not_run(project: Path, files: Files) -> list[str]:
 
 
 def shortfalls(files: Files, suffixes: tuple[str, ...]) -> list[str]:
-    """Where too little was run, after a line of figures for each."""
+    """Print a line for each figure. Returns a message for each figure and file where too little was run."""
     problems = []
     for what, (ran, there) in FIGURES[suffixes].items():
         count, run = (sum(file["summary"][figure] for file in files.values()) for figure in (there, ran))

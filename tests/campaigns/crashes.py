@@ -1,12 +1,11 @@
-"""Damages saved states and kills runs, many times at random, and sees to it that nobody can tell afterwards.
+"""Damages saved states and kills runs at random. Damages must be noticed; kills must leave no trace in the results.
 
     python -m tests.campaigns.crashes [--flips N] [--kills N] [--each] [--seed N]
 
-A flip changes one byte of a snapshot's files, cuts one short or makes it longer: each must be noticed when the snapshot
-is opened. A kill ends a run that takes checkpoints, at a random moment or just before a random one of its calls on
-files (fsync, rename, write, …: the shim of campaigns/faults does that); then the state must verify, and the same
-command, run again until it ends, must have left what an undisturbed run leaves. `--each` also kills before every
-fsync and rename.
+A flip changes one byte of a snapshot's file, truncates the file or makes it longer. Opening the snapshot must fail. A
+kill ends a run that takes checkpoints, at a random moment or just before one of its calls on files (fsync, rename,
+write, …), by the shim of campaigns/faults. Then the state must verify, and the same command must go on to the results
+of an undisturbed run. `--each` also kills before every fsync and rename.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from tests.campaigns.faults.campaign import HERE, PACKAGE, build_shim, inputs
+from tests.campaigns.faults.campaign import HERE, PACKAGE, build_shim
+from tests.campaigns.faults.scenarios import inputs
 from tests.support.command import VOLATILE_STATS
 from txfast.errors import StateError
 from txfast.state import manifest
@@ -38,12 +38,12 @@ COMMAND = (
     "small.csv", "large.csv", "other.csv", "-q", "--state", "state", "--checkpoint", "0", "--threads", "3",
     "-o", "out.csv", "--rejects", "r.csv", "--stats", "s.json",
 )  # fmt: skip
-# Those of the shim's functions that a crash can fall between; unlike `stat` or `read`, they change something.
+# The shim's functions that change something on disk, unlike `stat` or `read`: a crash between two of them matters.
 FUNCTIONS = ("open", "write", "fsync", "close", "rename", "link")
 
 
 def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
-    """Files that are nearly this one, one byte changed, or shorter, or longer."""
+    """Variants of a file: with one byte changed, shorter, or longer."""
     while True:
         place = chance.randrange(len(content))
         turned = bytearray(content)
@@ -57,7 +57,7 @@ def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
 
 
 def count_unnoticed(snapshot: Path, flips: int, chance: random.Random) -> int:
-    """Damage a snapshot's files so many times, and put them back: how many of the damages nobody noticed."""
+    """Damage a snapshot's files `flips` times, each time restoring them. Returns the number of unnoticed damages."""
     unnoticed = 0
     files = sorted(path.name for path in snapshot.iterdir())
     for number, file in enumerate(files):
@@ -75,7 +75,7 @@ def count_unnoticed(snapshot: Path, flips: int, chance: random.Random) -> int:
 
 
 class Killings:
-    """Runs of one command, killed, in folders below one."""
+    """Kills runs of one command, each in a folder of its own."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self._folder = folder.resolve()
@@ -85,7 +85,7 @@ class Killings:
         self._start.mkdir()
         for name, content in inputs().items():
             (self._start / name).write_bytes(content)
-        # An earlier run has finished with a part of one of them.
+        # An earlier run has read the first half of one input.
         small = (self._start / "small.csv").read_bytes()
         (self._start / "small.csv").write_bytes(small[: small.index(b"\n", len(small) // 2) + 1])
         self._run(self._start, ("small.csv", "-q", "--state", "state"))
@@ -98,13 +98,13 @@ class Killings:
         self._calls = self._count()
 
     def _copy(self) -> Path:
-        """A fresh folder, as a run finds it."""
+        """A new folder with the inputs and the state of the earlier run."""
         folder = Path(tempfile.mkdtemp(dir=self._folder)) / "run"
         shutil.copytree(self._start, folder)
         manifest_path = folder / "state" / "snapshot-1" / manifest.NAME
         fields = json.loads(manifest_path.read_bytes())
         del fields["hash"]
-        # Inputs are known by where they are.
+        # The state knows inputs by their paths.
         fields["inputs"] = {str(folder / Path(path).name): place for path, place in fields["inputs"].items()}
         manifest_path.write_bytes(manifest.text_of(fields))
         return folder
@@ -124,7 +124,7 @@ class Killings:
         self, folder: Path, arguments: tuple[str, ...] = COMMAND, watched: Mapping[str, str] | None = None,
         kill_after_seconds: float | None = None,
     ) -> int:
-        """Run the command; its exit code."""
+        """Run the command. Returns its exit code, negative for a signal. Raises AssertionError if it fails."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
         command = [sys.executable, "-c", "from txfast.__main__ import entry; entry()"]
         own["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])
@@ -144,7 +144,7 @@ class Killings:
         return process.returncode
 
     def _count(self) -> Counter[str]:
-        """How many calls a run makes of each function."""
+        """The number of calls of each function in an undisturbed run."""
         folder = self._copy()
         self._run(folder, watched=self._environment(folder))
         calls = (folder.parent / "log").read_text().splitlines()
@@ -152,13 +152,13 @@ class Killings:
         return Counter(call.partition("\t")[0] for call in calls)
 
     def each(self) -> Iterator[tuple[str, str]]:
-        """The same as `kill`, before every call of those that make things last."""
+        """As `kill`, before every fsync and rename."""
         for function in ("fsync", "rename"):
             for call in range(1, self._calls[function] + 1):
                 yield self.kill_at(function, call)
 
     def kill_at(self, function: str, call: int) -> tuple[str, str]:
-        """Kill a run before a call of a function, and go on, as `kill`."""
+        """As `kill`, before this call of a function."""
         folder = self._copy()
         try:
             code = self._run(folder, watched=self._environment(folder, function, call))
@@ -168,7 +168,7 @@ class Killings:
             shutil.rmtree(folder.parent)
 
     def kill(self) -> tuple[str, str]:
-        """Kill a run at random and go on: where it was killed, and what was wrong then, "" for nothing."""
+        """Kill a run at random, then go on. Returns (where it was killed, what is wrong afterwards or "")."""
         function = self._chance.choice([*FUNCTIONS, *["a moment"] * len(FUNCTIONS)])
         if function != "a moment":
             return self.kill_at(function, self._chance.randrange(1, self._calls[function] + 1))
@@ -181,7 +181,7 @@ class Killings:
             shutil.rmtree(folder.parent)
 
     def _look(self, folder: Path, *, was_killed: bool) -> str:
-        """What is wrong in a folder where a run was killed, once the same command has been run again."""
+        """Run the same command again after a kill. Returns what is wrong ("" if nothing)."""
         try:
             self._run(folder, ("--state", "state", "--verify"))
             ended = not was_killed or len(list((folder / "state").glob("snapshot-[12]"))) == 2
@@ -189,7 +189,7 @@ class Killings:
                 self._run(folder)
             if wrong := differences(self.right, left_in(folder)):
                 return f"{'ended' if ended else 'resumed'}: {wrong}"
-            # Either way it is all in the state now.
+            # Now the state holds all inputs: another run must give the same accounts.
             self._run(folder)
             return differences({"out.csv": self.right["out.csv"]}, {"out.csv": left_in(folder)["out.csv"]})
         except (AssertionError, OSError) as error:
@@ -197,7 +197,7 @@ class Killings:
 
 
 def left_in(folder: Path) -> dict[str, object]:
-    """The outputs of a run, without the figures that differ from run to run."""
+    """The outputs of a run, without stats that differ from run to run."""
     left: dict[str, object] = {name: (folder / name).read_bytes() for name in OUTPUTS}
     stats = json.loads((folder / "s.json").read_bytes())
     left["s.json"] = {name: content for name, content in stats.items() if name not in VOLATILE_STATS}
@@ -205,7 +205,7 @@ def left_in(folder: Path) -> dict[str, object]:
 
 
 def differences(right: Mapping[str, object], found: Mapping[str, object]) -> str:
-    """The names of what is not as it should be."""
+    """The names of outputs that differ, with a remark."""
     return ", ".join(f"{name} has other content" for name in right if found[name] != right[name])
 
 

@@ -1,12 +1,12 @@
-"""Sets independent ways to read a file against each other, on as many random files as are asked for.
+"""Compares independent ways to read a file, on any number of random files.
 
     python -m tests.campaigns.differential [--files N] [--seed S]
 
-Every line is read by the row parser and by Python's `csv`, `int` and `decimal`, where the rules agree with them; every
-file is replayed by each reader, in one thread and in several, in blocks of some size, and must give the same accounts,
-rejects and figures, or the same refusal. The first file that does not is made as small as can be and shown.
-test_differential.py runs a few of each. What the rules themselves say is the reference's business: see
-test_properties.py.
+Each line is read by the row parser and by Python's `csv`, `int` and `decimal`, if the rules agree with them on this
+line. Each file is replayed by each reader, in one thread and in several, in blocks of a random size, and must give the
+same accounts, rejects and figures, or the same refusal. The first file that differs is made as small as possible and
+shown. test_differential.py runs a few of each. Comparisons with the rules themselves are in
+tests/run/test_properties.py.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import TxfastError
 from txfast.readers.row import parse_line
 
-# What parse_line says of a line: a transaction, the reason why it is none, or None where there is no row.
+# The result of parse_line: a transaction, the reason why the row is malformed, or None for a blank line.
 Verdict = tuple[str, int, int, int | None] | str | None
 
 BLANKS = " \t\v\f"
 QUOTE_BESIDE_BLANK = tuple(pair for blank in BLANKS for pair in (f'"{blank}', f'{blank}"'))
-# More digits than any line here has, so that nothing is rounded.
+# More digits than any line has, so that nothing is rounded.
 EXACT = Context(prec=100_000)
 
 files = st.one_of(strategies.hostile_files(), strategies.plain_files(), strategies.wide_files())
@@ -44,17 +44,17 @@ files = st.one_of(strategies.hostile_files(), strategies.plain_files(), strategi
 
 
 def agrees_with_csv(line: bytes) -> bool:
-    """Whether the rules cut this line into fields as Python's csv does.
+    """Whether the rules split this line into fields as Python's csv does.
 
-    To csv, blanks between a quote and a comma are text, and text behind a closing quote is an error also where it is
-    blank. Beside a quote, then, there must be none.
+    For csv, blanks between a comma and a quote are text, and blanks after a closing quote are an error. So there must
+    be no blank beside a quote.
     """
     text = line.decode("latin-1")
     return not any(pair in text for pair in QUOTE_BESIDE_BLANK)
 
 
 def verdict_by_csv(names: list[str], line: bytes) -> Verdict:
-    """What csv, int and decimal make of a line of these columns. The line agrees with csv."""
+    """The verdict of csv, int and decimal on a line with these columns. The rules must agree with csv on the line."""
     if not line.strip(BLANKS.encode()):
         return None
     try:
@@ -76,7 +76,7 @@ def verdict_by_csv(names: list[str], line: bytes) -> Verdict:
 
 
 def whole_number(text: str) -> int | None:
-    """An id, by `int`; which takes more than the rules do but for these characters."""
+    """An id, by `int`. With other characters, `int` accepts more than the rules do."""
     with suppress(ValueError):
         if set(text) <= set("0123456789+"):
             number = int(text)
@@ -85,7 +85,7 @@ def whole_number(text: str) -> int | None:
 
 
 def units(text: str) -> int | None:
-    """An amount in units of 0.0001, by `Decimal`; which takes more than the rules do but for these characters."""
+    """An amount in units of 0.0001, by `Decimal`. With other characters, `Decimal` accepts more than the rules do."""
     with suppress(InvalidOperation):
         if set(text) <= set("0123456789+-."):
             amount = Decimal(text).scaleb(4, EXACT)
@@ -95,7 +95,7 @@ def units(text: str) -> int | None:
 
 
 def check_lines(content: bytes) -> Counter[str]:
-    """Read every line of a file in both ways; return how often each verdict was agreed on."""
+    """Read every line of a file both ways. Returns how often each verdict occurred."""
     lines = content.removeprefix(BYTE_ORDER_MARK).splitlines()
     for place, line in enumerate(lines):
         names = column_names(line)
@@ -105,6 +105,7 @@ def check_lines(content: bytes) -> Counter[str]:
 
 
 def compare_rows(header: Header, names: list[str], rows: list[bytes]) -> Counter[str]:
+    """Both verdicts on each row must be equal. Returns how often each occurred."""
     verdicts: Counter[str] = Counter()
     for row in filter(agrees_with_csv, rows):
         found, expected = parse_line(row, header), verdict_by_csv(names, row)
@@ -114,7 +115,7 @@ def compare_rows(header: Header, names: list[str], rows: list[bytes]) -> Counter
 
 
 def column_names(line: bytes) -> list[str] | None:
-    """The columns that csv finds in a header, or None where this is none or csv has its own way with it."""
+    """The columns that csv finds in a header; None if it is not a header, or if csv and the rules differ on it."""
     if not agrees_with_csv(line):
         return None
     try:
@@ -129,7 +130,7 @@ def column_names(line: bytes) -> list[str] | None:
 
 
 def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> replays.Outcome | str:
-    """What comes of a file, or why it is refused."""
+    """The outcome of a file, or the message of its refusal."""
     try:
         return replays.run([("in.csv", content)], reader=reader, block_bytes=block_bytes, threads=threads)
     except TxfastError as error:
@@ -137,7 +138,7 @@ def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> repla
 
 
 def check_file(content: bytes, block_bytes: int, threads: int) -> str:
-    """Replay a file in every way; return whether it was replayed or refused."""
+    """Replay a file in every way. Returns "replayed" or "refused"."""
     expected = replay(content, "native", 1 << 18, 1)
     for reader in replays.READERS:
         if not replays.can_carry(reader, content, None):
@@ -153,7 +154,7 @@ def check_file(content: bytes, block_bytes: int, threads: int) -> str:
 
 
 def campaign(count: int, seed_number: int) -> Counter[str]:
-    """Check so many random files; return how often each thing was agreed on. Raises AssertionError."""
+    """Check `count` random files. Returns how often each result occurred. Raises AssertionError at a difference."""
     agreed: Counter[str] = Counter()
 
     @seed(seed_number)
@@ -170,10 +171,10 @@ def campaign(count: int, seed_number: int) -> Counter[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a campaign and say what was agreed on."""
+    """Run a campaign, and print how often each result occurred."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--files", metavar="N", type=int, default=1_000, help="how many files (default: 1000)")
-    parser.add_argument("--seed", metavar="S", type=int, default=1, help="of the random numbers (default: 1)")
+    parser.add_argument("--files", metavar="N", type=int, default=1_000, help="number of files (default: 1000)")
+    parser.add_argument("--seed", metavar="S", type=int, default=1, help="seed of the random files (default: 1)")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     agreed = campaign(options.files, options.seed)

@@ -1,11 +1,11 @@
-"""Inputs made to hurt, through the real command and the library: does it stay small, quick and right?
+"""Hostile inputs, for the real command and the library: are results right, memory small and time short?
 
     python -m tests.campaigns.hostile [--full] [CASE …]
 
-Each case says what must come of its input; a table says what did, and the exit code whether that was right. Without
---full the sizes are those of a test, which says nothing of speed: test_hostile.py runs the same cases. Input for the
-command is made as it is read, into a pipe, or is a sparse file, so the disk holds none of it. With --full, many clients
-take up to 10 GB of memory.
+Each case states the expected result of its input. A table shows the results, and the exit code is 0 if all were right.
+Without --full the inputs are small: test_hostile.py runs the same cases, and says nothing about speed. Input for the
+command is generated into a pipe, or is a sparse file, so it takes no disk space. With --full, many clients take up to
+10 GB of memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.replays import Reject
 from tests.support.rows import Row
 from txfast.log.journal import Journal
 
-# The benchmarks' way to run a command in a process of its own and see what it cost.
+# bench/measure.py runs a command in a process of its own and measures time and memory.
 sys.path.append(str(PROJECT_ROOT / "bench"))
 
 import measure
@@ -45,18 +45,18 @@ ROW = b"deposit,1,1,1\n"
 OTHER_ROW = b"deposit,2,1,1\n"
 ENDLESS = Path("/dev/zero")
 
-# Above the peak of a run of one row.
+# Maximum above the peak of a run of one row.
 EXTRA_BYTES_MAX = 64 * MB
-# Per account or entry, while a table that doubles is there twice.
+# Maximum for each entry or account; a table that doubles exists twice for a while.
 ENTRY_BYTES_MAX = 48
 CLIENT_BYTES_MAX = 192
-# Times the cost of what is random.
+# Maximum cost, as a multiple of the cost of random ids.
 CRAFTED_COST_MAX = 2
 TURNS = 7
 
 
 class Figures(NamedTuple):
-    """What came of a case, and what was wrong with that."""
+    """The results of a case. `problems` says what was wrong."""
 
     rows: int
     rejects: int
@@ -67,7 +67,7 @@ class Figures(NamedTuple):
 
 
 def repeated(piece: bytes, total_bytes: int) -> Iterator[bytes]:
-    """So many bytes of a piece again and again."""
+    """A piece repeated to this total size."""
     piece *= max(1, PIECE_BYTES // len(piece))
     for _ in range(total_bytes // len(piece)):
         yield piece
@@ -75,7 +75,7 @@ def repeated(piece: bytes, total_bytes: int) -> Iterator[bytes]:
 
 
 def numbered(line: bytes, count: int) -> Iterator[bytes]:
-    """Lines with one number each, from 0."""
+    """`count` lines with one number each, counted from 0."""
     for start in range(0, count, 10_000):
         numbers = range(start, min(start + 10_000, count))
         yield line * len(numbers) % tuple(numbers)
@@ -93,7 +93,7 @@ def replay(
     extra_bytes_max: int = EXTRA_BYTES_MAX,
     failure: str = "",
 ) -> Figures:
-    """Run the command on a file, or on what is piped into it, and see whether this comes of it."""
+    """Run the command on a file, or on pieces through a pipe, and compare with the expected result."""
     with tempfile.TemporaryDirectory(prefix="txfast-hostile-") as folder:
         stats_path, fifo = Path(folder, "stats.json"), Path(folder, "pipe")
         source = str(pieces) if isinstance(pieces, Path) else "-"
@@ -117,7 +117,7 @@ def replay(
 
 
 def feed(fifo: Path, pieces: Iterable[bytes]) -> None:
-    # A run that fails reads no further.
+    """Write the pieces into a pipe. A run that fails stops reading."""
     with suppress(BrokenPipeError), open(fifo, "wb") as pipe:
         for piece in pieces:
             pipe.write(piece)
@@ -141,7 +141,7 @@ def long_line(full: bool) -> Figures:
 
 
 def no_ending(full: bool) -> Figures:
-    """10 GB behind the first row that no line ending follows."""
+    """10 GB after the first row, without a line ending."""
     with tempfile.TemporaryDirectory(prefix="txfast-hostile-") as folder:
         path = Path(folder, "sparse.csv")
         path.write_bytes(HEADER + ROW)
@@ -150,26 +150,26 @@ def no_ending(full: bool) -> Figures:
 
 
 def long_header(_: bool) -> Figures:
-    """A line that never ends where the header should be: no transactions file, which is seen after the first MiB."""
+    """An endless line in place of the header: refused after the first MiB."""
     failure = f"error: {ENDLESS}: not a transactions file: its header is longer than 1 MiB"
     return replay(ENDLESS, rows=0, accounts=0, failure=failure)
 
 
 def blank_line(full: bool) -> Figures:
-    """10 GB of blanks before the header, which are nothing."""
+    """10 GB of blanks before the header, which are ignored."""
     line = repeated(b" \t", 10 * GB if full else 256 * MB)
     return replay(chain(line, [b"\n" + HEADER + ROW]), rows=1, accounts=1)
 
 
 def empty_lines(full: bool) -> Figures:
-    """100 million empty lines, of every ending, between two rows."""
+    """100 million empty lines, with every line ending, between two rows."""
     count = 100_000_000 if full else 1_000_000
     lines = repeated(b"\n\r\n\r\r\n", 2 * count)
     return replay(chain([HEADER + ROW], lines, [b"\n" + OTHER_ROW]), rows=2, accounts=2)
 
 
 def open_quotes(full: bool) -> Figures:
-    """Quotes that are never closed, in every second row; each ends with its line."""
+    """Quotes that are never closed, in two of three rows; each quote ends with its line."""
     count = 5_000_000 if full else 100_000
     lines = numbered(b'deposit,1,"1,1\n"deposit,1,1,1\ndeposit,1,%d,1\n', count)
     return replay(
@@ -182,7 +182,7 @@ def open_quotes(full: bool) -> Figures:
 
 
 def wide_header(full: bool) -> Figures:
-    """A header of 100,000 columns, the four last, and rows as wide."""
+    """A header of 100,000 columns, ours last, and rows of the same width."""
     width = 100_000
     header = b"".join(b"c%d," % column for column in range(width)) + HEADER
     count = 2_000 if full else 100
@@ -191,7 +191,7 @@ def wide_header(full: bool) -> Figures:
 
 
 def one_client(full: bool) -> Figures:
-    """One client with everything."""
+    """One client with all transactions."""
     count = 20_000_000 if full else 200_000
     lines = numbered(b"deposit,1,%d,0.0001\n", count)
     extra_bytes_max = EXTRA_BYTES_MAX + ENTRY_BYTES_MAX * count
@@ -220,7 +220,7 @@ ROWS = (
 
 
 def byte_places(full: bool) -> Figures:
-    """Every byte at every place of a row, instead of what is there and before it: as the reference reads it."""
+    """Every byte at every place of a row, inserted and as a replacement; the reference says what is right."""
     rows, rejects, problems = 0, 0, []
     for row in ROWS if full else ROWS[:2]:
         lines = [
@@ -260,7 +260,7 @@ MALFORMED = {
 
 
 def reject_places(full: bool) -> Figures:
-    """A malformed row at each place of a file: one reject, and all else as it was."""
+    """A malformed row at each place of a file: one reject, and no other change."""
     count, block_sizes = (10_000, (None, 1_000)) if full else (300, (None, 100))
     rng = Random(1)
     rows = [Row("deposit", rng.randrange(9), tx, rng.randrange(10**9)) for tx in range(count)]
@@ -288,7 +288,7 @@ def reject_places(full: bool) -> Figures:
 # ---- Crafted ids -----------------------------------------------------------------------------------
 
 def crafted_ids(full: bool) -> Figures:
-    """A million ids that the index's first hash puts into one place, against as many at random."""
+    """A million ids that the index's first hash puts into one place, compared with a million random ids."""
     count = 1_000_000 if full else 5_000
     rng = Random(2)
     return compare(
@@ -303,7 +303,7 @@ def crafted_ids(full: bool) -> Figures:
 
 
 def crafted_clients(full: bool) -> Figures:
-    """A million clients that crowd where a table or the sorting might not like it, against as many at random."""
+    """A million clients chosen against the account table and the sorting, compared with a million random ones."""
     count = 1_000_000 if full else 5_000
     rng = Random(3)
     crowded = [2**power - 1 for power in range(64, 30, -1)]
@@ -320,7 +320,7 @@ def crafted_clients(full: bool) -> Figures:
 
 
 def compare(full: bool, at_random: list[int], crafted: dict[str, list[int]], line: bytes) -> Figures:
-    """Deposit under each id and dispute each deposit, in one thread; compare the medians of runs that take turns."""
+    """Deposit under each id, then dispute each deposit, in one thread. Compare the medians of runs that take turns."""
     files = {
         name: HEADER + b"".join(line % (kind, number) for kind in (b"deposit", b"dispute") for number in numbers)
         for name, numbers in {"random": at_random, **crafted}.items()
@@ -362,10 +362,10 @@ CASES: dict[str, Callable[[bool], Figures]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the cases, print their table, and return 0 where every one was right."""
+    """Run the cases and print their table. Returns 0 if all were right."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cases", metavar="CASE", nargs="*", help=f"one of {', '.join(CASES)} (default: all)")
-    parser.add_argument("--full", action="store_true", help="the sizes that the cases are about")
+    parser.add_argument("--full", action="store_true", help="inputs of full size")
     options = parser.parse_args(arguments)
     unknown = set(options.cases) - CASES.keys()
     if unknown:

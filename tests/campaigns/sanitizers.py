@@ -1,18 +1,18 @@
-"""Runs the tests in builds that watch memory, arithmetic and threads, and shows that these builds would notice.
+"""Runs the tests in builds that watch memory, arithmetic and threads, and proves that these builds report defects.
 
     python -m tests.campaigns.sanitizers [--quick] [--only BUILD] [--tests FILE …]
 
 address   AddressSanitizer and UndefinedBehaviorSanitizer: all tests
-overrun   the same with a planted read past the end of a block, which must be reported: one module built anew
+overrun   the same build with one module that reads past the end of a block, which must be reported
 thread    ThreadSanitizer: the tests of runs with several threads
-race      two threads in one ledger, which no caller may do and which must be reported
+race      two threads in one ledger, which is not allowed and must be reported
 
-`--quick` runs the tests of extension modules alone, without what the fuzzers do (campaigns/fuzz) and without those
-marked `untraced`, and tries fewer examples; `--tests` runs other files, in address and thread.
+`--quick` runs only tests of extension modules that the fuzzers (campaigns/fuzz) do not cover, without those marked
+`untraced`, and with fewer examples. `--tests` runs other files, in address and thread.
 
-It copies the project to a temporary folder and builds it there with GCC and this very Python. Each file of tests has
-a process of its own, so that one that dies takes no other with it. The runtime of a sanitizer has to be loaded before
-everything else, and so is preloaded, by the processes that tests start too.
+It copies the project to a temporary folder and builds it there with GCC and this Python. Each test file runs in a
+process of its own, so that a crash ends no other file. The runtime of a sanitizer must be loaded first, so it is
+preloaded, also into processes that tests start.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from tests.support.project import PROJECT_ROOT, copy_project
 
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
 
-# They call extension modules themselves, with what the fuzzers, which run under the same sanitizers, do not give them.
+# Tests that call extension modules with inputs that the fuzzers do not make. The fuzzers run under the same sanitizers.
 QUICK_TESTS = (
     *("ledger/test_columns.py", "ledger/test_ledger.py", "spill/test_spill.py"),
     *("writers/test_accounts_csv.py", "writers/test_rejects.py"),
 )
-# They load a library before all others that takes the place of malloc, as a sanitizer does.
+# Tests that preload a library that replaces malloc, as a sanitizer does: both do not work together.
 PRELOADING_TESTS = ("campaigns/test_crashes.py", "campaigns/test_faults.py")
 THREAD_TESTS = ("run/test_outputs.py", "run/test_properties.py", "writers/test_rejects.py")
 QUICK_THREAD_TESTS = ("run/test_replay.py",)
 OVERRUN_MODULE = "txfast.readers.csv"
 OVERRUN_TEST = "batch/test_batch.py"
 
-# What cannot be under a sanitizer.
+# Tests that cannot run under a sanitizer.
 DESELECTED = {
     "address": (
-        # It limits the address space, of which the sanitizer takes terabytes.
+        # It limits the address space; the sanitizer reserves terabytes.
         "tests/ledger/test_ledger.py::test_expecting_more_than_memory_holds_is_no_failure",
-        # groff inherits what is preloaded, and says so in the middle of the page.
+        # groff inherits the preloaded library, and writes about it into the page.
         "tests/command/test_manual.py::test_groff_shows_the_page_without_a_warning",
-        # It looks at the memory of whole processes, of which the sanitizer takes most.
+        # It measures the memory of whole processes; most of that is the sanitizer's.
         "tests/spill/test_spill.py::test_a_run_stays_within_its_limit_and_says_the_same",
     ),
     "thread": (),
@@ -81,11 +81,11 @@ for thread in threads:
 
 
 class SanitizerError(Exception):
-    """A build that could not be made, or a planted defect that nobody noticed."""
+    """A build failed, or a planted defect was not reported."""
 
 
 class Ended(NamedTuple):
-    """A process that has ended: what it wrote, and what the sanitizers reported."""
+    """A process that has ended: its output, and the reports of the sanitizers."""
 
     name: str
     exit_code: int
@@ -102,14 +102,14 @@ class Ended(NamedTuple):
         return "\n".join([self.output, *self.reports])
 
     def show(self) -> None:
-        """One line where all is well, else all that there is."""
+        """Print one line; if the process failed, also all its output."""
         print(f"{self.name}: {'FAILED' if self.failed else 'passed'} in {self.seconds:.0f} s", flush=True)
         if self.failed:
             print(self.text, flush=True)
 
 
 class Build:
-    """A copy of the project, built in one way."""
+    """A copy of the project, built for one sanitizer."""
 
     def __init__(self, folder: Path, build: str) -> None:
         self.name = build
@@ -134,26 +134,26 @@ class Build:
             raise SanitizerError(f"{self.name}: cannot be built\n{made.stdout}{made.stderr}")
 
     def plant(self, macro: str, module: str) -> None:
-        """Build one extension module anew, with a defect in it."""
+        """Rebuild one extension module with a defect in it."""
         self._make(CFLAGS=f"-D{macro}", TXFAST_MODULES=module)
 
     def _sanitizing(self, build: str) -> dict[str, str]:
-        """The variables of a process that runs under the build's sanitizers."""
-        # A process that a sanitizer stops ends by SIGABRT, which no test takes for anything else.
+        """Environment variables of a process that runs under the build's sanitizers."""
+        # A sanitizer ends the process by SIGABRT, which no test expects.
         if build == "thread":
             options = f"exitcode=66:suppressions={SUPPRESSIONS}:log_path={self._reports}/report"
             return {"LD_PRELOAD": library("libtsan.so"), "TSAN_OPTIONS": options}
         return {
             "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
-            # Python frees little of what it has when it ends.
+            # Python does not free all its memory at its end.
             "ASAN_OPTIONS": f"detect_leaks=0:abort_on_error=1:log_path={self._reports}/report",
             "UBSAN_OPTIONS": "print_stacktrace=1:abort_on_error=1",
-            # Else most of Python's objects share their memory, and nobody sees one run over into another.
+            # Otherwise small objects share blocks of memory, and an overrun into the next object is not detected.
             "PYTHONMALLOC": "malloc",
         }
 
     def run(self, name: str, *arguments: str) -> Ended:
-        """Run Python with these arguments. Reports are those of processes that it started too."""
+        """Run Python with these arguments. The reports include those of processes that it started."""
         started = time.monotonic()
         reports = Path(tempfile.mkdtemp(prefix=f"{Path(name).stem}-", dir=self._reports))
         environment = {
@@ -179,7 +179,7 @@ class Build:
         )
 
     def test(self, file: str, *, quick: bool = False) -> Ended:
-        """Run one file of tests. Its descriptors stay its own, so that a report comes out."""
+        """Run one test file. pytest must not capture descriptors, or reports would be lost."""
         chosen = [f"--deselect={test}" for test in DESELECTED[self.name]]
         if quick:
             chosen.append("-m not untraced")
@@ -187,20 +187,20 @@ class Build:
 
 
 def library(name: str) -> str:
-    """Where GCC has a library."""
+    """The path of one of GCC's libraries."""
     asked = subprocess.run(["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True)
     return asked.stdout.strip()
 
 
-def must_be_noticed(ended: Ended, *words: str) -> None:
-    """A planted defect: the run must have ended badly, and a report must have all these words."""
+def must_be_reported(ended: Ended, *words: str) -> None:
+    """A planted defect: the run must have failed, and a report must contain all these words."""
     if not any(all(word in report for word in words) for report in ended.reports) or not ended.exit_code:
-        raise SanitizerError(f"{ended.name}: nobody noticed the planted defect\n{ended.text}")
-    print(f"{ended.name}: noticed in {ended.seconds:.0f} s, as it must be", flush=True)
+        raise SanitizerError(f"{ended.name}: the planted defect was not reported\n{ended.text}")
+    print(f"{ended.name}: reported in {ended.seconds:.0f} s, as it must be", flush=True)
 
 
 def run_tests(build: Build, files: Sequence[str], *, quick: bool) -> bool:
-    """Run files of tests, as many at once as there are cores; whether all passed and nothing was reported."""
+    """Run test files, one for each core at a time. Returns whether all passed without a report."""
     passed = True
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for ended in pool.map(lambda file: build.test(file, quick=quick), files):
@@ -211,14 +211,14 @@ def run_tests(build: Build, files: Sequence[str], *, quick: bool) -> bool:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run the tests under sanitizers.")
-    parser.add_argument("--quick", action="store_true", help="the tests of the extension modules alone")
-    parser.add_argument("--only", choices=["address", "overrun", "thread", "race"], help="one of the four alone")
-    parser.add_argument("--tests", nargs="+", metavar="FILE", help="these files of tests/ and no others")
+    parser.add_argument("--quick", action="store_true", help="only tests of extension modules, with fewer examples")
+    parser.add_argument("--only", choices=["address", "overrun", "thread", "race"], help="only one of the four")
+    parser.add_argument("--tests", nargs="+", metavar="FILE", help="only these files of tests/")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build, test and report; return 0 where all tests passed and each planted defect was noticed."""
+    """Build, test and report. Returns 0 if all tests passed and each planted defect was reported."""
     options = parse_arguments(arguments)
     tests = PROJECT_ROOT / "tests"
     every = sorted(str(path.relative_to(tests)) for path in tests.rglob("test_*.py"))
@@ -237,11 +237,11 @@ def main(arguments: Sequence[str]) -> int:
                     passed = run_tests(address, options.tests or chosen, quick=options.quick)
                 if options.only != "address":
                     address.plant("TXFAST_PLANTED_OVERRUN", OVERRUN_MODULE)
-                    must_be_noticed(address.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
+                    must_be_reported(address.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
             if options.only in (None, "thread", "race"):
                 thread = Build(folder, "thread")
                 if options.only != "thread":
-                    must_be_noticed(thread.run("race", "-c", RACE), "data race", "apply_rows")
+                    must_be_reported(thread.run("race", "-c", RACE), "data race", "apply_rows")
                 if options.only != "race":
                     passed = run_tests(thread, options.tests or threaded, quick=options.quick) and passed
         except SanitizerError as error:

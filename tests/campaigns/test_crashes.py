@@ -1,4 +1,4 @@
-"""A few of the kills that crashes.py makes by the thousand."""
+"""A few of the damages and kills of crashes.py."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from tests.campaigns.crashes import Killings, count_unnoticed
 
 pytestmark = [
-    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc"),
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim replaces functions of glibc"),
     pytest.mark.untraced,
     pytest.mark.unmeasured,
 ]
 
 
-def test_whatever_moment_a_run_is_killed_at_nobody_can_tell(tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_goes_on_without_a_trace(tmp_path: Path) -> None:
     chance = random.Random(11)
     killings = Killings(tmp_path, chance)
     assert count_unnoticed(tmp_path / "start" / "state" / "snapshot-1", 200, chance) == 0

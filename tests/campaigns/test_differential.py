@@ -1,4 +1,4 @@
-"""What reads a file in another way finds the same in it: differential.py's checks, for every day."""
+"""The checks of differential.py, on a few files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NAMES = ["type", "client", "tx", "amount"]
 
 
 @pytest.mark.untraced
-def test_csv_and_decimal_the_readers_and_the_threads_agree_on_any_file() -> None:
+def test_all_ways_to_read_agree_on_random_files() -> None:
     agreed = differential.campaign(3 * settings().max_examples, seed_number=1)
-    # Or it would say little: most files are replayed, and most of their rows are transactions.
+    # Otherwise the check would be weak: most files must be replayed, and most of their rows must be transactions.
     assert agreed["replayed"] > agreed["refused"]
     assert agreed["well-formed"] > sum(agreed[reason] for reason in MALFORMED_REASONS) > 0
 
@@ -45,18 +45,18 @@ def test_csv_and_decimal_the_readers_and_the_threads_agree_on_any_file() -> None
         (b"deposit,1,2,922337203685477.5808", "bad_amount"),
     ],
 )
-def test_csv_and_decimal_say_what_the_rules_say(line: bytes, verdict: Verdict) -> None:
+def test_csv_and_decimal_agree_with_the_rules(line: bytes, verdict: Verdict) -> None:
     assert differential.agrees_with_csv(line)
     assert differential.verdict_by_csv(NAMES, line) == verdict
     assert parse_line(line, STANDARD_HEADER) == verdict
 
 
 @pytest.mark.parametrize("line", [b'"deposit" ,1,2,1', b'deposit,1, "2",1', b'deposit,1,2,\t"1"'])
-def test_blanks_beside_quotes_are_no_business_of_csv(line: bytes) -> None:
+def test_lines_with_blanks_beside_quotes_are_not_compared(line: bytes) -> None:
     assert not differential.agrees_with_csv(line)
     assert differential.verdict_by_csv(NAMES, line) != parse_line(line, STANDARD_HEADER)
 
 
-def test_a_campaign_says_what_it_agreed_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_campaign_prints_its_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert differential.main(["--files", "3", "--seed", "7"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("3 files of seed 7 agreed in ")

@@ -1,4 +1,4 @@
-"""Runs in which a system call or an allocation fails or falls short: campaigns/faults makes it so, with a shim in C."""
+"""Runs in which a system call or an allocation fails or is cut short, by the shim of campaigns/faults."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import pytest
 from tests.campaigns.faults.campaign import (
     CLEAN,
     RIGHT,
-    SCENARIOS,
     TEMPORARY,
     Campaign,
     Fault,
-    Scenario,
     Tally,
     faults_of,
     run_campaign,
 )
+from tests.campaigns.faults.scenarios import SCENARIOS, Scenario
 
 pytestmark = [
-    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim stands before functions of glibc"),
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim replaces functions of glibc"),
     pytest.mark.untraced,
     pytest.mark.unmeasured,
 ]
@@ -39,14 +38,14 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 
 
 def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> list[Fault]:
-    """What each of a function's calls on these files may meet."""
+    """All faults of a function's calls on these files."""
     calls = [call for call in campaign.count(scenario) if call.function == function]
     places = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
     return [fault for fault in faults_of(calls) if fault.call in places]
 
 
 def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> set[str]:
-    """What comes of all faults of a function's calls on these files, each of which is met."""
+    """Inject all faults of a function's calls on these files. Returns the outcomes; every fault must be met."""
     faults = faults_on(campaign, scenario, function, *files)
     assert faults
     outcomes = list(campaign.inject_all([(scenario, fault) for fault in faults]))
@@ -79,27 +78,27 @@ def test_the_shim_sees_every_kind_of_call(campaign: Campaign) -> None:
         ("published at once", "read", "EIO", "csv has other content"),
     ],
 )
-def test_a_defect_is_noticed(tmp_path: Path, sabotage: str, function: str, error: str, words: str) -> None:
+def test_a_planted_defect_is_reported(tmp_path: Path, sabotage: str, function: str, error: str, words: str) -> None:
     sabotaged = Campaign(tmp_path, sabotage=sabotage)
     met, outcome = sabotaged.inject(ONE_THREAD, Fault(function, 3, error))
     assert met
     assert words in outcome
 
 
-# ---- What each fault comes to ----------------------------------------------------------------------
+# ---- Outcomes of faults ----------------------------------------------------------------------------
 
 
-def test_an_input_that_will_not_close_changes_nothing(campaign: Campaign) -> None:
+def test_an_input_that_cannot_be_closed_changes_nothing(campaign: Campaign) -> None:
     assert outcomes_of(campaign, STRICT, "close", "small.csv") == {RIGHT}
 
 
-def test_an_output_that_will_not_close_fails_the_run_before_anything_is_published(campaign: Campaign) -> None:
+def test_an_output_that_cannot_be_closed_fails_the_run_before_publication(campaign: Campaign) -> None:
     assert outcomes_of(campaign, LINK, "close", "target.csv") == {CLEAN}
     assert outcomes_of(campaign, STRICT, "close", "r.csv", "s.json") == {CLEAN}
     assert outcomes_of(campaign, STANDARD, "close", "stdout.csv") == {CLEAN}
 
 
-def test_an_output_that_is_not_wanted_need_not_close_nor_be_removed(campaign: Campaign) -> None:
+def test_an_output_that_is_discarded_need_not_close_or_be_removed(campaign: Campaign) -> None:
     assert outcomes_of(campaign, STRICT, "close", "a.csv") == {RIGHT}
     assert outcomes_of(campaign, STRICT, "unlink", "a.csv") == {RIGHT}
 
@@ -109,11 +108,11 @@ def test_a_folder_that_cannot_be_synced_changes_nothing(campaign: Campaign) -> N
         assert outcomes_of(campaign, STRICT, function, ".") == {RIGHT}
 
 
-def test_a_failure_is_told_of_where_the_log_finds_no_memory(campaign: Campaign) -> None:
+def test_a_failure_is_reported_even_if_the_log_gets_no_memory(campaign: Campaign) -> None:
     [last, *_] = [fault for fault in reversed(list(faults_of(campaign.count(STRICT)))) if fault.function == "calloc"]
     assert last.lasts
     assert campaign.inject(STRICT, last) == (True, CLEAN)
-    # What the log itself asks for, when there are too many malformed rows.
+    # The log's own allocations, after too many malformed rows.
     mallocs = [call for call in campaign.count(STRICT) if call.function == "malloc"]
     logged = [number for number, call in enumerate(mallocs, 1) if call.line.startswith("log")]
     assert logged
@@ -122,12 +121,12 @@ def test_a_failure_is_told_of_where_the_log_finds_no_memory(campaign: Campaign) 
 
 
 @pytest.mark.parametrize("name", ["one thread", "several inputs, nothing there before"])
-def test_a_rename_that_fails_leaves_all_outputs_as_they_were(campaign: Campaign, name: str) -> None:
+def test_a_failed_rename_leaves_all_outputs_unchanged(campaign: Campaign, name: str) -> None:
     outputs = ("r.csv", "s.json", "a.csv")
     assert outcomes_of(campaign, SCENARIO_BY_NAME[name], "rename", *outputs) == {CLEAN}
 
 
-def test_outputs_are_published_where_what_was_there_cannot_be_kept(campaign: Campaign) -> None:
+def test_outputs_are_published_even_if_the_old_ones_cannot_be_kept(campaign: Campaign) -> None:
     assert outcomes_of(campaign, STRICT, "link", "r.csv") == {RIGHT}
     assert outcomes_of(campaign, STRICT, "unlink", "r.csv") == {RIGHT}
 

@@ -1,4 +1,4 @@
-"""The corpus of the fuzzers, among it what they once found: each file through its target, without a fuzzer."""
+"""The corpus of the fuzzers, with all earlier findings: each file runs through its target, without a fuzzer."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CORPUS = sorted(path for path in run.CORPUS.rglob("*") if path.is_file())
 
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
-    """The targets by name, with a probe that was built for them."""
+    """The targets by name. Their probe is built first."""
     folder = tmp_path_factory.mktemp("probe")
     shutil.copy(run.FOLDER / "probe.pyx", folder)
     run.build_module(folder / "probe.pyx", os.environ | {"CFLAGS": "-O0"}, PROJECT_ROOT)
-    # The targets import the probe from beside them; it was built elsewhere.
+    # The targets import the probe as their neighbour, but it was built in another folder.
     [built] = folder.glob("probe*.so")
     spec = spec_from_file_location("tests.campaigns.fuzz.probe", built)
     assert spec is not None
@@ -43,7 +43,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_a_file_of_the_corpus_gives_the_same_by_both_ways(path: Path, targets: dict[str, Target]) -> None:
+def test_kernel_and_reference_agree_on_a_file_of_the_corpus(path: Path, targets: dict[str, Target]) -> None:
     targets[path.parent.name](path.read_bytes())
 
 
@@ -51,13 +51,13 @@ def test_each_target_has_a_corpus_and_is_run() -> None:
     assert {path.parent.name for path in CORPUS} == set(run.TARGETS)
 
 
-def test_a_target_without_bytes_is_no_failure(targets: dict[str, Target]) -> None:
+def test_a_target_accepts_no_bytes(targets: dict[str, Target]) -> None:
     assert targets.keys() == {*run.TARGETS, run.CANARY}
     for target in targets.values():
         target(b"")
 
 
-def test_a_target_that_nobody_knows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_target_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run.parse_arguments(["rows"])
     assert "no target 'rows': it is one of row, plain" in capsys.readouterr().err

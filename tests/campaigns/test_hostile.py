@@ -1,4 +1,4 @@
-"""Inputs made to hurt are no more than inputs: hostile.py's cases, at a size for every day."""
+"""The cases of hostile.py, with small inputs."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ pytestmark = pytest.mark.unmeasured
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("case", hostile.CASES)
-def test_a_hostile_input_gives_what_it_should_in_little_memory(case: str) -> None:
+def test_a_hostile_input_gives_the_right_result_in_little_memory(case: str) -> None:
     assert hostile.CASES[case](False).problems == []

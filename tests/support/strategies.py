@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # ---- Streams of well-formed transactions -----------------------------------------------------------
 
-# Deposits are drawn often enough for the others to meet one.
+# Deposits are drawn often, so that other rows refer to one.
 stream_kinds = st.sampled_from([*KINDS, *["deposit"] * 4, "withdrawal", "dispute", "dispute"])
 small_amounts = st.sampled_from([10_000, 5_000, 12_345, 1, 0, 100_000, 70_000, -1, None])
 one_or_two = st.integers(1, 2)
@@ -31,14 +31,14 @@ def streams(
     txs: SearchStrategy[int] | None = None,
     amounts: SearchStrategy[int | None] = small_amounts,
 ) -> SearchStrategy[list[Row]]:
-    """Streams in which few clients use few ids: ids repeat, disputes meet deposits and accounts lock."""
+    """Streams with few clients and few ids: ids repeat, disputes refer to deposits, and accounts are locked."""
     clients = st.integers(1, 3) if clients is None else clients
     txs = st.integers(1, 6) if txs is None else txs
     return short_or_long(st.builds(Row, stream_kinds, clients, txs, amounts), 60)
 
 
 def short_or_long(element: SearchStrategy[T], most: int) -> SearchStrategy[list[T]]:
-    """Lists of both sorts: left to itself, Hypothesis makes few long ones."""
+    """Short lists and long lists. Without this, Hypothesis makes few long ones."""
     short = st.lists(element, max_size=most // 6)
     long = st.lists(element, min_size=most // 3, max_size=most)
     return st.one_of(short, long)
@@ -47,15 +47,15 @@ def short_or_long(element: SearchStrategy[T], most: int) -> SearchStrategy[list[
 # ---- Files that try everything ---------------------------------------------------------------------
 
 ENDINGS = (b"\n", b"\r\n", b"\r")
-# Bytes that some reader could take for more than they are: control bytes, other languages' blanks and line
-# endings. The byte 0x01 is not among them, since pyarrow cannot carry it.
+# Bytes that a reader could misinterpret: control bytes, blanks and line endings of other character sets. Without 0x01,
+# which pyarrow cannot carry.
 ODD_BYTES = (
     *rb"\ ' ; #".split(),
     *(b"\x00", b"\x02", b"\x1a", b"\x1c", b"\x7f", b"\x85", b"\xa0", b"\xc3", b"\xff"),
     *(b"\xe2\x80\xa8", b"\xc2\xa0", BYTE_ORDER_MARK),
 )
 
-# Texts of the four fields: good ones often enough for rows to be applied.
+# Texts of the four fields. Valid texts are frequent, so that rows are applied.
 type_texts = st.sampled_from(
     [kind.encode() for kind in KINDS] * 15
     + [b"deposit"] * 45
@@ -81,7 +81,7 @@ amount_texts = st.sampled_from(
     + [b"", b"", b"1.1234567 ", b"$1", b"0x10", b"1-", b"1 000", b"\xd9\xa1", b"1\x00", b"1.5\xff"]
 )
 
-# What can stand around a field's text and not count,
+# Blanks and quotes around a field that do not change its text.
 HARMLESS_DECORATIONS: tuple[Callable[[bytes], bytes], ...] = (
     lambda text: text,
     lambda text: b" " + text,
@@ -90,7 +90,7 @@ HARMLESS_DECORATIONS: tuple[Callable[[bytes], bytes], ...] = (
     lambda text: b'"' + text + b'"',
     lambda text: b' \t"  ' + text + b'\v"\f ',
 )
-# and what makes it another text, or none.
+# The same, and changes that make another text, or bad quoting.
 DECORATIONS: tuple[Callable[[bytes], bytes], ...] = (
     *HARMLESS_DECORATIONS,
     lambda text: b'"' + text,
@@ -109,7 +109,7 @@ other_texts = st.sampled_from(
 )
 other_names = st.sampled_from([b"", b"note", b"Type", b"TX", b"amounts", b"client id", b"\xff", b'"a, b"', b'"a""b"'])
 
-# Pieces of rows, joined any way.
+# Pieces of rows, joined in any order.
 soup_pieces = st.sampled_from(
     b'deposit,1,1,1 deposit,1,2, dispute,1,1 resolve,1,1, chargeback,1,1,, "deposit",1,2,1'.split()
     + b'withdrawal,2,9,0.5 1 x , , " " ""'.split()
@@ -122,7 +122,7 @@ run_ons = st.sampled_from([b",", b",x", b',"', b',"a,b"', b",,,,,,", b"\r", b", 
 
 @st.composite
 def headers(draw: st.DrawFn) -> tuple[bytes, list[bytes | None]]:
-    """A header line, right nearly always, and its columns' names, None for those that do not matter."""
+    """A header line, nearly always valid, and the names of its columns; None for other columns."""
     names: list[bytes | None] = list(draw(st.permutations(reference.COLUMN_NAMES)))
     fields: list[bytes] = [draw(harmless_decorations)(name) for name in names if name is not None]
     for place, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
@@ -164,7 +164,7 @@ def one_in(count: int) -> SearchStrategy[bool]:
 
 @st.composite
 def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
-    """The fields as a row: as they are, decorated, cut short, run on, with an odd byte in it, or all soup."""
+    """The fields as a row: unchanged, decorated, cut short, too long, with an odd byte inside, or random pieces."""
     texts = list(fields)
     if draw(one_in(4)):
         place = draw(st.integers(0, len(texts) - 1))
@@ -185,7 +185,7 @@ def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
 
 @st.composite
 def plain_files(draw: st.DrawFn) -> bytes:
-    """Files of plain rows with here and there one that is not, as most files are."""
+    """Files of plain rows with a few unusual ones, as most files are."""
     ending = draw(endings)
     lines = [row.line() for row in draw(streams())]
     for place, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
@@ -203,7 +203,7 @@ wide_texts = st.sampled_from(
 
 @st.composite
 def wide_files(draw: st.DrawFn) -> bytes:
-    """Files of up to forty columns: rows of any length, the four columns anywhere, mostly plain."""
+    """Files of up to forty columns, the four columns anywhere, with long and short rows, mostly plain."""
     width = draw(st.integers(4, 40))
     places = draw(st.permutations(range(width)))[:4]
     names = [b"column %d" % column for column in range(width)]
@@ -223,5 +223,5 @@ def wide_files(draw: st.DrawFn) -> bytes:
     return content + ending if draw(st.booleans()) else content
 
 
-# Sizes that cut a small file anywhere, and some that do not cut it.
+# Block sizes that cut a small file anywhere, and some that do not cut it.
 block_sizes = st.one_of(st.integers(1, 100), st.sampled_from([200, 1_000, 4_096, 1 << 18]))

@@ -1,5 +1,7 @@
-"""The reference on its own: every expectation here was reckoned by hand from the rules, or by a second, still
-plainer statement of the same rule. It must not know the package, and takes nothing from it."""
+"""The reference alone. Expected values were computed by hand from the rules, or by a second, simpler form of the rule.
+
+This file must not import the package.
+"""
 
 import io
 import itertools
@@ -15,6 +17,7 @@ from typing import BinaryIO
 import pytest
 
 from tests.support import reference
+from tests.support.project import PROJECT_ROOT
 from tests.support.reference import INT64_MAX, INT64_MIN, Account, NotTransactions, Reject, Replay, replay
 
 pytestmark = pytest.mark.unmeasured
@@ -38,7 +41,7 @@ def statuses(rows: bytes) -> list[tuple[int, str, str]]:
 
 
 def only_reason(row: bytes) -> str:
-    """The reason of the one row, or "applied"."""
+    """The reason of the only row, or "applied"."""
     state = run(row)
     assert state.rows == 1
     return state.rejects[0].reason if state.rejects else "applied"
@@ -126,7 +129,7 @@ def test_an_amount_is_read_exactly(text: bytes, units: int) -> None:
         "−1".encode(),
     ],
 )
-def test_what_is_no_amount_is_refused(text: bytes) -> None:
+def test_other_texts_are_no_amounts(text: bytes) -> None:
     assert reference.parse_amount(text) is None
 
 
@@ -189,7 +192,7 @@ def test_an_id_is_read_exactly(text: bytes, number: int) -> None:
         b"\xff",
     ],
 )
-def test_what_is_no_id_is_refused(text: bytes) -> None:
+def test_other_texts_are_no_ids(text: bytes) -> None:
     assert reference.parse_id(text) is None
 
 
@@ -244,7 +247,7 @@ def test_lf_before_cr_is_two_endings() -> None:
     assert list(reference.read_lines(io.BytesIO(b"a\n\rb\r\r\nc"))) == [b"a", b"", b"b", b"", b"c"]
 
 
-def test_blank_lines_count_as_lines_and_are_nothing_else() -> None:
+def test_blank_lines_count_as_lines_only() -> None:
     state = replay(("in.csv", b"\n \t\v\f\r\n" + HEADER + b"\n  \ndeposit,1,1\n\n"))
     assert state.rows == 1
     assert state.lines == [7]
@@ -256,7 +259,7 @@ def test_other_bytes_that_look_empty_make_a_row() -> None:
         assert only_reason(row) == "missing_field", row
 
 
-def test_a_blank_line_of_any_length_is_nothing() -> None:
+def test_a_blank_line_of_any_length_is_no_row() -> None:
     long_blank = b" \t" * MIB + b"\n"
     state = replay(
         ("in.csv", long_blank + HEADER + long_blank + b"deposit,1,1,1\n" + long_blank.rstrip(b"\n"))
@@ -272,7 +275,7 @@ def test_a_row_of_exactly_one_mib_is_read() -> None:
         assert only_reason(row + ending) == "applied"
 
 
-def test_a_row_over_one_mib_is_malformed_and_its_line_is_passed() -> None:
+def test_a_row_over_one_mib_is_malformed_and_its_line_is_skipped() -> None:
     long_row = b"deposit,1,1,1".ljust(MIB + 1)
     for ending in (b"\n", b"\r\n", b"\r"):
         state = run(long_row + ending + b"deposit,2,2,2" + ending)
@@ -420,7 +423,7 @@ def test_quoting_counts_in_every_column() -> None:
     assert other.applied == {"deposit": 1}
 
 
-def test_columns_stand_in_any_order_among_others() -> None:
+def test_columns_may_be_in_any_order_and_among_others() -> None:
     content = b' note , amount,"tx" ,client,note, type\nx"y,1.5,7,+042,,"deposit"\n'
     state = replay(("in.csv", content))
     assert state.accounts_csv() == b"client,available,held,total,locked\n42,1.5000,0.0000,1.5000,false\n"
@@ -460,7 +463,7 @@ def test_short_rows_lack_their_last_columns() -> None:
         (HEADER.rstrip(b"\n").rjust(3 * MIB) + b"\n", "over 1 MiB"),
     ],
 )
-def test_what_is_no_transactions_file_is_refused(content: bytes, why: str) -> None:
+def test_a_file_that_is_not_a_transactions_file_is_refused(content: bytes, why: str) -> None:
     with pytest.raises(NotTransactions, match=f"^in.csv: .*{why}"):
         replay(("in.csv", content))
 
@@ -563,7 +566,7 @@ def test_a_reject_shows_the_texts_of_its_fields_and_its_raw_row() -> None:
     ]
 
 
-def test_a_rejected_row_shows_its_texts_as_they_stood() -> None:
+def test_a_rejected_row_shows_its_texts_unchanged() -> None:
     row = b' withdrawal,"+007" ,01, +.5'
     assert run(row + b"\n").rejects == [
         Reject("in.csv", 2, "rejected", "insufficient_funds", b"withdrawal", b"+007", b"01", b"+.5", row)
@@ -593,13 +596,13 @@ def test_a_dispute_holds_its_deposit_and_may_take_available_below_zero() -> None
     assert state.conserved()
 
 
-def test_a_resolve_frees_what_was_held() -> None:
+def test_a_resolve_releases_the_held_amount() -> None:
     state = run(b"deposit,1,1,5\ndeposit,1,2,1\ndispute,1,1\nresolve,1,1\n")
     assert state.accounts == {1: Account(1, available=60_000)}
     assert state.conserved()
 
 
-def test_a_chargeback_takes_what_was_held_and_locks() -> None:
+def test_a_chargeback_takes_the_held_amount_and_locks_the_account() -> None:
     state = run(b"deposit,1,1,5\ndeposit,1,2,1\ndispute,1,1\nchargeback,1,1\ndeposit,1,3,1\n")
     assert state.accounts_csv().splitlines()[1] == b"1,1.0000,0.0000,1.0000,true"
     assert [reject.reason for reject in state.rejects] == ["account_locked"]
@@ -619,7 +622,7 @@ def test_a_chargeback_takes_what_was_held_and_locks() -> None:
         ([("deposit", 1, 1, INT64_MAX), ("deposit", 1, 2, 1)], "overflow"),
         ([("deposit", 1, 1, INT64_MAX), ("deposit", 1, 2, 0)], "applied"),
         ([("deposit", 1, 1, INT64_MAX), ("dispute", 1, 1, None), ("deposit", 1, 2, 1)], "overflow"),
-        # Only applied rows use up their id, and ids belong to their client.
+        # Only applied rows use their id, and ids belong to their client.
         ([("deposit", 1, 1, None), ("deposit", 1, 1, -1), ("deposit", 1, 1, 1)], "applied"),
         ([("withdrawal", 1, 1, 5), ("deposit", 1, 1, 5)], "applied"),
         ([("dispute", 1, 1, None), ("deposit", 1, 1, 5)], "applied"),
@@ -697,7 +700,7 @@ def test_a_row_has_the_first_rejection_that_applies(rows: list[Row], last: str) 
 @pytest.mark.parametrize("kind", ["deposit", "withdrawal", "dispute", "resolve", "chargeback"])
 @pytest.mark.parametrize("tx", [1, 2, 3])
 @pytest.mark.parametrize("amount", [None, -1, 0, INT64_MAX])
-def test_a_locked_account_rejects_every_row_for_that_alone(kind: str, tx: int, amount: int | None) -> None:
+def test_a_locked_account_rejects_every_row_for_this_reason_alone(kind: str, tx: int, amount: int | None) -> None:
     state = Replay()
     for row in (("deposit", 1, 1, 5), ("deposit", 1, 2, 5), ("dispute", 1, 1, None), ("dispute", 1, 2, None)):
         assert state.apply(*row) == "applied"
@@ -722,8 +725,8 @@ HALF = 2**62
         ("deposit", -5, INT64_MAX - 5, True),
         ("deposit", -5, INT64_MAX - 4, False),
         ("deposit", INT64_MIN, 0, True),
-        # A withdrawal of 10 leaves available at zero or more, so a total that fitted still fits. One that was
-        # forged too large may come to fit, or not.
+        # A withdrawal of 10 leaves available at zero or more, so a total that fitted still fits. A total that was
+        # forged too large may fit afterwards, or not.
         ("withdrawal", 10, 0, True),
         ("withdrawal", 10, INT64_MIN, True),
         ("withdrawal", INT64_MAX, INT64_MIN, True),
@@ -776,7 +779,7 @@ def test_available_held_and_total_each_stay_in_64_bits(
         return
     assert state.apply(kind, 1, tx, 10) == "overflow"
     assert state.accounts[1] == Account(1, available, held)
-    # Nothing of the row stayed: with balances that leave room, the same row applies.
+    # The rejected row changed nothing: with smaller balances, the same row applies.
     state.accounts[1] = Account(1, available=100, held=100)
     assert state.apply(kind, 1, tx, 10) == "applied"
 
@@ -848,19 +851,19 @@ def test_forged_money_is_not_conserved() -> None:
     assert not state.conserved()
 
 
-# ---- The script ----------------------------------------------------------------------------------
+# ---- The command ---------------------------------------------------------------------------------
 
 
-def run_script(*arguments: Path | str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, reference.__file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False)
+def run_command(*arguments: Path | str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "tests.support.run_reference", *map(str, arguments)]
+    return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=False)
 
 
-def test_the_script_prints_accounts_and_writes_rejects(tmp_path: Path) -> None:
+def test_the_command_prints_accounts_and_writes_rejects(tmp_path: Path) -> None:
     first, second, rejects = tmp_path / "first.csv", tmp_path / "second.csv", tmp_path / "rejects.tsv"
     first.write_bytes(HEADER + b"deposit,2,1,5\n\nnonsense\n")
     second.write_bytes(HEADER + b"withdrawal,2,2,6\r\n")
-    finished = run_script(first, second, "--rejects", rejects)
+    finished = run_command(first, second, "--rejects", rejects)
     assert (finished.returncode, finished.stderr) == (0, b"")
     assert finished.stdout == b"client,available,held,total,locked\n2,5.0000,0.0000,5.0000,false\n"
     assert rejects.read_text() == (
@@ -868,11 +871,11 @@ def test_the_script_prints_accounts_and_writes_rejects(tmp_path: Path) -> None:
     )
 
 
-def test_the_script_fails_on_what_is_no_transactions_file(tmp_path: Path) -> None:
+def test_the_command_fails_on_a_file_without_transactions(tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.touch()
     for path in (empty, tmp_path / "absent.csv"):
-        finished = run_script(path)
+        finished = run_command(path)
         assert (finished.returncode, finished.stdout) == (1, b"")
         assert str(path) in finished.stderr.decode()
         assert finished.stderr.count(b"\n") == 1

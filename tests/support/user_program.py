@@ -1,4 +1,4 @@
-"""A program of a user's: what it says of types is checked by mypy with all else, and test_api.py runs it."""
+"""A user's program. mypy checks the types that it asserts, and tests/api runs it."""
 
 import io
 from collections.abc import Iterator

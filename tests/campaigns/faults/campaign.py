@@ -1,16 +1,17 @@
-"""Makes every system call on a run's own files, and every allocation of the kernel, fail or fall short, one a run.
+"""Injects a fault into each system call on a run's own files, and into each allocation of the kernel, one a run.
 
     python -m tests.campaigns.faults.campaign [--every N]
 
-Each scenario is run once without the shim, which says what is right; once with it, to count the calls; and then once
-for every call and every fault that it may meet. Such a run must end in one of two ways:
+A fault is an error, or a read or write of fewer bytes. Each scenario runs once without the shim, for the right result;
+once with the shim, to count the calls; and then once for each call and each fault of that call. Such a run must end in
+one of two ways:
 
     right   exactly as without the fault: exit code, standard error and every output
-    clean   exit code 1, one line that names the file whose call failed, or says that memory ran out; the outputs
-            are what they were before the run, and no temporary file is left (but one that could not be removed)
+    clean   exit code 1, one line that names the file whose call failed, or says that memory ran out; outputs are
+            unchanged from before the run, and no temporary file is left (except one that could not be removed)
 
-Anything else is a third outcome. Standard output is no file that could be kept: after a failure it holds the first
-part of what is right, or nothing.
+Anything else is a third outcome and fails the campaign. Standard output cannot be restored: after a failure it holds
+the start of the right output, or nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import argparse
 import errno
 import json
 import os
-import random
 import re
 import shlex
 import shutil
@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import txfast
+from tests.campaigns.faults.scenarios import SCENARIOS, SPILL, STATE, Scenario, inputs
 from tests.support.command import VOLATILE_STATS
 
 HERE = Path(__file__).resolve().parent
@@ -43,12 +44,12 @@ PROCESSES = 2
 
 ERRORS = ("ENOSPC", "EIO", "EINTR", "ENOMEM")
 SHORT = "short"
-# Those that a call may meet, and those that all later calls meet too: a full disk, a machine without memory.
 SYSTEM_CALLS = (
     "stat", "readlink", "open", "fchmod", "dup", "fadvise", "fsync", "close", "link", "rename", "unlink", "madvise",
     "mkdir",
 )  # fmt: skip
 ALLOCATIONS = ("malloc", "calloc", "realloc", "posix_memalign")
+# By function: the faults of one call; and the fault that a call and all later ones have (a full disk, no memory).
 FAULTS: dict[str, tuple[str, ...]] = {
     "read": (*ERRORS, SHORT),
     "write": (*ERRORS, SHORT),
@@ -59,128 +60,15 @@ FAULTS: dict[str, tuple[str, ...]] = {
 LASTING = {"write": "ENOSPC", **dict.fromkeys(ALLOCATIONS, "ENOMEM")}
 
 ERROR_CHARACTERS = 300
-OUTPUTS = ("a.csv", "r.csv", "r.jsonl", "r.parquet", "s.json", "target.csv")
 STANDARD_OUTPUT = "stdout.csv"
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.part$")
-
-
-# ---- Scenarios -------------------------------------------------------------------------------------
-
-
-class Scenario(NamedTuple):
-    """A command line, the files that it finds, and how it ends."""
-
-    name: str
-    arguments: tuple[str, ...]
-    files: tuple[str, ...]
-    exit_code: int = 0
-    earlier_outputs: bool = True
-    stdin: str | None = None
-    links: tuple[tuple[str, str], ...] = ()  # each a symbolic link and its target
-    spills: bool = False  # its ledgers go to disk at once, into the folder `spill`
-    with_state: bool = False
-
-    @property
-    def outputs(self) -> list[str]:
-        """The files that a run puts in place."""
-        named = [dict(self.links).get(word, word) for word in self.arguments]
-        return [word for word in named if word in OUTPUTS]
-
-
-STATS = ("--stats", "s.json")
-SPILL = "spill"
-STATE = "state"
-SCENARIOS = (
-    Scenario(
-        "one thread",
-        ("large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
-        ("large.csv",),
-    ),
-    Scenario(
-        "three threads",
-        ("large.csv", "-q", "--threads", "3", "-o", "a.csv", "--rejects", "r.jsonl", *STATS),
-        ("large.csv",),
-    ),
-    Scenario(
-        "several inputs, nothing there before",
-        ("small.csv", "other.csv", "large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
-        ("small.csv", "other.csv", "large.csv"),
-        earlier_outputs=False,
-    ),
-    Scenario(
-        "standard input and output",
-        ("-", "-q", "--threads", "3", "--rejects", "r.jsonl", *STATS),
-        ("large.csv",),
-        stdin="large.csv",
-    ),
-    Scenario(
-        "strict",
-        ("small.csv", "-q", "--strict", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
-        ("small.csv",),
-        exit_code=3,
-    ),
-    Scenario(
-        "an input that is none",
-        ("small.csv", "none.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
-        ("small.csv", "none.csv"),
-        exit_code=1,
-    ),
-    Scenario(
-        "a link to the output",
-        ("small.csv", "-q", "--threads", "1", "-o", "link.csv"),
-        ("small.csv",),
-        links=(("link.csv", "target.csv"),),
-    ),
-    Scenario(
-        "moved to disk",
-        (
-            "other.csv", "small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
-            "--memory-limit", "96MiB", "--spill-dir", SPILL,
-        ),
-        ("other.csv", "small.csv"),
-        spills=True,
-    ),
-    Scenario(
-        "Parquet rejects",
-        ("small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.parquet", *STATS),
-        ("small.csv",),
-    ),
-    Scenario(
-        "a state",
-        (
-            "small.csv", "other.csv", "-q", "--threads", "1", "--state", STATE, "-o", "a.csv", "--rejects", "r.csv",
-            *STATS,
-        ),
-        ("small.csv", "other.csv"),
-        with_state=True,
-    ),
-)  # fmt: skip
-
-
-def inputs() -> dict[str, bytes]:
-    """The files by name. The large one takes several blocks, and has the tables and the index grow."""
-    header = b"type,client,tx,amount\n"
-    chance = random.Random(1)
-    large = []
-    for tx in range(52_000):
-        kind = chance.choice((b"deposit", b"deposit", b"deposit", b"withdrawal", b"dispute", b"resolve", b"fee"))
-        large.append(b"%s,%d,%d,%d.25\n" % (kind, chance.randrange(tx // 2 + 5) + 1, tx, chance.randrange(900)))
-    small = [b"deposit,%d,%d,7\n" % (tx % 90, tx) for tx in range(200)]
-    small += [b"withdrawal,3,300,900\n", b"fee,4,301,1\n", b"dispute,3,3,\n", b"chargeback,3,3,\n"]
-    other = [b"deposit,%d,%d,2\n" % (tx % 500, tx + 1000) for tx in range(5000)]
-    return {
-        "large.csv": header + b"".join(large),
-        "small.csv": header + b"".join(small),
-        "other.csv": header + b"".join(other),
-        "none.csv": b"no,transactions\n1,2\n",
-    }
 
 
 # ---- One run ---------------------------------------------------------------------------------------
 
 
 class Fault(NamedTuple):
-    """What a call meets: the `call`-th of this function, counted from 1; `lasts` says that all later ones do too."""
+    """The fault of one call of a function, counted from 1. With `lasts`, all later calls have it too."""
 
     function: str
     call: int
@@ -192,7 +80,7 @@ class Fault(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that the shim saw: on which file of the folder, `memory` or `threads`; and from where in C and Python."""
+    """A call that the shim saw: on a file of the folder, `memory` or `threads`; its place in C and line of Python."""
 
     function: str
     file: str
@@ -201,7 +89,7 @@ class Call(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a run left: how it ended, and all files in its folder, a link's target as its content."""
+    """The result of a run: exit code, standard error, and the files by name, with content (a link: its target)."""
 
     exit_code: int
     errors: str
@@ -210,7 +98,7 @@ class Result(NamedTuple):
 
 
 def build_shim(folder: Path) -> Path:
-    """Compile the shim into a folder."""
+    """Compile the shim into a folder. Returns its path."""
     shim = folder / "shim.so"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     options = ["-std=gnu11", "-O1", "-Wall", "-Werror", "-shared", "-fPIC"]
@@ -219,7 +107,7 @@ def build_shim(folder: Path) -> Path:
 
 
 class Campaign:
-    """Runs in folders below one, with a shim that is built there."""
+    """Runs scenarios, each in a new folder, with the shim."""
 
     def __init__(self, folder: Path, *, sabotage: str = "") -> None:
         self._folder = folder.resolve()
@@ -230,7 +118,7 @@ class Campaign:
             (self._folder / name).write_bytes(content)
 
     def right(self, scenario: Scenario) -> Result:
-        """What a run leaves that nothing watches."""
+        """The result of a run without the shim."""
         if scenario.name not in self._right:
             right = self.run(scenario, watched=False)
             assert right.exit_code == scenario.exit_code, right.errors
@@ -238,24 +126,24 @@ class Campaign:
         return self._right[scenario.name]
 
     def count(self, scenario: Scenario) -> tuple[Call, ...]:
-        """The calls of a run that meets no fault."""
+        """The calls of a run without a fault."""
         counted = self.run(scenario)
         outcome = judge(scenario, self.right(scenario), counted, self._state_before(scenario))
         assert outcome == RIGHT, f"{scenario.name}: {outcome}"
         return counted.calls
 
     def inject_all(self, cases: Sequence[tuple[Scenario, Fault]]) -> Iterator[tuple[bool, str]]:
-        """What `inject` says of each case, in their order. Some run at the same time."""
+        """The results of `inject` for all cases, in order. PROCESSES cases run at the same time."""
         with ThreadPoolExecutor(PROCESSES) as pool:
             yield from pool.map(lambda case: self.inject(*case), cases)
 
     def inject(self, scenario: Scenario, fault: Fault) -> tuple[bool, str]:
-        """Whether a run met this fault, and what came of it: RIGHT, CLEAN, or what is wrong."""
+        """Inject a fault. Returns whether the run met it, and the outcome: RIGHT, CLEAN, or what is wrong."""
         result = self.run(scenario, fault)
         return bool(result.calls), judge(scenario, self.right(scenario), result, self._state_before(scenario))
 
     def run(self, scenario: Scenario, fault: Fault | None = None, *, watched: bool = True) -> Result:
-        """One run in a fresh folder and a fresh process."""
+        """Run a scenario in a new folder and a new process. `watched`: with the shim."""
         with tempfile.TemporaryDirectory(dir=self._folder) as made:
             folder = Path(made) / "run"
             folder.mkdir()
@@ -285,7 +173,7 @@ class Campaign:
         return content_of(self._folder / STATE) if scenario.with_state else b""
 
     def _make_state(self) -> None:
-        """What an earlier run has left, with an input that no later one has."""
+        """Make the state of an earlier run, with an input that later runs do not have."""
         earlier_run = Scenario("", ("small.csv", "-q", "--state", STATE), ())
         if not (self._folder / STATE).exists():
             exit_code, errors = self._start(self._folder, earlier_run, {})
@@ -330,7 +218,7 @@ class Campaign:
 
 
 def content_of(path: Path) -> bytes:
-    """A file's content, without the figures that differ from run to run."""
+    """The content of a file or folder, without figures that differ from run to run."""
     if path.is_symlink():
         return b"-> " + os.readlink(path).encode()
     if path.is_dir():
@@ -349,24 +237,24 @@ def content_of(path: Path) -> bytes:
 
 
 def without_volatile(fields: dict[str, Any]) -> dict[str, Any]:
-    """A state's manifest without when and where it was made."""
+    """A state's manifest without its time and folder."""
     inputs = {Path(path).name: place for path, place in fields["inputs"].items()}
     return {**fields, "created": "", "hash": "", "inputs": inputs}
 
 
 def earlier(name: str) -> bytes:
-    """What an output held before the run."""
+    """The content of an output before the run."""
     return f"{name} of an earlier run\n".encode()
 
 
-# ---- What is right ---------------------------------------------------------------------------------
+# ---- Outcomes --------------------------------------------------------------------------------------
 
 RIGHT = "right"
 CLEAN = "clean"
 
 
 def judge(scenario: Scenario, right: Result, result: Result, state_before: bytes) -> str:
-    """RIGHT, CLEAN, or what is wrong with it."""
+    """The outcome of a run: RIGHT, CLEAN, or what is wrong."""
     wrong = differences(result, right.files)
     if (result.exit_code, result.errors) == (right.exit_code, right.errors) and not wrong:
         return RIGHT
@@ -390,9 +278,9 @@ def judge(scenario: Scenario, right: Result, result: Result, state_before: bytes
 
 
 def differences(result: Result, wanted: Mapping[str, bytes]) -> str:
-    """How the files that a run left differ from those wanted; empty where they do not.
+    """The differences between a run's files and the wanted ones, in words; empty if there are none.
 
-    A temporary file that the system would not remove may be there.
+    A temporary file whose removal failed may be left.
     """
     kept = {call.file for call in result.calls if call.function == "unlink" and TEMPORARY.search(call.file)}
     wrong = [f"{name} is gone" for name in sorted(wanted.keys() - result.files.keys())]
@@ -404,7 +292,7 @@ def differences(result: Result, wanted: Mapping[str, bytes]) -> str:
 
 
 def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
-    """Whether a line of an error tells of this call."""
+    """Whether an error line names the file of this call."""
     if call.file == "memory":
         return line.startswith("error: out of memory: ")
     name = SPILL if call.file.startswith(f"{SPILL}/") else TEMPORARY.sub("", call.file)
@@ -422,7 +310,7 @@ def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
 
 
 class Tally:
-    """What became of the faults, by function."""
+    """Counts of faults by function and outcome."""
 
     def __init__(self) -> None:
         self.places: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -470,7 +358,7 @@ class Tally:
 
 
 def faults_of(calls: Iterable[Call]) -> Iterator[Fault]:
-    """Every fault that these calls may meet."""
+    """All faults of these calls."""
     for function, count in Counter(call.function for call in calls).items():
         for call in range(1, count + 1):
             for error in FAULTS[function]:
@@ -480,7 +368,7 @@ def faults_of(calls: Iterable[Call]) -> Iterator[Fault]:
 
 
 def run_campaign(campaign: Campaign, scenario: Scenario, tally: Tally, *, every: int = 1) -> None:
-    """Inject every fault that a scenario can meet, or one in so many of them, and tally what became of it."""
+    """Inject all faults of a scenario, or one in `every` of them, and tally the outcomes."""
     calls = campaign.count(scenario)
     tally.count(calls)
     cases = [(scenario, fault) for fault in faults_of(calls)][::every]
@@ -489,7 +377,7 @@ def run_campaign(campaign: Campaign, scenario: Scenario, tally: Tally, *, every:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Make every call of a run fail, one a run.")
+    parser = argparse.ArgumentParser(description="Inject a fault into each call of a run, one a run.")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="inject only one fault in N")
     parser.add_argument("--scenario", choices=[scenario.name for scenario in SCENARIOS], help="only this one")
     options = parser.parse_args()
@@ -504,7 +392,7 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     print(*tally.lines(), sep="\n")
-    print(f"{tally.not_met} faults were not met: with several threads, not every run makes as many calls")
+    print(f"{tally.not_met} faults were not met: with several threads, runs differ in their number of calls")
     return 1 if tally.third_outcomes else 0
 
 

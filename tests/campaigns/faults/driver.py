@@ -1,10 +1,10 @@
-"""One run of the command, watched by the shim from its first line on: `python -I -S driver.py ARGUMENT …`.
+"""One run of the command that the shim watches from the first line on: `python -I -S driver.py ARGUMENT …`.
 
-campaign.py starts it, with the shim preloaded and its variables set. Two more are for this program:
+campaign.py starts it, with the shim preloaded and the shim's variables set. Three more variables are for this program:
 
-    FAULTS_PATH      where Python finds modules: its usual places are passed over, since looking there takes time
-    FAULTS_SABOTAGE  the name of a defect to build in, to see whether it is noticed
-    FAULTS_SPILL     1 where ledgers go to disk at once, as if the memory limit were that small
+    FAULTS_PATH      Python's module path; the usual places are skipped, because searching them takes time
+    FAULTS_SABOTAGE  the name of a defect to plant, which the campaign must report
+    FAULTS_SPILL     1 to move ledgers to disk at once, as under a very small memory limit
 """
 
 from __future__ import annotations
@@ -21,22 +21,26 @@ PACKAGE = os.environ["FAULTS_PACKAGE"]
 
 
 def import_extension_modules() -> None:
-    """The shim looks for them once, before the run."""
+    """Load them before the run: the shim looks for them when it is armed.
+
+    A module has a stub beside it. Without one, it is left from an earlier build, and its source is gone.
+    """
     import importlib
 
     for folder, _, names in os.walk(PACKAGE):
         room = os.path.relpath(folder, os.path.dirname(PACKAGE)).replace(os.sep, ".")
         for name in names:
-            if name.endswith(".so"):
-                importlib.import_module(f"{room}.{name.partition('.')[0]}")
+            module = name.partition(".")[0]
+            if name.endswith(".so") and f"{module}.pyi" in names:
+                importlib.import_module(f"{room}.{module}")
 
 
 def note_lines(shim: ctypes.CDLL) -> None:
-    """Have each call that is watched be logged with the line of txfast that it came from."""
+    """Tell the shim which line of txfast each watched call comes from, for its log."""
     import threading
 
     faults_at = shim.faults_at
-    places: dict[str, str] = {}  # of each source that was met, in the package; empty where it is elsewhere
+    places: dict[str, str] = {}  # by source file: its path in the package, or empty
 
     def note(frame: FrameType, event: str, called: object) -> None:  # noqa: ARG001 (the protocol's arguments)
         if event != "c_call":
@@ -70,7 +74,7 @@ def leave_temporary_files() -> None:
     from txfast.writers.output import Output
 
     def discard(self: Output) -> None:
-        """Forget to."""
+        """The planted defect: do nothing."""
 
     Output.discard = discard  # type: ignore[method-assign]
 

@@ -1,17 +1,17 @@
-/* Makes one chosen call of a run fail, or fall short. Preloaded into the command by campaign.py, never installed.
+/* Makes one chosen call of a run fail, or transfer fewer bytes. campaign.py preloads it into the command.
  *
- * Watched, from `faults_arm` on: system calls on files in the run's folder; allocations of txfast's extension modules,
- * and large ones of Python and of Arrow, where that uses the system's memory; Python's threads. What a run opens
- * elsewhere (Python's own modules, /proc) is left alone.
+ * From `faults_arm` on it watches system calls on files in the run's folder; allocations of txfast's extension modules,
+ * and large ones of Python and of Arrow (if Arrow uses the system's allocator); and the start of Python's threads. It
+ * ignores files elsewhere (Python's own modules, /proc).
  *
  *     FAULTS_FOLDER    the run's folder, as a real path
  *     FAULTS_PACKAGE   the folder of txfast's extension modules
- *     FAULTS_LOG       gets a line for each watched call; where a fault is chosen, for the one that meets it alone:
- *                      function, file, place in the C code, line of Python, with tabs between them
+ *     FAULTS_LOG       file that gets a line for each watched call; if a fault is chosen, only for the call that meets
+ *                      it: function, file, place in the C code, line of Python, separated by tabs
  *     FAULTS_FUNCTION  the function whose call meets the fault; empty for none
- *     FAULTS_CALL      which of its calls, from 1
- *     FAULTS_ERROR     the error's number; 0 has a read or write fall short; -1 kills the process before the call
- *     FAULTS_LASTS     1: all later calls meet it too, and where it is memory those of the other allocators
+ *     FAULTS_CALL      the number of the call, from 1
+ *     FAULTS_ERROR     the error's number; 0: a read or write transfers fewer bytes; -1: the process is killed
+ *     FAULTS_LASTS     1: all later calls meet the fault too; for memory also those of the other allocators
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,15 +34,15 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* glibc's own names, so that the shim needs no memory to find them. */
+/* glibc's own names: finding the functions by dlsym would allocate memory. */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *block, size_t bytes);
 extern void *__libc_memalign(size_t alignment, size_t bytes);
 
 enum {
-    /* Below this, what Python and Arrow allocate is not a buffer of the run. (Arrow ends the process itself where some of
-     * its blocks of eight bytes fail, which is not to be mended here.) */
+    /* Smaller allocations of Python and Arrow are not buffers of the run. (Arrow aborts the process if some of its
+     * allocations of eight bytes fail; txfast cannot change that.) */
     LARGE_BYTES_MIN = 1 << 16,
     RANGES_MAX = 64,
     LINE_BYTES_MAX = 256,
@@ -98,7 +98,7 @@ static int note_module(struct dl_phdr_info *module, size_t size, void *python) {
     return 0;
 }
 
-/* From here on calls are watched. txfast's extension modules are loaded by now. */
+/* Begin to watch calls. txfast's extension modules must be loaded. */
 void faults_arm(void) {
     int descriptor = open(variable("FAULTS_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     log_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, LOG_DESCRIPTOR_MIN);
@@ -107,7 +107,7 @@ void faults_arm(void) {
     __atomic_store_n(&is_armed, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Say which line of Python this thread is at, for the log. */
+/* Note this thread's line of Python, for the log. */
 void faults_at(const char *line) { snprintf(python_line, sizeof python_line, "%s", line); }
 
 /* ---- Which calls meet the fault ------------------------------------------------------------------- */
@@ -148,7 +148,7 @@ static int meets_fault(const char *function, const char *file, const void *place
     return lasts && __atomic_load_n(&has_fired, __ATOMIC_SEQ_CST) && is_memory == memory_is_chosen;
 }
 
-/* A path's place in the run's folder; NULL where it is elsewhere. */
+/* A path relative to the run's folder; NULL if it is elsewhere. */
 static const char *inside(const char *path) {
     if (strncmp(path, folder, folder_length) != 0) {
         return NULL;
@@ -202,8 +202,8 @@ static int memory_meets_fault(const char *function, size_t bytes, const void *pl
 
 #define PLACE __builtin_return_address(0)
 
-/* Define `function` as `parameters`; it fails with `failed` where a call on the file that `file` finds (it may use
- * `path`) is chosen, and is else the real one, called with `arguments`. */
+/* Define `function` with `parameters`. `file` finds the file of a call (it may use `path`). If this call is chosen, it
+ * fails by `failed`; otherwise the real function is called with `arguments`. */
 #define WATCHED(kind, result, function, parameters, arguments, file, failed)            \
     result function parameters {                                                       \
         static result(*real) parameters;                                               \
@@ -219,7 +219,7 @@ static int memory_meets_fault(const char *function, size_t bytes, const void *pl
 
 #define FAIL { errno = fault; return -1; }
 #define FAIL_OR_FALL_SHORT { if (fault) FAIL count = count > 1 ? count / 2 : count; }
-/* A descriptor is gone whatever closing it says. */
+/* Linux releases the descriptor even if close fails. */
 #define CLOSE_AND_FAIL { real(descriptor); errno = fault; return -1; }
 
 /* ---- System calls ---------------------------------------------------------------------------------- */
@@ -236,7 +236,7 @@ WATCHED("write", ssize_t, pwrite, (int descriptor, const void *bytes, size_t cou
         (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
 WATCHED("write", ssize_t, pwrite64, (int descriptor, const void *bytes, size_t count, off64_t offset),
         (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
-/* They do not fall short: what they read into is many places. */
+/* Never fewer bytes here: these read into several buffers. */
 WATCHED("read", ssize_t, preadv, (int descriptor, const struct iovec *places, int count, off_t offset),
         (descriptor, places, count, offset), file_of(descriptor, path), if (fault) FAIL)
 WATCHED("read", ssize_t, preadv64, (int descriptor, const struct iovec *places, int count, off64_t offset),
@@ -273,7 +273,7 @@ WATCHED("stat", int, fstat64, (int descriptor, struct stat64 *found), (descripto
 WATCHED("stat", int, fstatat64, (int start, const char *name, struct stat64 *found, int flags),
         (start, name, found, flags), file_at(start, name, path), FAIL)
 
-/* `open` and `fcntl` take one more argument or none; passing one that nobody gave is harmless here. */
+/* `open` and `fcntl` have an optional last argument. Passing it on is harmless even if it was not given. */
 #define WATCHED_OPEN(function)                                                                             \
     int function(const char *name, int flags, ...) {                                                       \
         static int (*real)(const char *, int, ...);                                                        \
@@ -335,7 +335,7 @@ void *realloc(void *block, size_t bytes) {
     return __libc_realloc(block, bytes);
 }
 
-/* Arrow's, where ARROW_DEFAULT_MEMORY_POOL is `system`. */
+/* Arrow's allocator, if ARROW_DEFAULT_MEMORY_POOL is `system`. */
 int posix_memalign(void **block, size_t alignment, size_t bytes) {
     if (is_armed && bytes >= LARGE_BYTES_MIN && meets_fault("posix_memalign", "memory", PLACE, 1)) {
         return ENOMEM;

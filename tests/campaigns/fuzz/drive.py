@@ -1,6 +1,6 @@
 """Runs one target under libFuzzer, in a process of its own: python drive.py TARGET [LIBFUZZER_ARGUMENT …].
 
-The module with the targets is not instrumented, so that all that counts as new is new in the kernel.
+The module with the targets is not instrumented, so that only new paths in the kernel count as new.
 """
 
 from __future__ import annotations

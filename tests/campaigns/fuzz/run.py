@@ -1,14 +1,14 @@
 """Fuzzes the kernel, guided by coverage and under sanitizers: python -m tests.campaigns.fuzz.run [OPTION …] [TARGET …].
 
-    --seconds N       how long in all (default: 60)
-    --executions N    instead: so many of each target
-    --seed N          where the mutations begin (default: another each time)
+    --seconds N       seconds for all targets together (default: 60)
+    --executions N    instead: executions of each target
+    --seed N          seed of the mutations (default: random)
 
 It copies the project to a temporary folder and builds it there with Clang (needed: `clang-14` and `libclang-rt-14-dev`,
-and `pip install -r tests/campaigns/fuzz/requirements.txt`). Chunks and tables are made small in the copy, so that a
-short stream of transactions comes to all their ends. Targets are in targets.py; they share the cores. What it finds is
-kept in build/fuzz/, and becomes a test: a file in tests/campaigns/fuzz/corpus/<target>/.  The target `canary` has a
-planted bug. It always runs first, and must be found, else nothing else is worth running.
+and `pip install -r tests/campaigns/fuzz/requirements.txt`). Chunks and tables are small in the copy, so that a short
+stream of transactions reaches their limits. Targets are in targets.py; they share the cores. Findings are kept in
+build/fuzz/; each becomes a test as a file in tests/campaigns/fuzz/corpus/<target>/. The target `canary` has a planted
+bug. It runs first; if it is not found, nothing else runs.
 """
 
 from __future__ import annotations
@@ -42,14 +42,15 @@ INPUT_BYTES_MAX = {
     "row": 64, "plain": 64, "money": 32, "scanner": 256, "arrow": 128, "table": 49, "ledger": 64, "saved": 49,
     CANARY: 32,
 }  # fmt: skip
-# Where small objects of Python hold texts, each needs memory of its own, else nobody sees one run over into another.
+# For targets whose texts are small Python objects: each object needs a block of its own, or an overrun into the next
+# object is not detected.
 PYTHON_MALLOC = {"scanner": "malloc", "arrow": "malloc"}
-# A finding is one execution that takes so long, too.
+# An execution that takes longer is a finding too.
 EXECUTION_SECONDS_MAX = 10
 
 INSTRUMENTED = "-g -O2 -fno-omit-frame-pointer -fno-wrapv -fsanitize=fuzzer-no-link,address,undefined"
-# What is made small, in which file: the chunks of the logs, the first index and table of accounts, and what is sorted
-# at once.
+# By file: the constants that are made small. They are sizes of chunks of the logs, of the first index and table of
+# accounts, and of sorting.
 SMALL = {
     "txfast/ledger/entries.pxd": (("CHUNK_BITS = 19", "CHUNK_BITS = 3"), ("ENTRIES = 1 << 19", "ENTRIES = 1 << 3")),
     "txfast/ledger/ledger.pyx": (("INDEX_CAPACITY_MIN = 4096", "INDEX_CAPACITY_MIN = 4"),),
@@ -62,11 +63,11 @@ SMALL = {
 
 
 class FuzzError(Exception):
-    """Why there was no fuzzing."""
+    """Why fuzzing could not start."""
 
 
 class Outcome(NamedTuple):
-    """What came of one target."""
+    """The result of one target."""
 
     target: str
     exit_code: int
@@ -77,7 +78,7 @@ class Outcome(NamedTuple):
 
 
 def build_module(source: Path, environment: dict[str, str], project: Path) -> None:
-    """Build one extension module of the targets, beside its source."""
+    """Build one extension module of the fuzzers, beside its source."""
     command = [sys.executable, "-m", "Cython.Build.Cythonize", "-q", "-i", "-3", str(source)]
     flags = f"{environment.get('CFLAGS', '')} -I{project}"
     made = subprocess.run(
@@ -88,7 +89,7 @@ def build_module(source: Path, environment: dict[str, str], project: Path) -> No
 
 
 def make_small(project: Path) -> None:
-    """Have small chunks and tables in a copy of the project."""
+    """Make chunks and tables small in a copy of the project."""
     for name, changes in SMALL.items():
         text = (project / name).read_text()
         for large, small in changes:
@@ -99,7 +100,7 @@ def make_small(project: Path) -> None:
 
 
 def build(folder: Path) -> tuple[Path, dict[str, str]]:
-    """Build a copy of the project; return where, and the variables of a process that fuzzes it."""
+    """Build a copy of the project. Returns its folder, and the environment variables of a process that fuzzes it."""
     if shutil.which(COMPILER) is None:
         raise FuzzError(f"there is no {COMPILER}: install {COMPILER} and libclang-rt-14-dev")
     atheris = find_spec("atheris")
@@ -121,7 +122,7 @@ def build(folder: Path) -> tuple[Path, dict[str, str]]:
     if made.returncode:
         raise FuzzError(f"the project cannot be built\n{made.stdout}{made.stderr}")
     build_module(project / "tests" / "campaigns" / "fuzz" / "probe.pyx", environment, project)
-    # Three times as fast, and of no interest to the sanitizers.
+    # Compiled without sanitizers: three times as fast.
     for name in ("tests/support/reference.py", "tests/campaigns/fuzz/targets.py"):
         build_module(project / name, environment | {"CFLAGS": "-O2"}, project)
     return project, environment | {
@@ -132,7 +133,7 @@ def build(folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 def fuzz(project: Path, environment: dict[str, str], target: str, seed: int, *limits: str) -> Outcome:
-    """Run one target until a limit or a finding."""
+    """Run one target until a limit is reached or something is found."""
     found = project.parent / f"{target}-findings"
     grown = project.parent / f"{target}-corpus"
     found.mkdir()
@@ -161,15 +162,15 @@ def fuzz(project: Path, environment: dict[str, str], target: str, seed: int, *li
 
 
 def find_canary(project: Path, environment: dict[str, str], seed: int) -> None:
-    """The planted bug must be found, and told as what it is."""
+    """The planted bug must be found, and reported as a heap overflow."""
     outcome = fuzz(project, environment, CANARY, seed, f"-runs={CANARY_EXECUTIONS}")
     if outcome.exit_code == 0 or not outcome.findings or "heap-buffer-overflow" not in outcome.output:
-        raise FuzzError(f"nobody found the planted bug in {outcome.executions} executions\n{outcome.output}")
+        raise FuzzError(f"the planted bug was not found in {outcome.executions} executions\n{outcome.output}")
     print(f"canary: found after {outcome.executions:,} executions, as it must be", flush=True)
 
 
 def keep(outcome: Outcome) -> None:
-    """Show what was found, and keep it where it stays."""
+    """Print the findings, and copy them to FINDINGS."""
     FINDINGS.mkdir(parents=True, exist_ok=True)
     for finding in outcome.findings:
         kept = FINDINGS / f"{outcome.target}-{finding.name}"
@@ -180,9 +181,9 @@ def keep(outcome: Outcome) -> None:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fuzz the kernel.")
-    parser.add_argument("--seconds", type=int, default=60, metavar="N", help="how long in all")
-    parser.add_argument("--executions", type=int, metavar="N", help="so many of each target, however long that takes")
-    parser.add_argument("--seed", type=int, metavar="N", help="where the mutations begin")
+    parser.add_argument("--seconds", type=int, default=60, metavar="N", help="seconds for all targets together")
+    parser.add_argument("--executions", type=int, metavar="N", help="executions of each target, instead of seconds")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the mutations")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (default: all)")
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.targets) - set(TARGETS)):
@@ -191,7 +192,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build, fuzz and report; return 0 where the planted bug alone was found."""
+    """Build, fuzz and report. Returns 0 if only the planted bug was found."""
     options = parse_arguments(arguments)
     targets = options.targets or TARGETS
     seed = random.randrange(1, 1 << 31) if options.seed is None else options.seed

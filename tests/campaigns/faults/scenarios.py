@@ -1,0 +1,117 @@
+"""The runs into which the campaign of faults injects faults, and their inputs."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+OUTPUTS = ("a.csv", "r.csv", "r.jsonl", "r.parquet", "s.json", "target.csv")
+
+
+class Scenario(NamedTuple):
+    """A command line, the files that it finds, and its exit code."""
+
+    name: str
+    arguments: tuple[str, ...]
+    files: tuple[str, ...]
+    exit_code: int = 0
+    earlier_outputs: bool = True
+    stdin: str | None = None
+    links: tuple[tuple[str, str], ...] = ()  # (symbolic link, target)
+    spills: bool = False  # ledgers go to disk at once, into the folder `spill`
+    with_state: bool = False
+
+    @property
+    def outputs(self) -> list[str]:
+        """The files that the run publishes."""
+        named = [dict(self.links).get(word, word) for word in self.arguments]
+        return [word for word in named if word in OUTPUTS]
+
+
+STATS = ("--stats", "s.json")
+SPILL = "spill"
+STATE = "state"
+SCENARIOS = (
+    Scenario(
+        "one thread",
+        ("large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
+        ("large.csv",),
+    ),
+    Scenario(
+        "three threads",
+        ("large.csv", "-q", "--threads", "3", "-o", "a.csv", "--rejects", "r.jsonl", *STATS),
+        ("large.csv",),
+    ),
+    Scenario(
+        "several inputs, nothing there before",
+        ("small.csv", "other.csv", "large.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
+        ("small.csv", "other.csv", "large.csv"),
+        earlier_outputs=False,
+    ),
+    Scenario(
+        "standard input and output",
+        ("-", "-q", "--threads", "3", "--rejects", "r.jsonl", *STATS),
+        ("large.csv",),
+        stdin="large.csv",
+    ),
+    Scenario(
+        "strict",
+        ("small.csv", "-q", "--strict", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
+        ("small.csv",),
+        exit_code=3,
+    ),
+    Scenario(
+        "an input that is none",
+        ("small.csv", "none.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS),
+        ("small.csv", "none.csv"),
+        exit_code=1,
+    ),
+    Scenario(
+        "a link to the output",
+        ("small.csv", "-q", "--threads", "1", "-o", "link.csv"),
+        ("small.csv",),
+        links=(("link.csv", "target.csv"),),
+    ),
+    Scenario(
+        "moved to disk",
+        (
+            "other.csv", "small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.csv", *STATS,
+            "--memory-limit", "96MiB", "--spill-dir", SPILL,
+        ),
+        ("other.csv", "small.csv"),
+        spills=True,
+    ),
+    Scenario(
+        "Parquet rejects",
+        ("small.csv", "-q", "--threads", "1", "-o", "a.csv", "--rejects", "r.parquet", *STATS),
+        ("small.csv",),
+    ),
+    Scenario(
+        "a state",
+        (
+            "small.csv", "other.csv", "-q", "--threads", "1", "--state", STATE, "-o", "a.csv", "--rejects", "r.csv",
+            *STATS,
+        ),
+        ("small.csv", "other.csv"),
+        with_state=True,
+    ),
+)  # fmt: skip
+
+
+def inputs() -> dict[str, bytes]:
+    """The content of the inputs by name. large.csv takes several blocks, and makes the tables and the index grow."""
+    header = b"type,client,tx,amount\n"
+    chance = random.Random(1)
+    large = []
+    for tx in range(52_000):
+        kind = chance.choice((b"deposit", b"deposit", b"deposit", b"withdrawal", b"dispute", b"resolve", b"fee"))
+        large.append(b"%s,%d,%d,%d.25\n" % (kind, chance.randrange(tx // 2 + 5) + 1, tx, chance.randrange(900)))
+    small = [b"deposit,%d,%d,7\n" % (tx % 90, tx) for tx in range(200)]
+    small += [b"withdrawal,3,300,900\n", b"fee,4,301,1\n", b"dispute,3,3,\n", b"chargeback,3,3,\n"]
+    other = [b"deposit,%d,%d,2\n" % (tx % 500, tx + 1000) for tx in range(5000)]
+    return {
+        "large.csv": header + b"".join(large),
+        "small.csv": header + b"".join(small),
+        "other.csv": header + b"".join(other),
+        "none.csv": b"no,transactions\n1,2\n",
+    }

@@ -1,0 +1,40 @@
+"""The reference as a command: prints the accounts of transactions files as CSV.
+
+    python -m tests.support.run_reference [--rejects FILE] FILE...
+
+`--rejects` writes a line `file<TAB>line<TAB>status<TAB>reason` for each row that was not applied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from tests.support.reference import NotTransactions, Replay
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Replay transactions by the reference.")
+    parser.add_argument("files", metavar="FILE", nargs="+")
+    parser.add_argument("--rejects", metavar="FILE", help="write a line for every row not applied")
+    arguments = parser.parse_args()
+    run = Replay()
+    try:
+        for name in arguments.files:
+            with open(name, "rb") as stream:
+                run.read(name, stream)
+    except (NotTransactions, OSError) as error:
+        print(f"reference: {error}", file=sys.stderr)
+        return 1
+    if arguments.rejects is not None:
+        with open(arguments.rejects, "wb") as rejects:
+            for reject in run.rejects:
+                place = f"{reject.file}\t{reject.line}\t{reject.status}\t{reject.reason}\n"
+                rejects.write(os.fsencode(place))
+    sys.stdout.buffer.write(run.accounts_csv())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
