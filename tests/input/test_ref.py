@@ -14,6 +14,7 @@ import pytest
 from tests.support.command import FILE, Folder
 from tests.support.failures import failing
 from txfast.errors import SourceError
+from txfast.input import ref as ref_module
 from txfast.input.open import open_input
 from txfast.input.ref import FILE as REGULAR_FILE
 from txfast.input.ref import LOCATION, PIPE, STANDARD_INPUT, InputRef, may_have_tables, resolve, total_size
@@ -135,6 +136,17 @@ def test_a_file_whose_first_bytes_cannot_be_read_keeps_its_identity(
     assert total_size([ref]) is None
     with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error"):
         open_input(ref)
+
+
+def test_a_file_that_cannot_be_closed_is_resolved(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unclosable(io.FileIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(ref_module, "FileIO", Unclosable)
+    ref = resolve(str(folder.path / "in.csv"))
+    assert (ref.failure, ref.size_bytes, ref.first_bytes) == (None, len(FILE), FILE[:8])
 
 
 def test_a_file_is_opened_as_it_is_then(folder: Folder) -> None:

@@ -109,14 +109,25 @@ def resolve(name: str) -> InputRef:
         found = os.stat(path)
         if stat.S_ISREG(found.st_mode):
             ref.identity = found.st_dev, found.st_ino
-            with FileIO(path, closefd=name != STANDARD_INPUT) as file:
-                ref.first_bytes = os.pread(file.fileno(), MAGIC_BYTES, file.tell())
+            ref.first_bytes = first_bytes_of(path)
             ref.size_bytes = found.st_size
         elif name != STANDARD_INPUT:
             ref.place = PIPE
     except (OSError, ValueError) as error:
         ref.failure = error.with_traceback(None)  # which would keep the frames above alive as long as the ref
     return ref
+
+
+def first_bytes_of(path: str | int) -> bytes:
+    """The first bytes of a regular file; of a descriptor, from its position on, which stays. Raises OSError."""
+    file = FileIO(path, closefd=isinstance(path, str))
+    try:
+        return os.pread(file.fileno(), MAGIC_BYTES, file.tell())
+    finally:
+        try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+            file.close()
+        except OSError:
+            pass  # the bytes were read
 
 
 def total_size(refs: "Iterable[InputRef]") -> int | None:
