@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import io
 import json
 import os
@@ -13,7 +12,6 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +31,6 @@ from tests.support.command import (
     shell,
     unmeasured,
 )
-from tests.support.failures import failing
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS
 from txfast.batch.batch import TransactionBatch
@@ -44,8 +41,6 @@ from txfast.readers.csv import CsvReader
 from txfast.report.stats import decimal_text
 from txfast.run.outputs import Outputs
 from txfast.run.replay import new_replay
-from txfast.writers import file as file_module
-from txfast.writers.output import Output
 
 ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
 NAMES = ["a.csv", "in.csv", "r.csv", "s.json"]
@@ -342,112 +337,6 @@ def test_a_descriptor_of_too_many_digits_is_a_path_like_any_other(folder: Folder
     folder.run("in.csv", "-q", "-o", "/dev/fd/99999999999999").assert_failed("/dev/fd/99999999999999")
 
 
-# ---- One output --------------------------------------------------------------------------------------
-
-
-def test_a_large_file_goes_to_the_disk_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
-    monkeypatch.setattr(file_module, "WRITE_BACK_BYTES", 10)
-    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: told.append(arguments[-1]))
-    output = Output(str(tmp_path / "out"))
-    output.open()
-    for block in (b"123456", b"7890", b"1", b"23456789012"):
-        output.write(block)
-    assert told == [os.POSIX_FADV_DONTNEED] * 2
-    output.finish()
-    output.publish()
-    assert (tmp_path / "out").read_bytes() == b"1234567890123456789012"
-
-
-def test_where_nothing_begins_early_the_disk_gets_it_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(file_module, "WRITE_BACK_BYTES", 10)
-    monkeypatch.delattr(os, "posix_fadvise")
-    output = Output(str(tmp_path / "out"))
-    output.open()
-    output.write(b"123456789012")
-    output.finish()
-    output.publish()
-    assert (tmp_path / "out").read_bytes() == b"123456789012"
-
-
-fail_for_want_of_space = failing(errno.ENOSPC)
-
-
-@pytest.mark.parametrize(("call", "step"), [("fsync", Output.finish), ("rename", Output.publish)])
-def test_a_file_that_does_not_reach_the_disk_leaves_the_old_one(
-    call: str, step: Callable[[Output], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "out").write_bytes(b"old")
-    output = Output(str(tmp_path / "out"))
-    output.open()
-    output.write(b"new")
-    monkeypatch.setattr(os, call, fail_for_want_of_space)
-    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
-        step(output)
-    output.discard()
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert (tmp_path / "out").read_bytes() == b"old"
-
-
-@pytest.mark.parametrize("call", ["open", "fsync"])
-def test_a_folder_that_cannot_be_synced_is_no_failure(
-    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = Output(str(tmp_path / "out"))
-    output.open()
-    output.write(b"new")
-    monkeypatch.setattr(os, call, fail_for_want_of_space)
-    output.publish()
-    assert (tmp_path / "out").read_bytes() == b"new"
-
-
-def test_a_place_that_cannot_be_looked_at_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "stat", fail_for_want_of_space)
-    with pytest.raises(SourceError, match="out: cannot be written: No space left on device"):
-        Output(str(tmp_path / "out")).open()
-
-
-def followed(path: Path) -> dict[str, object]:
-    """The progress of an output that a run has left."""
-    output = Output(str(path))
-    output.follow()
-    output.open()
-    output.write(b"old")
-    progress = output.progress()
-    output.keep_temporary()
-    output.discard()
-    return progress
-
-
-def test_an_output_goes_on_behind_what_was_written(tmp_path: Path) -> None:
-    progress = followed(tmp_path / "out")
-    output = Output(str(tmp_path / "out"))
-    output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
-    output.write(b"new")
-    assert output.progress()["bytes"] == 6
-    output.finish()
-    output.publish()
-    assert (tmp_path / "out").read_bytes() == b"oldnew"
-
-
-def test_an_output_that_cannot_go_on_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    progress = followed(tmp_path / "out")
-    output = Output(str(tmp_path / "out"))
-    output.follow()
-    with pytest.raises(SourceError, match="is not what was written to it"):
-        output.reopen(str(progress["path"]), 3, "0")
-    monkeypatch.setattr(os, "ftruncate", fail_for_want_of_space)
-    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
-        output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))
-    monkeypatch.setattr(os, "fsync", fail_for_want_of_space)
-    output.open()
-    with pytest.raises(SourceError, match="cannot be written: No space left on device"):
-        output.progress()
-    output.discard()
-
-
 # ---- Runs that cannot be -----------------------------------------------------------------------------
 
 
@@ -515,77 +404,3 @@ def test_a_rename_that_fails_takes_back_those_before_it(
         assert_untouched(folder)
     else:
         assert folder.names() == ["in.csv"]
-
-
-def published_as_new(path: Path) -> Output:
-    """An output that was published over what was there, and may be taken back."""
-    path.write_bytes(b"old")
-    output = Output(str(path))
-    output.open()
-    output.write(b"new")
-    output.finish()
-    output.publish(revocable=True)
-    assert path.read_bytes() == b"new"
-    return output
-
-
-def test_what_was_there_keeps_its_second_name_where_it_cannot_be_put_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = published_as_new(tmp_path / "out")
-    monkeypatch.setattr(os, "rename", fail_for_want_of_space)
-    output.revoke()
-    output.discard()
-    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"new", b"old"]
-
-
-def test_where_there_are_no_second_names_there_is_no_way_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", fail_for_want_of_space)
-    output = published_as_new(tmp_path / "out")
-    output.revoke()
-    output.discard()
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
-
-
-def test_a_device_has_nothing_to_take_back() -> None:
-    output = Output(os.devnull)
-    output.open()
-    output.write(b"new")
-    output.finish()
-    output.publish(revocable=True)
-    output.revoke()
-    output.discard()
-
-
-def test_a_close_that_fails_while_a_run_is_given_up_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = Output(str(tmp_path / "out"))
-    output.open()
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "close", fail_for_want_of_space)
-        output.discard()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_pipe_that_does_not_block_is_waited_for_within_a_block() -> None:
-    read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
-    output = Output(f"/dev/fd/{write_end}")
-    output.open()
-    found = bytearray()
-
-    def read_late() -> None:
-        time.sleep(0.2)
-        while len(found) < 1 << 20:
-            found.extend(os.read(read_end, 1 << 16))
-
-    reader = threading.Thread(target=read_late)
-    reader.start()
-    block = bytes(range(256)) * 4096
-    output.write(block)
-    reader.join()
-    output.finish()
-    os.close(read_end)
-    os.close(write_end)
-    assert bytes(found) == block
