@@ -1,4 +1,4 @@
-"""The benchmark scripts: at a tiny size they run, and tell all they should. No test looks at a time."""
+"""The benchmark scripts run at a tiny size, and report everything. No test checks a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def section(page: str, name: str) -> str:
 
 
 def table_of(text: str) -> list[list[str]]:
-    """The cells of a section's one table, without its header."""
+    """The cells of a section's only table, without its header."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -50,7 +50,7 @@ def race_of(*contestants: Contestant) -> Race:
 
 
 @pytest.mark.untraced
-def test_formats_are_measured_beside_reading_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_formats_are_measured_with_and_without_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "FORMATS", ("csv.gz", "parquet"))
     arguments = ["--rows", "3000", "--clients", "20", "--rounds", "1", "--cache", str(tmp_path)]
     assert formats.main([*arguments, "-o", str(tmp_path / "results.md")]) == 0
@@ -119,7 +119,7 @@ def test_writing_a_section_again_replaces_it_and_nothing_else(tmp_path: Path) ->
     )
 
 
-def test_a_section_without_its_end_is_not_guessed_at(tmp_path: Path) -> None:
+def test_a_section_without_its_end_is_an_error(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- first: begin -->\none\n")
     with pytest.raises(BenchError, match="marker"):
@@ -127,19 +127,19 @@ def test_a_section_without_its_end_is_not_guessed_at(tmp_path: Path) -> None:
     assert page.read_text() == "<!-- first: begin -->\none\n"
 
 
-def test_a_race_fails_when_txfast_gives_two_different_accounts(tmp_path: Path) -> None:
+def test_a_race_fails_if_txfast_gives_different_accounts(tmp_path: Path) -> None:
     race = race_of(contestant("txfast", "print(1)"), contestant("txfast --threads 1", "print(2)"))
     with pytest.raises(BenchError, match="txfast --threads 1: its accounts are not those of txfast"):
         race.run(1, tmp_path)
 
 
-def test_a_race_fails_when_txfast_does(tmp_path: Path) -> None:
+def test_a_race_fails_if_txfast_fails(tmp_path: Path) -> None:
     race = race_of(contestant("txfast", "raise SystemExit('no such file')"))
     with pytest.raises(BenchError, match="txfast: no such file"):
         race.run(1, tmp_path)
 
 
-def test_a_rival_that_does_not_run_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_a_rival_that_does_not_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     race = race_of(
         contestant("txfast", "print('client\\n' * 100)"),
         contestant(POLARS, "", package="no_such_package"),
@@ -166,7 +166,7 @@ def test_times_on_fewer_rows_are_scaled_and_marked(tmp_path: Path) -> None:
     assert rate == pytest.approx(10 / race.seconds(by_hand)[0], abs=1)
 
 
-def test_peak_memory_is_that_of_the_process_itself(tmp_path: Path) -> None:
+def test_peak_memory_is_that_of_the_measured_process_only(tmp_path: Path) -> None:
     ballast = bytearray(200 * MEGABYTE)
     ballast[::4096] = b"x" * len(ballast[::4096])
     output = tmp_path / "output"
@@ -175,7 +175,7 @@ def test_peak_memory_is_that_of_the_process_itself(tmp_path: Path) -> None:
     assert small.peak_bytes < 100 * MEGABYTE <= large.peak_bytes < 200 * MEGABYTE
 
 
-def test_a_file_can_be_fed_through_a_pipe_that_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_piped_file_need_not_be_read_to_its_end(tmp_path: Path) -> None:
     fed, output = tmp_path / "fed", tmp_path / "output"
     fed.write_bytes(b"first\n" * 1_000_000)
     whole = "import os, sys; print(os.path.exists('/dev/stdin'), len(sys.stdin.read()))"
@@ -191,5 +191,5 @@ def test_sizes_are_whole_numbers_from_1(text: str) -> None:
         scale.sizes(text)
 
 
-def test_sizes_come_in_order_and_once() -> None:
+def test_sizes_are_sorted_and_distinct() -> None:
     assert scale.sizes("5e6,1000000,1e6") == [1_000_000, 5_000_000]

@@ -1,4 +1,4 @@
-"""The generator of stress-test files: its mix of rows, its patterns of ids and clients, and its command."""
+"""The generator of stress-test files: the mix of rows, the patterns of ids and clients, and the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unmeasured
 
 SCRIPT = Path(generate.__file__)
 AMOUNT = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]{1,4})?")
-# Too many rows to be written before a test has looked at the run.
+# So many rows that the run is still writing when a test stops it.
 ENDLESS_ROWS = "100000000000"
 
 
@@ -49,7 +49,7 @@ def lines_of(content: bytes) -> list[bytes]:
 
 
 def kind_of(line: bytes) -> str:
-    """Which of the thirteen kinds a row is, told from its text alone."""
+    """The kind of a row (one of thirteen), by its text."""
     fields = line.split(b",")
     if len(fields) == 5:
         return "fifth field"
@@ -87,7 +87,7 @@ def reference_kinds() -> set[str]:
 
 
 def rows_with_a_new_id(content: bytes) -> Iterator[tuple[int, int]]:
-    """Client and id of every row that shows both and does not refer to another row."""
+    """(client, id) of each row that has both and does not refer to another row."""
     for line in lines_of(content):
         kind = kind_of(line)
         if kind not in ("dispute", "resolve", "chargeback", "word for client", "word for tx", "junk"):
@@ -103,7 +103,7 @@ def run(
 
 @contextmanager
 def running(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A run that is ended with the block."""
+    """A run that is killed at the end of the `with` block."""
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
@@ -121,7 +121,7 @@ def block() -> bytes:
 # ---- Rows ----------------------------------------------------------------------------------------
 
 
-def test_a_whole_block_holds_the_exact_mix(block: bytes) -> None:
+def test_a_whole_block_has_the_exact_mix(block: bytes) -> None:
     assert Counter(kind_of(line) for line in lines_of(block)) == {
         "deposit": 98_000,
         "withdrawal": 98_000,
@@ -139,7 +139,7 @@ def test_a_whole_block_holds_the_exact_mix(block: bytes) -> None:
     }
 
 
-def test_a_part_of_a_block_holds_about_the_same_mix() -> None:
+def test_a_part_of_a_block_has_about_the_same_mix() -> None:
     kinds = Counter(kind_of(line) for line in lines_of(make(workload.Plan(rows=60_000, clients=100))))
     assert kinds.total() == 60_000
     assert kinds["deposit"] == pytest.approx(29_400, rel=0.03)
@@ -150,7 +150,7 @@ def test_a_part_of_a_block_holds_about_the_same_mix() -> None:
     assert len(kinds) == 13
 
 
-def test_the_reference_finds_the_faults_that_were_meant(block: bytes) -> None:
+def test_the_reference_finds_the_intended_faults(block: bytes) -> None:
     run = reference.replay(("block", block))
     assert run.malformed == {"bad_client": 250, "bad_tx": 250, "bad_type": 500, "missing_field": 250}
     assert run.rejected["duplicate_transaction"] == 0
@@ -199,12 +199,12 @@ def test_disputes_refer_to_earlier_deposits_and_their_ends_to_open_disputes(
             known["end"] += 1
         elif row.kind in ("dispute", "resolve", "chargeback"):
             assert not (deposits if row.kind == "dispute" else opened)
-    # Of some 150 each, all but those for which there was nothing to refer to.
+    # About 150 of each, without those that had nothing to refer to.
     assert known["dispute"] > 100
     assert known["end"] > 60
 
 
-def test_a_reference_to_nothing_has_an_id_that_no_row_takes() -> None:
+def test_a_row_that_refers_to_nothing_has_an_unused_id() -> None:
     plan = workload.Plan(rows=50, clients=3)
     for seed in range(200):
         content = make(replace(plan, seed=seed))
@@ -219,7 +219,7 @@ def test_a_reference_to_nothing_has_an_id_that_no_row_takes() -> None:
     pytest.fail("no seed gave a file that ends a dispute and holds none")
 
 
-def test_the_deposits_remembered_for_disputes_are_bounded() -> None:
+def test_the_number_of_deposits_kept_for_disputes_is_bounded() -> None:
     disputes = workload.Disputes()
     count = workload.DISPUTABLE_LIMIT + 10
     disputes.add_deposits((1, tx, 0.0) for tx in range(count))
@@ -291,7 +291,7 @@ def test_a_few_skewed_clients_anywhere_in_the_range_have_most_rows() -> None:
     assert set(rows_of) <= set(range(1, 1_001))
     largest = [client for client, _ in rows_of.most_common(50)]
     assert sum(rows_of[client] for client in largest) > 50_000
-    # The largest are not the first ones of the range.
+    # The largest clients are not those with the lowest numbers.
     assert max(largest) > 500
     assert largest != sorted(largest)
 
@@ -308,7 +308,7 @@ def test_client_numbers_reach_the_largest_count() -> None:
 
 @pytest.mark.parametrize("distribution", ["uniform", "skewed"])
 @pytest.mark.parametrize("ids", workload.ID_PATTERNS)
-def test_the_seed_decides_the_bytes(ids: str, distribution: str) -> None:
+def test_the_seed_determines_the_bytes(ids: str, distribution: str) -> None:
     plan = workload.Plan(rows=3_000, clients=100, ids=ids, distribution=distribution)
     assert make(plan) == make(plan)
     assert make(plan) != make(replace(plan, seed=2))
@@ -422,7 +422,7 @@ def test_a_folder_as_output_fails_with_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("failure", "exit_code"), [(OSError(28, "No space left on device"), 1), (KeyboardInterrupt(), 130)]
 )
-def test_a_failure_half_way_leaves_what_was_there(
+def test_a_failure_half_way_leaves_the_old_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     failure: BaseException,
@@ -455,7 +455,7 @@ def test_a_stopped_run_leaves_nothing_behind(tmp_path: Path, number: signal.Sign
     assert os.listdir(tmp_path) == []
 
 
-def test_a_reader_that_goes_away_ends_the_run_quietly() -> None:
+def test_a_closed_pipe_ends_the_run_quietly() -> None:
     with running(ENDLESS_ROWS, "-o", "-") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == workload.HEADER

@@ -25,7 +25,6 @@ import json
 import linecache
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ from coverage import CoveragePlugin, FileReporter, FileTracer
 from coverage.plugin_support import Plugins
 from coverage.types import TConfigurable, TLineNo
 
-from tests.support.project import PROJECT_ROOT, copy_project
+from tests.support.project import PROJECT_ROOT, copy_extension_modules, copy_project
 
 COVERED = (
     *("txfast/batch/header.pxd", "txfast/ledger/rules.pxd", "txfast/readers/row.pxd", "txfast/readers/row_fast.pxd"),
@@ -171,8 +170,7 @@ def cython_coverage(*, quick: bool) -> int:
         }
         if quick:
             os.environ |= {"HYPOTHESIS_PROFILE": "quick", "TXFAST_MODULES": " ".join(QUICK_MODULES)}
-            for module in (PROJECT_ROOT / "txfast").rglob("*.so"):
-                shutil.copy(module, project / module.relative_to(PROJECT_ROOT))
+            copy_extension_modules(project)
         build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
         if subprocess.run(build, cwd=project, check=False).returncode:
             return 1

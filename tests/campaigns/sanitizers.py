@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.project import PROJECT_ROOT, copy_project
+from tests.support.project import PROJECT_ROOT, copy_extension_modules, copy_project
 
 SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
 
@@ -41,6 +41,8 @@ QUICK_TESTS = (
 PRELOADING_TESTS = ("campaigns/test_crashes.py", "campaigns/test_faults.py")
 THREAD_TESTS = ("run/test_outputs.py", "run/test_properties.py", "writers/test_rejects.py")
 QUICK_THREAD_TESTS = ("run/test_replay.py",)
+# The modules that threads run at the same time; with --quick only these are built for the thread sanitizer.
+QUICK_THREAD_MODULES = ("txfast.batch.batch", "txfast.ledger.ledger", "txfast.ledger.route", "txfast.readers.csv")
 OVERRUN_MODULE = "txfast.readers.csv"
 OVERRUN_TEST = "batch/test_batch.py"
 
@@ -111,7 +113,8 @@ class Ended(NamedTuple):
 class Build:
     """A copy of the project, built for one sanitizer."""
 
-    def __init__(self, folder: Path, build: str) -> None:
+    def __init__(self, folder: Path, build: str, modules: Sequence[str] = ()) -> None:
+        """Copy and build. With `modules`, only these are built; the others are copied as they are built here."""
         self.name = build
         self.project = folder / build
         self.project.mkdir()
@@ -123,7 +126,9 @@ class Build:
             "CC": "gcc",
             "PYTHONPATH": str(self.project),
         }
-        self._make()
+        if modules:
+            copy_extension_modules(self.project)
+        self._make(**{"TXFAST_MODULES": " ".join(modules)} if modules else {})
         self._sanitized = self._environment | self._sanitizing(build)
 
     def _make(self, **variables: str) -> None:
@@ -239,7 +244,7 @@ def main(arguments: Sequence[str]) -> int:
                     address.plant("TXFAST_PLANTED_OVERRUN", OVERRUN_MODULE)
                     must_be_reported(address.test(OVERRUN_TEST), "AddressSanitizer", "plain_row", "-byte region")
             if options.only in (None, "thread", "race"):
-                thread = Build(folder, "thread")
+                thread = Build(folder, "thread", QUICK_THREAD_MODULES if options.quick else ())
                 if options.only != "thread":
                     must_be_reported(thread.run("race", "-c", RACE), "data race", "apply_rows")
                 if options.only != "race":

@@ -21,3 +21,9 @@ def copy_project(folder: Path) -> None:
             shutil.copytree(part, folder / name, ignore=PRODUCTS)
         else:
             shutil.copy(part, folder)
+
+
+def copy_extension_modules(project: Path) -> None:
+    """Copy the extension modules, as they are built here, into a copy of the project."""
+    for module in (PROJECT_ROOT / "txfast").rglob("*.so"):
+        shutil.copy(module, project / module.relative_to(PROJECT_ROOT))
