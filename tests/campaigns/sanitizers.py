@@ -34,7 +34,8 @@ SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
 
 # Tests that call extension modules with inputs that the fuzzers do not make. The fuzzers run under the same sanitizers.
 QUICK_TESTS = (
-    *("ledger/test_columns.py", "ledger/test_ledger.py", "spill/test_spill.py"),
+    *("ledger/test_columns.py", "ledger/test_ledger.py", "ledger/test_sorted_accounts.py"),
+    *("spill/test_settle.py", "spill/test_slices.py", "spill/test_spill.py"),
     *("writers/test_accounts_csv.py", "writers/test_rejects.py"),
 )
 # Tests that preload a library that replaces malloc, as a sanitizer does: both do not work together.
@@ -50,11 +51,11 @@ OVERRUN_TEST = "batch/test_batch.py"
 DESELECTED = {
     "address": (
         # It limits the address space; the sanitizer reserves terabytes.
-        "tests/ledger/test_ledger.py::test_expecting_more_than_memory_holds_is_no_failure",
+        "tests/ledger/test_ledger.py::test_expecting_more_entries_than_fit_in_memory_is_no_failure",
         # groff inherits the preloaded library, and writes about it into the page.
         "tests/command/test_manual.py::test_groff_shows_the_page_without_a_warning",
         # It measures the memory of whole processes; most of that is the sanitizer's.
-        "tests/spill/test_spill.py::test_a_run_stays_within_its_limit_and_says_the_same",
+        "tests/spill/test_spill.py::test_a_run_stays_within_its_limit_and_gives_the_same",
     ),
     "thread": (),
 }

@@ -1,4 +1,4 @@
-"""Ledgers as columns and back: what is restored goes on as what was saved, and nothing else is taken for a ledger."""
+"""A ledger that is saved as columns and restored continues like the first; impossible columns are refused."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def numbers_in(column: bytearray, form: str) -> list[int]:
 
 
 def saved(ledger: Ledger, rows_at_once: int = 1000) -> tuple[Accounts, Entries]:
-    """What a ledger is saved as, in pieces of so many rows."""
+    """The columns of a ledger, copied in pieces of this many rows."""
     whole = SavedLedger(ledger)
     accounts: Accounts = []
     entries: Entries = []
@@ -89,11 +89,13 @@ def saved(ledger: Ledger, rows_at_once: int = 1000) -> tuple[Accounts, Entries]:
     return accounts, entries
 
 
-# ---- There and back --------------------------------------------------------------------------------
+# ---- Save and restore ------------------------------------------------------------------------------
 
 
 @given(rows=strategies.streams(), cut=st.integers(0, 60), shards=st.integers(1, 4), rows_at_once=st.integers(1, 20))
-def test_a_restored_ledger_goes_on_as_the_saved_one(rows: list[Row], cut: int, shards: int, rows_at_once: int) -> None:
+def test_a_restored_ledger_continues_like_the_saved_one(
+    rows: list[Row], cut: int, shards: int, rows_at_once: int
+) -> None:
     whole = Ledger()
     apply_rows(whole, rows[:cut])
     ledgers = restore(*saved(whole, rows_at_once), shards)
@@ -113,7 +115,7 @@ def test_the_greatest_amounts_are_restored(rows: list[Row]) -> None:
     assert accounts_of(restored) == accounts_of(whole)
 
 
-def test_deposits_of_more_than_a_number_holds_are_restored() -> None:
+def test_deposits_whose_sum_exceeds_64_bits_are_restored() -> None:
     whole = Ledger()
     for tx in range(0, 8, 2):
         apply_rows(whole, [Row("deposit", 1, tx, INT64_MAX), Row("withdrawal", 1, tx + 1, INT64_MAX)])
@@ -122,13 +124,13 @@ def test_deposits_of_more_than_a_number_holds_are_restored() -> None:
     assert restored.entries == 8
 
 
-def test_nothing_is_restored_as_nothing() -> None:
+def test_an_empty_ledger_is_restored_as_an_empty_one() -> None:
     ledger = Ledger()
     LedgerRestorer(ledger).finish()
     assert len(ledger) == 0
 
 
-def test_accounts_come_before_entries() -> None:
+def test_accounts_after_entries_are_refused() -> None:
     restorer = LedgerRestorer(Ledger())
     restorer.add_accounts(1, words([1]), words([5]), words([0]), bits([False]))
     restorer.add_entries(1, words([1]), words([1]), words([5]), small([0]), small([0]))
@@ -138,7 +140,7 @@ def test_accounts_come_before_entries() -> None:
 
 @pytest.mark.untraced
 def test_many_entries_are_restored() -> None:
-    """More than a chunk of the log, and than the index first has room for."""
+    """More entries than a chunk of the log has, and than the index has room for at first."""
     whole = Ledger()
     for start in range(0, 600_000, 100_000):
         apply_rows(whole, [Row("deposit", tx % 1000, tx, tx) for tx in range(start, start + 100_000)])
@@ -152,7 +154,7 @@ def test_many_entries_are_restored() -> None:
     ]  # fmt: skip
 
 
-def test_counts_are_taken_over() -> None:
+def test_counts_are_added_to_a_restored_ledger() -> None:
     whole, other = Ledger(), Ledger()
     apply_rows(whole, [Row("deposit", 1, 1, 5), Row("deposit", 1, 1, 5), Row("dispute", 1, 9)])
     add_counts(other, counts_of(whole))
@@ -162,13 +164,13 @@ def test_counts_are_taken_over() -> None:
             add_counts(other, wrong)  # type: ignore[arg-type]
 
 
-# ---- What no ledger ever held ----------------------------------------------------------------------
+# ---- Columns that no ledger can have ----------------------------------------------------------------
 
 ACCOUNT: Accounts = [(7, 50, 30, False)]
 DEPOSITS: Entries = [(7, 1, 50, DEPOSIT, UNDISPUTED), (7, 2, 30, DEPOSIT, IN_DISPUTE)]
 
 
-def test_what_it_refuses_next_to_is_taken() -> None:
+def test_columns_just_inside_the_checks_are_restored() -> None:
     [ledger] = restore(ACCOUNT, DEPOSITS)
     assert ledger.balance_units == 80
     [ledger] = restore([(7, -80, 0, True)], [(7, 1, 80, DEPOSIT, OVER), (7, 2, 0, WITHDRAWAL, 0)])
@@ -195,18 +197,18 @@ def test_what_it_refuses_next_to_is_taken() -> None:
         (ACCOUNT, [*DEPOSITS, (7, 3, 0, WITHDRAWAL, IN_DISPUTE)], "withdrawal with an amount"),
         (ACCOUNT, [*DEPOSITS, DEPOSITS[0]], "transaction 1 of client 7 is there twice"),
         (ACCOUNT, [*DEPOSITS, (7, 1, 0, WITHDRAWAL, 0)], "is there twice"),
-        # What is held is not what is in dispute.
+        # Held differs from the deposits in dispute.
         ([(7, 51, 29, False)], DEPOSITS, "client 7 is not what its transactions make it"),
         ([(7, 80, 0, False)], DEPOSITS, "is not what"),
         ([(7, 0, -1, False)], [], "is not what"),
-        # More, or less, than was deposited.
+        # The total is more, or less, than the deposits.
         ([(7, 51, 30, False)], DEPOSITS, "is not what"),
         ([(7, 49, 30, False)], DEPOSITS, "is not what"),
         ([(7, -31, 30, False)], [*DEPOSITS, (7, 3, 0, WITHDRAWAL, 0)], "is not what"),
         ([(7, 1, 0, False)], [], "is not what"),
-        # Locked without a dispute that has ended.
+        # Locked without a dispute that is over.
         ([(7, 50, 30, True)], DEPOSITS, "is not what"),
-        # Disputed amounts that no account could hold together.
+        # The sum of the disputed amounts does not fit in 64 bits.
         ([(7, 0, -2, False)], [(7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2)], "is not what"),
         (
             [(7, 0, INT64_MAX - 1, False)],
@@ -215,7 +217,7 @@ def test_what_it_refuses_next_to_is_taken() -> None:
         ),
     ],
 )
-def test_what_no_ledger_holds_is_refused(accounts: Accounts, entries: Entries, refusal: str) -> None:
+def test_columns_that_no_ledger_can_have_are_refused(accounts: Accounts, entries: Entries, refusal: str) -> None:
     for shards in (1, 3):
         with pytest.raises(ValueError, match=refusal):
             restore(accounts, entries, shards)
@@ -229,12 +231,12 @@ def test_what_no_ledger_holds_is_refused(accounts: Accounts, entries: Entries, r
         ((7, 3, OVER), "withdrawal with an amount or a dispute"),
         ((7, 1, 3), "unknown state"),
         ((7, 2, UNDISPUTED), "has had a dispute undone"),
-        # What is held is then not what is in dispute.
+        # Held then differs from the deposits in dispute.
         ((7, 1, IN_DISPUTE), "is not what its transactions make it"),
         ((7, 2, OVER), "is not what its transactions make it"),
     ],
 )
-def test_what_cannot_become_of_a_deposit_is_refused(dispute: tuple[int, int, int], refusal: str) -> None:
+def test_dispute_states_that_the_rules_cannot_reach_are_refused(dispute: tuple[int, int, int], refusal: str) -> None:
     client, tx, state = dispute
     entries = [*DEPOSITS, (7, 3, 0, WITHDRAWAL, 0)]
     for shards in (1, 3):
@@ -245,7 +247,7 @@ def test_what_cannot_become_of_a_deposit_is_refused(dispute: tuple[int, int, int
         LedgerRestorer(Ledger()).add_disputes(1, words([1]), words([1]), small([1]))
 
 
-def test_deposits_disputed_one_after_the_other_are_never_too_much_together() -> None:
+def test_successive_states_of_a_dispute_are_not_added_up() -> None:
     whole = Ledger()
     apply_rows(whole, [Row("deposit", 1, 1, INT64_MAX), Row("dispute", 1, 1), Row("chargeback", 1, 1)])
     accounts, entries = saved(whole)
@@ -253,7 +255,7 @@ def test_deposits_disputed_one_after_the_other_are_never_too_much_together() -> 
     assert accounts_of(restored) == accounts_of(whole)
 
 
-def test_each_refusal_has_its_words() -> None:
+def test_each_refusal_has_its_own_words() -> None:
     assert len(set(REFUSALS)) == 11
 
 

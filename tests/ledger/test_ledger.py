@@ -1,4 +1,4 @@
-"""The ledger's tables: every transaction and account is found again, whatever the ids and however many."""
+"""The ledger's tables: every transaction and account is found again, for any pattern and any number of ids."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from txfast.ledger.route import route
 
 pytestmark = pytest.mark.unmeasured
 
-# Of a client and of a transaction of its.
+# The ids of a client and of one of its transactions.
 Key = tuple[int, int]
 
 BATCH_ROWS = 7_000
@@ -230,11 +230,27 @@ print(ledger.apply(batch), ledger.entries)
 """
 
 
-def test_expecting_more_than_memory_holds_is_no_failure() -> None:
+def test_expecting_more_entries_than_fit_in_memory_is_no_failure() -> None:
     """What it would make of the index at first does not fit into these 64 MiB."""
     command = [sys.executable, "-c", TOO_MUCH_EXPECTED]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
     assert ended.stdout.split() == ["0", "10000"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "transactions"),
+    [(1, 1), (1, 5000), (3000, 3000), pytest.param(70_000, 70_000, marks=pytest.mark.untraced)],
+)
+def test_a_ledger_needs_about_the_memory_that_it_announces(accounts: int, transactions: int) -> None:
+    ledger = Ledger()
+    foreseen = Ledger.bytes_for(accounts, transactions)
+    first = ledger.bytes_with(transactions)
+    for start in range(0, transactions, 10_000):
+        rows = [Row("deposit", tx % accounts, tx, 1) for tx in range(start, min(start + 10_000, transactions))]
+        apply_rows(ledger, rows)
+    assert ledger.bytes_with(0) <= foreseen * 1.05
+    assert first <= foreseen * 1.05
+    assert ledger.bytes_with(transactions) > ledger.bytes_with(0)
 
 
 # ---- Batches -------------------------------------------------------------------------------------
@@ -250,7 +266,7 @@ def test_a_new_ledger_is_empty() -> None:
 
 
 @pytest.mark.parametrize("shard_count", [1, 2, 7])
-def test_a_batch_without_rows_has_none_for_any_shard(shard_count: int) -> None:
+def test_an_empty_batch_has_no_rows_for_any_shard(shard_count: int) -> None:
     ledger = Ledger()
     batch = make_batch([])
     route(batch, shard_count)
@@ -265,7 +281,7 @@ def test_an_empty_batch_changes_nothing() -> None:
     assert len(ledger) == 0
 
 
-def test_applying_says_how_many_rows_were_rejected() -> None:
+def test_apply_returns_the_number_of_rejected_rows() -> None:
     ledger = Ledger()
     lines = [
         b"deposit,1,1,5",
@@ -281,7 +297,7 @@ def test_applying_says_how_many_rows_were_rejected() -> None:
     assert ledger.apply(batch) == 5
 
 
-def test_a_batch_says_of_each_row_what_became_of_it() -> None:
+def test_a_batch_keeps_the_status_of_each_row() -> None:
     ledger = Ledger()
     lines = [b"deposit,1,1,5", b"nonsense", b"", b"deposit,1,1,5", b"dispute,1,1", b",,,", b"resolve,2,1"]
     batch = make_batch(lines)
@@ -325,13 +341,13 @@ def test_ids_of_every_width_are_kept_apart(rows: list[Row]) -> None:
 
 
 @pytest.mark.untraced
-def test_a_long_random_stream_gives_what_the_reference_gives() -> None:
+def test_a_long_random_stream_gives_the_results_of_the_reference() -> None:
     rng = random.Random(4)
     kinds = rng.choices(KINDS, [50, 30, 12, 7, 1], k=30_000)
     rows = [Row(kind, rng.randrange(300), rng.randrange(60), rng.randrange(50_000)) for kind in kinds]
     twin = reference.Replay()
     expected = [twin.apply(*row) for row in rows]
-    # The tables' hashes differ from ledger to ledger; nothing that comes out does.
+    # Each ledger has its own hash key, which must not change any result.
     for _ in range(2):
         ledger = Ledger()
         assert apply_rows(ledger, rows) == expected
@@ -397,12 +413,12 @@ def test_rows_are_counted_by_type_and_status() -> None:
 
 
 @pytest.mark.parametrize(("kind", "status"), [(-1, 0), (0, -1), (len(KINDS), 0), (0, len(STATUSES)), (2**31 - 1, 0)])
-def test_there_is_no_count_of_what_does_not_exist(kind: int, status: int) -> None:
+def test_counts_of_unknown_kinds_and_statuses_are_refused(kind: int, status: int) -> None:
     with pytest.raises(IndexError, match="no kind"):
         Ledger().count(kind, status)
 
 
-def test_the_balance_is_what_came_in_less_what_went_out() -> None:
+def test_the_balance_is_deposits_less_withdrawals_and_chargebacks() -> None:
     ledger = Ledger()
     apply_lines(ledger, [b"deposit,1,1,5", b"deposit,2,1,7", b"withdrawal,1,2,2"])
     assert ledger.balance_units == 100_000
@@ -437,7 +453,7 @@ def test_the_balance_is_the_sum_of_all_totals(rows: list[Row]) -> None:
     assert ledger.balance_units == sum(account.available + account.held for account in accounts_of(ledger))
 
 
-# ---- Accounts from elsewhere ---------------------------------------------------------------------
+# ---- Accounts that are set directly --------------------------------------------------------------
 
 EXTREMES = [
     Account(0, 0, 0),
@@ -530,12 +546,12 @@ def test_numbers_of_more_than_64_bits_are_refused(client: int, available: int, h
 
 
 @pytest.mark.parametrize("shards", [0, (1 << 16) + 1])
-def test_rows_go_to_a_number_of_shards_that_can_be(shards: int) -> None:
+def test_an_impossible_number_of_shards_is_refused(shards: int) -> None:
     with pytest.raises(ValueError, match=f"^{shards} shards"):
         route(make_batch([b"deposit,1,1,1"]), shards)
 
 
-def test_a_shard_that_a_batch_has_not_is_refused() -> None:
+def test_a_shard_beyond_those_of_the_batch_is_refused() -> None:
     batch = make_batch([b"deposit,1,1,1"])
     route(batch, 3)
     ledger = Ledger()

@@ -1,4 +1,4 @@
-"""What one row does to one account: each rule's rejections in their order, its effect, and its limits."""
+"""The rules: the rejections of each in their order, its effect on an account, and its limits."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_transaction_ids_belong_to_their_client() -> None:
     ]
 
 
-# ---- Limits: accounts whose money no transaction brought -----------------------------------------
+# ---- Limits: accounts whose amounts are set directly ---------------------------------------------
 
 LOW, HIGH = INT64_MIN, INT64_MAX
 
@@ -425,7 +425,7 @@ edge_rows = st.builds(
 
 
 @given(strategies.short_or_long(edge_rows | edge_rows | edge_rows | forged, 40))
-def test_every_row_does_to_forged_accounts_what_the_reference_does(steps: list[Row | Forge]) -> None:
+def test_rows_change_forged_accounts_as_in_the_reference(steps: list[Row | Forge]) -> None:
     ledger, twin = Ledger(), reference.Replay()
     for step in steps:
         if isinstance(step, Forge):
@@ -441,7 +441,7 @@ def test_every_row_does_to_forged_accounts_what_the_reference_does(steps: list[R
 
 
 @given(strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts))
-def test_every_row_meets_the_status_that_the_reference_gives_it(rows: list[Row]) -> None:
+def test_every_row_gets_the_status_of_the_reference(rows: list[Row]) -> None:
     twin = reference.Replay()
     ledger = Ledger()
     assert apply_rows(ledger, rows) == [twin.apply(*row) for row in rows]

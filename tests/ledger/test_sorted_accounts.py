@@ -1,4 +1,4 @@
-"""Accounts come out in ascending order of client, however the clients are spread, and whatever they have in common."""
+"""Accounts are sorted by client, for any distribution of clients, and stay in order where clients are equal."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def assert_sorted(accounts: Sequence[Sequence[Account]]) -> None:
 
 
 @given(st.lists(st.sets(clients, max_size=80), max_size=6))
-def test_accounts_are_sorted_also_where_ledgers_share_clients(owners: list[set[int]]) -> None:
+def test_accounts_are_sorted_even_where_ledgers_share_clients(owners: list[set[int]]) -> None:
     assert_sorted([
         [Account(client, place, client % 3 * place, place % 2 == 0) for client in sorted(each)]
         for place, each in enumerate(owners)

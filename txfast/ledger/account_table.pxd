@@ -1,6 +1,6 @@
-"""The table of accounts: from a client to its account, by open addressing with linear probing, from pairs of slots.
+"""AccountTable: finds the account of a client. Open addressing with linear probing, which starts at a pair of slots.
 
-The slots hold the accounts themselves, so that a row touches one cache line here.
+The slots are the accounts themselves, and a pair fills a cache line, so a row usually touches one line here.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -18,20 +18,20 @@ cdef enum:
 cdef struct AccountTable:
     void* allocation  # what to free
     Account* slots
-    uint64_t slot_mask  # slot count - 1, a power of two less one
-    uint64_t capacity  # accounts that it takes before it must grow
+    uint64_t slot_mask  # the number of slots, a power of two, - 1
+    uint64_t capacity  # accounts that fit before it must grow
     uint64_t accounts
     HashKey key
 
 
 cdef inline Account* home_slots(const AccountTable* table, const uint64_t client_hash) noexcept nogil:
-    """The two slots, in one cache line, where the search for a client begins, by its hash_client."""
+    """The two slots, in one cache line, where the search for a client begins. `client_hash` is its hash_client."""
     return &table.slots[client_hash & table.slot_mask & ~<uint64_t>1]
 
 
 cdef inline Account* find_slot(const AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
-    """The client's account, or the empty slot where it belongs. `pair` is its home."""
-    # Which of the two it is nobody can predict, so that is no branch.
+    """The client's account, or the empty slot where it belongs. `pair` is the client's home."""
+    # Which slot of the pair it is cannot be predicted, so this is not a branch.
     cdef Account* likely = pair + (pair.client != client)
     if likely.client == client and likely.in_use:
         return likely
@@ -43,7 +43,7 @@ cdef inline Account* find_slot(const AccountTable* table, Account* pair, const u
 
 
 cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
-    """The client's account, opened when it is new. Room was reserved before."""
+    """The client's account, which is opened if it is new. There must be room."""
     cdef Account* account = find_slot(table, pair, client)
     if not account.in_use:
         account.in_use = True
@@ -54,7 +54,7 @@ cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint6
 
 
 cdef inline uint64_t slots_for(const AccountTable* table, const uint64_t accounts) noexcept nogil:
-    """How many slots there are when it takes so many accounts in all."""
+    """The number of slots of a table with room for this many accounts in total."""
     cdef uint64_t slot_count = table.slot_mask + 1 if table.slots != NULL else 1024
     while slot_count * ACCOUNT_LOAD_PERCENT_MAX // 100 < accounts:
         slot_count *= 2
@@ -66,12 +66,12 @@ cdef inline uint64_t table_bytes(const AccountTable* table) noexcept nogil:
 
 
 cdef inline uint64_t grown_table_bytes(const AccountTable* table, const uint64_t accounts) noexcept nogil:
-    """The bytes that it takes when it has room for so many accounts in all."""
+    """The bytes of a table with room for this many accounts in total."""
     return slots_for(table, accounts) * sizeof(Account)
 
 
 cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexcept nogil:
-    """Make room for so many accounts in all; False when memory is exhausted, with what was there intact."""
+    """Make room for this many accounts in total. False when memory is exhausted; the table is then unchanged."""
     cdef uint64_t slot_count = slots_for(table, accounts)
     cdef AccountTable grown = table[0]
     cdef Account* pair

@@ -1,13 +1,13 @@
-"""The hashes of the ledger's tables, keyed per process so that nobody can craft ids that collide.
+"""The hashes of the ledger's tables. They are keyed, so that no input can be made whose ids all collide.
 
-The keys come from `os.urandom`, once a ledger. Nothing that a run prints depends on them.
+Every ledger takes its key from `os.urandom`. No output depends on the key.
 """
 
 from libc.stdint cimport uint64_t
 
 from txfast.text.bits cimport multiply_fold
 
-# 2^64 divided by the golden ratio: multiples of it spread evenly over the range.
+# 2^64 divided by the golden ratio: multiples of it spread evenly over 64 bits.
 cdef enum:
     GOLDEN_RATIO = 0x9E3779B97F4A7C15
 
@@ -21,5 +21,5 @@ cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept n
 
 
 cdef inline uint64_t hash_transaction(const uint64_t client_hash, const uint64_t tx) noexcept nogil:
-    """From the client's hash, which is keyed, and so is this."""
+    """The hash of (client, tx), keyed through the client's hash_client."""
     return multiply_fold(tx ^ client_hash, client_hash | 1)

@@ -1,14 +1,15 @@
-"""The index from (account, tx) to the position of its entry in the log.
+"""Index: finds the position of the entry (account, tx) in the logs.
 
-Open addressing in groups of twelve slots, a cache line each: a tag and a 32-bit position a slot. Tag 0 is an empty
-slot. Entries never leave, so a group with an empty slot ends every search through it. Tags have ten bits, since each
-that is right by chance costs a look at the log, which is far away; two of them are in the group's `checks`.
+Open addressing in groups of twelve slots. A group is a cache line: each slot has a fingerprint of the hash, and a
+32-bit position. A fingerprint has ten bits, since every false match costs a look at the log, which is far away: eight
+are the slot's tag, 0 in an empty slot, and two are in the group's `checks`. Entries are never removed, so a search
+ends at the first group that has an empty slot.
 
-A transaction's first home depends on its id alone: 256 neighbouring ids lie in 64 neighbouring groups, so ids that
-count up, as most do, stay in a few cache lines. Ids next to each other lie in different groups: comparing tags just
-after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or are strided,
-first homes overflow; after HOME_GROUPS full groups the search goes on at a second home, from a keyed hash of client
-and id, which no pattern reaches.
+A transaction's first home depends on its id alone: 256 neighbouring ids have their homes in 64 neighbouring groups, so
+ids that count up, as most do, stay in a few cache lines. Consecutive ids have different groups, since comparing tags
+right after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or have a
+stride, first homes overflow. After HOME_GROUPS full groups the search goes on at a second home, which is a keyed hash
+of client and id, so that no pattern of ids can overflow it.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -22,11 +23,11 @@ from txfast.text.bits cimport advise_huge_pages, lowest_bit, match_16, multiply_
 cdef enum:
     GROUP_SLOTS = 12
     GROUP_MASK = (1 << 12) - 1
-    NEIGHBOUR_GROUPS = 64  # where the ids of a neighbourhood have their homes
-    NEIGHBOURHOOD_BITS = 8
+    NEIGHBOUR_GROUPS = 64  # groups that are the homes of one neighbourhood
+    NEIGHBOURHOOD_BITS = 8  # a neighbourhood is 256 ids that differ in these bits only
     HOME_GROUPS = 2
     REBUILD_AHEAD_ENTRIES = 16  # a power of two
-    # Second homes are prefetched after a run of so many entries of which one in so many was there.
+    # While rebuilding, prefetch second homes after 1,024 entries of which one in eight went there.
     REBUILD_SAMPLE_MASK = (1 << 10) - 1
     REBUILD_SAMPLE_SHARE = 8
     LOAD_PERCENT_MAX = 85
@@ -40,14 +41,14 @@ cdef struct Group:
 cdef struct Index:
     void* allocation  # what to free
     Group* groups
-    uint64_t home_count  # where neighbourhoods may start
-    uint64_t group_count  # NEIGHBOUR_GROUPS - 1 more, so that none begins again at the start
+    uint64_t home_count  # groups at which a neighbourhood may start
+    uint64_t group_count  # NEIGHBOUR_GROUPS - 1 more, so that no neighbourhood wraps around
 
-# A place in the search for one transaction: where it was found, or else where it belongs.
+# The result of a search: where the transaction was found, or the empty slot where it belongs.
 cdef struct Probe:
     Group* group
     int slot
-    uint32_t position  # NOT_FOUND where it is not
+    uint32_t position  # NOT_FOUND where there is no such entry
     uint64_t hash  # hash_transaction, for `insert_entry`
     bint at_second_home
 
@@ -59,25 +60,26 @@ cdef inline Group* home_of(const Index* index, const uint64_t tx) noexcept nogil
 
 
 cdef inline Group* second_home_of(const Index* index, const uint64_t hash) noexcept nogil:
-    """The group where it goes on when the first ones are full."""
+    """The group where the search goes on when the first HOME_GROUPS are full."""
     return &index.groups[multiply_high(hash, index.group_count)]
 
 
 cdef inline Group* next_group(
     const Index* index, Group* group, const uint64_t groups_seen, const uint64_t hash,
 ) noexcept nogil:
-    """Where the search goes on after so many full groups."""
+    """The group where the search goes on after `groups_seen` full groups."""
     if groups_seen == HOME_GROUPS:
         return second_home_of(index, hash)
     return group + 1 if group + 1 < &index.groups[index.group_count] else index.groups
 
 
 cdef inline uint8_t tag_of(const uint64_t hash) noexcept nogil:
-    """The low byte, never 0. The high bits choose the second home, so they would say little inside a group."""
+    """The low byte of the hash, never 0. Its high bits choose the second home, and so are alike inside a group."""
     return <uint8_t>hash if <uint8_t>hash else 1
 
 
 cdef inline uint32_t check_of(const uint64_t hash) noexcept nogil:
+    """The two bits of the fingerprint that are not in the tag."""
     return <uint32_t>(hash >> 8) & 3
 
 
@@ -128,7 +130,8 @@ cdef inline void insert_entry(
 cdef inline bint insert_new(
     Index* index, const uint64_t tx, const uint64_t hash, const uint32_t position,
 ) noexcept nogil:
-    """Insert what is known not to be there: rebuilding compares no entries. Say whether it went to its second home."""
+    """Insert an entry that is known to be new, so that no entries are compared; return whether it went to its second
+    home."""
     cdef Group* group = home_of(index, tx)
     cdef uint64_t groups_seen = 0
     cdef uint32_t empty
@@ -142,7 +145,7 @@ cdef inline bint insert_new(
 
 
 cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
-    """How many entries it takes before it must grow."""
+    """The entries that fit before the index must grow."""
     return index.group_count * GROUP_SLOTS * LOAD_PERCENT_MAX // 100
 
 
@@ -153,19 +156,19 @@ cdef inline void index_free(Index* index) noexcept nogil:
 
 
 cdef inline uint64_t groups_for(const uint64_t capacity) noexcept nogil:
-    """How many groups an index for so many entries has."""
+    """The number of groups of an index with this capacity."""
     return capacity * 100 // (GROUP_SLOTS * LOAD_PERCENT_MAX) + NEIGHBOUR_GROUPS
 
 
 cdef inline uint64_t capacity_bytes(const uint64_t capacity) noexcept nogil:
-    """The bytes that an index for so many entries takes."""
+    """The bytes of an index with this capacity."""
     return groups_for(capacity) * sizeof(Group) if capacity else 0
 
 
 cdef inline bint index_reset(Index* index, const uint64_t capacity) noexcept nogil:
-    """Make it an empty index for so many entries. False when memory is exhausted: it then has capacity 0.
+    """Make an empty index with this capacity. False when memory is exhausted; the capacity is then 0.
 
-    The old table is freed first, so that growing never needs both.
+    The old groups are freed first, so that growing never needs memory for both.
     """
     cdef uint64_t groups = groups_for(capacity)
     index_free(index)
@@ -184,7 +187,7 @@ cdef inline void index_fill(
     const Log* logs,  # IN
     const uint64_t* client_hashes,  # IN by the number of an account
 ) noexcept nogil:
-    """Put all entries of the logs into an empty index that has room for them."""
+    """Put all entries of the logs into an empty index, which has room for them."""
     cdef uint64_t[REBUILD_AHEAD_ENTRIES] hashes
     cdef const Chunk* chunk
     cdef uint64_t entry, ahead, tx, hash, second_homes
@@ -205,7 +208,7 @@ cdef inline void index_fill(
                     second_homes = 0
             if ahead < logs[kind].entries:
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
-                # Past a chunk's end this loads some other hash, which does no harm.
+                # Behind the end of a chunk this loads an unrelated hash, which is harmless.
                 prefetch(&client_hashes[chunk.account[(ahead + REBUILD_AHEAD_ENTRIES) & CHUNK_MASK]])
                 tx = chunk.tx[ahead & CHUNK_MASK]
                 hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)

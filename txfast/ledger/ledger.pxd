@@ -1,4 +1,4 @@
-"""Ledger: the accounts of one shard of clients. See ledger.pyx."""
+"""Ledger: the accounts of one shard of clients, and everything that was applied to them. See ledger.pyx."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -12,13 +12,11 @@ cdef class Ledger:
     cdef AccountTable table
     cdef Log[LOG_COUNT] logs
     cdef Index index
-    cdef uint64_t entries_expected  # in all; 0 where nobody knows
-    cdef uint64_t memory_limit  # bytes that its growth should stay within; 0 where there is no limit
-    cdef bint prefetch_second_homes  # since the pattern of ids leads many transactions there
-    # Rows by kind and status: [kind * STATUS_COUNT + status].
-    cdef uint64_t[::1] counts
-    # What came in by deposits less what went out by withdrawals and chargebacks.
-    cdef WideSum balance
+    cdef uint64_t entries_expected  # in total; 0 for unknown
+    cdef uint64_t memory_limit  # bytes; 0 for no limit
+    cdef bint prefetch_second_homes  # many transactions of the last batch were there
+    cdef uint64_t[::1] counts  # rows by kind and status: [kind * STATUS_COUNT + status]
+    cdef WideSum balance  # applied deposits less withdrawals and chargebacks, in units of 0.0001
 
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept

@@ -1,8 +1,8 @@
-"""Ledger: accounts, the log of their applied transactions, and the index into it.
+"""Ledger: the accounts of one shard of clients, the logs of their applied transactions, and the index into the logs.
 
-A ledger holds one shard of clients. It takes batches and never knows where they came from; what a row does to
-an account is in rules.pxd alone. All memory that a batch can need is reserved before its first row is applied,
-so applying cannot fail: a batch is applied whole, without the GIL, or not at all.
+It must not know where batches come from, nor the rules (rules.pxd). All memory that a batch can need is reserved before
+its first row is applied. After that, applying cannot fail, does no I/O and needs no GIL: a batch is applied in whole or
+not at all.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -48,23 +48,25 @@ assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: 
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
 cdef enum:
-    STATUS_STRIDE = 16  # of counts by kind and status: the next power of two
+    STATUS_STRIDE = 16  # of the counts by kind and status: STATUS_COUNT, rounded up to a power of two
 
 cdef uint64_t INDEX_CAPACITY_MIN = 4096
+# An expected number of entries is trusted up to here, until as many were applied.
 cdef uint64_t FIRST_CAPACITY_MAX = 1 << 24
+# The index grows by at least an eighth.
 cdef uint64_t GROWTH_MIN_DIVISOR = 8
-# What sorting takes for an account: three arrays of keys.
+# Memory for sorting an account: a key of 16 bytes in each of three arrays.
 cdef uint64_t SORTING_BYTES = 48
 cdef object COUNT_MAX = 2**63 - 1
 
 
 def counts_of(Ledger ledger not None):
-    """How many rows met what, by kind and then status, as `add_counts` takes them."""
+    """The rows that were applied or rejected, by kind and then by status: a list for `add_counts`."""
     return [ledger.counts[place] for place in range(ledger.counts.shape[0])]
 
 
 def add_counts(Ledger ledger not None, list counts not None):
-    """Have a ledger count rows that were applied before it was restored. Raises ValueError for what are no counts."""
+    """Add the counts of rows that were applied before the ledger was restored. Raises ValueError for other lists."""
     cdef Py_ssize_t place
     if len(counts) != KIND_COUNT * STATUS_COUNT:
         raise ValueError(f"{len(counts)} counts of rows")
@@ -76,7 +78,7 @@ def add_counts(Ledger ledger not None, list counts not None):
 
 
 cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcept nogil:
-    """What an index should take at least that is to take so many entries, as it is or grown."""
+    """The least capacity of an index for this many entries: the present one, or one that is worth growing to."""
     if entries <= index_capacity(index):
         return index_capacity(index)
     return max(entries + entries // GROWTH_MIN_DIVISOR, INDEX_CAPACITY_MIN)
@@ -85,8 +87,8 @@ cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcep
 cdef class Ledger:
     """The accounts of some clients and everything that was ever applied to them.
 
-    `apply(batch)` applies a batch's rows in their order. `len(ledger)` is the number of accounts.
-    Not for use by two threads at once.
+    `apply(batch)` applies the rows of a batch in order. `len(ledger)` is the number of accounts. A ledger is for one
+    thread at a time.
     """
 
     def __cinit__(self):
@@ -108,28 +110,28 @@ cdef class Ledger:
 
     @property
     def entries(self):
-        """How many deposits and withdrawals were applied."""
+        """The number of applied deposits and withdrawals."""
         return self.count_entries()
 
     @property
     def capacity(self):
-        """How many deposits and withdrawals the index takes before it must grow."""
+        """The deposits and withdrawals that fit before the index must grow."""
         return index_capacity(&self.index)
 
     def expect(self, uint64_t entries):
-        """Say how many entries there will be in all, as far as is known now; 0 where it is not.
+        """Announce how many entries there will be in total; 0 for unknown.
 
-        Only a hint: the index grows to that size at once, where it would else double on the way there.
+        A hint: the index then grows to that size at once, and not by doubling.
         """
         self.entries_expected = entries
 
     def limit_memory(self, uint64_t memory_bytes):
-        """Say how many bytes it should grow within, as far as that can be: its index then grows by less than it likes
-        to. Whoever says so asks `bytes_with` before each batch."""
+        """Set a soft limit, in bytes: near it the index grows in smaller steps. Call `bytes_with` before each batch to
+        see whether the batch stays within the limit."""
         self.memory_limit = memory_bytes
 
     def bytes_with(self, uint64_t rows):
-        """The bytes that it needs at once to apply so many more rows, and to have its accounts sorted after that."""
+        """The most bytes that the ledger needs to apply this many more rows, and to sort its accounts after that."""
         cdef uint64_t entries = self.count_entries() + rows
         return self.bytes_at(
             self.table.accounts + rows, self.logs[<int>DEPOSIT].entries + rows,
@@ -139,7 +141,7 @@ cdef class Ledger:
     cdef uint64_t bytes_at(
         self, uint64_t accounts, uint64_t deposits, uint64_t withdrawals, uint64_t capacity,
     ) noexcept nogil:
-        """The most bytes that growing takes so far, with an index of this capacity in the end."""
+        """The most bytes that it needs at any time, growing to these numbers and to an index of this capacity."""
         cdef uint64_t held = table_bytes(&self.table) + log_bytes(&self.logs[<int>DEPOSIT], 0)
         cdef uint64_t table = grown_table_bytes(&self.table, accounts)
         cdef uint64_t index = capacity_bytes(max(capacity, index_capacity(&self.index)))
@@ -147,29 +149,29 @@ cdef class Ledger:
         cdef uint64_t while_growing
         logs += log_bytes(&self.logs[<int>WITHDRAWAL], withdrawals)
         held += log_bytes(&self.logs[<int>WITHDRAWAL], 0)
-        # A new table is filled from the old one, beside the old index.
+        # While the table of accounts grows, the old one and the old index are there too.
         while_growing = 0
         if table > table_bytes(&self.table):
             while_growing = held + table + capacity_bytes(index_capacity(&self.index))
-        # A new index is filled with the help of all clients' hashes.
+        # While the index is rebuilt, there is an array of all clients' hashes.
         if capacity > index_capacity(&self.index):
             while_growing = max(while_growing, table + index + logs + accounts * sizeof(uint64_t))
-        # What moves or saves a ledger numbers its clients. Entries and index are no longer there when accounts are
-        # sorted.
+        # Moving or saving a ledger needs an array of its clients. Sorting needs memory for keys; the entries and the
+        # index are dropped before.
         return max(
             max(while_growing, table + index + logs + accounts * sizeof(uint64_t)), table + accounts * SORTING_BYTES
         )
 
     @staticmethod
     def bytes_for(uint64_t accounts, uint64_t transactions):
-        """The bytes that a new ledger needs at most for so many accounts and deposits or withdrawals."""
+        """The most bytes that a new ledger needs for this many accounts, and deposits and withdrawals."""
         cdef Ledger empty = Ledger()
         return empty.bytes_at(
             accounts, transactions, CHUNK_ENTRIES, least_capacity(&empty.index, transactions)
         )
 
     def clear(self):
-        """Forget everything, the counts and the balance too, and give all memory back."""
+        """Forget everything, with the counts and the balance, and free all memory."""
         free_accounts(&self.table)
         self.table.slot_mask = self.table.capacity = self.table.accounts = 0
         index_free(&self.index)
@@ -178,12 +180,12 @@ cdef class Ledger:
         memset(&self.balance, 0, sizeof(self.balance))
 
     def drop_transactions(self):
-        """Forget all entries, and so give back most of its memory. The accounts stay; nothing more can be applied."""
+        """Forget all entries, which frees most of the memory. The accounts stay. No more rows can be applied."""
         index_free(&self.index)
         free_logs(self.logs)
 
     cdef uint64_t* clients_by_number(self) except NULL:
-        """The clients by the numbers of their accounts, to be freed by the caller."""
+        """The clients by the number of their account. The caller frees the array."""
         cdef uint64_t* clients = <uint64_t*>malloc((self.table.accounts + 1) * sizeof(uint64_t))
         cdef const Account* slots = self.table.slots
         cdef uint64_t slot
@@ -196,11 +198,11 @@ cdef class Ledger:
         return clients
 
     def apply(self, TransactionBatch batch not None, *, uint32_t shard=0):
-        """Apply a batch's rows in order; return how many of them were rejected.
+        """Apply the rows of a batch in order; only those of `shard` if the batch was routed. Return how many of them
+        were rejected.
 
-        Of a batch that was routed, only the rows of `shard`. The batch remembers what became of each row, for its
-        `report()`.
-        Raises MemoryError or CapacityError, and has then applied none of them.
+        The batch keeps the status of each row, for reports. Raises MemoryError or CapacityError, and has then applied
+        no row.
         """
         cdef uint64_t applied_before = self.applied_rows()
         cdef Py_ssize_t rows
@@ -223,7 +225,7 @@ cdef class Ledger:
         return applied
 
     cdef int reserve_rows(self, Py_ssize_t rows) except -1:
-        """Make room for whatever so many rows may add: an account and an entry each."""
+        """Make room for the most that this many rows can add: an account and an entry each."""
         cdef uint64_t accounts = self.table.accounts + rows
         cdef uint64_t deposits = self.logs[<int>DEPOSIT].entries + rows
         cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
@@ -247,7 +249,7 @@ cdef class Ledger:
         return 0
 
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil:
-        """Have the index take so many entries. False when memory is exhausted, as in `rebuild_index`."""
+        """Make room in the index for this many entries. False when memory is exhausted, as in `rebuild_index`."""
         cdef uint64_t capacity = index_capacity(&self.index)
         cdef uint64_t least = least_capacity(&self.index, entries)
         cdef uint64_t wanted = 2 * capacity
@@ -255,7 +257,7 @@ cdef class Ledger:
             return True
         if self.entries_expected >= entries:
             wanted = self.entries_expected
-            # At first it counts rows that will be rejected too; when so many were applied it is known much better.
+            # The first estimates count rejected rows too. They are much better once this many entries were applied.
             if capacity < FIRST_CAPACITY_MAX:
                 wanted = min(wanted, FIRST_CAPACITY_MAX)
         if self.memory_limit and self.bytes_at(
@@ -265,8 +267,8 @@ cdef class Ledger:
         return self.rebuild_index(max(wanted, least)) or self.rebuild_index(least)
 
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil:
-        """Make an index for so many entries from the logs. False when memory is exhausted: its capacity is then 0,
-        and since the logs are the truth, a later call can build it again."""
+        """Build an index of this capacity from the logs. False when memory is exhausted: the capacity is then 0, and a
+        later call can build the index again, since the logs have all entries."""
         cdef uint64_t* client_hashes
         cdef const Account* slots = self.table.slots
         cdef uint64_t slot
@@ -289,9 +291,9 @@ cdef class Ledger:
         self,
         TransactionBatch batch,  # IN; OUT its statuses
         const uint32_t* routed,  # IN the rows to apply; NULL for all
-        const Py_ssize_t count,  # IN how many they are
+        const Py_ssize_t count,  # IN the number of rows to apply
     ) noexcept nogil:
-        # Copies in locals: through `self` they would be read again after every store.
+        # Copies in locals: the compiler would read members of `self` again after every store.
         cdef const uint8_t* kinds = batch.kind
         cdef const uint64_t* clients = batch.client
         cdef const uint64_t* txs = batch.tx
@@ -361,7 +363,8 @@ cdef class Ledger:
                 self.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]
 
     def restore_account(self, uint64_t client, int64_t available, int64_t held, bint locked=False):
-        """Set an account as it was saved, opening it where it is new. Amounts in units of 0.0001."""
+        """Set an account's values, in units of 0.0001; open it if it is new. Raises ValueError where the total does not
+        fit in 64 bits."""
         cdef Account* account
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
@@ -372,7 +375,7 @@ cdef class Ledger:
         account.held = held
 
     def account(self, uint64_t client):
-        """What a client has available and held, in units of 0.0001, and whether it is locked; None where it is not."""
+        """`(available, held, locked)` of a client, in units of 0.0001; None where it has no account."""
         cdef const Account* account
         if not self.table.accounts:
             return None
@@ -389,12 +392,12 @@ cdef class Ledger:
                 return self.table.slots[slot].client
 
     def count(self, int kind, int status):
-        """How many rows of this kind (a place in KINDS) met this status (a place in STATUSES)."""
+        """The number of rows of this kind (a place in KINDS) that got this status (a place in STATUSES)."""
         if not (0 <= kind < KIND_COUNT and 0 <= status < STATUS_COUNT):
             raise IndexError(f"no kind {kind} or no status {status}")
         return self.counts[kind * STATUS_COUNT + status]
 
     @property
     def balance_units(self):
-        """Applied deposits less withdrawals and chargebacks, in units of 0.0001: what all totals must add up to."""
+        """Applied deposits less withdrawals and chargebacks, in units of 0.0001: the sum that all totals must have."""
         return whole(&self.balance)

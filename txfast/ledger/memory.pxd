@@ -1,4 +1,4 @@
-"""Zeroed memory for the ledger's tables and logs, placed so that an access costs as little as can be."""
+"""Zeroed memory for the ledger's tables and logs, aligned so that accesses are cheap."""
 
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc
@@ -9,9 +9,9 @@ cdef enum:
 
 
 cdef inline void* allocate_zeroed(const size_t byte_count, void** allocation) noexcept nogil:
-    """At the start of a cache line, or of a huge page where it fills one. NULL when memory is exhausted.
+    """Memory that starts at a cache line, or at a huge page if it fills one; NULL when memory is exhausted.
 
-    `allocation` becomes what to `free`.
+    Sets `allocation` to the pointer for `free`.
     """
     cdef size_t alignment = HUGE_PAGE_BYTES if byte_count >= HUGE_PAGE_BYTES else CACHE_LINE_BYTES
     allocation[0] = calloc(1, byte_count + alignment - 1)

@@ -1,4 +1,4 @@
-"""Which shard a client belongs to. The hash is fixed, since saved state is divided by it."""
+"""The shard of a client. The hash has no key and must never change: saved states are divided by it."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -6,7 +6,7 @@ from txfast.text.bits cimport multiply_high
 
 
 cdef inline uint32_t shard_of(uint64_t client, const uint32_t shard_count) noexcept nogil:
-    """The shard of a client, from 0: the top bits of a hash, scaled to the number of shards."""
+    """The shard of a client, from 0 on: the top bits of a hash, scaled to the number of shards."""
     client = (client ^ (client >> 32)) * <uint64_t>0xD6E8FEB86659FD93
     client = (client ^ (client >> 32)) * <uint64_t>0xD6E8FEB86659FD93
     return <uint32_t>multiply_high(client ^ (client >> 32), shard_count)

@@ -1,6 +1,6 @@
-"""Runs: accounts in ascending order of client, in one compact binary form, and many of them merged into one.
+"""Runs: sorted accounts in a compact binary form, and RunMerge, which merges many of them into one.
 
-An account takes 25 bytes: client, available, held and whether it is locked.
+A run has its accounts in ascending order of client. An account takes 25 bytes: client, available, held, locked.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -18,20 +18,20 @@ cdef enum:
     RUN_BLOCK_ACCOUNTS = 4096
     CHUNK_ACCOUNTS = 1 << 14
 
-# A run that is merged: what was read of it, and how far that is used up.
+# The part of a run that is in memory.
 cdef struct Run:
     uint8_t* buffer
-    Py_ssize_t place
-    Py_ssize_t end
+    Py_ssize_t place  # of the next account in the buffer
+    Py_ssize_t end  # of the accounts in the buffer
 
-# What the runs are ordered by: the client that comes next in a run.
+# An entry of the heap that orders the runs by their next client.
 cdef struct Head:
     uint64_t client
     Py_ssize_t run
 
 
 def run_blocks(AccountColumns accounts not None):
-    """Iterate accounts as a run, in blocks. Each is good until the next is asked for."""
+    """Iterate accounts as the blocks of a run. A block is valid until the next one."""
     cdef bytearray block = bytearray(RUN_BLOCK_ACCOUNTS * ACCOUNT_BYTES)
     cdef uint8_t* out = <uint8_t*>PyByteArray_AS_STRING(block)
     cdef Py_ssize_t first, row, count
@@ -45,9 +45,10 @@ def run_blocks(AccountColumns accounts not None):
 
 
 cdef class RunMerge:
-    """Many runs, which have no client in common, as one: iterates AccountColumns, each good until the next.
+    """Merges runs that have no client in common: iterate it for AccountColumns, each valid until the next.
 
-    `readers` are functions that put bytes of a run into a view, 0 at its end. Raises SpillError where a run is none.
+    `readers` has a function for each run, which fills a view with its next bytes and returns their number, 0 at the
+    end. Raises SpillError where a run ends within an account.
     """
 
     cdef list readers
@@ -95,7 +96,7 @@ cdef class RunMerge:
                 filled = 0
             if taken < 0:
                 return
-            # The run that comes next has been used up to what was read of it.
+            # The buffer of the run with the next client may be used up.
             if self.runs[taken].place == self.runs[taken].end:
                 if self.read_on(taken):
                     self.heads[0].client = self.next_client(taken)
@@ -105,7 +106,7 @@ cdef class RunMerge:
                 self.sink(0)
 
     cdef bint read_on(self, Py_ssize_t number) except? -1:
-        """Read more of a run; False at its end."""
+        """Fill the buffer of a run again; False at its end."""
         cdef Run* run = &self.runs[number]
         cdef Py_ssize_t filled = 0
         reader = self.readers[number]
@@ -135,7 +136,7 @@ cdef class RunMerge:
         self.heads[place] = head
 
     cdef void sink(self, Py_ssize_t place) noexcept nogil:
-        """Have a head that may be too large for its place find the right one."""
+        """Move a head down the heap to its place."""
         cdef Head head = self.heads[place]
         cdef Py_ssize_t below
         while True:
@@ -150,7 +151,8 @@ cdef class RunMerge:
         self.heads[place] = head
 
     cdef Py_ssize_t merge(self, Py_ssize_t* filled) noexcept nogil:
-        """Move accounts into the chunk until it is full or a run is used up; return which run, or -1 at the end."""
+        """Move accounts into the chunk until it is full or a run's buffer is used up; return that run, or the next one
+        where the chunk is full, or -1 at the end of all runs."""
         cdef SortKey* keys = self.chunk.keys
         cdef int64_t* held = <int64_t*>self.chunk.scratch
         cdef uint8_t* locked = <uint8_t*>(held + CHUNK_ACCOUNTS)

@@ -1,4 +1,4 @@
-"""What became of rows, a byte each: taken from a batch, and found again for rows that went to disk."""
+"""Statuses of rows, a byte each: copied from and to batches, and StatusReader, which finds those of spilled rows."""
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
@@ -12,7 +12,7 @@ from txfast.errors import SpillError
 
 
 def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
-    """What became of a batch's rows, a byte each: of one that was routed, those of `shard`."""
+    """The statuses of a batch's rows; only those of `shard` if the batch was routed."""
     cdef Py_ssize_t rows, place
     cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     cdef bytes statuses
@@ -27,7 +27,7 @@ def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
 
 
 def set_statuses(TransactionBatch batch not None, uint32_t shard, const uint8_t[::1] statuses not None):
-    """Say what became of a batch's rows: of one that was routed, those of `shard`."""
+    """Set the statuses of a batch's rows; only those of `shard` if the batch was routed."""
     cdef Py_ssize_t rows, place
     cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     if statuses.shape[0] != rows:
@@ -37,9 +37,10 @@ def set_statuses(TransactionBatch batch not None, uint32_t shard, const uint8_t[
 
 
 cdef class StatusReader:
-    """Finds again what became of rows, in their order, from what became of them in each partition.
+    """Reads the statuses of rows in their original order, from the statuses of each partition's rows.
 
-    `readinto(partition, view)` gives a partition's statuses, in the order of its rows.
+    `readinto(partition, view)` fills a view with the next statuses of a partition, in the order of its rows, and
+    returns their number.
     """
 
     cdef Partitions partitions
@@ -65,7 +66,7 @@ cdef class StatusReader:
         free(self.ends)
 
     def fill(self, TransactionBatch batch not None, uint32_t shard=0):
-        """Say what became of a batch's rows: of one that was routed, those of `shard`. Raises SpillError."""
+        """Set the statuses of a batch's rows; only those of `shard` if the batch was routed. Raises SpillError."""
         cdef Py_ssize_t rows, row, place = 0
         cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         cdef uint32_t number = 0
