@@ -16,7 +16,7 @@ cdef enum:
     ACCOUNTS_MAX = 0xFFFFFFFF
 
 cdef struct AccountTable:
-    void* allocation  # what to free
+    void* allocation  # for `free`
     Account* slots
     uint64_t slot_mask  # the number of slots, a power of two, - 1
     uint64_t capacity  # accounts that fit before it must grow

@@ -33,7 +33,7 @@ cdef struct Chunk:
 
 cdef struct Log:
     Chunk** chunks
-    void** allocations  # what to free, by chunk
+    void** allocations  # for `free`, by chunk
     uint64_t chunk_count
     uint64_t entries
     size_t chunk_bytes

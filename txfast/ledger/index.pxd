@@ -27,7 +27,7 @@ cdef enum:
     NEIGHBOURHOOD_BITS = 8  # a neighbourhood is 256 ids that differ in these bits only
     HOME_GROUPS = 2
     REBUILD_AHEAD_ENTRIES = 16  # a power of two
-    # While rebuilding, prefetch second homes after 1,024 entries of which one in eight went there.
+    # While rebuilding, prefetch second homes when one in eight of the last 1,024 entries went there.
     REBUILD_SAMPLE_MASK = (1 << 10) - 1
     REBUILD_SAMPLE_SHARE = 8
     LOAD_PERCENT_MAX = 85
@@ -39,7 +39,7 @@ cdef struct Group:
     uint32_t[GROUP_SLOTS] positions
 
 cdef struct Index:
-    void* allocation  # what to free
+    void* allocation  # for `free`
     Group* groups
     uint64_t home_count  # groups at which a neighbourhood may start
     uint64_t group_count  # NEIGHBOUR_GROUPS - 1 more, so that no neighbourhood wraps around

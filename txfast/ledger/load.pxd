@@ -15,7 +15,7 @@ from txfast.text.bits cimport prefetch
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
-    # Prefetch second homes after a batch in which one row in eight was there.
+    # Prefetch second homes when one in eight of the last rows was there.
     SECOND_HOME_SHARE = 8
 
 # Where the searches for a row begin: computed LOOK_AHEAD_ROWS before its turn, when that memory starts to load.
@@ -73,7 +73,7 @@ cdef inline Probe find(
 
 cdef inline uint32_t add_entry(
     Log* logs,  # IN, OUT
-    const Probe* probe,  # IN what `find` returned: NOT_FOUND, and nothing was added since
+    const Probe* probe,  # IN returned by `find`: NOT_FOUND, with no entry added since
     const int kind,  # IN
     const uint32_t account,  # IN its number
     const uint64_t tx,  # IN

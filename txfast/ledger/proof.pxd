@@ -1,4 +1,4 @@
-"""Proofs: what saved accounts and entries must satisfy, because the rules made them.
+"""Proofs: the conditions that saved accounts and entries must satisfy, because the rules made them.
 
 `check_entry` and `check_dispute` check one saved record. A Proof sums up the entries of one account, and `is_proven`
 checks the account against it. A change to the rules may need a change here.

@@ -1,10 +1,11 @@
-"""The rules: what one row does to one account. No other file knows them.
+"""The rules: the effect of one row on one account. No other file knows them.
 
 First come the facts about kinds and dispute states that other files ask for by name, such as which entries can be
 disputed. Then come the rules. Each rule gets the values that the ledger looked up and returns a Status: the first
 reason that applies, in the order of the checks, or APPLIED. A rule that returns a reason has changed nothing.
 
-The rules must not know where rows come from, nor how accounts and entries are stored.
+The rules must not know where rows come from, nor how accounts and entries are stored. Two files beside this one say
+what follows from the rules: proof.pxd for saved ledgers, tags.pxd for slices.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

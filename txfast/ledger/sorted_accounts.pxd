@@ -7,7 +7,7 @@ from txfast.ledger.ledger cimport Ledger
 
 cdef struct SortKey:
     uint64_t client
-    int64_t content  # what is available, in units of 0.0001; of a marked account its address
+    int64_t content  # available, in units of 0.0001; for a marked account its address
 
 cdef class AccountColumns:
     # The two arrays that sorting needs. The columns lie in them too: new memory would cost more than filling them.
@@ -18,7 +18,7 @@ cdef class AccountColumns:
     cdef SortKey* marked
     cdef Py_ssize_t marked_count
     cdef Py_ssize_t count
-    cdef const SortKey* balances  # each with what is available
+    cdef const SortKey* balances  # clients, each with its available
     cdef const int64_t* held  # units of 0.0001
     cdef const uint8_t* locked
     cdef WideSum available_sum

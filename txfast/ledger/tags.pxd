@@ -1,4 +1,4 @@
-"""Tags: four bits that say what a record of a slice is. The layout of the record itself is in spill/record.pxd.
+"""Tags: four bits for the type of a slice's record. The layout of the record itself is in spill/record.pxd.
 
      0 to  4    a row of that kind; 8 to 12 the same without an amount
      5, 13      an account; a locked account

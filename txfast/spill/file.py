@@ -1,6 +1,6 @@
 """The file for everything that does not fit in memory, and streams of bytes inside it.
 
-This module must not know what the bytes mean.
+This module must not know the content of the bytes.
 """
 
 import os

@@ -1,7 +1,7 @@
 """One record of a slice: the compact binary form of a row, an account or an entry.
 
 A record is a control word of 16 bits and three fields, all little-endian. A field takes only as many bytes as its
-number needs, none for 0. The control word has four bits for the tag, which says what the record is (ledger/tags.pxd),
+number needs, none for 0. The control word has four bits for the tag, which is the record's type (ledger/tags.pxd),
 and three times four bits for the lengths of the fields:
 
     record     first    second                  third

@@ -22,8 +22,10 @@ JOIN_SECONDS = 1.0
 
 
 def settle(spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes: int) -> None:
-    """Settle all partitions, in as many threads as allowed and as memory has room for. Raises what `settle_partition`
-    raises, and Interrupted."""
+    """Settle all partitions, in at most `threads` threads, fewer where memory has no room for their ledgers.
+
+    Exceptions of `settle_partition` pass through; a signal raises Interrupted.
+    """
     for spill in spills:
         spill.finish()
     jobs = [(spill.records(number), spill, number) for spill in spills for number in range(spill.partitions)]

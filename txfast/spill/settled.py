@@ -1,6 +1,6 @@
 """Settled: the accounts of settled ledgers, each sorted on disk, and merged when they are read.
 
-This module must not know output formats, nor what is done with the accounts.
+This module must not know output formats.
 """
 
 import threading

@@ -4,7 +4,7 @@ When a ledger would grow past its limit, everything that it holds goes to partit
 shard. At the end of the run each partition is settled: it is read into a ledger of its own, which may use the whole
 limit, and its accounts are collected. A partition that is still too large is divided again.
 
-This module must not know input or output formats, nor what is done with the accounts.
+This module must not know input or output formats.
 """
 
 import threading
@@ -49,7 +49,7 @@ class Spill:
     """The ledgers and rows of some clients on disk: `add_ledger` first, then `add_rows`, then `finish`, and then
     `settle_partition` for each partition, under a memory limit of `limit_bytes`.
 
-    With `keep_statuses`, `statuses()` tells after that what became of the rows, in their order.
+    With `keep_statuses`, `statuses()` then reads the status of each row, in the original order.
     """
 
     def __init__(self, file: "SpillFile", limit_bytes: int, settled: "Settled", *, keep_statuses: bool) -> None:
