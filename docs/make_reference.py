@@ -26,7 +26,7 @@ from txfast import errors  # noqa: E402
 from txfast.batch.batch import KINDS  # noqa: E402
 from txfast.command.options import OPTIONS, Option  # noqa: E402
 from txfast.ledger.ledger import STATUSES  # noqa: E402
-from txfast.writers.rejects import reject_schema  # noqa: E402
+from txfast.writers.reject_tables import reject_schema  # noqa: E402
 
 PACKAGE = PROJECT_ROOT / "txfast"
 MADE = re.compile(r"(<!-- made: (?!end)(.*?) -->\n).*?(<!-- made: end -->)", re.S)

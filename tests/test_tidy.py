@@ -43,15 +43,9 @@ IMPORT_PYARROW_THEMSELVES = {
     "txfast/cluster/dask.py",
     "txfast/cluster/rejects.py",
     "txfast/cluster/spark_workers.py",
-    "txfast/readers/arrow_csv.py",
-    "txfast/readers/table.py",
-    "txfast/writers/rejects.py",
 }
 SAY_UNREADABLE_THEMSELVES = {
     "txfast/input/position.py",
-    "txfast/readers/arrow_csv.py",
-    "txfast/readers/csv.pyx",
-    "txfast/readers/table.py",
 }
 
 PYTHON = sources(".py", folders=("txfast", "bench", "tests", "docs"))

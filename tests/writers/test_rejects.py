@@ -28,7 +28,7 @@ from tests.support.rows import make_batch
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log.journal import WARN, Journal
-from txfast.writers import rejects as rejects_module
+from txfast.writers import reject_tables
 from txfast.writers.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
 from txfast.writers.reject_text import FORMATS, RejectText
 from txfast.writers.rejects import SUFFIXES, Rejects
@@ -369,7 +369,7 @@ def test_others_read_parquet_as_pyarrow_does(module: str, tmp_path: Path) -> Non
 
 
 def test_row_groups_hold_all_rows_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejects_module, "RejectColumns", lambda: RejectColumns(3))
+    monkeypatch.setattr(reject_tables, "RejectColumns", lambda: RejectColumns(3))
     assert_as_reference(".parquet", *((name, HEADER + b"x\ny\n" * count) for count, name in enumerate("abcd")))
 
 

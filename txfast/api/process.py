@@ -12,7 +12,7 @@ from txfast.log.journal import Journal, program_journal
 from txfast.log.progress import Progress
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN
 from txfast.run.replay import new_replay
-from txfast.writers.rejects import CollectedRejects
+from txfast.writers.reject_tables import CollectedRejects
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from txfast.errors import UsageError, unwritable
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.formats import FORMATS, format_of, write_accounts
 from txfast.writers.output import Output
-from txfast.writers.rejects import reject_schema
+from txfast.writers.reject_tables import reject_schema
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""TransactionBatch: what readers make and ledgers take. See batch.pyx."""
+"""TransactionBatch: a block of transactions as columns. See batch.pyx."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.batch.header cimport Header
 
-# The kind of a transaction; NO_AMOUNT is added where the row has none.
+# The type of a transaction. NO_AMOUNT is added where the row has no amount.
 cdef enum Kind:
     DEPOSIT = 0
     WITHDRAWAL = 1
@@ -25,13 +25,8 @@ cdef enum Malformed:
     BAD_CLIENT
     BAD_TX
     BAD_AMOUNT
-    BLANK_LINE  # not malformed: no row at all
-    MALFORMED_COUNT = BLANK_LINE
-
-cdef extern from "txfast/text/intrinsics.h" nogil:
-    enum:
-        # Bytes behind a batch's text that may be read, so that the scanner reads whole windows.
-        TEXT_SLACK_BYTES "TXFAST_SLACK_BYTES"
+    MALFORMED_COUNT
+    BLANK_LINE = MALFORMED_COUNT  # the row parser's word for a line that is no row, and so not malformed
 
 cdef enum:
     # A reported raw row is cut here.
@@ -44,15 +39,15 @@ cdef class TransactionBatch:
     cdef uint64_t* tx
     cdef int64_t* amount  # units of 0.0001
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
-    cdef uint8_t* status  # what the ledger made of the row, where it was asked to say
-    cdef uint32_t* routed  # rows by shard, in input order inside each; only where there are several shards
-    cdef uint32_t* shard_starts  # where each shard's rows start in `routed`, and where the last one's end
+    cdef uint8_t* status  # the ledger's status of the row, where it keeps statuses
+    cdef uint32_t* routed  # with several shards: rows by shard, in input order inside each
+    cdef uint32_t* shard_starts  # where each shard's rows start in `routed`, and where the last shard's end
     cdef uint32_t shard_capacity  # shards that `shard_starts` has room for
     cdef uint32_t shard_count  # 0 where the rows are not routed
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity
 
-    cdef readonly uint64_t unsettled_shards  # a bit for each whose rows went to disk, and have no status yet
+    cdef readonly uint64_t unsettled_shards  # a bit for each shard whose rows went to disk and have no status yet
 
     # Malformed rows, in input order.
     cdef uint8_t* malformed_reason
@@ -60,20 +55,22 @@ cdef class TransactionBatch:
     cdef readonly Py_ssize_t malformed_rows
     cdef readonly Py_ssize_t malformed_capacity
 
-    # The block of text that the rows came from, kept alive for rejects.
-    cdef object block
-    cdef public Header header  # of the text; None before the reader has found it, and where there is no text
-    cdef bytearray buffer  # where readers put text; reused with the batch
-    cdef readonly bint is_cut  # there were rows behind these, which nobody wants
-    cdef public uint64_t input_bytes_read  # of its input, when this block was
-    cdef public object consumed  # where its input was when it was read, for those who keep that
-    cdef bint scanned  # False while the text waits to be scanned
+    # The text that the rows came from: whole lines, with TEXT_SLACK_BYTES behind them. NULL where there is none.
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
-    # Lines of the text, and of the block before it (a header, blank lines before that).
+    cdef object block  # keeps the text alive: most often the buffer
+    cdef bytearray buffer  # where readers put text; reused with the batch
+    cdef public Header header  # of the text; None before the reader has found it, and where there is no text
+    cdef bint scanned  # False while the text waits to be scanned
+    cdef readonly bint is_cut  # rows behind the last malformed row were dropped
+
+    # Lines of the text, and of the block before the text: the header, and blank lines before it.
     cdef readonly Py_ssize_t lines
     cdef readonly Py_ssize_t lines_before
-    cdef readonly uint64_t first_line
+    cdef readonly uint64_t first_line  # the number of the text's first line in its file
+
+    cdef public uint64_t input_bytes_read  # bytes of the input that were read when this block was, it included
+    cdef public object consumed  # in runs that take checkpoints: the place in the input behind this block
 
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept

@@ -1,10 +1,10 @@
-"""TransactionBatch: a block of transactions as columns, the one thing that passes from readers to ledgers.
+"""TransactionBatch: a block of transactions as columns. Readers make it, ledgers apply it.
 
-A batch keeps the text that its rows came from. A row's raw text and line number are looked up there, and only
-when somebody asks; nothing but an offset is stored per row. Batches are reused: a reader fills one again when
-its rows have been applied and reported.
+A batch keeps the text of its rows: lines with their endings. A row has only its offset there; its raw text and its line
+number are looked up when it is reported (cursor.pyx). Batches are reused: a reader fills one again after its rows were
+applied and reported.
 
-This module must not know how text is parsed nor what a transaction does.
+This module must not know how text is parsed, nor what a transaction does.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -12,6 +12,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
+
+from txfast.text.bits cimport TEXT_SLACK_BYTES
 
 # The names of batch.pxd's Kind and Malformed, by code.
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
@@ -26,10 +28,10 @@ cdef enum:
 
 
 cdef class TransactionBatch:
-    """Columns of transactions, and which rows of the same block were malformed.
+    """Columns of well-formed transactions, and the malformed rows among them.
 
-    Readers create it; Python code sees how many `rows` are well-formed, how many `malformed_rows` stand between
-    them, the `lines` of the block and the number of its `first_line`, and iterates `report()`.
+    `rows` and `malformed_rows` are their numbers, `lines` counts the lines of the text, `first_line` is the number of
+    the first of them, and `header` the header of the file. `report()` in cursor.pyx iterates the rows.
     """
 
     def __dealloc__(self):
@@ -60,9 +62,9 @@ cdef class TransactionBatch:
         self.malformed_capacity = 0
 
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1:
-        """Make room for so many rows of each sort, and forget the rows that were there.
+        """Make room for this many rows of each sort, and forget the rows that were there. Raises MemoryError.
 
-        Room that is never written costs no memory, so callers may ask for the most that a block could hold.
+        Memory that is never written costs nothing, so callers may reserve the most that a block could hold.
         """
         self.rows = self.malformed_rows = 0
         self.shard_count = 0
@@ -99,7 +101,7 @@ cdef class TransactionBatch:
         return <uint8_t*>PyByteArray_AS_STRING(self.buffer)
 
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
-        """Name the text that the rows will be looked up in. `block` is what keeps it alive."""
+        """Set the text that rows are looked up in, and forget header and line numbers. `block` keeps the text alive."""
         self.block = block
         self.text = text
         self.text_bytes = text_bytes
@@ -109,40 +111,39 @@ cdef class TransactionBatch:
         self.first_line = 1
 
     def number_lines(self, uint64_t next_line):
-        """Say which line of its file the block begins with; return the number of the line after it.
+        """Number the block's lines, from the number of its first line on; return the number of the line behind it.
 
-        Lines are numbered when batches are in order again, since a block is parsed before those in front of it are.
+        Blocks are parsed out of order, so lines are numbered later, when batches are in order again.
         """
         self.first_line = next_line + self.lines_before
         return self.first_line + self.lines
 
     def leave_unsettled(self, int shard):
-        """Note that nobody knows yet what becomes of the rows of a shard."""
+        """Note that a shard's rows went to disk: they have no status yet."""
         if not 0 <= shard < SHARD_BITS:
             raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
         self.unsettled_shards |= <uint64_t>1 << shard
 
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL:
-        """The rows of a shard, and how many they are; NULL for all rows of a batch that was not routed."""
+        """The rows of a shard, and their number; NULL for all rows of a batch that was not routed."""
         if not self.shard_count:
             rows[0] = self.rows
             return NULL
         if shard >= self.shard_count:
             raise IndexError(f"no shard {shard} in a batch of {self.shard_count}")
         rows[0] = self.shard_starts[shard + 1] - self.shard_starts[shard]
-        if self.routed == NULL:  # of a batch that never had a row
+        if self.routed == NULL:  # the batch never had a row
             return NULL
         return self.routed + self.shard_starts[shard]
 
     def shard_rows(self, uint32_t shard):
-        """How many rows are for a shard; all of them where the batch was not routed."""
+        """The number of rows for a shard: all rows where the batch was not routed."""
         cdef Py_ssize_t rows
         self.routed_to(shard, &rows)
         return rows
 
     def raw_text(self):
-        """The text of all rows and lines between them: a copy. Each line has an ending, but for the head of one that
-        was too long."""
+        """A copy of the text. Each line has an ending, but the head of a line that is too long has none."""
         cdef bytes text
         if self.text == NULL:
             return b""
@@ -151,7 +152,7 @@ cdef class TransactionBatch:
         return text if is_whole else text + b"\n"
 
     def cut(self, Py_ssize_t malformed_rows):
-        """Forget all rows behind the malformed row of this number, counted from 1. The batch is then `is_cut`."""
+        """Forget all rows behind a malformed row, counted from 1. The batch is then `is_cut`."""
         if not 1 <= malformed_rows <= self.malformed_rows:
             raise IndexError(f"no malformed row {malformed_rows} in a batch that has {self.malformed_rows}")
         self.malformed_rows = malformed_rows
@@ -161,7 +162,7 @@ cdef class TransactionBatch:
         self.is_cut = True
 
     def count_malformed(self, list counts not None):
-        """Add the batch's malformed rows to a list of counts by reason code."""
+        """Add the malformed rows to a list of counts by reason code."""
         cdef Py_ssize_t row
         cdef Py_ssize_t[256] found
         memset(found, 0, sizeof(found))

@@ -26,7 +26,7 @@ from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import UsageError
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
-from txfast.writers.rejects import reject_schema
+from txfast.writers.reject_tables import reject_schema
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -17,8 +17,8 @@ from txfast.cluster.results import RowStatuses
 from txfast.errors import ClusterError
 from txfast.ledger.route import route
 from txfast.spill.statuses import set_statuses
+from txfast.writers.reject_tables import CollectedRejects
 from txfast.writers.reject_text import RejectText
-from txfast.writers.rejects import CollectedRejects
 
 # In which form rejects travel: the text of a file with that suffix, or Arrow streams.
 REJECT_FORMATS = ("csv", "jsonl", "arrow")

@@ -9,7 +9,7 @@ import os
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.errors import InputError, SourceError, unreadable
+from txfast.errors import InputError, unreadable
 from txfast.input.position import BYTE_ORDER_MARK, HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
@@ -128,7 +128,7 @@ class ArrowCsvReader:
             except OSError as error:
                 raise unreadable(self._name, error) from error
             if not block:
-                raise SourceError(f"{self._name}: cannot be read: it was cut short meanwhile")
+                raise unreadable(self._name, "it was cut short meanwhile")
             consumption.advance(block)
             offset += len(block)
 

@@ -12,21 +12,22 @@ from libc.string cimport memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch.batch cimport ROW_BYTES_KEPT, ROW_TOO_LONG, TEXT_SLACK_BYTES, TransactionBatch
+from txfast.batch.batch cimport ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
 from txfast.batch.header cimport Header
 from txfast.readers.plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, TOO_MANY_COLUMNS, Plan, make_plan
 from txfast.readers.scan cimport scan_rows
+from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport CR, LF, find_ending, is_ending, past_ending
 
-from txfast.errors import InputError, SourceError, unreadable
+from txfast.errors import InputError, unreadable
 
 # Bytes of a block, unless the caller says otherwise.
 READ_BLOCK_BYTES = 1 << 18
 
 cdef enum:
     BOM_BYTES = 3
-    # The shortest rows, each with its ending: `dispute,1,1`, and one byte that is not blank.
+    # The shortest rows of both sorts, with their endings: `dispute,1,1`, and one byte that is not blank.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
 
@@ -138,7 +139,7 @@ cdef class CsvReader:
             except OSError as error:
                 raise unreadable(self.name, error) from error
             if count is None:
-                raise SourceError(f"{self.name}: cannot be read: it is non-blocking and has nothing to read yet")
+                raise unreadable(self.name, "it is non-blocking and has nothing to read yet")
             if count == 0:
                 self.at_end = True
             filled += count

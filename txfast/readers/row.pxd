@@ -1,6 +1,7 @@
-"""The row parser: one line of text into one transaction, by every rule of the format. See also row.pyx.
+"""The row parser: one line of text into one transaction, by every rule of the format.
 
-Every reader ends here for whatever is not plain. Inline, so that each reader has its own copy in its loop.
+It alone decides what a row is: the fast path hands it every row that is not plain. Inline, so that it stands in the
+loops of its users. row.pyx has it for Python.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
@@ -44,7 +45,7 @@ cdef inline Malformed parse_row(
     const Columns* columns,  # IN
     Row* row,  # OUT
 ) noexcept nogil:
-    """One line into one transaction, or the first reason why not. BLANK_LINE where the line is no row."""
+    """Parse one line. WELL_FORMED with the row; or the first reason why it is malformed; or BLANK_LINE."""
     cdef Fields fields
     if skip_blanks(start, end) == end:
         return BLANK_LINE

@@ -33,10 +33,10 @@ cdef inline const uint8_t* plain_row(
     const Tables* tables,  # IN
     Row* row,  # OUT
 ) noexcept nogil:
-    """Parse a plain row of the four columns, in any order; return the next line, or NULL where it is not plain.
+    """Parse a plain row of four columns, in any order; return the next line, or NULL where the row is not plain.
 
-    All boundaries are found at once, in the 64 bytes from the line's start, so that no field waits for the end of
-    the one before it.
+    All boundaries of fields are found at once, in the 64 bytes from the line's start, so that no field has to wait for
+    the end of the one before it.
     """
     cdef uint64_t boundaries = match_either_64(line, c",", LF)
     cdef Field[FIELDS] cut
@@ -59,7 +59,7 @@ cdef inline const uint8_t* plain_row(
         wrong |= boundary[0] ^ LF
         cut[FIELDS - 1].end = boundary - ((boundary - 1)[0] == CR)
     elif boundary[0] == LF and columns.amount == FIELDS - 1:
-        # A row that ends before its amount, as those of disputes do.
+        # The row ends before its amount: mostly a dispute, a resolve or a chargeback.
         cut[FIELDS - 2].end -= (boundary - 1)[0] == CR
         cut[FIELDS - 1].start = cut[FIELDS - 1].end = boundary
     else:
@@ -108,14 +108,14 @@ cdef inline const uint8_t* plain_wide_row(
 
 
 cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """Whether a field of another column surely ends where it seems to, and is all in one line."""
+    """Whether a field of another column certainly ends at this boundary, and in this line."""
     if start == end:
         return True
     if start[0] == c'"':
-        # Quoted, with neither a comma nor a quote inside.
+        # Quoted, and no quote inside.
         if end - start < 2 or (end - 1)[0] != c'"' or memchr(start + 1, c'"', end - start - 2) != NULL:
             return False
-    # A quote may stand behind blanks.
+    # Behind blanks there may be a quote. A CR may end the line.
     return not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
 
 
@@ -140,7 +140,7 @@ cdef inline bint plain_kind(const Field* field, const Tables* tables, uint8_t* k
 cdef inline uint64_t few_digits(const uint8_t* start, const Py_ssize_t length) noexcept nogil:
     """1 to 8 bytes of text less `0`, in the last bytes of a word: the digits of a number, if they are digits.
 
-    Of no bytes, or of more than 8, what comes out is never taken for digits where the first byte is none.
+    With no bytes, or more than 8, the result still holds a byte that is no digit where the first byte is none.
     """
     return (load_word(start) ^ <uint64_t>0x3030303030303030) << (-8 * length & 63)
 
@@ -148,7 +148,7 @@ cdef inline uint64_t few_digits(const uint8_t* start, const Py_ssize_t length) n
 cdef inline bint many_digits(
     const uint8_t* start, Py_ssize_t length, const Tables* tables, uint64_t* number,
 ) noexcept nogil:
-    """The number that 9 to 20 digits make, below 2^64."""
+    """The number of 9 to 20 digits, below 2^64."""
     cdef uint64_t[4] digits
     cdef uint32_t[4] parts
     cdef uint64_t high, power
@@ -175,7 +175,7 @@ cdef inline bint plain_fields(
 ) noexcept nogil:
     """Parse the four fields of a row; False where one of them is not plain.
 
-    The three numbers and the amount's decimals, a word of digits each, become numbers together.
+    Client, tx, the amount's whole part and its decimals are a word of digits each, and become numbers together.
     """
     cdef const uint8_t* amount = fields.amount.start
     cdef Py_ssize_t client_length = fields.client.end - fields.client.start
@@ -191,7 +191,7 @@ cdef inline bint plain_fields(
         return False
     amount += negative
     amount_length -= negative
-    # A plain amount has its point in these 16 bytes; where there is none, it ends instead.
+    # A plain amount has its point in these 16 bytes, or ends without one.
     whole_length = min(<Py_ssize_t>lowest_bit(match_16(amount, c".") | 1 << 16), amount_length)
     places = amount_length - whole_length - 1  # -1 without a point
     if places == 0 or places > DECIMALS or whole_length > WHOLE_DIGITS_MAX:
@@ -200,7 +200,7 @@ cdef inline bint plain_fields(
     digits[1] = few_digits(fields.tx.start, tx_length)
     digits[2] = 0 if no_amount else few_digits(amount, whole_length)
     digits[3] = load_word(amount + whole_length + 1) ^ <uint64_t>0x3030303030303030
-    # Digits that are not there are zeros behind those that are.
+    # Missing decimals are zeros.
     digits[3] = (digits[3] & tables.decimals_masks[places + 1]) << 32
     if not four_numbers(digits, numbers):
         return False

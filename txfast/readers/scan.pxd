@@ -1,6 +1,6 @@
-"""The scanner: makes the rows of a batch from its text, by one loop for every reader.
+"""The scanner: one loop for every reader, which makes the rows of a batch from its text.
 
-The fast path takes plain rows, the row parser all others. Inline, for one copy in the module that scans.
+The fast path takes plain rows, the row parser all others.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -14,12 +14,12 @@ from txfast.text.endings cimport find_ending, past_ending
 
 
 cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
-    """Make rows of the batch's text, which begins a line, ends with one, and has slack behind it.
+    """Make rows of the batch's text: whole lines, with TEXT_SLACK_BYTES behind them.
 
-    `layout` is the plan's, as a literal: each layout has a loop of its own, from which the other fast paths are gone
-    (in one loop for all, a row of the standard layout takes 7 % more instructions).
+    `layout` is the plan's, as a literal: so each layout has a loop of its own, without the fast paths of the others. In
+    one loop for all, a row of the standard layout takes 7 % more instructions.
     """
-    # Copies in locals: through `batch` they would be read again after every store.
+    # Copies in locals: read through `batch`, each would be loaded again after every store.
     cdef uint8_t* kinds = batch.kind
     cdef uint64_t* clients = batch.client
     cdef uint64_t* txs = batch.tx
@@ -30,7 +30,7 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
     cdef const uint8_t* line = text
     cdef const uint8_t* next_line
     cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
-    # Known to the compiler, so that it makes a plain row's fields of its boundaries without a detour.
+    # Constants to the compiler: it puts the boundaries of a plain row where they are used, without an array.
     cdef Columns standard = Columns(type=0, client=1, tx=2, amount=3)
     cdef Malformed malformed
     cdef Row row, other_row

@@ -1,7 +1,7 @@
-"""Rows of a table as transactions. What is a number there already is taken as it is; all else goes by way of lines of
-text, just those that a transactions file would have for these rows, so that one parser says what they are.
+"""Rows of a table as transactions. Numbers are taken directly; other rows become the lines that a CSV file would have
+for them, so that one parser decides what they are.
 
-This module must not know pyarrow: it takes the buffers of columns. What lies in them is looked at before it is used.
+This module must not know pyarrow: it takes the buffers of columns, and checks offsets and indices before it uses them.
 """
 
 from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64_t
@@ -18,56 +18,56 @@ from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_numbe
 
 from txfast.batch.header import COLUMN_NAMES
 
-# What the values of a column are.
+# The sort of a column's values. Texts may be named by int32 indices, as in a dictionary.
 cdef enum Sort:
-    ABSENT = 0  # nulls
+    ABSENT = 0  # every value is null
     UNSIGNED  # uint64
     SIGNED  # int64
-    UNITS  # decimal128 with four decimals
-    TEXT  # binary, in places that int32 indices say where there are some
-    LARGE_TEXT  # large_binary, likewise
+    UNITS  # decimal128 of scale 4
+    TEXT  # binary
+    LARGE_TEXT  # large_binary
     SORT_COUNT
 
 cdef enum:
     COLUMN_COUNT = 4
-    # Of a value that is longer, so much says that the row is too long.
+    # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
-    # Of a row, besides texts: numbers, commas, an ending, and what is written over behind them.
+    # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites behind it.
     ROW_BYTES = COLUMN_COUNT * (AMOUNT_BYTES_MAX + WORD_BYTES)
 
-# Rows of a batch at most.
+# Most rows of a batch.
 cdef Py_ssize_t ROWS_AT_ONCE = 1 << 14
-# Of the texts of one batch, but for a row that has more alone.
+# Most bytes of texts in a batch, unless one row alone has more.
 cdef Py_ssize_t TEXT_BYTES_MAX = 1 << 22
 
 cdef const uint8_t* NOTHING = b""
 
-# What a row is said to be where it has no text: a type's code, two ids, a decimal.
+# Bytes that count for a row without text: a code for the type, two ids, a decimal.
 VALUES_BYTES = 1 + 8 + 8 + 16
 SORTS = ("absent", "unsigned", "signed", "units", "text", "large_text")
 assert len(SORTS) == SORT_COUNT
 
-# The header of the lines that rows are made into.
+# The header of the lines that rows become.
 HEADER_LINE = ",".join(COLUMN_NAMES).encode()
 
 cdef struct Column:
     Sort sort
-    Py_ssize_t first  # value that belongs to the first row
-    const uint8_t* validity  # a bit for each value; NULL where none is null
+    Py_ssize_t first  # the place of the first row's value
+    const uint8_t* validity  # a bit for each value; NULL where no value is null
     const uint64_t* words
     const int32_t* indices
-    const uint8_t* offsets  # int32 of TEXT, int64 of LARGE_TEXT
+    const uint8_t* offsets  # int32 for TEXT, int64 for LARGE_TEXT
     const uint8_t* text  # never NULL
-    Py_ssize_t values  # that indices may name
+    Py_ssize_t values  # texts that an index may name
 
 
 cdef class TableColumns:
-    """The four columns of some rows of a table: `hold` them in batches, as many at once as make a block of text.
+    """The four columns of some rows of a table: `hold` them in batches, a block's worth of rows each.
 
-    Of each column `columns` has (sort, the place of its first value in the buffers, validity, values, offsets,
-    indices): sort is one of SORTS, a buffer that it does not need is None. Values of texts are bytes, which offsets
-    cut, of four bytes or, for `large_text`, of eight; with indices of four bytes, offsets are those of a dictionary.
-    Raises ValueError where buffers are too short, or indices or offsets lead out of them.
+    `columns` has for each column (sort, place of its first value in the buffers, validity, values, offsets, indices),
+    laid out as in Arrow. `sort` is one of SORTS; a buffer that it does not need is None. Offsets are int32, for
+    `large_text` int64; with indices, int32 each, offsets and values are those of a dictionary. Raises ValueError where
+    a buffer is too short, or an index or an offset leads out of its buffer.
     """
 
     cdef Column[COLUMN_COUNT] columns
@@ -118,7 +118,7 @@ cdef class TableColumns:
         return 0
 
     cdef const uint8_t* bytes_of(self, buffer, Py_ssize_t bytes_needed) except NULL:
-        """The first byte of a buffer that has so many, and stays."""
+        """The first byte of a buffer with at least this many bytes, which is kept alive."""
         cdef const uint8_t[::1] view = memoryview(buffer).cast("B")
         if view.shape[0] < bytes_needed:
             raise ValueError(f"a buffer of {view.shape[0]} bytes, where {bytes_needed} are needed")
@@ -126,7 +126,7 @@ cdef class TableColumns:
         return NOTHING if not view.shape[0] else &view[0]
 
     def hold(self, TransactionBatch batch not None):
-        """Have the batch hold the next rows, to be made text and parsed by `parse`; False where there are none."""
+        """Give the batch the next rows, for `parse`; False where there are no more."""
         cdef Py_ssize_t first = self.rows_held
         cdef Py_ssize_t count, text_bytes = 0
         with nogil:
@@ -134,12 +134,12 @@ cdef class TableColumns:
         if not count:
             return False
         self.rows_held += count
-        # Its columns are made room for by `parse`, which knows how long the lines are.
+        # `parse` makes room for its columns: it knows how long the lines are.
         batch.attach((self, first, count, text_bytes), NULL, 0)
         return True
 
     cdef Py_ssize_t rows_that_fit(self, Py_ssize_t first, Py_ssize_t* text_bytes) noexcept nogil:
-        """How many rows a batch takes from there on, and how many bytes their texts may take."""
+        """The number of rows that a batch takes from `first` on, and the most bytes that their texts take."""
         cdef Py_ssize_t rows_max = min(self.rows - first, ROWS_AT_ONCE)
         cdef Py_ssize_t row, bytes_of_row
         cdef int place
@@ -154,9 +154,11 @@ cdef class TableColumns:
         return rows_max
 
     cdef bint read_rows(self, TransactionBatch batch, const Py_ssize_t first, const Py_ssize_t count) noexcept nogil:
-        """Take rows as they are, for which the batch has room, and as parse_row has their text; False where one is
-        not made of numbers and a type, and needs its text."""
-        # Copies in locals: through `self` they would be read again after every store.
+        """Take the values of these rows directly; False where a row needs its text. The batch has room for them.
+
+        It takes them exactly as parse_row would take their lines.
+        """
+        # Copies in locals: read through `self`, each would be loaded again after every store.
         cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
         cdef uint8_t* kind = batch.kind
         cdef uint64_t* client = batch.client
@@ -174,8 +176,8 @@ cdef class TableColumns:
         return True
 
     cdef uint8_t* write_rows(self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end) noexcept nogil:
-        """Write these rows, for which there is room, as lines; return where they end."""
-        # Copies in locals: through `self` they would be read again after every store.
+        """Write these rows as lines; return their end. There is room for them."""
+        # Copies in locals: read through `self`, each would be loaded again after every store.
         cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
         while row < end:
             out = write_value(out, &kinds, row)
@@ -192,8 +194,10 @@ cdef class TableColumns:
 
 
 def parse(TransactionBatch batch not None, Header header not None, *, bint keep_text=True):
-    """Make rows of those that the batch holds. Without `keep_text` they may be there without their text, where none
-    of them is malformed: then only the applied and rejected ones can be counted, not reported."""
+    """Make transactions of the rows that the batch was given by `hold`.
+
+    Without `keep_text` a batch without malformed rows may have no text: its rows can then be counted, not reported.
+    """
     cdef TableColumns columns
     cdef Py_ssize_t first, count, text_bytes
     cdef uint8_t* text
@@ -229,14 +233,14 @@ cdef inline bint is_text(const Column* column) noexcept nogil:
 
 
 cdef inline int64_t offset_at(const Column* column, const Py_ssize_t value) noexcept nogil:
-    """Where a value of text begins."""
+    """The offset at which a text begins."""
     if column.sort == TEXT:
         return (<const int32_t*>column.offsets)[value]
     return (<const int64_t*>column.offsets)[value]
 
 
 cdef bint are_in_bounds(const Column* column, const Py_ssize_t rows, const Py_ssize_t text_bytes) noexcept nogil:
-    """Whether offsets ascend within the text, and indices are those of values."""
+    """Whether offsets ascend within the text, and every index names a text."""
     cdef Py_ssize_t row, value
     cdef Py_ssize_t first = 0 if column.indices != NULL else column.first
     cdef Py_ssize_t end = column.values if column.indices != NULL else column.first + rows
@@ -260,7 +264,7 @@ cdef inline Py_ssize_t value_at(const Column* column, const Py_ssize_t row) noex
 
 
 cdef inline Py_ssize_t text_bytes_at(const Column* column, const Py_ssize_t row) noexcept nogil:
-    """How many bytes a text may take: each may be two, and quotes stand around them."""
+    """The most bytes of a text in a line: each byte may become two, between two quotes."""
     cdef Py_ssize_t value
     if is_null(column, row):
         return 0
@@ -297,7 +301,7 @@ cdef inline bint read_amount(
     if column.sort == UNITS:
         units = <int64_t>column.words[2 * (column.first + row)]
         amount[0] = units
-        # Of the lowest number there is no magnitude that fits.
+        # The magnitude of the lowest number does not fit.
         return units != INT64_MIN
     if column.sort != SIGNED and column.sort != UNSIGNED:
         return False
@@ -309,7 +313,7 @@ cdef inline bint read_amount(
 
 
 cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ssize_t row) noexcept nogil:
-    """Write what a field holds, nothing for a null; return where it ends."""
+    """Write a value as a field, nothing for a null; return its end."""
     cdef Py_ssize_t place = column.first + row
     cdef int64_t number
     if is_null(column, row):
@@ -330,7 +334,7 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
 
 
 cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
-    """Write a text so that the row parser finds all of it again; what would end the line, as two characters."""
+    """Write a text as a field that the row parser reads back. A line ending in it becomes two characters, `\\n`."""
     cdef Py_ssize_t place
     cdef bint is_plain = True
     for place in range(length):
@@ -356,7 +360,7 @@ cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssiz
 
 
 def units_fit(values not None, Py_ssize_t first, Py_ssize_t count):
-    """Whether so many decimals of 128 bits, from this place in their buffer on, are numbers of 64 bits."""
+    """Whether all of `count` decimals of 128 bits, from place `first` in their buffer on, fit 64 bits."""
     cdef const uint8_t[::1] view = memoryview(values).cast("B")
     cdef const int64_t* halves
     cdef Py_ssize_t row

@@ -1,15 +1,18 @@
-"""Bits, words and vectors: the leaves of intrinsics.h and of the compiler, each declared once, here.
+"""Bits, words and vectors: the functions of intrinsics.h and of the compiler, each declared once, here.
 
-They know neither text nor money. Functions of a mask need at least one bit that is set.
+They know neither text nor money. A function of a mask needs at least one bit that is set.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     WORD_BYTES = 8
-    WINDOW_BYTES = 64  # bytes that match_64 looks at
+    WINDOW_BYTES = 64  # bytes that match_64 and match_either_64 compare
 
 cdef extern from "txfast/text/intrinsics.h" nogil:
+    enum:
+        # Bytes behind a batch's text that may be read, so that the scanner reads whole windows.
+        TEXT_SLACK_BYTES "TXFAST_SLACK_BYTES"
     # Bit i of the result is set where bytes[i] == byte.
     uint32_t match_16 "txfast_match"(const uint8_t* bytes, uint8_t byte) noexcept
     uint64_t match_64 "txfast_match_64"(const uint8_t* bytes, uint8_t byte) noexcept

@@ -1,4 +1,4 @@
-"""One CSV field, quoted where it must be, and so that no spreadsheet runs it."""
+"""Writes one CSV field: quoted where it must be, and so that no spreadsheet runs it as a formula."""
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -7,7 +7,7 @@ from txfast.text.bits cimport WORD_BYTES, lowest_bit
 from txfast.text.csv_in cimport Field
 
 cdef enum:
-    # What a text can grow by: twice its length, and two quotes and an apostrophe more.
+    # A text becomes at most twice as long, with two quotes and an apostrophe more.
     CSV_GROWTH = 2
     CSV_EXTRA_BYTES = 3
 
@@ -23,7 +23,7 @@ cdef inline const uint8_t* skip_digits(const uint8_t* p, const uint8_t* end) noe
 
 
 cdef inline const uint8_t* skip_spaces(const uint8_t* p, const uint8_t* end) noexcept nogil:
-    """Past what some spreadsheet strips before it looks at a cell: control characters, and Unicode's blanks."""
+    """Skip the characters that spreadsheets strip from a cell: control characters and Unicode's blanks."""
     while p < end:
         if p[0] <= 0x20 or p[0] == 0x7F:
             p += 1
@@ -41,7 +41,7 @@ cdef inline const uint8_t* skip_spaces(const uint8_t* p, const uint8_t* end) noe
 
 
 cdef inline bint is_number(const uint8_t* p, const uint8_t* end) noexcept nogil:
-    """Whether all of it is a decimal number: -5.00, +3, .5, 1e-7."""
+    """Whether the whole text is a decimal number: -5.00, +3, .5, 1e-7."""
     cdef const uint8_t* digits
     cdef Py_ssize_t count
     if p < end and (p[0] == c'+' or p[0] == c'-'):
@@ -66,10 +66,13 @@ cdef inline bint is_number(const uint8_t* p, const uint8_t* end) noexcept nogil:
 
 
 cdef inline bint is_formula(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """Whether a spreadsheet might run the text: it begins with one of = + - @, in full width too, or with spaces before
-    that, or with a tab or line ending; and it is no number."""
+    """Whether a spreadsheet might run the text as a formula.
+
+    It might where the text is no number and begins with = + - or @ (in full width too, and behind spaces), or with a
+    tab or a line ending.
+    """
     cdef const uint8_t* p
-    # What nearly all texts begin with.
+    # Nearly all texts begin with one of these, and are decided here.
     if start == end or (c'.' <= start[0] <= c'<') or (c'A' <= start[0] < 0x7F):
         return False
     if start[0] == c'\t' or start[0] == c'\r' or start[0] == c'\n':
@@ -93,14 +96,14 @@ cdef inline bint is_special(const uint8_t byte) noexcept nogil:
 
 
 cdef inline uint64_t bytes_equal(const uint64_t word, const uint8_t byte) noexcept nogil:
-    """The top bit of the first of eight bytes that equals this one is set, and none below; 0 where none does."""
+    """A mask whose lowest bit is the top bit of the first of eight bytes that equals `byte`; 0 where none does."""
     cdef uint64_t ones = <uint64_t>0x0101010101010101
     cdef uint64_t difference = word ^ (ones * byte)
     return (difference - ones) & ~difference & (ones * 0x80)
 
 
 cdef inline uint8_t* copy_plain(uint8_t* out, const uint8_t* p, const uint8_t* end) noexcept nogil:
-    """Copy a field that need not be quoted; return where it ends, or NULL where it must be."""
+    """Copy a field that needs no quotes; return its end, or NULL where it needs them."""
     cdef uint64_t word
     while end - p >= WORD_BYTES:
         memcpy(&word, p, WORD_BYTES)
@@ -140,7 +143,7 @@ cdef inline uint8_t* copy_doubling_quotes(uint8_t* out, const uint8_t* p, const 
 
 
 cdef inline uint8_t* write_csv_field(uint8_t* out, const Field* text) noexcept nogil:
-    """Write a text as a field; return where it ends, at most CSV_GROWTH times its length and CSV_EXTRA_BYTES on."""
+    """Write a text as a field; return its end. It has at most CSV_GROWTH * length + CSV_EXTRA_BYTES bytes."""
     cdef bint formula = is_formula(text.start, text.end)
     cdef uint8_t* plain_end
     out[0] = c"'"
@@ -151,7 +154,7 @@ cdef inline uint8_t* write_csv_field(uint8_t* out, const Field* text) noexcept n
     out[1] = c"'"
     out += 1 + formula
     if text.quoted:
-        # Quotes that stood in a quoted field are doubled already.
+        # The quotes in a quoted field are doubled already.
         memcpy(out, text.start, text.end - text.start)
         out += text.end - text.start
     else:

@@ -1,4 +1,4 @@
-"""Where lines end: LF, CR LF or a lone CR. Inline, so that each reader of lines has its own copy."""
+"""Line endings: LF, CR LF or a lone CR. Inline, so that each user has its own copy."""
 
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -14,7 +14,7 @@ cdef inline bint is_ending(const uint8_t byte) noexcept nogil:
 
 
 cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """The first line ending, or `end`."""
+    """The place of the first line ending, or `end`."""
     cdef uint64_t endings
     while end - start >= WINDOW_BYTES:
         endings = match_either_64(start, LF, CR)
@@ -27,7 +27,7 @@ cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end)
 
 
 cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end) noexcept nogil:
-    """Where the next line starts."""
+    """The start of the next line, behind the ending at `ending`."""
     if ending < end and ending[0] == CR:
         ending += 1
         return ending + 1 if ending < end and ending[0] == LF else ending

@@ -1,5 +1,5 @@
-/* What Cython cannot say: wide multiplications, and the comparison of many bytes at once.
- * Little-endian 64-bit machines with GCC or Clang. TXFAST_PORTABLE leaves the vector unit out. */
+/* What Cython cannot express: wide multiplications, and the comparison of many bytes at once. For little-endian 64-bit
+ * machines with GCC or Clang. TXFAST_PORTABLE leaves the vector unit out. */
 #ifndef TXFAST_INTRINSICS_H
 #define TXFAST_INTRINSICS_H
 
@@ -13,15 +13,15 @@
 #error "txfast needs a little-endian 64-bit machine and GCC or Clang"
 #endif
 
-/* How many bytes behind a block of text may be read. TXFAST_PLANTED_OVERRUN has the fast path read past the end of its
- * memory: a sanitizer that does not see that would see nothing else (tests/campaigns/sanitizers.py). */
+/* Bytes behind a batch's text that may be read. TXFAST_PLANTED_OVERRUN makes the fast path read past the end of its
+ * memory, to prove that the sanitizers notice (tests/campaigns/sanitizers.py). */
 #if defined(TXFAST_PLANTED_OVERRUN)
 #define TXFAST_SLACK_BYTES 0
 #else
 #define TXFAST_SLACK_BYTES 128
 #endif
 
-/* The upper half of a 128-bit product: scales a hash to a range that is no power of two. */
+/* The upper half of a 128-bit product: scales a hash to a range of any size. */
 static inline uint64_t txfast_multiply_high(uint64_t a, uint64_t b) {
     return (uint64_t)(((unsigned __int128)a * b) >> 64);
 }
@@ -32,7 +32,7 @@ static inline uint64_t txfast_multiply_fold(uint64_t a, uint64_t b) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Ask for huge pages in memory that is new, before it is touched: a fifth less time in tables accessed at random. */
+/* Ask for huge pages in new memory, before it is touched: tables accessed at random then take a fifth less time. */
 static inline void txfast_advise_huge_pages(void *start, size_t bytes) {
 #if defined(__linux__)
     const uintptr_t huge_page = 1 << 21;
@@ -47,8 +47,8 @@ static inline void txfast_advise_huge_pages(void *start, size_t bytes) {
 #endif
 }
 
-/* Have the kernel provide a table's memory now. A page that is read before it is written to is provided twice,
- * and the second time interrupts every other thread. */
+/* Map a table's memory now. A page that is read before it is written is otherwise mapped twice, and the second mapping
+ * interrupts every other thread. */
 static inline void txfast_populate(void *start, size_t bytes) {
 #if defined(__linux__)
 #ifndef MADV_POPULATE_WRITE
@@ -68,7 +68,7 @@ static inline void txfast_populate(void *start, size_t bytes) {
 
 static inline void txfast_prefetch(const void *address) { __builtin_prefetch(address, 1); }
 
-/* The place of the lowest bit that is set; one is. */
+/* The position of the lowest bit that is set. The mask is not 0. */
 static inline int txfast_lowest_bit(uint64_t mask) { return __builtin_ctzll(mask); }
 
 /* txfast_match: bit i of the result is set where bytes[i] == byte, for sixteen bytes. */
@@ -118,15 +118,15 @@ static inline uint64_t txfast_match_either_64(const uint8_t *bytes, uint8_t one,
     return mask;
 }
 
-/* Four numbers from four words of eight digits each, as text less '0' with the first digit in the lowest byte.
- * False where one of the bytes is no digit. Ten digits' worth of multiplications in one. */
+/* Four numbers from four words of eight digits each. A digit is its text less '0', the first one in the lowest byte.
+ * False where a byte is no digit. */
 #if defined(__SSE2__) && !defined(TXFAST_PORTABLE)
 static inline int txfast_four_numbers(const uint64_t digits[4], uint32_t numbers[4]) {
     __m128i low = _mm_set_epi64x((long long)digits[1], (long long)digits[0]);
     __m128i high = _mm_set_epi64x((long long)digits[3], (long long)digits[2]);
     const __m128i nine = _mm_set1_epi8(9);
     __m128i above = _mm_or_si128(_mm_subs_epu8(low, nine), _mm_subs_epu8(high, nine));
-    /* Tens and units meet in the upper byte of each pair, pairs in 32 bits, and those in one number. */
+    /* Digits become pairs, pairs become numbers of four digits, and these become numbers of eight. */
     const __m128i tens = _mm_set1_epi16(1 + 10 * 256);
     const __m128i hundreds = _mm_set1_epi32(100 + (1 << 16));
     const __m128i ten_thousands = _mm_set1_epi32(10000 + (1 << 16));

@@ -1,4 +1,4 @@
-"""The inside of one JSON string, of bytes that may be anything."""
+"""Writes the inside of one JSON string, from any bytes."""
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -8,7 +8,7 @@ from txfast.text.csv_in cimport Field
 from txfast.text.utf8 cimport utf8_bytes
 
 cdef enum:
-    # What a byte can grow to: \u00XX.
+    # A byte becomes at most six: \u00XX.
     JSON_GROWTH = 6
 
 
@@ -17,7 +17,7 @@ cdef inline uint8_t hex_digit(const uint8_t number) noexcept nogil:
 
 
 cdef inline uint8_t* write_escaped(uint8_t* out, const uint8_t byte) noexcept nogil:
-    """A control character as itself, a byte that is not UTF-8 as the surrogate that stands for it."""
+    """Write \\u00XX for a control character, and a surrogate, \\udcXX, for a byte that is not UTF-8."""
     memcpy(out, b"\\udc" if byte & 0x80 else b"\\u00", 4)
     out[4] = hex_digit(byte >> 4)
     out[5] = hex_digit(byte & 0x0F)
@@ -25,11 +25,14 @@ cdef inline uint8_t* write_escaped(uint8_t* out, const uint8_t byte) noexcept no
 
 
 cdef inline uint64_t special_bytes(const uint64_t word) noexcept nogil:
-    """The top bit of the first of eight bytes that cannot stay as it is is set, and none below; 0 where all can."""
+    """A mask whose lowest bit is the top bit of the first of eight bytes that must be escaped or looked at; 0 for none.
+
+    Those are control characters, quotes, backslashes and bytes beyond ASCII.
+    """
     cdef uint64_t ones = <uint64_t>0x0101010101010101
     cdef uint64_t quote = word ^ (ones * c'"')
     cdef uint64_t backslash = word ^ (ones * c'\\')
-    # In each term a borrow can set bits above a byte that is special, never below.
+    # In each term a borrow can set bits above a special byte, never below it.
     return (
         word | ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)
     ) & (ones * 0x80)
@@ -37,17 +40,17 @@ cdef inline uint64_t special_bytes(const uint64_t word) noexcept nogil:
 
 cdef inline const uint8_t* write_special(
     uint8_t** out,  # IN, OUT where to write
-    const uint8_t* p,  # IN a byte that cannot stay as it is, or the first of a character beyond ASCII
-    const Field* text,  # IN the text that it is in
+    const uint8_t* p,  # IN a special byte of the text
+    const Field* text,  # IN
 ) noexcept nogil:
-    """Write one byte or character; return where the next one is."""
+    """Write one special byte, or the character that it begins; return the place behind it."""
     cdef uint8_t byte = p[0]
     cdef Py_ssize_t length
     if byte == c'"' or byte == c'\\':
         out[0][0] = c'\\'
         out[0][1] = byte
         out[0] += 2
-        # Quotes that stood in a quoted field are doubled; one of them counts.
+        # The quotes in a quoted field are doubled; one of the two counts.
         return p + 2 if byte == c'"' and text.quoted else p + 1
     length = utf8_bytes(p, text.end) if byte & 0x80 else 0
     if not length:
@@ -59,7 +62,7 @@ cdef inline const uint8_t* write_special(
 
 
 cdef inline uint8_t* write_json_string(uint8_t* out, const Field* text) noexcept nogil:
-    """Write a text so that what is read is bytes.decode("utf-8", "surrogateescape"); return where it ends."""
+    """Write a text; return its end. A JSON parser reads text.decode("utf-8", "surrogateescape")."""
     cdef const uint8_t* p = text.start
     cdef uint64_t word, special
     cdef Py_ssize_t length

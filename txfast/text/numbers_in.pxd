@@ -1,6 +1,6 @@
 """Numbers from text: transaction and client ids, and amounts of money. No floats, no locale, no exceptions.
 
-Each takes a field's text, trimmed and unquoted, and returns False where it is not acceptable.
+Each function takes the trimmed and unquoted text of a field, and returns False where it is not acceptable.
 """
 
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint64_t
@@ -19,7 +19,7 @@ cdef inline bint parse_digits(
     const uint64_t limit,  # IN
     uint64_t* number,  # OUT
 ) noexcept nogil:
-    """The number that the leading digits make, 0 where there are none. False when it passes the limit."""
+    """The number of the leading digits, 0 without any. False where it is greater than the limit."""
     cdef uint64_t digit
     number[0] = 0
     while start[0] < end and is_digit(start[0][0]):

@@ -17,9 +17,9 @@ cdef enum:
 
 
 cdef inline uint64_t split_digits(const uint64_t number) noexcept nogil:
-    """The eight digits of a number below 10^8, the first in the lowest byte."""
-    # Halves of four digits, then quarters of two, then single digits, each step in all parts at once; the
-    # multiplications divide by 100 and 10, exactly for parts of these sizes.
+    """The eight digits of a number below 10^8, one a byte, the first in the lowest byte."""
+    # Halves of four digits, then quarters of two, then single digits, each step in all parts at once. The
+    # multiplications divide by 100 and 10; they are exact for numbers of these sizes.
     cdef uint64_t halves = number // 10_000 + ((number % 10_000) << 32)
     cdef uint64_t hundreds = ((halves * 10_486) >> 20) & <uint64_t>0x0000007F0000007F
     cdef uint64_t quarters = hundreds + ((halves - 100 * hundreds) << 16)
@@ -28,7 +28,7 @@ cdef inline uint64_t split_digits(const uint64_t number) noexcept nogil:
 
 
 cdef inline uint8_t* write_eight_digits(uint8_t* out, const uint64_t number) noexcept nogil:
-    """All eight digits of a number below 10^8, with leading zeros."""
+    """A number below 10^8 as eight digits, with leading zeros."""
     cdef uint64_t text = split_digits(number) | <uint64_t>0x3030303030303030
     memcpy(out, &text, 8)
     return out + 8

@@ -1,4 +1,4 @@
-"""Which bytes are UTF-8, as strictly as Unicode says it: no overlong forms, no surrogates, nothing above U+10FFFF."""
+"""Which bytes are UTF-8, by Unicode's strict rules: no overlong forms, no surrogates, nothing above U+10FFFF."""
 
 from libc.stdint cimport uint8_t
 
@@ -8,9 +8,9 @@ cdef inline bint continues(const uint8_t byte) noexcept nogil:
 
 
 cdef inline Py_ssize_t utf8_bytes(const uint8_t* p, const uint8_t* end) noexcept nogil:
-    """How many bytes the character takes that starts with this byte, one above 0x7F; 0 where none starts here.
+    """The length in bytes of the character that starts at `p`, with a byte above 0x7F; 0 where none starts there.
 
-    What Python's decoder takes for an error, however long, is then one byte after another for which this is 0.
+    Where Python's decoder reports an error of several bytes, this is 0 for each of them.
     """
     cdef uint8_t lead = p[0]
     cdef Py_ssize_t left = end - p

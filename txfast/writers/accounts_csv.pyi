@@ -4,7 +4,7 @@ from typing import Protocol
 from txfast.ledger.sorted_accounts import AccountColumns
 
 HEADER: bytes
-BLOCK_BYTES: int
+CSV_BLOCK_BYTES: int
 
 class _Accounts(Protocol):
     def chunks(self) -> Iterator[AccountColumns]: ...

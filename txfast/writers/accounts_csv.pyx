@@ -1,33 +1,34 @@
 """Accounts as CSV text.
 
-This module must not know how accounts came to be, nor where the text goes.
+This module must not know how accounts were made, nor where the text goes.
 """
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
-from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
 HEADER = b"client,available,held,total,locked\n"
-BLOCK_BYTES = 1 << 18
+CSV_BLOCK_BYTES = 1 << 18
 
 cdef enum:
-    # What is longest: client, three amounts, `false`, four commas, LF; and the slack that writing needs.
+    # The longest line: client, three amounts, `false`, four commas, LF.
     LINE_BYTES_MAX = NUMBER_BYTES_MAX + 3 * AMOUNT_BYTES_MAX + 5 + 5
-    SLACK_BYTES = 32
-    BLOCK_BYTES_MIN = 4096
+    # Bytes behind the last line that writing may overwrite: a number's word, or a copied amount.
+    LINE_SLACK_BYTES = 32
+    CSV_BLOCK_BYTES_MIN = 4096
 
 
-def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
-    """Iterate accounts (AccountColumns, or what has such `chunks()`) as CSV text, header first, in blocks of about so
-    many bytes.
+def csv_blocks(accounts not None, Py_ssize_t block_bytes=CSV_BLOCK_BYTES):
+    """Iterate accounts as CSV text, header first, in blocks of about `block_bytes`.
 
-    Each block is a view of one buffer, good until the next is asked for.
+    `accounts` are AccountColumns, or an object whose `chunks()` iterates such. Each block is a view of one buffer: it
+    is valid until the next block is asked for.
     """
-    cdef bytearray block = bytearray(max(block_bytes, BLOCK_BYTES_MIN))
+    cdef bytearray block = bytearray(max(block_bytes, CSV_BLOCK_BYTES_MIN))
     cdef uint8_t[::1] text = block
-    cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - SLACK_BYTES) // LINE_BYTES_MAX
+    cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - LINE_SLACK_BYTES) // LINE_BYTES_MAX
     cdef Py_ssize_t row, last, filled = len(HEADER)
     cdef AccountColumns chunk
     block[:filled] = HEADER
@@ -45,7 +46,7 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=BLOCK_BYTES):
 cdef Py_ssize_t format_rows(
     AccountColumns accounts, const Py_ssize_t first, const Py_ssize_t last, uint8_t* out,
 ) noexcept nogil:
-    """Write the rows' text; return how many bytes it took, at most LINE_BYTES_MAX each."""
+    """Write the lines of these accounts; return their length, at most LINE_BYTES_MAX each."""
     cdef uint8_t* start = out
     cdef const SortKey* balances = accounts.balances
     cdef uint8_t* available
@@ -64,7 +65,7 @@ cdef Py_ssize_t format_rows(
             out[0] = c','
             out = write_amount(out + 1, balances[row].content + held)
         else:
-            # Most accounts hold nothing: then the total reads as what is available.
+            # Most accounts hold nothing: then the text of total is the text of available.
             memcpy(out, b",0.0000,", 8)
             available_bytes = out - available
             memcpy(out + 8, available, available_bytes)

@@ -1,6 +1,6 @@
 """Accounts and transactions as columns, in the memory layout of Arrow.
 
-This module must not know pyarrow, nor where the columns go. Each function makes buffers that are the caller's own.
+Each function makes new buffers, which belong to the caller. This module must not know pyarrow, nor where columns go.
 """
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
@@ -25,10 +25,10 @@ cdef inline Decimal widened(const int64_t units) noexcept nogil:
 
 
 def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize_t count):
-    """The buffers of `count` accounts from the `first` on: `client` (uint64), `available`, `held` and `total`
-    (decimal128 of scale 4), and `locked` (a bit each).
+    """The buffers of `count` accounts, from place `first` on: `client` (uint64), `available`, `held`, `total` (each
+    decimal128 of scale 4) and `locked` (bits).
 
-    Raises IndexError where there are not so many accounts.
+    Raises IndexError where there are fewer accounts.
     """
     if first < 0 or count < 0 or count > accounts.count - first:
         raise IndexError(f"{count} accounts from the one at {first} on, of {accounts.count}")
@@ -50,15 +50,15 @@ def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize
             clients[row] = accounts.balances[first + row].client
             available[row] = widened(units)
             held[row] = widened(held_units)
-            # The rules see to it that it fits.
+            # It fits: the rules check every total.
             total[row] = widened(units + held_units)
             locked[row >> 3] |= (accounts.locked[first + row] != 0) << (row & 7)
     return buffers
 
 
 def transaction_buffers(TransactionBatch batch not None):
-    """The buffers of a batch's well-formed rows: `type` (int8, places in KINDS), `client` and `tx` (uint64), then
-    which rows have an amount (a bit each) and `amount` (decimal128 of scale 4)."""
+    """The buffers of a batch's well-formed rows: `type` (int8, places in KINDS), `client` and `tx` (uint64), and the
+    validity (bits) and values (decimal128 of scale 4) of `amount`."""
     cdef Py_ssize_t count = batch.rows
     cdef list buffers = [
         bytearray(count), bytearray(count * WORD_BYTES), bytearray(count * WORD_BYTES), bytearray((count + 7) // 8),

@@ -19,20 +19,20 @@ from txfast.text.utf8 cimport utf8_bytes
 from txfast.batch.batch import MALFORMED_REASONS
 from txfast.ledger.ledger import STATUSES
 
-# What the codes in the columns of statuses and reasons stand for.
+# The meanings of the codes in the columns `status` and `reason`.
 STATUS_NAMES = ("malformed", "rejected")
 REASON_NAMES = (*MALFORMED_REASONS, *STATUSES)
 
-# Rows that are given out at once, unless their texts have more bytes than that.
+# A group is full with this many rows, or with this many bytes of text.
 ROWS_MAX = 1 << 17
 TEXT_BYTES_MAX = 1 << 24
 
 cdef enum:
-    # What a byte can grow to: \xXX.
+    # A byte becomes at most four: \xXX.
     TEXT_GROWTH = 4
     TEXT_BYTES_MIN = 1 << 16
 
-# A column of texts one after another: where each starts, and where the last one ends.
+# A column of texts, one after another. `offsets` are the starts of all texts and the end of the last.
 cdef struct TextColumn:
     int32_t* offsets
     uint8_t* text
@@ -41,12 +41,12 @@ cdef struct TextColumn:
 
 
 cdef class RejectColumns:
-    """Collects rejects as columns: iterate the `groups` of each batch, then see what is in the `rest`.
+    """Collects rejects as columns: iterate the `groups` of each batch, then take the `rest`.
 
-    A group is a tuple: how many rows it has; the names of their files; and the buffers of the columns: `file` (int32,
-    places in those names), `line` (uint64), `status` and `reason` (int8, places in STATUS_NAMES and REASON_NAMES),
-    then offsets (int32) and bytes of `type`, `client`, `tx` and `amount`, which are UTF-8, and of `row`, which is not.
-    The buffers are used again: they are good until the next group is asked for.
+    A group is (number of rows, names of files, buffers of the columns). The buffers are those of `file` (int32, places
+    in the names), `line` (uint64), `status` and `reason` (int8, places in STATUS_NAMES and REASON_NAMES), then offsets
+    (int32) and bytes of `type`, `client`, `tx`, `amount` (UTF-8) and `row` (any bytes). They are reused: a group is
+    valid until the next one is asked for.
     """
 
     cdef Py_ssize_t rows_max
@@ -106,7 +106,7 @@ cdef class RejectColumns:
             yield self.rest()
 
     def rest(self):
-        """The rows that no group has given yet, as a group."""
+        """The rows that are in no group yet, as a group."""
         cdef int place
         cdef TextColumn* column
         buffers = [
@@ -126,9 +126,9 @@ cdef class RejectColumns:
         return group
 
     cdef bint fill(self, RowCursor cursor, const int32_t file) except? True:
-        """Add the row that the cursor stands on, and all that follow while the group has room.
+        """Add the cursor's row, and the rows behind it while the group has room.
 
-        True where the group is full, and the cursor stands on a row that is not in it.
+        True where the group is full and the cursor stands on a row that is not in it.
         """
         cdef Field[TEXTS] texts
         cdef bint enough_memory = True
@@ -146,7 +146,7 @@ cdef class RejectColumns:
         return more
 
     cdef bint reserve_texts(self, const Field* texts) noexcept nogil:
-        """Make room for these texts, whatever they hold; False where there is no memory for that."""
+        """Make room for these texts in any case; False where there is no memory for it."""
         cdef TextColumn* column
         cdef uint8_t* text
         cdef Py_ssize_t needed
@@ -192,7 +192,7 @@ cdef inline object view_of(void* start, Py_ssize_t length):
 
 
 cdef inline Py_ssize_t write_readable(uint8_t* out, const Field* text) noexcept nogil:
-    """Write a text as UTF-8, with a byte that is none as Python's "backslashreplace" shows it; return its length."""
+    """Write a text as UTF-8, any other byte as Python's "backslashreplace" shows it; return the length."""
     cdef const uint8_t* p = text.start
     cdef uint8_t* first = out
     cdef Py_ssize_t length
@@ -201,7 +201,7 @@ cdef inline Py_ssize_t write_readable(uint8_t* out, const Field* text) noexcept 
         if length == 1:
             out[0] = p[0]
             out += 1
-            # Quotes that stood in a quoted field are doubled; one of them counts.
+            # The quotes in a quoted field are doubled; one of the two counts.
             p += 2 if p[0] == c'"' and text.quoted else 1
         elif length:
             memcpy(out, p, length)

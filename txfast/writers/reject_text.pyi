@@ -7,7 +7,7 @@ from txfast.batch.batch import TransactionBatch
 
 FORMATS: tuple[str, ...]
 COLUMN_NAMES: tuple[str, ...]
-BLOCK_BYTES: int
+REJECT_BLOCK_BYTES: int
 
 @disjoint_base
 class RejectText:

@@ -18,21 +18,21 @@ from txfast.ledger.ledger import STATUSES
 
 FORMATS = ("csv", "jsonl")
 COLUMN_NAMES = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
-BLOCK_BYTES = 1 << 18
+REJECT_BLOCK_BYTES = 1 << 18
 
 cdef enum:
     REASONS_MAX = 32
-    # The longest piece behind a text, and what writing one may overwrite behind it.
+    # The longest separator. Each is copied with all of these bytes.
     SEPARATOR_BYTES = 16
-    # All that stands in a line besides the file's name and what the five texts may grow to.
+    # The most bytes of a line besides the file's name and the five texts.
     LINE_EXTRA_BYTES = 256
 
-# Text that is the same in many lines.
+# Text that many lines share.
 cdef struct Piece:
     const uint8_t* start
     Py_ssize_t length
 
-# A short one, to be copied without a loop.
+# A short piece behind a text, copied without a loop.
 cdef struct Separator:
     uint8_t[SEPARATOR_BYTES] text
     Py_ssize_t length
@@ -51,10 +51,10 @@ cdef inline uint8_t* put(uint8_t* out, const Piece* piece) noexcept nogil:
 
 
 cdef class RejectText:
-    """Makes text of rejects: iterate the `blocks` of each batch, then write the `rest`.
+    """Makes text of rejects: iterate the `blocks` of each batch, then take the `rest`.
 
-    `text_format` is one of FORMATS. A block is full when it has about `block_bytes`; it is a view of a buffer that is
-    used again, good until the next is asked for. A line that is longer gets a longer block.
+    `text_format` is one of FORMATS. A block has about `block_bytes`, more where one line has more. It is a view of a
+    buffer that is reused: it is valid until the next block is asked for.
     """
 
     cdef bint is_json
@@ -67,7 +67,7 @@ cdef class RejectText:
     cdef Piece[REASONS_MAX] reason_pieces
     cdef Separator[TEXTS] behind_texts
 
-    def __cinit__(self, str text_format not None, Py_ssize_t block_bytes=BLOCK_BYTES):
+    def __cinit__(self, str text_format not None, Py_ssize_t block_bytes=REJECT_BLOCK_BYTES):
         if text_format not in FORMATS:
             raise ValueError(f"format {text_format!r}: it is one of {', '.join(FORMATS)}")
         self.is_json = text_format == "jsonl"
@@ -82,8 +82,8 @@ cdef class RejectText:
             self.block[:self.filled] = header
 
     cdef int make_pieces(self) except -1:
-        """Write once what the lines share: a piece for each reason, which reaches from the number of the line to the
-        first text, and in JSON one behind each text."""
+        """Make the pieces that lines share: for each reason the piece between line number and first text, and for JSON
+        the separator behind each text."""
         cdef int place
         cdef Piece piece
         cdef Py_ssize_t longest_reason = 0, rest = 0
@@ -108,13 +108,13 @@ cdef class RejectText:
         return 0
 
     cdef Piece keep(self, str text) except *:
-        """A text that stays as long as this object."""
+        """A piece that stays valid as long as this object."""
         cdef bytes kept = text.encode()
         self.kept.append(kept)
         return piece_of(kept)
 
     cdef int begin_file(self, bytes file) except -1:
-        """Write once what every line of this file begins with."""
+        """Make the piece that every line of this file begins with."""
         cdef bytearray text
         cdef uint8_t[::1] view
         cdef uint8_t* start
@@ -155,15 +155,15 @@ cdef class RejectText:
                 self.block = bytearray(needed)
 
     def rest(self):
-        """What no block has given yet."""
+        """The text that is in no block yet."""
         cdef Py_ssize_t filled = self.filled
         self.filled = 0
         return memoryview(self.block)[:filled]
 
     cdef Py_ssize_t fill(self, RowCursor cursor) except -1:
-        """Write the line of the row that the cursor stands on, and those of all that follow while the block has room.
+        """Write the line of the cursor's row, and the lines of the rows behind it while the block has room.
 
-        Return how much room the next one may need: 0 where there is none.
+        Return the room that the next row may need: 0 where there is no next row.
         """
         cdef uint8_t[::1] view = self.block
         cdef uint8_t* block = &view[0]
