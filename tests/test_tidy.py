@@ -44,9 +44,6 @@ IMPORT_PYARROW_THEMSELVES = {
     "txfast/cluster/rejects.py",
     "txfast/cluster/spark_workers.py",
 }
-SAY_UNREADABLE_THEMSELVES = {
-    "txfast/input/position.py",
-}
 
 PYTHON = sources(".py", folders=("txfast", "bench", "tests", "docs"))
 PACKAGE_PYTHON = sources(".py")
@@ -260,4 +257,4 @@ def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None
     """By `unreadable` and `unwritable` in errors.py, so that all such messages have one form."""
     said = re.compile(r": cannot be (read|written):")
     files = {name_of(path) for path in sources(".py", ".pyx") if said.search(path.read_text())}
-    assert sorted(files - {"txfast/errors.py"} - SAY_UNREADABLE_THEMSELVES) == []
+    assert files == {"txfast/errors.py"}
