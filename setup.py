@@ -137,5 +137,5 @@ setup(
             **build["directives"],
         },
         nthreads=os.cpu_count() or 1,
-    )
+    ),
 )

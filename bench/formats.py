@@ -85,9 +85,10 @@ def make_files(source: str, folder: str) -> None:
     text = table.set_column(3, "amount", table["amount"].cast(pa.string()))
     csv.write_csv(text, f"{folder}/in.csv", options)
     for suffix, codec in (("gz", "gzip"), ("zst", "zstd")):
-        with open(f"{folder}/in.csv", "rb") as file, pa.CompressedOutputStream(
-            f"{folder}/in.csv.{suffix}", codec
-        ) as compressed:
+        with (
+            open(f"{folder}/in.csv", "rb") as file,
+            pa.CompressedOutputStream(f"{folder}/in.csv.{suffix}", codec) as compressed,
+        ):
             while block := file.read(1 << 22):
                 compressed.write(block)
     print(table.num_rows)

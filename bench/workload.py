@@ -222,9 +222,7 @@ class Generator:
 
     def _next_ids_of(self, clients: Numbers) -> Numbers:
         """The next ids of each client, in row order."""
-        ids = (
-            self._last_ids_of_clients[clients] + places_among_equals(clients).astype(np.uint64) + np.uint64(1)
-        )
+        ids = self._last_ids_of_clients[clients] + places_among_equals(clients).astype(np.uint64) + np.uint64(1)
         # numpy keeps the last assignment: each client's last id in this block, which is its highest.
         self._last_ids_of_clients[clients] = ids
         return ids

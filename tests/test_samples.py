@@ -16,9 +16,7 @@ ACCOUNTS_SUFFIX = ".accounts.csv"
 GENERATED = "stress_test.csv"
 
 NAMES = sorted(
-    path.name
-    for path in SAMPLES.glob("*.csv")
-    if not path.name.endswith(ACCOUNTS_SUFFIX) and path.name != GENERATED
+    path.name for path in SAMPLES.glob("*.csv") if not path.name.endswith(ACCOUNTS_SUFFIX) and path.name != GENERATED
 )
 
 

@@ -1,8 +1,8 @@
 """Signals that end a run: each is noted when it arrives, and raised only where a run is ready to end.
 
-Those places are calls that may wait for somebody else (`while_waiting`: a read from a pipe, a write to one), and
-`check`, which a run calls between batches. An exception never comes anywhere else, so nothing has to be repaired
-because of one. Only the main thread is interrupted.
+There are two such places: calls that may wait for another program (`while_waiting`: to read from a pipe, or to write to
+one), and `check`, which a run calls between batches. A run is interrupted nowhere else, so no step has to be repaired
+afterwards. Only the main thread is interrupted.
 
 This module is a leaf: it must not import anything of txfast, nor `signal`, whose enumerations take longer to import
 than a small file to replay.
@@ -99,7 +99,8 @@ class Listener:
         self._is_holding = True
 
     def __enter__(self) -> None:
-        """Raise Interrupted wherever a signal arrives, until the block ends: it only waits for somebody else."""
+        """Raise Interrupted as soon as a signal arrives, until the `with` block ends. The block only waits for another
+        program."""
         if _thread.get_ident() == self._thread:
             self._waits += 1
             try:

@@ -652,9 +652,7 @@ def test_a_ledger_is_saved_over_nothing_of_somebody_elses(folder: Folder) -> Non
         loaded.save(folder.path / "other")
 
 
-def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_goes_on_where_the_last_snapshot_is_damaged(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder.path / "state"
     ledger = txfast.Ledger()
     for number in range(3):

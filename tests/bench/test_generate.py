@@ -95,9 +95,7 @@ def rows_with_a_new_id(content: bytes) -> Iterator[tuple[int, int]]:
             yield int(client), int(tx)
 
 
-def run(
-    *arguments: str | Path, cwd: Path | None = None, script: Path = SCRIPT
-) -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str | Path, cwd: Path | None = None, script: Path = SCRIPT) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, script, *arguments], cwd=cwd, capture_output=True, check=False)
 
 
@@ -209,9 +207,7 @@ def test_a_row_that_refers_to_nothing_has_an_unused_id() -> None:
     for seed in range(200):
         content = make(replace(plan, seed=seed))
         taken = {tx for _, tx in rows_with_a_new_id(content)}
-        first = next(
-            (row for row in well_formed_rows(content) if row.kind in ("resolve", "chargeback")), None
-        )
+        first = next((row for row in well_formed_rows(content) if row.kind in ("resolve", "chargeback")), None)
         disputed = any(row.kind == "dispute" for row in well_formed_rows(content))
         if first is not None and not disputed:
             assert first.tx not in taken

@@ -121,7 +121,10 @@ class Killings:
         }  # fmt: skip
 
     def _run(
-        self, folder: Path, arguments: tuple[str, ...] = COMMAND, watched: Mapping[str, str] | None = None,
+        self,
+        folder: Path,
+        arguments: tuple[str, ...] = COMMAND,
+        watched: Mapping[str, str] | None = None,
         kill_after_seconds: float | None = None,
     ) -> int:
         """Run the command. Returns its exit code, negative for a signal. Raises AssertionError if it fails."""

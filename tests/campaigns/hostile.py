@@ -287,6 +287,7 @@ def reject_places(full: bool) -> Figures:
 
 # ---- Crafted ids -----------------------------------------------------------------------------------
 
+
 def crafted_ids(full: bool) -> Figures:
     """A million ids that the index's first hash puts into one place, compared with a million random ids."""
     count = 1_000_000 if full else 5_000

@@ -53,9 +53,7 @@ def test_a_command_that_fails_leaves_old_outputs_as_they_were(
     assert sorted(folder.names()) == ["a.csv", "in.csv", "r.csv"]
 
 
-@pytest.mark.parametrize(
-    ("raised", "signal_name"), [(KeyboardInterrupt(), "SIGINT"), (BrokenPipeError(), "SIGPIPE")]
-)
+@pytest.mark.parametrize(("raised", "signal_name"), [(KeyboardInterrupt(), "SIGINT"), (BrokenPipeError(), "SIGPIPE")])
 def test_signals_end_a_command(
     folder: Folder, raised: BaseException, signal_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

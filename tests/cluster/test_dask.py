@@ -11,9 +11,7 @@ from tests.support.outputs import assert_same_tables, by_command, on_one_machine
 from txfast.cluster import dask
 
 
-def test_the_tasks_of_dask_give_the_same_as_the_command(
-    folder: Folder
-) -> None:
+def test_the_tasks_of_dask_give_the_same_as_the_command(folder: Folder) -> None:
     names = twelve_files(folder)
     expected = by_command(folder, *names)
     client: Any = DaskClient()

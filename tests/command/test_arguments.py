@@ -110,6 +110,12 @@ def test_rejects_with_another_suffix_are_refused(capsys: pytest.CaptureFixture[s
     assert line.endswith(f"argument --rejects: {name!r}: its name must end in .csv, .jsonl or .parquet")
 
 
+@pytest.mark.parametrize("name", ["r.parquet", "r.PARQUET", "r.Parquet"])
+def test_rejects_as_parquet_need_more_memory_than_a_small_limit(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    line = usage_error(capsys, "--memory-limit=128MiB", "--rejects", name, "in.csv")
+    assert line.endswith(" is too little for Parquet: the least is 256MiB")
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", "", "9" * 19, "1" * 5_000])
 def test_the_number_of_threads_is_one_or_more(capsys: pytest.CaptureFixture[str], count: str) -> None:
     assert "is no number of threads: it is 1 or more" in usage_error(capsys, f"--threads={count}", "in.csv")

@@ -61,9 +61,7 @@ def differences(page: Path, folder: Path) -> Iterator[Difference]:
                 yield from differences_of(block, output, folder, variables)
 
 
-def differences_of(
-    block: Block, output: Block | None, folder: Path, variables: dict[str, str]
-) -> Iterator[Difference]:
+def differences_of(block: Block, output: Block | None, folder: Path, variables: dict[str, str]) -> Iterator[Difference]:
     """The same for one block, behind which stands what it prints."""
     if block.language == "console":
         happened = run_console(block.text, folder, variables)

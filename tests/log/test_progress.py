@@ -409,9 +409,7 @@ def test_stages_after_the_input_are_named(clock_in_hand: Clock) -> None:
     assert figure_texts(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
 
 
-def test_a_stage_that_begins_late_is_shown_at_once(
-    clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stage_that_begins_late_is_shown_at_once(clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Journal(), 1_000)
     clock_in_hand.now += 100
     progress.stage("partition 3 of 64")

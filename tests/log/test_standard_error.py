@@ -33,9 +33,7 @@ def many_rejected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lines_of_many(path: Path, count: int) -> str:
-    return "".join(
-        f"warn: {path}:{line}: insufficient_funds: withdrawal,1,{line},1\n" for line in range(2, count + 2)
-    )
+    return "".join(f"warn: {path}:{line}: insufficient_funds: withdrawal,1,{line},1\n" for line in range(2, count + 2))
 
 
 @pytest.mark.parametrize(

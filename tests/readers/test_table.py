@@ -167,9 +167,7 @@ def test_numbers_are_taken_as_what_their_text_says(
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])
-def test_how_much_was_read_is_told_by_the_rows(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_how_much_was_read_is_told_by_the_rows(folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     monkeypatch.setattr(table_module, "BATCH_ROWS", 30)
     table = of_texts(day(1, rows=100), pa.string())
     if suffix == "table":
@@ -325,6 +323,7 @@ def test_a_table_without_the_columns_is_refused(folder: Folder) -> None:
 
 # ---- From the command ------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("rejects", ["r.csv", "r.jsonl", "r.parquet"])
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_rejects_have_the_row_number_the_values_and_no_line(folder: Folder, suffix: str, rejects: str) -> None:
@@ -344,9 +343,7 @@ def test_rejects_have_the_row_number_the_values_and_no_line(folder: Folder, suff
             lines = list(csv.DictReader((folder.path / rejects).read_text().splitlines()))
         stats = json.loads((folder.path / "s.json").read_bytes())
         kept.append((run.output, lines, stats["rejected"], stats["malformed"], stats["rows"]))
-        assert stats["inputs"] == [
-            {"file": name, "bytes": (folder.path / name).stat().st_size, "rows": len(ROWS)}
-        ]
+        assert stats["inputs"] == [{"file": name, "bytes": (folder.path / name).stat().st_size, "rows": len(ROWS)}]
     (output, of_file, *figures), (table_output, of_table, *table_figures) = kept
     assert (output, figures) == (table_output, table_figures)
     for row in of_file:

@@ -447,9 +447,7 @@ def test_a_run_that_a_signal_ended_goes_on(
     assert checkpoints(folder) == parts(folder) == []
 
 
-def test_a_second_signal_in_this_process_ends_it_at_once(
-    folder: Folder, in_process: Callable[..., int | str]
-) -> None:
+def test_a_second_signal_in_this_process_ends_it_at_once(folder: Folder, in_process: Callable[..., int | str]) -> None:
     state = ("--state", "state", "--checkpoint", "1000", "--threads", "1")
     assert in_process(*COMMAND, "r.csv", *state, signals_sent=2) == "SIGTERM"
     assert checkpoints(folder) == parts(folder) == []

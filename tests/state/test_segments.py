@@ -73,9 +73,7 @@ def test_a_snapshot_that_shares_entries_restores_the_same_ledgers(
         assert apply_rows(restored[0], endings) == apply_rows(whole[0], endings)
 
 
-def test_many_files_of_entries_become_one_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_files_of_entries_become_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("txfast.state.segments.SEGMENTS_MAX", 3)
     counts = [len(segment_names(folder)) for folder in write_snapshots(tmp_path, [Ledger()], STEPS)]
     assert counts == [1, 2, 3, 1, 2, 3, 1]

@@ -30,9 +30,7 @@ def write_snapshot(path: Path, *, durable: bool = True) -> None:
 
 
 @pytest.mark.parametrize("call", ["mkdir", "open", "write", "fsync"])
-def test_a_snapshot_that_cannot_be_written_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
+def test_a_snapshot_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     monkeypatch.setattr(os, call, failing(errno.ENOSPC))
     with pytest.raises(SourceError, match=r"snapshot.*: cannot be written: No space left on device"):
         write_snapshot(tmp_path / "snapshot")
@@ -44,9 +42,7 @@ def test_a_snapshot_that_need_not_be_durable_does_not_sync(tmp_path: Path, monke
     Snapshot.open(str(tmp_path / "snapshot")).restore([Ledger()])
 
 
-def test_a_snapshot_whose_folder_cannot_be_synced_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_whose_folder_cannot_be_synced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fsync = os.fsync
 
     def fail_for_folders(descriptor: int) -> None:

@@ -31,9 +31,7 @@ def run_cluster(*names: str, shards: int = 3, range_bytes: int = 50, state: str 
         return outputs_of(WorkersJob(settings_of(names, shards, opened, range_bytes), opened))
 
 
-def settings_of(
-    names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700
-) -> Settings:
+def settings_of(names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700) -> Settings:
     return make_settings(
         names, cores=2, shards=shards, keep_statuses=True, range_bytes=range_bytes, memory_limit=None,
         spill_folder=None, state=state,

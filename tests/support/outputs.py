@@ -42,9 +42,7 @@ def by_command(folder: Folder, *names: str) -> Outputs:
         command=(sys.executable,),
     )  # fmt: skip
     assert ran.exit_code == 0, ran.errors
-    return Outputs(
-        folder.read("accounts.csv"), folder.read("rejects.csv"), json.loads(folder.read("stats.json"))
-    )
+    return Outputs(folder.read("accounts.csv"), folder.read("rejects.csv"), json.loads(folder.read("stats.json")))
 
 
 def on_one_machine(folder: Folder, *names: str, state: str = "state") -> Outputs:
@@ -92,7 +90,7 @@ def twelve_files(folder: Folder) -> list[str]:
         for _ in range(chance.randrange(1, 120)):
             client, tx = chance.randrange(1, 30), chance.randrange(1, 60)
             kind = chance.choice([b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback", b"deposit", b"fee"])
-            amount = b"%d.%d" % (chance.randrange(100), chance.randrange(10**chance.randrange(1, 6)))
+            amount = b"%d.%d" % (chance.randrange(100), chance.randrange(10 ** chance.randrange(1, 6)))
             fields = [kind, b"%d" % client, b"%d" % tx, amount]
             lines.append(b",".join(fields if number % 4 else [b'"a, b"', *fields[::-1]]))
             if chance.random() < 0.1:

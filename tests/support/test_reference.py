@@ -261,9 +261,7 @@ def test_other_bytes_that_look_empty_make_a_row() -> None:
 
 def test_a_blank_line_of_any_length_is_no_row() -> None:
     long_blank = b" \t" * MIB + b"\n"
-    state = replay(
-        ("in.csv", long_blank + HEADER + long_blank + b"deposit,1,1,1\n" + long_blank.rstrip(b"\n"))
-    )
+    state = replay(("in.csv", long_blank + HEADER + long_blank + b"deposit,1,1,1\n" + long_blank.rstrip(b"\n")))
     assert state.rows == 1
     assert state.lines == [5]
     assert state.rejects == []
@@ -757,9 +755,7 @@ HALF = 2**62
         ("chargeback", INT64_MIN, 9, False),
     ],
 )
-def test_available_held_and_total_each_stay_in_64_bits(
-    kind: str, available: int, held: int, fits: bool
-) -> None:
+def test_available_held_and_total_each_stay_in_64_bits(kind: str, available: int, held: int, fits: bool) -> None:
     state = Replay()
     state.apply("deposit", 1, 1, 10)
     if kind in ("resolve", "chargeback"):
@@ -801,9 +797,7 @@ def test_a_rejected_row_creates_its_account_and_nothing_else() -> None:
 
 
 def test_rows_are_counted_by_status_and_reason() -> None:
-    state = run(
-        b"deposit,1,1,1\ndeposit,1,1,1\n\nbad\ndeposit,1,2,x\ndispute,1,1\nresolve,1,1\nresolve,1,1\n"
-    )
+    state = run(b"deposit,1,1,1\ndeposit,1,1,1\n\nbad\ndeposit,1,2,x\ndispute,1,1\nresolve,1,1\nresolve,1,1\n")
     assert state.rows == 7
     assert state.applied == {"deposit": 1, "dispute": 1, "resolve": 1}
     assert state.malformed == {"missing_field": 1, "bad_amount": 1}
@@ -836,9 +830,7 @@ def test_accounts_are_printed_ascending_by_client_as_a_number() -> None:
 def test_the_last_unit_below_zero_is_printed() -> None:
     state = Replay()
     state.accounts[3] = Account(3, available=INT64_MIN, held=INT64_MAX, locked=True)
-    assert state.accounts_csv().splitlines()[1] == (
-        b"3,-922337203685477.5808,922337203685477.5807,-0.0001,true"
-    )
+    assert state.accounts_csv().splitlines()[1] == (b"3,-922337203685477.5808,922337203685477.5807,-0.0001,true")
 
 
 def test_forged_money_is_not_conserved() -> None:
@@ -866,9 +858,7 @@ def test_the_command_prints_accounts_and_writes_rejects(tmp_path: Path) -> None:
     finished = run_command(first, second, "--rejects", rejects)
     assert (finished.returncode, finished.stderr) == (0, b"")
     assert finished.stdout == b"client,available,held,total,locked\n2,5.0000,0.0000,5.0000,false\n"
-    assert rejects.read_text() == (
-        f"{first}\t4\tmalformed\tmissing_field\n{second}\t2\trejected\tinsufficient_funds\n"
-    )
+    assert rejects.read_text() == (f"{first}\t4\tmalformed\tmissing_field\n{second}\t2\trejected\tinsufficient_funds\n")
 
 
 def test_the_command_fails_on_a_file_without_transactions(tmp_path: Path) -> None:

@@ -207,5 +207,3 @@ def test_an_output_that_fails_is_not_written_to_again(
     output.discard()
     assert len(written) == 1
     assert list(tmp_path.iterdir()) == []
-
-

@@ -40,9 +40,7 @@ def test_the_system_starts_to_write_a_large_file_to_the_disk_early(
     assert (tmp_path / "out").read_bytes() == b"1234567890123456789012"
 
 
-def test_a_file_is_whole_on_systems_without_early_write_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_whole_on_systems_without_early_write_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_module, "WRITE_BACK_BYTES", 10)
     monkeypatch.delattr(os, "posix_fadvise")
     output = Output(str(tmp_path / "out"))

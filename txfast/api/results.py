@@ -123,11 +123,11 @@ class ResultTable(Generic[Row]):
 class Accounts(ResultTable[Account]):
     """Accounts in ascending order of client: iterate them as Account tuples, or take them all as a table.
 
-        client     uint64
-        available  decimal128(19, 4)
-        held       decimal128(19, 4)
-        total      decimal128(19, 4)
-        locked     bool
+    client     uint64
+    available  decimal128(19, 4)
+    held       decimal128(19, 4)
+    total      decimal128(19, 4)
+    locked     bool
     """
 
     _row_type = Account
@@ -239,7 +239,7 @@ class Result:
 
 
 def html_table(names: "Sequence[str]", rows: "Sequence[tuple[object, ...]]", count: int, what: str) -> str:
-    """Rows as HTML, and of how many they are the first."""
+    """Rows as an HTML table, with a last line that says how many rows there are in all."""
     from html import escape
 
     def line(cells: "tuple[object, ...]", tag: str) -> str:

@@ -8,6 +8,7 @@ from txfast.batch.batch import TransactionBatch
 def report(
     batch: TransactionBatch, *, applied: bool = False, rejected: bool = True, malformed: bool = True
 ) -> Iterator[tuple[int, int, int, bytes]]: ...
+
 @disjoint_base
 class RowCursor:
     def __new__(

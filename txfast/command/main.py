@@ -37,9 +37,7 @@ def main() -> int:
     journal = Journal()
     try:
         settings = parse_arguments(sys.argv[1:])
-        journal = Journal(
-            settings.level, named=settings.level_named, quiet=settings.quiet, format=settings.log_format
-        )
+        journal = Journal(settings.level, named=settings.level_named, quiet=settings.quiet, format=settings.log_format)
         LISTENER.listen()
         if settings.verify:
             verify_state(settings, journal)
@@ -162,9 +160,7 @@ def make_replay(
     )
 
 
-def open_outputs(
-    replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings
-) -> None:
+def open_outputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings) -> None:
     """Open all outputs, the state first; begin the run with a checkpoint of this command, or with the state's last
     snapshot. Raises SourceError, LockedError and StateError."""
     outputs.open_state()
@@ -183,9 +179,7 @@ def open_outputs(
     replay.spend("load", time.perf_counter() - started)
 
 
-def read_inputs(
-    replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings
-) -> None:
+def read_inputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings) -> None:
     """Replay all inputs in their order, or those that are left."""
     if settings.checkpoint is not None:
         LISTENER.defer()
@@ -216,11 +210,11 @@ def read_followed_input(replay: "Replay", state: "StateDirectory", checkpoints: 
 def make_saver(
     replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None"
 ) -> "Callable[[Ledger], object] | None":
-    """Takes all ledgers for the state, where there is one that has to change. Raises SourceError."""
+    """The function that saves ledgers to the state; None where the state does not change. Raises SourceError."""
     if outputs.state is None:
         return None
     segments = None
-    # Ledgers that went to disk come back as others than the checkpoints were taken of.
+    # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
     if checkpoints is not None and not replay.books.is_spilled:
         segments = checkpoints.segments
     return outputs.state.saver(changed=replay.rows > 0, segments=segments)

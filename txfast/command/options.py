@@ -196,7 +196,7 @@ OPTIONS = (
     ),
     Option(
         "--checkpoint", group="State", metavar="SECONDS", value="second_count",
-        help="keep progress in --state DIR so often, to go on from",
+        help="save progress to --state DIR each time SECONDS have passed",
         manual="""
             Save the progress of the run in --state DIR each time this many seconds have passed since the last save, and
             on SIGTERM and Ctrl-C before they end the run. A second signal ends the run at once. SECONDS is 0 or more,

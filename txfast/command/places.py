@@ -50,9 +50,7 @@ def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: st
     """Check that two outputs, by the names of their options, do not share a file. Raises UsageError."""
     shared = outputs[name].identities & outputs[other].identities
     if STANDARD_OUTPUT_DESCRIPTOR in shared:
-        raise UsageError(
-            f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file"
-        )
+        raise UsageError(f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file")
     if shared:
         raise UsageError(f"{outputs[other].given} and {outputs[name].given} are the same file")
 

@@ -126,7 +126,7 @@ class Settings:
             return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
-        if self.rejects is not None and self.rejects.endswith(".parquet"):
+        if self.rejects is not None and self.rejects.lower().endswith(".parquet"):
             return "Parquet"
         return "--reader arrow" if self.reader == "arrow" else ""
 

@@ -78,9 +78,7 @@ class StreamReads(WholeReads):
         return block
 
 
-def open_for_pyarrow(
-    source: Source, note: "Callable[[bytearray], None] | None" = None
-) -> "pa.NativeFile | WholeReads":
+def open_for_pyarrow(source: Source, note: "Callable[[bytearray], None] | None" = None) -> "pa.NativeFile | WholeReads":
     """The source as a file that pyarrow reads in order. With WholeReads, `note` is called with each block.
 
     pyarrow reads ahead in a thread of its own. If that thread runs Python code, a process that ends first can crash or

@@ -18,7 +18,14 @@ class SavedLedger:
         self, first: int, count: int, clients: Buffer, available: Buffer, held: Buffer, locked: Buffer
     ) -> None: ...
     def copy_entries(
-        self, kind: int, first: int, count: int, clients: Buffer, txs: Buffer, amounts: Buffer, kinds: Buffer,
+        self,
+        kind: int,
+        first: int,
+        count: int,
+        clients: Buffer,
+        txs: Buffer,
+        amounts: Buffer,
+        kinds: Buffer,
         states: Buffer,
     ) -> None: ...
     def copy_disputes(

@@ -1,4 +1,4 @@
-"""The rules: the effect of one row on one account. No other file knows them.
+"""The rules: the effect of one row on one account. No other file decides it.
 
 First come the facts about kinds and dispute states that other files ask for by name, such as which entries can be
 disputed. Then come the rules. Each rule gets the values that the ledger looked up and returns a Status: the first

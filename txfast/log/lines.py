@@ -56,9 +56,7 @@ def make_record(
 ) -> "logging.LogRecord":
     """Make the record of an event. `level` is an index into LEVELS; `fields` are some of the FIELDS."""
     number = PYTHON_LEVELS[level]
-    record = logger.makeRecord(
-        logger.name, number, "(unknown file)", 0, escaped(message), (), failure, extra=fields
-    )
+    record = logger.makeRecord(logger.name, number, "(unknown file)", 0, escaped(message), (), failure, extra=fields)
     if number == TRACE_NUMBER:
         record.levelname = "TRACE"
     return record

@@ -23,6 +23,7 @@ def rescan(
     malformed_rows: int,
     is_cut: bool,
 ) -> None: ...
+
 @disjoint_base
 class CsvReader:
     def __new__(

@@ -1,4 +1,7 @@
-"""The row parser as Python sees it, for tests and tools. The parser itself is in row.pxd, inline for the readers."""
+"""parse_line(): the row parser for Python, used by tests and tools. The parser itself is in row.pxd.
+
+The names of the reasons for malformed rows are in batch/batch.pyx, their codes in batch/batch.pxd.
+"""
 
 from libc.stdint cimport uint8_t
 

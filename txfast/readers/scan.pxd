@@ -1,4 +1,4 @@
-"""The scanner: one loop for every reader, which makes the rows of a batch from its text.
+"""The scanner: the one loop that makes the rows of a batch from its text.
 
 The fast path takes plain rows, the row parser all others.
 """

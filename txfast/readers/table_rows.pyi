@@ -17,9 +17,7 @@ class TableColumns:
         cls,
         rows: int,
         columns: Sequence[
-            tuple[
-                str, int, ReadableBuffer | None, ReadableBuffer | None, ReadableBuffer | None, ReadableBuffer | None
-            ]
+            tuple[str, int, ReadableBuffer | None, ReadableBuffer | None, ReadableBuffer | None, ReadableBuffer | None]
         ],
     ) -> Self: ...
     @property

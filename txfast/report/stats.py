@@ -39,9 +39,7 @@ class RunFigures:
 
     __slots__ = ("counts", "inputs", "malformed_counts")
 
-    def __init__(
-        self, inputs: "Sequence[Input]", counts: "Sequence[int]", malformed_counts: "Sequence[int]"
-    ) -> None:
+    def __init__(self, inputs: "Sequence[Input]", counts: "Sequence[int]", malformed_counts: "Sequence[int]") -> None:
         self.inputs = inputs
         self.counts = counts
         self.malformed_counts = malformed_counts

@@ -1,6 +1,6 @@
-"""The books of a run: its ledgers, and those that were moved to disk for want of memory, until accounts are collected.
+"""Books: the ledgers of a run, in memory or moved to disk under a memory limit, up to the collected accounts.
 
-This module must not know where batches come from, nor what is done with accounts.
+This module must not know where batches come from, nor where accounts are written.
 """
 
 import time
@@ -34,8 +34,8 @@ EXPECTED_MARGIN = 1.03
 class Books:
     """The ledgers of a run, by shard: `route` and `apply` batches, then `collect` the accounts; `close` in the end.
 
-    With `keep_statuses` the outcome of each row is kept, for reports, also of rows that went to disk; those go to files
-    in `spill_folder`, which are gone when the books are closed.
+    With `keep_statuses` the outcome of each row is kept for the reports, even if the row was moved to disk. Such
+    rows are in a file in `spill_folder`, which is gone when the books are closed.
     """
 
     def __init__(self, plan: Plan, *, keep_statuses: bool = False, spill_folder: str | None = None) -> None:
@@ -49,7 +49,7 @@ class Books:
         self.begin()
 
     def begin(self) -> None:
-        """Begin with nothing, whatever was restored."""
+        """Begin with empty ledgers, and drop any that were restored."""
         self.close()
         self.ledgers = [Ledger() for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
@@ -64,22 +64,22 @@ class Books:
         self.begin_input(None)
 
     def begin_input(self, input_bytes: int | None) -> None:
-        """Say that rows of another input come, of this size; None where the size is not known."""
+        """Note that the next batches are of another input. `input_bytes` is None where its size is not known."""
         self._input_bytes = input_bytes
         self._entries_before = [ledger.entries for ledger in self.ledgers]
         for ledger in self.ledgers:
             ledger.expect(0)
 
     def close(self) -> None:
-        """Give back the disk space: accounts that were moved there are gone then."""
+        """Close the spill file: its disk space is free again, and the accounts in it are gone."""
         if self._spill_file is not None:
             self._spill_file.close()
 
     # ---- Restoring ---------------------------------------------------------------------------------
 
     def restore(self, snapshot: "Snapshot") -> None:
-        """Begin with the content of a snapshot, instead of what there was. Raises StateError, CapacityError,
-        MemoryError and SpillError."""
+        """Replace all ledgers by the content of a snapshot. Raises StateError, CapacityError, MemoryError and
+        SpillError."""
         self.begin()
         parts = self.parts_that_fit(snapshot)
         if parts == 1:
@@ -92,7 +92,7 @@ class Books:
             ledger.clear()  # before there is another
 
     def parts_that_fit(self, snapshot: "Snapshot") -> int:
-        """Into how many parts each ledger must be divided, so that one fits in memory while it is restored."""
+        """Into how many parts each ledger is divided, so that one part fits in memory while it is restored."""
         if self.ledger_bytes is None:
             return 1
         least = Ledger.bytes_for(0, 0)
@@ -137,7 +137,7 @@ class Books:
         ledger.apply(batch, shard=shard)
 
     def _start_spill(self, shard: int, bytes_expected: int) -> "Spill":
-        """Move a ledger to disk, and all its rows from now on: about so many bytes in all."""
+        """Move a ledger to disk, and all its rows from now on: about `bytes_expected` in all."""
         from txfast.spill.file import SpillFile
         from txfast.spill.settled import Settled
         from txfast.spill.spill import STARTING, Spill
@@ -156,7 +156,7 @@ class Books:
         return started
 
     def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
-        """About how many bytes go to disk from this batch on, as far as the size of the input tells."""
+        """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
         accounts = sum(map(len, self.ledgers))
         rows = sum(ledger.entries for ledger in self.ledgers)
         text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
@@ -172,7 +172,7 @@ class Books:
     # ---- Collecting --------------------------------------------------------------------------------
 
     def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
-        """The accounts, once all rows are applied. `save` is given every ledger before that, one by one.
+        """The accounts, once all rows are applied. `save` is called with every ledger before that, one by one.
 
         Raises ConservationError where accounts do not add up, SpillError and MemoryLimitError where ledgers were moved
         to disk, and what `save` raises.
@@ -235,11 +235,11 @@ class Books:
 
     @property
     def spill_file(self) -> "SpillFile":
-        """The file that ledgers were moved to; there is one once a ledger was moved."""
+        """The file that ledgers were moved to. Only books that are spilled have one."""
         assert self._spill_file is not None, "no ledger was moved to disk"
         return self._spill_file
 
     @property
     def spilled_bytes(self) -> int:
-        """Bytes written to disk for want of memory."""
+        """Bytes written to disk because of the memory limit."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written

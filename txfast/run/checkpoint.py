@@ -1,11 +1,12 @@
-"""Checkpoints: the progress of a run that has not ended, in its state directory; the same command goes on from there.
+"""Checkpoints: the progress of a run that has not ended, in its state directory. The same command resumes from there.
 
-    checkpoint-<n>/     a snapshot, with the run's progress in the manifest; a good one is there at all times
+    checkpoint-<n>/     a snapshot, with the run's progress in the manifest
     checkpoint-<n>.part the one that a run was writing when it was killed
 
-A checkpoint holds for the command that made it, on top of the snapshot that the command began with. The rejects so far
-stay in the temporary file beside their final place; the manifest says how many bytes of it count.
-This module must not know how a run comes to a place where all that it has read is applied.
+After the first checkpoint there is a complete one at every moment: the last is removed only once the next is on the
+disk. A checkpoint is valid for one command, and for the snapshot that the command began with. The rejects so far stay
+in the temporary file beside their final place; the manifest says how many bytes of it belong to the checkpoint.
+This module must not know how a flow is paused.
 """
 
 import os
@@ -37,11 +38,10 @@ if TYPE_CHECKING:
 
 
 class Checkpoints:
-    """The checkpoints of a run: `find` the one to go on from, `take` new ones, and `discard` them when the run has
-    ended.
+    """The checkpoints of a run: `find` one to resume from, `take` new ones, `discard` them when the run has ended.
 
-    `command` identifies the command (see `command_of`); `seconds` lie between two checkpoints, None for none. Where a
-    signal arrives, one is taken before the run ends.
+    `command` identifies the command (see `command_of`). `seconds` is the time from one checkpoint to the next; None
+    takes none. When a signal ends the run, a last checkpoint is taken.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Checkpoints:
         """The entries that this run's last checkpoint has written to the disk; None where it took none."""
         return self._segments if self._segments.files else None
 
-    # ---- Going on ----------------------------------------------------------------------------------
+    # ---- Resuming ----------------------------------------------------------------------------------
 
     def find(self, replay: "Replay") -> bool:
-        """Let the run go on from the last good checkpoint of this command; False where there is none.
+        """Resume the run from the last good checkpoint of this command; False where there is none.
 
         Other checkpoints are discarded, with a warning where the run that took one did not end.
         """
@@ -83,7 +83,7 @@ class Checkpoints:
         return found
 
     def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
-        """Whether the run goes on from this checkpoint; if not, it is removed. Raises UnknownFormatError."""
+        """Resume from this checkpoint, or remove it and return False. Raises UnknownFormatError."""
         try:
             checkpoint = Snapshot.open(folder)
             progress = checkpoint.fields.part("progress")
@@ -120,7 +120,7 @@ class Checkpoints:
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
         if len(figures) != index + inside or len(figures) > len(files) or len(malformed) != reasons:
-            raise StateError("its progress is not what it should be")
+            raise StateError("its progress does not agree with the command's inputs")
         try:
             add_counts(replay.books.ledgers[0], counts)
         except ValueError as error:
@@ -154,7 +154,7 @@ class Checkpoints:
     # ---- Taking ------------------------------------------------------------------------------------
 
     def begin_input(self, replay: "Replay", index: int) -> None:
-        """Say that all inputs before this number are done; after the last, the number of inputs."""
+        """Note that all inputs before number `index` are done. After the last, it is the number of inputs."""
         self._input_index = index
         if self._opened is None and self.is_due():
             if replay.books.is_spilled:

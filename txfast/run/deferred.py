@@ -46,8 +46,13 @@ class DeferredRows:
         text = batch.raw_text()
         self._texts.write(
             RECORD.pack(
-                len(self._inputs) - 1, batch.first_line, len(batch), batch.malformed_rows, batch.is_cut,
-                batch.unsettled_shards, len(text),
+                len(self._inputs) - 1,
+                batch.first_line,
+                len(batch),
+                batch.malformed_rows,
+                batch.is_cut,
+                batch.unsettled_shards,
+                len(text),
             )
             + text
         )

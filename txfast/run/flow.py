@@ -1,10 +1,10 @@
 """How batches flow from an intake into the books: in the caller's thread alone, or through several threads.
 
-Scanner threads turn blocks into batches, appliers take each batch's rows for their shard in the order of the batches,
-the caller's thread iterates the applied batches and gives each back to be filled again. A fixed number of batches goes
-round: that holds a fast reader back.
+Scanner threads turn blocks into batches. Each applier thread applies its shard's rows of every batch, in the order of
+the batches. The caller's thread iterates the applied batches and gives each back to be filled again. The number of
+batches is fixed, so a fast reader waits for the appliers.
 
-This module must not know what an input is, nor what becomes of applied batches.
+This module must not know what an input is, nor what the caller does with applied batches.
 """
 
 from time import perf_counter
@@ -30,7 +30,7 @@ JOIN_SECONDS = 0.2
 
 
 def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
-    """Let a scanned and routed batch be applied, in order; False where none is wanted any more."""
+    """Admit the next scanned and routed batch, in the order of the input; False behind the row that stops the run."""
     if not intake.admit(batch):
         return False
     if batch.is_cut:
@@ -49,10 +49,10 @@ class InlineFlow:
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0}
 
     def pause(self) -> None:
-        """Nothing is read ahead: all before a batch is applied when that is given out, and nothing behind it."""
+        """Do nothing: this flow reads no block ahead, so that it is settled at each batch that it yields."""
 
     def go_on(self) -> None:
-        """It never paused."""
+        """Do nothing, since `pause` did nothing."""
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
         intake, books, seconds = self._intake, self._books, self.seconds
@@ -82,9 +82,9 @@ class ThreadedFlow:
     """One input through several threads: iterates its batches, applied, in order. `seconds` are by stage, summed over
     threads.
 
-    A failure takes the place of the batch in which it happened, so that everything before it is reported first,
-    whatever the threads. Each ledger has a thread, except a single one while there is little to report: then the
-    caller's thread applies, and nothing is handed over.
+    A failure takes the place of the batch in which it happened, so that all rows before it are reported first, with any
+    number of threads. Each ledger has a thread. Only where there is one ledger, and no rejects that keep the caller
+    busy, the caller's thread applies the batches itself.
     """
 
     def __init__(self, intake: "Intake", books: "Books", scanners: int) -> None:
@@ -96,7 +96,7 @@ class ThreadedFlow:
         self._appliers = len(books.ledgers) if len(books.ledgers) > 1 or books.keep_statuses else 0
         self._reading = threading.Lock()
         self._blocks_read = 0
-        self._number = 0  # of the block whose batch is given out
+        self._number = 0  # of the block whose batch was yielded last
         self._at_end = False
         # All below is read and changed with this lock held; each change notifies.
         self._changed = threading.Condition()
@@ -105,7 +105,7 @@ class ThreadedFlow:
         self._free = [TransactionBatch() for _ in range(scanners + self._appliers + SPARE_BATCHES)]
         self._arrived: dict[int, Result] = {}  # by number of the block
         self._blocks_admitted = 0
-        self._scanned: dict[int, Result] = {}  # admitted ones, without a gap
+        self._scanned: dict[int, Result] = {}  # admitted blocks, without a gap
         self._applied: dict[int, Result] = {} if self._appliers else self._scanned
         self._appliers_left: dict[int, int] = {}
         self._threads = [
@@ -140,18 +140,18 @@ class ThreadedFlow:
     # ---- Checkpoints -------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Apply nothing more than what is on its way, so that it `is_settled` soon, until `go_on`."""
+        """Admit no further batches until `go_on`, so that the flow `is_settled` once those admitted are applied."""
         with self._changed:
             self._paused = True
 
     @property
     def is_settled(self) -> bool:
-        """Whether all is applied up to the batch that is given out, and nothing behind it."""
+        """Whether every batch up to the one yielded last is applied, and no batch behind it."""
         with self._changed:
             return not self._appliers or self._blocks_admitted == self._number + 1
 
     def go_on(self) -> None:
-        """Apply again what is there."""
+        """Admit batches again."""
         with self._changed:
             self._paused = False
             self._admit()
@@ -230,7 +230,7 @@ class ThreadedFlow:
                 return
 
     def _admit(self) -> None:
-        """Pass on, in order, what has arrived."""
+        """Admit the blocks that have arrived, in order, up to the first gap."""
         while self._blocks_admitted in self._arrived and not self._paused:
             number = self._blocks_admitted
             result = self._arrived.pop(number)
@@ -250,7 +250,7 @@ class ThreadedFlow:
     # ---- Appliers ----------------------------------------------------------------------------------
 
     def _take_scanned(self, number: int) -> TransactionBatch | None:
-        """Wait for a block's batch; None where there is none to apply."""
+        """Wait for a block's batch; None at the end of the input, at a failure, and once the flow has stopped."""
         with self._changed:
             while number not in self._scanned and not self._stopped:
                 self._changed.wait()

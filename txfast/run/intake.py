@@ -1,4 +1,4 @@
-"""What a run reads: one input after the other, block by block, and how many malformed rows it allows.
+"""Intake: one input of a run, read block by block. MalformedRows: how many malformed rows a run has met and allows.
 
 This module must not know ledgers.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class InputFigures:
-    """The size of one input, or of the part read so far: bytes, and rows of either sort."""
+    """The size of one input, or of the part read so far: bytes, and rows, malformed ones included."""
 
     __slots__ = ("bytes", "name", "rows")
 
@@ -42,7 +42,7 @@ class InputFigures:
 
 
 class MalformedRows:
-    """Malformed rows over all inputs of a run: by reason, and against the most that are `allowed`; None allows all."""
+    """Malformed rows of all inputs of a run, counted by reason. More than `allowed` stop the run; None allows all."""
 
     __slots__ = ("_admitted", "allowed", "counts")
 
@@ -57,7 +57,7 @@ class MalformedRows:
         self._admitted = sum(counts)
 
     def admit(self, batch: "TransactionBatch") -> bool:
-        """Let a scanned batch be applied, one after the other in order; False behind the row that stops the run.
+        """Admit the next scanned batch, in the order of the input; False behind the row that stops the run.
 
         The batch with that row is cut behind it.
         """
@@ -91,11 +91,11 @@ class MalformedRows:
 
 
 class Intake:
-    """One input on its way into a run: `fill` and `scan` batches of it, `admit` each in order, and `note` it once it is
-    applied; `finish` at the end of the input.
+    """One input of a run: `fill` and `scan` batches of it, `admit` each in order, and `note` it once it is applied;
+    `finish` at the end of the input.
 
-    `fill` is for one thread at a time, `scan` for any. With a `consumption`, the input begins where that is, and it
-    follows what is read; with `keep_places` each batch says where its input was behind it.
+    `fill` is for one thread at a time, `scan` for any. With a `consumption`, reading begins at its place in the input,
+    and it follows the bytes that are read. With `keep_places` each batch carries the place behind its last byte.
     """
 
     def __init__(
@@ -134,11 +134,11 @@ class Intake:
         return more
 
     def scan(self, batch: "TransactionBatch") -> None:
-        """Make rows of the block."""
+        """Parse the block that `fill` has put into the batch into rows."""
         self._reader.scan(batch)
 
     def admit(self, batch: "TransactionBatch") -> bool:
-        """Let a scanned batch be applied, one after the other in order; False where none is wanted any more."""
+        """Admit the next scanned batch, in the order of the input; False behind the row that stops the run."""
         return self._malformed.admit(batch)
 
     def note(self, batch: "TransactionBatch") -> None:
@@ -148,8 +148,10 @@ class Intake:
         self.figures.bytes = self._bytes_before + batch.input_bytes_read
 
     def place_behind(self, batch: "TransactionBatch") -> "Place":
-        """The place in the input behind an applied batch, which was noted. The blocks that were read ahead of it will
-        be read again, and do not count."""
+        """The place in the input behind a batch that was applied and noted.
+
+        A run that resumes there reads the later blocks again, so the figures are set back to this place.
+        """
         place: Place = batch.consumed  # type: ignore[assignment]
         assert self.header is not None
         place.lines, place.header = self._next_line - 1, self.header.line
@@ -157,7 +159,7 @@ class Intake:
         return place
 
     def finish(self) -> None:
-        """At the end of the input: count all of it, and have the consumption say where it ends."""
+        """End the input: count all its bytes, and store its header and its number of lines in the consumption."""
         self.figures.bytes = self._bytes_before + self._reader.bytes_read
         if self._consumption is not None:
             self._consumption.header = None if self.header is None else self.header.line

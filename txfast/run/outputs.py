@@ -1,6 +1,6 @@
 """Where the results of a run go: all of them are published, or none.
 
-This module must not know how results come about.
+This module must not know how results are computed.
 """
 
 from txfast.interrupts import LISTENER
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Outputs:
-    """The destinations of a run: `accounts`, and `rejects`, `stats` and `state` where they are asked for.
+    """The outputs of a run: `accounts`, and `rejects`, `stats` and `state` where a path is given for them.
 
-    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. Arguments are paths; `warn` is told
-    of a damaged snapshot that another one stands in for.
+    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` is called with a message when
+    a snapshot is damaged and an older one is used instead.
     """
 
     def __init__(
@@ -42,9 +42,7 @@ class Outputs:
             from txfast.state import directory
 
             self.state = directory.StateDirectory(state, warn)
-        self._all = publication_order(
-            rejects=self.rejects, stats=self.stats, accounts=self.accounts, state=self.state
-        )
+        self._all = publication_order(rejects=self.rejects, stats=self.stats, accounts=self.accounts, state=self.state)
 
     def open_state(self) -> None:
         """Open the state alone, before all others: one run at a time holds it. Raises SourceError and LockedError."""
@@ -58,7 +56,10 @@ class Outputs:
                 output.open()
 
     def finish_rejects(self) -> None:
-        """Have rejects reach their file before accounts go where nothing can be taken back. Raises as `publish`."""
+        """Write all rejects to their file. Call it before accounts are written to a pipe, which cannot be undone.
+
+        Raises as `publish`.
+        """
         if self.rejects is not None:
             self.rejects.finish()
 

@@ -1,34 +1,35 @@
-"""How a run divides the machine: threads, blocks and memory. A pure function of what was asked for and what there is.
+"""How a run divides the machine: threads, blocks and memory.
 
-This module must not look at the machine, and must not know inputs.
+`make_plan` is a pure function: the settings and the size of the machine are its arguments. This module must not look at
+the machine, and must not know inputs.
 """
 
 from txfast.errors import UsageError
 from txfast.input.source import READERS
 from txfast.readers.csv import READ_BLOCK_BYTES
 
-# Cap: beyond 128 threads only contend.
+# More threads than this only wait for each other.
 THREADS_USED_MAX = 128
-# Batches on their way beyond those that threads work on.
+# Batches that wait between two threads, beside one batch for each thread.
 SPARE_BATCHES = 3
 
 # A smaller input is not worth a thread.
 THREADED_BYTES_MIN = 4 * READ_BLOCK_BYTES
-# An input of this size is read in larger blocks: threads hand over less often (a tenth of the time), and the memory for
-# blocks does not show.
+# An input of this size is read in larger blocks: threads exchange batches less often, which saves a tenth of the time,
+# and the blocks are small beside the ledger.
 LARGE_BYTES_MIN = 1 << 26
 LARGE_BLOCK_BYTES = 4 * READ_BLOCK_BYTES
 # A smaller limit has no room for large blocks.
 LARGE_BLOCKS_MEMORY_MIN = 1 << 30
 
-# A batch takes three bytes for each of its block, columns included, unless all its rows are as short as can be.
+# Bytes of a batch, text and columns, for each byte of its block. Only blocks of the shortest possible rows take more.
 BATCH_BYTES_PER_BYTE = 3
-# Memory beside ledgers, batches and the buffers of what is moved to disk: sorted accounts as text, and what Python and
-# the system take while the run goes on.
+# Memory beside ledgers, batches and spill buffers: sorted accounts as text, and the growth of Python and the allocator
+# during the run.
 OTHER_BYTES = 8 << 20
-# With less for itself a ledger would go to disk at once.
+# A ledger with less memory would go to disk at its first rows.
 LEDGER_BYTES_MIN = 24 << 20
-# The share of a ledger's memory that its rows on disk take for buffers, and the least.
+# A spill's buffers get one part in SPILL_SHARE of its ledger's memory, and at least SPILL_BYTES_MIN.
 SPILL_SHARE = 16
 SPILL_BYTES_MIN = 2 << 20
 
@@ -36,9 +37,10 @@ SPILL_BYTES_MIN = 2 << 20
 class Plan:
     """How a run divides the machine.
 
-    `scanners` threads turn blocks into batches, for as many `ledgers`, each a shard of the clients. Under a limit,
-    `ledger_bytes` is what each ledger may take before it is moved to disk, and `settling_bytes` what all that is
-    settled in the end may take together; without a limit both are None. Results depend on none of these.
+    `scanners` is the number of threads that turn blocks into batches, `ledgers` the number of shards of the clients.
+    A ledger that would grow beyond `ledger_bytes` is moved to disk. `settling_bytes` is the memory for all partitions
+    that are settled at the same time, at the end of the run. Both are None without a memory limit. Results depend on
+    none of these.
     """
 
     __slots__ = (
@@ -70,7 +72,7 @@ class Plan:
         self._large_blocks = large_blocks
 
     def block_bytes(self, input_bytes: int | None) -> int:
-        """How much is read at once of an input of this size; None where the size is not known."""
+        """The size of a block of an input. `input_bytes` is None where the size of the input is not known."""
         if self._block_bytes is not None:
             return self._block_bytes
         if self.reader == "arrow":
@@ -81,7 +83,7 @@ class Plan:
         return LARGE_BLOCK_BYTES if large else READ_BLOCK_BYTES
 
     def is_threaded(self, input_bytes: int | None) -> bool:
-        """Whether threads are started for an input of this size; None where the size is not known."""
+        """Whether an input of this size gets threads. `input_bytes` is None where the size is not known."""
         return self.threads > 1 and (input_bytes is None or input_bytes >= THREADED_BYTES_MIN)
 
 
@@ -97,10 +99,10 @@ def make_plan(
 ) -> Plan:
     """Divide the machine for a run.
 
-    `cores` and `memory_used` (bytes that the process has now) are what there is; the rest is what was asked for.
-    `threads` counts scanners and appliers together, by default one for each core. Of `memory_limit`, in bytes for the
-    whole process, `memory_reserved` are not for the run. `block_bytes` is read at once, by default what suits the
-    reader and the input. Raises UsageError for a reader that there is not, and for no threads.
+    `cores` and `memory_used` (bytes that the process has now) describe the machine. `threads` counts scanners and
+    appliers together, by default one for each core. `memory_limit` is in bytes, for the whole process; of it,
+    `memory_reserved` bytes are kept for libraries. `block_bytes` is the size of a block, by default the one that suits
+    the reader and the input. Raises UsageError for an unknown reader, and for fewer threads than one.
     """
     if reader not in READERS:
         raise UsageError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
@@ -121,7 +123,7 @@ def make_plan(
 
 
 def divide_memory(plan: Plan, room: int) -> None:
-    """Divide so many bytes among batches and ledgers: fewer ledgers where each would get too little."""
+    """Divide `room` bytes among batches and ledgers. A small room gives fewer ledgers, so that each gets enough."""
     batch_bytes = BATCH_BYTES_PER_BYTE * plan.block_bytes(LARGE_BYTES_MIN)
     room -= (plan.scanners + SPARE_BATCHES) * batch_bytes
     plan.ledgers = max(1, min(plan.ledgers, room // (LEDGER_BYTES_MIN + batch_bytes)))

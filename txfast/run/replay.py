@@ -86,9 +86,9 @@ class Replay:
         consumption: "Consumption | None" = None,
         figures: InputFigures | None = None,
     ) -> None:
-        """Replay one input that is open already, and stays open: from where the consumption is, which follows.
+        """Replay one input that is open already, and leave it open. Reading begins at the place of the consumption.
 
-        It is counted into `figures`, by default new ones. Raises as `read`.
+        `figures` counts the input; by default it gets figures of its own. Raises as `read`.
         """
         if figures is None:
             figures = InputFigures(source.name)
@@ -119,9 +119,7 @@ class Replay:
         self._seconds["report"] += perf_counter() - started
         self.malformed_rows.add(intake.name, batch)
 
-    def _checkpoint(
-        self, checkpoints: "Checkpoints", flow: "Flow", intake: Intake, batch: "TransactionBatch"
-    ) -> None:
+    def _checkpoint(self, checkpoints: "Checkpoints", flow: "Flow", intake: Intake, batch: "TransactionBatch") -> None:
         """Take a checkpoint behind this batch, or have the flow come to where one can be taken."""
         if intake.is_table:
             # A run cannot go on inside a table: a signal ends it, and leaves the last checkpoint.

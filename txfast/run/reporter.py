@@ -1,4 +1,4 @@
-"""Tells a run's rejects, log and progress of each applied batch: at once, or when the outcome of its rows is known.
+"""Reporter: gives each applied batch to the rejects, the log and the progress of a run, once its outcomes are known.
 
 This module must not know how rows are applied.
 """

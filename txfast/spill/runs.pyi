@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 from txfast.ledger.sorted_accounts import AccountColumns
 
 def run_blocks(accounts: AccountColumns) -> Iterator[memoryview]: ...
+
 @disjoint_base
 class RunMerge:
     def __new__(cls, readers: Iterable[Callable[[memoryview], int]], buffer_bytes: int) -> Self: ...

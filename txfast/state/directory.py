@@ -5,8 +5,9 @@
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
     <either>.part       half written when a run was killed; the next run removes it
 
-A snapshot is written under the name with `.part` and renamed when all of it is on the disk. So there is a whole one at
-every moment, whenever a run is killed. This module must not know what a run does with its inputs.
+A snapshot is written under the name with `.part` and renamed when all of it is on the disk. So once there is
+a snapshot, there is a complete one at every moment, even if a run is killed. This module must not know what a run does
+with its inputs.
 """
 
 import os

@@ -163,9 +163,7 @@ class Snapshot:
         """A restorer for one of the `count` shards of this snapshot, which may be of a shard itself."""
         return LedgerRestorer(ledger, self._shard * count + shard, self._shard_count * count)
 
-    def _restore(
-        self, restorers: "Sequence[LedgerRestorer]", check: "Callable[[], None]" = lambda: None
-    ) -> None:
+    def _restore(self, restorers: "Sequence[LedgerRestorer]", check: "Callable[[], None]" = lambda: None) -> None:
         """Read all files once; each restorer takes its shard. `check` is called after each record batch."""
         # The manifest is not trusted: no more entries are expected than the files have bytes for.
         files = self.fields.part("files")

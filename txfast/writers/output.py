@@ -210,8 +210,7 @@ def publication_order(
     """The results that a run has, in the order in which they are finished and published.
 
     The accounts come after the files that explain them, since accounts on standard output cannot be revoked. The state
-    comes last: the next run may go on from it only where all other results are in their places. But the state is
-    opened first, so that a directory in use ends the run before anything else is touched.
+    comes last: the next run may build on it only when all other results are in their places.
     """
     return [output for output in (rejects, history, stats, report, accounts, state) if output is not None]
 

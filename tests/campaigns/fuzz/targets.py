@@ -276,9 +276,7 @@ def table(content: bytes) -> None:
     """Columns of a table, good ones and others, against the rows of the file that has the same fields."""
     rows = (content[0] if content else 0) % (TABLE_ROWS + 1)
     shapes = content[1:].ljust(4 * TABLE_COLUMN_BYTES, b"\x04")
-    columns = [
-        table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)
-    ]
+    columns = [table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)]
     is_good = all(fields is not None for _, fields in columns)
     for keep_text in (True, False):
         batch = TransactionBatch()
