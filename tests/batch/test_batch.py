@@ -1,4 +1,4 @@
-"""Where a batch's rows stand: their lines, and their bounds in its text."""
+"""The rows of a batch as they are reported: their line numbers and their raw text."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from txfast.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.unmeasured
 
-# Endings are looked for in windows of 64 bytes.
+# Line lengths around 64 bytes: endings are searched in windows of that size.
 LENGTHS = [0, 1, 30, 59, 60, 61, 62, 63, 64, 127, 128, 200]
 
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("blank_share", [0.0, 0.02, 0.7])
-def test_lines_are_counted_whatever_ends_them(reader: str, blank_share: float) -> None:
+def test_line_numbers_are_right_for_every_line_ending(reader: str, blank_share: float) -> None:
     rng = random.Random(int(100 * blank_share))
     for endings in ([b"\n"], [b"\r"], [b"\r\n"], [b"\n", b"\r", b"\r\n", b"\n\r"]):
         lines = [HEADER.rstrip()]
@@ -39,7 +39,7 @@ def test_lines_are_counted_whatever_ends_them(reader: str, blank_share: float) -
 
 @pytest.mark.parametrize("ending", strategies.ENDINGS)
 @pytest.mark.parametrize("blank_lines", [0, 1])
-def test_an_ending_is_found_wherever_a_window_ends(ending: bytes, blank_lines: int) -> None:
+def test_an_ending_is_found_at_every_place_in_a_window(ending: bytes, blank_lines: int) -> None:
     for length in range(140):
         rows = [b"x" * length + b"y", b"z", b"deposit,1,1,1", b"deposit,1,1,1", b"w"]
         content = HEADER + ending * blank_lines + ending.join(rows)
@@ -49,7 +49,7 @@ def test_an_ending_is_found_wherever_a_window_ends(ending: bytes, blank_lines: i
 
 
 @pytest.mark.parametrize("chosen", range(8))
-def test_a_report_holds_the_rows_that_are_asked_for(chosen: int) -> None:
+def test_a_report_holds_the_chosen_rows(chosen: int) -> None:
     rng = random.Random(chosen)
     lines = [b"fee,1,1,1" if rng.random() < 0.1 else b"deposit,1,%d,1" % (place % 400) for place in range(900)]
     outcome = replays.run_reference([("f", HEADER + b"\n".join(lines))])

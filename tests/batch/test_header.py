@@ -1,4 +1,4 @@
-"""Headers: which columns are the four that matter, and which lines are no header."""
+"""Headers: they find the four columns among any others, and a line that is no header is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_four_columns_stand_among_any_others(header: bytes, row: bytes) -> N
         assert outcome.accounts.endswith(b"\n1,1.5000,0.0000,1.5000,false\n")
 
 
-def test_a_row_may_end_before_its_last_columns_whichever_they_are() -> None:
+def test_a_row_may_end_before_its_last_columns() -> None:
     header = Header(b"amount,note,tx,client,type", "in")
     assert parse_line(b"1.5,,2,1,deposit", header) == ONE_DEPOSIT
     assert parse_line(b"1.5,,2,1", header) == "missing_field"
@@ -68,7 +68,7 @@ def test_a_row_may_end_before_its_last_columns_whichever_they_are() -> None:
     assert parse_line(b"deposit,1,2,note", Header(b"type,client,tx,note,amount", "in")) == ("deposit", 1, 2, None)
 
 
-def test_a_header_says_how_many_columns_it_has() -> None:
+def test_the_width_of_a_header_is_its_number_of_columns() -> None:
     assert Header(b"type,client,tx,amount", "in").width == 4
     assert Header(b'type,client,tx,amount,"a,b",', "in").width == 6
 
@@ -103,7 +103,7 @@ def test_a_header_says_how_many_columns_it_has() -> None:
     ],
     ids=short,
 )
-def test_what_is_no_header_is_refused_with_the_file_and_the_reason(line: bytes, why: str) -> None:
+def test_a_line_that_is_no_header_is_refused_with_file_and_reason(line: bytes, why: str) -> None:
     with pytest.raises(InputError, match=why) as raised:
         Header(line, "folder/in.csv")
     assert str(raised.value).startswith("folder/in.csv: not a transactions file: ")

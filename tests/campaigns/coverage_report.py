@@ -55,7 +55,10 @@ KERNEL_TESTS = (
     "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
 )
 QUICK_MODULES = ("txfast.ledger.ledger", "txfast.readers.row", "txfast.readers.csv")
-QUICK_TESTS = ("tests/ledger/test_ledger.py", "tests/ledger/test_rules.py", "tests/readers/test_row.py")
+QUICK_TESTS = (
+    *("tests/batch/test_header.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
+    "tests/readers/test_row.py",
+)
 PYTHON = (".py",)
 # Cython's own support code.
 SHARED = "_txfast_views.c"

@@ -10,7 +10,7 @@ from tests.support import replays
 from txfast.input.whole_reads import StreamReads, WholeReads
 
 
-def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
+def test_a_read_is_whole_whatever_pieces_it_comes_in() -> None:
     file = WholeReads(replays.Reads([b"a", b"bcd", b"efghi", b"j"]))
     assert (bytes(file.read(4)), file.tell()) == (b"abcd", 4)
     assert (bytes(file.read(5)), file.tell()) == (b"efghi", 9)
@@ -18,7 +18,7 @@ def test_a_read_is_whole_whatever_the_pieces_it_comes_in() -> None:
     assert (bytes(file.read(5)), file.tell()) == (b"", 10)
 
 
-def test_a_pause_in_a_pipe_that_does_not_block_is_no_end_of_it() -> None:
+def test_a_pause_in_a_non_blocking_pipe_is_not_its_end() -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.write(writing, b"abc")

@@ -1,4 +1,4 @@
-"""The arrow reader: pyarrow's lines are the file's lines, and what pyarrow cannot carry is told."""
+"""The arrow reader: it reads the same rows as the native one, and stops at a row that pyarrow cannot carry."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def assert_as_reference(content: bytes, block_bytes: int | None = None, threads:
     return outcome
 
 
-# ---- What pyarrow cannot carry -------------------------------------------------------------------
+# ---- Rows that pyarrow cannot carry --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def assert_as_reference(content: bytes, block_bytes: int | None = None, threads:
     ],
     ids=lambda content: repr(content[-30:]),
 )
-def test_a_byte_0x01_is_told_and_so_is_the_way_out(content: bytes) -> None:
+def test_a_byte_0x01_stops_the_run_and_the_message_names_the_way_out(content: bytes) -> None:
     for block_bytes in (64, None):
         message = refusal(content, block_bytes)
         assert "a row with a byte 0x01" in message
@@ -82,12 +82,12 @@ def test_a_byte_0x01_is_told_and_so_is_the_way_out(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", [b"Empty CSV file", b"straddling object straddles", b"columns, got"])
-def test_a_byte_0x01_is_told_whatever_else_its_row_says(text: bytes) -> None:
+def test_the_message_about_a_byte_0x01_does_not_depend_on_its_row(text: bytes) -> None:
     assert "a byte 0x01" in refusal(HEADER + b"deposit,1,1,1," + text + b"\x01\n")
 
 
 @pytest.mark.parametrize("block_bytes", [32, 100, 4_096])
-def test_a_row_longer_than_the_block_is_told_and_so_is_the_way_out(block_bytes: int) -> None:
+def test_a_row_longer_than_the_block_stops_the_run_and_the_message_names_the_way_out(block_bytes: int) -> None:
     long_row = b"deposit,1,1,1," + b"x" * 2 * block_bytes
     for content in (
         HEADER + long_row,
@@ -123,7 +123,7 @@ def test_a_row_over_one_mib_is_malformed_where_the_block_holds_it() -> None:
 
 # ---- Lines ---------------------------------------------------------------------------------------
 
-# One malformed row, with its number in the text, on each line that is a row.
+# Each line that is a row is malformed, and says its number.
 NUMBERED = [
     b"",
     b"row 2",
@@ -239,13 +239,13 @@ def test_every_input_may_have_a_byte_order_mark() -> None:
     ],
     ids=lambda value: repr(value[:30]),
 )
-def test_what_is_no_transactions_file_is_refused_with_the_reason(content: bytes, why: str) -> None:
+def test_a_file_of_something_else_is_refused_with_the_reason(content: bytes, why: str) -> None:
     message = refusal(content)
     assert "not a transactions file: " in message
     assert why in message
 
 
-def test_a_header_is_known_when_it_was_found() -> None:
+def test_a_reader_has_its_header_once_it_was_found() -> None:
     reader = ArrowCsvReader(replays.open_bytes("in.csv", b"\n" * 100 + b"amount,tx,client,type,note\nx"), 50)
     assert reader.header is None
     batch = TransactionBatch()
@@ -299,7 +299,7 @@ def test_a_row_may_come_in_many_reads() -> None:
 
 
 @pytest.mark.parametrize("read_bytes", [1, 2, 3, 7])
-def test_reads_may_be_as_short_as_they_like(read_bytes: int) -> None:
+def test_reads_may_be_of_any_length(read_bytes: int) -> None:
     assert run(cut(IN_PIECES, *range(read_bytes, len(IN_PIECES), read_bytes))) == run(IN_PIECES)
 
 
@@ -345,7 +345,7 @@ def hold(
 LINES = [b"skipped", b"", b"deposit,1,1,1", b"", b"x", b"dispute,1,1", b"skipped too"]
 
 
-def test_a_slice_of_a_column_is_parsed_alone() -> None:
+def test_a_slice_of_a_column_is_scanned_alone() -> None:
     batch = TransactionBatch()
     assert hold(batch, STANDARD_HEADER, LINES, 1, 5) is STANDARD_HEADER
     scan_lines(batch)
@@ -354,7 +354,7 @@ def test_a_slice_of_a_column_is_parsed_alone() -> None:
     assert [(line, bytes(row)) for line, _, _, row in report(batch, rejected=False)] == [(13, b"x")]
 
 
-def test_a_batch_is_filled_again_from_nothing() -> None:
+def test_a_reused_batch_keeps_nothing_of_its_old_rows() -> None:
     batch = TransactionBatch()
     for lines in (LINES, [b"deposit,1,1,1"], [b"", b""], [], LINES * 1000):
         hold(batch, STANDARD_HEADER, lines)
@@ -364,7 +364,7 @@ def test_a_batch_is_filled_again_from_nothing() -> None:
         assert len(list(report(batch, rejected=False))) == batch.malformed_rows
 
 
-def test_lines_that_are_all_empty_are_no_rows_and_no_header() -> None:
+def test_empty_lines_are_neither_rows_nor_a_header() -> None:
     batch = TransactionBatch()
     assert hold(batch, None, [b"", b"", b""]) is None
     hold(batch, STANDARD_HEADER, [b"", b"", b""])
@@ -417,10 +417,10 @@ def test_a_header_is_found_behind_blank_lines(first: int) -> None:
     assert [line for line, *_ in report(batch, rejected=False)] == [7 - first]
 
 
-# ---- What pyarrow is given -------------------------------------------------------------------------
+# ---- The file that pyarrow reads -----------------------------------------------------------------
 
 
-def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
+def test_a_file_that_cannot_be_opened_twice_is_read_through_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def not_there(path: str) -> None:
@@ -432,5 +432,5 @@ def test_a_file_that_cannot_be_opened_again_is_read_all_the_same(
     assert replays.run_files([path], reader="arrow").applied == {"deposit": 1}
 
 
-def test_what_pyarrow_says_is_passed_on_where_nobody_knows_what_it_means() -> None:
+def test_an_unknown_message_of_pyarrow_is_passed_on() -> None:
     assert explain("in.csv", 10, 1, "it rains") == "in.csv: pyarrow cannot read it: it rains"

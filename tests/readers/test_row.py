@@ -1,4 +1,4 @@
-"""The row parser: one line, one verdict. The tables were reckoned by hand from the rules."""
+"""The row parser: one line, one verdict. The expected verdicts were worked out by hand from the rules."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ AMOUNTS = {
     b"100000000000000": 1_000_000_000_000_000_000,
     b"900000000000000": 9_000_000_000_000_000_000,
     b"922337203685477": 9_223_372_036_854_770_000,
-    # leading zeros, as many as there are
+    # any number of leading zeros
     b"00": 0,
     b"01": 10_000,
     b"007": 70_000,
@@ -176,7 +176,7 @@ NOT_AMOUNTS = (
     b"..",
     b"--",
     b"-+",
-    # a sign too many, or where none belongs
+    # two signs, and signs in the wrong place
     b"--1",
     b"++1",
     b"+-1",
@@ -190,7 +190,7 @@ NOT_AMOUNTS = (
     b"-.-5",
     b"1.5-",
     b"0-",
-    # a point too many
+    # two points
     b"1..",
     b"1..2",
     b"..1",
@@ -263,7 +263,7 @@ NOT_AMOUNTS = (
     b"1e0",
     b".5e1",
     b"1d3",
-    # thousands separators and other people's points
+    # thousands separators and other decimal points
     b"1_000",
     b"1'000",
     b"1 000",
@@ -342,7 +342,7 @@ NOT_AMOUNTS = (
     b"1\xb0",
     b"1.\xb5",
     b"\xef\xbb\xbf1",
-    # among more digits than a word of memory has
+    # in numbers of more than eight digits
     b"12345678x",
     b"1x3456789",
     b"1234567x.5",
@@ -376,7 +376,7 @@ def test_an_amount_is_read_exactly(text: bytes, units: int) -> None:
 
 
 @pytest.mark.parametrize("text", NOT_AMOUNTS, ids=short)
-def test_what_is_no_amount_is_refused(text: bytes) -> None:
+def test_a_text_that_is_no_amount_is_refused(text: bytes) -> None:
     assert parse_amount(text) == "bad_amount"
 
 
@@ -550,7 +550,7 @@ def test_an_id_is_read_exactly(text: bytes, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", NOT_IDS, ids=short)
-def test_what_is_no_id_is_refused(text: bytes) -> None:
+def test_a_text_that_is_no_id_is_refused(text: bytes) -> None:
     assert parse(b"deposit,%s,7,1" % text) == "bad_client"
     assert parse(b"deposit,7,%s,1" % text) == "bad_tx"
 
@@ -619,7 +619,7 @@ def test_any_other_type_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("reader", replays.READERS)
-def test_every_reader_knows_the_five_types_from_their_neighbours(reader: str) -> None:
+def test_every_reader_tells_the_five_types_from_similar_words(reader: str) -> None:
     texts = list(NOT_KINDS)
     for kind in KINDS:
         word = kind.encode()
@@ -750,7 +750,7 @@ def test_a_line_with_anything_else_is_a_row(line: bytes) -> None:
         (b'"' + b"x" * MIB, "row_too_long"),
         (b"deposit,1,2,1.5," + b"x" * MIB, "row_too_long"),
         (b"x" * (MIB + 1), "row_too_long"),
-        # bad_quoting, in whatever column, before missing_field
+        # bad_quoting, in any column, before missing_field
         (b'",', "bad_quoting"),
         (b'nonsense,x,x,x,"', "bad_quoting"),
         (b'deposit,"1', "bad_quoting"),
@@ -776,7 +776,7 @@ def test_a_line_with_anything_else_is_a_row(line: bytes) -> None:
         (b"deposit,1,,", "bad_tx"),
         (b"deposit,1,x,x", "bad_tx"),
         (b"deposit,1,", "bad_tx"),
-        # bad_amount on whatever type
+        # bad_amount on any type
         (b"deposit,1,2,x", "bad_amount"),
         (b"dispute,1,2,x", "bad_amount"),
         (b"resolve,1,2,1.00001", "bad_amount"),

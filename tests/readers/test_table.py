@@ -1,4 +1,4 @@
-"""Tables as inputs: whatever their format and their types, they are as the CSV file of the same rows."""
+"""Tables as inputs: in any format and of any type, they give what the CSV file of the same rows gives."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def csv_of(rows: Sequence[Sequence[Field]]) -> bytes:
 
 
 def assert_alike(found: Outcome, expected: Outcome) -> None:
-    """Two runs over the same rows, whose lines only one has: rows are lines behind the header."""
+    """Two runs over the same rows agree. A row number of a table is the line number of the CSV file less one."""
     assert found.accounts == expected.accounts
     assert found[2:] == expected[2:]
     assert [(each.line + 1, each.status, each.reason) for each in found.rejects] == [
@@ -122,7 +122,7 @@ def text_of(value: Any) -> Field:
 ids = st.integers(0, 5)
 units = st.integers(-(10**5), 10**6) | st.sampled_from([2**63 - 1, -(2**63), -(2**63) + 1])
 typed_rows = st.lists(st.tuples(st.sampled_from(KINDS), ids, ids, st.none() | units), max_size=60)
-# What is no number, or none that an id can be, now and then.
+# Numbers, and now and then a text that is no number, or no id.
 odd_rows = st.tuples(
     st.none() | st.sampled_from([*KINDS, "fee", ""]), st.none() | st.integers(-1, 5), st.none() | st.integers(-1, 5),
     st.none() | units,
@@ -134,7 +134,7 @@ ID_TYPES = st.sampled_from([pa.int8(), pa.int64(), pa.uint64(), pa.decimal128(20
     typed_rows, st.lists(odd_rows, max_size=2), st.randoms(), ID_TYPES, ID_TYPES, st.booleans(),
     st.sampled_from(replays.THREADS),
 )  # fmt: skip
-def test_numbers_are_taken_as_what_their_text_says(
+def test_numbers_mean_the_same_as_their_text(
     rows: list[tuple[Any, ...]],
     odd: list[tuple[Any, ...]],
     shuffled: Random,
@@ -167,7 +167,9 @@ def test_numbers_are_taken_as_what_their_text_says(
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])
-def test_how_much_was_read_is_told_by_the_rows(folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+def test_the_bytes_read_are_estimated_from_the_rows(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     monkeypatch.setattr(table_module, "BATCH_ROWS", 30)
     table = of_texts(day(1, rows=100), pa.string())
     if suffix == "table":
@@ -183,7 +185,7 @@ def test_how_much_was_read_is_told_by_the_rows(folder: Folder, monkeypatch: pyte
     assert reader.bytes_read == source.size_bytes
     assert told == sorted(told)
     assert len(told) >= 4
-    # A stream's own place is what pyarrow has read of it.
+    # In a stream it is the position up to which pyarrow has read.
     if suffix != "arrows":
         share = 30 / (100 if suffix == "table" or suffix == "parquet" else 140)
         assert told[0] == pytest.approx(share * source.size_bytes, rel=0.01)
@@ -219,7 +221,7 @@ def test_rows_without_text_are_not_reported() -> None:
         (3, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
     ],
 )
-def test_a_row_that_is_no_number_has_its_text(place: int, column: Any) -> None:
+def test_a_batch_with_a_value_that_is_no_number_keeps_its_text(place: int, column: Any) -> None:
     columns = [DEPOSITS, ONE, ONE, NONE]
     columns[place] = column
     batch = TransactionBatch()
@@ -256,7 +258,7 @@ def test_decimals_of_any_scale_lose_nothing(folder: Folder, kind: pa.DataType, s
         pytest.skip("Parquet has none of these")
     least = Decimal(1).scaleb(-kind.scale)
     amounts = [None, Decimal(0), least, -least, 12 * least, Decimal(7), Decimal("-3")]
-    # What fits in no number of 64 bits, or just.
+    # Values that do not fit 64 bits, and values that just fit.
     large = [Decimal("922337203685477.5807"), Decimal("922337203685477.5808"), Decimal(10) ** 20]
     amounts += [each for each in large if len(str(each).replace(".", "")) + kind.scale < kind.precision]
     rows = [("deposit", client, client, amount) for client, amount in enumerate(amounts)]
@@ -367,7 +369,7 @@ def test_a_table_may_come_through_a_pipe(folder: Folder, suffix: str) -> None:
     assert run.output.startswith(b"client,available,held,total,locked\n1,0.0000,5.0000,5.0000,false\n")
 
 
-def test_a_table_from_a_pipe_is_copied_where_large_files_may_be(folder: Folder) -> None:
+def test_a_table_from_a_pipe_is_copied_to_the_spill_folder(folder: Folder) -> None:
     content = write_table(folder.path / "in.parquet", of_texts(ROWS * 50, pa.string()), 9).read_bytes()
     run = folder.run("-q", "--spill-dir", "made", "--stats", "s.json", "--threads", "1", stdin=content)
     assert run.output == folder.run("-q", "in.parquet").output
@@ -379,7 +381,7 @@ def test_a_table_from_a_pipe_is_copied_where_large_files_may_be(folder: Folder) 
     )
 
 
-def test_a_copy_that_finds_no_room_fails_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_on_a_full_disk_fails_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_table(folder.path / "in.parquet", of_texts(ROWS, pa.string()))
 
     def open_full(**_: object) -> io.FileIO:
@@ -440,9 +442,7 @@ def test_a_stream_cut_where_its_values_look_like_its_end_fails(folder: Folder) -
 
 
 @pytest.mark.parametrize("suffix", ["arrow", "arrows"])
-def test_what_is_no_utf8_or_has_too_many_digits_for_its_type_is_taken_for_what_it_is(
-    folder: Folder, suffix: str
-) -> None:
+def test_values_that_do_not_fit_their_type_are_read_as_they_are(folder: Folder, suffix: str) -> None:
     typed_as = (pa.string(), pa.uint64(), pa.large_string(), pa.decimal128(5, 4))
     texts = [["deposit", b"d\xff"], None, [b"1", b"\xff"], None]
     columns = [
@@ -454,7 +454,7 @@ def test_what_is_no_utf8_or_has_too_many_digits_for_its_type_is_taken_for_what_i
     path = write_table(folder.path / f"in.{suffix}", pa.table(columns, pa.schema(zip(NAMES, typed_as, strict=True))))
     content = b"type,client,tx,amount\ndeposit,1,1,123456789\nd\xff,1,\xff,1\n"
     assert_alike(replays.run_files([path]), replays.run_reference([("in.csv", content)]))
-    # Where pyarrow has something to convert, what it converts has to be right.
+    # A type that pyarrow has to convert must hold valid values.
     columns[0] = columns[0].dictionary_encode()
     path = write_table(folder.path / f"in.{suffix}", pa.table(columns, list(NAMES)))
     with pytest.raises(InputError, match="UTF8"):
@@ -462,7 +462,7 @@ def test_what_is_no_utf8_or_has_too_many_digits_for_its_type_is_taken_for_what_i
 
 
 def test_a_parquet_file_is_not_held_in_memory(folder: Folder) -> None:
-    """Neither as it is compressed, nor as rows: a record batch at a time."""
+    """Neither its compressed bytes nor its rows: there is one record batch at a time."""
     rows, groups = 50_000, 16
     numbers = np.random.default_rng(1).integers(1, 2**63, rows * groups, np.int64)
     table = pa.table([pa.array(["deposit"] * len(numbers)), numbers, numbers, numbers], names=list(NAMES))
@@ -513,7 +513,7 @@ def day(number: int, rows: int = 20) -> list[list[Field]]:
 
 
 def rows_of_run(folder: Folder, *names: str) -> int:
-    """How many rows a run with the state reads."""
+    """The number of rows that a run with the state reads."""
     run = folder.run(*names, "--state", "state", "--stats", "s.json", "-q")
     assert (run.exit_code, run.errors) == (0, "")
     return int(json.loads((folder.path / "s.json").read_bytes())["rows"])
@@ -527,7 +527,7 @@ def test_a_state_consumes_a_table_whole(folder: Folder, suffix: str) -> None:
     assert rows_of_run(folder, name, "in.csv") == 40
     assert rows_of_run(folder, name, "in.csv") == 0
     assert rows_of_run(folder, "in.csv", name, name) == 0
-    # One of other content is a new input, from its start.
+    # A file of other content is a new input, read from its start.
     whole = path.read_bytes()
     write_table(path, of_texts([*day(1), *day(3, rows=5)], pa.string()))
     assert rows_of_run(folder, name) == 25
@@ -542,7 +542,7 @@ def test_a_state_consumes_a_table_whole(folder: Folder, suffix: str) -> None:
 def test_a_stream_that_grew_is_a_new_input(folder: Folder) -> None:
     path = write_table(folder.path / "in.arrows", of_texts(day(1), pa.string()))
     assert rows_of_run(folder, "in.arrows") == 20
-    # Again, as if nothing were new: that is left as it is, and what grows later is told from it all the same.
+    # Nothing is new, so no snapshot is written. Later growth is still noticed.
     assert rows_of_run(folder, "in.arrows") == 0
     assert [each.name for each in (folder.path / "state").glob("snapshot-*")] == ["snapshot-1"]
     more = write_table(folder.path / "more.arrows", of_texts(day(2), pa.string())).read_bytes()
@@ -552,7 +552,7 @@ def test_a_stream_that_grew_is_a_new_input(folder: Folder) -> None:
     assert folder.run("--state", "state").output == folder.run("all.csv", "-q").output
 
 
-def test_a_csv_file_in_a_tables_place_is_a_new_input(folder: Folder) -> None:
+def test_a_csv_file_that_replaces_a_table_is_a_new_input(folder: Folder) -> None:
     write_table(folder.path / "in.parquet", of_texts(day(1), pa.string()))
     assert rows_of_run(folder, "in.parquet") == 20
     folder.write("in.parquet", csv_of(day(2)))
@@ -582,7 +582,7 @@ def test_a_table_needs_memory_for_pyarrow(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_table_is_the_same_behind_a_spill(folder: Folder, threads: int) -> None:
+def test_a_table_gives_the_same_with_a_spill(folder: Folder, threads: int) -> None:
     rows = [[("deposit", "fee", "withdrawal")[tx % 3], str(tx % 40), str(tx // 2), "2.50"] for tx in range(400)]
     path = write_table(folder.path / "in.arrow", of_texts([*rows, *ROWS], pa.string()), 30)
     expected = replays.run_files([path])
@@ -642,7 +642,7 @@ def test_buffers_that_are_too_short_are_refused(column: tuple[Any, ...], words: 
         rows_of(column, ONE, ONE, NONE)
 
 
-def test_decimals_fit_where_all_of_them_do() -> None:
+def test_decimals_fit_only_if_all_of_them_do() -> None:
     values = struct.pack("<8q", 5, 0, -5, -1, 5, 1, -5, 0)
     assert [units_fit(values, place, 1) for place in range(4)] == [True, True, False, False]
     assert units_fit(values, 4, 0)

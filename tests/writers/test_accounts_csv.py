@@ -17,7 +17,7 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.writers.accounts_csv import csv_blocks
 
 HEADER = b"client,available,held,total,locked\n"
-# The least room that a block is given.
+# The size of the smallest block.
 BLOCK_BYTES_MIN = 4096
 
 
@@ -90,7 +90,7 @@ def expected_text(accounts: Sequence[Account]) -> bytes:
         (Account(1, INT64_MAX - 1, 1), b"1,922337203685477.5806,0.0001,922337203685477.5807,false"),
     ],
 )
-def test_an_account_is_written_to_the_byte(account: Account, line: bytes) -> None:
+def test_an_account_is_written_exactly(account: Account, line: bytes) -> None:
     assert text_of(account) == HEADER + line + b"\n"
 
 
@@ -166,7 +166,7 @@ def test_accounts_ascend_by_client_as_a_number(clients: list[int]) -> None:
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("crowd_bits", range(0, 64, 3))
-def test_accounts_ascend_however_their_clients_crowd_together(crowd_bits: int) -> None:
+def test_accounts_ascend_when_their_clients_are_close_together(crowd_bits: int) -> None:
     rng = random.Random(crowd_bits)
     clients = set()
     for crowd in range(6):
@@ -209,7 +209,7 @@ def test_a_ledger_without_accounts_adds_none() -> None:
 
 
 @pytest.mark.parametrize("ledgers", [0, 1, 3])
-def test_no_accounts_are_a_header(ledgers: int) -> None:
+def test_without_accounts_there_is_only_the_header(ledgers: int) -> None:
     accounts = AccountColumns([Ledger() for _ in range(ledgers)])
     assert len(accounts) == 0
     assert [bytes(block) for block in csv_blocks(accounts)] == [HEADER]
@@ -225,7 +225,7 @@ def test_accounts_stay_as_they_were_collected() -> None:
 
 # ---- Blocks --------------------------------------------------------------------------------------
 
-# Every number of theirs is as long as one can be.
+# Accounts whose numbers have as many digits as possible.
 LONGEST = [Account(10**19 + client, -(2**62), -(2**62)) for client in range(500)]
 
 
@@ -240,7 +240,7 @@ def test_blocks_of_any_size_make_the_same_text(block_bytes: int, rows: int) -> N
         assert len(block) <= max(block_bytes, BLOCK_BYTES_MIN)
 
 
-def test_accounts_are_written_as_often_as_asked() -> None:
+def test_accounts_can_be_written_more_than_once() -> None:
     accounts = AccountColumns([ledger_of(LONGEST)])
     first, second = (b"".join(map(bytes, csv_blocks(accounts))) for _ in range(2))
     assert first == second == expected_text(LONGEST)

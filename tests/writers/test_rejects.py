@@ -1,4 +1,4 @@
-"""The rejects file: what is in it, in each format, and what becomes of it when a run fails."""
+"""The rejects file: its content in each format, and what happens to it when a run fails."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def written(suffix: str, *inputs: Input, **settings: Any) -> bytes:
 
 
 def read_csv(content: bytes) -> list[dict[str, Any]]:
-    """As Python reads CSV, in which Latin-1 stands for bytes."""
+    """Rows as Python reads CSV. Latin-1 stands for bytes."""
     rows = list(csv.reader(io.StringIO(content.decode("latin-1"), newline=""), strict=True))
     assert rows.pop(0) == list(COLUMNS)
     assert content.endswith(b"\n")
@@ -118,7 +118,7 @@ def read_parquet(content: bytes) -> list[dict[str, Any]]:
 
 READ = {".csv": read_csv, ".jsonl": read_jsonl, ".parquet": read_parquet}
 
-# What a spreadsheet may strip in front of a formula, what a formula begins with, and what is a number all the same.
+# Characters that spreadsheets strip, then the beginning of a formula; and numbers that look like a formula.
 SPACES = rb"(?:[\x00-\x20\x7f]|\xc2[\x85\xa0]|\xe2\x80[\x80-\x8f\xa8-\xaf]|\xe3\x80\x80|\xef\xbb\xbf)*"
 FORMULA = re.compile(rb"[\t\r\n]|" + SPACES + rb"(?:[=+@-]|\xef\xbc[\x9d\x8b\x8d\xa0])")
 NUMBER = re.compile(rb"(?![\t\r\n])" + SPACES + rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -129,7 +129,7 @@ def defused(text: bytes) -> bytes:
 
 
 def expected(suffix: str, inputs: Sequence[Input]) -> list[dict[str, Any]]:
-    """What the reference says, as it is read from this format."""
+    """The reference's rejects, as they are read back from this format."""
     rejects = []
     for reject in reference.replay(*inputs).rejects:
         texts = {"file": os.fsencode(reject.file)} | {name: getattr(reject, name) for name in TEXTS}
@@ -150,9 +150,9 @@ def assert_as_reference(suffix: str, *inputs: Input, **settings: Any) -> None:
     assert READ[suffix](written(suffix, *inputs, **settings)) == expected(suffix, inputs)
 
 
-# ---- What the reference says ---------------------------------------------------------------------
+# ---- Against the reference -----------------------------------------------------------------------
 
-# Pieces of fields: what formulas begin with, what numbers are made of, what must be quoted, and odd bytes.
+# Pieces of fields: beginnings of formulas, parts of numbers, bytes that must be quoted, and odd bytes.
 pieces = st.sampled_from(
     [*rb"= + - @ = - 1 5 . e E x 0 ' \ / ; cmd|' /C'!A0".split(), b'"', b'""', b" "]
     + [b"\t", b"\v", b"\x00", b"\x1f", b"\x7f", b"\xff", b"\x80", b"\xc3", b"\xe2\x82", b"\xed\xa0\x80"]
@@ -165,7 +165,7 @@ odd_fields = st.one_of(odd_texts, odd_texts.map(lambda text: b'"' + text.replace
 
 @st.composite
 def odd_files(draw: st.DrawFn) -> bytes:
-    """Files of rows that are nearly all malformed, each for what its fields hold."""
+    """Files in which nearly every row is malformed."""
     ending = draw(strategies.endings)
     rows = st.lists(st.one_of(odd_fields, strategies.type_texts, strategies.amount_texts), min_size=1, max_size=6)
     lines = [b",".join(row) for row in draw(st.lists(rows, max_size=10))]
@@ -178,7 +178,7 @@ any_files = st.one_of(strategies.hostile_files(), strategies.plain_files(), stra
 @each_suffix
 @each_reader
 @given(st.lists(any_files, max_size=3), strategies.block_sizes, thread_counts)
-def test_rejects_are_what_the_rules_say(
+def test_rejects_are_those_of_the_reference(
     reader: str, suffix: str, contents: list[bytes], block_bytes: int, threads: int
 ) -> None:
     inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
@@ -194,7 +194,7 @@ def test_rejects_are_what_the_rules_say(
 @each_suffix
 @each_reader
 @pytest.mark.parametrize("ending", strategies.ENDINGS)
-def test_rejects_of_a_long_file_are_what_the_rules_say(reader: str, suffix: str, ending: bytes) -> None:
+def test_rejects_of_a_long_file_are_those_of_the_reference(reader: str, suffix: str, ending: bytes) -> None:
     rng = random.Random(8)
     odd = [b"", b" ", b"x" * 300, b"deposit,1,1,1e3", b'"', b",,,", b"=1+1", b'"a""b",1', b"\xff\xfe,\x00,-1"]
     rows = [
@@ -220,7 +220,7 @@ def test_long_rows_are_cut_but_not_their_fields(reader: str, suffix: str) -> Non
 
 
 @each_suffix
-def test_lines_are_those_of_the_file_where_blank_lines_and_headers_stand_between(suffix: str) -> None:
+def test_line_numbers_count_blank_lines_and_headers(suffix: str) -> None:
     content = b"\n\n \n" + HEADER + b"x\n\n\r\ny\r\rz\r\n" + b"\n" * 200 + b"last"
     rejects = READ[suffix](written(suffix, ("a.csv", content), ("b.csv", HEADER + b"x"), block_bytes=50))
     assert [reject["line"] for reject in rejects] == [5, 8, 10, 211, 2]
@@ -328,7 +328,7 @@ def test_a_json_line_is_as_short_as_it_can_be() -> None:
 def test_every_byte_and_every_sort_of_bad_utf8_survives_in_json() -> None:
     texts = [bytes([byte]) * length for byte in range(256) if byte not in b"\r\n" for length in (1, 7, 8, 9)]
     characters = [character.encode() for character in "aé€😀\ud7ff\ue000\U0010ffff"]
-    # Where the ranges of the bytes that make up a character begin and end.
+    # The first and last bytes of the ranges that UTF-8 allows at each place of a character.
     edges = b"\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xec\xed\xee\xef\xf0\xf3\xf4\xf5"
     rng = random.Random(9)
     for _ in range(5_000):
@@ -344,7 +344,7 @@ def test_every_byte_and_every_sort_of_bad_utf8_survives_in_json() -> None:
 # ---- Parquet ---------------------------------------------------------------------------------------
 
 
-def test_a_parquet_file_has_the_schema_that_is_told() -> None:
+def test_a_parquet_file_has_the_documented_schema() -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -355,7 +355,7 @@ def test_a_parquet_file_has_the_schema_that_is_told() -> None:
 
 
 @pytest.mark.parametrize("module", ["polars", "duckdb"])
-def test_others_read_parquet_as_pyarrow_does(module: str, tmp_path: Path) -> None:
+def test_other_libraries_read_the_parquet_file_as_pyarrow_does(module: str, tmp_path: Path) -> None:
     other = pytest.importorskip(module)
     path = tmp_path / "rejects.parquet"
     inputs = [("a.csv", HEADER + b"\xff\x00,1\nwithdrawal,1,1,5\n"), ("b.csv", HEADER + b"=x\n")]
@@ -410,7 +410,7 @@ def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: in
     text = RejectText(text_format, block_bytes)
     blocks = [bytes(block) for _ in range(2) for block in text.blocks(b"f", batch)]
     assert len(blocks) > 10
-    # Room is kept for whatever the longest line could grow to.
+    # A block keeps room for the longest form of the next line.
     assert max(map(len, blocks)) <= max(block_bytes, 2_000)
     content = bytes(whole.rest())
     again = content.removeprefix(CSV_HEADER)
@@ -419,7 +419,7 @@ def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: in
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_texts_may_be_longer_than_what_is_kept_for_them_at_first(suffix: str) -> None:
+def test_texts_may_be_longer_than_the_first_buffer(suffix: str) -> None:
     rows = [b"fee,%s,%d,1" % (b"=" * 9_000, place) for place in range(30)]
     assert_as_reference(suffix, ("in.csv", HEADER + b"\n".join(rows)))
 
@@ -446,7 +446,7 @@ def test_a_group_without_room_is_refused(rows_max: int, text_bytes_max: int) -> 
         RejectColumns(rows_max, text_bytes_max)
 
 
-def test_a_format_that_is_none_is_refused() -> None:
+def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match="csv, jsonl"):
         RejectText("xml")
 
@@ -459,7 +459,7 @@ ONE_REJECT: Input = ("f", HEADER + b"x\n")
 @pytest.mark.parametrize(
     "path", ["rejects", "rejects.txt", "rejects.csv.gz", "rejects.json", ".csv", "", ".", "/dev/null.x"]
 )
-def test_a_path_whose_suffix_is_no_formats_is_refused(path: str, tmp_path: Path) -> None:
+def test_a_path_with_an_unknown_suffix_is_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         Rejects(str(tmp_path / path) if path and path[0] != "/" else path)
     assert all(suffix in str(refusal.value) for suffix in SUFFIXES)
@@ -473,7 +473,7 @@ def test_a_suffix_may_be_in_upper_case(tmp_path: Path) -> None:
 
 
 @each_suffix
-def test_no_rejects_are_a_file_all_the_same(suffix: str) -> None:
+def test_without_rejects_there_is_a_file_too(suffix: str) -> None:
     content = written(suffix, ("f", HEADER + b"deposit,1,1,1\n"))
     assert READ[suffix](content) == []
     assert content == {".csv": CSV_HEADER, ".jsonl": b""}.get(suffix, content)
@@ -481,7 +481,7 @@ def test_no_rejects_are_a_file_all_the_same(suffix: str) -> None:
 
 @each_suffix
 @pytest.mark.parametrize("added", [False, True])
-def test_what_is_discarded_leaves_what_was_there(suffix: str, added: bool, tmp_path: Path) -> None:
+def test_discarding_leaves_the_old_file(suffix: str, added: bool, tmp_path: Path) -> None:
     path = tmp_path / f"rejects{suffix}"
     path.write_bytes(b"before")
     rejects = Rejects(str(path))
@@ -506,7 +506,7 @@ def test_a_full_disk_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
 
 
 @each_suffix
-def test_a_folder_that_is_not_there_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be written: No such file or directory"):
         Rejects(str(tmp_path / "none" / f"rejects{suffix}")).open()
 
@@ -525,7 +525,7 @@ def test_rejects_go_through_a_pipe(suffix: str, tmp_path: Path) -> None:
 
 
 @each_suffix
-def test_a_pipe_that_nobody_reads_any_more_is_told_as_such(suffix: str, tmp_path: Path) -> None:
+def test_a_pipe_without_a_reader_raises_broken_pipe(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rejects{suffix}"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

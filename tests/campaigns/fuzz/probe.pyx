@@ -1,7 +1,7 @@
-"""What the targets look at and Python cannot see: the leaves of the kernel, and what is in a batch.
+"""For the fuzz targets: functions of the kernel and contents of batches, which Python cannot reach otherwise.
 
-Built by run.py and by the tests, never with the package. Texts end where their memory does, so that a read past one is
-told, but for the slack that the fast path says it needs.
+Built by run.py and by the tests, never with the package. A text ends where its memory ends, so that a sanitizer notices
+every read past it, but for the slack that the fast path needs.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -11,7 +11,7 @@ from libc.string cimport memchr, memcpy, memset
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, WELL_FORMED, TransactionBatch
 from txfast.batch.header cimport Columns, Fields
 from txfast.ledger.sorted_accounts cimport AccountColumns
-from txfast.readers.plan cimport FIELDS, Tables, make_tables
+from txfast.readers.scan_plan cimport FIELDS, Tables, make_tables
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_fields
 from txfast.text.bits cimport WORD_BYTES
@@ -22,7 +22,7 @@ from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_a
 from txfast.batch.batch import KINDS, MALFORMED_REASONS
 
 cdef enum:
-    # What readers/row_fast.pxd may read from a field's start on.
+    # Bytes that readers/row_fast.pxd may read from a field's start.
     PLAIN_SLACK_BYTES = 24
     TEXT_BYTES_MAX = 1 << 12
 
@@ -33,9 +33,9 @@ cdef uint8_t* text_memory = <uint8_t*>malloc(TEXT_BYTES_MAX)
 
 
 cdef uint8_t* copied(bytes text, Py_ssize_t slack) except NULL:
-    """A text at the very end of its memory, with so many bytes behind it: an ending, and what begins another line.
+    """A text at the end of its memory, with `slack` bytes behind it: an ending, and the beginning of another line.
 
-    It stays until the next one is copied: allocating memory each time would take most of the time.
+    It is valid until the next text is copied: allocating memory for each would take most of the time.
     """
     cdef uint8_t* copy = text_memory + TEXT_BYTES_MAX - len(text) - slack
     if len(text) + slack > TEXT_BYTES_MAX:
@@ -58,7 +58,7 @@ def parse(
     Py_ssize_t tx_column,
     Py_ssize_t amount_column,
 ):
-    """A line by the row parser, its columns at these places: the row, the reason why not, or "" for a blank line."""
+    """Parse a line with its columns at these places: the row, the reason why it is malformed, or "" for a blank line."""
     cdef Columns columns = Columns(type=type_column, client=client_column, tx=tx_column, amount=amount_column)
     cdef uint8_t* text = copied(line, 0)
     cdef Row row
@@ -96,7 +96,7 @@ def print_number(uint64_t number):
 
 
 cdef bint cut_plainly(const uint8_t* line, const uint8_t* end, Field* cut) noexcept:
-    """Cut a line at its commas as the fast path does, which has made sure that there are three."""
+    """Cut a line at its commas, as the fast path does; False where there are not three."""
     cdef const uint8_t* boundary
     cdef int column
     for column in range(FIELDS):
@@ -110,7 +110,7 @@ cdef bint cut_plainly(const uint8_t* line, const uint8_t* end, Field* cut) noexc
 
 
 def plain_agrees(bytes line not None):
-    """Whether the fast path takes this line for what the row parser does, or leaves it alone."""
+    """Whether the fast path reads this line as the row parser does, or refuses it."""
     cdef uint8_t* text = copied(line, PLAIN_SLACK_BYTES)
     cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3)
     cdef Field[FIELDS] cut
@@ -131,10 +131,10 @@ def plain_agrees(bytes line not None):
 
 
 def rows_of(TransactionBatch batch not None):
-    """A batch's rows in their order: each a transaction, or the reason why it is none."""
+    """A batch's rows in their order: each a transaction, or the reason why it is malformed."""
     cdef Py_ssize_t i
     rows = [row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]) for i in range(batch.rows)]
-    if batch.text == NULL:  # then there are no offsets, and no malformed rows
+    if batch.text == NULL:  # there are neither offsets nor malformed rows
         return rows
     places = [(batch.offset[i], row) for i, row in enumerate(rows)]
     places += [
@@ -160,7 +160,7 @@ def make_batch(list rows not None):
 
 
 def statuses_of(TransactionBatch batch not None):
-    """What the ledger made of each row, as codes."""
+    """The status code of each row."""
     return [batch.status[place] for place in range(batch.rows)]
 
 
@@ -174,7 +174,7 @@ def accounts_of(AccountColumns accounts not None):
 
 
 def run_over(bytes text not None):
-    """The planted bug: behind the right word, in the right place, read one byte too many."""
+    """The planted bug: after the right word, read one byte too many."""
     cdef uint8_t* copy = copied(text, 0)
     cdef uint8_t byte = 0
     if len(text) >= 6 and copy[0] == c"r" and copy[1] == c"e" and copy[2] == c"f" and copy[3] == c"u":

@@ -1,7 +1,7 @@
-"""The targets of the fuzzers: each takes bytes, makes an input of them, and raises where two answers differ.
+"""The fuzz targets: each makes an input of any bytes, and raises where two answers differ.
 
-One answer is the kernel's. The other is the reference's, or that of another path through the kernel which must agree.
-Whatever the bytes, there is an input in them, so that no execution is wasted.
+One answer is the kernel's. The other is the reference's, or that of another path through the kernel. Every sequence of
+bytes is an input, so that no execution is wasted.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ OPERATION_BYTES = 3
 
 
 class Recorder(reference.Replay):
-    """The reference, stopped where a row is well-formed: it keeps the row instead of applying it."""
+    """The reference without a ledger: it keeps a well-formed row instead of applying it."""
 
     row: Transaction
 
@@ -67,7 +67,7 @@ recorder = Recorder()
 
 
 def expected_row(line: bytes, columns: Sequence[int]) -> Transaction | str:
-    """What the reference makes of a line: the row, the reason why it is none, or "" for a blank line."""
+    """The reference's verdict on a line: the row, the reason why it is malformed, or "" for a blank line."""
     if not line.strip(reference.BLANKS):
         return ""
     if len(line) > reference.ROW_LIMIT_BYTES:
@@ -88,19 +88,19 @@ def must_be(found: object, expected: object) -> None:
 
 
 def row(content: bytes) -> None:
-    """The row parser against the reference: a byte that places the columns, and a line."""
+    """The row parser against the reference. Input: a byte for the order of columns, and a line."""
     columns = PLACES[(content[0] if content else 0) % len(PLACES)]
     line = content[1:]
     must_be(probe.parse(line, *columns), expected_row(line, columns))
 
 
 def plain(content: bytes) -> None:
-    """The fast path against the row parser: a line."""
+    """The fast path against the row parser. Input: a line."""
     must_be(probe.plain_agrees(content), True)
 
 
 def money(content: bytes) -> None:
-    """Numbers from text and to text, against the reference."""
+    """Numbers from text and to text, against the reference. Input: a text, whose first bytes are a number too."""
     must_be(probe.read_id(content), reference.parse_id(content))
     must_be(probe.read_amount(content), reference.parse_amount(content))
     number = int.from_bytes(content[:8], "little")
@@ -113,14 +113,14 @@ def money(content: bytes) -> None:
 
 
 def numbered(found: Rows, first_line: int) -> Iterator[tuple[int, str]]:
-    """The malformed of these rows, one for each line, with the numbers of their lines."""
+    """The malformed rows and their line numbers; there is one row for each line."""
     for line, row in enumerate(found, first_line):
         if isinstance(row, str) and row:
             yield line, row
 
 
 def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
-    """The rows of a file and the lines of the malformed ones, by the reference; None where it is no such file."""
+    """The rows of a file and the line numbers of malformed rows, by the reference; None for another file."""
     lines = list(reference.read_lines(io.BytesIO(content)))
     header = next((place for place, line in enumerate(lines) if line), None)
     if header is None:
@@ -134,7 +134,7 @@ def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
 
 
 def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
-    """The same by the native reader, in blocks of one size that come in pieces of another."""
+    """The same by the native reader, with blocks of one size and reads of another."""
     pieces = [content[place : place + piece_bytes] for place in range(0, len(content), piece_bytes)]
     reader = CsvReader(replays.open_bytes("in", pieces).file, "in", block_bytes)
     batch = TransactionBatch()
@@ -152,14 +152,14 @@ def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Ro
 
 
 def scanner(content: bytes) -> None:
-    """The native reader against the reference: which header, sizes of blocks and reads, and the rest of a file."""
+    """The native reader against the reference. Input: bytes for header, block size and read size, and more lines."""
     header, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
     file = HEADERS[header % len(HEADERS)] + content[3:]
     must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
 
 
 def arrow_lines(content: bytes) -> tuple[list[int], bytes, int, int]:
-    """Offsets, text and the slice of a column: good ones for the most part."""
+    """Offsets, text and slice of a binary column, most often valid."""
     shape, first, count, *lengths = content[:16].ljust(4, b"\x00")
     offsets = [0]
     for length in lengths:
@@ -172,7 +172,7 @@ def arrow_lines(content: bytes) -> tuple[list[int], bytes, int, int]:
 
 
 def arrow_is_valid(offsets: Sequence[int], text: bytes, first: int, count: int) -> bool:
-    """Whether a slice of a binary column lies inside its buffers, with lines that follow each other."""
+    """Whether a slice of a binary column lies inside its buffers, and its lines follow each other."""
     if first < 0 or count < 0 or first + count >= len(offsets):
         return False
     used = offsets[first : first + count + 1]
@@ -180,7 +180,7 @@ def arrow_is_valid(offsets: Sequence[int], text: bytes, first: int, count: int) 
 
 
 def arrow(content: bytes) -> None:
-    """A slice of a binary column, whose buffers may be wrong, against the reference's rows of the same lines."""
+    """The lines of a binary column, whose buffers may be invalid, against the reference."""
     offsets, text, first, count = arrow_lines(content)
     starts = memoryview(struct.pack(f"<{len(offsets)}i", *offsets)).cast("b")
     batch = TransactionBatch()
@@ -194,7 +194,7 @@ def arrow(content: bytes) -> None:
     batch.header = STANDARD_HEADER
     scan_lines(batch)
     batch.number_lines(1)
-    # pyarrow's lines have no ending inside; a fuzzer's may, and are then several.
+    # A line of pyarrow's has no ending inside. A line of the fuzzer's may have: it is several lines then.
     copied = b"".join(text[offsets[place] : offsets[place + 1]] + b"\n" for place in range(first, first + count))
     lines = list(reference.read_lines(io.BytesIO(copied)))
     expected = [expected_row(line, range(4)) for line in lines]
@@ -205,7 +205,7 @@ def arrow(content: bytes) -> None:
 
 TABLE_ROWS = 4
 TABLE_COLUMN_BYTES = 12
-# What a column may be, by a byte; the last is text by index.
+# Sorts of columns, chosen by a byte. The last is text by index.
 TABLE_SORTS = ("absent", "unsigned", "signed", "units", "text", "indices")
 TABLE_TEXTS = b'depositwithdrawaldisputeresolvechargeback 12.50"1",+7,\n\r,,'
 
@@ -213,7 +213,7 @@ TableColumn = tuple[str, int, bytes | None, bytes | None, bytes | None, bytes | 
 
 
 def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | None]:
-    """A column of a table, and its fields; None where its buffers are not what they should be."""
+    """A column of a table, and its fields; None for the fields where the buffers are invalid."""
     sort, first, validity, *rest = shape
     sort_name = TABLE_SORTS[sort % len(TABLE_SORTS)]
     first = first % 6 - (first == 255)
@@ -273,7 +273,7 @@ def quoted(field: bytes) -> bytes:
 
 
 def table(content: bytes) -> None:
-    """Columns of a table, good ones and others, against the rows of the file that has the same fields."""
+    """Columns of a table, valid or not, against the reference's rows of a file with the same fields."""
     rows = (content[0] if content else 0) % (TABLE_ROWS + 1)
     shapes = content[1:].ljust(4 * TABLE_COLUMN_BYTES, b"\x04")
     columns = [table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)]
@@ -303,7 +303,7 @@ Operation = tuple[int, int, int, int | None]
 
 
 def operations(content: bytes) -> Iterator[tuple[bool, Operation]]:
-    """Transactions of few clients and few ids, three bytes each, and whether a batch ends before each."""
+    """Transactions of few clients and few ids, three bytes each; and for each, whether a batch ends before it."""
     whole = content[: len(content) // OPERATION_BYTES * OPERATION_BYTES]
     for what, tx, amount in struct.iter_unpack(f"{OPERATION_BYTES}B", whole):
         transaction = (
@@ -316,7 +316,7 @@ def operations(content: bytes) -> Iterator[tuple[bool, Operation]]:
 
 
 def ledger(content: bytes) -> None:
-    """Ledgers against the reference: how many share the clients, and transactions."""
+    """Ledgers against the reference. Input: a byte for the number of shards, and transactions."""
     shard_count = 1 + (content[0] if content else 0) % 3
     ledgers = [Ledger() for _ in range(shard_count)]
     replay = reference.Replay()
@@ -348,7 +348,7 @@ SCALES = (1, 1, 1, 1 << 56)
 
 
 def saved_rows(content: bytes) -> tuple[list[SavedAccount], list[SavedEntry]]:
-    """Accounts and entries of few clients and ids, four bytes each; the first byte says how many are accounts."""
+    """Accounts and entries of few clients and ids, four bytes each. The first byte is the number of accounts."""
     rows = list(struct.iter_unpack("BBbb", content[1 : 1 + (len(content) - 1) // SAVED_BYTES * SAVED_BYTES]))
     accounts = rows[: content[0] % 4] if content else []
     entries = rows[len(accounts) :]
@@ -365,7 +365,7 @@ def saved_rows(content: bytes) -> tuple[list[SavedAccount], list[SavedEntry]]:
 
 
 def is_ledger(accounts: Sequence[SavedAccount], entries: Sequence[SavedEntry]) -> bool:
-    """Whether a ledger can hold this: the law of restoring, in numbers of any size."""
+    """Whether a ledger can hold this, by the rules of restoring, in numbers of any size."""
     clients = {client for client, _, _, _ in accounts}
     ids = {(client, tx) for client, tx, _, _, _ in entries}
     if len(clients) < len(accounts) or len(ids) < len(entries):
@@ -389,7 +389,7 @@ def is_ledger(accounts: Sequence[SavedAccount], entries: Sequence[SavedEntry]) -
 
 
 def saved(content: bytes) -> None:
-    """What is restored against the law, and what is saved again against what was restored."""
+    """Restoring, against the rules of restoring; and the restored accounts, against those that were given."""
     accounts, entries = saved_rows(content)
     ledgers = [Ledger() for _ in range(1 + len(content) % 2)]
 
@@ -399,7 +399,7 @@ def saved(content: bytes) -> None:
     def columns(rows: Sequence[tuple[int, ...]], forms: str) -> list[memoryview]:
         return [column(form, [row[place] for row in rows]) for place, form in enumerate(forms)]
 
-    # As a snapshot has them that shares its entries with others: what became of deposits stands apart.
+    # In a snapshot that shares its entries with others, the states of disputes stand apart.
     states_apart = bool(content and content[0] & 64)
     disputes = [(client, tx, state) for client, tx, _, _, state in entries if state] if states_apart else []
     entries_added = [(*entry[:4], 0) for entry in entries] if states_apart else entries
@@ -423,7 +423,7 @@ def saved(content: bytes) -> None:
 
 
 def canary(content: bytes) -> None:
-    """A planted bug: who does not find it would find no other."""
+    """A planted bug: a fuzzer that does not find it would find no other."""
     probe.run_over(content)
 
 
