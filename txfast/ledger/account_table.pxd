@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from txfast.ledger.hash cimport HashKey, hash_client
-from txfast.ledger.memory cimport allocate_zeroed
+from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.rules cimport Account
 from txfast.text.bits cimport advise_huge_pages, populate
 

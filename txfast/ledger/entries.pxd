@@ -11,7 +11,7 @@ predict.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
-from txfast.ledger.memory cimport allocate_zeroed
+from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.rules cimport keeps_amount
 from txfast.text.bits cimport advise_huge_pages, prefetch
 

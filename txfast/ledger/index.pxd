@@ -17,7 +17,7 @@ from libc.stdlib cimport free
 
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
 from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction
-from txfast.ledger.memory cimport allocate_zeroed
+from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.text.bits cimport advise_huge_pages, lowest_bit, match_16, multiply_high, populate, prefetch
 
 cdef enum:

@@ -14,7 +14,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.readers.plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, TOO_MANY_COLUMNS, Plan, make_plan
+from txfast.readers.scan_plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, TOO_MANY_COLUMNS, Plan, make_plan
 from txfast.readers.scan cimport scan_rows
 from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks

@@ -13,7 +13,7 @@ from libc.string cimport memchr, memcpy
 
 from txfast.batch.batch cimport NO_AMOUNT
 from txfast.batch.header cimport Columns, Fields
-from txfast.readers.plan cimport DECIMALS, FIELDS, PLAIN_COLUMNS_MAX, KindName, Plan, Tables
+from txfast.readers.scan_plan cimport DECIMALS, FIELDS, PLAIN_COLUMNS_MAX, KindName, Plan, Tables
 from txfast.readers.row cimport Row
 from txfast.text.bits cimport (
     WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_either_64, unsigned_add_overflows,

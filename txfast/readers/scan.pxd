@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport BLANK_LINE, WELL_FORMED, Malformed, TransactionBatch
 from txfast.batch.header cimport Columns
-from txfast.readers.plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, Layout, Plan
+from txfast.readers.scan_plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, Layout, Plan
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
 from txfast.text.endings cimport find_ending, past_ending
