@@ -65,6 +65,7 @@ STANDARD_LIBRARY = {
     "_operator",
     "collections",
     "collections.abc",
+    "errno",
     "itertools",
     "keyword",
     "operator",

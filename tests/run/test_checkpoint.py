@@ -366,8 +366,11 @@ def change_progress(folder: Folder, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"malformed": []}, "its progress is not what it should be"),
-        ({"figures": [{"file": "a.csv", "bytes": 1, "rows": 1}] * 9}, "its progress is not what it should be"),
+        ({"malformed": []}, "its progress does not agree with the command's inputs"),
+        (
+            {"figures": [{"file": "a.csv", "bytes": 1, "rows": 1}] * 9},
+            "its progress does not agree with the command's inputs",
+        ),
         ({"counts": [1]}, "checkpoint"),
     ],
 )

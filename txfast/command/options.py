@@ -196,7 +196,7 @@ OPTIONS = (
     ),
     Option(
         "--checkpoint", group="State", metavar="SECONDS", value="second_count",
-        help="save progress to --state DIR each time SECONDS have passed",
+        help="save progress to --state DIR every SECONDS",
         manual="""
             Save the progress of the run in --state DIR each time this many seconds have passed since the last save, and
             on SIGTERM and Ctrl-C before they end the run. A second signal ends the run at once. SECONDS is 0 or more,
