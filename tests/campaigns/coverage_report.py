@@ -54,10 +54,14 @@ KERNEL_TESTS = (
     "tests/state/test_segments.py::test_a_snapshot_that_shares_entries_restores_the_same_ledgers",
     "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
 )
-QUICK_MODULES = ("txfast.ledger.ledger", "txfast.readers.row", "txfast.readers.csv")
+QUICK_MODULES = (
+    *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.row"),
+    "txfast.spill.partitions",
+)
 QUICK_TESTS = (
-    *("tests/batch/test_header.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
-    "tests/readers/test_row.py",
+    "tests/batch/test_header.py",
+    *("tests/ledger/test_columns.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
+    *("tests/readers/test_row.py", "tests/readers/test_row_fast.py", "tests/spill/test_slices.py"),
 )
 PYTHON = (".py",)
 # Cython's own support code.
