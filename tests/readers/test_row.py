@@ -740,6 +740,22 @@ def test_a_line_with_anything_else_is_a_row(line: bytes) -> None:
     assert parse(line) == "missing_field"
 
 
+OTHER_TEXTS = (
+    *(b"", b"x", b"x y", b"\xff", b'x"', b'"x"', b'""', b'"x y"', b'"a""b"', b'"a,b"', b'"', b'"x', b'"x"y', b'x"y"'),
+    *(b" ", b" x", b"\tx", b' "x"', b' "a,b"', b' "', b"x" * 70, b'"' + b"x" * 70 + b'"', b"x\ry", b'"x\ry"'),
+)
+
+
+@pytest.mark.parametrize("reader", replays.READERS)
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_other_columns_hold_anything(reader: str, ending: bytes) -> None:
+    rows = [b"deposit,%s,1,%d,1,%s" % texts for texts in itertools.product(OTHER_TEXTS, range(1, 3), OTHER_TEXTS)]
+    content = ending.join([b"type,note,client,tx,amount,place", *rows, b""])
+    outcome = replays.assert_as_reference([("in.csv", content)], reader=reader)
+    assert outcome is not None
+    assert outcome.malformed["bad_quoting"] > 200
+
+
 # ---- Which reason comes first --------------------------------------------------------------------
 
 
