@@ -14,7 +14,7 @@ cdef enum:
 cdef class RowCursor:
     cdef TransactionBatch batch
     cdef Columns columns
-    cdef bint has_raw_rows  # False for a table, whose lines nobody has seen
+    cdef bint has_raw_rows  # False for a table: its lines were made by the reader
     cdef bint wants_applied
     cdef bint wants_rejected
     cdef bint wants_malformed

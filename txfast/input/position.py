@@ -63,8 +63,8 @@ class Place:
 class Consumption:
     """Counts and hashes what a reader reads: `advance` over each block of bytes in order, `finish` at the end.
 
-    `header` (the header line) and `lines` are what the reader begins with: None and 0, or those of the place from
-    which it goes on.
+    The reader begins with `header`, the header line, and `lines`: None and 0, or those of the place where it
+    continues.
     """
 
     __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes", "parts")

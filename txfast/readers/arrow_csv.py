@@ -119,7 +119,7 @@ class ArrowCsvReader:
         self._consumption.advance(block)
 
     def _consume_file(self, consumption: Consumption) -> None:
-        """Consume the bytes that pyarrow has read by itself: they are read once more. Raises SourceError."""
+        """Consume the bytes that pyarrow has read by itself: they are read again. Raises SourceError."""
         offset = self._first_offset
         end = offset + self.bytes_read
         while offset < end:

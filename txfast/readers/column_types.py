@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    # What TableColumns takes for a column.
+    # A column as TableColumns takes it.
     Column = tuple[str, int, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None]
 else:
     from txfast.late import pa

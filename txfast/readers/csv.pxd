@@ -1,4 +1,4 @@
-"""What other readers take from the CSV reader: the scanner of a batch that holds lines. See csv.pyx."""
+"""The CSV reader's scanner, for other readers: it makes rows of the lines in a batch. See csv.pyx."""
 
 from txfast.batch.batch cimport TransactionBatch
 

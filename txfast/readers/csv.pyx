@@ -238,7 +238,7 @@ def rescan(
     TransactionBatch batch not None, readinto not None, Py_ssize_t text_bytes, Header header not None,
     Py_ssize_t malformed_rows, bint is_cut,
 ):
-    """Scan the text of an earlier batch, its `raw_text()`, once more. `readinto(view)` fills the whole view with it.
+    """Scan the text of an earlier batch, its `raw_text()`, again. `readinto(view)` fills the whole view with it.
 
     `malformed_rows` and `is_cut` are those of the earlier batch. A text without an ending is the head of a line that
     was too long: one malformed row, or none where the earlier batch had none. A batch that was cut is cut again, behind

@@ -1,4 +1,4 @@
-"""Lines that somebody else has cut, as the text of a batch: what the arrow reader gets from pyarrow.
+"""Copies the lines of a binary column into the text of a batch: pyarrow cuts a file into such lines.
 
 This module must not know pyarrow: it takes the offsets and bytes of a binary column as buffers.
 """

@@ -214,7 +214,7 @@ class TableReader:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             with tempfile.TemporaryFile(buffering=0, dir=folder) as copy:
                 self._source.size_bytes = self._copy_to(copy)
-                # pyarrow opens the file once more: it stays after `copy` is closed.
+                # pyarrow opens the file again: it stays open when `copy` is closed.
                 return pa.OSFile(f"/dev/fd/{copy.fileno()}")
         except SourceError:
             raise

@@ -32,7 +32,7 @@ class Rejects:
     """A rejects file: `open`, `add` every applied batch in order, `finish`, `publish`; `discard` in the end.
 
     The suffix of the path is the format. The file appears whole or not at all, as any Output; `revoke` takes a
-    publication back. Memory is bounded, whatever the number of rejects. Raises UsageError for a path with another
+    publication back. Memory is bounded for any number of rejects. Raises UsageError for a path with another
     suffix.
     """
 
