@@ -108,7 +108,11 @@ cdef class AccountColumns:
         place = 0
         for mark in range(self.marked_count):
             account = <const Account*>self.marked[mark].content
-            while keys[place].client != account.client or keys[place].content != account.available:
+            while keys[place].client != self.marked[mark].client:
+                place += 1
+            # Moves on only where clients are equal. A loop of its own, since it waits for the account's memory, while
+            # the loop above runs ahead.
+            while keys[place].content != account.available:
                 place += 1
             held[place] = account.held
             locked[place] = account.locked
