@@ -10,7 +10,6 @@ This module must not know what the lines mean, nor where places are kept. xxhash
 
 from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import ReplayedFile
-from txfast.input.open import open_source
 from txfast.input.source import Source
 
 LF, CR = 0x0A, 0x0D
@@ -148,16 +147,12 @@ class Consumption:
         return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
 
 
-def open_at(name: str, place: Place) -> tuple[Source, Consumption] | None:
-    """Open an input to be read from a place on; None where the bytes before the place have changed.
-
-    Raises SourceError, and InputError where the added bytes continue a line that was consumed.
-    """
-    return go_on(open_source(name), place)
-
-
 def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
-    """The same for an input that is open, at its start. It is closed where None is returned or an error raised."""
+    """Let an open input, which is at its start, be read from a place on; None where the bytes before it have changed.
+
+    The input is closed where None is returned or an error raised. Raises SourceError, and InputError where the added
+    bytes continue a line that was consumed.
+    """
     try:
         consumption = Consumption()
         if not consume_parts(source, place, consumption):

@@ -13,7 +13,8 @@ import os
 import time
 
 from txfast.errors import StateError, TxfastError, unwritable
-from txfast.input.position import Place, open_at
+from txfast.input.open import open_source
+from txfast.input.position import Place, go_on
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts, counts_of
 from txfast.state import manifest
@@ -141,7 +142,7 @@ class Checkpoints:
         self._state.go_on(inputs)
 
     def _open_inside(self, file: "dict[str, str]", place: Place) -> "tuple[Source, Consumption]":
-        opened = open_at(file["name"], place)
+        opened = go_on(open_source(file["name"]), place)
         if opened is None:
             raise StateError(f"{file['name']}: is not what it was")
         return opened
