@@ -82,8 +82,6 @@ def imports(path: Path, *, in_functions: bool = True, for_type_checkers: bool = 
 
 def room_of(name: str) -> str:
     """The room that an imported name of the package is in."""
-    if name == "txfast.__version__":
-        return "_version"
     _, _, inside = name.partition(".")
     room = inside.partition(".")[0]
     is_room = room and any((PACKAGE / each).exists() for each in (room, f"{room}.py"))
@@ -103,7 +101,7 @@ def module_imports() -> dict[str, set[str]]:
     for path in paths:
         for name in imports(path):
             found = name if name in modules else name.rpartition(".")[0]
-            if found in modules and name != "txfast.__version__":
+            if found in modules:
                 imported[module_of(path)].add(found)
     return imported
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 
-from txfast import __version__
+from txfast._version import __version__
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.job import Job, Settings, State, make_settings
 from txfast.errors import UsageError, describe_failure, exit_code_of

@@ -60,7 +60,7 @@ def make_parser() -> "argparse.ArgumentParser":
     """Make argparse's parser. Its result holds the options that were given, and no others."""
     import argparse
 
-    from txfast import __version__
+    from txfast._version import __version__
     from txfast.command.help import USAGE, help_text, terminal_columns
 
     class Parser(argparse.ArgumentParser):

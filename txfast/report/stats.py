@@ -73,7 +73,7 @@ def make_stats(figures: RunFigures, accounts: "Totals", seconds: "dict[str, floa
     `seconds` has the run's `total`, then its stages, which overlap where there are threads. The accounts were found to
     add up: else there would be no stats.
     """
-    from txfast import __version__
+    from txfast._version import __version__
 
     total = seconds["total"]
     return {

@@ -6,7 +6,7 @@ This module must not know when snapshots are made, nor what the manifest says of
 import os
 import time
 
-from txfast import __version__
+from txfast._version import __version__
 from txfast.errors import StateError, unwritable
 from txfast.ledger.columns_out import DISPUTABLE_KINDS, ENTRY_KINDS, SavedLedger
 from txfast.state import manifest
