@@ -5,7 +5,7 @@
     result = txfast.process("january.csv", "february.parquet", rejects=True)
     result.accounts.to_polars(), result.rejects.to_pandas(), result.stats
 
-What is here is the whole public interface. It is loaded when it is first used: the command does not need it.
+This is the whole public interface. Each name is loaded at its first use, since the command needs none of them.
 """
 
 from txfast._version import __version__
@@ -74,8 +74,8 @@ def read(
     (uint64), `amount` (decimal128(19, 4), null where the row has none).
 
     Inputs, arguments and errors are those of `txfast.process`. Malformed rows are left out, logged, and counted
-    against `max_malformed`. Rows are read and parsed, not applied: what the accounts would make of them is not looked
-    at.
+    against `max_malformed`. Rows are read and parsed, not applied, so `process` may still reject a row
+    that `read` returns.
 
     >>> import io, txfast
     >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\ndispute,1,1,\\n")

@@ -79,7 +79,7 @@ def test_the_memory_of_a_group_of_version_2_counts(
 ) -> None:
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 8 << 18, "SC_PAGE_SIZE": 4096}.__getitem__)
     write(root, "0::/a/b\n", a__memory_max=text, a__b__memory_max="max\n")
-    assert machine.available_memory_bytes() == limit * GIBIBYTE
+    assert machine.total_memory_bytes() == limit * GIBIBYTE
     assert machine.default_memory_limit() == limit * GIBIBYTE * 80 // 100
 
 
@@ -89,7 +89,7 @@ def test_the_memory_of_a_group_of_version_1_counts(root: Path, monkeypatch: pyte
     folder.mkdir(parents=True)
     (folder / "memory.limit_in_bytes").write_text(f"{2 * GIBIBYTE}\n")
     (root / "groups").write_text("5:memory:/pod\n3:cpu,cpuacct:/other\n")
-    assert machine.available_memory_bytes() == 2 * GIBIBYTE
+    assert machine.total_memory_bytes() == 2 * GIBIBYTE
 
 
 def test_the_memory_of_this_process_now_is_some_and_no_more_than_its_peak() -> None:

@@ -1,4 +1,4 @@
-"""txfast.Ledger: accounts in memory, fed as transactions come."""
+"""txfast.Ledger: accounts in memory, to which a program applies one input after the other."""
 
 import operator
 import os

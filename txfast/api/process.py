@@ -41,16 +41,16 @@ def process(
     a generator of record batches, which one of the run's threads iterates. Files may be CSV, Parquet or Arrow IPC,
     compressed or not; the format is detected from the content.
 
-    The other arguments are options of the command. `rejects` collects the rows that were not applied; otherwise they
-    are only counted. `max_malformed` and `strict` stop the run at the first malformed row too many. `memory_limit` is
-    in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run is. Log lines go to
-    `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first
-    hundred one by one; at "warn" rejected rows too.
+    Most other arguments mean what the option of the same name means. `rejects` collects the rows that were not applied;
+    without it they are only counted. `max_malformed` and `strict` stop the run at the first malformed row too many.
+    `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run is. Log
+    lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows,
+    the first hundred one by one; at "warn" rejected rows too.
 
     Raises TxfastError: InputError (a ValueError) for an input that is no transactions file or table, SourceError (an
     OSError) for one that cannot be read, TooManyMalformedError, MemoryLimitError, UsageError (a ValueError) for a wrong
-    argument, and other errors of `txfast.errors`; exceptions from your own files and generators pass through. A run
-    that raises leaves nothing. Ctrl-C ends it.
+    argument, and other errors of `txfast.errors`; exceptions from your own files and generators pass through. If
+    `process` raises, it returns no accounts and has removed its temporary files. Ctrl-C ends it.
 
     >>> import io, txfast
     >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\nwithdrawal,1,2,3\\n")

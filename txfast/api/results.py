@@ -1,7 +1,7 @@
-"""What comes of a run in a program: tables of accounts and of rejects, and the run's figures.
+"""The result of a run in a program: tables of accounts and of rejects, and the run's figures.
 
-A table is itself an Arrow table to whoever asks for one (`__arrow_c_stream__`), and a sequence of named tuples. This
-module must not know how the accounts came about.
+A table exports the Arrow C stream interface (`__arrow_c_stream__`), so that pyarrow, Polars and DuckDB read it
+directly. It is also a sequence of named tuples. This module must not know how accounts are computed.
 """
 
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The command: does what the settings ask for. The one place where errors become exit codes."""
+"""The command: runs what the settings ask for, and makes a log line and an exit code of each error."""
 
 import os
 import sys

@@ -1,7 +1,7 @@
 """The one table of options: names, values, and the texts of help and manual.
 
 An option is declared here and nowhere else: the parser, `--help`, the manual page and the completion scripts are made
-from this table. This module must not know what an option does to a run.
+from this table. `settings.py` holds the value. This module must not have code that acts on an option.
 """
 
 from txfast.errors import UsageError
@@ -218,8 +218,8 @@ OPTIONS = (
         manual="""
             Check every byte of --state DIR instead of running. txfast prints a line for each snapshot and checkpoint,
             the newest first, and a line for each input that it has consumed. At the first one that is damaged it stops
-            with exit code 1 and says what is wrong. It also fails when DIR holds no snapshot, or while another run uses
-            it.
+            with exit code 1 and says what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint,
+            and while another run uses it.
 
             --verify reads no FILE, and excludes --output, --rejects and --stats.
         """,

@@ -1,4 +1,4 @@
-"""Compressed inputs, read as the bytes that were compressed.
+"""Compressed inputs, decompressed while they are read.
 
 isal reads gzip, in a third of zlib's time; pyarrow reads zstd and lz4, the standard library bzip2. Several compressed
 files, one after the other, are read as one. An input that was cut short or damaged ends in an error, never in a shorter

@@ -1,7 +1,8 @@
 """How far an input was consumed: counted and hashed while it is read, so that a later run can continue there.
 
-Whole lines are consumed, and a last line without an ending unless it is blank. A later run then finds new lines behind
-the place; where it finds the rest of that last line, the line was applied already, and the run fails. The hash is
+A run consumes every complete line, and also a last line that has no line ending, unless that line is blank. A later run
+continues with the lines after the place. If it finds that the last line has been continued, it fails, because the first
+part was already applied. The hash is
 xxh3-128 of all decompressed bytes before the place; an input that was read in several parts at once has one hash for
 each part. A table is consumed whole, or not at all.
 
@@ -143,7 +144,7 @@ class Consumption:
         return True
 
     def place(self, lines: int, header: bytes) -> Place:
-        """The current place, behind this many lines."""
+        """The current place, after this many lines."""
         return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
 
 

@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The places that a name can lead to. Standard input has its name as its place.
+# The kinds of place that a name can lead to. For standard input the kind is the name itself.
 STANDARD_INPUT = "-"
 FILE = "file"  # a regular file, or a name that could not be looked up
 PIPE = "pipe"  # a pipe, a device, a folder: anything else that has a path
@@ -57,7 +57,7 @@ class InputRef:
 
     @property
     def can_be_read_again(self) -> bool:
-        """Whether a later run finds the same bytes under this name, so that a state may note how far it was read."""
+        """Whether a later run can open this name from its start again, so that a state may note how far it was read."""
         return self.place in (FILE, LOCATION)
 
     @property

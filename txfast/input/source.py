@@ -1,6 +1,6 @@
 """A Source: an input that is open, from whichever place its bytes come.
 
-A Source must not know what the bytes mean.
+It has the detected format in `kind`, but must not interpret the bytes.
 """
 
 import os
@@ -22,7 +22,7 @@ ARROW_STREAM = "arrow stream"
 TABLE = "table"  # in memory, from a program that uses the library
 # Size of a block in `blocks`.
 BLOCK_BYTES = 1 << 20
-# The readers of CSV: the kernel's own, or pyarrow's.
+# The readers of CSV: txfast's own, or pyarrow's.
 READERS = ("native", "arrow")
 
 

@@ -42,7 +42,8 @@ class Checkpoints:
     """The checkpoints of a run: `find` one to resume from, `take` new ones, `discard` them when the run has ended.
 
     `command` identifies the command (see `command_of`). `seconds` is the time from one checkpoint to the next; None
-    takes none. When a signal ends the run, a last checkpoint is taken.
+    takes none. The first signal takes one more checkpoint before it ends the run, except inside a table and after
+    ledgers went to disk.
     """
 
     def __init__(
@@ -155,7 +156,10 @@ class Checkpoints:
     # ---- Taking ------------------------------------------------------------------------------------
 
     def begin_input(self, replay: "Replay", index: int) -> None:
-        """Note that all inputs before number `index` are done. After the last, it is the number of inputs."""
+        """Note that all inputs before number `index` are done, and take a checkpoint if one is due.
+
+        After the last input, `index` is the number of inputs. Raises Interrupted.
+        """
         self._input_index = index
         if self._opened is None and self.is_due():
             if replay.books.is_spilled:
@@ -232,7 +236,7 @@ class Checkpoints:
     # ---- Ending ------------------------------------------------------------------------------------
 
     def keep(self) -> None:
-        """At a run's end by a signal: leave all that it needs to go on, the rejects so far among it."""
+        """Keep the temporary file of rejects when a signal ends the run: the next run continues it."""
         if self._own and self._rejects is not None:
             self._rejects.keep_temporary()
 

@@ -30,7 +30,7 @@ JOIN_SECONDS = 0.2
 
 
 def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
-    """Admit the next scanned and routed batch, in the order of the input; False behind the row that stops the run."""
+    """Admit the next scanned and routed batch, in input order; False after the batch in which the run stops."""
     if not intake.admit(batch):
         return False
     if batch.is_cut:

@@ -41,11 +41,11 @@ def words_of(path: str) -> list[str]:
 
 
 def default_memory_limit() -> int:
-    """The memory limit of a run that names none, in bytes: most of the memory that is available."""
-    return available_memory_bytes() * MEMORY_PERCENT // 100
+    """The default memory limit in bytes: MEMORY_PERCENT of the machine's memory, or of its control group's limit."""
+    return total_memory_bytes() * MEMORY_PERCENT // 100
 
 
-def available_memory_bytes() -> int:
+def total_memory_bytes() -> int:
     """The memory of the machine in bytes, or the limit of the process's control groups where that is less."""
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for folder in control_group_folders("memory"):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Outputs:
     """The outputs of a run: `accounts`, and `rejects`, `stats` and `state` where a path is given for them.
 
-    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` is called with a message when
-    a snapshot is damaged and an older one is used instead.
+    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` gets each warning about the
+    state: a damaged snapshot that is skipped, or a checkpoint that is discarded.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Outputs:
     def publish(self, *, without_accounts: bool = False) -> None:
         """Put everything in its place, or leave it as it was. Raises SourceError, BrokenPipeError and Interrupted.
 
-        Without accounts there is no state either.
+        Without accounts, only rejects and stats are published, and the state stays as it was.
 
         Steps that take long or may fail come first. The rest are renames, which nothing interrupts; where one of them
         fails, those before it are taken back.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from txfast.spill.settled import Settled
 
     class Checkpoints(Protocol):
-        """Keeps a run's progress: asked behind every batch whether to `take` a checkpoint."""
+        """Saves a run's progress: after every batch the run calls `is_due`, and then `take` if it is true."""
 
         def is_due(self) -> bool: ...
         def take(self, replay: "Replay", place: Place) -> None: ...
@@ -161,7 +161,7 @@ class Replay:
 
     @property
     def rows(self) -> int:
-        """Rows read so far, of either sort."""
+        """Rows read so far, well-formed and malformed."""
         return sum(figures.rows for figures in self.inputs)
 
     def figures(self) -> "RunFigures":
@@ -194,8 +194,10 @@ def new_replay(
     spill_folder: str | None = None,
     **planned: "Any",
 ) -> Replay:
-    """A run on this machine, put together: its plan (`planned` is what `make_plan` takes: threads, memory_limit,
-    memory_reserved, reader, block_bytes), its books, and what is told of it. Raises UsageError."""
+    """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
+
+    `planned` are arguments of `make_plan`: threads, memory_limit, memory_reserved, reader, block_bytes.
+    """
     plan = make_plan(cores=available_cores(), memory_used=memory_bytes_now(), **planned)
     reporter = Reporter(journal, rejects, progress)
     books = Books(plan, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder)

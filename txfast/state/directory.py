@@ -1,7 +1,7 @@
 """A state directory: its snapshots, which of them is used, and how a new one takes its place.
 
     lock                held by the run that uses the directory
-    snapshot-<n>/       left by a run that ended well; the last two are kept
+    snapshot-<n>/       written by a run that succeeded, or by Ledger.save; it and the one before are kept
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
     <either>.part       half written when a run was killed; the next run removes it
 
@@ -47,8 +47,8 @@ class StateDirectory:
     A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its ledgers to the
     `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
 
-    `warn` gets one line where a damaged snapshot is replaced by the one before it. `inputs` has the place up to which
-    each input was read, by the input's key.
+    `warn` gets each warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the place
+    up to which each input was read, by the input's key.
     """
 
     def __init__(self, path: str, warn: "Callable[[str], object]") -> None:

@@ -20,8 +20,8 @@ SHARED_FORMAT = 2
 SHARDED_FORMAT = 3
 FORMATS = (FORMAT, SHARED_FORMAT, SHARDED_FORMAT)
 NAME = "manifest.json"
-# No longer manifest is written or read. An input takes about 300 bytes, and 90 more for each part in which it was
-# hashed: a year with one input a day makes some 100 KiB.
+# The largest manifest, in bytes, that is written or read. An input takes about 300 bytes, and 90 more for each part in
+# which it was hashed: a year with one input a day makes some 100 KiB.
 BYTES_MAX = 1 << 28
 # How bytes that may not be UTF-8 become text, and text becomes bytes again.
 TEXT = ("utf-8", "surrogateescape")

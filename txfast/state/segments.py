@@ -29,9 +29,9 @@ class Segments:
         return len(self.files) >= SEGMENTS_MAX
 
     def link_into(self, folder: str) -> "dict[str, dict[str, object]]":
-        """Give the files second names in another folder; return them there by name, as its manifest has them.
+        """Create hard links to the files in `folder`; return their entries in its manifest, by name.
 
-        None of them is there afterwards where the file system has no second names: then the result is empty.
+        Where the file system has no hard links, those already made are removed, and the result is empty.
         """
         linked: dict[str, dict[str, object]] = {}
         try:
