@@ -49,6 +49,7 @@ def race_of(*contestants: Contestant) -> Race:
     return Race(contestants, total_rows=10)
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_formats_are_measured_with_and_without_a_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "FORMATS", ("csv.gz", "parquet"))
@@ -64,6 +65,7 @@ def test_formats_are_measured_with_and_without_a_replay(tmp_path: Path, monkeypa
         assert int(cells[-1].replace(",", "")) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_both_scripts_write_their_section_of_one_page(tmp_path: Path) -> None:
     raced = run_script(rivals.__file__, tmp_path, "--rows", "3000", "--clients", "20", "--rounds", "1")

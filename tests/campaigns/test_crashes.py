@@ -11,6 +11,7 @@ import pytest
 from tests.campaigns.crashes import Killings, count_unnoticed
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim replaces functions of glibc"),
     pytest.mark.untraced,
     pytest.mark.unmeasured,

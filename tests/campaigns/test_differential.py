@@ -16,6 +16,7 @@ pytestmark = pytest.mark.unmeasured
 NAMES = ["type", "client", "tx", "amount"]
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_all_ways_to_read_agree_on_random_files() -> None:
     agreed = differential.campaign(3 * settings().max_examples, seed_number=1)

@@ -20,6 +20,7 @@ from tests.campaigns.faults.campaign import (
 from tests.campaigns.faults.scenarios import SCENARIOS, Scenario
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the shim replaces functions of glibc"),
     pytest.mark.untraced,
     pytest.mark.unmeasured,

@@ -16,7 +16,7 @@ from tests.campaigns import fuzz
 from tests.campaigns.fuzz import run
 from tests.support.project import PROJECT_ROOT
 
-pytestmark = pytest.mark.unmeasured
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 Target = Callable[[bytes], None]
 

@@ -9,6 +9,7 @@ from tests.campaigns import hostile
 pytestmark = pytest.mark.unmeasured
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("case", hostile.CASES)
 def test_a_hostile_input_gives_the_right_result_in_little_memory(case: str) -> None:

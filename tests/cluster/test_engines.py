@@ -20,6 +20,8 @@ from tests.support.command import Folder, environment, unmeasured
 from tests.support.outputs import by_command, twelve_files
 from tests.support.project import PROJECT_ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 300
 RUNS = Path(__file__).with_name("engine_runs.py")
 LOG_SETTINGS = "rootLogger.level = off\n"

@@ -41,6 +41,7 @@ def places(state: str) -> dict[str, tuple[int, int, str, bytes]]:
     }
 
 
+@pytest.mark.slow
 def test_days_on_a_cluster_and_on_one_machine_add_up_to_one_run(folder: Folder) -> None:
     days = twelve_files(folder)
     whole = by_command(folder, *days)

@@ -140,6 +140,7 @@ class Killed(BaseException):
     """Stands for SIGKILL."""
 
 
+@pytest.mark.slow
 @pytest.mark.unmeasured
 def test_the_next_run_goes_on_from_a_run_killed_at_any_moment(
     two_snapshots: Folder, monkeypatch: pytest.MonkeyPatch

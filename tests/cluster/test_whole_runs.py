@@ -20,6 +20,7 @@ from txfast.cluster.cutting import cut_inputs
 from txfast.input.source import Source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("range_bytes", [37, 700, 1 << 20])
 def test_any_cut_of_twelve_files_gives_the_same_as_the_command(folder: Folder, range_bytes: int) -> None:
     names = twelve_files(folder)

@@ -34,6 +34,7 @@ NOT_RUN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES, ids=name_of)
 def test_a_page_says_what_happens(page: Path, tmp_path: Path) -> None:
     before = names_in_the_project()

@@ -95,6 +95,7 @@ def contents(folder: Folder) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reader", replays.READERS)
 def test_a_file_at_a_location_gives_the_results_of_a_file_here(
     folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], reader: str

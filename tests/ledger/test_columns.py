@@ -138,6 +138,7 @@ def test_accounts_after_entries_are_refused() -> None:
         restorer.add_accounts(1, words([2]), words([5]), words([0]), bits([False]))
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 def test_many_entries_are_restored() -> None:
     """More entries than a chunk of the log has, and than the index has room for at first."""

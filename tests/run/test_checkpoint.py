@@ -123,6 +123,7 @@ def parts(folder: Folder) -> list[str]:
 five_threads = pytest.param("5", marks=pytest.mark.untraced)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("threads", "rejects"),
     [("1", "r.csv"), ("2", "r.jsonl"), pytest.param("5", "r.csv", marks=pytest.mark.untraced)],
@@ -187,6 +188,7 @@ def test_a_signal_inside_a_table_ends_the_run_and_leaves_the_last_checkpoint(fol
     assert outputs(folder, "r.csv") == right
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_a_table_among_the_inputs_is_consumed_whole(folder: Folder, threads: str) -> None:
     make_table(folder, "b.csv")

@@ -230,6 +230,7 @@ def test_the_least_limit_is_higher_where_pyarrow_is_needed(folder: Folder) -> No
         folder.run("--memory-limit", "128MiB", *words, stdin=HEADER).assert_misused("the least is 256MiB")
 
 
+@pytest.mark.slow
 @pytest.mark.untraced
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_a_run_stays_within_its_limit_and_gives_the_same(folder: Folder, threads: str) -> None:

@@ -65,6 +65,7 @@ def rows_read(folder: Folder, *arguments: str) -> int:
 # ---- From run to run -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_thirty_days_one_by_one_give_the_results_of_one_run(folder: Folder) -> None:
     chance = random.Random(7)
     kinds = ["deposit", "deposit", "withdrawal", "dispute", "resolve", "chargeback", "fee"]
