@@ -1,9 +1,13 @@
+from collections.abc import Sequence
+
 from typing_extensions import disjoint_base
 
 from txfast.batch.header import Header
 
 KINDS: tuple[str, ...]
 MALFORMED_REASONS: tuple[str, ...]
+
+def malformed_by_reason(counts: Sequence[int]) -> dict[str, int]: ...
 
 @disjoint_base
 class TransactionBatch:

@@ -27,6 +27,11 @@ cdef enum:
     SHARD_BITS = 64
 
 
+def malformed_by_reason(counts not None):
+    """Malformed rows by the name of the reason, from counts by its code."""
+    return {reason: counts[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
+
+
 cdef class TransactionBatch:
     """Columns of well-formed transactions, and the malformed rows among them.
 

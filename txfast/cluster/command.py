@@ -17,6 +17,7 @@ from txfast.log.journal import Journal
 from txfast.report.stats import json_text
 from txfast.run.outputs import Outputs
 from txfast.run.values import (
+    argument_type,
     byte_size,
     file_name,
     folder_name,
@@ -37,35 +38,25 @@ def make_parser(engine: str) -> argparse.ArgumentParser:
         description=f"Replay transactions into accounts on {engine.capitalize()}: the same bytes as from txfast.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="inputs that all workers reach: paths or locations")
-    parser.add_argument("-o", "--output", metavar="FILE", type=checked(file_name), default=STANDARD_OUTPUT)
+    parser.add_argument("-o", "--output", metavar="FILE", type=argument_type(file_name), default=STANDARD_OUTPUT)
     parser.add_argument("--output-format", choices=FORMATS, help="by default as the suffix of the output says")
-    parser.add_argument("--rejects", metavar="FILE", type=checked(rejects_file), help="all rows that were not applied")
-    parser.add_argument("--stats", metavar="FILE", type=checked(file_name), help="the run's figures as JSON")
     parser.add_argument(
-        "--state", metavar="DIR", type=checked(folder_name), help="go on from what DIR holds, and keep it there"
+        "--rejects", metavar="FILE", type=argument_type(rejects_file), help="all rows that were not applied"
+    )
+    parser.add_argument("--stats", metavar="FILE", type=argument_type(file_name), help="the run's figures as JSON")
+    parser.add_argument(
+        "--state", metavar="DIR", type=argument_type(folder_name), help="go on from what DIR holds, and keep it there"
     )
     parser.add_argument(
-        "--shards", metavar="N", type=checked(shard_count), help="reducers; by default one for each core"
+        "--shards", metavar="N", type=argument_type(shard_count), help="reducers; by default one for each core"
     )
     parser.add_argument(
-        "--range-size", metavar="SIZE", type=checked(range_size), help="of a map task; by default 64MiB"
+        "--range-size", metavar="SIZE", type=argument_type(range_size), help="of a map task; by default 64MiB"
     )
-    parser.add_argument("--memory-limit", metavar="SIZE", type=checked(memory_size), help="of each reducing task")
-    parser.add_argument("--spill-dir", metavar="DIR", type=checked(spill_folder), help="for what exceeds that")
+    parser.add_argument("--memory-limit", metavar="SIZE", type=argument_type(memory_size), help="of each reducing task")
+    parser.add_argument("--spill-dir", metavar="DIR", type=argument_type(spill_folder), help="for what exceeds that")
     parser.add_argument("--version", action="version", version=f"txfast {__version__}")
     return parser
-
-
-def checked(convert: Callable[[str], object]) -> Callable[[str], object]:
-    """The type of an option for argparse, which then shows the message of a UsageError."""
-
-    def converted(text: str) -> object:
-        try:
-            return convert(text)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return converted
 
 
 def shard_count(text: str) -> int:

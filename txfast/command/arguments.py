@@ -16,10 +16,7 @@ from txfast.input.ref import STANDARD_INPUT
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
     from typing import IO, NoReturn
-
-    from txfast.command.options import Option
 
 
 def parse_arguments(arguments: list[str]) -> Settings:
@@ -62,6 +59,7 @@ def make_parser() -> "argparse.ArgumentParser":
 
     from txfast._version import __version__
     from txfast.command.help import USAGE, help_text, terminal_columns
+    from txfast.run.values import argument_type
 
     class Parser(argparse.ArgumentParser):
         """Shows our help, and writes errors to standard error alone."""
@@ -90,22 +88,9 @@ def make_parser() -> "argparse.ArgumentParser":
             parser.add_argument(*option.flags, action="store_true", default=argparse.SUPPRESS)
         else:
             parser.add_argument(
-                *option.flags, metavar=option.metavar, type=argument_type(option), default=argparse.SUPPRESS
+                *option.flags, metavar=option.metavar, type=argument_type(option.parse), default=argparse.SUPPRESS
             )
     return parser
-
-
-def argument_type(option: "Option") -> "Callable[[str], object]":
-    """Make an argparse type of an option: it parses as the option does, and raises argparse's kind of error."""
-    import argparse
-
-    def parse(text: str) -> object:
-        try:
-            return option.parse(text)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parse
 
 
 def print_completion(shell: str) -> "NoReturn":

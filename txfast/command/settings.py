@@ -126,8 +126,11 @@ class Settings:
             return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
-        if self.rejects is not None and self.rejects.lower().endswith(".parquet"):
-            return "Parquet"
+        if self.rejects is not None:
+            from txfast.writers.rejects import format_suffix
+
+            if format_suffix(self.rejects) == ".parquet":
+                return "Parquet"
         return "--reader arrow" if self.reader == "arrow" else ""
 
     # ---- Checks, each of which raises UsageError -----------------------------------------------------

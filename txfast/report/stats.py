@@ -3,7 +3,7 @@
 This module must not know how a run works: it is given a RunFigures.
 """
 
-from txfast.batch.batch import KINDS, MALFORMED_REASONS
+from txfast.batch.batch import KINDS, malformed_by_reason
 from txfast.ledger.ledger import STATUSES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -60,11 +60,6 @@ class RunFigures:
     def malformed(self) -> dict[str, int]:
         """Malformed rows by reason."""
         return malformed_by_reason(self.malformed_counts)
-
-
-def malformed_by_reason(counts: "Sequence[int]") -> dict[str, int]:
-    """Malformed rows by reason, from counts by the reason's code."""
-    return {reason: counts[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
 
 
 def make_stats(figures: RunFigures, accounts: "Totals", seconds: "dict[str, float]") -> "dict[str, Any]":

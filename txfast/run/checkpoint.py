@@ -16,7 +16,7 @@ from txfast.errors import StateError, TxfastError, unwritable
 from txfast.input.open import open_source
 from txfast.input.position import Place, go_on
 from txfast.interrupts import LISTENER
-from txfast.ledger.ledger import add_counts, counts_of
+from txfast.ledger.ledger import add_counts
 from txfast.state import manifest
 from txfast.state.directory import CHECKPOINT_NAME, PART, remove_folder
 from txfast.state.places import fields_of_place, place_of, places_of
@@ -205,7 +205,7 @@ class Checkpoints:
             "inside": place is not None,
             "place": None if place is None else fields_of_place(place),
             "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
-            "counts": summed([counts_of(ledger) for ledger in replay.books.ledgers]),
+            "counts": replay.books.counts(),
             "malformed": list(replay.malformed_rows.counts),
             "rejects": rejects,
         }
@@ -272,11 +272,6 @@ class Checkpoints:
 
     def _folder(self, number: int) -> str:
         return os.path.join(self._state.path, f"checkpoint-{number}")
-
-
-def summed(lists: "Sequence[Sequence[int]]") -> list[int]:
-    """The sums of numbers at the same places."""
-    return [sum(each) for each in zip(*lists, strict=True)]
 
 
 def command_of(

@@ -3,7 +3,7 @@
 This module must not know ledgers.
 """
 
-from txfast.batch.batch import MALFORMED_REASONS
+from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
 from txfast.errors import MemoryLimitError, TooManyMalformedError
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
@@ -87,7 +87,7 @@ class MalformedRows:
 
     def by_reason(self) -> dict[str, int]:
         """Malformed rows by the name of the reason."""
-        return {reason: self.counts[code] for code, reason in enumerate(MALFORMED_REASONS) if code}
+        return malformed_by_reason(self.counts)
 
 
 class Intake:
