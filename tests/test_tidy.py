@@ -39,11 +39,6 @@ ROOMS_FOR_PROGRAMS = ("api", "cluster")
 # ---- Exceptions, to be removed one by one ---------------------------------------------------------
 
 LONG_FUNCTIONS = {("txfast/api/process.py", "process")}
-IMPORT_PYARROW_THEMSELVES = {
-    "txfast/cluster/dask.py",
-    "txfast/cluster/rejects.py",
-    "txfast/cluster/spark_workers.py",
-}
 
 PYTHON = sources(".py", folders=("txfast", "bench", "tests", "docs"))
 PACKAGE_PYTHON = sources(".py")
@@ -241,7 +236,7 @@ def test_pyarrow_is_imported_in_one_place() -> None:
         for path in PACKAGE_PYTHON
         if any(name.partition(".")[0] == "pyarrow" for name in imports(path, for_type_checkers=False))
     }
-    assert sorted(importers - {"txfast/late.py"} - IMPORT_PYARROW_THEMSELVES) == []
+    assert sorted(importers - {"txfast/late.py"}) == []
 
 
 def test_no_test_file_imports_another() -> None:

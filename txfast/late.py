@@ -8,8 +8,8 @@ A module that needs pyarrow has, beside its other imports,
     else:
         from txfast.late import pa
 
-and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had imported the library. Only modules that run
-inside Spark and Dask workers import it themselves. This module must not import anything of txfast.
+and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had imported the library. This module must not
+import anything of txfast.
 """
 
 

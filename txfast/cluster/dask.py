@@ -14,8 +14,6 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from txfast.cluster import dask_workers as workers
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.extents import Extent, hash_extent
@@ -29,7 +27,10 @@ from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.reject_tables import reject_schema
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from distributed import Client, Future
+else:
+    from txfast.late import pa
 
 
 class DaskJob:

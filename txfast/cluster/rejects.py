@@ -8,8 +8,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 
-import pyarrow as pa
-
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.range_reader import RangeReader
 from txfast.cluster.ranges import Range, was_changed
@@ -19,6 +17,12 @@ from txfast.ledger.route import route
 from txfast.spill.statuses import set_statuses
 from txfast.writers.reject_tables import CollectedRejects
 from txfast.writers.reject_text import RejectText
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    from txfast.late import pa
 
 # In which form rejects travel: the text of a file with that suffix, or Arrow streams.
 REJECT_FORMATS = ("csv", "jsonl", "arrow")

@@ -7,8 +7,6 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
-import pyarrow as pa
-
 from txfast.cluster.extents import Extent, hash_extent
 from txfast.cluster.job import Settings, reduce_options
 from txfast.cluster.map import map_range
@@ -20,6 +18,12 @@ from txfast.cluster.results import RowStatuses
 from txfast.errors import ClusterError
 from txfast.spill.runs import RunMerge
 from txfast.writers.accounts_table import ROWS_MAX, account_batch
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    from txfast.late import pa
 
 TEXTS_SCHEMA = "number long, text string"
 RECORDS_SCHEMA = "kind int, place int, number long, second long, content binary"

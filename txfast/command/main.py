@@ -106,7 +106,6 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             checkpoints.discard()
         raise
     finally:
-        LISTENER.hold()
         if progress is not None:
             progress.close()
         if replay is not None:
