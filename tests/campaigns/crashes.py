@@ -45,14 +45,14 @@ FUNCTIONS = ("open", "write", "fsync", "close", "rename", "link")
 def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
     """Variants of a file: with one byte changed, shorter, or longer."""
     while True:
-        place = chance.randrange(len(content))
+        index = chance.randrange(len(content))
         turned = bytearray(content)
-        turned[place] ^= 1 << chance.randrange(8)
+        turned[index] ^= 1 << chance.randrange(8)
         yield bytes(turned)
         turned = bytearray(content)
-        turned[place] = (turned[place] + chance.randrange(1, 256)) % 256
+        turned[index] = (turned[index] + chance.randrange(1, 256)) % 256
         yield bytes(turned)
-        yield content[:place]
+        yield content[:index]
         yield content + bytes([chance.randrange(256)])
 
 
@@ -105,7 +105,7 @@ class Killings:
         fields = json.loads(manifest_path.read_bytes())
         del fields["hash"]
         # The state knows inputs by their paths.
-        fields["inputs"] = {str(folder / Path(path).name): place for path, place in fields["inputs"].items()}
+        fields["inputs"] = {str(folder / Path(path).name): position for path, position in fields["inputs"].items()}
         manifest_path.write_bytes(manifest.text_of(fields))
         return folder
 

@@ -57,8 +57,8 @@ def test_lost_and_unordered_runs_are_noticed(folder: Folder, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("folder")
-def test_without_a_state_reports_have_no_place() -> None:
+def test_without_a_state_reports_have_no_position() -> None:
     job = PlainJob(cut_inputs(["in.csv"], 9), 2)
-    assert all(job.figures.report(part.number).place is None for part in job.parts)
+    assert all(job.figures.report(part.number).position is None for part in job.parts)
     with pytest.raises(ClusterError, match="0 of 2 shards were saved"):
         job.figures.saved()

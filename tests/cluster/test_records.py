@@ -5,7 +5,7 @@ from __future__ import annotations
 from txfast.cluster.ranges import Range
 from txfast.cluster.records import fields_in, record_of, result_of, text_of
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses, ShardSummary
-from txfast.input.position import Place
+from txfast.input.position import Position
 
 
 def test_ranges_and_results_are_the_same_after_their_records_are_read() -> None:
@@ -20,9 +20,9 @@ def test_ranges_and_results_are_the_same_after_their_records_are_read() -> None:
         assert result_of(record_of(item, 9)) == item
 
 
-def test_places_are_the_same_after_their_records_are_read() -> None:
-    place = Place(9, 2, "ab", "lf", b"type,\xff\0", ((3, "x"), (5, "y")))
-    report = RangeReport(1, 2, 3, (4,), 5, 6, place)
+def test_positions_are_the_same_after_their_records_are_read() -> None:
+    position = Position(9, 2, "ab", "lf", b"type,\xff\0", ((3, "x"), (5, "y")))
+    report = RangeReport(1, 2, 3, (4,), 5, 6, position)
     assert result_of(record_of(report, 2)) == report
     summary = ShardSummary(1, (1, 2), 3, 4, -5, 6, 7, 8, (1, 2, -3), {"folder": "x", "files": {"a": {"bytes": 1}}})
     assert result_of(record_of(summary, 2)) == summary

@@ -66,9 +66,9 @@ def test_parts_that_do_not_fit_are_restored_in_halves(
     sums = [0, 0, 0]
     for shard in range(asked):
         view = snapshot.of_shard(shard, asked)
-        parts = [(place, len(ledger)) for place, ledger in view.parts(2, limit)]
-        assert sorted({place for place, _ in parts}) == [0, 1]
-        assert [place for place, _ in parts] == sorted(place for place, _ in parts)
+        parts = [(number, len(ledger)) for number, ledger in view.parts(2, limit)]
+        assert sorted({number for number, _ in parts}) == [0, 1]
+        assert [number for number, _ in parts] == sorted(number for number, _ in parts)
         assert all(accounts <= limit + 1 for _, accounts in parts)  # the first account of a SmallLedger takes nothing
         sums = [sum(each) for each in zip(sums, view.restored, strict=True)]
     snapshot.check_restored(*sums)
@@ -103,9 +103,9 @@ def test_wrong_parts_of_an_input_are_refused(folder: Folder, ends: list[object])
     path = folder.path / "state" / "snapshot-1" / manifest.NAME
     fields = json.loads(path.read_bytes())
     del fields["hash"]
-    [place] = fields["inputs"].values()
-    assert place["parts"]
-    place["parts"] = [{"end": end, "xxh3_128": "0"} for end in ends]
+    [position] = fields["inputs"].values()
+    assert position["parts"]
+    position["parts"] = [{"end": end, "xxh3_128": "0"} for end in ends]
     path.write_bytes(manifest.text_of(fields))
     folder.run("--state", "state").assert_failed("manifest.json: is damaged: inputs: ", "is not what it should be")
 

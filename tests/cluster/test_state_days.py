@@ -31,13 +31,13 @@ from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
 
 
-def places(state: str) -> dict[str, tuple[int, int, str, bytes]]:
-    """The place up to which each input was read, by the name of its file."""
+def positions(state: str) -> dict[str, tuple[int, int, str, bytes]]:
+    """The position up to which each input was read, by the name of its file."""
     directory = StateDirectory(state, pytest.fail)
     directory.load(lambda _: None)
     return {
-        os.path.basename(key): (place.offset_bytes, place.lines, place.ending, place.header)
-        for key, place in directory.inputs.items()
+        os.path.basename(key): (position.offset_bytes, position.lines, position.ending, position.header)
+        for key, position in directory.inputs.items()
     }
 
 
@@ -56,7 +56,7 @@ def test_days_on_a_cluster_and_on_one_machine_add_up_to_one_run(folder: Folder) 
         expected = on_one_machine(folder, day, state="other")
         assert_alike(found, expected)
         rejects += found.rejects.splitlines(keepends=True)[1:]
-        assert places("state") == places("other")
+        assert positions("state") == positions("other")
     assert found.accounts == whole.accounts
     assert b"".join(rejects) == whole.rejects.partition(b"\n")[2]
     assert len(snapshots(folder)) == 2
@@ -137,7 +137,7 @@ def test_only_the_new_rows_of_a_grown_input_are_applied(
     assert found.stats["rows"] == expected.rows == rows
     assert found.accounts == expected.accounts == run_reference([("in.csv", first + added)]).accounts
     assert rejects_of(found) == [("in.csv", reject.line, reject.reason) for reject in expected.rejects]
-    assert places("state") == places("other")
+    assert positions("state") == positions("other")
     assert replay().rows == 0
 
 
@@ -195,7 +195,7 @@ def test_a_file_read_while_it_grows_gives_the_same_as_read_at_once(data: st.Data
     folder = tmp_path_factory.mktemp("grown")
     path = folder / "grown.csv"
     whole = b"type,client,tx,amount\n" + content
-    ends = sorted(place + 1 for place, byte in enumerate(whole) if byte in b"\r\n")
+    ends = sorted(index + 1 for index, byte in enumerate(whole) if byte in b"\r\n")
     cuts = sorted(data.draw(st.sets(st.sampled_from(ends), max_size=4)))
     rejects: list[tuple[str, int, str]] = []
     for end in [*cuts, len(whole)]:

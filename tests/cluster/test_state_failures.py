@@ -279,8 +279,8 @@ class JobWithLosses(WorkersJob):
             else:
                 return record
             return record_of(ShardSummary(**fields), 3)
-        if isinstance(item, RangeReport) and self.lost == "place":
-            return record_of(RangeReport(**fields_in(text_of(item)) | {"place": None}), 3)
+        if isinstance(item, RangeReport) and self.lost == "position":
+            return record_of(RangeReport(**fields_in(text_of(item)) | {"position": None}), 3)
         return record
 
 
@@ -288,7 +288,7 @@ class JobWithLosses(WorkersJob):
     ("lost", "error", "words"),
     [
         ("saved", ClusterError, "2 of 3 shards were saved"), ("restored", StateError, "were saved"),
-        ("place", ClusterError, r"in\.csv: nobody says how far"),
+        ("position", ClusterError, r"in\.csv: nobody says how far"),
     ],
 )  # fmt: skip
 def test_lost_parts_of_a_state_are_noticed(

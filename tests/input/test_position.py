@@ -1,4 +1,4 @@
-"""Places in inputs: how an input is read on from one."""
+"""Positions in inputs: how an input is read on from one."""
 
 from __future__ import annotations
 

@@ -347,7 +347,7 @@ def test_the_snapshot_before_a_damaged_one_is_used(two_snapshots: Path, folder: 
     assert ended.output == accounts_at_once(folder, FIRST)
     [line] = ended.error_lines
     assert line.startswith("warn: state/snapshot-2/entries.arrow: is damaged")
-    # The places in inputs are those of the older snapshot too.
+    # The positions in inputs are those of the older snapshot too.
     shutil.copy(two_snapshots / "in.csv", folder.path / "in.csv")
     (folder.path / "in.csv").rename(two_snapshots / "in.csv")
     folder.run(*STATE, "--verify").assert_failed("snapshot-2/entries.arrow", "is damaged")

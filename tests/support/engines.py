@@ -137,8 +137,8 @@ class WorkersJob:
         assert list(reduce_partition(iter([]))) == []
         self.records = [
             record
-            for place in range(self.shards + 1)
-            for record in spark_workers.records_in(reduce_partition(sorted_batches(partitions[place], 2, 3)))
+            for shard in range(self.shards + 1)
+            for record in spark_workers.records_in(reduce_partition(sorted_batches(partitions[shard], 2, 3)))
         ]
         for record in self.of_kind(REPORT, SUMMARY):
             self.figures.add(result_of(record))  # type: ignore[arg-type]
@@ -171,9 +171,9 @@ class WorkersJob:
         return spark.blobs_in_order(rows, len(self.settings.ranges))
 
 
-def sorted_batches(records: Sequence[Any], *places: int) -> Iterator[pa.RecordBatch]:
+def sorted_batches(records: Sequence[Any], *columns: int) -> Iterator[pa.RecordBatch]:
     """Records sorted by these fields, in batches."""
-    return spark_workers.batches_of(sorted(records, key=lambda record: [record[place] for place in places]))
+    return spark_workers.batches_of(sorted(records, key=lambda record: [record[column] for column in columns]))
 
 
 def hash_extents(extents: Sequence[Extent]) -> list[str]:

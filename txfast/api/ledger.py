@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, Self
 
     from txfast.api.inputs import Input
-    from txfast.input.position import Place
+    from txfast.input.position import Position
 
 CLIENT_MAX = 2**64 - 1
 
@@ -58,7 +58,7 @@ class Ledger:
         # By state directory and the identity of its last snapshot, when this ledger was loaded from it or saved to it:
         # the number of the snapshot that the ledger went on from.
         self._origins: dict[tuple[str, str], int] = {}
-        self._inputs: dict[str, Place] = {}
+        self._inputs: dict[str, Position] = {}
 
     def apply(self, transactions: "Input") -> dict[str, int]:
         """Apply an input, as `txfast.process` takes it: a table, a batch, an iterable of these, a file or a path.
@@ -140,8 +140,8 @@ class Ledger:
             self._check()
             try:
                 state.open()
-                place, newest = os.path.realpath(state.path), max(state.snapshots(), default=0)
-                origin = (place, state.identity(newest))
+                path, newest = os.path.realpath(state.path), max(state.snapshots(), default=0)
+                origin = (path, state.identity(newest))
                 if newest and origin not in self._origins:
                     raise StateError(
                         f"{state.path}: holds a state that this ledger does not go on from: "
@@ -156,7 +156,7 @@ class Ledger:
                 state.finish()
                 # Noted before it is published: even if the call is interrupted in between, the ledger knows it.
                 earlier = {origin: base} if newest else {}
-                self._origins = earlier | {(place, state.finished_identity): newest + 1}
+                self._origins = earlier | {(path, state.finished_identity): newest + 1}
                 state.publish()
             finally:
                 state.discard()

@@ -70,7 +70,7 @@ cdef class TransactionBatch:
     cdef readonly uint64_t first_line  # the number of the text's first line in its file
 
     cdef public uint64_t input_bytes_read  # bytes of the input that were read when this block was, it included
-    cdef public object consumed  # in runs that take checkpoints: the place in the input behind this block
+    cdef public object consumed  # in runs that take checkpoints: the Position in the input after this block
 
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept

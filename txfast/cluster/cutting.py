@@ -13,7 +13,7 @@ from itertools import chain, count, islice, repeat
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of, was_changed
 from txfast.errors import SourceError
-from txfast.input.position import Consumption, Place, late_ending
+from txfast.input.position import Consumption, Position, late_ending
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
 from txfast.input.source import Source
 from txfast.readers.csv import CsvReader
@@ -66,7 +66,7 @@ def input_key(name: str) -> str:
 def cut_into_ranges(inputs: Sequence[Range], range_bytes: int) -> list[Range]:
     """Cut inputs into ranges of about this size; one that is compressed or a table stays one range.
 
-    An input with a place is cut from there on: the caller has seen that the bytes before it are unchanged. Raises
+    An input with a position is cut from there on: the caller has seen that the bytes before it are unchanged. Raises
     InputError for one that is no transactions file, and SourceError.
     """
     if range_bytes < 1:
@@ -85,18 +85,23 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
         if not is_cuttable(source):
             return [whole]
         size = source.size_bytes or 0
-        if whole.place is None:
+        if whole.position is None:
             header, first, lines = find_header(source, whole.name)
-            place = header_place(source, header, first, lines) if whole.key else None
+            position = position_after_header(source, header, first, lines) if whole.key else None
             skipped = 0
         else:
-            place = after_late_ending(source, whole.place)
-            header, first, lines, skipped = place.header, place.offset_bytes, place.lines, place.offset_bytes
+            position = after_late_ending(source, whole.position)
+            header, first, lines, skipped = (
+                position.header,
+                position.offset_bytes,
+                position.lines,
+                position.offset_bytes,
+            )
         return [
             replace(
                 whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
                 lines_before=lines if start == first else 0, bytes_skipped=skipped,
-                place=place if start == first else None,
+                position=position if start == first else None,
             )
             for start in range(first, max(size, first + 1), range_bytes)
         ]  # fmt: skip
@@ -123,37 +128,37 @@ def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
     return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
 
 
-def header_place(source: Source, header: bytes, first: int, lines: int) -> Place:
-    """The place behind a header, where the line at offset `first` begins."""
+def position_after_header(source: Source, header: bytes, first: int, lines: int) -> Position:
+    """The position behind a header, where the line at offset `first` begins."""
     consumption = Consumption()
     for block in source.blocks(0, first):
         consumption.advance(block)
     if consumption.offset_bytes != first:
         raise was_changed(source.name)
-    return consumption.place(lines, header)
+    return consumption.position(lines, header)
 
 
-def after_late_ending(source: Source, place: Place) -> Place:
-    """The place moved behind the ending of the last line before it, if only this run finds that ending.
+def after_late_ending(source: Source, position: Position) -> Position:
+    """The position moved behind the ending of the last line before it, if only this run finds that ending.
 
     Raises as `late_ending`.
     """
-    ending = late_ending(source.name, place, source.read_at(place.offset_bytes, 2))
+    ending = late_ending(source.name, position, source.read_at(position.offset_bytes, 2))
     if not ending:
-        return place
+        return position
     consumption = Consumption()
     consumption.advance(ending)
-    return place_behind(place, [consumption.place(0, place.header)])
+    return position_after(position, [consumption.position(0, position.header)])
 
 
-def place_behind(place: Place, pieces: Iterable[Place]) -> Place:
-    """The place where the input's next pieces end; each piece was counted and hashed from its own start."""
-    offset, lines, ending = place.offset_bytes, place.lines, place.ending
-    parts = list(place.all_parts)
+def position_after(position: Position, pieces: Iterable[Position]) -> Position:
+    """The position where the input's next pieces end; each piece was counted and hashed from its own start."""
+    offset, lines, ending = position.offset_bytes, position.lines, position.ending
+    parts = list(position.all_parts)
     for piece in pieces:
         if piece.offset_bytes:
             offset += piece.offset_bytes
             lines += piece.lines
             ending = piece.ending
             parts.append((offset, piece.digest))
-    return Place(offset, lines, parts[-1][1], ending, place.header, tuple(parts[:-1]))
+    return Position(offset, lines, parts[-1][1], ending, position.header, tuple(parts[:-1]))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input
 from txfast.errors import ClusterError
 from txfast.input.open import bytes_source
-from txfast.input.position import TABLE_ENDING, Place
+from txfast.input.position import TABLE_ENDING, Position
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Extent:
     end: int
 
 
-def extents_before(whole: Range, place: Place) -> list[Extent] | None:
-    """The extents of an input up to a place, one for each part that was hashed by itself.
+def extents_before(whole: Range, position: Position) -> list[Extent] | None:
+    """The extents of an input up to a position, one for each part that was hashed by itself.
 
     Empty if the input cannot have the same bytes there any more; None if it cannot be cut, so that its reader has to
     compare them. Raises SourceError.
@@ -31,9 +31,9 @@ def extents_before(whole: Range, place: Place) -> list[Extent] | None:
     try:
         if not is_cuttable(source):
             return None
-        if place.ending == TABLE_ENDING or (source.size_bytes or 0) < place.offset_bytes:
+        if position.ending == TABLE_ENDING or (source.size_bytes or 0) < position.offset_bytes:
             return []
-        ends = [0, *(end for end, _ in place.all_parts)]
+        ends = [0, *(end for end, _ in position.all_parts)]
         return [Extent(whole.path, start, end) for start, end in pairwise(ends)]
     finally:
         source.close()

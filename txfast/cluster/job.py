@@ -45,7 +45,7 @@ def reduce_options(settings: Settings) -> dict[str, Any]:
 
 
 class State(Protocol):
-    """The state of a run: `begin` gives the inputs their places, `finish` saves what the run adds."""
+    """The state of a run: `begin` gives the inputs their positions, `finish` saves what the run adds."""
 
     begin_with: tuple[str, dict[str, Any]] | None
     save_in: str | None

@@ -11,7 +11,7 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of, was_changed
 from txfast.input.location import RemoteFile
-from txfast.input.position import Consumption, Place, go_on
+from txfast.input.position import Consumption, Position, go_on
 from txfast.input.source import CSV, Source
 from txfast.readers.csv import CsvReader
 from txfast.readers.table import TableReader
@@ -33,16 +33,16 @@ def line_start(source: Source, offset: int, limit: int | None = None) -> int:
     size = source.size_bytes or 0
     if offset <= 0:
         return 0
-    place = offset - 1
-    while place < (size if limit is None else min(size, limit)):
-        block = source.read_at(place, PROBE_BYTES)
+    searched = offset - 1
+    while searched < (size if limit is None else min(size, limit)):
+        block = source.read_at(searched, PROBE_BYTES)
         if not block:
             break
         found = min((at for at in (block.find(b"\n"), block.find(b"\r")) if at >= 0), default=-1)
         if found < 0:
-            place += len(block)
+            searched += len(block)
             continue
-        end = place + found + 1
+        end = searched + found + 1
         if block[found : found + 1] == b"\r" and source.read_at(end, 1) == b"\n":
             end += 1
         return max(end, offset)
@@ -91,13 +91,13 @@ class RangeReader:
         """The header, once it was read."""
         return None if self._reader is None else self._reader.header
 
-    def place(self, lines: int) -> Place | None:
+    def position(self, lines: int) -> Position | None:
         """Where the range ends, `lines` lines after its start; None without a state."""
         consumption, header = self._consumption, self.header
         if not self._part.key or consumption is None or header is None:
             return None
         blank_lines = consumption.finish()
-        return consumption.place(self.lines_before + lines - blank_lines, header.line)
+        return consumption.position(self.lines_before + lines - blank_lines, header.line)
 
     def __iter__(self) -> Iterator[TransactionBatch]:
         if self._part.is_over:
@@ -129,8 +129,8 @@ class RangeReader:
             self._consumption.header = part.header
         elif part.key:
             self._consumption = Consumption()
-            if part.place is not None:
-                opened = go_on(source, part.place)
+            if part.position is not None:
+                opened = go_on(source, part.position)
                 if opened is not None:
                     source, self._consumption = opened
                     self.lines_before = self._consumption.lines

@@ -11,7 +11,7 @@ from txfast.errors import InputError
 from txfast.input.compression import DecompressedFile
 from txfast.input.location import location_version
 from txfast.input.open import open_source
-from txfast.input.position import Place
+from txfast.input.position import Position
 from txfast.input.ref import is_location
 from txfast.input.source import CSV, Source
 
@@ -32,9 +32,9 @@ class Range:
     Ranges of a cut input have its `size_bytes` and its `header` line. Its first range has `lines_before`, the lines in
     front of the range, header included. `bytes_skipped` have been read by earlier runs.
 
-    With a state, `key` is the name of the input in it. `place` is where the first range of a cut input begins, or where
-    an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the input
-    was named before.
+    With a state, `key` is the name of the input in it. `position` is where the first range of a cut input begins, or
+    where an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the
+    input was named before.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Range:
     version: str = ""
     bytes_skipped: int = 0
     key: str = ""
-    place: Place | None = None
+    position: Position | None = None
     is_over: bool = False
 
 

@@ -1,8 +1,8 @@
 """Results of tasks as rows of columns, for an engine that moves columns: numbers, text and bytes, and no pickled
 objects.
 
-A record is (kind, place, number, second, content). `place` is the shard, or the number of shards for reports, which
-belong to none. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece. Reports and
+A record is (kind, shard, number, second, content). For reports, which belong to no shard, `shard` is the number of
+shards. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece. Reports and
 summaries become JSON, everything else keeps its content.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 from txfast.cluster.extents import Extent
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses, ShardSummary
-from txfast.input.position import Place
+from txfast.input.position import Position
 from txfast.state.manifest import Fields
-from txfast.state.places import fields_of_place, place_of
+from txfast.state.positions import fields_of_position, position_of
 
 PIECE, REPORT, RUN, STATUSES, SUMMARY = KINDS = range(5)
 
@@ -28,8 +28,8 @@ def text_of(value: Range | Extent | RangeReport | ShardSummary) -> str:
     fields = {field.name: getattr(value, field.name) for field in fields_of(value)}
     if isinstance(fields.get("header"), bytes):
         fields["header"] = fields["header"].decode("latin-1")
-    if isinstance(fields.get("place"), Place):
-        fields["place"] = fields_of_place(fields["place"])
+    if isinstance(fields.get("position"), Position):
+        fields["position"] = fields_of_position(fields["position"])
     return json.dumps(fields)
 
 
@@ -40,8 +40,8 @@ def fields_in(text: str | bytes) -> dict[str, Any]:
     }
     if fields.get("header") is not None:
         fields["header"] = fields["header"].encode("latin-1")
-    if fields.get("place") is not None:
-        fields["place"] = place_of(Fields("what the cluster sent", fields["place"]))
+    if fields.get("position") is not None:
+        fields["position"] = position_of(Fields("what the cluster sent", fields["position"]))
     return fields
 
 
@@ -62,13 +62,13 @@ def record_of(result: Result, shards: int) -> Record:
 
 def result_of(record: Record) -> Result:
     """The result that a record was made of."""
-    kind, place, number, second, buffer = record
+    kind, shard, number, second, buffer = record
     content = bytes(buffer)
     if kind == PIECE:
-        return Piece(place, number, second, content)
+        return Piece(shard, number, second, content)
     if kind == RUN:
-        return AccountRun(place, number, content)
+        return AccountRun(shard, number, content)
     if kind == STATUSES:
-        return RowStatuses(place, number, content)
+        return RowStatuses(shard, number, content)
     fields = fields_in(content)
     return RangeReport(**fields) if kind == REPORT else ShardSummary(**fields)

@@ -6,7 +6,7 @@ All are plain values of numbers and bytes, which can be pickled. This module mus
 from dataclasses import dataclass
 from typing import Any
 
-from txfast.input.position import Place
+from txfast.input.position import Position
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class RangeReport:
     """What a map task found in a range: lines, rows, malformed rows by the code of the reason, and bytes.
 
     If earlier runs have read part of an input that is one range, `lines_before` counts the lines that they read. With a
-    state, `place` is where the range ends, counted and hashed from its start.
+    state, `position` is where the range ends, counted and hashed from its start.
     """
 
     number: int
@@ -36,7 +36,7 @@ class RangeReport:
     malformed: tuple[int, ...]
     bytes: int
     lines_before: int = 0
-    place: Place | None = None
+    position: Position | None = None
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
         shards = settings.shards
         mapped = ranges.mapInArrow(workers.mapper(shards), workers.RECORDS_SCHEMA)
         self._records = (
-            put_in_partitions(mapped, shards + 1, "place")
+            put_in_partitions(mapped, shards + 1, "shard")
             .sortWithinPartitions("number", "second")
             .mapInArrow(workers.reducer(settings), workers.RECORDS_SCHEMA)
             # Figures, accounts and rejects each read it: settle once.
@@ -121,7 +121,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
         again = self._spark.createDataFrame(parallel, workers.RECORDS_SCHEMA)
         task = f"cast(number * {len(tasks)} div {len(ranges)} as int)"
         with_statuses = again.union(self._of_kind(STATUSES))
-        return put_in_partitions(with_statuses, len(tasks), task).sortWithinPartitions("number", "place")
+        return put_in_partitions(with_statuses, len(tasks), task).sortWithinPartitions("number", "shard")
 
     def close(self) -> None:
         """Have Spark drop the results."""

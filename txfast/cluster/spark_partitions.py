@@ -27,9 +27,9 @@ def put_in_partitions(  # pragma: no cover (its tests, tests/cluster/test_engine
     """Put each record into the partition, of `count`, whose number an SQL expression gives."""
     from pyspark.sql import functions
 
-    place = functions.expr(number)
+    target = functions.expr(number)
     if hasattr(records, "repartitionById"):
-        return records.repartitionById(count, place)
+        return records.repartitionById(count, target)
     spark = records.sparkSession
 
     def place_ints(first: int, end: int) -> Iterable[tuple[int, int]]:
@@ -39,7 +39,7 @@ def put_in_partitions(  # pragma: no cover (its tests, tests/cluster/test_engine
         return [(partition, key) for partition, key in placed.collect()]
 
     keys = spark.createDataFrame(list(enumerate(keys_of_partitions(count, place_ints))), "partition int, key int")
-    keyed = records.withColumn("partition", place).join(functions.broadcast(keys), "partition")
+    keyed = records.withColumn("partition", target).join(functions.broadcast(keys), "partition")
     return keyed.repartition(count, "key").drop("partition", "key")
 
 

@@ -26,7 +26,7 @@ else:
     from txfast.late import pa
 
 TEXTS_SCHEMA = "number long, text string"
-RECORDS_SCHEMA = "kind int, place int, number long, second long, content binary"
+RECORDS_SCHEMA = "kind int, shard int, number long, second long, content binary"
 ACCOUNTS_SCHEMA = (
     "client decimal(20,0), available decimal(19,4), held decimal(19,4), total decimal(19,4), locked boolean"
 )
@@ -121,7 +121,7 @@ def ranges_with_statuses(batches: Batches) -> Iterator[tuple[Range, int, list[Ro
         (kind, _, _, first_line, content), *rest = records
         if kind != RANGE:
             raise ClusterError(f"range {number}: what became of its rows came without it; nothing is put out")
-        statuses = [RowStatuses(place, number, bytes(each)) for _, place, _, _, each in rest]
+        statuses = [RowStatuses(shard, number, bytes(each)) for _, shard, _, _, each in rest]
         yield Range(**fields_in(bytes(content))), first_line, statuses
 
 
@@ -146,9 +146,9 @@ def reject_blobs_of_ranges(shards: int, reject_format: str) -> Callable[[Batches
     def make_blobs(batches: Batches) -> Batches:
         for part, first_line, statuses in ranges_with_statuses(batches):
             blobs = chain(reject_blobs(part, first_line, shards, statuses, reject_format), [b""])
-            for place, blob in enumerate(blobs):
+            for second, blob in enumerate(blobs):
                 yield pa.RecordBatch.from_pydict(
-                    {"number": [part.number], "second": [place], "content": [blob]}, blob_schema()
+                    {"number": [part.number], "second": [second], "content": [blob]}, blob_schema()
                 )
 
     return make_blobs
@@ -160,10 +160,10 @@ def reject_blobs_of_ranges(shards: int, reject_format: str) -> Callable[[Batches
 def records_in(batches: Iterable[pa.RecordBatch]) -> Iterator[Record]:
     """Iterate the records of batches. Their content is a view of the batch."""
     for batch in batches:
-        kinds, places, numbers, seconds = (batch.column(place).to_pylist() for place in range(4))
+        kinds, shards, numbers, seconds = (batch.column(index).to_pylist() for index in range(4))
         contents = batch.column(4)
         for row in range(batch.num_rows):
-            yield kinds[row], places[row], numbers[row], seconds[row], contents[row].as_buffer()
+            yield kinds[row], shards[row], numbers[row], seconds[row], contents[row].as_buffer()
 
 
 def batches_of(records: Iterable[Record]) -> Batches:
@@ -193,7 +193,7 @@ def batch_of(records: Sequence[Record]) -> pa.RecordBatch:
 def record_schema() -> pa.Schema:
     """RECORDS_SCHEMA in Arrow's types."""
     return pa.schema(
-        [("kind", pa.int32()), ("place", pa.int32()), ("number", pa.int64()), ("second", pa.int64()),
+        [("kind", pa.int32()), ("shard", pa.int32()), ("number", pa.int64()), ("second", pa.int64()),
          ("content", pa.binary())]
     )  # fmt: skip
 

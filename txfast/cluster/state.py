@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from txfast.cluster.cutting import CUTTING_THREADS, absolute, place_behind
+from txfast.cluster.cutting import CUTTING_THREADS, absolute, position_after
 from txfast.cluster.extents import Extent, extents_before
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
@@ -45,16 +45,17 @@ class ClusterState:
         self.save_in: str | None = None
 
     def begin(self, inputs: Sequence[Range]) -> list[Range]:
-        """Begin with the last good snapshot; return uncut inputs with the places up to which they were read before.
+        """Begin with the last good snapshot; return uncut inputs with the positions up to which they were read before.
 
-        An input that has other bytes before its place is new, and has no place. Raises StateError and SourceError.
+        An input that has other bytes before its position is new, and has no position. Raises StateError and
+        SourceError.
         """
         self._directory.load(self._check, Snapshot.open_unchecked)
         if self._snapshot is not None:
-            # Without the places of inputs, which may be many: every task is sent these fields.
+            # Without the positions of inputs, which may be many: every task is sent these fields.
             fields = self._snapshot.fields.without("inputs")
             self.begin_with = (absolute(self._snapshot.folder), fields)
-        placed = self._with_places(inputs)
+        placed = self._with_positions(inputs)
         self.save_in = absolute(self._directory.begin_shards())
         return placed
 
@@ -68,9 +69,9 @@ class ClusterState:
             check_digest(path, found, digest)
         self._snapshot = snapshot
 
-    def _with_places(self, inputs: Sequence[Range]) -> list[Range]:
-        places = self._directory.inputs
-        known = {each.number: places[each.key] for each in inputs if each.key in places and not each.is_over}
+    def _with_positions(self, inputs: Sequence[Range]) -> list[Range]:
+        positions = self._directory.inputs
+        known = {each.number: positions[each.key] for each in inputs if each.key in positions and not each.is_over}
         with ThreadPoolExecutor(CUTTING_THREADS) as pool:
             found = pool.map(extents_before, (inputs[number] for number in known), known.values())
             extents = dict(zip(known, found, strict=True))
@@ -80,7 +81,7 @@ class ClusterState:
             hashed = [next(digests) for _ in before or ()]
             # If the input cannot be cut, its reader compares the bytes.
             if before is None or hashed == [digest for _, digest in known[number].all_parts]:
-                placed[number] = replace(inputs[number], place=known[number])
+                placed[number] = replace(inputs[number], position=known[number])
         return placed
 
     def finish(self, settings: Settings, figures: Figures) -> None:
@@ -101,15 +102,15 @@ class ClusterState:
             first, *others = ranges
             ends = []
             for part in (first, *others):
-                end = figures.report(part.number).place
+                end = figures.report(part.number).position
                 if end is None:
                     raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
                 ends.append(end)
-            place = ends[0]  # of an input that is one range: counted from the start of the input
+            position = ends[0]  # of an input that is one range: counted from the start of the input
             if first.end is not None:
-                assert first.place is not None, "the first range of a cut input has a place"
-                place = place_behind(first.place, ends)
-            self._directory.inputs[first.key] = place
+                assert first.position is not None, "the first range of a cut input has a position"
+                position = position_after(first.position, ends)
+            self._directory.inputs[first.key] = position
 
 
 @contextmanager

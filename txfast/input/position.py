@@ -1,12 +1,12 @@
 """How far an input was consumed: counted and hashed while it is read, so that a later run can continue there.
 
 A run consumes every complete line, and also a last line that has no line ending, unless that line is blank. A later run
-continues with the lines after the place. If it finds that the last line has been continued, it fails, because the first
-part was already applied. The hash is
-xxh3-128 of all decompressed bytes before the place; an input that was read in several parts at once has one hash for
-each part. A table is consumed whole, or not at all.
+continues with the lines after the position. If it finds that the last line has been continued, it fails, because the
+first part was already applied. The hash is xxh3-128 of all decompressed bytes before the position; an input that was
+read in several parts at once has one hash for each part. A table is consumed whole, or not at all.
 
-This module must not know what the lines mean, nor where places are kept. xxhash is imported where something is hashed.
+This module must not know what the lines mean, nor where positions are kept. xxhash is imported where something is
+hashed.
 """
 
 from txfast.errors import InputError, SourceError, unreadable
@@ -18,13 +18,13 @@ BLANKS = b" \t\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
 HASHED_BLOCK_BYTES = 1 << 20
-# How the last line before a place ends ("lf" for CR LF too, "" without an ending), or "table" at the end of a table.
+# How the last line before a position ends ("lf" for CR LF too, "" without an ending), or "table" at the end of a table.
 ENDINGS = ("", "lf", "cr", "table")
 TABLE_ENDING = ENDINGS[-1]
 
 
-class Place:
-    """A place in an input, between two lines.
+class Position:
+    """A position in an input, between two lines.
 
     `offset_bytes`, `lines` and `digest` count and hash the bytes before it; `ending` is one of ENDINGS; `header` is the
     input's raw header line. Where the bytes were hashed in parts, `parts` has the end and the digest of each part but
@@ -55,15 +55,17 @@ class Place:
         return (*self.parts, (self.offset_bytes, self.digest))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Place) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return isinstance(other, Position) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
 
-    __hash__ = None  # type: ignore[assignment]  # places are mutable
+    __hash__ = None  # type: ignore[assignment]  # positions are mutable
 
 
 class Consumption:
     """Counts and hashes what a reader reads: `advance` over each block of bytes in order, `finish` at the end.
 
-    The reader begins with `header`, the header line, and `lines`: None and 0, or those of the place where it
+    The reader begins with `header`, the header line, and `lines`: None and 0, or those of the position where it
     continues.
     """
 
@@ -143,49 +145,49 @@ class Consumption:
         self._blank_rest = None
         return True
 
-    def place(self, lines: int, header: bytes) -> Place:
-        """The current place, after this many lines."""
-        return Place(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
+    def position(self, lines: int, header: bytes) -> Position:
+        """The current position, after this many lines."""
+        return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
 
 
-def go_on(source: Source, place: Place) -> tuple[Source, Consumption] | None:
-    """Let an open input, which is at its start, be read from a place on; None where the bytes before it have changed.
+def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | None:
+    """Let an open input at its start be read from a position on; None where the bytes before it have changed.
 
     The input is closed where None is returned or an error raised. Raises SourceError, and InputError where the added
     bytes continue a line that was consumed.
     """
     try:
         consumption = Consumption()
-        if not consume_parts(source, place, consumption):
+        if not consume_parts(source, position, consumption):
             source.close()
             return None
-        if place.ending == TABLE_ENDING:
+        if position.ending == TABLE_ENDING:
             if take(source, 1):
                 source.close()
                 return None
             consumption.end_table()
-        consumption.header = place.header
-        consumption.lines = place.lines
-        if place.ending in ("", "cr"):
+        consumption.header = position.header
+        consumption.lines = position.lines
+        if position.ending in ("", "cr"):
             added = take(source, 2)
-            ending = late_ending(source.name, place, added)
+            ending = late_ending(source.name, position, added)
             consumption.advance(ending)
-            source = behind(source, added, len(ending), place.offset_bytes)
+            source = behind(source, added, len(ending), position.offset_bytes)
         elif source.size_bytes is not None:
-            source = Source(source.name, source.file, max(source.size_bytes - place.offset_bytes, 0))
+            source = Source(source.name, source.file, max(source.size_bytes - position.offset_bytes, 0))
     except BaseException:
         source.close()
         raise
     return source, consumption
 
 
-def consume_parts(source: Source, place: Place, consumption: Consumption) -> bool:
-    """Read the bytes before a place; False where they have changed. Raises SourceError and InputError."""
-    for end, digest in place.all_parts:
+def consume_parts(source: Source, position: Position, consumption: Consumption) -> bool:
+    """Read the bytes before a position; False where they have changed. Raises SourceError and InputError."""
+    for end, digest in position.all_parts:
         consumption.begin_part()
         if not consume(source, end - consumption.offset_bytes, consumption) or consumption.digest != digest:
             return False
-    consumption.parts = place.parts
+    consumption.parts = position.parts
     return True
 
 
@@ -202,14 +204,14 @@ def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
     return True
 
 
-def late_ending(name: str, place: Place, added: bytes) -> bytes:
-    """The line ending, or the rest of one, that was added to the last line before a place since the place was taken.
+def late_ending(name: str, position: Position, added: bytes) -> bytes:
+    """The line ending, or the rest of one, that was added to the last line before a position since that was noted.
 
-    `added` are the two bytes behind the place. Raises InputError where other bytes continue that line.
+    `added` are the two bytes behind the position. Raises InputError where other bytes continue that line.
     """
-    if not place.offset_bytes or place.ending not in ("", "cr"):
+    if not position.offset_bytes or position.ending not in ("", "cr"):
         return b""
-    if place.ending == "cr":
+    if position.ending == "cr":
         return added[:1] if added.startswith(b"\n") else b""
     if added.startswith(b"\r\n"):
         return b"\r\n"
@@ -218,7 +220,7 @@ def late_ending(name: str, place: Place, added: bytes) -> bytes:
     if not added:
         return b""
     raise InputError(
-        f"{name}:{place.lines}: the last line had no line ending when it was applied, and what was added "
+        f"{name}:{position.lines}: the last line had no line ending when it was applied, and what was added "
         f"continues it; restore the line as it was, or start a new state directory"
     )
 

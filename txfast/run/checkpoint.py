@@ -14,12 +14,12 @@ import time
 
 from txfast.errors import StateError, TxfastError, unwritable
 from txfast.input.open import open_source
-from txfast.input.position import Place, go_on
+from txfast.input.position import Position, go_on
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts
 from txfast.state import manifest
 from txfast.state.directory import CHECKPOINT_NAME, PART, remove_folder
-from txfast.state.places import fields_of_place, place_of, places_of
+from txfast.state.positions import fields_of_position, position_of, positions_of
 from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
@@ -127,8 +127,8 @@ class Checkpoints:
             add_counts(replay.books.ledgers[0], counts)
         except ValueError as error:
             raise StateError(str(error)) from error
-        inputs = places_of(checkpoint)
-        opened = self._open_inside(files[index], place_of(progress.part("place"))) if inside else None
+        inputs = positions_of(checkpoint)
+        opened = self._open_inside(files[index], position_of(progress.part("place"))) if inside else None
         try:
             if self._rejects is not None:
                 part = progress.part("rejects")
@@ -142,8 +142,8 @@ class Checkpoints:
         replay.go_on(figures, malformed)
         self._state.go_on(inputs)
 
-    def _open_inside(self, file: "dict[str, str]", place: Place) -> "tuple[Source, Consumption]":
-        opened = go_on(open_source(file["name"]), place)
+    def _open_inside(self, file: "dict[str, str]", position: Position) -> "tuple[Source, Consumption]":
+        opened = go_on(open_source(file["name"]), position)
         if opened is None:
             raise StateError(f"{file['name']}: is not what it was")
         return opened
@@ -187,8 +187,8 @@ class Checkpoints:
         self._seconds = None
         LISTENER.stop_deferring()
 
-    def take(self, replay: "Replay", place: Place | None) -> None:
-        """Take a checkpoint at this place inside the input, or before the input where it is None.
+    def take(self, replay: "Replay", position: Position | None) -> None:
+        """Take a checkpoint at this position inside the input, or before the input where it is None.
 
         Then a signal that has arrived ends the run. Raises SourceError and Interrupted.
         """
@@ -202,8 +202,8 @@ class Checkpoints:
             "base": max(self._state.snapshots(), default=0),
             "command": self._command,
             "input": self._input_index,
-            "inside": place is not None,
-            "place": None if place is None else fields_of_place(place),
+            "inside": position is not None,
+            "place": None if position is None else fields_of_position(position),
             "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
             "counts": replay.books.counts(),
             "malformed": list(replay.malformed_rows.counts),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from txfast.batch.batch import TransactionBatch
     from txfast.batch.header import Header
-    from txfast.input.position import Consumption, Place
+    from txfast.input.position import Consumption, Position
     from txfast.input.source import Source
     from txfast.run.plan import Plan
 
@@ -94,8 +94,9 @@ class Intake:
     """One input of a run: `fill` and `scan` batches of it, `admit` each in order, and `note` it once it is applied;
     `finish` at the end of the input.
 
-    `fill` is for one thread at a time, `scan` for any. With a `consumption`, reading begins at its place in the input,
-    and it follows the bytes that are read. With `keep_places` each batch carries the place behind its last byte.
+    `fill` is for one thread at a time, `scan` for any. With a `consumption`, reading begins at its position in the
+    input, and it follows the bytes that are read. With `keep_positions` each batch carries the position behind its last
+    byte.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Intake:
         figures: InputFigures,
         consumption: "Consumption | None" = None,
         *,
-        keep_places: bool = False,
+        keep_positions: bool = False,
     ) -> None:
         self.name = source.name
         self.is_table = source.kind != CSV
@@ -115,7 +116,7 @@ class Intake:
         self._reader = reader
         self._malformed = malformed
         self._consumption = consumption
-        self._keep_places = keep_places
+        self._keep_positions = keep_positions
         self._next_line = 1 if consumption is None else consumption.lines + 1
         self._bytes_before = figures.bytes
         self._offset_before = figures.bytes - (0 if consumption is None else consumption.offset_bytes)
@@ -129,8 +130,8 @@ class Intake:
         """Read the next block into a batch; False at the end of the input. Raises InputError and SourceError."""
         more = self._reader.fill(batch)
         batch.input_bytes_read = self._reader.bytes_read
-        if self._keep_places and self._consumption is not None:
-            batch.consumed = self._consumption.place(0, b"")
+        if self._keep_positions and self._consumption is not None:
+            batch.consumed = self._consumption.position(0, b"")
         return more
 
     def scan(self, batch: "TransactionBatch") -> None:
@@ -147,16 +148,16 @@ class Intake:
         self.figures.rows += len(batch) + batch.malformed_rows
         self.figures.bytes = self._bytes_before + batch.input_bytes_read
 
-    def place_behind(self, batch: "TransactionBatch") -> "Place":
-        """The place in the input behind a batch that was applied and noted.
+    def position_after(self, batch: "TransactionBatch") -> "Position":
+        """The position in the input behind a batch that was applied and noted.
 
-        A run that resumes there reads the later blocks again, so the figures are set back to this place.
+        A run that resumes there reads the later blocks again, so the figures are set back to this position.
         """
-        place: Place = batch.consumed  # type: ignore[assignment]
+        position: Position = batch.consumed  # type: ignore[assignment]
         assert self.header is not None
-        place.lines, place.header = self._next_line - 1, self.header.line
-        self.figures.bytes = self._offset_before + place.offset_bytes
-        return place
+        position.lines, position.header = self._next_line - 1, self.header.line
+        self.figures.bytes = self._offset_before + position.offset_bytes
+        return position
 
     def finish(self) -> None:
         """End the input: count all its bytes, and store its header and its number of lines in the consumption."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from txfast.batch.batch import TransactionBatch
-    from txfast.input.position import Consumption, Place
+    from txfast.input.position import Consumption, Position
     from txfast.input.ref import InputRef
     from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         """Saves a run's progress: after every batch the run calls `is_due`, and then `take` if it is true."""
 
         def is_due(self) -> bool: ...
-        def take(self, replay: "Replay", place: Place) -> None: ...
+        def take(self, replay: "Replay", position: Position) -> None: ...
         def pass_over(self) -> None: ...
         def end_by_signal(self) -> None: ...
 
@@ -86,7 +86,7 @@ class Replay:
         consumption: "Consumption | None" = None,
         figures: InputFigures | None = None,
     ) -> None:
-        """Replay one input that is open already, and leave it open. Reading begins at the place of the consumption.
+        """Replay one input that is open already, and leave it open. Reading begins at the position of the consumption.
 
         `figures` counts the input; by default it gets figures of its own. Raises as `read`.
         """
@@ -96,8 +96,8 @@ class Replay:
         reader = make_reader(
             source, self.plan, consumption, keep_text=self.books.keep_statuses, copy_folder=self._spill_folder
         )
-        keep_places = self._checkpoints is not None
-        intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_places=keep_places)
+        keep_positions = self._checkpoints is not None
+        intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_positions=keep_positions)
         self.books.begin_input(source.size_bytes)
         flow: Flow = InlineFlow(intake, self.books)
         if self.plan.is_threaded(source.size_bytes):
@@ -128,11 +128,11 @@ class Replay:
         flow.pause()
         if not flow.is_settled or intake.header is None:
             return
-        place = intake.place_behind(batch)
+        position = intake.position_after(batch)
         if self.books.is_spilled:
             checkpoints.pass_over()
         else:
-            checkpoints.take(self, place)
+            checkpoints.take(self, position)
         flow.go_on()
 
     def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":

@@ -17,10 +17,10 @@ from contextlib import suppress
 
 from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
 from txfast.input.open import open_input
-from txfast.input.position import Consumption, Place, go_on
+from txfast.input.position import Consumption, Position, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
-from txfast.state.places import fields_of_place, places_of
+from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter, join_shards
 from txfast.writers.file import sync_folder
@@ -47,18 +47,18 @@ class StateDirectory:
     A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its ledgers to the
     `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
 
-    `warn` gets each warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the place
-    up to which each input was read, by the input's key.
+    `warn` gets each warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the
+    position up to which each input was read, by the input's key.
     """
 
     def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
         self.path = path
-        self.inputs: dict[str, Place] = {}
+        self.inputs: dict[str, Position] = {}
         self.warn = warn
         self._lock = -1
         self._base: str | None = None  # the folder of the snapshot that the run began with
         self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
-        self._base_inputs: dict[str, Place] = {}
+        self._base_inputs: dict[str, Position] = {}
         self._writer: SnapshotWriter | None = None
         self._part: str | None = None
         self._final: str | None = None
@@ -100,7 +100,7 @@ class StateDirectory:
             folder = self.folder(number)
             try:
                 snapshot = open_snapshot(folder)
-                self._base_inputs = places_of(snapshot)
+                self._base_inputs = positions_of(snapshot)
                 restore(snapshot)
             except manifest.UnknownFormatError:
                 raise
@@ -115,8 +115,8 @@ class StateDirectory:
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
 
-    def go_on(self, inputs: "dict[str, Place]", base: int | None = None) -> None:
-        """Instead of `load`: begin with ledgers that the caller has, and these places.
+    def go_on(self, inputs: "dict[str, Position]", base: int | None = None) -> None:
+        """Instead of `load`: begin with ledgers that the caller has, and these positions.
 
         `base` is the number of the snapshot that they came from: 0 for none, None for the last one there is.
         """
@@ -174,9 +174,9 @@ class StateDirectory:
         """
         if not ref.can_be_read_again:
             return open_input(ref), None
-        place = self.inputs.get(ref.key())
-        if place is not None:
-            found = go_on(open_input(ref), place)
+        position = self.inputs.get(ref.key())
+        if position is not None:
+            found = go_on(open_input(ref), position)
             if found is not None:
                 return found
         return open_input(ref), Consumption()
@@ -184,16 +184,16 @@ class StateDirectory:
     def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
         """Remember how far an input was read; nothing to do for one that is not followed."""
         if consumption is not None and consumption.header is not None:
-            self.inputs[ref.key()] = consumption.place(consumption.lines, consumption.header)
+            self.inputs[ref.key()] = consumption.position(consumption.lines, consumption.header)
 
     def inputs_fields(self) -> "dict[str, dict[str, object]]":
-        """The places of all inputs, as a manifest has them."""
-        return {key: fields_of_place(place) for key, place in self.inputs.items()}
+        """The positions of all inputs, as a manifest has them."""
+        return {key: fields_of_position(position) for key, position in self.inputs.items()}
 
     @property
     def least_format(self) -> int:
-        """The format that a manifest with these places needs."""
-        return manifest.SHARDED_FORMAT if any(place.parts for place in self.inputs.values()) else manifest.FORMAT
+        """The format that a manifest with these positions needs."""
+        return manifest.SHARDED_FORMAT if any(position.parts for position in self.inputs.values()) else manifest.FORMAT
 
     # ---- Ending ------------------------------------------------------------------------------------
 

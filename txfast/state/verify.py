@@ -7,7 +7,7 @@ import os
 
 from txfast.ledger.ledger import Ledger
 from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
-from txfast.state.places import places_of
+from txfast.state.positions import positions_of
 from txfast.state.snapshot import Snapshot
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -34,12 +34,12 @@ def describe(state: StateDirectory) -> "Iterator[str]":
 def describe_snapshot(folder: str) -> "Iterator[str]":
     """Check one snapshot or checkpoint, and iterate its lines. Raises StateError and SourceError."""
     snapshot = Snapshot.open(folder)
-    inputs = places_of(snapshot)
+    inputs = positions_of(snapshot)
     snapshot.restore([Ledger()])
     number = snapshot.fields.take("format", int)
     yield (
         f"{folder}: good: format {number}, {snapshot.created}, {snapshot.accounts} accounts, "
         f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
     )
-    for path, place in inputs.items():
-        yield f"{folder}: {path}: {place.offset_bytes} bytes, {place.lines} lines"
+    for path, position in inputs.items():
+        yield f"{folder}: {path}: {position.offset_bytes} bytes, {position.lines} lines"

@@ -238,7 +238,7 @@ def content_of(path: Path) -> bytes:
 
 def without_volatile(fields: dict[str, Any]) -> dict[str, Any]:
     """A state's manifest without its time and folder."""
-    inputs = {Path(path).name: place for path, place in fields["inputs"].items()}
+    inputs = {Path(path).name: position for path, position in fields["inputs"].items()}
     return {**fields, "created": "", "hash": "", "inputs": inputs}
 
 
