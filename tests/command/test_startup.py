@@ -35,7 +35,7 @@ OURS = {
     "txfast.interrupts",
     "txfast.run.books",
     "txfast.run.flow",
-    "txfast.command.places",
+    "txfast.command.destinations",
     "txfast.command.settings",
     "txfast.run.intake",
     "txfast.run.outputs",

@@ -7,8 +7,8 @@ how a run uses a setting.
 import os
 import sys
 
+from txfast.command.destinations import OUTPUTS, Destination, check_destinations
 from txfast.command.options import OPTIONS, VARIABLE_PREFIX
-from txfast.command.places import OUTPUTS, OutputPlace, check_places
 from txfast.errors import UsageError
 from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
 from txfast.input.source import READERS
@@ -108,10 +108,10 @@ class Settings:
         self._check_inputs()
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
-        check_places(
+        check_destinations(
             self.inputs,
             {
-                name: OutputPlace(path, options.as_given(name))
+                name: Destination(path, options.as_given(name))
                 for name in OUTPUTS
                 if (path := getattr(self, name)) is not None
             },

@@ -21,7 +21,7 @@ OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
 STANDARD_OUTPUT_DESCRIPTOR = 1
 
 
-class OutputPlace:
+class Destination:
     """Where one output goes: its `path`, and `given`, the option as the user gave it, for messages."""
 
     __slots__ = ("given", "identities", "path")
@@ -32,7 +32,7 @@ class OutputPlace:
         self.identities = set(identities_of(path))
 
 
-def check_places(inputs: "Sequence[InputRef]", outputs: "Mapping[str, OutputPlace]") -> None:
+def check_destinations(inputs: "Sequence[InputRef]", outputs: "Mapping[str, Destination]") -> None:
     """Check outputs, by the name of their option, against each other and against the inputs. Raises UsageError."""
     for name, output in outputs.items():
         if is_location(output.path) and not os.path.isdir(os.path.dirname(output.path)):
@@ -46,7 +46,7 @@ def check_places(inputs: "Sequence[InputRef]", outputs: "Mapping[str, OutputPlac
                 raise UsageError(f"{output.given} would overwrite the input {ref.display_name}")
 
 
-def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: str) -> None:
+def check_two_outputs(outputs: "Mapping[str, Destination]", name: str, other: str) -> None:
     """Check that two outputs, by the names of their options, do not share a file. Raises UsageError."""
     shared = outputs[name].identities & outputs[other].identities
     if STANDARD_OUTPUT_DESCRIPTOR in shared:
@@ -56,7 +56,7 @@ def check_two_outputs(outputs: "Mapping[str, OutputPlace]", name: str, other: st
 
 
 def identities_of(path: str) -> "Iterator[object]":
-    """Yield the identities of the place that an output's path leads to. Two outputs that have one in common clash.
+    """Yield the identities of the file or device that an output's path leads to. Two outputs that have one in common clash.
 
     A descriptor is identified by its number, a regular file by (device, inode), and a missing file by its real path.
     Devices, pipes and terminals have no identity: several outputs may go there.
