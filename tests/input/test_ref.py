@@ -46,7 +46,7 @@ def test_a_regular_file_has_a_size_its_first_bytes_and_an_identity(folder: Folde
     path = str(folder.path / "in.csv")
     ref = resolve(path)
     found = os.stat(path)
-    assert (ref.name, ref.display_name, ref.place, ref.failure) == (path, path, REGULAR_FILE, None)
+    assert (ref.name, ref.display_name, ref.origin, ref.failure) == (path, path, REGULAR_FILE, None)
     assert (ref.size_bytes, ref.first_bytes) == (len(FILE), FILE[:8])
     assert ref.identity == (found.st_dev, found.st_ino)
     assert ref.is_regular
@@ -86,7 +86,7 @@ def test_the_first_bytes_of_a_file_tell_its_format(
 def test_a_pipe_is_not_opened_when_its_name_is_resolved(folder: Folder) -> None:
     os.mkfifo(folder.path / "pipe")
     ref = resolve(str(folder.path / "pipe"))  # would wait here for a writer
-    assert (ref.place, ref.size_bytes, ref.identity, ref.failure) == (PIPE, None, None, None)
+    assert (ref.origin, ref.size_bytes, ref.identity, ref.failure) == (PIPE, None, None, None)
     assert not ref.is_regular
     assert not ref.can_be_read_again
     assert not may_have_tables([ref])
@@ -95,7 +95,7 @@ def test_a_pipe_is_not_opened_when_its_name_is_resolved(folder: Folder) -> None:
 
 def test_a_folder_fails_when_it_is_opened(folder: Folder) -> None:
     ref = resolve(str(folder.path))
-    assert (ref.place, ref.failure) == (PIPE, None)
+    assert (ref.origin, ref.failure) == (PIPE, None)
     with pytest.raises(SourceError, match="cannot be read: Is a directory"):
         open_input(ref)
 
@@ -113,7 +113,7 @@ def test_a_name_that_leads_nowhere_fails_when_it_is_opened_or_asked_for_its_path
     ref = resolve(name)
     assert ref.failure is not None
     assert ref.failure.__traceback__ is None
-    assert (ref.place, ref.size_bytes, ref.identity) == (REGULAR_FILE, None, None)
+    assert (ref.origin, ref.size_bytes, ref.identity) == (REGULAR_FILE, None, None)
     assert not may_have_tables([ref])
     assert total_size([ref]) is None
     for ask in (lambda: open_input(ref), ref.real_path, ref.key):
@@ -163,7 +163,7 @@ def test_standard_input_may_be_a_file_read_from_where_it_stands(
     with path.open("rb", buffering=0) as file:
         file.seek(len(b"skipped\n"))
         ref = with_standard_input(monkeypatch, file.fileno())
-        assert (ref.place, ref.display_name) == (STANDARD_INPUT, "standard input")
+        assert (ref.origin, ref.display_name) == (STANDARD_INPUT, "standard input")
         assert (ref.size_bytes, ref.first_bytes) == (len(b"skipped\n" + FILE), FILE[:8])
         assert ref.identity == resolve(str(path)).identity
         assert not ref.can_be_read_again
@@ -175,7 +175,7 @@ def test_standard_input_may_be_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     try:
         ref = with_standard_input(monkeypatch, reading)
-        assert (ref.place, ref.size_bytes, ref.first_bytes, ref.failure) == (STANDARD_INPUT, None, b"", None)
+        assert (ref.origin, ref.size_bytes, ref.first_bytes, ref.failure) == (STANDARD_INPUT, None, b"", None)
         os.write(writing, FILE)
         os.close(writing)
         assert read_all(ref) == FILE
@@ -191,7 +191,7 @@ def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_location_is_not_asked_for_anything() -> None:
     ref = resolve("gopher://user:secret@host/in.csv?token=x")
-    assert (ref.place, ref.display_name, ref.failure) == (LOCATION, "gopher://host/in.csv", None)
+    assert (ref.origin, ref.display_name, ref.failure) == (LOCATION, "gopher://host/in.csv", None)
     assert ref.can_be_read_again
     assert may_have_tables([ref])
     assert total_size([ref]) is None

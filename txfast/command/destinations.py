@@ -56,7 +56,7 @@ def check_two_outputs(outputs: "Mapping[str, Destination]", name: str, other: st
 
 
 def identities_of(path: str) -> "Iterator[object]":
-    """Yield the identities of the file or device that an output's path leads to. Two outputs that have one in common clash.
+    """Yield the identities of what an output's path leads to. Two outputs that have one in common clash.
 
     A descriptor is identified by its number, a regular file by (device, inode), and a missing file by its real path.
     Devices, pipes and terminals have no identity: several outputs may go there.

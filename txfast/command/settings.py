@@ -122,7 +122,7 @@ class Settings:
         """The first setting found that needs pyarrow, in words; empty if none does."""
         if self.state is not None:
             return "--state"
-        if any(ref.place == LOCATION for ref in self.inputs):
+        if any(ref.origin == LOCATION for ref in self.inputs):
             return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
@@ -160,11 +160,11 @@ class Settings:
             self.inputs.append(resolve(STANDARD_INPUT))
         if self.state is not None:
             for ref in self.inputs:
-                if ref.place == LOCATION:
+                if ref.origin == LOCATION:
                     raise UsageError(
                         f"--state goes with files here and standard input: {ref.display_name} is elsewhere"
                     )
-        if sum(ref.place == STANDARD_INPUT for ref in self.inputs) > 1:
+        if sum(ref.origin == STANDARD_INPUT for ref in self.inputs) > 1:
             raise UsageError("standard input can be read only once")
 
     def _check_verify(self) -> None:

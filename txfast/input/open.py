@@ -26,12 +26,12 @@ def open_input(ref: InputRef) -> Source:
     """
     if ref.failure is not None:
         raise unreadable(ref.display_name, ref.failure) from ref.failure
-    if ref.place == LOCATION:
+    if ref.origin == LOCATION:
         from txfast.input.location import open_location
 
         return open_location(ref.name)
     try:
-        is_standard_input = ref.place == STANDARD_INPUT
+        is_standard_input = ref.origin == STANDARD_INPUT
         path = standard_input_descriptor() if is_standard_input else ref.name
         file = FileIO(path, closefd=not is_standard_input)
         found = os.fstat(file.fileno())

@@ -1,4 +1,4 @@
-"""An input's name, resolved once: what kind of place it leads to, its size, its first bytes.
+"""An input's name, resolved once: the kind of its origin, its size, its first bytes.
 
 The command line, the run's plan and the state all need to know something of an input before it is read. They take an
 InputRef, so that the name is looked up in the file system once. A pipe is not opened here: a second `open` of a named
@@ -21,7 +21,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The kinds of place that a name can lead to. For standard input the kind is the name itself.
+# The origins of an input: what its name leads to. That of standard input is the name itself.
 STANDARD_INPUT = "-"
 FILE = "file"  # a regular file, or a name that could not be looked up
 PIPE = "pipe"  # a pipe, a device, a folder: anything else that has a path
@@ -37,13 +37,13 @@ class InputRef:
     """
 
     __slots__ = (
-        "_real_path", "display_name", "failure", "first_bytes", "identity", "name", "place", "size_bytes",
+        "_real_path", "display_name", "failure", "first_bytes", "identity", "name", "origin", "size_bytes",
     )  # fmt: skip
 
-    def __init__(self, name: str, shown_name: str, place: str) -> None:
+    def __init__(self, name: str, shown_name: str, origin: str) -> None:
         self.name = name
         self.display_name = shown_name
-        self.place = place
+        self.origin = origin
         self.size_bytes: int | None = None
         self.first_bytes = b""
         self.identity: tuple[int, int] | None = None
@@ -58,7 +58,7 @@ class InputRef:
     @property
     def can_be_read_again(self) -> bool:
         """Whether a later run can open this name from its start again, so that a state may note how far it was read."""
-        return self.place in (FILE, LOCATION)
+        return self.origin in (FILE, LOCATION)
 
     @property
     def compression(self) -> str | None:
@@ -88,7 +88,7 @@ class InputRef:
 
         Raises SourceError.
         """
-        if self.place != LOCATION:
+        if self.origin != LOCATION:
             return self.real_path()
         from txfast.input.location import local_path, location_key
 
@@ -112,7 +112,7 @@ def resolve(name: str) -> InputRef:
             ref.first_bytes = first_bytes_of(path)
             ref.size_bytes = found.st_size
         elif name != STANDARD_INPUT:
-            ref.place = PIPE
+            ref.origin = PIPE
     except (OSError, ValueError) as error:
         ref.failure = error.with_traceback(None)  # which would keep the frames above alive as long as the ref
     return ref
@@ -148,7 +148,7 @@ def may_have_tables(refs: "Iterable[InputRef]") -> bool:
 
     A run that reads tables needs memory for pyarrow.
     """
-    return any(ref.is_table or ref.place == LOCATION for ref in refs)
+    return any(ref.is_table or ref.origin == LOCATION for ref in refs)
 
 
 def is_location(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""A Source: an input that is open, from whichever place its bytes come.
+"""A Source: an input that is open, whatever its origin.
 
 It has the detected format in `kind`, but must not interpret the bytes.
 """
