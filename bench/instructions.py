@@ -84,7 +84,7 @@ def work(stage: str, path: str) -> None:
     import os
 
     # The keys of the ledger's hashes, which would otherwise differ from run to run.
-    os.urandom = lambda count: bytes(151 * place % 256 for place in range(1, count + 1))
+    os.urandom = lambda count: bytes(151 * index % 256 for index in range(1, count + 1))
 
     from txfast.batch.batch import TransactionBatch
     from txfast.ledger.ledger import Ledger

@@ -223,7 +223,7 @@ def axis_seconds(race: Race) -> float:
 
 
 def chart_bar(seconds: float, axis: float, top: int, colour: str) -> tuple[str, float]:
-    """A bar, and the place of its right end. A bar that is cut has a slanted gap near its end."""
+    """A bar, and the x of its right end. A bar that is cut has a slanted gap near its end."""
     length = max(2.0, seconds / axis * BARS_WIDTH)
     if length <= BARS_WIDTH:
         shape = f'<rect x="{BARS_LEFT}" y="{top}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="2"'
@@ -251,9 +251,9 @@ def chart_line(race: Race, contestant: Contestant, top: int) -> str:
 
 def rivals_chart(race: Race) -> str:
     """The bar chart, as the text of an SVG file."""
-    places = range(BARS_TOP, BARS_TOP + LINE_HEIGHT * len(race.contestants), LINE_HEIGHT)
-    lines = [chart_line(race, *place) for place in zip(race.contestants, places, strict=True)]
-    legend_top = places.stop + 8
+    tops = range(BARS_TOP, BARS_TOP + LINE_HEIGHT * len(race.contestants), LINE_HEIGHT)
+    lines = [chart_line(race, *bar) for bar in zip(race.contestants, tops, strict=True)]
+    legend_top = tops.stop + 8
     legend = [
         f'<rect x="{left}" y="{legend_top}" width="12" height="12" rx="2" fill="{COLOURS[task]}"/>\n'
         f'<text x="{left + 18}" y="{legend_top + 11}">{meaning}</text>\n'

@@ -152,8 +152,8 @@ class Disputes:
 def _take(pool: list[tuple[int, int]], chance: float) -> tuple[int, int] | None:
     if not pool:
         return None
-    place = int(chance * len(pool))
-    pool[place], pool[-1] = pool[-1], pool[place]
+    index = int(chance * len(pool))
+    pool[index], pool[-1] = pool[-1], pool[index]
     return pool.pop()
 
 
@@ -222,7 +222,7 @@ class Generator:
 
     def _next_ids_of(self, clients: Numbers) -> Numbers:
         """The next ids of each client, in row order."""
-        ids = self._last_ids_of_clients[clients] + places_among_equals(clients).astype(np.uint64) + np.uint64(1)
+        ids = self._last_ids_of_clients[clients] + ranks_among_equals(clients).astype(np.uint64) + np.uint64(1)
         # numpy keeps the last assignment: each client's last id in this block, which is its highest.
         self._last_ids_of_clients[clients] = ids
         return ids
@@ -280,24 +280,24 @@ class Generator:
         deposits = np.flatnonzero((columns.kinds == Kind.DEPOSIT) & ~columns.negative)
         sampled = deposits[:: len(deposits) // CANDIDATES_PER_BLOCK + 1]
         rows_of_client_limit = -(-CANDIDATES_PER_BLOCK // self._plan.clients)
-        return sampled[places_among_equals(columns.clients[sampled]) < rows_of_client_limit]
+        return sampled[ranks_among_equals(columns.clients[sampled]) < rows_of_client_limit]
 
 
-def places_among_equals(numbers: Numbers) -> Indexes:
+def ranks_among_equals(numbers: Numbers) -> Indexes:
     """For each number, the count of equal numbers before it."""
     order = np.argsort(numbers, kind="stable")
     grouped = numbers[order]
     starts_group = np.ones(len(numbers), dtype=np.bool_)
     starts_group[1:] = grouped[1:] != grouped[:-1]
-    sorted_places = np.arange(len(numbers))
-    group_starts = np.maximum.accumulate(np.where(starts_group, sorted_places, 0))
-    places = np.empty(len(numbers), dtype=np.int64)
-    places[order] = sorted_places - group_starts
-    return places
+    sorted_ranks = np.arange(len(numbers))
+    group_starts = np.maximum.accumulate(np.where(starts_group, sorted_ranks, 0))
+    ranks = np.empty(len(numbers), dtype=np.int64)
+    ranks[order] = sorted_ranks - group_starts
+    return ranks
 
 
 def counted_ids(pattern: str, counts: Numbers) -> Numbers:
-    """The ids at these places (from 1) of a pattern that counts. Different places have different ids."""
+    """The ids at these ranks (from 1) of a pattern that counts. Different ranks have different ids."""
     if pattern == "strided":
         return counts * np.uint64(ID_STRIDE)
     if pattern == "snowflake":
@@ -360,8 +360,8 @@ def digits_of(numbers: Numbers, digits: int) -> Bytes:
 def significant(numbers: Numbers, digits: int) -> Flags:
     """A mask: which of the `digits` digits are not leading zeros. The last digit is always shown."""
     flags = np.empty((len(numbers), digits), dtype=np.bool_)
-    for place in range(digits - 1):
-        flags[:, place] = numbers >= POWERS_OF_TEN[digits - 1 - place]
+    for index in range(digits - 1):
+        flags[:, index] = numbers >= POWERS_OF_TEN[digits - 1 - index]
     flags[:, digits - 1] = True
     return flags
 

@@ -282,7 +282,7 @@ def signature(name: str, function: Callable[..., object]) -> str:
     """A function as it is called, an argument a line where one line is too short."""
     found = inspect.signature(function)
     arguments = [argument(each) for each in found.parameters.values() if each.name not in ("self", "cls")]
-    stars = [place for place, each in enumerate(found.parameters.values()) if each.kind is each.KEYWORD_ONLY]
+    stars = [index for index, each in enumerate(found.parameters.values()) if each.kind is each.KEYWORD_ONLY]
     if stars and not any(each.kind is each.VAR_POSITIONAL for each in found.parameters.values()):
         arguments.insert(len(arguments) - len(stars), "*")
     returned = "" if found.return_annotation in (None, "None", found.empty) else f" -> {annotation(found)}"

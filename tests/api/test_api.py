@@ -186,7 +186,7 @@ def test_options_change_no_result(reader: str, threads: int) -> None:
 
 @given(st.lists(strategies.hostile_files(), min_size=1, max_size=3), st.sampled_from(replays.THREADS))
 def test_files_in_memory_are_as_the_reference_says(contents: list[bytes], threads: int) -> None:
-    names = [f"io.BytesIO {place + 1}" if len(contents) > 1 else "io.BytesIO" for place in range(len(contents))]
+    names = [f"io.BytesIO {index + 1}" if len(contents) > 1 else "io.BytesIO" for index in range(len(contents))]
     named = list(zip(names, contents, strict=True))
     files = [io.BytesIO(content) for content in contents]
     try:
@@ -553,7 +553,7 @@ def test_progress_shows_on_standard_error_if_asked(folder: Folder) -> None:
 
 @given(st.lists(strategies.plain_files(), min_size=1, max_size=4), st.sampled_from(replays.THREADS))
 def test_a_ledger_fed_piece_by_piece_is_as_one_run(contents: list[bytes], threads: int) -> None:
-    named = [(str(place), content) for place, content in enumerate(contents)]
+    named = [(str(index), content) for index, content in enumerate(contents)]
     try:
         expected = replays.run_reference(named)
     except reference.NotTransactions:

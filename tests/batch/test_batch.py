@@ -26,11 +26,11 @@ def test_line_numbers_are_right_for_every_line_ending(reader: str, blank_share: 
     rng = random.Random(int(100 * blank_share))
     for endings in ([b"\n"], [b"\r"], [b"\r\n"], [b"\n", b"\r", b"\r\n", b"\n\r"]):
         lines = [HEADER.rstrip()]
-        for place in range(600):
+        for index in range(600):
             blank = rng.random() < blank_share
-            lines.append(b" " * rng.randrange(3) if blank else b"%d" % place + b"x" * rng.choice(LENGTHS))
+            lines.append(b" " * rng.randrange(3) if blank else b"%d" % index + b"x" * rng.choice(LENGTHS))
             if rng.random() < 0.3:
-                lines.append(Row("deposit", place % 3, place % 100, place).line())
+                lines.append(Row("deposit", index % 3, index % 100, index).line())
         content = b"".join(line + rng.choice(endings) for line in lines)
         for block_bytes in (700, 5_000, None):
             replays.assert_as_reference([("in.csv", content)], reader=reader, block_bytes=block_bytes)
@@ -51,7 +51,7 @@ def test_an_ending_is_found_at_every_place_in_a_window(ending: bytes, blank_line
 @pytest.mark.parametrize("chosen", range(8))
 def test_a_report_holds_the_chosen_rows(chosen: int) -> None:
     rng = random.Random(chosen)
-    lines = [b"fee,1,1,1" if rng.random() < 0.1 else b"deposit,1,%d,1" % (place % 400) for place in range(900)]
+    lines = [b"fee,1,1,1" if rng.random() < 0.1 else b"deposit,1,%d,1" % (index % 400) for index in range(900)]
     outcome = replays.run_reference([("f", HEADER + b"\n".join(lines))])
     refused = {reject.line - 1: (reject.status, reject.row) for reject in outcome.rejects}
     applied, rejected, malformed = bool(chosen & 1), bool(chosen & 2), bool(chosen & 4)
@@ -62,5 +62,5 @@ def test_a_report_holds_the_chosen_rows(chosen: int) -> None:
         (line, "malformed" if reason else "rejected" if status else "applied", row)
         for line, reason, status, row in report(batch, applied=applied, rejected=rejected, malformed=malformed)
     ]
-    everything = [(place, *refused.get(place, ("applied", line))) for place, line in enumerate(lines, 1)]
+    everything = [(index, *refused.get(index, ("applied", line))) for index, line in enumerate(lines, 1)]
     assert reported == [row for row in everything if wanted[row[1]]]

@@ -97,10 +97,10 @@ def units(text: str) -> int | None:
 def check_lines(content: bytes) -> Counter[str]:
     """Read every line of a file both ways. Returns how often each verdict occurred."""
     lines = content.removeprefix(BYTE_ORDER_MARK).splitlines()
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         names = column_names(line)
         if names:
-            return compare_rows(Header(line, "in.csv"), names, lines[place + 1 :])
+            return compare_rows(Header(line, "in.csv"), names, lines[index + 1 :])
     return Counter()
 
 

@@ -219,13 +219,13 @@ ROWS = (
 )
 
 
-def byte_places(full: bool) -> Figures:
-    """Every byte at every place of a row, inserted and as a replacement; the reference says what is right."""
+def byte_offsets(full: bool) -> Figures:
+    """Every byte at every offset in a row, inserted and as a replacement; the reference says what is right."""
     rows, rejects, problems = 0, 0, []
     for row in ROWS if full else ROWS[:2]:
         lines = [
-            row[:place] + bytes([byte]) + row[place + replaced :]
-            for place in range(len(row) + 1)
+            row[:index] + bytes([byte]) + row[index + replaced :]
+            for index in range(len(row) + 1)
             for replaced in (0, 1)
             for byte in range(256)
         ]
@@ -259,8 +259,8 @@ MALFORMED = {
 }
 
 
-def reject_places(full: bool) -> Figures:
-    """A malformed row at each place of a file: one reject, and no other change."""
+def reject_lines(full: bool) -> Figures:
+    """A malformed row as each line of a file: one reject, and no other change."""
     count, block_sizes = (10_000, (None, 1_000)) if full else (300, (None, 100))
     rng = Random(1)
     rows = [Row("deposit", rng.randrange(9), tx, rng.randrange(10**9)) for tx in range(count)]
@@ -273,14 +273,14 @@ def reject_places(full: bool) -> Figures:
     problems: list[str] = []
     runs = 0
     for block_bytes in block_sizes:
-        for place, end in enumerate(ends):
-            reason, malformed = list(MALFORMED.items())[place % len(MALFORMED)]
+        for index, end in enumerate(ends):
+            reason, malformed = list(MALFORMED.items())[index % len(MALFORMED)]
             content = HEADER + text[:end] + malformed + b"\n" + text[end:]
             outcome = replays.run([("in.csv", content)], block_bytes=block_bytes)
-            reject = Reject("in.csv", place + 2, "malformed", reason, malformed)
+            reject = Reject("in.csv", index + 2, "malformed", reason, malformed)
             with_it = expected._replace(rows=count + 1, rejects=[reject], malformed={reason: 1})
             if outcome != with_it:
-                problems.append(f"a malformed row at place {place} in blocks of {block_bytes}: {outcome.rejects[:3]}")
+                problems.append(f"a malformed row at index {index} in blocks of {block_bytes}: {outcome.rejects[:3]}")
             runs += 1
     return Figures(runs * (count + 1), runs, 0.0, None, problems)
 
@@ -289,7 +289,7 @@ def reject_places(full: bool) -> Figures:
 
 
 def crafted_ids(full: bool) -> Figures:
-    """A million ids that the index's first hash puts into one place, compared with a million random ids."""
+    """A million ids that the index's first hash puts into one group, compared with a million random ids."""
     count = 1_000_000 if full else 5_000
     rng = Random(2)
     return compare(
@@ -356,8 +356,8 @@ def compare(full: bool, at_random: list[int], crafted: dict[str, list[int]], lin
 CASES: dict[str, Callable[[bool], Figures]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        long_line, no_ending, long_header, blank_line, empty_lines, open_quotes, wide_header, byte_places,
-        reject_places, crafted_ids, crafted_clients, one_client, many_clients,
+        long_line, no_ending, long_header, blank_line, empty_lines, open_quotes, wide_header, byte_offsets,
+        reject_lines, crafted_ids, crafted_clients, one_client, many_clients,
     )
 }  # fmt: skip
 

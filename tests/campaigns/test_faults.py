@@ -41,8 +41,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
 def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> list[Fault]:
     """All faults of a function's calls on these files."""
     calls = [call for call in campaign.count(scenario) if call.function == function]
-    places = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
-    return [fault for fault in faults_of(calls) if fault.call in places]
+    numbers = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
+    return [fault for fault in faults_of(calls) if fault.call in numbers]
 
 
 def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> set[str]:

@@ -32,14 +32,14 @@ def test_pieces_in_order_are_settled(sent: tuple[list[bytes], int]) -> None:
     settle(*sent)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2, -1])
-def test_a_lost_or_repeated_piece_is_noticed(sent: tuple[list[bytes], int], place: int) -> None:
+@pytest.mark.parametrize("index", [0, 1, 2, -1])
+def test_a_lost_or_repeated_piece_is_noticed(sent: tuple[list[bytes], int], index: int) -> None:
     pieces, ranges = sent
-    place %= len(pieces)
+    index %= len(pieces)
     with pytest.raises(ClusterError, match="nothing is put out"):
-        settle(pieces[:place] + pieces[place + 1 :], ranges)
+        settle(pieces[:index] + pieces[index + 1 :], ranges)
     with pytest.raises(ClusterError, match="nothing is put out"):
-        settle(pieces[:place] + pieces[place : place + 1] + pieces[place:], ranges)
+        settle(pieces[:index] + pieces[index : index + 1] + pieces[index:], ranges)
 
 
 def test_pieces_out_of_order_are_noticed(sent: tuple[list[bytes], int]) -> None:

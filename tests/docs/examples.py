@@ -42,7 +42,7 @@ class Difference(NamedTuple):
     happened: str
 
     def __str__(self) -> str:
-        return f"{self.block.place}: says\n{self.block.text}where this happens:\n{self.happened}"
+        return f"{self.block.where}: says\n{self.block.text}where this happens:\n{self.happened}"
 
 
 def differences(page: Path, folder: Path) -> Iterator[Difference]:
@@ -52,11 +52,11 @@ def differences(page: Path, folder: Path) -> Iterator[Difference]:
     blocks = blocks_of(page)
     with tempfile.TemporaryDirectory() as aside:
         variables = variables_for(Path(aside))
-        for place, block in enumerate(blocks):
+        for index, block in enumerate(blocks):
             if (file := block.note("file")) is not None:
                 (folder / file).write_text(block.text, encoding="utf-8")
             elif block.language in RUNNABLE and block.note("not run") is None:
-                following = blocks[place + 1] if place + 1 < len(blocks) else None
+                following = blocks[index + 1] if index + 1 < len(blocks) else None
                 output = following if following is not None and following.note("output") is not None else None
                 yield from differences_of(block, output, folder, variables)
 
@@ -80,7 +80,7 @@ def differences_of(block: Block, output: Block | None, folder: Path, variables: 
         if output is None:
             return
     if output is None:
-        assert not printed, f"{block.place}: prints this, and no output block behind it says so:\n{printed}"
+        assert not printed, f"{block.where}: prints this, and no output block behind it says so:\n{printed}"
     elif not fits(output.text, printed):
         yield Difference(output, printed)
 
@@ -88,7 +88,7 @@ def differences_of(block: Block, output: Block | None, folder: Path, variables: 
 def run(command: list[str], block: Block, folder: Path, variables: dict[str, str]) -> str:
     """What a command prints, on both outputs; it has to succeed."""
     printed, exit_code = run_any(command, folder, variables)
-    assert exit_code == 0, f"{block.place}: ends with exit code {exit_code}:\n{printed}"
+    assert exit_code == 0, f"{block.where}: ends with exit code {exit_code}:\n{printed}"
     return printed
 
 

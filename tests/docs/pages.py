@@ -39,7 +39,7 @@ class Block(NamedTuple):
     notes: tuple[str, ...]
 
     @property
-    def place(self) -> str:
+    def where(self) -> str:
         return f"{name_of(self.page)}:{self.first}"
 
     def note(self, name: str) -> str | None:

@@ -59,8 +59,8 @@ def test_only_a_few_blocks_are_not_run() -> None:
 
 def test_every_block_has_a_language_that_says_whether_it_runs() -> None:
     blocks = [block for page in pages() for block in blocks_of(page)]
-    assert [block.place for block in blocks if block.language not in RUNNABLE + SHOWN] == []
-    assert [block.place for block in blocks if block.note("output") is not None and block.language != "text"] == []
+    assert [block.where for block in blocks if block.language not in RUNNABLE + SHOWN] == []
+    assert [block.where for block in blocks if block.note("output") is not None and block.language != "text"] == []
 
 
 def test_the_command_page_shows_the_help_to_the_letter(tmp_path: Path) -> None:

@@ -125,11 +125,11 @@ def test_several_compressed_files_in_one_are_read_as_one(compression: str) -> No
     st.lists(st.integers(0, 400), max_size=8),
 )
 def test_any_bytes_that_arrive_in_any_pieces_are_decompressed(
-    compression: str, contents: list[bytes], places: list[int]
+    compression: str, contents: list[bytes], cuts: list[int]
 ) -> None:
     compressed = b"".join(map(COMPRESS[compression], contents))
-    cuts = sorted({0, len(compressed), *(place for place in places if place < len(compressed))})
-    pieces = [compressed[start:end] for start, end in itertools.pairwise(cuts)]
+    ends = sorted({0, len(compressed), *(index for index in cuts if index < len(compressed))})
+    pieces = [compressed[start:end] for start, end in itertools.pairwise(ends)]
     assert decompress(compression, pieces) == b"".join(contents)
 
 

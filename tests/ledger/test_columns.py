@@ -39,8 +39,8 @@ def small(numbers: list[int]) -> memoryview:
 
 def bits(flags: list[bool]) -> memoryview:
     whole = bytearray(max((len(flags) + 7) // 8, 1))
-    for place, flag in enumerate(flags):
-        whole[place // 8] |= flag << place % 8
+    for index, flag in enumerate(flags):
+        whole[index // 8] |= flag << index % 8
     return memoryview(whole)
 
 
@@ -50,12 +50,12 @@ def restore(accounts: Accounts, entries: Entries, shards: int = 1, disputes: Dis
     for shard, ledger in enumerate(ledgers):
         restorer = LedgerRestorer(ledger, shard, shards)
         restorer.expect(len(entries))
-        clients, available, held, locked = ([row[place] for row in accounts] for place in range(4))
+        clients, available, held, locked = ([row[index] for row in accounts] for index in range(4))
         flags = bits([bool(flag) for flag in locked])
         restorer.add_accounts(len(accounts), words(clients), words(available), words(held), flags)
-        owners, txs, amounts, kinds, states = ([row[place] for row in entries] for place in range(5))
+        owners, txs, amounts, kinds, states = ([row[index] for row in entries] for index in range(5))
         restorer.add_entries(len(entries), words(owners), words(txs), words(amounts), small(kinds), small(states))
-        disputed, theirs, endings = ([row[place] for row in disputes] for place in range(3))
+        disputed, theirs, endings = ([row[index] for row in disputes] for index in range(3))
         restorer.add_disputes(len(disputes), words(disputed), words(theirs), small(endings))
         restorer.finish()
     return ledgers
@@ -260,18 +260,18 @@ def test_each_refusal_has_its_own_words() -> None:
     assert len(set(REFUSALS)) == 11
 
 
-@pytest.mark.parametrize("place", range(4))
-def test_columns_of_accounts_that_are_too_short_are_refused(place: int) -> None:
+@pytest.mark.parametrize("index", range(4))
+def test_columns_of_accounts_that_are_too_short_are_refused(index: int) -> None:
     columns = [words([1] * 9)] * 3 + [bits([False] * 9)]
-    columns[place] = columns[place][:-1]
+    columns[index] = columns[index][:-1]
     with pytest.raises(ValueError, match="column of"):
         LedgerRestorer(Ledger()).add_accounts(9, *columns)
 
 
-@pytest.mark.parametrize("place", range(5))
-def test_columns_of_entries_that_are_too_short_are_refused(place: int) -> None:
+@pytest.mark.parametrize("index", range(5))
+def test_columns_of_entries_that_are_too_short_are_refused(index: int) -> None:
     columns = [words([1] * 9)] * 3 + [small([0] * 9)] * 2
-    columns[place] = columns[place][:-1]
+    columns[index] = columns[index][:-1]
     with pytest.raises(ValueError, match="column of"):
         LedgerRestorer(Ledger()).add_entries(9, *columns)
 

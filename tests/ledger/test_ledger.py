@@ -144,7 +144,7 @@ def test_every_transaction_is_found_again_and_no_other_is(pattern: str) -> None:
     "batch_rows", [50_000, *(pytest.param(few, marks=pytest.mark.untraced) for few in (1, 2, 1_000, 4_096))]
 )
 def test_the_tables_grow_under_batches_of_any_size(batch_rows: int) -> None:
-    keys = [(place % 3_000, place * 7) for place in range(3_000 if batch_rows == 1 else 20_000)]
+    keys = [(index % 3_000, index * 7) for index in range(3_000 if batch_rows == 1 else 20_000)]
     ledger = Ledger()
     assert feed(ledger, "deposit", keys, units=1, batch_rows=batch_rows) == 0
     assert feed(ledger, "deposit", keys, units=1, batch_rows=batch_rows) == len(keys)
@@ -156,7 +156,7 @@ def test_the_tables_grow_under_batches_of_any_size(batch_rows: int) -> None:
 @pytest.mark.parametrize("kind", ["deposit", "withdrawal"])
 def test_a_duplicate_is_found_on_either_side_of_every_growth(kind: str) -> None:
     ledger = Ledger()
-    keys = [(place % 10, place) for place in range(60_000)]
+    keys = [(index % 10, index) for index in range(60_000)]
     for start in range(0, len(keys), 5_000):
         assert feed(ledger, kind, keys[start : start + 5_000]) == 0
         assert feed(ledger, kind, keys[: start + 5_000 : 97]) == len(keys[: start + 5_000 : 97])
@@ -192,7 +192,7 @@ def test_a_dispute_outlives_every_growth() -> None:
 def test_an_index_sized_in_advance_changes_no_result(entries: int) -> None:
     ledger = Ledger()
     ledger.expect(entries)
-    keys = [(place % 3, place * 37) for place in range(max(2 * entries, 1) if entries < 5_000 else 5_000)]
+    keys = [(index % 3, index * 37) for index in range(max(2 * entries, 1) if entries < 5_000 else 5_000)]
     ahead, behind = keys[:entries], keys[entries:]
     assert feed(ledger, "deposit", ahead, units=1, batch_rows=5) == 0
     assert feed(ledger, "withdrawal", ahead, batch_rows=5) == len(ahead)
@@ -204,7 +204,7 @@ def test_an_index_sized_in_advance_changes_no_result(entries: int) -> None:
 @pytest.mark.untraced
 def test_an_index_may_be_sized_at_any_time_and_never_shrinks() -> None:
     ledger = Ledger()
-    keys = [(place % 3, place) for place in range(10_000)]
+    keys = [(index % 3, index) for index in range(10_000)]
     for start, entries in zip(range(0, 10_000, 1_000), [0, 10, 5_000, 100, 5_000, 20_000] * 2, strict=False):
         ledger.expect(entries)
         assert feed(ledger, "deposit", keys[start : start + 1_000], units=1) == 0

@@ -44,20 +44,20 @@ def assert_sorted(accounts: Sequence[Sequence[Account]]) -> None:
 @given(st.lists(st.sets(clients, max_size=80), max_size=6))
 def test_accounts_are_sorted_even_where_ledgers_share_clients(owners: list[set[int]]) -> None:
     assert_sorted([
-        [Account(client, place, client % 3 * place, place % 2 == 0) for client in sorted(each)]
-        for place, each in enumerate(owners)
+        [Account(client, index, client % 3 * index, index % 2 == 0) for client in sorted(each)]
+        for index, each in enumerate(owners)
     ])  # fmt: skip
 
 
 @pytest.mark.parametrize("client", [0, 7, UINT64_MAX])
 @pytest.mark.parametrize("count", [2, 32, 33, 120])
 def test_any_number_of_accounts_of_one_client_stay_in_the_order_of_their_ledgers(client: int, count: int) -> None:
-    assert_sorted([[Account(client, count - place, place % 5, place % 7 == 0)] for place in range(count)])
+    assert_sorted([[Account(client, count - index, index % 5, index % 7 == 0)] for index in range(count)])
 
 
 def test_accounts_of_one_client_stay_in_order_among_those_of_others() -> None:
     shared = [
-        [Account(2**40, place, 1, place == 3), Account(2**40 + 1, -place, place)] for place in range(100)
+        [Account(2**40, index, 1, index == 3), Account(2**40 + 1, -index, index)] for index in range(100)
     ]  # fmt: skip
     others = [Account(client * 2**32, client, 0) for client in range(1000) if client != 2**8]
     assert_sorted([*shared, others])
@@ -66,8 +66,8 @@ def test_accounts_of_one_client_stay_in_order_among_those_of_others() -> None:
 def test_clients_that_crowd_together_are_sorted() -> None:
     rng = random.Random(6)
     spread = [rng.getrandbits(64) for _ in range(3_000)]
-    crowded = [2**63 + place for place in range(3_000)] + [2**20 * place for place in range(3_000)]
+    crowded = [2**63 + index for index in range(3_000)] + [2**20 * index for index in range(3_000)]
     near = [UINT64_MAX - rng.randrange(10_000) for _ in range(3_000)]
     chosen = list(dict.fromkeys([*spread, *crowded, *near]))
     rng.shuffle(chosen)
-    assert_sorted([[Account(client, place, place % 11) for place, client in enumerate(chosen)]])
+    assert_sorted([[Account(client, index, index % 11) for index, client in enumerate(chosen)]])

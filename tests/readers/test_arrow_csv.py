@@ -33,7 +33,7 @@ def run(content: bytes | Sequence[bytes], block_bytes: int | None = None, thread
     return replays.run([("in.csv", content)], reader="arrow", block_bytes=block_bytes, threads=threads)
 
 
-def places(outcome: Outcome) -> list[tuple[int, str]]:
+def lines_and_reasons(outcome: Outcome) -> list[tuple[int, str]]:
     return [(reject.line, reject.reason) for reject in outcome.rejects]
 
 
@@ -118,7 +118,7 @@ def test_a_row_over_one_mib_is_malformed_where_the_block_holds_it() -> None:
         b"deposit,1,1,1",
     ]
     outcome = assert_as_reference(HEADER + b"\n".join(rows))
-    assert places(outcome) == [(3, "row_too_long"), (5, "duplicate_transaction")]
+    assert lines_and_reasons(outcome) == [(3, "row_too_long"), (5, "duplicate_transaction")]
 
 
 # ---- Lines ---------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_line_numbers_go_on_through_blocks_without_rows() -> None:
 @pytest.mark.untraced
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_many_blocks_stay_in_order(threads: int) -> None:
-    rows = [b"deposit,1,%d,1" % place if place % 3 else b"x%d" % place for place in range(3_000)]
+    rows = [b"deposit,1,%d,1" % index if index % 3 else b"x%d" % index for index in range(3_000)]
     outcome = assert_as_reference(HEADER + b"\n".join(rows), 256, threads)
     assert [int(reject.row[1:]) for reject in outcome.rejects] == list(range(0, 3_000, 3))
 
@@ -168,11 +168,11 @@ def test_many_blocks_stay_in_order(threads: int) -> None:
 @pytest.mark.untraced
 def test_a_file_of_several_default_blocks_is_read_whole() -> None:
     filler = b"x" * 1_000
-    rows = [b"deposit,%d,%d,1,%s" % (place % 7, place, filler) for place in range(9_000)]
+    rows = [b"deposit,%d,%d,1,%s" % (index % 7, index, filler) for index in range(9_000)]
     rows[1_234] = b"first," + filler
     rows[8_765] = b"second," + filler
     outcome = assert_as_reference(HEADER + b"\r\n".join(rows))
-    assert places(outcome) == [(1_236, "missing_field"), (8_767, "missing_field")]
+    assert lines_and_reasons(outcome) == [(1_236, "missing_field"), (8_767, "missing_field")]
 
 
 @given(
@@ -195,12 +195,12 @@ def test_a_byte_order_mark_is_not_part_of_the_first_line() -> None:
     for content in (HEADER, b"\n" + HEADER, b" \n\r\n" + HEADER):
         outcome = assert_as_reference(BYTE_ORDER_MARK + content + b"deposit,1,1,1\nx")
         assert outcome.accounts == ACCOUNTS_HEADER + b"1,1.0000,0.0000,1.0000,false\n"
-        assert places(outcome) == [(content.count(b"\n") + 2, "missing_field")]
+        assert lines_and_reasons(outcome) == [(content.count(b"\n") + 2, "missing_field")]
 
 
 def test_a_byte_order_mark_elsewhere_is_ordinary_bytes() -> None:
     outcome = assert_as_reference(HEADER + BYTE_ORDER_MARK + b"deposit,1,1,1\n" + BYTE_ORDER_MARK + b"\n")
-    assert places(outcome) == [(2, "bad_type"), (3, "missing_field")]
+    assert lines_and_reasons(outcome) == [(2, "bad_type"), (3, "missing_field")]
     assert "no column type" in refusal(BYTE_ORDER_MARK * 2 + HEADER)
     assert "no column type" in refusal(b"\n" + BYTE_ORDER_MARK + HEADER)
 
@@ -283,14 +283,14 @@ def cut(content: bytes, *cuts: int) -> list[bytes]:
     return [content[start:end] for start, end in pairwise([0, *cuts, len(content)])]
 
 
-@pytest.mark.parametrize("place", range(1, len(IN_PIECES)))
-def test_a_read_may_end_anywhere(place: int) -> None:
-    assert run(cut(IN_PIECES, place)) == run(IN_PIECES)
+@pytest.mark.parametrize("index", range(1, len(IN_PIECES)))
+def test_a_read_may_end_anywhere(index: int) -> None:
+    assert run(cut(IN_PIECES, index)) == run(IN_PIECES)
 
 
 def test_a_line_feed_may_come_alone_after_its_carriage_return() -> None:
-    place = IN_PIECES.index(b"\r\n") + 1
-    assert run(cut(IN_PIECES, place, place + 1)) == run(IN_PIECES)
+    index = IN_PIECES.index(b"\r\n") + 1
+    assert run(cut(IN_PIECES, index, index + 1)) == run(IN_PIECES)
 
 
 def test_a_row_may_come_in_many_reads() -> None:

@@ -624,9 +624,9 @@ def test_every_reader_tells_the_five_types_from_similar_words(reader: str) -> No
     for kind in KINDS:
         word = kind.encode()
         texts += [word, *(word[:length] for length in range(1, len(word)))]
-        for place, change in itertools.product(range(len(word)), (0x01, 0x20, 0x80)):
-            changed = bytes([word[place] ^ change])
-            texts.append(word[:place] + changed + word[place + 1 :])
+        for index, change in itertools.product(range(len(word)), (0x01, 0x20, 0x80)):
+            changed = bytes([word[index] ^ change])
+            texts.append(word[:index] + changed + word[index + 1 :])
     lines = [b"%s,%d,1,0" % (text, client) for client, text in enumerate(texts)]
     outcome = replays.assert_as_reference([("in", HEADER + b"\n".join(lines))], reader=reader)
     assert outcome is not None

@@ -110,7 +110,7 @@ INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16
 
 
 def typed(client: pa.DataType, tx: pa.DataType, amount: pa.DataType, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    columns = [[row[place] for row in rows] for place in range(len(NAMES))]
+    columns = [[row[index] for row in rows] for index in range(len(NAMES))]
     kinds = (pa.dictionary(pa.int32(), pa.string()), client, tx, amount)
     return pa.table([pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)], names=list(NAMES))
 
@@ -205,7 +205,7 @@ def test_rows_without_text_are_not_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "column"),
+    ("index", "column"),
     [
         (0, ("large_text", 0, None, b"depositDeposit", struct.pack("<3q", 0, 7, 14), None)),
         (0, ("large_text", 0, b"\1", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)),
@@ -221,9 +221,9 @@ def test_rows_without_text_are_not_reported() -> None:
         (3, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
     ],
 )
-def test_a_batch_with_a_value_that_is_no_number_keeps_its_text(place: int, column: Any) -> None:
+def test_a_batch_with_a_value_that_is_no_number_keeps_its_text(index: int, column: Any) -> None:
     columns = [DEPOSITS, ONE, ONE, NONE]
-    columns[place] = column
+    columns[index] = column
     batch = TransactionBatch()
     assert TableColumns(2, columns).hold(batch)
     parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
@@ -417,9 +417,9 @@ def test_an_input_cut_short_anywhere_or_damaged_fails(folder: Folder, suffix: st
             replays.run_files([path])
     # At the start of each message of a stream too.
     if suffix == "arrows":
-        for place in range(8, len(content) - 8, 8):
-            if content[place : place + 4] == b"\xff" * 4:
-                path.write_bytes(content[:place])
+        for index in range(8, len(content) - 8, 8):
+            if content[index : index + 4] == b"\xff" * 4:
+                path.write_bytes(content[:index])
                 with pytest.raises(InputError, match=r"cut: was cut short|cut: cannot be read"):
                     replays.run_files([path])
         path.write_bytes(content + content)
@@ -644,7 +644,7 @@ def test_buffers_that_are_too_short_are_refused(column: tuple[Any, ...], words: 
 
 def test_decimals_fit_only_if_all_of_them_do() -> None:
     values = struct.pack("<8q", 5, 0, -5, -1, 5, 1, -5, 0)
-    assert [units_fit(values, place, 1) for place in range(4)] == [True, True, False, False]
+    assert [units_fit(values, index, 1) for index in range(4)] == [True, True, False, False]
     assert units_fit(values, 4, 0)
     assert not units_fit(values, 0, 4)
     for first, count in ((0, 5), (-1, 1), (0, -1)):

@@ -202,8 +202,8 @@ def test_a_failure_publishes_nothing(folder: Folder, content: bytes) -> None:
 
 @pytest.mark.parametrize("full", ["--rejects", "--stats"])
 def test_a_full_device_for_one_output_publishes_none(folder: Folder, full: str) -> None:
-    places = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {full: "/dev/full"}
-    arguments = [word for place in places.items() for word in place]
+    outputs = dict(zip(ALL[::2], ALL[1::2], strict=True)) | {full: "/dev/full"}
+    arguments = [word for output in outputs.items() for word in output]
     with_old_outputs(folder).run("in.csv", "-q", *arguments).assert_failed("/dev/full")
     assert_untouched(folder)
 

@@ -64,7 +64,7 @@ def test_a_file_of_many_columns_gives_what_the_rules_say(
 def test_several_files_are_read_as_one_stream_in_their_order(
     reader: str, contents: list[bytes], block_bytes: int, threads: int
 ) -> None:
-    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
     assert_as_reference(inputs, reader, block_bytes, threads)
 
 
@@ -76,10 +76,10 @@ def test_what_is_no_transactions_file_is_refused_by_all(reader: str, content: by
 
 @each_reader
 @given(any_files, strategies.block_sizes, st.lists(st.integers(0, 400), max_size=12))
-def test_a_file_may_be_read_in_any_pieces(reader: str, content: bytes, block_bytes: int, places: list[int]) -> None:
+def test_a_file_may_be_read_in_any_pieces(reader: str, content: bytes, block_bytes: int, cuts: list[int]) -> None:
     block_bytes = replays.fit_block(reader, [("in.csv", content)], block_bytes)
-    cuts = sorted({0, len(content), *(place for place in places if place < len(content))})
-    pieces = [content[start:end] for start, end in itertools.pairwise(cuts)]
+    ends = sorted({0, len(content), *(index for index in cuts if index < len(content))})
+    pieces = [content[start:end] for start, end in itertools.pairwise(ends)]
     try:
         expected = replays.run([("in.csv", content)], reader=reader, block_bytes=block_bytes)
     except ValueError as error:
@@ -140,8 +140,8 @@ def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None
 def test_files_of_every_small_size_are_read_from_the_disk(reader: str, threads: int, tmp_path: Path) -> None:
     paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
     for size in [*range(30), 100, 150, 190, 250, 400]:
-        rows = [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size)]
-        rows += [Row("deposit", 1 + place % 3, place * 17, 10_000) for place in range(size // 3)]
+        rows = [Row("deposit", 1 + index % 3, index * 17, 10_000) for index in range(size)]
+        rows += [Row("deposit", 1 + index % 3, index * 17, 10_000) for index in range(size // 3)]
         contents = [make_file(rows), make_file(rows[::2])]
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
@@ -183,8 +183,8 @@ def test_a_line_that_is_too_long_may_end_anywhere_in_a_block(ending: bytes, bloc
     while reached <= MIB + 4:
         reached *= 2
     for whole_blocks in (1, 2):
-        for place in range(-3, 4):
-            line = b"y" * (whole_blocks * reached + place)
+        for index in range(-3, 4):
+            line = b"y" * (whole_blocks * reached + index)
             content = ending.join([HEADER.rstrip(), line, b"x", b"", b"deposit,1,1,1"])
             inputs = [("in.csv", content)]
             outcome = replays.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
@@ -288,7 +288,7 @@ def test_a_line_that_is_too_long_may_go_on_in_the_next_block() -> None:
 @pytest.mark.untraced
 @each_reader
 def test_what_stands_before_a_failure_is_reported_whatever_the_threads(reader: str) -> None:
-    rows = b"".join(b"deposit,%d,1,1\nx%d\n" % (place, place) for place in range(2_000))
+    rows = b"".join(b"deposit,%d,1,1\nx%d\n" % (index, index) for index in range(2_000))
     expected = replays.run([("in.csv", HEADER + rows)], reader=reader).rejects
     for threads in (1, 2, 3, 5, 8):
         journal = replays.RejectsJournal()
@@ -312,7 +312,7 @@ class FailingReads(replays.Reads):
 @each_reader
 @pytest.mark.parametrize("threads", [1, 2, 3, 5, 8])
 def test_a_source_that_fails_is_never_taken_for_its_end(reader: str, threads: int) -> None:
-    rows = [b"deposit,%d,1,1\n" % place for place in range(500)]
+    rows = [b"deposit,%d,1,1\n" % index for index in range(500)]
     for pieces in ([], [HEADER], [HEADER, *rows]):
         replay = replays.new_replay(replays.RejectsJournal(), reader, 1_000, threads)
         source = replays.open_bytes("in.csv", [])
@@ -349,9 +349,9 @@ def test_no_money_is_made_or_lost(rows: list[Row], threads: int) -> None:
 
 
 @given(strategies.streams(), st.integers(0, 60))
-def test_a_stream_may_be_cut_into_files_anywhere(rows: list[Row], place: int) -> None:
+def test_a_stream_may_be_cut_into_files_anywhere(rows: list[Row], index: int) -> None:
     whole = replays.run([("in.csv", make_file(rows))])
-    files = [("a.csv", make_file(rows[:place])), ("b.csv", make_file(rows[place:]))]
+    files = [("a.csv", make_file(rows[:index])), ("b.csv", make_file(rows[index:]))]
     halves = replays.run(files)
     assert halves.accounts == whole.accounts
     assert halves._replace(rejects=[]) == whole._replace(rejects=[])
@@ -371,9 +371,9 @@ def test_clients_do_not_touch_each_other(rows: list[Row]) -> None:
 @given(strategies.streams(), st.lists(st.booleans(), min_size=60, max_size=60))
 def test_rows_of_different_clients_may_change_places(rows: list[Row], changes: list[bool]) -> None:
     moved = list(rows)
-    for place, change in zip(range(1, len(moved)), changes, strict=False):
-        if change and moved[place - 1].client != moved[place].client:
-            moved[place - 1], moved[place] = moved[place], moved[place - 1]
+    for index, change in zip(range(1, len(moved)), changes, strict=False):
+        if change and moved[index - 1].client != moved[index].client:
+            moved[index - 1], moved[index] = moved[index], moved[index - 1]
     first, second = (replays.run([("in.csv", make_file(each))]) for each in (rows, moved))
     assert second.accounts == first.accounts
     assert (second.applied, second.rejected) == (first.applied, first.rejected)

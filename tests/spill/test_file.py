@@ -17,8 +17,8 @@ from txfast.spill.file import SpillFile, Stream, default_folder
 def test_streams_that_share_a_file_are_read_as_they_were_written(tmp_path: Path) -> None:
     file = SpillFile(str(tmp_path))
     streams = [Stream(file) for _ in range(2)]
-    for place in range(100):
-        streams[place % 3 % 2].write(bytes([place]) * place)
+    for index in range(100):
+        streams[index % 3 % 2].write(bytes([index]) * index)
     expected = [b"".join(bytes([p]) * p for p in range(100) if p % 3 % 2 == n) for n in range(2)]
     for stream, content in zip(streams, expected, strict=True):
         read_into, view = stream.reader(), bytearray(len(content) + 10)

@@ -44,14 +44,14 @@ def in_partitions(ledger: Ledger | None, batches: list[TransactionBatch], buffer
 
 def read_from(content: bytes) -> SliceReader:
     """A reader of this slice."""
-    place = 0
+    index = 0
 
     def readinto(view: memoryview) -> int:
-        nonlocal place
+        nonlocal index
         view = memoryview(view)
-        count = min(len(view), len(content) - place)
-        view[:count] = content[place : place + count]
-        place += count
+        count = min(len(view), len(content) - index)
+        view[:count] = content[index : index + count]
+        index += count
         return count
 
     return SliceReader(readinto)
@@ -132,7 +132,7 @@ def test_the_rest_of_a_slice_moves_into_other_partitions(disputed: Ledger) -> No
     partitions.add_rest(reader)
     partitions.finish()
     assert not reader.next_is_state()
-    assert [sum(partitions.counts(number)[place] for number in range(2)) for place in range(3)] == [
+    assert [sum(partitions.counts(number)[index] for number in range(2)) for index in range(3)] == [
         len(expected[0]), expected[0].entries, 0,
     ]  # fmt: skip
     assert accounts_csv(restored(written)) == accounts_csv(expected)
@@ -185,8 +185,8 @@ SAME_AGAIN = b"\x16\x10\x07\x0a"
 
 
 @pytest.mark.parametrize("content", [
-    b"".join(one_of_each()[place] for place in places) + rest
-    for places, rest in [
+    b"".join(one_of_each()[index] for index in indexes) + rest
+    for indexes, rest in [
         ((0, 0), b""), ((1,), b""), ((0, 1), SAME_AGAIN), ((0,), TOO_LONG), ((), TOO_LONG), ((0,), b"\x05"),
         ((2, 0), b""), ((2,), TOO_LONG), ((2,), b"\xff" * 120), ((2, 2), b"\x00"),
     ]

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Folder:
 def test_hostile_files_give_the_results_of_the_reference_under_any_limit(
     reader: str, contents: list[bytes], block_bytes: int, threads: int, limit: int
 ) -> None:
-    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
     with small_limits(limit):
         replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)

@@ -32,8 +32,8 @@ def write_snapshots(path: Path, ledgers: list[Ledger], steps: list[list[Row]]) -
     """Write a snapshot after the rows of each step; each shares the entries of the one before it, which is removed."""
     segments = Segments()
     for number, rows in enumerate(steps):
-        for place, ledger in enumerate(ledgers):
-            apply_rows(ledger, [row for row in rows if row.client % len(ledgers) == place])
+        for index, ledger in enumerate(ledgers):
+            apply_rows(ledger, [row for row in rows if row.client % len(ledgers) == index])
         folder = path / f"snapshot-{number}"
         writer = SnapshotWriter(str(path / "part"), segments=segments)
         for ledger in ledgers:

@@ -26,13 +26,13 @@ from txfast.state.snapshot_layout import schemas
 def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
     """Contents that are nearly this one: shorter, longer, with a bit or a byte changed."""
     while True:
-        place = chance.randrange(len(content))
-        yield content[:place]
+        index = chance.randrange(len(content))
+        yield content[:index]
         turned = bytearray(content)
-        turned[place] ^= 1 << chance.randrange(8)
+        turned[index] ^= 1 << chance.randrange(8)
         yield bytes(turned)
         turned = bytearray(content)
-        turned[place] = chance.randrange(256)
+        turned[index] = chance.randrange(256)
         if turned != content:
             yield bytes(turned)
         yield content + bytes([chance.randrange(256)])
@@ -145,7 +145,7 @@ def test_a_snapshot_too_large_for_memory_is_not_called_damaged(
 
 def test_a_client_too_large_for_the_memory_limit_is_refused(two_snapshots: Path, folder: Folder) -> None:
     snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
-    assert [(place, len(part)) for place, part in snapshot.parts(1, 0)] == [(0, 2)]
+    assert [(index, len(part)) for index, part in snapshot.parts(1, 0)] == [(0, 2)]
     with pytest.raises(MemoryLimitError, match="a client that is too large for the memory limit"):
         list(snapshot.parts(2, 1))
 

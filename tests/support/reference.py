@@ -205,7 +205,7 @@ def split_fields(row: bytes) -> list[bytes] | None:
 
 
 def find_closing_quote(row: bytes, opening: int) -> int | None:
-    """The place of the quote that closes the quote at `opening`; None if it stays open."""
+    """The index of the quote that closes the quote at `opening`; None if it stays open."""
     quote = row.find(b'"', opening + 1)
     while quote >= 0 and row[quote + 1 : quote + 2] == b'"':
         quote = row.find(b'"', quote + 2)
@@ -213,7 +213,7 @@ def find_closing_quote(row: bytes, opening: int) -> int | None:
 
 
 def find_columns(name: str, header: bytes) -> list[int]:
-    """The places of the four columns in a header, in the order of COLUMN_NAMES. Raises NotTransactions."""
+    """The indexes of the four columns in a header, in the order of COLUMN_NAMES. Raises NotTransactions."""
     if len(header) > ROW_LIMIT_BYTES:
         raise NotTransactions(f"{name}: the header is over 1 MiB")
     names = split_fields(header)

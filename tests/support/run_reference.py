@@ -30,8 +30,8 @@ def main() -> int:
     if arguments.rejects is not None:
         with open(arguments.rejects, "wb") as rejects:
             for reject in run.rejects:
-                place = f"{reject.file}\t{reject.line}\t{reject.status}\t{reject.reason}\n"
-                rejects.write(os.fsencode(place))
+                line = f"{reject.file}\t{reject.line}\t{reject.status}\t{reject.reason}\n"
+                rejects.write(os.fsencode(line))
     sys.stdout.buffer.write(run.accounts_csv())
     return 0
 

@@ -125,9 +125,9 @@ def headers(draw: st.DrawFn) -> tuple[bytes, list[bytes | None]]:
     """A header line, nearly always valid, and the names of its columns; None for other columns."""
     names: list[bytes | None] = list(draw(st.permutations(reference.COLUMN_NAMES)))
     fields: list[bytes] = [draw(harmless_decorations)(name) for name in names if name is not None]
-    for place, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
-        names.insert(place, None)
-        fields.insert(place, name)
+    for index, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
+        names.insert(index, None)
+        fields.insert(index, name)
     match draw(st.integers(0, 39)):
         case 39:
             fields.append(b"amount")
@@ -167,8 +167,8 @@ def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
     """The fields as a row: unchanged, decorated, cut short, too long, with an odd byte inside, or random pieces."""
     texts = list(fields)
     if draw(one_in(4)):
-        place = draw(st.integers(0, len(texts) - 1))
-        texts[place] = draw(decorations)(texts[place])
+        index = draw(st.integers(0, len(texts) - 1))
+        texts[index] = draw(decorations)(texts[index])
     row = b",".join(texts)
     match draw(st.integers(0, 19)):
         case 19:
@@ -176,8 +176,8 @@ def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
         case 18:
             return row + draw(run_ons)
         case 17:
-            place = draw(st.integers(0, len(row)))
-            return row[:place] + draw(st.sampled_from(ODD_BYTES)) + row[place:]
+            index = draw(st.integers(0, len(row)))
+            return row[:index] + draw(st.sampled_from(ODD_BYTES)) + row[index:]
         case 16:
             return draw(soups)
     return row
@@ -188,8 +188,8 @@ def plain_files(draw: st.DrawFn) -> bytes:
     """Files of plain rows with a few unusual ones, as most files are."""
     ending = draw(endings)
     lines = [row.line() for row in draw(streams())]
-    for place, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
-        lines.insert(place, line)
+    for index, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
+        lines.insert(index, line)
     content = ending.join([HEADER.rstrip(), *lines])
     return content + ending if draw(st.booleans()) else content
 
@@ -205,18 +205,18 @@ wide_texts = st.sampled_from(
 def wide_files(draw: st.DrawFn) -> bytes:
     """Files of up to forty columns, the four columns anywhere, with long and short rows, mostly plain."""
     width = draw(st.integers(4, 40))
-    places = draw(st.permutations(range(width)))[:4]
+    indexes = draw(st.permutations(range(width)))[:4]
     names = [b"column %d" % column for column in range(width)]
-    for place, name in zip(places, reference.COLUMN_NAMES, strict=True):
-        names[place] = name
+    for index, name in zip(indexes, reference.COLUMN_NAMES, strict=True):
+        names[index] = name
     ending = draw(endings)
     lines = [b",".join(names)]
     texts = st.lists(wide_texts, min_size=width, max_size=width)
     for row, fields in draw(
         st.lists(st.tuples(st.builds(Row, stream_kinds, one_or_two, one_or_two, small_amounts), texts))
     ):
-        for place, text in zip(places, row.line().split(b","), strict=True):
-            fields[place] = text
+        for index, text in zip(indexes, row.line().split(b","), strict=True):
+            fields[index] = text
         line = b",".join(fields)
         lines.append(line if draw(st.integers(0, 7)) else draw(spoilt_rows((line,))))
     content = ending.join(lines)

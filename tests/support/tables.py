@@ -22,7 +22,7 @@ ROWS: list[Sequence[Field]] = [
 
 def of_texts(rows: Sequence[Sequence[Field]], kind: pa.DataType) -> pa.Table:
     """A table of texts. All columns have this type."""
-    columns = [[row[place] for row in rows] for place in range(len(NAMES))]
+    columns = [[row[index] for row in rows] for index in range(len(NAMES))]
     arrays = [pa.array(column, pa.string()).cast(kind) for column in columns]
     return pa.table(arrays, names=list(NAMES))
 

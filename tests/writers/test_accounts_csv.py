@@ -106,8 +106,8 @@ def test_numbers_of_every_length_are_written() -> None:
 def test_every_group_of_four_digits_is_written_in_every_place() -> None:
     accounts = []
     for group in range(10_000):
-        for place in range(4):
-            accounts.append(Account(10**18 + group * 10 ** (4 * place), group * 10 ** (4 * place), -group))
+        for index in range(4):
+            accounts.append(Account(10**18 + group * 10 ** (4 * index), group * 10 ** (4 * index), -group))
     assert text_of(*dict.fromkeys(accounts)) == expected_text(accounts)
 
 
@@ -160,7 +160,7 @@ def test_any_accounts_are_written_as_the_reference_writes_them(accounts: list[Ac
     ],
 )
 def test_accounts_ascend_by_client_as_a_number(clients: list[int]) -> None:
-    accounts = [Account(client, place, 0, place % 2 == 0) for place, client in enumerate(clients)]
+    accounts = [Account(client, index, 0, index % 2 == 0) for index, client in enumerate(clients)]
     assert text_of(*accounts) == expected_text(accounts)
 
 
@@ -172,7 +172,7 @@ def test_accounts_ascend_when_their_clients_are_close_together(crowd_bits: int) 
     for crowd in range(6):
         start = rng.getrandbits(64)
         clients |= {(start + rng.getrandbits(crowd_bits + 1)) % 2**64 for _ in range(10 * 3**crowd)}
-    accounts = [Account(client, place, 0) for place, client in enumerate(rng.sample(sorted(clients), len(clients)))]
+    accounts = [Account(client, index, 0) for index, client in enumerate(rng.sample(sorted(clients), len(clients)))]
     assert text_of(*accounts) == expected_text(accounts)
 
 

@@ -181,7 +181,7 @@ any_files = st.one_of(strategies.hostile_files(), strategies.plain_files(), stra
 def test_rejects_are_those_of_the_reference(
     reader: str, suffix: str, contents: list[bytes], block_bytes: int, threads: int
 ) -> None:
-    inputs = [(f"{place}.csv", content) for place, content in enumerate(contents)]
+    inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
     try:
         reference.replay(*inputs)
     except reference.NotTransactions:
@@ -380,7 +380,7 @@ def test_a_large_file_has_several_row_groups() -> None:
 
     rows = b"x\n" * (ROWS_MAX + 5)
     file = parquet.ParquetFile(pa.BufferReader(written(".parquet", ("f", HEADER + rows))))
-    assert [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)] == [ROWS_MAX, 5]
+    assert [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)] == [ROWS_MAX, 5]
     assert file.read(columns=["line"]).column(0).to_pylist() == list(range(2, ROWS_MAX + 7))
 
 
@@ -389,16 +389,16 @@ def test_a_row_group_of_long_rows_has_fewer() -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = b"".join(b"%d%s\n" % (place, b"x" * 60_000) for place in range(300))
+    rows = b"".join(b"%d%s\n" % (index, b"x" * 60_000) for index in range(300))
     file = parquet.ParquetFile(pa.BufferReader(written(".parquet", ("f", HEADER + rows))))
-    sizes = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+    sizes = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
     assert sum(sizes) == 300
     assert max(sizes) <= TEXT_BYTES_MAX // 120_000 + 1
 
 
 # ---- Blocks ----------------------------------------------------------------------------------------
 
-MALFORMED_LINES = [b"fee,%d,%d,%s" % (place, place % 7, b"=" * (place % 90)) for place in range(400)]
+MALFORMED_LINES = [b"fee,%d,%d,%s" % (index, index % 7, b"=" * (index % 90)) for index in range(400)]
 
 
 @pytest.mark.parametrize("text_format", FORMATS)
@@ -420,7 +420,7 @@ def test_blocks_of_any_size_make_the_same_text(text_format: str, block_bytes: in
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_texts_may_be_longer_than_the_first_buffer(suffix: str) -> None:
-    rows = [b"fee,%s,%d,1" % (b"=" * 9_000, place) for place in range(30)]
+    rows = [b"fee,%s,%d,1" % (b"=" * 9_000, index) for index in range(30)]
     assert_as_reference(suffix, ("in.csv", HEADER + b"\n".join(rows)))
 
 

@@ -57,8 +57,8 @@ class Inputs:
 
         The caller's own files stay open. Raises UsageError and SourceError.
         """
-        for place, each in enumerate(self._inputs):
-            number = f" {place + 1}" if len(self._inputs) > 1 else ""
+        for index, each in enumerate(self._inputs):
+            number = f" {index + 1}" if len(self._inputs) > 1 else ""
             source = open_input(each) if isinstance(each, InputRef) else source_of_object(each, number)
             try:
                 yield source

@@ -38,7 +38,7 @@ cdef class RowCursor:
 
 
 cdef inline int reason_of(RowCursor cursor) noexcept nogil:
-    """The row's place in the names of all reasons: MALFORMED_REASONS, then the ledger's STATUSES."""
+    """The row's index in the names of all reasons: MALFORMED_REASONS, then the ledger's STATUSES."""
     return cursor.malformed_reason if cursor.malformed_reason else MALFORMED_COUNT + cursor.status
 
 
@@ -46,19 +46,19 @@ cdef inline Py_ssize_t cut_texts(RowCursor cursor, Field* texts) noexcept nogil:
     """Cut the row into its TEXTS; return their length in bytes, all together. A missing text is empty."""
     cdef Fields fields
     cdef Py_ssize_t length = 0
-    cdef int place
+    cdef int index
     if cursor.malformed_reason != ROW_TOO_LONG and cut_fields(cursor.start, cursor.end, &cursor.columns, &fields):
         texts[0] = fields.type
         texts[1] = fields.client
         texts[2] = fields.tx
         texts[3] = fields.amount
     else:
-        for place in range(RAW_ROW):
-            texts[place].start = texts[place].end = NULL
+        for index in range(RAW_ROW):
+            texts[index].start = texts[index].end = NULL
     texts[RAW_ROW].start = texts[RAW_ROW].end = cursor.start
     if cursor.has_raw_rows:
         texts[RAW_ROW].end += min(cursor.end - cursor.start, <Py_ssize_t>ROW_BYTES_KEPT)
     texts[RAW_ROW].quoted = False
-    for place in range(TEXTS):
-        length += texts[place].end - texts[place].start
+    for index in range(TEXTS):
+        length += texts[index].end - texts[index].start
     return length

@@ -113,27 +113,27 @@ cdef class RowCursor:
 
 cdef Py_ssize_t count_endings(
     const uint8_t* text,
-    Py_ssize_t place,  # IN where to begin
+    Py_ssize_t index,  # IN where to begin
     const Py_ssize_t offset,  # IN where to stop: a row starts there
     const Py_ssize_t text_bytes,  # IN how many may be read
 ) noexcept nogil:
-    """Count the lines that end between two places. CR LF is one ending, at its LF."""
+    """Count the lines that end between two offsets. CR LF is one ending, at its LF."""
     cdef Py_ssize_t endings = 0
     cdef uint64_t feeds, returns
-    while place < offset and place + WINDOW_BYTES <= text_bytes:
-        feeds = match_64(text + place, LF)
-        returns = match_64(text + place, CR)
+    while index < offset and index + WINDOW_BYTES <= text_bytes:
+        feeds = match_64(text + index, LF)
+        returns = match_64(text + index, CR)
         if returns:
             returns &= ~(feeds >> 1)
             # A CR at the window's end is half of an ending where the next byte is LF.
-            if returns >> (WINDOW_BYTES - 1) and place + WINDOW_BYTES <= offset and text[place + WINDOW_BYTES] == LF:
+            if returns >> (WINDOW_BYTES - 1) and index + WINDOW_BYTES <= offset and text[index + WINDOW_BYTES] == LF:
                 returns ^= <uint64_t>1 << (WINDOW_BYTES - 1)
             feeds |= returns
-        if offset - place < WINDOW_BYTES:
-            feeds &= (<uint64_t>1 << (offset - place)) - 1
+        if offset - index < WINDOW_BYTES:
+            feeds &= (<uint64_t>1 << (offset - index)) - 1
         endings += count_bits(feeds)
-        place += WINDOW_BYTES
-    while place < offset:
-        endings += text[place] == LF or (text[place] == CR and text[place + 1] != LF)
-        place += 1
+        index += WINDOW_BYTES
+    while index < offset:
+        endings += text[index] == LF or (text[index] == CR and text[index + 1] != LF)
+        index += 1
     return endings

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t
 
 from txfast.text.csv_in cimport Field, take_field
 
-# The places of the four columns, counted from 0.
+# The indexes of the four columns, counted from 0.
 cdef struct Columns:
     Py_ssize_t type
     Py_ssize_t client

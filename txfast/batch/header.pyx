@@ -24,7 +24,7 @@ cdef class Header:
         cdef const uint8_t* start = line
         cdef const uint8_t* end = start + len(line)
         cdef Field field
-        cdef dict places = {}
+        cdef dict indexes = {}
         self.line = line
         self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:
@@ -35,20 +35,20 @@ cdef class Header:
                 raise InputError(f"{file}: not a transactions file: its header is badly quoted")
             name = field.start[:field.end - field.start].decode("utf-8", "replace")
             if name in COLUMN_NAMES:
-                if name in places:
+                if name in indexes:
                     raise InputError(f"{file}: not a transactions file: its header names {name!r} twice")
-                places[name] = self.width
+                indexes[name] = self.width
             self.width += 1
             if start == end:
                 break
             start += 1
-        missing = [name for name in COLUMN_NAMES if name not in places]
+        missing = [name for name in COLUMN_NAMES if name not in indexes]
         if missing:
             raise InputError(
                 f"{file}: not a transactions file: its header has no column {', '.join(missing)} "
                 f"(it needs {', '.join(COLUMN_NAMES)})"
             )
-        self.columns.type = places["type"]
-        self.columns.client = places["client"]
-        self.columns.tx = places["tx"]
-        self.columns.amount = places["amount"]
+        self.columns.type = indexes["type"]
+        self.columns.client = indexes["client"]
+        self.columns.tx = indexes["tx"]
+        self.columns.amount = indexes["amount"]

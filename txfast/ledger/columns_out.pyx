@@ -59,7 +59,7 @@ cdef class SavedLedger:
         free(self.accounts_by_number)
 
     def entries(self, int kind):
-        """The number of entries of a kind, which is a place in ENTRY_KINDS."""
+        """The number of entries of a kind, which is an index in ENTRY_KINDS."""
         if not 0 <= kind < LOG_COUNT:
             raise IndexError(f"no log of kind {kind}")
         return self.ledger.logs[kind].entries
@@ -101,7 +101,7 @@ cdef class SavedLedger:
         uint8_t[::1] kinds not None,
         uint8_t[::1] states not None,
     ):
-        """Fill columns with `count` entries of a kind, from the place `first` in its log on. The amount of a kind
+        """Fill columns with `count` entries of a kind, from the position `first` in its log on. The amount of a kind
         whose amounts the log does not keep is 0."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
@@ -110,21 +110,21 @@ cdef class SavedLedger:
         cdef uint8_t* state = column(states, count)
         cdef const Account** accounts = self.accounts_by_number
         cdef const Chunk* chunk
-        cdef Py_ssize_t row, rows = 0, place, in_chunk
+        cdef Py_ssize_t row, rows = 0, slot, in_chunk
         if not (0 <= first and 0 <= count <= <Py_ssize_t>self.entries(kind) - first):
             raise IndexError(f"no {count} entries from {first} on")
         with nogil:
             memset(kind_codes, kind, count)
             while rows < count:
                 chunk = self.ledger.logs[kind].chunks[(first + rows) >> CHUNK_BITS]
-                place = (first + rows) & CHUNK_MASK
-                in_chunk = min(count - rows, CHUNK_ENTRIES - place)
-                memcpy(tx + rows, chunk.tx + place, in_chunk * sizeof(uint64_t))
+                slot = (first + rows) & CHUNK_MASK
+                in_chunk = min(count - rows, CHUNK_ENTRIES - slot)
+                memcpy(tx + rows, chunk.tx + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
-                    client[rows + row] = accounts[chunk.account[place + row]].client
+                    client[rows + row] = accounts[chunk.account[slot + row]].client
                 if keeps_amount(kind):
-                    memcpy(amount + rows, chunk.amount + place, in_chunk * sizeof(int64_t))
-                    memcpy(state + rows, chunk.dispute_state + place, in_chunk)
+                    memcpy(amount + rows, chunk.amount + slot, in_chunk * sizeof(int64_t))
+                    memcpy(state + rows, chunk.dispute_state + slot, in_chunk)
                 else:
                     memset(amount + rows, 0, in_chunk * sizeof(int64_t))
                     memset(state + rows, 0, in_chunk)
@@ -141,12 +141,12 @@ cdef class SavedLedger:
         uint8_t[::1] states not None,
     ):
         """Fill columns with at most `count` entries that were ever disputed, out of those of a kind from `first` to
-        `end`; return their number, and the place in the log where the next call must begin."""
+        `end`; return their number, and the position in the log where the next call must begin."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
         cdef uint8_t* state = column(states, count)
         cdef const Chunk* chunk
-        cdef Py_ssize_t rows = 0, place
+        cdef Py_ssize_t rows = 0, slot
         if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
             raise IndexError(f"no entries from {first} to {end}")
         if not can_be_disputed(kind):
@@ -154,11 +154,11 @@ cdef class SavedLedger:
         with nogil:
             while first < end and rows < count:
                 chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
-                place = first & CHUNK_MASK
-                if chunk.dispute_state[place] != UNDISPUTED:
-                    client[rows] = self.accounts_by_number[chunk.account[place]].client
-                    tx[rows] = chunk.tx[place]
-                    state[rows] = chunk.dispute_state[place]
+                slot = first & CHUNK_MASK
+                if chunk.dispute_state[slot] != UNDISPUTED:
+                    client[rows] = self.accounts_by_number[chunk.account[slot]].client
+                    tx[rows] = chunk.tx[slot]
+                    state[rows] = chunk.dispute_state[slot]
                     rows += 1
                 first += 1
         return rows, first

@@ -62,19 +62,19 @@ cdef object COUNT_MAX = 2**63 - 1
 
 def counts_of(Ledger ledger not None):
     """The rows that were applied or rejected, by kind and then by status: a list for `add_counts`."""
-    return [ledger.counts[place] for place in range(ledger.counts.shape[0])]
+    return [ledger.counts[i] for i in range(ledger.counts.shape[0])]
 
 
 def add_counts(Ledger ledger not None, list counts not None):
     """Add the counts of rows that were applied before the ledger was restored. Raises ValueError for other lists."""
-    cdef Py_ssize_t place
+    cdef Py_ssize_t i
     if len(counts) != KIND_COUNT * STATUS_COUNT:
         raise ValueError(f"{len(counts)} counts of rows")
     wrong = [count for count in counts if not isinstance(count, int) or not 0 <= count <= COUNT_MAX]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is no count of rows")
-    for place in range(len(counts)):
-        ledger.counts[place] += <uint64_t>counts[place]
+    for i in range(len(counts)):
+        ledger.counts[i] += <uint64_t>counts[i]
 
 
 cdef uint64_t least_capacity(const Index* index, const uint64_t entries) noexcept nogil:
@@ -307,7 +307,7 @@ cdef class Ledger:
         cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
         cdef Lookup[LOOK_AHEAD_ROWS] lookups
         cdef Lookup* lookup
-        cdef Py_ssize_t place, row, ahead, second_homes = 0
+        cdef Py_ssize_t i, row, ahead, second_homes = 0
         cdef Account* account
         cdef Probe probe
         cdef uint8_t* dispute_state
@@ -315,16 +315,16 @@ cdef class Ledger:
         cdef int kind, status
         cdef bint found
         memset(counts, 0, sizeof(counts))
-        for place in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-            row = place if routed == NULL else routed[place]
-            look_ahead(&lookups[place], &table, &index, clients[row], txs[row], prefetch_second_homes)
-        for place in range(count):
-            row = place if routed == NULL else routed[place]
-            lookup = &lookups[place & (LOOK_AHEAD_ROWS - 1)]
+        for i in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
+            row = i if routed == NULL else routed[i]
+            look_ahead(&lookups[i], &table, &index, clients[row], txs[row], prefetch_second_homes)
+        for i in range(count):
+            row = i if routed == NULL else routed[i]
+            lookup = &lookups[i & (LOOK_AHEAD_ROWS - 1)]
             account = find_or_add(&table, lookup.slots, clients[row])
             probe = find(&index, logs, lookup, account.number, txs[row])
-            if place + LOOK_AHEAD_ROWS < count:
-                ahead = place + LOOK_AHEAD_ROWS
+            if i + LOOK_AHEAD_ROWS < count:
+                ahead = i + LOOK_AHEAD_ROWS
                 if routed != NULL:
                     ahead = routed[ahead]
                 look_ahead(lookup, &table, &index, clients[ahead], txs[ahead], prefetch_second_homes)
@@ -392,7 +392,7 @@ cdef class Ledger:
                 return self.table.slots[slot].client
 
     def count(self, int kind, int status):
-        """The number of rows of this kind (a place in KINDS) that got this status (a place in STATUSES)."""
+        """The number of rows of this kind (an index in KINDS) that got this status (an index in STATUSES)."""
         if not (0 <= kind < KIND_COUNT and 0 <= status < STATUS_COUNT):
             raise IndexError(f"no kind {kind} or no status {status}")
         return self.counts[kind * STATUS_COUNT + status]

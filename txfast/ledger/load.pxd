@@ -1,4 +1,4 @@
-"""The one way for an entry into a ledger: look ahead, find its place, add it there.
+"""The one way for an entry into a ledger: look ahead, find its slot, add it there.
 
 Applying a batch, restoring saved columns and reading a slice all load entries with these leaves. The loops belong to
 the callers, since each does its own work between `find` and `add_entry`. Callers reserve room before they add.

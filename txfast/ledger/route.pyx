@@ -38,7 +38,7 @@ cdef void route_rows(TransactionBatch batch) noexcept nogil:
     cdef Py_ssize_t row
     cdef uint32_t shard
     # Rows of shard s are counted at s + 2, so that the sums are the start of shard s at s + 1. Filling shard s moves
-    # that to its end, which is the start of shard s + 1: every start is then in its own place.
+    # that to its end, which is the start of shard s + 1: every start is then at its own index.
     memset(starts, 0, (batch.shard_count + 2) * sizeof(uint32_t))
     for row in range(batch.rows):
         starts[shard_of(batch.client[row], batch.shard_count) + 2] += 1

@@ -93,7 +93,7 @@ cdef inline Status deposit_or_withdraw(
 ) noexcept nogil:
     """One rule for both kinds: rows of the two alternate, and a mispredicted branch would cost more than both rules.
 
-    Each reason sets the bit at its place in Status, so the lowest bit is the first reason that applies.
+    Each reason sets the bit of its code in Status, so the lowest bit is the first reason that applies.
     """
     cdef int64_t available = 0
     cdef bint overflow = add_overflows(account.available, change_of_total(kind, amount), &available)

@@ -101,22 +101,22 @@ cdef class AccountColumns:
         cdef const Account* account
         cdef WideSum available_sum = self.available_sum
         cdef WideSum held_sum = self.held_sum
-        cdef Py_ssize_t mark, place = 0
-        for place in range(self.count):
-            add_wide(&available_sum, keys[place].content)
+        cdef Py_ssize_t mark, slot = 0
+        for slot in range(self.count):
+            add_wide(&available_sum, keys[slot].content)
         memset(held, 0, self.count * (sizeof(int64_t) + sizeof(uint8_t)))
-        place = 0
+        slot = 0
         for mark in range(self.marked_count):
             account = <const Account*>self.marked[mark].content
-            while keys[place].client != self.marked[mark].client:
-                place += 1
+            while keys[slot].client != self.marked[mark].client:
+                slot += 1
             # Moves on only where clients are equal. A loop of its own, since it waits for the account's memory, while
             # the loop above runs ahead.
-            while keys[place].content != account.available:
-                place += 1
-            held[place] = account.held
-            locked[place] = account.locked
-            place += 1
+            while keys[slot].content != account.available:
+                slot += 1
+            held[slot] = account.held
+            locked[slot] = account.locked
+            slot += 1
             add_wide(&held_sum, account.held)
             self.locked_count += account.locked
         self.available_sum = available_sum
@@ -217,12 +217,12 @@ cdef inline void spread(
 
 cdef inline void sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogil:
     """Sort keys that are few, or nearly in order. Equal clients stay in order."""
-    cdef Py_ssize_t i, place
+    cdef Py_ssize_t i, slot
     cdef SortKey key
     for i in range(1, count):
         key = keys[i]
-        place = i
-        while place > 0 and keys[place - 1].client > key.client:
-            keys[place] = keys[place - 1]
-            place -= 1
-        keys[place] = key
+        slot = i
+        while slot > 0 and keys[slot - 1].client > key.client:
+            keys[slot] = keys[slot - 1]
+            slot -= 1
+        keys[slot] = key

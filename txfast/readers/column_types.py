@@ -116,9 +116,9 @@ def dictionary_column(array: "pa.DictionaryArray") -> "Column":
     sort, _, _, text, offsets, _ = text_column(texts)
     assert offsets is not None
     indices = converted(array.indices, pa.int32())
-    validity, places = indices.buffers()
+    validity, numbers = indices.buffers()
     # A buffer may be longer than its content.
-    return (sort, indices.offset, validity, text, offsets.slice(0, OFFSET_BYTES[sort] * (len(texts) + 1)), places)
+    return (sort, indices.offset, validity, text, offsets.slice(0, OFFSET_BYTES[sort] * (len(texts) + 1)), numbers)
 
 
 def text_column(array: "pa.Array") -> "Column":

@@ -289,9 +289,9 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
 
 cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
     """The end of the last whole line, or 0. A CR at the very end may be half of an ending, so it is none yet."""
-    cdef Py_ssize_t place = end - 1
-    if place >= start and text[place] == CR:
-        place -= 1
-    while place >= start and not is_ending(text[place]):
-        place -= 1
-    return place + 1 if place >= start else 0
+    cdef Py_ssize_t index = end - 1
+    if index >= start and text[index] == CR:
+        index -= 1
+    while index >= start and not is_ending(text[index]):
+        index -= 1
+    return index + 1 if index >= start else 0

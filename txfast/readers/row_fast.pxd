@@ -183,7 +183,7 @@ cdef inline bint plain_fields(
     cdef Py_ssize_t amount_length = fields.amount.end - amount
     cdef bint no_amount = amount_length == 0
     cdef bint negative = amount[0] == c'-'
-    cdef Py_ssize_t whole_length, places
+    cdef Py_ssize_t whole_length, decimals
     cdef uint64_t[FIELDS] digits
     cdef uint32_t[FIELDS] numbers
     cdef int64_t units
@@ -193,15 +193,15 @@ cdef inline bint plain_fields(
     amount_length -= negative
     # A plain amount has its point in these 16 bytes, or ends without one.
     whole_length = min(<Py_ssize_t>lowest_bit(match_16(amount, c".") | 1 << 16), amount_length)
-    places = amount_length - whole_length - 1  # -1 without a point
-    if places == 0 or places > DECIMALS or whole_length > WHOLE_DIGITS_MAX:
+    decimals = amount_length - whole_length - 1  # -1 without a point
+    if decimals == 0 or decimals > DECIMALS or whole_length > WHOLE_DIGITS_MAX:
         return False
     digits[0] = few_digits(fields.client.start, client_length)
     digits[1] = few_digits(fields.tx.start, tx_length)
     digits[2] = 0 if no_amount else few_digits(amount, whole_length)
     digits[3] = load_word(amount + whole_length + 1) ^ <uint64_t>0x3030303030303030
     # Missing decimals are zeros.
-    digits[3] = (digits[3] & tables.decimals_masks[places + 1]) << 32
+    digits[3] = (digits[3] & tables.decimals_masks[decimals + 1]) << 32
     if not four_numbers(digits, numbers):
         return False
     row.client = numbers[0]

@@ -52,7 +52,7 @@ HEADER_LINE = ",".join(COLUMN_NAMES).encode()
 
 cdef struct Column:
     Sort sort
-    Py_ssize_t first  # the place of the first row's value
+    Py_ssize_t first  # the index of the first row's value
     const uint8_t* validity  # a bit for each value; NULL where no value is null
     const uint64_t* words
     const int32_t* indices
@@ -64,7 +64,7 @@ cdef struct Column:
 cdef class TableColumns:
     """The four columns of some rows of a table: `hold` them in batches, a block's worth of rows each.
 
-    `columns` has for each column (sort, place of its first value in the buffers, validity, values, offsets, indices),
+    `columns` has for each column (sort, index of its first value in the buffers, validity, values, offsets, indices),
     laid out as in Arrow. `sort` is one of SORTS; a buffer that it does not need is None. Offsets are int32, for
     `large_text` int64; with indices, int32 each, offsets and values are those of a dictionary. Raises ValueError where
     a buffer is too short, or an index or an offset leads out of its buffer.
@@ -76,13 +76,13 @@ cdef class TableColumns:
     cdef readonly Py_ssize_t rows_held
 
     def __cinit__(self, Py_ssize_t rows, columns not None):
-        cdef int place
+        cdef int index
         if rows < 0 or len(columns) != COLUMN_COUNT:
             raise ValueError(f"{rows} rows of {len(columns)} columns")
         self.rows = rows
         self.buffers = []
-        for place, (sort, first, validity, values, offsets, indices) in enumerate(columns):
-            self.take_column(&self.columns[place], SORTS.index(sort), first, validity, values, offsets, indices)
+        for index, (sort, first, validity, values, offsets, indices) in enumerate(columns):
+            self.take_column(&self.columns[index], SORTS.index(sort), first, validity, values, offsets, indices)
 
     cdef int take_column(
         self, Column* column, int sort, Py_ssize_t first, validity, values, offsets, indices,
@@ -142,12 +142,12 @@ cdef class TableColumns:
         """The number of rows that a batch takes from `first` on, and the most bytes that their texts take."""
         cdef Py_ssize_t rows_max = min(self.rows - first, ROWS_AT_ONCE)
         cdef Py_ssize_t row, bytes_of_row
-        cdef int place
+        cdef int index
         for row in range(rows_max):
             bytes_of_row = 0
-            for place in range(COLUMN_COUNT):
-                if is_text(&self.columns[place]):
-                    bytes_of_row += text_bytes_at(&self.columns[place], first + row)
+            for index in range(COLUMN_COUNT):
+                if is_text(&self.columns[index]):
+                    bytes_of_row += text_bytes_at(&self.columns[index], first + row)
             if row and text_bytes[0] + bytes_of_row > TEXT_BYTES_MAX:
                 return row
             text_bytes[0] += bytes_of_row
@@ -222,10 +222,10 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
 
 
 cdef inline bint is_null(const Column* column, const Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t place = column.first + row
+    cdef Py_ssize_t index = column.first + row
     if column.sort == ABSENT:
         return True
-    return column.validity != NULL and not column.validity[place >> 3] >> (place & 7) & 1
+    return column.validity != NULL and not column.validity[index >> 3] >> (index & 7) & 1
 
 
 cdef inline bint is_text(const Column* column) noexcept nogil:
@@ -259,7 +259,7 @@ cdef bint are_in_bounds(const Column* column, const Py_ssize_t rows, const Py_ss
 
 
 cdef inline Py_ssize_t value_at(const Column* column, const Py_ssize_t row) noexcept nogil:
-    """The place of a row's text among the values."""
+    """The index of a row's text among the values."""
     return column.first + row if column.indices == NULL else column.indices[column.first + row]
 
 
@@ -314,45 +314,45 @@ cdef inline bint read_amount(
 
 cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ssize_t row) noexcept nogil:
     """Write a value as a field, nothing for a null; return its end."""
-    cdef Py_ssize_t place = column.first + row
+    cdef Py_ssize_t index = column.first + row
     cdef int64_t number
     if is_null(column, row):
         return out
     if column.sort == UNSIGNED:
-        return write_number(out, column.words[place])
+        return write_number(out, column.words[index])
     if column.sort == SIGNED:
-        number = <int64_t>column.words[place]
+        number = <int64_t>column.words[index]
         out[0] = c"-"
         return write_number(out + (number < 0), <uint64_t>number if number >= 0 else 0 - <uint64_t>number)
     if column.sort == UNITS:
-        return write_amount(out, <int64_t>column.words[2 * place])
-    place = value_at(column, row)
+        return write_amount(out, <int64_t>column.words[2 * index])
+    index = value_at(column, row)
     return write_text(
-        out, column.text + offset_at(column, place),
-        min(offset_at(column, place + 1) - offset_at(column, place), <int64_t>VALUE_BYTES_MAX),
+        out, column.text + offset_at(column, index),
+        min(offset_at(column, index + 1) - offset_at(column, index), <int64_t>VALUE_BYTES_MAX),
     )
 
 
 cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
     """Write a text as a field that the row parser reads back. A line ending in it becomes two characters, `\\n`."""
-    cdef Py_ssize_t place
+    cdef Py_ssize_t index
     cdef bint is_plain = True
-    for place in range(length):
-        is_plain &= text[place] != c"," and text[place] != c'"' and text[place] != LF and text[place] != CR
-        out[place] = text[place]
+    for index in range(length):
+        is_plain &= text[index] != c"," and text[index] != c'"' and text[index] != LF and text[index] != CR
+        out[index] = text[index]
     if is_plain:
         return out + length
     out[0] = c'"'
     out += 1
-    for place in range(length):
-        if text[place] == LF or text[place] == CR:
+    for index in range(length):
+        if text[index] == LF or text[index] == CR:
             out[0] = c"\\"
-            out[1] = c"n" if text[place] == LF else c"r"
+            out[1] = c"n" if text[index] == LF else c"r"
             out += 2
             continue
-        out[0] = text[place]
+        out[0] = text[index]
         out += 1
-        if text[place] == c'"':
+        if text[index] == c'"':
             out[0] = c'"'
             out += 1
     out[0] = c'"'
@@ -360,7 +360,7 @@ cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssiz
 
 
 def units_fit(values not None, Py_ssize_t first, Py_ssize_t count):
-    """Whether all of `count` decimals of 128 bits, from place `first` in their buffer on, fit 64 bits."""
+    """Whether all of `count` decimals of 128 bits, from index `first` in their buffer on, fit 64 bits."""
     cdef const uint8_t[::1] view = memoryview(values).cast("B")
     cdef const int64_t* halves
     cdef Py_ssize_t row

@@ -86,8 +86,8 @@ class Books:
             snapshot.restore(self.ledgers)
             return
         expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
-        for place, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
-            shard = place // parts
+        for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
+            shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
             ledger.clear()  # before there is another
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from txfast.spill.file import SpillFile
     from txfast.spill.spill import Spill
 
-# Before the text of each batch: the place of its input, the number of its first line, its rows, its malformed rows,
+# Before the text of each batch: the index of its input, the number of its first line, its rows, its malformed rows,
 # whether rows behind them were cut off, a bit for each shard whose rows went to disk, the bytes of the text.
 RECORD = struct.Struct("<QQQQ?QQ")
 
@@ -69,8 +69,8 @@ class DeferredRows:
         batch = TransactionBatch()
         head = bytearray(RECORD.size)
         while texts(memoryview(head)):
-            place, first_line, rows, malformed_rows, is_cut, deferred_shards, text_bytes = RECORD.unpack(head)
-            file, header = self._inputs[place]
+            index, first_line, rows, malformed_rows, is_cut, deferred_shards, text_bytes = RECORD.unpack(head)
+            file, header = self._inputs[index]
             rescan(batch, texts, text_bytes, header, malformed_rows, is_cut)
             if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
                 raise SpillError(f"{file}: reads otherwise than before: the disk or the memory is faulty")

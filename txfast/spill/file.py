@@ -151,19 +151,19 @@ class Stream:
     def reader(self) -> "Callable[[memoryview], int]":
         """A function that fills a view with the next bytes and returns their number, which is less only at the end."""
         extents = zip(self._starts, self._ends, strict=True)
-        place = end = 0
+        offset = end = 0
 
         def read_into(view: memoryview) -> int:
-            nonlocal place, end
+            nonlocal offset, end
             view = memoryview(view)
             filled = 0
             while filled < len(view):
-                if place == end:
-                    place, end = next(extents, (0, 0))
-                    if place == end:
+                if offset == end:
+                    offset, end = next(extents, (0, 0))
+                    if offset == end:
                         break
-                taken = self._file.read_into(view[filled : filled + end - place], place)
-                place += taken
+                taken = self._file.read_into(view[filled : filled + end - offset], offset)
+                offset += taken
                 filled += taken
             return filled
 

@@ -30,7 +30,7 @@ cdef class Partitions:
     cdef int make_room(self, uint32_t number) except -1
     cdef int write_buffer(self, uint32_t number) except -1
     cdef Py_ssize_t put_rows(
-        self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t place, Py_ssize_t rows, uint32_t* full,
+        self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t index, Py_ssize_t rows, uint32_t* full,
     ) noexcept nogil
     cdef uint64_t put_accounts(self, Ledger ledger, uint64_t slot, uint32_t* full) noexcept nogil
     cdef uint64_t put_entries(

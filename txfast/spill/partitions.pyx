@@ -98,14 +98,14 @@ cdef class Partitions:
 
     def add_rows(self, TransactionBatch batch not None, uint32_t shard=0):
         """Add the rows of a batch; only those of `shard` if the batch was routed."""
-        cdef Py_ssize_t rows, place = 0
+        cdef Py_ssize_t rows, index = 0
         cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         cdef uint32_t full = 0
         self.check_open()
         while True:
             with nogil:
-                place = self.put_rows(batch, routed, place, rows, &full)
-            if place == rows:
+                index = self.put_rows(batch, routed, index, rows, &full)
+            if index == rows:
                 break
             self.write_buffer(full)
 
@@ -177,24 +177,24 @@ cdef class Partitions:
         self,
         TransactionBatch batch,  # IN
         const uint32_t* routed,  # IN the rows to add; NULL for all
-        Py_ssize_t place,  # IN where to begin
+        Py_ssize_t index,  # IN where to begin
         Py_ssize_t rows,  # IN
         uint32_t* full,  # OUT the partition that has no room, and must be written first
     ) noexcept nogil:
-        """Put rows into the buffers; return the place of the first one that has no room, or `rows`."""
+        """Put rows into the buffers; return the index of the first one that has no room, or `rows`."""
         cdef Partition* partition
         cdef uint32_t number
         cdef Py_ssize_t row
         cdef uint8_t kind
         cdef uint64_t tx
         cdef int64_t amount
-        while place < rows:
-            row = place if routed == NULL else routed[place]
+        while index < rows:
+            row = index if routed == NULL else routed[index]
             number = partition_of(self, batch.client[row])
             partition = &self.partitions[number]
             if is_full(self, partition):
                 full[0] = number
-                return place
+                return index
             kind = batch.kind[row]
             tx = batch.tx[row]
             amount = 0
@@ -203,7 +203,7 @@ cdef class Partitions:
             put(partition, kind, batch.client[row], fold(tx - partition.last_tx), fold(<uint64_t>amount))
             partition.last_tx = tx
             partition.rows += 1
-            place += 1
+            index += 1
         return rows
 
     cdef uint64_t put_accounts(self, Ledger ledger, uint64_t slot, uint32_t* full) noexcept nogil:
@@ -235,22 +235,22 @@ cdef class Partitions:
         cdef const Chunk* chunk
         cdef Partition* partition
         cdef uint32_t number
-        cdef uint64_t client, tx, place
+        cdef uint64_t client, tx, slot
         cdef int64_t amount = 0
         cdef uint8_t state = UNDISPUTED
         while entry < ledger.logs[kind].entries:
             chunk = ledger.logs[kind].chunks[entry >> CHUNK_BITS]
-            place = entry & CHUNK_MASK
-            client = clients[chunk.account[place]]
+            slot = entry & CHUNK_MASK
+            client = clients[chunk.account[slot]]
             number = partition_of(self, client)
             partition = &self.partitions[number]
             if is_full(self, partition):
                 full[0] = number
                 return entry
-            tx = chunk.tx[place]
+            tx = chunk.tx[slot]
             if keeps_amount(kind):
-                amount = chunk.amount[place]
-                state = chunk.dispute_state[place]
+                amount = chunk.amount[slot]
+                state = chunk.dispute_state[slot]
             put(partition, entry_tag(kind, state), client, fold(tx - partition.last_tx), fold(<uint64_t>amount))
             partition.last_tx = tx
             partition.entries += 1

@@ -21,7 +21,7 @@ cdef enum:
 # The part of a run that is in memory.
 cdef struct Run:
     uint8_t* buffer
-    Py_ssize_t place  # of the next account in the buffer
+    Py_ssize_t offset  # of the next account in the buffer
     Py_ssize_t end  # of the accounts in the buffer
 
 # An entry of the heap that orders the runs by their next client.
@@ -97,7 +97,7 @@ cdef class RunMerge:
             if taken < 0:
                 return
             # The buffer of the run with the next client may be used up.
-            if self.runs[taken].place == self.runs[taken].end:
+            if self.runs[taken].offset == self.runs[taken].end:
                 if self.read_on(taken):
                     self.heads[0].client = self.next_client(taken)
                 else:
@@ -117,38 +117,38 @@ cdef class RunMerge:
             filled += <Py_ssize_t>count
         if filled % ACCOUNT_BYTES:
             raise SpillError("what was spilled ends within an account: the disk or the memory is faulty")
-        run.place = 0
+        run.offset = 0
         run.end = filled
         return filled > 0
 
     cdef uint64_t next_client(self, Py_ssize_t number) noexcept nogil:
         cdef uint64_t client
-        memcpy(&client, self.runs[number].buffer + self.runs[number].place, sizeof(client))
+        memcpy(&client, self.runs[number].buffer + self.runs[number].offset, sizeof(client))
         return client
 
     cdef void add_head(self, Py_ssize_t number) noexcept nogil:
         cdef Head head = Head(client=self.next_client(number), run=number)
-        cdef Py_ssize_t place = self.head_count
+        cdef Py_ssize_t index = self.head_count
         self.head_count += 1
-        while place and self.heads[(place - 1) >> 1].client > head.client:
-            self.heads[place] = self.heads[(place - 1) >> 1]
-            place = (place - 1) >> 1
-        self.heads[place] = head
+        while index and self.heads[(index - 1) >> 1].client > head.client:
+            self.heads[index] = self.heads[(index - 1) >> 1]
+            index = (index - 1) >> 1
+        self.heads[index] = head
 
-    cdef void sink(self, Py_ssize_t place) noexcept nogil:
+    cdef void sink(self, Py_ssize_t index) noexcept nogil:
         """Move a head down the heap to its place."""
-        cdef Head head = self.heads[place]
+        cdef Head head = self.heads[index]
         cdef Py_ssize_t below
         while True:
-            below = 2 * place + 1
+            below = 2 * index + 1
             if below >= self.head_count:
                 break
             below += below + 1 < self.head_count and self.heads[below + 1].client < self.heads[below].client
             if self.heads[below].client >= head.client:
                 break
-            self.heads[place] = self.heads[below]
-            place = below
-        self.heads[place] = head
+            self.heads[index] = self.heads[below]
+            index = below
+        self.heads[index] = head
 
     cdef Py_ssize_t merge(self, Py_ssize_t* filled) noexcept nogil:
         """Move accounts into the chunk until it is full or a run's buffer is used up; return that run, or the next one
@@ -160,15 +160,15 @@ cdef class RunMerge:
         cdef const uint8_t* account
         while self.head_count:
             number = self.heads[0].run
-            if self.runs[number].place == self.runs[number].end or filled[0] == CHUNK_ACCOUNTS:
+            if self.runs[number].offset == self.runs[number].end or filled[0] == CHUNK_ACCOUNTS:
                 return number
-            account = self.runs[number].buffer + self.runs[number].place
+            account = self.runs[number].buffer + self.runs[number].offset
             memcpy(&keys[filled[0]], account, sizeof(SortKey))
             memcpy(&held[filled[0]], account + 16, sizeof(int64_t))
             locked[filled[0]] = account[24]
             filled[0] += 1
-            self.runs[number].place += ACCOUNT_BYTES
-            if self.runs[number].place < self.runs[number].end:
+            self.runs[number].offset += ACCOUNT_BYTES
+            if self.runs[number].offset < self.runs[number].end:
                 self.heads[0].client = self.next_client(number)
                 self.sink(0)
         return -1

@@ -10,7 +10,7 @@ cdef class SliceReader:
     cdef object readinto
     cdef bytearray buffer
     cdef uint8_t* text  # of the buffer
-    cdef Py_ssize_t place  # of the next record in the text
+    cdef Py_ssize_t offset  # of the next record in the text
     cdef Py_ssize_t filled  # bytes of the text
     cdef bint at_end  # `readinto` has no more bytes
     cdef bint has_begun  # the version was read

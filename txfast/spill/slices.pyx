@@ -72,10 +72,10 @@ cdef class SliceReader:
 
     cdef int take_next(self, Record* record) except -1:
         """Read the next record. There must be one."""
-        cdef Py_ssize_t taken = take_record(self.text + self.place, self.text + self.filled, &self.last_tx, record)
+        cdef Py_ssize_t taken = take_record(self.text + self.offset, self.text + self.filled, &self.last_tx, record)
         if taken <= 0:
             raise SpillError(FAULTY)
-        self.place += taken
+        self.offset += taken
         return 0
 
     def fill(self, TransactionBatch batch not None, Py_ssize_t rows_max=ROWS_MAX):
@@ -94,25 +94,25 @@ cdef class SliceReader:
         return True
 
     cdef bint state_is_next(self) except? -1:
-        return self.has_record() and not is_row(self.text[self.place] & TAG_MASK)
+        return self.has_record() and not is_row(self.text[self.offset] & TAG_MASK)
 
     cdef bint has_record(self) except? -1:
         """Whether there is a next record; it is then in the buffer in whole."""
         cdef Py_ssize_t rest
-        if self.filled - self.place < RECORD_BYTES_MAX and not self.at_end:
+        if self.filled - self.offset < RECORD_BYTES_MAX and not self.at_end:
             self.refill()
         if not self.has_begun:
             self.take_start()
-        rest = self.filled - self.place
-        if rest and (rest < CONTROL_BYTES or rest < record_bytes(self.text + self.place)):
+        rest = self.filled - self.offset
+        if rest and (rest < CONTROL_BYTES or rest < record_bytes(self.text + self.offset)):
             raise SpillError("what was spilled ends within a record: the disk or the memory is faulty")
         return rest > 0
 
     cdef int refill(self) except -1:
         """Read until the buffer is full or the slice ends."""
-        memmove(self.text, self.text + self.place, self.filled - self.place)
-        self.filled -= self.place
-        self.place = 0
+        memmove(self.text, self.text + self.offset, self.filled - self.offset)
+        self.filled -= self.offset
+        self.offset = 0
         view = memoryview(self.buffer)
         while self.filled < READ_BYTES and not self.at_end:
             count = self.readinto(view[self.filled:READ_BYTES])
@@ -134,18 +134,18 @@ cdef class SliceReader:
                 f"a slice has version {version}, and this version of txfast reads {SLICE_VERSION}: use the same "
                 f"version of txfast in all processes of a run"
             )
-        self.place = START_BYTES
+        self.offset = START_BYTES
         return 0
 
     cdef Py_ssize_t take_rows(self, TransactionBatch batch, const Py_ssize_t rows_max) noexcept nogil:
         """Decode at most `rows_max` rows of those in the buffer; return their number, -1 where a record is no row."""
         cdef const uint8_t* text = self.text
         cdef const uint8_t* end = text + self.filled
-        cdef Py_ssize_t rows = 0, place = self.place, taken
+        cdef Py_ssize_t rows = 0, offset = self.offset, taken
         cdef uint64_t last_tx = self.last_tx
         cdef Record record
         while rows < rows_max:
-            taken = take_record(text + place, end, &last_tx, &record)
+            taken = take_record(text + offset, end, &last_tx, &record)
             if taken <= 0:
                 if taken < 0:
                     return -1
@@ -156,9 +156,9 @@ cdef class SliceReader:
             batch.client[rows] = record.client
             batch.tx[rows] = record.tx
             batch.amount[rows] = record.amount
-            place += taken
+            offset += taken
             rows += 1
-        self.place = place
+        self.offset = offset
         self.last_tx = last_tx
         return rows
 
@@ -177,7 +177,7 @@ cdef class SliceReader:
         cdef Probe probe
         while done < records:
             last_tx = self.last_tx
-            taken = take_record(text + self.place, end, &last_tx, &record)
+            taken = take_record(text + self.offset, end, &last_tx, &record)
             if taken <= 0:
                 if taken < 0:
                     return -1
@@ -205,7 +205,7 @@ cdef class SliceReader:
                 state = entry_dispute_state(record.tag)
                 if state != UNDISPUTED:
                     dispute_state_at(ledger.logs, position)[0] = state
-            self.place += taken
+            self.offset += taken
             self.last_tx = last_tx
             done += 1
         return done

@@ -13,7 +13,7 @@ from txfast.errors import SpillError
 
 def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
     """The statuses of a batch's rows; only those of `shard` if the batch was routed."""
-    cdef Py_ssize_t rows, place
+    cdef Py_ssize_t rows, index
     cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     cdef bytes statuses
     cdef uint8_t* out
@@ -21,19 +21,19 @@ def statuses_of(TransactionBatch batch not None, uint32_t shard=0):
         return batch.status[:rows]
     statuses = PyBytes_FromStringAndSize(NULL, rows)
     out = <uint8_t*>PyBytes_AS_STRING(statuses)
-    for place in range(rows):
-        out[place] = batch.status[routed[place]]
+    for index in range(rows):
+        out[index] = batch.status[routed[index]]
     return statuses
 
 
 def set_statuses(TransactionBatch batch not None, uint32_t shard, const uint8_t[::1] statuses not None):
     """Set the statuses of a batch's rows; only those of `shard` if the batch was routed."""
-    cdef Py_ssize_t rows, place
+    cdef Py_ssize_t rows, index
     cdef const uint32_t* routed = batch.routed_to(shard, &rows)
     if statuses.shape[0] != rows:
         raise ValueError(f"{statuses.shape[0]} statuses for {rows} rows")
-    for place in range(rows):
-        batch.status[place if routed == NULL else routed[place]] = statuses[place]
+    for index in range(rows):
+        batch.status[index if routed == NULL else routed[index]] = statuses[index]
 
 
 cdef class StatusReader:
@@ -46,7 +46,7 @@ cdef class StatusReader:
     cdef Partitions partitions
     cdef object readinto
     cdef uint8_t* buffers
-    cdef Py_ssize_t* places
+    cdef Py_ssize_t* offsets
     cdef Py_ssize_t* ends
     cdef Py_ssize_t buffer_bytes
 
@@ -55,33 +55,33 @@ cdef class StatusReader:
         self.readinto = readinto
         self.buffer_bytes = max(buffer_bytes, 1)
         self.buffers = <uint8_t*>malloc(partitions.count * self.buffer_bytes)
-        self.places = <Py_ssize_t*>calloc(partitions.count, sizeof(Py_ssize_t))
+        self.offsets = <Py_ssize_t*>calloc(partitions.count, sizeof(Py_ssize_t))
         self.ends = <Py_ssize_t*>calloc(partitions.count, sizeof(Py_ssize_t))
-        if self.buffers == NULL or self.places == NULL or self.ends == NULL:
+        if self.buffers == NULL or self.offsets == NULL or self.ends == NULL:
             raise MemoryError(f"no memory to read statuses of {partitions.count} partitions")
 
     def __dealloc__(self):
         free(self.buffers)
-        free(self.places)
+        free(self.offsets)
         free(self.ends)
 
     def fill(self, TransactionBatch batch not None, uint32_t shard=0):
         """Set the statuses of a batch's rows; only those of `shard` if the batch was routed. Raises SpillError."""
-        cdef Py_ssize_t rows, row, place = 0
+        cdef Py_ssize_t rows, row, index = 0
         cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         cdef uint32_t number = 0
-        while place < rows:
+        while index < rows:
             with nogil:
-                while place < rows:
-                    row = place if routed == NULL else routed[place]
+                while index < rows:
+                    row = index if routed == NULL else routed[index]
                     number = partition_of(self.partitions, batch.client[row])
-                    if self.places[number] == self.ends[number]:
+                    if self.offsets[number] == self.ends[number]:
                         break
-                    batch.status[row] = self.buffers[number * self.buffer_bytes + self.places[number]]
-                    self.places[number] += 1
-                    place += 1
-            if place < rows:
-                self.places[number] = 0
+                    batch.status[row] = self.buffers[number * self.buffer_bytes + self.offsets[number]]
+                    self.offsets[number] += 1
+                    index += 1
+            if index < rows:
+                self.offsets[number] = 0
                 self.ends[number] = self.readinto(
                     number, <uint8_t[:self.buffer_bytes]>(self.buffers + number * self.buffer_bytes)
                 )

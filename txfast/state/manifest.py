@@ -132,8 +132,8 @@ class Fields:
 
     def parts(self, name: str) -> "list[Fields]":
         """A field that is a list of fields."""
-        place = f"{self._name}{name}: "
-        return [Fields(self._path, each, place) for each in self.take(name, list)]
+        prefix = f"{self._name}{name}: "
+        return [Fields(self._path, each, prefix) for each in self.take(name, list)]
 
     def numbers(self, name: str) -> list[int]:
         """A field that is a list of ints of any size and sign."""

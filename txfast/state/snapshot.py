@@ -170,23 +170,23 @@ class Snapshot:
         entry_bytes = sum(files.part(name).take("bytes", int) for name, kind in self._files if kind == ENTRIES)
         for restorer in restorers:
             restorer.expect(min(self.entries, entry_bytes // sum(ROW_BYTES[ENTRIES])) * self._shard_count)
-        place = self.folder
+        path = self.folder
         known = schemas()
         try:
             for name, kind in self._files:
                 adders = [adder(restorer, kind) for restorer in restorers]
-                place = os.path.join(self.folder, name)
-                for rows, columns in read_columns(place, known[kind]):
+                path = os.path.join(self.folder, name)
+                for rows, columns in read_columns(path, known[kind]):
                     for add in adders:
                         add(rows, *columns)
                     check()
-            place = self.folder
+            path = self.folder
             for restorer in restorers:
                 restorer.finish()
         except CapacityError:
             raise
         except ValueError as error:
-            raise StateError(f"{place}: is damaged: {error}") from error
+            raise StateError(f"{path}: is damaged: {error}") from error
 
     def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
         self.restored = (accounts, entries, balance)

@@ -87,10 +87,10 @@ class SnapshotWriter:
     def _add_disputes(self, saved: SavedLedger) -> None:
         """Write all entries that were ever disputed. They are few, so that each snapshot can have all of them."""
         for kind in DISPUTABLE_KINDS:
-            place, end = 0, saved.entries(kind)
-            while place < end:
+            first, end = 0, saved.entries(kind)
+            while first < end:
                 columns = new_columns(ROW_BYTES[DISPUTES], BATCH_ROWS)
-                rows, place = saved.copy_disputes(kind, place, end, BATCH_ROWS, *columns)
+                rows, first = saved.copy_disputes(kind, first, end, BATCH_ROWS, *columns)
                 if rows:
                     self._writers[DISPUTES].write(rows, columns)
 

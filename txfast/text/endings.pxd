@@ -14,7 +14,7 @@ cdef inline bint is_ending(const uint8_t byte) noexcept nogil:
 
 
 cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end) noexcept nogil:
-    """The place of the first line ending, or `end`."""
+    """Where the first line ending begins, or `end`."""
     cdef uint64_t endings
     while end - start >= WINDOW_BYTES:
         endings = match_either_64(start, LF, CR)

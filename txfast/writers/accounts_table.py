@@ -72,7 +72,7 @@ def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
 
 
 def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.RecordBatch":
-    """A record batch of `rows` accounts, from the place `first` on."""
+    """A record batch of `rows` accounts, from index `first` on."""
     schema = account_schema()
     arrays = [
         pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])

@@ -25,7 +25,7 @@ cdef inline Decimal widened(const int64_t units) noexcept nogil:
 
 
 def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize_t count):
-    """The buffers of `count` accounts, from place `first` on: `client` (uint64), `available`, `held`, `total` (each
+    """The buffers of `count` accounts, from index `first` on: `client` (uint64), `available`, `held`, `total` (each
     decimal128 of scale 4) and `locked` (bits).
 
     Raises IndexError where there are fewer accounts.
@@ -57,7 +57,7 @@ def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize
 
 
 def transaction_buffers(TransactionBatch batch not None):
-    """The buffers of a batch's well-formed rows: `type` (int8, places in KINDS), `client` and `tx` (uint64), and the
+    """The buffers of a batch's well-formed rows: `type` (int8, indexes in KINDS), `client` and `tx` (uint64), and the
     validity (bits) and values (decimal128 of scale 4) of `amount`."""
     cdef Py_ssize_t count = batch.rows
     cdef list buffers = [

@@ -43,8 +43,8 @@ cdef struct TextColumn:
 cdef class RejectColumns:
     """Collects rejects as columns: iterate the `groups` of each batch, then take the `rest`.
 
-    A group is (number of rows, names of files, buffers of the columns). The buffers are those of `file` (int32, places
-    in the names), `line` (uint64), `status` and `reason` (int8, places in STATUS_NAMES and REASON_NAMES), then offsets
+    A group is (number of rows, names of files, buffers of the columns). The buffers are those of `file` (int32, indexes
+    in the names), `line` (uint64), `status` and `reason` (int8, indexes in STATUS_NAMES and REASON_NAMES), then offsets
     (int32) and bytes of `type`, `client`, `tx`, `amount` (UTF-8) and `row` (any bytes). They are reused: a group is
     valid until the next one is asked for.
     """
@@ -61,7 +61,7 @@ cdef class RejectColumns:
     cdef TextColumn[TEXTS] texts
 
     def __cinit__(self, Py_ssize_t rows_max=ROWS_MAX, Py_ssize_t text_bytes_max=TEXT_BYTES_MAX):
-        cdef int place
+        cdef int index
         if not (1 <= rows_max <= ROWS_MAX and text_bytes_max <= TEXT_BYTES_MAX):
             raise ValueError(f"groups of {rows_max} rows or {text_bytes_max} bytes")
         self.rows_max = rows_max
@@ -73,23 +73,23 @@ cdef class RejectColumns:
         self.reason = <int8_t*>malloc(rows_max * sizeof(int8_t))
         if not (self.file and self.line and self.status and self.reason):
             raise MemoryError(f"no memory for {rows_max} rejects")
-        for place in range(TEXTS):
-            self.texts[place].offsets = <int32_t*>malloc((rows_max + 1) * sizeof(int32_t))
-            self.texts[place].text = <uint8_t*>malloc(TEXT_BYTES_MIN)
-            self.texts[place].capacity = TEXT_BYTES_MIN
-            if not (self.texts[place].offsets and self.texts[place].text):
+        for index in range(TEXTS):
+            self.texts[index].offsets = <int32_t*>malloc((rows_max + 1) * sizeof(int32_t))
+            self.texts[index].text = <uint8_t*>malloc(TEXT_BYTES_MIN)
+            self.texts[index].capacity = TEXT_BYTES_MIN
+            if not (self.texts[index].offsets and self.texts[index].text):
                 raise MemoryError(f"no memory for {rows_max} rejects")
-            self.texts[place].offsets[0] = 0
+            self.texts[index].offsets[0] = 0
 
     def __dealloc__(self):
-        cdef int place
+        cdef int index
         free(self.file)
         free(self.line)
         free(self.status)
         free(self.reason)
-        for place in range(TEXTS):
-            free(self.texts[place].offsets)
-            free(self.texts[place].text)
+        for index in range(TEXTS):
+            free(self.texts[index].offsets)
+            free(self.texts[index].text)
 
     def groups(self, str file not None, TransactionBatch batch not None):
         """Iterate the groups that the rejects of an applied batch of this file fill. The rest waits for the next
@@ -107,7 +107,7 @@ cdef class RejectColumns:
 
     def rest(self):
         """The rows that are in no group yet, as a group."""
-        cdef int place
+        cdef int index
         cdef TextColumn* column
         buffers = [
             view_of(self.file, self.rows * sizeof(int32_t)),
@@ -115,8 +115,8 @@ cdef class RejectColumns:
             view_of(self.status, self.rows),
             view_of(self.reason, self.rows),
         ]
-        for place in range(TEXTS):
-            column = &self.texts[place]
+        for index in range(TEXTS):
+            column = &self.texts[index]
             buffers.append(view_of(column.offsets, (self.rows + 1) * sizeof(int32_t)))
             buffers.append(view_of(column.text, column.filled))
             column.filled = 0
@@ -150,10 +150,10 @@ cdef class RejectColumns:
         cdef TextColumn* column
         cdef uint8_t* text
         cdef Py_ssize_t needed
-        cdef int place
-        for place in range(TEXTS):
-            column = &self.texts[place]
-            needed = column.filled + TEXT_GROWTH * (texts[place].end - texts[place].start)
+        cdef int index
+        for index in range(TEXTS):
+            column = &self.texts[index]
+            needed = column.filled + TEXT_GROWTH * (texts[index].end - texts[index].start)
             if needed > column.capacity:
                 text = <uint8_t*>realloc(column.text, 2 * needed)
                 if text == NULL:
@@ -167,16 +167,16 @@ cdef class RejectColumns:
         cdef TextColumn* column
         cdef const Field* text
         cdef Py_ssize_t length
-        cdef int place
+        cdef int index
         cdef int reason = reason_of(cursor)
         self.file[row] = file
         self.line[row] = cursor.line
         self.status[row] = reason >= MALFORMED_COUNT
         self.reason[row] = reason
-        for place in range(TEXTS):
-            column = &self.texts[place]
-            text = &texts[place]
-            if place == RAW_ROW:
+        for index in range(TEXTS):
+            column = &self.texts[index]
+            text = &texts[index]
+            if index == RAW_ROW:
                 length = text.end - text.start
                 memcpy(column.text + column.filled, text.start, length)
             else:

@@ -43,9 +43,9 @@ class RejectTables:
     """
 
     def __init__(self) -> None:
-        places = {"file": pa.int32(), "status": pa.int8(), "reason": pa.int8()}
+        index_types = {"file": pa.int32(), "status": pa.int8(), "reason": pa.int8()}
         fields = [
-            field.with_type(pa.dictionary(places[field.name], field.type)) if field.name in places else field
+            field.with_type(pa.dictionary(index_types[field.name], field.type)) if field.name in index_types else field
             for field in reject_schema()
         ]
         self.schema = pa.schema(fields)
@@ -63,8 +63,8 @@ class RejectTables:
     def _table(self, rows: int, files: "Sequence[str]", buffers: "Sequence[memoryview]") -> "pa.Table":
         shared = [pa.py_buffer(buffer) for buffer in buffers]
 
-        def names(indices: "pa.DataType", place: int, meanings: "Sequence[str]") -> "pa.Array":
-            codes = pa.Array.from_buffers(indices, rows, [None, shared[place]])
+        def names(indices: "pa.DataType", index: int, meanings: "Sequence[str]") -> "pa.Array":
+            codes = pa.Array.from_buffers(indices, rows, [None, shared[index]])
             return pa.DictionaryArray.from_arrays(codes, pa.array(meanings, pa.string()))
 
         arrays = [
@@ -73,8 +73,8 @@ class RejectTables:
             names(pa.int8(), 2, STATUS_NAMES),
             names(pa.int8(), 3, REASON_NAMES),
         ]
-        for place, field in enumerate(list(self.schema)[4:]):
-            offsets, text = shared[4 + 2 * place], shared[5 + 2 * place]
+        for index, field in enumerate(list(self.schema)[4:]):
+            offsets, text = shared[4 + 2 * index], shared[5 + 2 * index]
             arrays.append(pa.Array.from_buffers(field.type, rows, [None, offsets, text]))
         return pa.Table.from_arrays(arrays, schema=self.schema)
 

@@ -84,24 +84,24 @@ cdef class RejectText:
     cdef int make_pieces(self) except -1:
         """Make the pieces that lines share: for each reason the piece between line number and first text, and for JSON
         the separator behind each text."""
-        cdef int place
+        cdef int index
         cdef Piece piece
         cdef Py_ssize_t longest_reason = 0, rest = 0
         reasons = (*MALFORMED_REASONS, *STATUSES)
         if len(reasons) > REASONS_MAX:
             raise ValueError("more reasons than there is room for")
-        for place, reason in enumerate(reasons):
-            status = "malformed" if place < MALFORMED_COUNT else "rejected"
+        for index, reason in enumerate(reasons):
+            status = "malformed" if index < MALFORMED_COUNT else "rejected"
             text = f',"status":"{status}","reason":"{reason}","type":"' if self.is_json else f",{status},{reason},"
-            self.reason_pieces[place] = self.keep(text)
-            longest_reason = max(longest_reason, self.reason_pieces[place].length)
-        for place, name in enumerate((*COLUMN_NAMES[len(COLUMN_NAMES) - TEXTS + 1:], None)):
+            self.reason_pieces[index] = self.keep(text)
+            longest_reason = max(longest_reason, self.reason_pieces[index].length)
+        for index, name in enumerate((*COLUMN_NAMES[len(COLUMN_NAMES) - TEXTS + 1:], None)):
             text = '"}\n' if name is None else f'","{name}":"'
             piece = self.keep(text)
             if piece.length > SEPARATOR_BYTES:
                 raise ValueError(f"{text!r} is too long")
-            memcpy(self.behind_texts[place].text, piece.start, piece.length)
-            self.behind_texts[place].length = piece.length
+            memcpy(self.behind_texts[index].text, piece.start, piece.length)
+            self.behind_texts[index].length = piece.length
             rest += piece.length
         rest += TEXTS * CSV_EXTRA_BYTES + NUMBER_BYTES_MAX + SEPARATOR_BYTES
         assert longest_reason + rest <= LINE_EXTRA_BYTES
@@ -184,18 +184,18 @@ cdef class RejectText:
         return needed
 
     cdef uint8_t* write_line(self, uint8_t* out, RowCursor cursor, const Field* texts) noexcept nogil:
-        cdef int place
+        cdef int index
         out = put(out, &self.file_piece)
         out = write_number(out, cursor.line)
         out = put(out, &self.reason_pieces[reason_of(cursor)])
         if self.is_json:
-            for place in range(TEXTS):
-                out = write_json_string(out, &texts[place])
-                memcpy(out, self.behind_texts[place].text, SEPARATOR_BYTES)
-                out += self.behind_texts[place].length
+            for index in range(TEXTS):
+                out = write_json_string(out, &texts[index])
+                memcpy(out, self.behind_texts[index].text, SEPARATOR_BYTES)
+                out += self.behind_texts[index].length
         else:
-            for place in range(TEXTS):
-                out = write_csv_field(out, &texts[place])
+            for index in range(TEXTS):
+                out = write_csv_field(out, &texts[index])
                 out[0] = c','
                 out += 1
             (out - 1)[0] = c'\n'

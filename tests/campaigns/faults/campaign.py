@@ -80,11 +80,11 @@ class Fault(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that the shim saw: on a file of the folder, `memory` or `threads`; its place in C and line of Python."""
+    """A call that the shim saw: on a file of the folder, `memory` or `threads`; its site in C, its line of Python."""
 
     function: str
     file: str
-    place: str
+    site: str
     line: str
 
 
@@ -197,11 +197,11 @@ class Campaign:
 
     def _start(self, folder: Path, scenario: Scenario, variables: Mapping[str, str]) -> tuple[int, str]:
         path = os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])
-        places = {"FAULTS_PATH": path, "FAULTS_PACKAGE": str(PACKAGE)}
+        paths = {"FAULTS_PATH": path, "FAULTS_PACKAGE": str(PACKAGE)}
         command = [sys.executable, "-I", "-S", str(HERE / "driver.py")]
         if not variables:
             command = [sys.executable, "-c", "from txfast.__main__ import entry; entry()"]
-            places = {"PYTHONPATH": path}
+            paths = {"PYTHONPATH": path}
         own = {name: value for name, value in os.environ.items() if not name.startswith("TXFAST_")}
         with (
             open(folder / scenario.stdin if scenario.stdin else os.devnull, "rb") as stdin,
@@ -209,7 +209,7 @@ class Campaign:
         ):
             try:
                 ended = subprocess.run(
-                    [*command, *scenario.arguments], cwd=folder, env={**own, **places, **variables},
+                    [*command, *scenario.arguments], cwd=folder, env={**own, **paths, **variables},
                     stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE_SECONDS, check=False,
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
@@ -313,7 +313,7 @@ class Tally:
     """Counts of faults by function and outcome."""
 
     def __init__(self) -> None:
-        self.places: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self.sites: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self.calls: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self.clean: Counter[str] = Counter()
@@ -325,7 +325,7 @@ class Tally:
     def count(self, calls: Iterable[Call]) -> None:
         for call in calls:
             self.calls[call.function] += 1
-            self.places[call.function].add((call.place, call.line))
+            self.sites[call.function].add((call.site, call.line))
 
     def add(self, scenario: Scenario, fault: Fault, *, met: bool, outcome: str) -> None:
         if not met and outcome == RIGHT:
@@ -345,10 +345,10 @@ class Tally:
         yield f"{'function':<15}{'sites':>7}{'calls':>8}{'failures':>10}{'clean':>8}{'right':>8}{'third':>7}"
         for function in FAULTS:
             if self.calls[function]:
-                yield self._line(function, len(self.places[function]), [
+                yield self._line(function, len(self.sites[function]), [
                     counter[function] for counter in (self.calls, self.injected, self.clean, self.right, self.third)
                 ])  # fmt: skip
-        yield self._line("all", sum(map(len, self.places.values())), [
+        yield self._line("all", sum(map(len, self.sites.values())), [
             counter.total() for counter in (self.calls, self.injected, self.clean, self.right, self.third)
         ])  # fmt: skip
 

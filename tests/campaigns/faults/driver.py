@@ -40,7 +40,7 @@ def note_lines(shim: ctypes.CDLL) -> None:
     import threading
 
     faults_at = shim.faults_at
-    places: dict[str, str] = {}  # by source file: its path in the package, or empty
+    paths: dict[str, str] = {}  # by source file: its path in the package, or empty
 
     def note(frame: FrameType, event: str, called: object) -> None:  # noqa: ARG001 (the protocol's arguments)
         if event != "c_call":
@@ -48,11 +48,11 @@ def note_lines(shim: ctypes.CDLL) -> None:
         caller: FrameType | None = frame
         while caller is not None:
             file = caller.f_code.co_filename
-            place = places.get(file)
-            if place is None:
-                place = places[file] = os.path.relpath(file, PACKAGE) if file.startswith(PACKAGE) else ""
-            if place:
-                faults_at(f"{place}:{caller.f_lineno}".encode())
+            path = paths.get(file)
+            if path is None:
+                path = paths[file] = os.path.relpath(file, PACKAGE) if file.startswith(PACKAGE) else ""
+            if path:
+                faults_at(f"{path}:{caller.f_lineno}".encode())
                 return
             caller = caller.f_back
 

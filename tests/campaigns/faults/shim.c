@@ -7,7 +7,7 @@
  *     FAULTS_FOLDER    the run's folder, as a real path
  *     FAULTS_PACKAGE   the folder of txfast's extension modules
  *     FAULTS_LOG       file that gets a line for each watched call; if a fault is chosen, only for the call that meets
- *                      it: function, file, place in the C code, line of Python, separated by tabs
+ *                      it: function, file, site of the call in C, line of Python, separated by tabs
  *     FAULTS_FUNCTION  the function whose call meets the fault; empty for none
  *     FAULTS_CALL      the number of the call, from 1
  *     FAULTS_ERROR     the error's number; 0: a read or write transfers fewer bytes; -1: the process is killed
@@ -112,30 +112,31 @@ void faults_at(const char *line) { snprintf(python_line, sizeof python_line, "%s
 
 /* ---- Which calls meet the fault ------------------------------------------------------------------- */
 
-static void log_call(const char *function, const char *file, const void *place) {
+static void log_call(const char *function, const char *file, const void *site) {
     char line[PATH_MAX + 4 * LINE_BYTES_MAX];
     Dl_info module;
     const char *name = "?";
     uintptr_t start = 0;
-    if (dladdr(place, &module) && module.dli_fname != NULL) {
+    if (dladdr(site, &module) && module.dli_fname != NULL) {
         name = strrchr(module.dli_fname, '/') != NULL ? strrchr(module.dli_fname, '/') + 1 : module.dli_fname;
         start = (uintptr_t)module.dli_fbase;
     }
     int length = snprintf(
-        line, sizeof line, "%s\t%s\t%s+%zx\t%s\n", function, file, name, (size_t)((uintptr_t)place - start), python_line);
+        line, sizeof line, "%s\t%s\t%s+%zx\t%s\n", function, file, name, (size_t)((uintptr_t)site - start),
+        python_line);
     (void)!syscall(SYS_write, log_descriptor, line, length);
 }
 
-static int meets_fault(const char *function, const char *file, const void *place, int is_memory) {
+static int meets_fault(const char *function, const char *file, const void *site, int is_memory) {
     static int memory_is_chosen;
     if (*chosen_function == 0) {
-        log_call(function, file, place);
+        log_call(function, file, site);
         return 0;
     }
     if (strcmp(function, chosen_function) == 0) {
         if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == chosen_call) {
             memory_is_chosen = is_memory;
-            log_call(function, file, place);
+            log_call(function, file, site);
             if (fault < 0) {
                 kill(getpid(), SIGKILL);
             }
@@ -187,20 +188,20 @@ static const char *file_at(int start, const char *name, char *path) {
     return inside(path);
 }
 
-static int call_meets_fault(const char *function, const char *file, const void *place) {
-    return file != NULL && meets_fault(function, file, place, 0);
+static int call_meets_fault(const char *function, const char *file, const void *site) {
+    return file != NULL && meets_fault(function, file, site, 0);
 }
 
-static int memory_meets_fault(const char *function, size_t bytes, const void *place) {
-    uintptr_t address = (uintptr_t)place;
+static int memory_meets_fault(const char *function, size_t bytes, const void *site) {
+    uintptr_t address = (uintptr_t)site;
     int watched = bytes >= LARGE_BYTES_MIN && python_range.start <= address && address < python_range.end;
     for (int i = 0; i < kernel_range_count; i++) {
         watched |= kernel_ranges[i].start <= address && address < kernel_ranges[i].end;
     }
-    return watched && meets_fault(function, "memory", place, 1);
+    return watched && meets_fault(function, "memory", site, 1);
 }
 
-#define PLACE __builtin_return_address(0)
+#define CALL_SITE __builtin_return_address(0)
 
 /* Define `function` with `parameters`. `file` finds the file of a call (it may use `path`). If this call is chosen, it
  * fails by `failed`; otherwise the real function is called with `arguments`. */
@@ -211,7 +212,7 @@ static int memory_meets_fault(const char *function, size_t bytes, const void *pl
         if (real == NULL) {                                                            \
             *(void **)&real = dlsym(RTLD_NEXT, #function);                             \
         }                                                                              \
-        if (is_armed && call_meets_fault(kind, file, PLACE)) {                         \
+        if (is_armed && call_meets_fault(kind, file, CALL_SITE)) {                     \
             failed;                                                                    \
         }                                                                              \
         return real arguments;                                                         \
@@ -237,10 +238,10 @@ WATCHED("write", ssize_t, pwrite, (int descriptor, const void *bytes, size_t cou
 WATCHED("write", ssize_t, pwrite64, (int descriptor, const void *bytes, size_t count, off64_t offset),
         (descriptor, bytes, count, offset), file_of(descriptor, path), FAIL_OR_FALL_SHORT)
 /* Never fewer bytes here: these read into several buffers. */
-WATCHED("read", ssize_t, preadv, (int descriptor, const struct iovec *places, int count, off_t offset),
-        (descriptor, places, count, offset), file_of(descriptor, path), if (fault) FAIL)
-WATCHED("read", ssize_t, preadv64, (int descriptor, const struct iovec *places, int count, off64_t offset),
-        (descriptor, places, count, offset), file_of(descriptor, path), if (fault) FAIL)
+WATCHED("read", ssize_t, preadv, (int descriptor, const struct iovec *vectors, int count, off_t offset),
+        (descriptor, vectors, count, offset), file_of(descriptor, path), if (fault) FAIL)
+WATCHED("read", ssize_t, preadv64, (int descriptor, const struct iovec *vectors, int count, off64_t offset),
+        (descriptor, vectors, count, offset), file_of(descriptor, path), if (fault) FAIL)
 WATCHED("mkdir", int, mkdir, (const char *name, mode_t mode), (name, mode), file_at(AT_FDCWD, name, path), FAIL)
 WATCHED("stat", int, statvfs, (const char *name, struct statvfs *found), (name, found),
         file_at(AT_FDCWD, name, path), FAIL)
@@ -285,7 +286,7 @@ WATCHED("stat", int, fstatat64, (int start, const char *name, struct stat64 *fou
         if (real == NULL) {                                                                                \
             *(void **)&real = dlsym(RTLD_NEXT, #function);                                                 \
         }                                                                                                  \
-        if (is_armed && call_meets_fault("open", file_at(AT_FDCWD, name, path), PLACE)) FAIL               \
+        if (is_armed && call_meets_fault("open", file_at(AT_FDCWD, name, path), CALL_SITE)) FAIL           \
         return real(name, flags, mode);                                                                    \
     }
 WATCHED_OPEN(open)
@@ -303,7 +304,7 @@ WATCHED_OPEN(open64)
             *(void **)&real = dlsym(RTLD_NEXT, #function);                                                 \
         }                                                                                                  \
         if (is_armed && (command == F_DUPFD || command == F_DUPFD_CLOEXEC)                                 \
-            && call_meets_fault("dup", file_of(descriptor, path), PLACE)) FAIL                             \
+            && call_meets_fault("dup", file_of(descriptor, path), CALL_SITE)) FAIL                         \
         return real(descriptor, command, argument);                                                        \
     }
 WATCHED_FCNTL(fcntl)
@@ -312,7 +313,7 @@ WATCHED_FCNTL(fcntl64)
 /* ---- Memory ---------------------------------------------------------------------------------------- */
 
 void *malloc(size_t bytes) {
-    if (is_armed && memory_meets_fault("malloc", bytes, PLACE)) {
+    if (is_armed && memory_meets_fault("malloc", bytes, CALL_SITE)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -320,7 +321,7 @@ void *malloc(size_t bytes) {
 }
 
 void *calloc(size_t count, size_t bytes) {
-    if (is_armed && memory_meets_fault("calloc", count * bytes, PLACE)) {
+    if (is_armed && memory_meets_fault("calloc", count * bytes, CALL_SITE)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -328,7 +329,7 @@ void *calloc(size_t count, size_t bytes) {
 }
 
 void *realloc(void *block, size_t bytes) {
-    if (is_armed && memory_meets_fault("realloc", bytes, PLACE)) {
+    if (is_armed && memory_meets_fault("realloc", bytes, CALL_SITE)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -337,7 +338,7 @@ void *realloc(void *block, size_t bytes) {
 
 /* Arrow's allocator, if ARROW_DEFAULT_MEMORY_POOL is `system`. */
 int posix_memalign(void **block, size_t alignment, size_t bytes) {
-    if (is_armed && bytes >= LARGE_BYTES_MIN && meets_fault("posix_memalign", "memory", PLACE, 1)) {
+    if (is_armed && bytes >= LARGE_BYTES_MIN && meets_fault("posix_memalign", "memory", CALL_SITE, 1)) {
         return ENOMEM;
     }
     *block = __libc_memalign(alignment, bytes);
@@ -345,7 +346,7 @@ int posix_memalign(void **block, size_t alignment, size_t bytes) {
 }
 
 int madvise(void *start, size_t bytes, int advice) {
-    if (is_armed && memory_meets_fault("madvise", 0, PLACE)) {
+    if (is_armed && memory_meets_fault("madvise", 0, CALL_SITE)) {
         errno = fault;
         return -1;
     }
@@ -356,12 +357,12 @@ int madvise(void *start, size_t bytes, int advice) {
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*begin)(void *), void *argument) {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    uintptr_t address = (uintptr_t)PLACE;
+    uintptr_t address = (uintptr_t)CALL_SITE;
     if (real == NULL) {
         *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     }
     int of_python = python_range.start <= address && address < python_range.end;
-    if (is_armed && of_python && meets_fault("pthread_create", "threads", PLACE, 0)) {
+    if (is_armed && of_python && meets_fault("pthread_create", "threads", CALL_SITE, 0)) {
         return fault;
     }
     return real(thread, attributes, begin, argument);

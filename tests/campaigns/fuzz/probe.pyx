@@ -58,7 +58,7 @@ def parse(
     Py_ssize_t tx_column,
     Py_ssize_t amount_column,
 ):
-    """Parse a line with its columns at these places: the row, the reason why it is malformed, or "" for a blank line."""
+    """Parse a line of these columns: the row, the reason why it is malformed, or "" for a blank line."""
     cdef Columns columns = Columns(type=type_column, client=client_column, tx=tx_column, amount=amount_column)
     cdef uint8_t* text = copied(line, 0)
     cdef Row row
@@ -136,32 +136,32 @@ def rows_of(TransactionBatch batch not None):
     rows = [row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]) for i in range(batch.rows)]
     if batch.text == NULL:  # there are neither offsets nor malformed rows
         return rows
-    places = [(batch.offset[i], row) for i, row in enumerate(rows)]
-    places += [
+    placed = [(batch.offset[i], row) for i, row in enumerate(rows)]
+    placed += [
         (batch.malformed_offset[i], MALFORMED_REASONS[batch.malformed_reason[i]]) for i in range(batch.malformed_rows)
     ]
-    places.sort()
-    return [row for _, row in places]
+    placed.sort()
+    return [row for _, row in placed]
 
 
 def make_batch(list rows not None):
     """A batch of (code of the kind, client, tx, amount or None)."""
     cdef TransactionBatch batch = TransactionBatch()
-    cdef Py_ssize_t place
+    cdef Py_ssize_t index
     batch.reserve(len(rows), 1)
-    for place, (kind, client, tx, amount) in enumerate(rows):
-        batch.kind[place] = kind | (NO_AMOUNT if amount is None else 0)
-        batch.client[place] = client
-        batch.tx[place] = tx
-        batch.amount[place] = amount or 0
-        batch.offset[place] = <int32_t>place
+    for index, (kind, client, tx, amount) in enumerate(rows):
+        batch.kind[index] = kind | (NO_AMOUNT if amount is None else 0)
+        batch.client[index] = client
+        batch.tx[index] = tx
+        batch.amount[index] = amount or 0
+        batch.offset[index] = <int32_t>index
     batch.rows = len(rows)
     return batch
 
 
 def statuses_of(TransactionBatch batch not None):
     """The status code of each row."""
-    return [batch.status[place] for place in range(batch.rows)]
+    return [batch.status[index] for index in range(batch.rows)]
 
 
 def accounts_of(AccountColumns accounts not None):

@@ -34,8 +34,8 @@ Rows = list[Transaction | str]
 SavedAccount = tuple[int, int, int, bool]
 SavedEntry = tuple[int, int, int, int, int]
 
-# Where the four columns may be: the fifth place is another column.
-PLACES = list(permutations(range(5), 4))
+# Where the four columns may be: the fifth index is another column.
+INDEXES = list(permutations(range(5), 4))
 HEADERS = (
     b"",
     b"type,client,tx,amount\n",
@@ -89,7 +89,7 @@ def must_be(found: object, expected: object) -> None:
 
 def row(content: bytes) -> None:
     """The row parser against the reference. Input: a byte for the order of columns, and a line."""
-    columns = PLACES[(content[0] if content else 0) % len(PLACES)]
+    columns = INDEXES[(content[0] if content else 0) % len(INDEXES)]
     line = content[1:]
     must_be(probe.parse(line, *columns), expected_row(line, columns))
 
@@ -122,7 +122,7 @@ def numbered(found: Rows, first_line: int) -> Iterator[tuple[int, str]]:
 def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
     """The rows of a file and the line numbers of malformed rows, by the reference; None for another file."""
     lines = list(reference.read_lines(io.BytesIO(content)))
-    header = next((place for place, line in enumerate(lines) if line), None)
+    header = next((index for index, line in enumerate(lines) if line), None)
     if header is None:
         return None
     try:
@@ -135,7 +135,7 @@ def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
 
 def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
     """The same by the native reader, with blocks of one size and reads of another."""
-    pieces = [content[place : place + piece_bytes] for place in range(0, len(content), piece_bytes)]
+    pieces = [content[index : index + piece_bytes] for index in range(0, len(content), piece_bytes)]
     reader = CsvReader(replays.open_bytes("in", pieces).file, "in", block_bytes)
     batch = TransactionBatch()
     next_line = 1
@@ -195,7 +195,7 @@ def arrow(content: bytes) -> None:
     scan_lines(batch)
     batch.number_lines(1)
     # A line of pyarrow's has no ending inside. A line of the fuzzer's may have: it is several lines then.
-    copied = b"".join(text[offsets[place] : offsets[place + 1]] + b"\n" for place in range(first, first + count))
+    copied = b"".join(text[offsets[index] : offsets[index + 1]] + b"\n" for index in range(first, first + count))
     lines = list(reference.read_lines(io.BytesIO(copied)))
     expected = [expected_row(line, range(4)) for line in lines]
     must_be(probe.rows_of(batch), [row for row in expected if row != ""])
@@ -218,25 +218,25 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
     sort_name = TABLE_SORTS[sort % len(TABLE_SORTS)]
     first = first % 6 - (first == 255)
     bits = bytes([validity]) if sort & 64 else None
-    places = range(first, first + rows)
-    nulls = [bits is not None and not validity >> place & 1 for place in places] if first >= 0 else []
+    indexes = range(first, first + rows)
+    nulls = [bits is not None and not validity >> index & 1 for index in indexes] if first >= 0 else []
     is_good = first >= 0 and (bits is None or first + rows <= 8)
     if sort_name == "absent":
         return (sort_name, first, bits, None, None, None), [b""] * rows if is_good else None
     if sort_name in ("unsigned", "signed", "units"):
         width = 2 if sort_name == "units" else 1
-        numbers = [int.from_bytes(rest[place % 9 :] + rest[: place % 9], "little") for place in range(width * 8)]
+        numbers = [int.from_bytes(rest[index % 9 :] + rest[: index % 9], "little") for index in range(width * 8)]
         numbers = [number >> rest[0] % 72 & 2**64 - 1 for number in numbers][: width * (8 - rest[1] % 3)]
         values = struct.pack(f"<{len(numbers)}Q", *numbers)
         if not is_good or len(numbers) < width * (first + rows):
             return (sort_name, first, bits, values, None, None), None
         signed = [number - (number >> 63 << 64) for number in numbers]
         texts: dict[str, Callable[[int], bytes]] = {
-            "unsigned": lambda place: b"%d" % numbers[place],
-            "signed": lambda place: b"%d" % signed[place],
-            "units": lambda place: reference.format_amount(signed[2 * place]).encode(),
+            "unsigned": lambda index: b"%d" % numbers[index],
+            "signed": lambda index: b"%d" % signed[index],
+            "units": lambda index: reference.format_amount(signed[2 * index]).encode(),
         }
-        fields = [b"" if null else texts[sort_name](place) for place, null in zip(places, nulls, strict=True)]
+        fields = [b"" if null else texts[sort_name](index) for index, null in zip(indexes, nulls, strict=True)]
         return (sort_name, first, bits, values, None, None), fields
     offsets = [0]
     for length in rest:
@@ -247,12 +247,12 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
     packed = struct.pack(f"<{len(offsets)}{'q' if is_large else 'i'}", *offsets)
     text = TABLE_TEXTS[: len(TABLE_TEXTS) - rest[2] % 4]
     indices = None
-    used = places
+    used = indexes
     if sort_name == "indices":
         named = [number % (len(offsets) - 1) - (number == 255) for number in rest[: 8 - rest[3] % 2]]
         indices = struct.pack(f"<{len(named)}i", *named)
         is_good = is_good and first + rows <= len(named)
-        is_good = is_good and all(null or named[place] >= 0 for place, null in zip(places, nulls, strict=True))
+        is_good = is_good and all(null or named[index] >= 0 for index, null in zip(indexes, nulls, strict=True))
         checked = offsets
     else:
         is_good = is_good and first + rows < len(offsets)
@@ -262,7 +262,7 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
     if not is_good:
         return column, None
     if indices is not None:
-        used = [named[place] for place in places]  # type: ignore[assignment]
+        used = [named[index] for index in indexes]  # type: ignore[assignment]
     fields = [b"" if null else text[offsets[at] : offsets[at + 1]] for at, null in zip(used, nulls, strict=True)]
     return column, fields
 
@@ -276,7 +276,7 @@ def table(content: bytes) -> None:
     """Columns of a table, valid or not, against the reference's rows of a file with the same fields."""
     rows = (content[0] if content else 0) % (TABLE_ROWS + 1)
     shapes = content[1:].ljust(4 * TABLE_COLUMN_BYTES, b"\x04")
-    columns = [table_column(shapes[place * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for place in range(4)]
+    columns = [table_column(shapes[index * TABLE_COLUMN_BYTES :][:TABLE_COLUMN_BYTES], rows) for index in range(4)]
     is_good = all(fields is not None for _, fields in columns)
     for keep_text in (True, False):
         batch = TransactionBatch()
@@ -397,13 +397,13 @@ def saved(content: bytes) -> None:
         return memoryview(struct.pack(f"{len(numbers)}{form}", *numbers) or bytes(8))
 
     def columns(rows: Sequence[tuple[int, ...]], forms: str) -> list[memoryview]:
-        return [column(form, [row[place] for row in rows]) for place, form in enumerate(forms)]
+        return [column(form, [row[index] for row in rows]) for index, form in enumerate(forms)]
 
     # In a snapshot that shares its entries with others, the states of disputes stand apart.
     states_apart = bool(content and content[0] & 64)
     disputes = [(client, tx, state) for client, tx, _, _, state in entries if state] if states_apart else []
     entries_added = [(*entry[:4], 0) for entry in entries] if states_apart else entries
-    flags = sum(locked << place for place, (_, _, _, locked) in enumerate(accounts))
+    flags = sum(locked << index for index, (_, _, _, locked) in enumerate(accounts))
     refused = False
     try:
         for shard, each in enumerate(ledgers):
