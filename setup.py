@@ -79,7 +79,7 @@ MODULES = [
     "txfast.ledger.sorted_accounts",
     "txfast.readers.csv",
     "txfast.readers.line_column",
-    "txfast.readers.row",
+    "txfast.readers.parse_line",
     "txfast.readers.table_rows",
     "txfast.spill.partitions",
     "txfast.spill.runs",

@@ -496,10 +496,11 @@ def printed(program: str) -> str:
 
 def test_the_function_stays_what_it_is_when_its_room_is_imported() -> None:
     program = (
-        "import txfast, txfast.command.main, txfast.readers.csv, txfast.readers.table; from txfast.readers import row; "
-        "print(callable(txfast.read), row.__name__, sum(map(len, txfast.read('samples/disputes.csv'))))"
+        "import txfast, txfast.command.main, txfast.readers.csv, txfast.readers.table; "
+        "from txfast.readers import parse_line; "
+        "print(callable(txfast.read), parse_line.__name__, sum(map(len, txfast.read('samples/disputes.csv'))))"
     )
-    assert printed(program) == "True txfast.readers.row 25\n"
+    assert printed(program) == "True txfast.readers.parse_line 25\n"
 
 
 # ---- The log -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from tests.support import replays
 from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import InputError, TxfastError
-from txfast.readers.row import parse_line
+from txfast.readers.parse_line import parse_line
 
 pytestmark = pytest.mark.unmeasured
 

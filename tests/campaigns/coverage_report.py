@@ -55,7 +55,7 @@ KERNEL_TESTS = (
     "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
 )
 QUICK_MODULES = (
-    *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.row"),
+    *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.parse_line"),
     "txfast.spill.partitions",
 )
 QUICK_TESTS = (

@@ -27,7 +27,7 @@ from tests.support.reference import BYTE_ORDER_MARK
 from txfast.batch.batch import KINDS
 from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import TxfastError
-from txfast.readers.row import parse_line
+from txfast.readers.parse_line import parse_line
 
 # The result of parse_line: a transaction, the reason why the row is malformed, or None for a blank line.
 Verdict = tuple[str, int, int, int | None] | str | None

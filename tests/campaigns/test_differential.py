@@ -9,7 +9,7 @@ from tests.campaigns import differential
 from tests.campaigns.differential import Verdict
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import MALFORMED_REASONS
-from txfast.readers.row import parse_line
+from txfast.readers.parse_line import parse_line
 
 pytestmark = pytest.mark.unmeasured
 

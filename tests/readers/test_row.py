@@ -12,7 +12,7 @@ from tests.support import reference, replays, strategies
 from tests.support.reference import HEADER, INT64_MAX, UINT64_MAX
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS
-from txfast.readers.row import parse_line
+from txfast.readers.parse_line import parse_line
 
 pytestmark = pytest.mark.unmeasured
 

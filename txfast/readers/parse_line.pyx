@@ -1,7 +1,4 @@
-"""parse_line(): the row parser for Python, used by tests and tools. The parser itself is in row.pxd.
-
-The names of the reasons for malformed rows are in batch/batch.pyx, their codes in batch/batch.pxd.
-"""
+"""parse_line(): calls the row parser from Python, for tests and tools. The parser itself is row.pxd."""
 
 from libc.stdint cimport uint8_t
 
