@@ -198,7 +198,7 @@ def test_a_signal_inside_a_finalizer_is_raised_at_the_next_check_and_not_told_of
     assert run_program(act) == ("SIGTERM\n", "")
 
 
-def test_a_signal_inside_a_finalizer_ends_a_wait_behind_it() -> None:
+def test_a_signal_inside_a_finalizer_ends_a_wait_after_it() -> None:
     act = "lambda: os.kill(os.getpid(), signal.SIGTERM)"
     assert run_program(act, "while_waiting(signal.pause)") == ("SIGTERM\n", "")
 

@@ -27,7 +27,7 @@ def test_small_ranges_share_a_task_and_a_large_one_has_its_own() -> None:
     assert tasks(None, 1, None, 1, 1, cores=9) == [[0], [1, 2], [3, 4]]
 
 
-def test_a_header_is_found_behind_blank_lines(tmp_path: Path) -> None:
+def test_a_header_is_found_after_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_bytes(b"\xef\xbb\xbf\r\n  \r\rtype,client,tx,amount\r\ndeposit,1,1,1\n")
     source = open_source(str(path))

@@ -20,7 +20,7 @@ from txfast.input.open import open_source
 
 
 @pytest.mark.parametrize("probe_bytes", [1, 2, 3, 1000])
-def test_a_line_begins_behind_any_ending(tmp_path: Path, probe_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_begins_after_any_ending(tmp_path: Path, probe_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("txfast.cluster.range_reader.PROBE_BYTES", probe_bytes)
     path = tmp_path / "in.csv"
     content = b"a\nbb\r\nc\rd\r\r\n\n\ne\n\rf"

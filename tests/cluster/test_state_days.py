@@ -227,7 +227,7 @@ def test_a_spilled_shard_is_restored_and_saved(folder: Folder, monkeypatch: pyte
     assert folder.run("--state", "state").output == expected.accounts
 
 
-def test_dots_behind_a_link_mean_what_the_system_says(folder: Folder) -> None:
+def test_dots_after_a_link_mean_what_the_system_says(folder: Folder) -> None:
     (folder.path / "deep" / "er").mkdir(parents=True)
     os.symlink("deep/er", "link")
     folder.write("in.csv", HEADER + b"deposit,1,1,7\n")

@@ -104,7 +104,7 @@ def test_a_file_of_a_header_alone_is_one_empty_range(folder: Folder) -> None:
 @pytest.mark.parametrize(
     "blanks", [b"\n" * 300_000, b" " * 3_000_000 + b"\r\n", b"\r\n" * 200_000 + b" " * 2_000_000 + b"\n"]
 )
-def test_a_header_is_found_far_behind_the_start(folder: Folder, blanks: bytes) -> None:
+def test_a_header_is_found_far_after_the_start(folder: Folder, blanks: bytes) -> None:
     folder.write("far.csv", blanks + folder.read("in.csv"))
     (folder.path / "far.csv.gz").write_bytes(gzip.compress(blanks + folder.read("in.csv"), 1))
     for name in ("far.csv", "far.csv.gz"):

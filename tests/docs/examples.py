@@ -5,7 +5,7 @@
 shows where a page says something else than what happens; with `--write` it puts what happens into the page.
 
     console   lines after `$ ` are commands of bash; the lines below each are what it prints, on both outputs
-    python    a program of its own; an `output` block behind it has what it prints
+    python    a program of its own; an `output` block after it has what it prints
     pycon     lines after `>>> `, and what they print
     sh        commands of bash that succeed; what they print is compared where an `output` block follows
 
@@ -62,7 +62,7 @@ def differences(page: Path, folder: Path) -> Iterator[Difference]:
 
 
 def differences_of(block: Block, output: Block | None, folder: Path, variables: dict[str, str]) -> Iterator[Difference]:
-    """The same for one block, behind which stands what it prints."""
+    """The same for one block, after which stands what it prints."""
     if block.language == "console":
         happened = run_console(block.text, folder, variables)
         if happened != block.text:
@@ -80,7 +80,7 @@ def differences_of(block: Block, output: Block | None, folder: Path, variables: 
         if output is None:
             return
     if output is None:
-        assert not printed, f"{block.where}: prints this, and no output block behind it says so:\n{printed}"
+        assert not printed, f"{block.where}: prints this, and no output block after it says so:\n{printed}"
     elif not fits(output.text, printed):
         yield Difference(output, printed)
 

@@ -169,7 +169,7 @@ def test_a_run_over_an_input_cut_short_publishes_nothing(
 
 
 @each_compression
-def test_foreign_bytes_behind_a_compressed_file_are_damage(folder: Folder, compression: str) -> None:
+def test_foreign_bytes_after_a_compressed_file_are_damage(folder: Folder, compression: str) -> None:
     folder.write("in.csv", COMPRESS[compression](FILE) + b"deposit,1,9,1\n")
     folder.run("in.csv").assert_failed("in.csv", "damaged")
 

@@ -193,10 +193,10 @@ def test_an_index_sized_in_advance_changes_no_result(entries: int) -> None:
     ledger = Ledger()
     ledger.expect(entries)
     keys = [(index % 3, index * 37) for index in range(max(2 * entries, 1) if entries < 5_000 else 5_000)]
-    ahead, behind = keys[:entries], keys[entries:]
-    assert feed(ledger, "deposit", ahead, units=1, batch_rows=5) == 0
-    assert feed(ledger, "withdrawal", ahead, batch_rows=5) == len(ahead)
-    assert feed(ledger, "deposit", behind, units=1, batch_rows=5) == 0
+    first, later = keys[:entries], keys[entries:]
+    assert feed(ledger, "deposit", first, units=1, batch_rows=5) == 0
+    assert feed(ledger, "withdrawal", first, batch_rows=5) == len(first)
+    assert feed(ledger, "deposit", later, units=1, batch_rows=5) == 0
     assert feed(ledger, "dispute", keys) == 0
     assert ledger.entries == len(keys)
 

@@ -28,7 +28,7 @@ ROWS_THAT_APPLY = {
 
 
 def play(*steps: str) -> Ledger:
-    """A ledger after these steps, each a row and, behind an arrow, the status that it must meet."""
+    """A ledger after these steps, each a row and, after an arrow, the status that it must meet."""
     ledger = Ledger()
     for step in steps:
         line, _, status = step.partition(" -> ")

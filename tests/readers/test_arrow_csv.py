@@ -402,7 +402,7 @@ def test_offsets_that_lead_out_of_the_text_are_refused(starts: list[int], first:
 
 
 @pytest.mark.parametrize("first", range(5))
-def test_a_header_is_found_behind_blank_lines(first: int) -> None:
+def test_a_header_is_found_after_blank_lines(first: int) -> None:
     batch = TransactionBatch()
     lines = [b"nonsense", b"", b" \t", b"", HEADER.rstrip(), b"deposit,1,1,1", b"x"]
     if first == 0:

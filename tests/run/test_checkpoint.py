@@ -103,7 +103,7 @@ def clean(folder: Folder, rejects: str, *arguments: str) -> list[object]:
 
 
 def killed(folder: Folder, *arguments: str, takes: int = 4, rejects: str = "r.csv") -> None:
-    """Have a run be killed right after a checkpoint, inside its first input or behind it."""
+    """Have a run be killed right after a checkpoint, inside its first input or after it."""
     ended = drive(folder, *COMMAND, rejects, *STATE, *arguments, TAKES=str(takes))
     assert ended.exit_code == 9, ended.errors
     assert checkpoints(folder)
@@ -275,7 +275,7 @@ def test_rejects_that_are_not_what_they_were_discard_it(folder: Folder, damage: 
     assert parts(folder) == []
 
 
-def test_rejects_behind_the_checkpoint_do_not_count(folder: Folder) -> None:
+def test_rejects_after_the_checkpoint_do_not_count(folder: Folder) -> None:
     right = clean(folder, "r.csv", "--threads", "1")
     killed(folder, "--threads", "1")
     [name] = parts(folder)

@@ -214,7 +214,7 @@ def test_a_line_that_is_too_long_may_begin_with_a_byte_order_mark() -> None:
 
 
 @each_reader
-def test_a_byte_order_mark_behind_other_bytes_is_part_of_the_header(reader: str) -> None:
+def test_a_byte_order_mark_after_other_bytes_is_part_of_the_header(reader: str) -> None:
     for blank_lines in (b"\n", b" \n", b"\r\n" * 20):
         content = blank_lines + BYTE_ORDER_MARK + HEADER
         for block_bytes in (1, 2, 3, 4, 100):

@@ -181,7 +181,7 @@ def test_a_file_whose_size_is_known_gives_the_same_in_threads(content: bytes) ->
             assert replays.run_files([path], threads=threads, block_bytes=100) == expected
 
 
-def test_an_index_without_a_hint_doubles_also_behind_an_input_that_gave_one(many: Path) -> None:
+def test_an_index_without_a_hint_doubles_also_after_an_input_that_gave_one(many: Path) -> None:
     replay = new_replay(threads=1)
     replay.read(resolve(str(many)))
     capacities = [replay.books.ledgers[0].capacity]

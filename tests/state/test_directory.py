@@ -238,7 +238,7 @@ def test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once(
         whole = run_reference([("grown.csv", content)])
     except reference.NotTransactions:
         return
-    # Cut behind a line, or inside CR LF; the first step has the header.
+    # Cut after a line, or inside CR LF; the first step has the header.
     lines = re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)", content)
     ends = {sum(map(len, lines[:count])) for count in range(1, len(lines) + 1)}
     ends |= {end - 1 for end in ends if content[end - 2 : end] == b"\r\n"}

@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     file.discard()
 
 
-def test_a_file_goes_on_behind_the_bytes_that_were_written(tmp_path: Path) -> None:
+def test_a_file_goes_on_after_the_bytes_that_were_written(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc, and more that does not count")
     file = FileWriter(str(path), os.open(path, os.O_RDWR))

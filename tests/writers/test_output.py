@@ -97,7 +97,7 @@ def followed(path: Path) -> dict[str, object]:
     return progress
 
 
-def test_an_output_goes_on_behind_the_bytes_of_an_earlier_run(tmp_path: Path) -> None:
+def test_an_output_goes_on_after_the_bytes_of_an_earlier_run(tmp_path: Path) -> None:
     progress = followed(tmp_path / "out")
     output = Output(str(tmp_path / "out"))
     output.reopen(str(progress["path"]), 3, str(progress["xxh3_128"]))

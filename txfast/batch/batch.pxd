@@ -55,14 +55,14 @@ cdef class TransactionBatch:
     cdef readonly Py_ssize_t malformed_rows
     cdef readonly Py_ssize_t malformed_capacity
 
-    # The text that the rows came from: whole lines, with TEXT_SLACK_BYTES behind them. NULL where there is none.
+    # The text that the rows came from: whole lines, with TEXT_SLACK_BYTES after them. NULL where there is none.
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
     cdef object block  # keeps the text alive: most often the buffer
     cdef bytearray buffer  # where readers put text; reused with the batch
     cdef public Header header  # of the text; None before the reader has found it, and where there is no text
     cdef bint scanned  # False while the text waits to be scanned
-    cdef readonly bint is_cut  # rows behind the last malformed row were dropped
+    cdef readonly bint is_cut  # rows after the last malformed row were dropped
 
     # Lines of the text, and of the block before the text: the header, and blank lines before it.
     cdef readonly Py_ssize_t lines

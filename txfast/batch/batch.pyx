@@ -100,7 +100,7 @@ cdef class TransactionBatch:
         return 0
 
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL:
-        """The batch's buffer, with room for a text of this size and TEXT_SLACK_BYTES behind it."""
+        """The batch's buffer, with room for a text of this size and TEXT_SLACK_BYTES after it."""
         if self.buffer is None or len(self.buffer) < text_bytes + TEXT_SLACK_BYTES:
             self.buffer = bytearray(text_bytes + TEXT_SLACK_BYTES)
         return <uint8_t*>PyByteArray_AS_STRING(self.buffer)
@@ -116,7 +116,7 @@ cdef class TransactionBatch:
         self.first_line = 1
 
     def number_lines(self, uint64_t next_line):
-        """Number the block's lines, from the number of its first line on; return the number of the line behind it.
+        """Number the block's lines, from the number of its first line on; return the number of the line after it.
 
         Blocks are parsed out of order, so lines are numbered later, when batches are in order again.
         """
@@ -157,7 +157,7 @@ cdef class TransactionBatch:
         return text if is_whole else text + b"\n"
 
     def cut(self, Py_ssize_t malformed_rows):
-        """Forget all rows behind a malformed row, counted from 1. The batch is then `is_cut`."""
+        """Forget all rows after a malformed row, counted from 1. The batch is then `is_cut`."""
         if not 1 <= malformed_rows <= self.malformed_rows:
             raise IndexError(f"no malformed row {malformed_rows} in a batch that has {self.malformed_rows}")
         self.malformed_rows = malformed_rows

@@ -54,7 +54,7 @@ def whole_input(number: int, name: str, with_state: bool) -> Range:
 
 def absolute(path: str) -> str:
     """A path that is good in any process's folder. It is not normalised: if a folder is a link, only the system knows
-    what `..` means behind it."""
+    what `..` means after it."""
     return os.path.join(os.getcwd(), path)
 
 
@@ -129,7 +129,7 @@ def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
 
 
 def position_after_header(source: Source, header: bytes, first: int, lines: int) -> Position:
-    """The position behind a header, where the line at offset `first` begins."""
+    """The position after a header, where the line at offset `first` begins."""
     consumption = Consumption()
     for block in source.blocks(0, first):
         consumption.advance(block)
@@ -139,7 +139,7 @@ def position_after_header(source: Source, header: bytes, first: int, lines: int)
 
 
 def after_late_ending(source: Source, position: Position) -> Position:
-    """The position moved behind the ending of the last line before it, if only this run finds that ending.
+    """The position moved past the ending of the last line before it, if only this run finds that ending.
 
     Raises as `late_ending`.
     """

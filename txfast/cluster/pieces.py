@@ -51,7 +51,7 @@ class Slices:
             if not self._at_end:
                 raise self._disorder("something else than its end was read")
         if next(self._pieces, None) is not None:
-            raise self._disorder("there is more behind the last range")
+            raise self._disorder("there is more after the last range")
 
     def _read_into(self, view: memoryview) -> int:
         while not len(self._unread) and not self._at_end:

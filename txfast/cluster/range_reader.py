@@ -26,7 +26,7 @@ BLOCK_BYTES = 1 << 20
 
 
 def line_start(source: Source, offset: int, limit: int | None = None) -> int:
-    """Where the first line begins at an offset or behind it: LF, CR LF and a lone CR end a line.
+    """Where the first line begins at an offset or after it: LF, CR LF and a lone CR end a line.
 
     The search stops at a `limit`: if no line begins before it, any offset from the limit on is returned.
     """

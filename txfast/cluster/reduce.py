@@ -157,7 +157,7 @@ class Reduction:
 
 class DeferredStatuses:
     """Statuses of spilled rows, which are known once the spill is settled. Until then the rows themselves are kept a
-    second time, in the order of the input: `add` them, `end_range` behind each range, then iterate `settled`."""
+    second time, in the order of the input: `add` them, `end_range` after each range, then iterate `settled`."""
 
     def __init__(self, spill: Spill) -> None:
         self._spill = spill

@@ -64,7 +64,7 @@ class DecompressedFile(RawIOBase):
 class Bz2Stream(RawIOBase):
     """One or several bzip2 files, one after the other.
 
-    Neither library serves: the standard library's class ignores foreign bytes behind them, and pyarrow's refuses empty
+    Neither library serves: the standard library's class ignores foreign bytes after them, and pyarrow's refuses empty
     files.
     """
 

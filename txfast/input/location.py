@@ -119,7 +119,7 @@ def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
 
 
 def split_location(uri: str) -> tuple[str, str]:
-    """The scheme of a location, and the address behind `://`. pathlib leaves only one of the slashes."""
+    """The scheme of a location, and the address after `://`. pathlib leaves only one of the slashes."""
     scheme, _, address = uri.partition(":/")
     return scheme, address.removeprefix("/")
 

@@ -172,7 +172,7 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
             added = take(source, 2)
             ending = late_ending(source.name, position, added)
             consumption.advance(ending)
-            source = behind(source, added, len(ending), position.offset_bytes)
+            source = source_after(source, added, len(ending), position.offset_bytes)
         elif source.size_bytes is not None:
             source = Source(source.name, source.file, max(source.size_bytes - position.offset_bytes, 0))
     except BaseException:
@@ -207,7 +207,7 @@ def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
 def late_ending(name: str, position: Position, added: bytes) -> bytes:
     """The line ending, or the rest of one, that was added to the last line before a position since that was noted.
 
-    `added` are the two bytes behind the position. Raises InputError where other bytes continue that line.
+    `added` are the two bytes after the position. Raises InputError where other bytes continue that line.
     """
     if not position.offset_bytes or position.ending not in ("", "cr"):
         return b""
@@ -248,7 +248,7 @@ def read_into(source: Source, view: memoryview) -> int:
         raise unreadable(source.name, error) from error
 
 
-def behind(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
+def source_after(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
     """The source without the first `wanted_from` of the bytes that were taken from it at an offset."""
     if source.size_bytes is None:
         return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None)

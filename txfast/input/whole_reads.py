@@ -61,7 +61,7 @@ class StreamReads(WholeReads):
     def __init__(self, file: "RawIOBase") -> None:
         super().__init__(file)
         self.last_bytes = b""
-        self.was_short = False  # a read wanted bytes behind the end
+        self.was_short = False  # a read wanted bytes after the end
         self._ahead = b""
 
     def has_more(self) -> bool:

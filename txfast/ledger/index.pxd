@@ -208,7 +208,7 @@ cdef inline void index_fill(
                     second_homes = 0
             if ahead < logs[kind].entries:
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
-                # Behind the end of a chunk this loads an unrelated hash, which is harmless.
+                # After the end of a chunk this loads an unrelated hash, which is harmless.
                 prefetch(&client_hashes[chunk.account[(ahead + REBUILD_AHEAD_ENTRIES) & CHUNK_MASK]])
                 tx = chunk.tx[ahead & CHUNK_MASK]
                 hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)

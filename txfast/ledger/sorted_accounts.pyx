@@ -29,7 +29,7 @@ cdef class AccountColumns:
         cdef Py_ssize_t room
         cdef Ledger ledger
         self.count = sum(map(len, ledgers))
-        # One more: `take_keys` also writes the key of the slot behind the last account.
+        # One more: `take_keys` also writes the key of the slot after the last account.
         room = self.count + 1
         self.keys = <SortKey*>malloc(room * sizeof(SortKey))
         self.scratch = <SortKey*>malloc(room * sizeof(SortKey))
@@ -83,7 +83,7 @@ cdef class AccountColumns:
         cdef Py_ssize_t taken = 0, marked_count = self.marked_count
         if slots == NULL:
             return 0
-        # Which slots are in use is random, so a branch on it would be mispredicted: write every key, and move on behind
+        # Which slots are in use is random, so a branch on it would be mispredicted: write every key, and move on after
         # those in use.
         for slot in range(ledger.table.slot_mask + 1):
             keys[taken].client = marked[marked_count].client = slots[slot].client

@@ -33,7 +33,7 @@ class ArrowCsvReader:
     """Reads one CSV file through pyarrow: `fill` a batch with the next block of lines, then `scan` it into rows.
 
     A `consumption` advances over the bytes that are read; where it has a header already, the source continues inside
-    its input, behind that header. `fill` is for one thread at a time, `scan` for any. Both raise InputError and
+    its input, after that header. `fill` is for one thread at a time, `scan` for any. Both raise InputError and
     SourceError.
     """
 

@@ -21,7 +21,7 @@ else:
 
 # Decimals of an amount: a decimal128 of this scale counts units of 0.0001.
 UNIT_DECIMALS = 4
-# A decimal of 38 digits with UNIT_DECIMALS of them behind the point surely holds this many before it.
+# A decimal of 38 digits with UNIT_DECIMALS of them after the point surely holds this many before it.
 WHOLE_DIGITS = 33
 # Bytes of an offset, by the sort of text.
 OFFSET_BYTES = {"text": 4, "large_text": 8}

@@ -36,14 +36,14 @@ cdef class CsvReader:
     """Reads one CSV file: `fill` a batch with the next block of lines, then `scan` it into rows.
 
     `file` has `readinto`; `name` is the file's name in messages. A `consumption` advances over the bytes that each
-    `fill` takes; where it has a header already, the file continues inside its input, behind that header. `fill` is for
+    `fill` takes; where it has a header already, the file continues inside its input, after that header. `fill` is for
     one thread at a time, `scan` for any.
     """
 
     cdef object file
     cdef str name
     cdef Py_ssize_t block_bytes
-    cdef bytes carry  # read already, behind the last whole line
+    cdef bytes carry  # read already, after the last whole line
     cdef bint at_start
     cdef bint at_end
     cdef readonly Header header
@@ -98,7 +98,7 @@ cdef class CsvReader:
         self.carry = text[end:filled]
         self.consume(batch, end)
         if self.at_end:
-            # The scanner wants an ending: a last line without one gets an LF. Behind a last CR there must be none.
+            # The scanner wants an ending: a last line without one gets an LF. After a last CR there must be none.
             text[end] = 0 if is_ending(text[end - 1]) else LF
         start = self.past_byte_order_mark(text, text + end)
         batch.attach(batch.buffer, start, text + end - start)
@@ -205,7 +205,7 @@ cdef class CsvReader:
 
 
 def take_header(TransactionBatch batch not None, str file not None):
-    """Find the header in a batch's text: the first line that is not blank. Move the text behind it, and return it.
+    """Find the header in a batch's text: the first line that is not blank. Move the text after it, and return it.
 
     None where all lines are blank. Raises InputError where the first other line is no header.
     """
@@ -241,7 +241,7 @@ def rescan(
     """Scan the text of an earlier batch, its `raw_text()`, again. `readinto(view)` fills the whole view with it.
 
     `malformed_rows` and `is_cut` are those of the earlier batch. A text without an ending is the head of a line that
-    was too long: one malformed row, or none where the earlier batch had none. A batch that was cut is cut again, behind
+    was too long: one malformed row, or none where the earlier batch had none. A batch that was cut is cut again, after
     its last malformed row.
     """
     cdef uint8_t* text = batch.text_room(text_bytes)

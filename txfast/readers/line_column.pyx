@@ -20,7 +20,7 @@ def copy_lines(
     """Copy the lines `first` to `first + count` of a binary column into the batch's buffer, each with LF, as its text.
 
     `offsets` is a buffer of at least `first + count + 1` int32, in bytes of `text`; `text` is None where all lines
-    are empty. Raises ValueError where a line does not lie in the buffers, behind the one before it.
+    are empty. Raises ValueError where a line does not lie in the buffers, after the one before it.
     """
     cdef const signed char[::1] offset_bytes = offsets
     cdef const int32_t* starts

@@ -5,7 +5,7 @@ row, which then goes to the row parser: it alone decides. So the fast path may r
 otherwise than the row parser does.
 
 It reads up to WINDOW_BYTES from a row's start, and up to 24 bytes from a field's start or from its decimal point: the
-text has TEXT_SLACK_BYTES behind it.
+text has TEXT_SLACK_BYTES after it.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -115,7 +115,7 @@ cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcep
         # Quoted, and no quote inside.
         if end - start < 2 or (end - 1)[0] != c'"' or memchr(start + 1, c'"', end - start - 2) != NULL:
             return False
-    # Behind blanks there may be a quote. A CR may end the line.
+    # After blanks there may be a quote. A CR may end the line.
     return not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
 
 

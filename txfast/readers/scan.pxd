@@ -14,7 +14,7 @@ from txfast.text.endings cimport find_ending, past_ending
 
 
 cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
-    """Make rows of the batch's text: whole lines, with TEXT_SLACK_BYTES behind them.
+    """Make rows of the batch's text: whole lines, with TEXT_SLACK_BYTES after them.
 
     `layout` is the plan's, as a literal: so each layout has a loop of its own, without the fast paths of the others. In
     one loop for all, a row of the standard layout takes 7 % more instructions.

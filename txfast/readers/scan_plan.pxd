@@ -27,7 +27,7 @@ cdef struct KindName:
 cdef struct Tables:
     KindName[8] kind_names  # by (first byte ^ third byte) & 7, a hash in which the five words do not collide
     uint64_t[9] powers_of_ten
-    uint64_t[DECIMALS + 2] decimals_masks  # by number of decimals + 1: which bytes behind the point count
+    uint64_t[DECIMALS + 2] decimals_masks  # by number of decimals + 1: which bytes after the point count
 
 # How a header's columns are arranged: for each there is a loop of its own.
 cdef enum Layout:

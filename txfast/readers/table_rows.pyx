@@ -32,7 +32,7 @@ cdef enum:
     COLUMN_COUNT = 4
     # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
-    # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites behind it.
+    # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites after it.
     ROW_BYTES = COLUMN_COUNT * (AMOUNT_BYTES_MAX + WORD_BYTES)
 
 # Most rows of a batch.

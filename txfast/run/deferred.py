@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from txfast.spill.spill import Spill
 
 # Before the text of each batch: the index of its input, the number of its first line, its rows, its malformed rows,
-# whether rows behind them were cut off, a bit for each shard whose rows went to disk, the bytes of the text.
+# whether rows after them were cut off, a bit for each shard whose rows went to disk, the bytes of the text.
 RECORD = struct.Struct("<QQQQ?QQ")
 
 

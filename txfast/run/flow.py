@@ -146,7 +146,7 @@ class ThreadedFlow:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every batch up to the one yielded last is applied, and no batch behind it."""
+        """Whether every batch up to the one yielded last is applied, and no batch after it."""
         with self._changed:
             return not self._appliers or self._blocks_admitted == self._number + 1
 

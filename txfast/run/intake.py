@@ -57,9 +57,9 @@ class MalformedRows:
         self._admitted = sum(counts)
 
     def admit(self, batch: "TransactionBatch") -> bool:
-        """Admit the next scanned batch, in the order of the input; False behind the row that stops the run.
+        """Admit the next scanned batch, in the order of the input; False after the row that stops the run.
 
-        The batch with that row is cut behind it.
+        The batch with that row is cut after it.
         """
         if self.allowed is None:
             return True
@@ -72,7 +72,7 @@ class MalformedRows:
         return True
 
     def add(self, file: str, batch: "TransactionBatch") -> None:
-        """Count the malformed rows of an applied batch. Raises TooManyMalformedError behind the row that stops the
+        """Count the malformed rows of an applied batch. Raises TooManyMalformedError after the row that stops the
         run."""
         if batch.malformed_rows:
             batch.count_malformed(self.counts)
@@ -95,7 +95,7 @@ class Intake:
     `finish` at the end of the input.
 
     `fill` is for one thread at a time, `scan` for any. With a `consumption`, reading begins at its position in the
-    input, and it follows the bytes that are read. With `keep_positions` each batch carries the position behind its last
+    input, and it follows the bytes that are read. With `keep_positions` each batch carries the position after its last
     byte.
     """
 
@@ -139,7 +139,7 @@ class Intake:
         self._reader.scan(batch)
 
     def admit(self, batch: "TransactionBatch") -> bool:
-        """Admit the next scanned batch, in the order of the input; False behind the row that stops the run."""
+        """Admit the next scanned batch, in the order of the input; False after the row that stops the run."""
         return self._malformed.admit(batch)
 
     def note(self, batch: "TransactionBatch") -> None:
@@ -149,7 +149,7 @@ class Intake:
         self.figures.bytes = self._bytes_before + batch.input_bytes_read
 
     def position_after(self, batch: "TransactionBatch") -> "Position":
-        """The position in the input behind a batch that was applied and noted.
+        """The position in the input after a batch that was applied and noted.
 
         A run that resumes there reads the later blocks again, so the figures are set back to this position.
         """

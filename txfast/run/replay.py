@@ -120,7 +120,7 @@ class Replay:
         self.malformed_rows.add(intake.name, batch)
 
     def _checkpoint(self, checkpoints: "Checkpoints", flow: "Flow", intake: Intake, batch: "TransactionBatch") -> None:
-        """Take a checkpoint behind this batch, or have the flow come to where one can be taken."""
+        """Take a checkpoint after this batch, or have the flow come to where one can be taken."""
         if intake.is_table:
             # A run cannot go on inside a table: a signal ends it, and leaves the last checkpoint.
             checkpoints.end_by_signal()

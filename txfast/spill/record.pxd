@@ -100,7 +100,7 @@ cdef inline Py_ssize_t take_record(
 ) noexcept nogil:
     """Read the record that starts here; return its bytes, 0 where it is incomplete, -1 where it is invalid.
 
-    SLACK_BYTES behind `end` must be readable.
+    SLACK_BYTES after `end` must be readable.
     """
     cdef uint16_t control
     cdef int client_length, second_length, third_length

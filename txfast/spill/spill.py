@@ -153,7 +153,7 @@ class Spill:
         return divided
 
     def _merge_statuses(self, partition: int, divided: "Spill", rows_applied: int) -> None:
-        """Append the statuses of the rows that were settled in `divided`, which begin behind `rows_applied`."""
+        """Append the statuses of the rows that were settled in `divided`, which begin after `rows_applied`."""
         assert self._statuses is not None
         reader = SliceReader(self._slices[partition].reader())
         reader.pass_state()

@@ -167,7 +167,7 @@ class StateDirectory:
     # ---- Inputs ------------------------------------------------------------------------------------
 
     def open_input(self, ref: "InputRef") -> "tuple[Source, Consumption | None]":
-        """Open an input behind what earlier runs have read of it, or at its start where it is new.
+        """Open an input after what earlier runs have read of it, or at its start where it is new.
 
         Standard input and pipes are always new and are not followed: the Consumption is None. Raises SourceError, and
         InputError where the last line, which was already applied, has been continued since.

@@ -11,7 +11,7 @@ cdef enum:
 
 cdef extern from "txfast/text/intrinsics.h" nogil:
     enum:
-        # Bytes behind a batch's text that may be read, so that the scanner reads whole windows.
+        # Bytes after a batch's text that may be read, so that the scanner reads whole windows.
         TEXT_SLACK_BYTES "TXFAST_SLACK_BYTES"
     # Bit i of the result is set where bytes[i] == byte.
     uint32_t match_16 "txfast_match"(const uint8_t* bytes, uint8_t byte) noexcept

@@ -68,7 +68,7 @@ cdef inline bint is_number(const uint8_t* p, const uint8_t* end) noexcept nogil:
 cdef inline bint is_formula(const uint8_t* start, const uint8_t* end) noexcept nogil:
     """Whether a spreadsheet might run the text as a formula.
 
-    It might where the text is no number and begins with = + - or @ (in full width too, and behind spaces), or with a
+    It might where the text is no number and begins with = + - or @ (in full width too, and after spaces), or with a
     tab or a line ending.
     """
     cdef const uint8_t* p

@@ -27,7 +27,7 @@ cdef inline const uint8_t* find_ending(const uint8_t* start, const uint8_t* end)
 
 
 cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end) noexcept nogil:
-    """The start of the next line, behind the ending at `ending`."""
+    """The start of the next line, after the ending at `ending`."""
     if ending < end and ending[0] == CR:
         ending += 1
         return ending + 1 if ending < end and ending[0] == LF else ending

@@ -13,7 +13,7 @@
 #error "txfast needs a little-endian 64-bit machine and GCC or Clang"
 #endif
 
-/* Bytes behind a batch's text that may be read. TXFAST_PLANTED_OVERRUN makes the fast path read past the end of its
+/* Bytes after a batch's text that may be read. TXFAST_PLANTED_OVERRUN makes the fast path read past the end of its
  * memory, to prove that the sanitizers notice (tests/campaigns/sanitizers.py). */
 #if defined(TXFAST_PLANTED_OVERRUN)
 #define TXFAST_SLACK_BYTES 0

@@ -1,6 +1,6 @@
 """Numbers as text, eight digits at a time. Each function writes at `out` and returns the end of its text.
 
-They write whole words: up to WORD_BYTES behind that end are overwritten too.
+They write whole words: up to WORD_BYTES after that end are overwritten too.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t

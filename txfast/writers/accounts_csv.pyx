@@ -15,7 +15,7 @@ CSV_BLOCK_BYTES = 1 << 18
 cdef enum:
     # The longest line: client, three amounts, `false`, four commas, LF.
     LINE_BYTES_MAX = NUMBER_BYTES_MAX + 3 * AMOUNT_BYTES_MAX + 5 + 5
-    # Bytes behind the last line that writing may overwrite: a number's word, or a copied amount.
+    # Bytes after the last line that writing may overwrite: a number's word, or a copied amount.
     LINE_SLACK_BYTES = 32
     CSV_BLOCK_BYTES_MIN = 4096
 

@@ -95,7 +95,7 @@ class FileWriter:
         return {"bytes": self.bytes_written, "xxh3_128": self._hash.hexdigest()}
 
     def resume(self, byte_count: int, digest: str) -> None:
-        """Go on behind the first bytes of a file that an earlier process wrote, and cut off the others.
+        """Go on after the first bytes of a file that an earlier process wrote, and cut off the others.
 
         Raises SourceError where the file is shorter than `byte_count` or its first bytes have another hash.
         """

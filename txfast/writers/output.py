@@ -109,7 +109,7 @@ class Output:
         return {"path": self._temporary_path, **self._file.summary()}
 
     def reopen(self, temporary_path: str, byte_count: int, digest: str) -> None:
-        """Instead of `open`: go on behind the bytes that an earlier run has written to its temporary file.
+        """Instead of `open`: go on after the bytes that an earlier run has written to its temporary file.
 
         Raises SourceError where that file is missing or does not begin with these bytes.
         """

@@ -126,7 +126,7 @@ cdef class RejectColumns:
         return group
 
     cdef bint fill(self, RowCursor cursor, const int32_t file) except? True:
-        """Add the cursor's row, and the rows behind it while the group has room.
+        """Add the cursor's row, and the rows after it while the group has room.
 
         True where the group is full and the cursor stands on a row that is not in it.
         """

@@ -32,7 +32,7 @@ cdef struct Piece:
     const uint8_t* start
     Py_ssize_t length
 
-# A short piece behind a text, copied without a loop.
+# A short piece after a text, copied without a loop.
 cdef struct Separator:
     uint8_t[SEPARATOR_BYTES] text
     Py_ssize_t length
@@ -65,7 +65,7 @@ cdef class RejectText:
     cdef bytes file_text
     cdef Piece file_piece
     cdef Piece[REASONS_MAX] reason_pieces
-    cdef Separator[TEXTS] behind_texts
+    cdef Separator[TEXTS] separators
 
     def __cinit__(self, str text_format not None, Py_ssize_t block_bytes=REJECT_BLOCK_BYTES):
         if text_format not in FORMATS:
@@ -83,7 +83,7 @@ cdef class RejectText:
 
     cdef int make_pieces(self) except -1:
         """Make the pieces that lines share: for each reason the piece between line number and first text, and for JSON
-        the separator behind each text."""
+        the separator after each text."""
         cdef int index
         cdef Piece piece
         cdef Py_ssize_t longest_reason = 0, rest = 0
@@ -100,8 +100,8 @@ cdef class RejectText:
             piece = self.keep(text)
             if piece.length > SEPARATOR_BYTES:
                 raise ValueError(f"{text!r} is too long")
-            memcpy(self.behind_texts[index].text, piece.start, piece.length)
-            self.behind_texts[index].length = piece.length
+            memcpy(self.separators[index].text, piece.start, piece.length)
+            self.separators[index].length = piece.length
             rest += piece.length
         rest += TEXTS * CSV_EXTRA_BYTES + NUMBER_BYTES_MAX + SEPARATOR_BYTES
         assert longest_reason + rest <= LINE_EXTRA_BYTES
@@ -161,7 +161,7 @@ cdef class RejectText:
         return memoryview(self.block)[:filled]
 
     cdef Py_ssize_t fill(self, RowCursor cursor) except -1:
-        """Write the line of the cursor's row, and the lines of the rows behind it while the block has room.
+        """Write the line of the cursor's row, and the lines of the rows after it while the block has room.
 
         Return the room that the next row may need: 0 where there is no next row.
         """
@@ -191,8 +191,8 @@ cdef class RejectText:
         if self.is_json:
             for index in range(TEXTS):
                 out = write_json_string(out, &texts[index])
-                memcpy(out, self.behind_texts[index].text, SEPARATOR_BYTES)
-                out += self.behind_texts[index].length
+                memcpy(out, self.separators[index].text, SEPARATOR_BYTES)
+                out += self.separators[index].length
         else:
             for index in range(TEXTS):
                 out = write_csv_field(out, &texts[index])

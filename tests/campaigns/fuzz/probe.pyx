@@ -33,7 +33,7 @@ cdef uint8_t* text_memory = <uint8_t*>malloc(TEXT_BYTES_MAX)
 
 
 cdef uint8_t* copied(bytes text, Py_ssize_t slack) except NULL:
-    """A text at the end of its memory, with `slack` bytes behind it: an ending, and the beginning of another line.
+    """A text at the end of its memory, with `slack` bytes after it: an ending, and the beginning of another line.
 
     It is valid until the next text is copied: allocating memory for each would take most of the time.
     """
