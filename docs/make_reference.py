@@ -31,8 +31,8 @@ from txfast.writers.reject_tables import reject_schema  # noqa: E402
 PACKAGE = PROJECT_ROOT / "txfast"
 MADE = re.compile(r"(<!-- made: (?!end)(.*?) -->\n).*?(<!-- made: end -->)", re.S)
 
-# From the ground up: a room imports from those before it.
-ROOMS = (
+# From the ground up: a package imports from those before it.
+PACKAGES = (
     *("text", "batch", "input", "ledger", "readers", "writers", "spill", "state", "report", "log", "run"),
     *("command", "api", "cluster"),
 )
@@ -331,10 +331,10 @@ def filled(paragraph: str) -> str:
 # ---- The code map --------------------------------------------------------------------------------
 
 
-def files_of(room: str) -> str:
-    """The files of a room of the package, or of its top for `.`: each with the first sentence of its docstring."""
+def files_of(package: str) -> str:
+    """The files of a package, or of txfast/ itself for `.`, each with the first sentence of its docstring."""
     stems: dict[str, dict[str, Path]] = {}
-    for path in sorted((PACKAGE / room).iterdir()):
+    for path in sorted((PACKAGE / package).iterdir()):
         if path.suffix in (".py", ".pyx", ".pxd", ".h") and path.name not in ("__init__.py", "_version.py"):
             stems.setdefault(path.stem, {})[path.suffix] = path
     rows = []

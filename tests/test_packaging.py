@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.packages import python_imports
 from tests.support.project import PROJECT_ROOT
-from tests.support.rooms import python_imports
 
 pytestmark = pytest.mark.unmeasured
 

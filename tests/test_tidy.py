@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.packages import LAYER_OF, PACKAGE, cycles, imports, module_imports, package_of, wrong_imports
 from tests.support.project import PROJECT_ROOT
-from tests.support.rooms import FLOOR_OF, PACKAGE, cycles, imports, module_imports, room_of, wrong_imports
 from tests.support.sources import (
     cython_function_lengths,
     cython_functions,
@@ -32,9 +32,9 @@ FUNCTION_LINES_MAX = 60
 HOT_LOOPS = {("txfast/ledger/ledger.pyx", "apply_rows")}
 
 # A small file is replayed in less time than the import of one of these takes, so a function that needs one imports it
-# itself. Programs that use the library have imported most of them already: the rooms for programs may.
+# itself. Programs that use the library have imported most of them already: the packages for programs may.
 SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing", "xxhash"}
-ROOMS_FOR_PROGRAMS = ("api", "cluster")
+PACKAGES_FOR_PROGRAMS = ("api", "cluster")
 
 # ---- Exceptions, to be removed one by one ---------------------------------------------------------
 
@@ -187,13 +187,15 @@ def test_nothing_is_left_to_be_done() -> None:
 # ---- Imports -------------------------------------------------------------------------------------
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(f"txfast.{path.stem}") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert sorted(rooms - FLOOR_OF.keys() - {"__pycache__"}) == []
+def test_every_package_has_a_layer() -> None:
+    packages = {
+        package_of(f"txfast.{path.stem}") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()
+    }
+    assert sorted(packages - LAYER_OF.keys() - {"__pycache__"}) == []
 
 
 def test_imports_point_one_way() -> None:
-    """Down the floors, with imports in functions, imports for type checkers, cimports and stubs."""
+    """Down the layers, with imports in functions, imports for type checkers, cimports and stubs."""
     assert sorted(wrong_imports()) == []
 
 
@@ -208,7 +210,7 @@ def test_cycles_are_found() -> None:
 
 @pytest.mark.parametrize("path", sources(".py", ".pyx", ".pxd"), ids=name_of)
 def test_slow_modules_are_imported_where_they_are_needed(path: Path) -> None:
-    if path.parent.name in ROOMS_FOR_PROGRAMS:
+    if path.parent.name in PACKAGES_FOR_PROGRAMS:
         return
     at_import = {name.partition(".")[0] for name in imports(path, in_functions=False, for_type_checkers=False)}
     assert sorted(at_import & SLOW_MODULES) == []
@@ -218,7 +220,7 @@ def test_a_run_imports_no_slow_module_before_it_needs_one() -> None:
     modules = [
         ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
         for path in sources(".py", ".pyx")
-        if not path.name.startswith("__") and path.parent.name not in ROOMS_FOR_PROGRAMS
+        if not path.name.startswith("__") and path.parent.name not in PACKAGES_FOR_PROGRAMS
     ]
     program = f"""\
 import sys

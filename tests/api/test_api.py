@@ -494,7 +494,7 @@ def printed(program: str) -> str:
     return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_function_stays_what_it_is_when_its_room_is_imported() -> None:
+def test_the_function_stays_what_it_is_when_its_package_is_imported() -> None:
     program = (
         "import txfast, txfast.command.main, txfast.readers.csv, txfast.readers.table; "
         "from txfast.readers import parse_line; "

@@ -46,10 +46,10 @@ def test_every_part_is_in_one_page() -> None:
     assert {name: count for name, count in names.items() if not name.startswith("files ")} == dict.fromkeys(PARTS, 1)
 
 
-def test_the_architecture_has_a_section_and_the_files_of_every_room() -> None:
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert rooms <= anchors_of(ARCHITECTURE)
-    assert {f"files {room}" for room in [*rooms, "."]} == set(parts_of(ARCHITECTURE))
+def test_the_architecture_has_a_section_and_the_files_of_every_package() -> None:
+    packages = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert packages <= anchors_of(ARCHITECTURE)
+    assert {f"files {package}" for package in [*packages, "."]} == set(parts_of(ARCHITECTURE))
 
 
 def test_a_text_written_by_hand_is_kept_by_its_row() -> None:

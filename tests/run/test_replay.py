@@ -58,8 +58,8 @@ def test_a_failure_in_any_stage_ends_the_run_with_that_failure(
 ) -> None:
     before = set(threading.enumerate())
     calls = 0
-    room: type = Books if stage == "apply" else Intake
-    do = getattr(room, stage)
+    owner: type = Books if stage == "apply" else Intake
+    do = getattr(owner, stage)
 
     def fail_at_the_tenth(*arguments: Any) -> Any:
         nonlocal calls
@@ -68,7 +68,7 @@ def test_a_failure_in_any_stage_ends_the_run_with_that_failure(
             raise MemoryError("no memory for this block")
         return do(*arguments)
 
-    monkeypatch.setattr(room, stage, fail_at_the_tenth)
+    monkeypatch.setattr(owner, stage, fail_at_the_tenth)
     replay = new_replay(threads=threads, block_bytes=2_000)
     with pytest.raises(MemoryError, match="this block"):
         replay.read_source(replays.open_bytes("in", MANY_ROWS))

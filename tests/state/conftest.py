@@ -1,4 +1,4 @@
-"""Folders and states that the tests of this room begin with."""
+"""Folders and states that the tests of this package begin with."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Ledger:
         Returns how many of its rows were applied and, for each reason that occurred, how many were not.
 
         Raises TxfastError as `txfast.process` does. If it does so after rows were applied, or if the call is
-        interrupted, the ledger is left partly updated, and all later calls raise StateError. An input that is refused
+        interrupted, the ledger is left partly updated, and all later calls raise StateError. An input that fails
         before its first row leaves the ledger as it was.
 
         A generator given here must not use this ledger: the two would wait for each other for ever.

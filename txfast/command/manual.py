@@ -35,7 +35,7 @@ INPUT = (
     "them, and may be quoted.",
     "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
     "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
-    "column is refused, because a float cannot hold 0.1 exactly.",
+    "column is an error, because a float cannot hold 0.1 exactly.",
     "Several files are read in the order given, as one stream. Each has a header of its own. Ids are whole numbers "
     "below 2^64. An amount has at most four decimals, and is at most 922337203685477.5807.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
@@ -67,8 +67,8 @@ ENVIRONMENT = (
     "overrides the variable of an option that says the contrary: with TXFAST_STRICT=1 in the environment, "
     "--max-malformed 5 allows five malformed rows. LEVEL as last argument overrides TXFAST_LOG_LEVEL and TXFAST_QUIET.",
     "A switch is set by 1, true or yes, and not set by 0, false or no. An empty variable counts as not set. A value "
-    "that the option would refuse is an error, as on the command line. If the level comes from a variable, every line "
-    "is logged, as with --log-level.",
+    "that the option does not accept is an error, as on the command line. If the level comes from a variable, every "
+    "line is logged, as with --log-level.",
     "--verify, --completion, --version and --help have no variables.",
     "Remote locations use the variables of pyarrow's file systems, such as AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION and "
     "AWS_ENDPOINT_URL.",

@@ -132,7 +132,7 @@ OPTIONS = (
             IPC files. In parquet and arrow, client is uint64, the three amounts are decimal128(19, 4), and locked is a
             boolean.
 
-            parquet and arrow need a memory limit of at least 256MiB, and are refused when the output is a terminal.
+            parquet and arrow need a memory limit of at least 256MiB, and cannot be written to a terminal.
         """,
     ),
     Option(
@@ -184,7 +184,7 @@ OPTIONS = (
             adds nothing, and a file that grew adds only its new rows. A file with any other content is a new input,
             read from its start. If the last row consumed had no line ending and the file now continues that very line,
             the run fails and says so. A Parquet or Arrow file is consumed whole, so one that grew is a new input.
-            Standard input, pipes and devices are always new. Remote locations are refused.
+            Standard input, pipes and devices are always new. Remote locations are an error.
 
             The new state is published last, after all other outputs, by one rename. A run that fails, is killed or
             stops at --max-malformed leaves DIR as it was. The last two states are kept as snapshots. The hashes of all

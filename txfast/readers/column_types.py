@@ -1,7 +1,7 @@
 """The types that a table's columns may have, and each column's buffers as TableColumns takes them.
 
-Types that cannot be exact are refused; values that cannot be exact become malformed rows, as in CSV. This module must
-not know where a table comes from.
+Types that cannot be exact are not accepted; values that cannot be exact become malformed rows, as in CSV. This module
+must not know where a table comes from.
 """
 
 from decimal import Decimal

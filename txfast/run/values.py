@@ -1,4 +1,4 @@
-"""Parses the texts of values: names, counts, seconds and sizes, for every face.
+"""Parses the texts of values: names, counts, seconds and sizes, for every front end.
 
 Each function returns the value, or raises UsageError with a message that says the right form. This module must not know
 which options there are.

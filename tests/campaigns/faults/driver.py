@@ -28,11 +28,11 @@ def import_extension_modules() -> None:
     import importlib
 
     for folder, _, names in os.walk(PACKAGE):
-        room = os.path.relpath(folder, os.path.dirname(PACKAGE)).replace(os.sep, ".")
+        package = os.path.relpath(folder, os.path.dirname(PACKAGE)).replace(os.sep, ".")
         for name in names:
             module = name.partition(".")[0]
             if name.endswith(".so") and f"{module}.pyi" in names:
-                importlib.import_module(f"{room}.{module}")
+                importlib.import_module(f"{package}.{module}")
 
 
 def note_lines(shim: ctypes.CDLL) -> None:

@@ -1,8 +1,8 @@
-"""The rooms of the package, the floors that they stand on, and who imports whom.
+"""The packages in txfast/, their layers, and who imports whom.
 
-    python -m tests.support.rooms          the rooms and their imports, as a Mermaid drawing
+    python -m tests.support.packages          the packages and their imports, as a Mermaid drawing
 
-A room is a folder of txfast/, or one of the modules beside the folders. This module reads sources; it never imports
+A package is a folder of txfast/, or one of the modules beside the folders. This module reads sources; it never imports
 them.
 """
 
@@ -19,9 +19,9 @@ from tests.support.sources import logical_lines, name_of, sources
 
 PACKAGE = PROJECT_ROOT / "txfast"
 
-# The architecture: a room imports only from itself and from floors above its own in this list. Rooms of one floor do
-# not import each other. A new room needs a place here.
-FLOORS = [
+# The architecture: a package imports only from itself and from layers above its own in this list. Packages of one
+# layer do not import each other. A new package needs a place here.
+LAYERS = [
     {"_version", "errors", "interrupts", "late", "text"},
     {"batch"},
     {"input", "ledger"},
@@ -33,7 +33,7 @@ FLOORS = [
     {"api", "cluster", "command"},
     {"__init__", "__main__"},
 ]
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
 
 
 def python_imports(tree: ast.AST, *, in_functions: bool = True, for_type_checkers: bool = True) -> Iterator[str]:
@@ -80,12 +80,12 @@ def imports(path: Path, *, in_functions: bool = True, for_type_checkers: bool = 
     return cython_imports(text, in_functions=in_functions)
 
 
-def room_of(name: str) -> str:
-    """The room that an imported name of the package is in."""
+def package_of(name: str) -> str:
+    """The package that an imported name of txfast is in."""
     _, _, inside = name.partition(".")
-    room = inside.partition(".")[0]
-    is_room = room and any((PACKAGE / each).exists() for each in (room, f"{room}.py"))
-    return room if is_room else "__init__"
+    package = inside.partition(".")[0]
+    is_package = package and any((PACKAGE / each).exists() for each in (package, f"{package}.py"))
+    return package if is_package else "__init__"
 
 
 def module_of(path: Path) -> str:
@@ -94,7 +94,7 @@ def module_of(path: Path) -> str:
 
 
 def module_imports() -> dict[str, set[str]]:
-    """The modules of the package that each of its modules imports."""
+    """The modules of txfast that each of its modules imports."""
     paths = sources(".py", ".pyi", ".pyx", ".pxd", ".h")
     modules = {module_of(path) for path in paths}
     imported: dict[str, set[str]] = {module: set() for module in modules}
@@ -125,27 +125,27 @@ def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
 
 
 def wrong_imports() -> set[tuple[str, str]]:
-    """(file, room) for each file that imports from its own floor or from one that stands on it."""
+    """(file, package) for each file that imports from its own layer or from a higher one."""
     wrong = set()
     for path in sources(".py", ".pyi", ".pyx", ".pxd"):
-        room = room_of(module_of(path)) if path.parent != PACKAGE else path.stem
+        package = package_of(module_of(path)) if path.parent != PACKAGE else path.stem
         for name in imports(path):
             if name.split(".")[0] == "txfast":
-                other = room_of(name)
-                if other != room and FLOOR_OF[other] >= FLOOR_OF[room]:
+                other = package_of(name)
+                if other != package and LAYER_OF[other] >= LAYER_OF[package]:
                     wrong.add((name_of(path), other))
     return wrong
 
 
 def drawing() -> str:
-    """The rooms as a Mermaid flowchart, one subgraph a floor; an arrow points from a room to one that it imports."""
+    """The packages as a Mermaid flowchart, one subgraph a layer; an arrow points from a package to one it imports."""
     arrows: dict[str, set[str]] = defaultdict(set)
     for module, imported in module_imports().items():
-        arrows[room_of(module)] |= {room_of(other) for other in imported} - {room_of(module)}
+        arrows[package_of(module)] |= {package_of(other) for other in imported} - {package_of(module)}
     lines = ["flowchart TD"]
-    for floor, rooms in reversed(list(enumerate(FLOORS))):
-        lines += [f"    subgraph floor{floor}[ ]", *(f"        {room}" for room in sorted(rooms)), "    end"]
-    lines += [f"    {room} --> {other}" for room in sorted(arrows) for other in sorted(arrows[room])]
+    for layer, packages in reversed(list(enumerate(LAYERS))):
+        lines += [f"    subgraph layer{layer}[ ]", *(f"        {package}" for package in sorted(packages)), "    end"]
+    lines += [f"    {package} --> {other}" for package in sorted(arrows) for other in sorted(arrows[package])]
     return "\n".join(lines)
 
 
