@@ -50,7 +50,7 @@ def small_limits(limit: int) -> Iterator[None]:
         patched.setattr(settle, "Ledger", SmallLedger)
         patched.setattr(spill, "PARTITIONS", 3)
         patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
-        patched.setattr(spill, "BUFFERS_SHARE", 1 << 60)
+        patched.setattr(spill, "LIMIT_BYTES_PER_BUFFER_BYTE", 1 << 60)
         patched.setattr(slices, "ROWS_AT_ONCE", 4)
         patched.setattr(replays, "new_replay", new_replay)
         yield

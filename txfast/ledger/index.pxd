@@ -29,7 +29,7 @@ cdef enum:
     REBUILD_AHEAD_ENTRIES = 16  # a power of two
     # While rebuilding, prefetch second homes when one in eight of the last 1,024 entries went there.
     REBUILD_SAMPLE_MASK = (1 << 10) - 1
-    REBUILD_SAMPLE_SHARE = 8
+    REBUILD_ENTRIES_PER_SECOND_HOME = 8
     LOAD_PERCENT_MAX = 85
     NOT_FOUND = 0xFFFFFFFF
 
@@ -204,7 +204,7 @@ cdef inline void index_fill(
                     <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
                 )
                 if not entry & REBUILD_SAMPLE_MASK:
-                    prefetch_second_homes = REBUILD_SAMPLE_SHARE * second_homes > REBUILD_SAMPLE_MASK
+                    prefetch_second_homes = REBUILD_ENTRIES_PER_SECOND_HOME * second_homes > REBUILD_SAMPLE_MASK
                     second_homes = 0
             if ahead < logs[kind].entries:
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]

@@ -16,7 +16,7 @@ from txfast.text.bits cimport prefetch
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
     # Prefetch second homes when one in eight of the last rows was there.
-    SECOND_HOME_SHARE = 8
+    ROWS_PER_SECOND_HOME = 8
 
 # Where the searches for a row begin: computed LOOK_AHEAD_ROWS before its turn, when that memory starts to load.
 cdef struct Lookup:
@@ -57,7 +57,7 @@ cdef inline void look_ahead(
 
 cdef inline bint needs_second_homes(const Py_ssize_t second_homes, const Py_ssize_t rows) noexcept nogil:
     """Whether the next rows should have their second homes prefetched, from how many of the last ones were there."""
-    return SECOND_HOME_SHARE * second_homes > rows
+    return ROWS_PER_SECOND_HOME * second_homes > rows
 
 
 cdef inline Probe find(

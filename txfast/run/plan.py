@@ -29,8 +29,8 @@ BATCH_BYTES_PER_BYTE = 3
 OTHER_BYTES = 8 << 20
 # A ledger with less memory would go to disk at its first rows.
 LEDGER_BYTES_MIN = 24 << 20
-# A spill's buffers get one part in SPILL_SHARE of its ledger's memory, and at least SPILL_BYTES_MIN.
-SPILL_SHARE = 16
+# Of a ledger's memory, the buffers of its spill get a sixteenth, and at least SPILL_BYTES_MIN.
+LEDGER_BYTES_PER_SPILL_BYTE = 16
 SPILL_BYTES_MIN = 2 << 20
 
 
@@ -130,4 +130,4 @@ def divide_memory(plan: Plan, room: int) -> None:
     room -= plan.ledgers * batch_bytes
     plan.settling_bytes = max(room, LEDGER_BYTES_MIN)
     share = room // plan.ledgers
-    plan.ledger_bytes = max(share - max(SPILL_BYTES_MIN, share // SPILL_SHARE), 0)
+    plan.ledger_bytes = max(share - max(SPILL_BYTES_MIN, share // LEDGER_BYTES_PER_SPILL_BYTE), 0)

@@ -26,8 +26,8 @@ PARTITIONS = 64
 # The buffer of a partition: writes should be large where the limit allows it.
 BUFFER_BYTES_MIN = 1 << 14
 BUFFER_BYTES_MAX = 1 << 20
-# All buffers of a spill together take a sixteenth of the limit, unless that is less than the least size.
-BUFFERS_SHARE = 16
+# Of a spill's memory limit, all its buffers together get a sixteenth, unless that is less than the least size.
+LIMIT_BYTES_PER_BUFFER_BYTE = 16
 STATUS_BUFFER_BYTES = 1 << 13
 # After this many divisions in a row that left all records in one partition, they are taken for those of one client.
 FAILED_DIVISIONS_MAX = 2
@@ -41,7 +41,7 @@ STARTING = threading.Lock()
 
 def buffers_bytes(limit_bytes: int) -> int:
     """The bytes of all buffers of a spill under a memory limit."""
-    share = limit_bytes // BUFFERS_SHARE // PARTITIONS
+    share = limit_bytes // LIMIT_BYTES_PER_BUFFER_BYTE // PARTITIONS
     return PARTITIONS * max(BUFFER_BYTES_MIN, min(share, BUFFER_BYTES_MAX))
 
 
