@@ -12,6 +12,10 @@ and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had importe
 import anything of txfast.
 """
 
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class LateModule:
     """Stands for a module, and imports it when an attribute is first used. Submodules are attributes too."""
@@ -19,7 +23,11 @@ class LateModule:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __getattr__(self, attribute: str) -> object:
+    def __reduce__(self) -> "tuple[object, ...]":
+        # Spark sends functions with the globals that they use.
+        return LateModule, (self._name,)
+
+    def __getattr__(self, attribute: str) -> "Any":
         from importlib import import_module
 
         module = import_module(self._name)

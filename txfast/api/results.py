@@ -1,7 +1,7 @@
 """The result of a run in a program: tables of accounts and of rejects, and the run's figures.
 
 A table exports the Arrow C stream interface (`__arrow_c_stream__`), so that pyarrow, Polars and DuckDB read it
-directly. It is also a sequence of named tuples. This module must not know how accounts are computed.
+directly. It also iterates as named tuples and has a length. This module must not know how accounts are computed.
 """
 
 from decimal import Decimal
@@ -92,11 +92,17 @@ class ResultTable(Generic[Row]):
         return pa.Table.from_batches(self.batches(), self.schema)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """The rows as a pandas frame, amounts as Decimal objects. pandas has to be installed."""
+        """The rows as a pandas frame; amounts of accounts are Decimal objects, those of rejects are text.
+
+        pandas has to be installed.
+        """
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> "pl.DataFrame":
-        """The rows as a Polars frame, amounts as decimals. Polars has to be installed."""
+        """The rows as a Polars frame; amounts of accounts are decimals, those of rejects are text.
+
+        Polars has to be installed.
+        """
         import polars as pl
 
         return pl.DataFrame(self.to_arrow())

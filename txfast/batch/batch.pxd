@@ -39,7 +39,7 @@ cdef class TransactionBatch:
     cdef uint64_t* tx
     cdef int64_t* amount  # units of 0.0001
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
-    cdef uint8_t* status  # the ledger's status of the row, where it keeps statuses
+    cdef uint8_t* status  # the ledger's status of the row; not set while its shard is in `unsettled_shards`
     cdef uint32_t* routed  # with several shards: rows by shard, in input order inside each
     cdef uint32_t* shard_starts  # where each shard's rows start in `routed`, and where the last shard's end
     cdef uint32_t shard_capacity  # shards that `shard_starts` has room for

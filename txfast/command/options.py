@@ -101,8 +101,8 @@ OPTIONS = (
         help="what reads CSV: native (default) or arrow, by pyarrow",
         manual="""
             Choose the reader of CSV input. native, the default, reads and parses the bytes in txfast's own code. With
-            arrow, pyarrow reads the lines, and the same row parser parses them; this takes about twice as long. It is
-            there to check the first reader against. Both give the same accounts, rejects and figures.
+            arrow, pyarrow reads the lines, and the same row parser parses them; this takes about four times as long. It
+            is there to check the first reader against. Both give the same accounts, rejects and figures.
 
             arrow stops with an error at a row longer than its block of 4 MiB and at a row with a byte 0x01, because
             pyarrow cannot carry these. It needs a memory limit of at least 256MiB, and excludes --checkpoint. Parquet
@@ -248,7 +248,8 @@ OPTIONS = (
         manual="""
             Read and apply rows with N threads. N is 1 or more; at most 128 threads are used. The default is the number
             of cores that the process may use: those that it is allowed to run on, or fewer if its control group has a
-            CPU quota. Accounts, rejects and log do not depend on N. With 1, no thread is started.
+            CPU quota. Accounts, rejects and the log's lines about rows do not depend on N. With 1, no thread is
+            started.
         """,
     ),
     Option(
@@ -260,11 +261,11 @@ OPTIONS = (
             and TiB in powers of 1024. The default is 80 % of the memory of the machine, or of the process's control
             group if that has less.
 
-            Accounts and rows that do not fit are moved to a file in --spill-dir, divided by client into partitions.
-            At the end, the rows of each partition are applied by themselves. Accounts, rejects and log are the same, in
-            the same order, as in memory. With --rejects, or from level warn on, the text of the rows moves to disk too,
-            and refused rows are reported at the end of the run. Such a run takes 1.1 to 2.4 times as long as one in
-            memory.
+            Accounts and rows that do not fit are moved to a file in --spill-dir, divided by client into partitions. At
+            the end, the rows of each partition are applied by themselves. Accounts, rejects and the log's lines about
+            rows are the same, in the same order, as in memory. With --rejects, or at level warn or more detailed, the
+            text of the rows moves to disk too, and refused rows are reported at the end of the run. Such a run takes
+            1.1 to 2.4 times as long as one in memory.
 
             The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
             remote locations, --state and --reader arrow. Large record batches of an Arrow input come on top of the

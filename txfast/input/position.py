@@ -226,7 +226,7 @@ def late_ending(name: str, position: Position, added: bytes) -> bytes:
 
 
 def take(source: Source, count: int) -> bytes:
-    """The next `count` bytes, fewer at the end. Raises SourceError."""
+    """The next `count` bytes, fewer at the end. Raises SourceError and InputError."""
     taken = bytearray(count)
     filled = 0
     with memoryview(taken) as view:

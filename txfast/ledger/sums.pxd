@@ -1,7 +1,7 @@
 """Sums of money: totals that must fit in 64 bits, and exact sums over any number of accounts.
 
-Money is a signed 64-bit count of units of 0.0001. These helpers run without the GIL, so they return False instead of
-raising an exception.
+Money is a signed 64-bit count of units of 0.0001. All but `whole` run without the GIL, so `fits_as_total`
+returns False instead of raising an exception.
 """
 
 from libc.stdint cimport int64_t, uint64_t

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from txfast.spill.spill import Spill
     from txfast.state.snapshot import Snapshot
 
-# Bytes on disk for a row, and for an account twice; more with long ids.
+# Bytes on disk for a row; and for an account, which is written twice: to its partition, and sorted when the partition
+# is settled. Long ids take more.
 SPILLED_ROW_BYTES = 13
 SPILLED_ACCOUNT_BYTES = 40
 # Memory beside a ledger while it is restored.

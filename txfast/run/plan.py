@@ -29,7 +29,7 @@ BATCH_BYTES_PER_BYTE = 3
 OTHER_BYTES = 8 << 20
 # A ledger with less memory would go to disk at its first rows.
 LEDGER_BYTES_MIN = 24 << 20
-# Of a ledger's memory, the buffers of its spill get a sixteenth, and at least SPILL_BYTES_MIN.
+# Of a ledger's memory, a sixteenth, and at least SPILL_BYTES_MIN, is left for its spill.
 LEDGER_BYTES_PER_SPILL_BYTE = 16
 SPILL_BYTES_MIN = 2 << 20
 

@@ -1,6 +1,6 @@
 """SliceReader: reads one slice, which Partitions wrote, back into ledgers and batches.
 
-Only the version of txfast that wrote a slice can read it: a slice is never kept.
+Only a txfast with the same SLICE_VERSION can read a slice: a slice is never kept.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

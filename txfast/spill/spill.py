@@ -1,8 +1,8 @@
 """Spill: ledgers and rows that do not fit in memory, on disk in partitions by client.
 
 When a ledger would grow past its limit, everything that it holds goes to partitions, and so do all later rows of its
-shard. At the end of the run each partition is settled: it is read into a ledger of its own, which may use the whole
-limit, and its accounts are collected. A partition that is still too large is divided again.
+shard. At the end of the run each partition is settled: it is read into a ledger of its own, under the memory that
+settling gives it, and its accounts are collected. A partition that is still too large is divided again.
 
 This module must not know input or output formats.
 """
@@ -26,7 +26,7 @@ PARTITIONS = 64
 # The buffer of a partition: writes should be large where the limit allows it.
 BUFFER_BYTES_MIN = 1 << 14
 BUFFER_BYTES_MAX = 1 << 20
-# Of a spill's memory limit, all its buffers together get a sixteenth, unless that is less than the least size.
+# Of a spill's memory limit, all its buffers together get a sixteenth, within the two sizes above for each.
 LIMIT_BYTES_PER_BUFFER_BYTE = 16
 STATUS_BUFFER_BYTES = 1 << 13
 # After this many divisions in a row that left all records in one partition, they are taken for those of one client.
@@ -35,7 +35,7 @@ MEBIBYTE = 1 << 20
 # Added to the limit that a message suggests, for memory that cannot be foreseen.
 MARGIN_MIB = 8
 
-# Held while the first ledger of a run is moved to disk, since its threads share one spill file.
+# Held while the spill file of a run is made: the ledgers' threads share it.
 STARTING = threading.Lock()
 
 

@@ -3,7 +3,7 @@
     lock                held by the run that uses the directory
     snapshot-<n>/       written by a run that succeeded, or by Ledger.save; it and the one before are kept
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
-    <either>.part       half written when a run was killed; the next run removes it
+    <either>.part       half written when a run was killed; the next run that saves one of its kind removes it
 
 A snapshot is written under the name with `.part` and renamed when all of it is on the disk. So once there is
 a snapshot, there is a complete one at every moment, even if a run is killed. This module must not know what a run does
@@ -233,7 +233,7 @@ class StateDirectory:
     def finish_shards(self, shards: "Sequence[dict[str, Any]]", *, changed: bool) -> None:
         """Make a snapshot of shards that were saved, described as for `join_shards`; it is on the disk then.
 
-        Does nothing where the last snapshot stays: see `saver`. Raises SourceError.
+        Does nothing where the last snapshot stays: see `saver`. Raises SourceError and StateError.
         """
         assert self._part is not None, "no shards were begun"
         # Where the last snapshot stays, the folder is kept until the run is over: an engine may settle a shard again.
@@ -242,7 +242,10 @@ class StateDirectory:
             self._final = self._part.removesuffix(PART)
 
     def finish(self) -> None:
-        """Write the rest of a new snapshot, if there is one; it is on the disk then. Raises SourceError."""
+        """Write the rest of a new snapshot, if there is one; it is on the disk then.
+
+        Raises SourceError and StateError.
+        """
         if self._writer is not None:
             self._writer.finish({"inputs": self.inputs_fields()}, self.least_format)
             self._close_writer()

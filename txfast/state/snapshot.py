@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-# A client's hash has no bits to tell more shards apart.
+# The number of shards must fit in 32 bits, also after one more doubling.
 SHARDS_MAX = 1 << 31
 
 

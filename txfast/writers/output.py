@@ -218,7 +218,7 @@ def publication_order(
 def publish_all(outputs: "Sequence[Publishable]") -> None:
     """Publish finished outputs in this order; where one fails, revoke those before it, the last one first.
 
-    Raises SourceError, and StateError where one is a state.
+    Raises SourceError.
     """
     published: list[Publishable] = []
     try:
