@@ -5,6 +5,7 @@ message names the file, the place and the way out. This module must not import a
 """
 
 EXIT_FAILED = 1
+EXIT_MISUSED = 2
 EXIT_TOO_MANY_MALFORMED = 3
 
 
@@ -57,7 +58,7 @@ class UsageError(TxfastError, ValueError):
 
 
 class ClusterError(TxfastError, RuntimeError):
-    """A cluster lost, repeated or reordered some of its data."""
+    """A cluster lost, repeated or reordered some of its data, or its engine is not installed."""
 
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:
@@ -77,6 +78,8 @@ def reason_of(reason: Exception | str) -> str:
 
 def exit_code_of(error: Exception) -> int:
     """The exit code of a command that this error ends."""
+    if isinstance(error, UsageError):
+        return EXIT_MISUSED
     return EXIT_TOO_MANY_MALFORMED if isinstance(error, TooManyMalformedError) else EXIT_FAILED
 
 

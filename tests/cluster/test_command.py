@@ -112,3 +112,23 @@ def test_the_command_of_an_engine_goes_on_from_a_state(folder: Folder) -> None:
     assert run_command(*names[:7], "--state", "state", "-o", "a.csv") == 0
     assert run_command(*names, "--state", "state", "-o", "a.csv", "--shards", "5") == 0
     assert folder.read("a.csv") == expected.accounts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "in.csv"], "--output in.csv would overwrite the input in.csv"),
+        (["--rejects", "./in.csv"], "--rejects ./in.csv would overwrite the input in.csv"),
+        (["-o", "a.csv", "--stats", "a.csv"], "--output a.csv and --stats a.csv are the same file"),
+        (["--stats", "-"], "the stats and the accounts would both go to standard output: name a file"),
+        (["--shards", "70000"], "70000 shards: there are 1 to 65536"),
+    ],
+)
+def test_a_command_line_that_is_wrong_ends_with_2_and_changes_nothing(
+    folder: Folder, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = folder.read("in.csv")
+    assert run_command("in.csv", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert folder.read("in.csv") == before
+    assert folder.names() == ["in.csv"]

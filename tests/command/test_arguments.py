@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.arguments import parse, usage_error
 from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
-from txfast.command.destinations import OUTPUTS
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
 from txfast.log.journal import LEVELS
+from txfast.run.destinations import OUTPUTS
 from txfast.writers.rejects import SUFFIXES
 
 # For each option: a text that its variable accepts, the attribute of Settings, and the value that this gets.

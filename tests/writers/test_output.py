@@ -17,7 +17,7 @@ from txfast.errors import SourceError
 from txfast.writers import file as file_module
 from txfast.writers.output import Output, publication_order, publish_all
 
-ROLES = ("rejects", "history", "stats", "report", "accounts", "state")
+ROLES = ("rejects", "stats", "accounts", "state")
 fail_for_want_of_space = failing(errno.ENOSPC)
 
 

@@ -1,4 +1,5 @@
-"""The command of each engine: options, outputs and exit codes, the same as those of `txfast` where both have them.
+"""The command of each engine: options, checks, outputs and exit codes, as those of `txfast` where both have
+them.
 
 This module must not know an engine.
 """
@@ -12,9 +13,11 @@ from txfast._version import __version__
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.job import Job, Settings, State, make_settings
 from txfast.errors import UsageError, describe_failure, exit_code_of
+from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
 from txfast.report.stats import json_text
+from txfast.run.destinations import OUTPUTS, Destination, check_destinations
 from txfast.run.outputs import Outputs
 from txfast.run.values import (
     argument_type,
@@ -91,6 +94,7 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
     journal = Journal()
     LISTENER.listen()
     try:
+        check_outputs(options)
         run_job(options, start, journal)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))
@@ -102,6 +106,15 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
     finally:
         LISTENER.stop_listening()
     return 0
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Check that each output has a file of its own, which is no input. Raises UsageError."""
+    paths = {name: getattr(options, name) for name in OUTPUTS}
+    check_destinations(
+        [resolve(name) for name in options.files],
+        {name: Destination(path, f"--{name} {path}") for name, path in paths.items() if path is not None},
+    )
 
 
 def run_job(

@@ -21,7 +21,7 @@ from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings, State, make_settings, reduce_options
 from txfast.cluster.results import AccountRun
 from txfast.cluster.state import ClusterState, HashExtents, open_state
-from txfast.errors import UsageError
+from txfast.errors import ClusterError
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.reject_tables import reject_schema
@@ -150,7 +150,7 @@ def connected(address: str | None) -> "Iterator[Client]":
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise UsageError("Dask is not installed: pip install 'txfast[dask]'") from error
+        raise ClusterError("Dask is not installed: pip install 'txfast[dask]'") from error
     if address is not None:
         with Client(address) as client:
             yield client

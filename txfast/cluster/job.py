@@ -20,7 +20,7 @@ from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 class Settings:
     """What an engine is to do: map all `ranges`, grouped in `tasks`, and reduce `shards`.
 
-    `memory_limit` is in bytes, for each worker process. `begin_with` and `save_in` are None without a state, else as
+    `memory_limit` is in bytes, for each reduce task. `begin_with` and `save_in` are None without a state, else as
     `reduce_shard` takes them.
     """
 

@@ -7,12 +7,12 @@ how a run uses a setting.
 import os
 import sys
 
-from txfast.command.destinations import OUTPUTS, Destination, check_destinations
 from txfast.command.options import OPTIONS, VARIABLE_PREFIX
 from txfast.errors import UsageError
 from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
+from txfast.run.destinations import OUTPUTS, Destination, check_destinations
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.writers.formats import CSV, format_of
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor

@@ -39,7 +39,7 @@ cdef enum Layout:
 cdef struct Plan:
     Layout layout
     Columns columns
-    Py_ssize_t width  # columns in all, those of TOO_MANY_COLUMNS not counted
+    Py_ssize_t width  # columns in all; 0 with TOO_MANY_COLUMNS
     bint[PLAIN_COLUMNS_MAX] is_other  # by column: whether it is none of the four
     Tables tables
 

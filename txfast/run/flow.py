@@ -1,8 +1,9 @@
 """How batches flow from an intake into the books: in the caller's thread alone, or through several threads.
 
 Scanner threads turn blocks into batches. Each applier thread applies its shard's rows of every batch, in the order of
-the batches. The caller's thread iterates the applied batches and gives each back to be filled again. The number of
-batches is fixed, so a fast reader waits for the appliers.
+the batches. The caller's thread iterates the applied batches and gives each back to be filled again; where there is one
+ledger and no statuses are kept, it applies them itself. The number of batches is fixed, so a fast reader waits for the
+appliers.
 
 This module must not know what an input is, nor what the caller does with applied batches.
 """

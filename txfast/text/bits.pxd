@@ -1,6 +1,6 @@
 """Bits, words and vectors: the functions of intrinsics.h and of the compiler, each declared once, here.
 
-They know neither text nor money. A function of a mask needs at least one bit that is set.
+They know neither text nor money. `lowest_bit` and `leading_zeros` need at least one bit that is set.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

@@ -43,7 +43,7 @@ cdef inline const uint8_t* write_special(
     const uint8_t* p,  # IN a special byte of the text
     const Field* text,  # IN
 ) noexcept nogil:
-    """Write one special byte, or the character that it begins; return the end of what was written."""
+    """Write one special byte, or the character that it begins; move `out` past it, return where the text goes on."""
     cdef uint8_t byte = p[0]
     cdef Py_ssize_t length
     if byte == c'"' or byte == c'\\':

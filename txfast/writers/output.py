@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     class Publishable(Protocol):
         """One result of a run: `open`, write to it, `finish`, `publish`; `discard` in any case.
 
-        `finish` does all that takes long or may fail, so that `publish` is little more than a rename. All raise
-        SourceError; `finish` raises BrokenPipeError too, and that of a state StateError.
+        `finish` does all that takes long or may fail, so that `publish` is little more than a rename. `open`,
+        `finish` and `publish` raise SourceError; `finish` may also raise BrokenPipeError, and for a state StateError.
         """
 
         def open(self) -> None: ...
@@ -185,7 +185,10 @@ class Output:
         sync_folder_if_possible(os.path.dirname(self._final_path))
 
     def discard(self) -> None:
-        """Close, and remove all files but the published one. Errors are ignored: the run has failed for another."""
+        """Close, and remove all files but the published one.
+
+        Errors are ignored: the results are published already, or the run has failed for another reason.
+        """
         file, self._file = self._file, None
         if file is not None:
             file.discard()
@@ -201,9 +204,7 @@ class Output:
 def publication_order(
     *,
     rejects: "Publishable | None" = None,
-    history: "Publishable | None" = None,
     stats: "Publishable | None" = None,
-    report: "Publishable | None" = None,
     accounts: "Publishable | None" = None,
     state: "Publishable | None" = None,
 ) -> "list[Publishable]":
@@ -212,7 +213,7 @@ def publication_order(
     The accounts come after the files that explain them, since accounts on standard output cannot be revoked. The state
     comes last: the next run may build on it only when all other results are in their places.
     """
-    return [output for output in (rejects, history, stats, report, accounts, state) if output is not None]
+    return [output for output in (rejects, stats, accounts, state) if output is not None]
 
 
 def publish_all(outputs: "Sequence[Publishable]") -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.arguments import parse
 from tests.support.command import FILE, Folder, shell
-from txfast.command.destinations import identities_of
+from txfast.run.destinations import identities_of
 
 
 @pytest.fixture
