@@ -199,6 +199,15 @@ def test_a_table_among_the_inputs_is_consumed_whole(folder: Folder, threads: str
 
 
 @pytest.mark.untraced
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_blank_lines_before_the_header_let_checkpoints_wait_and_the_run_go_on(folder: Folder, threads: str) -> None:
+    folder.write("a.csv", b"\n" * 100_000 + folder.read("a.csv"))
+    right = clean(folder, "r.csv", "--threads", threads)
+    assert drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads).exit_code == 0
+    assert outputs(folder, "r.csv") == right
+
+
+@pytest.mark.untraced
 def test_it_goes_on_with_another_number_of_threads_and_without_the_option(folder: Folder) -> None:
     right = clean(folder, "r.csv", "--threads", "3")
     killed(folder, "--threads", "1", takes=7)

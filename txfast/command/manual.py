@@ -47,7 +47,7 @@ OUTPUT = (
     "Parquet and Arrow.",
 )
 RULES = (
-    "The id of a transaction belongs to its client. A row is applied whole, or it is rejected and changes nothing. A "
+    "The id of a transaction belongs to its client. A row is applied whole, or it is rejected and moves no money. A "
     "rejected row has one reason: the first that holds, in the order given here. A locked account rejects everything "
     "(account_locked).",
     "A deposit adds to available, and a withdrawal takes from it. They are rejected if the id was applied before "

@@ -119,7 +119,9 @@ class Books:
             route(batch, len(self.ledgers))
 
     def apply(self, batch: "TransactionBatch", shard: int) -> None:
-        """Apply a batch's rows of one shard, or move them to disk. For one thread at a time, in the order of batches.
+        """Apply a batch's rows of one shard, or move them to disk.
+
+        Calls for one shard come one at a time, in the order of batches; calls for several shards may run at once.
 
         Raises MemoryError, CapacityError and SpillError.
         """

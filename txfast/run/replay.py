@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from txfast.spill.settled import Settled
 
     class Checkpoints(Protocol):
-        """Saves a run's progress: after every batch the run calls `is_due`, and then `take` if it is true."""
+        """Saves a run's progress. After every batch the run calls `is_due`.
+
+        While it is true, the run pauses the flow, and calls `take` after the first batch at which the flow is settled.
+        Inside a table it calls `end_by_signal` instead, and once ledgers are on disk `pass_over`.
+        """
 
         def is_due(self) -> bool: ...
         def take(self, replay: "Replay", position: Position) -> None: ...
@@ -125,8 +129,10 @@ class Replay:
             # A run cannot go on inside a table: a signal ends it, and leaves the last checkpoint.
             checkpoints.end_by_signal()
             return
+        if intake.header is None:
+            return  # before the header there is no position at which a later run could continue
         flow.pause()
-        if not flow.is_settled or intake.header is None:
+        if not flow.is_settled:
             return
         position = intake.position_after(batch)
         if self.books.is_spilled:
