@@ -255,3 +255,19 @@ def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None
     said = re.compile(r": cannot be (read|written):")
     files = {name_of(path) for path in sources(".py", ".pyx") if said.search(path.read_text())}
     assert files == {"txfast/errors.py"}
+
+
+# Where an exception of pyarrow is caught by its type, with the reason.
+CATCH_PYARROWS = {
+    "txfast/state/arrow_columns.py",  # files of a state, not inputs: they raise StateError
+}
+
+
+@pytest.mark.parametrize("path", sources(".py", ".pyx"), ids=name_of)
+def test_what_a_library_raises_about_an_input_is_caught_in_one_place(path: Path) -> None:
+    """By LibraryErrors, in input/library_errors.py: a type that is named elsewhere is one of many, and the rest of them
+    would become internal errors."""
+    if name_of(path) in CATCH_PYARROWS:
+        return
+    caught = re.findall(r"^ *except .*\b(?:pa|pyarrow|igzip|isal|zlib|lzma|zipfile)\.\w+.*", path.read_text(), re.M)
+    assert caught == []

@@ -91,4 +91,9 @@ def describe_failure(error: Exception) -> str:
         return f"out of memory: {str(error) or 'the machine has no more'}"
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {reason_of(error)}"
+    if isinstance(error, ImportError | SystemError):
+        # Too little memory shows itself so: a library cannot be mapped, or fails while it is made ready.
+        return (
+            f"a library cannot be loaded: {error}: if memory is limited (ulimit -v), raise the limit; else install anew"
+        )
     return f"internal error: {type(error).__name__}: {error} (run it with the level debug to see where)"

@@ -541,6 +541,11 @@ def test_with_a_blocked_signal_the_exit_code_is_that_of_the_signal(folder: Folde
         (MemoryError("no memory for a batch of 3 rows"), "out of memory: no memory for a batch of 3 rows"),
         (OSError(28, "No space left on device", "out.csv"), "out.csv: No space left on device"),
         (OSError(28, "No space left on device"), "standard output: No space left on device"),
+        (
+            ImportError("libarrow.so: cannot be mapped"),
+            "a library cannot be loaded: libarrow.so: cannot be mapped: if memory is limited (ulimit -v), raise the "
+            "limit; else install anew",
+        ),
         (KeyError("x"), "internal error: KeyError: 'x' (run it with the level debug to see where)"),
     ],
 )

@@ -9,6 +9,7 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.errors import UsageError
+from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import open_input, source_of
 from txfast.input.ref import InputRef, may_have_tables, resolve, total_size
 from txfast.input.source import TABLE, Source
@@ -137,10 +138,19 @@ def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
         batch = pa.record_batch(given)
         yield pa.RecordBatchReader.from_batches(batch.schema, [batch])
     else:
-        for each in cast("Iterable[Table]", given):
+        for each in elements(cast("Iterable[Table]", given)):
             if not is_table(each):
                 raise UsageError(f"an iterable of {type_name(each)} cannot be read: its elements must be tables")
             yield from tables(each)
+
+
+def elements(given: "Iterable[Table]") -> "Iterator[Table]":
+    """Iterate the caller's iterable; what it raises is the caller's."""
+    try:
+        yield from given
+    except Exception as error:
+        mark_as_callers(error)
+        raise
 
 
 class BorrowedFile(RawIOBase):
@@ -153,7 +163,14 @@ class BorrowedFile(RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        """As a raw file does it. Raises UsageError where the file gives text."""
+        """As a raw file does it. Raises UsageError where the file gives text, and what the file raises."""
+        try:
+            return self._read_into(buffer)
+        except Exception as error:
+            mark_as_callers(error)
+            raise
+
+    def _read_into(self, buffer: "WriteableBuffer") -> int | None:
         if hasattr(self._file, "readinto"):
             count: int | None = self._file.readinto(buffer)
             return count

@@ -9,7 +9,7 @@ This module must not know what the bytes mean, nor how a compression is recognis
 
 from io import BufferedReader, RawIOBase
 
-from txfast.errors import InputError
+from txfast.input.library_errors import LibraryErrors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -34,24 +34,21 @@ class DecompressedFile(RawIOBase):
     """A compressed file, read as the bytes that were compressed. `name` is the file's in messages."""
 
     def __init__(self, name: str, file: RawIOBase, compression: str) -> None:
-        self._name = name
         self._file = file
-        self._compression = compression
-        self._stream = open_stream(file, compression)
+        self._errors = LibraryErrors(
+            name, f"{compression} cannot be decompressed: it is damaged or cut short ({{}})".format
+        )
+        with self._errors:
+            self._stream = open_stream(file, compression)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the file is damaged, and OSError."""
-        try:
+        """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the file is damaged, and
+        SourceError."""
+        with self._errors:
             return self._stream.readinto(buffer)
-        except (OSError, EOFError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the file below could not be read
-            raise InputError(
-                f"{self._name}: {self._compression} cannot be decompressed: it is damaged or cut short ({error})"
-            ) from error
 
     def close(self) -> None:
         """Close the file below too."""

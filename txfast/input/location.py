@@ -5,9 +5,10 @@ Messages show a location without user name, secret and options. This module must
 
 from io import RawIOBase, UnsupportedOperation
 
-from txfast.errors import unreadable
+from txfast.errors import SourceError
 from txfast.input.compression import DecompressedFile
 from txfast.input.first_bytes import MAGIC_BYTES, compression_of, kind_of
+from txfast.input.library_errors import LocationErrors
 from txfast.input.source import Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -26,17 +27,18 @@ READ_AHEAD_BYTES = 8 << 20
 class RemoteFile(RawIOBase):
     """A file at a location, read in order from its start. `native` is the same file, for reads at any offset."""
 
-    def __init__(self, native: "pa.NativeFile") -> None:
+    def __init__(self, native: "pa.NativeFile", errors: LocationErrors) -> None:
         self.native = native
+        self._errors = errors
         self._stream = pa.BufferedInputStream(native, READ_AHEAD_BYTES)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill the buffer, or a part of it; 0 at the end. Raises OSError."""
-        count: int = self._stream.readinto(buffer)
-        return count
+        """Fill the buffer, or a part of it; 0 at the end. Raises SourceError."""
+        with self._errors:
+            return int(self._stream.readinto(buffer))
 
     def fileno(self) -> int:
         """Raises UnsupportedOperation: the file has no descriptor."""
@@ -51,17 +53,14 @@ class RemoteFile(RawIOBase):
 
 def open_location(uri: str) -> Source:
     """Open a location. Raises SourceError."""
-    scheme, address = split_location(uri)
-    name = display_location(uri)
-    try:
+    errors = errors_of(uri)
+    name = errors.name
+    with errors:
         file_system, path = file_system_of(uri)
         native = file_system.open_input_file(path)
         first_bytes = native.read_at(min(MAGIC_BYTES, native.size()), 0)
         native.seek(0)  # `read_at` moves the position of a file:// location
-        file = RemoteFile(native)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split()).replace(f"{scheme}://{address}", name)
-        raise unreadable(name, reason) from error
+        file = RemoteFile(native, errors)
     compression = compression_of(first_bytes)
     if compression is not None:
         return Source(name, DecompressedFile(name, file, compression), None)
@@ -72,10 +71,8 @@ def local_path(uri: str) -> str | None:
     """The path of a file:// location; None for any other. Raises SourceError."""
     if split_location(uri)[0] != "file":
         return None
-    try:
+    with errors_of(uri):
         return file_system_of(uri)[1]
-    except ValueError as error:  # pyarrow's errors are ValueErrors
-        raise unreadable(display_location(uri), error) from error
 
 
 def location_key(uri: str) -> str:
@@ -104,15 +101,21 @@ def has_container(scheme: str, authority: str) -> bool:
 def location_version(uri: str) -> str:
     """Size and time of the file at a location, which change when it does; "" where its system does not say."""
     try:
-        file_system, path = file_system_of(uri)
-        found = file_system.get_file_info(path)
-    except (OSError, ValueError, pa.ArrowException):
+        with errors_of(uri):
+            file_system, path = file_system_of(uri)
+            found = file_system.get_file_info(path)
+    except SourceError:
         return ""  # opening it will raise the error
     return f"{found.size} {found.mtime_ns}"
 
 
+def errors_of(uri: str) -> LocationErrors:
+    """The block for calls of pyarrow about a location."""
+    return LocationErrors(display_location(uri), "://".join(split_location(uri)))
+
+
 def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
-    """The file system of a location, and the path on it. Raises OSError, ValueError and ArrowException."""
+    """The file system of a location, and the path on it. Raises pyarrow's errors: call it in a block of `errors_of`."""
     scheme, address = split_location(uri)
     file_system, path = pa.fs.FileSystem.from_uri(f"{scheme}://{address}")
     return file_system, path

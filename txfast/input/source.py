@@ -55,9 +55,12 @@ class Source:
         Only regular files and files at a location can be read this way.
         """
         native: pa.NativeFile | None = getattr(self.file, "native", None)
-        try:
-            if native is not None:
+        if native is not None:
+            from txfast.input.library_errors import LocationErrors
+
+            with LocationErrors(self.name):
                 return bytes(native.read_at(count, offset))
+        try:
             return os.pread(self.file.fileno(), count, offset)
         except OSError as error:
             raise unreadable(self.name, error) from error

@@ -10,6 +10,7 @@ import os
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.errors import InputError, unreadable
+from txfast.input.library_errors import LibraryErrors
 from txfast.input.position import BYTE_ORDER_MARK, HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
@@ -53,6 +54,7 @@ class ArrowCsvReader:
         if consumption is not None and consumption.header is not None:
             self._header = Header(consumption.header, source.name)
         self._continues = self._header is not None
+        self._nothing_added = False
         self._file = open_for_pyarrow(source, None if consumption is None else self._consume_block)
         self._first_offset = int(self._file.tell())
         if self._continues and not isinstance(self._file, WholeReads):
@@ -91,23 +93,25 @@ class ArrowCsvReader:
 
     def _open(self, threads: int) -> "Iterator[pa.RecordBatch]":
         try:
-            yield from pa.csv.open_csv(
-                self._file,
-                pa.csv.ReadOptions(column_names=["line"], block_size=self._block_bytes, use_threads=threads > 1),
-                pa.csv.ParseOptions(
-                    delimiter=DELIMITER, quote_char=False, escape_char=False, double_quote=False,
-                    ignore_empty_lines=False,
-                ),
-                pa.csv.ConvertOptions(
-                    column_types={"line": pa.binary()}, check_utf8=False, strings_can_be_null=False
-                ),
-            )  # fmt: skip
-        except pa.ArrowInvalid as error:
-            if self._continues and not self.bytes_read:
-                return  # nothing was added
-            raise InputError(explain(self._name, self._block_bytes, self.bytes_read, str(error))) from error
-        except OSError as error:
-            raise unreadable(self._name, error) from error
+            with LibraryErrors(self._name, self._explain):
+                yield from pa.csv.open_csv(
+                    self._file,
+                    pa.csv.ReadOptions(column_names=["line"], block_size=self._block_bytes, use_threads=threads > 1),
+                    pa.csv.ParseOptions(
+                        delimiter=DELIMITER, quote_char=False, escape_char=False, double_quote=False,
+                        ignore_empty_lines=False,
+                    ),
+                    pa.csv.ConvertOptions(
+                        column_types={"line": pa.binary()}, check_utf8=False, strings_can_be_null=False
+                    ),
+                )  # fmt: skip
+        except InputError:
+            if not self._nothing_added:
+                raise
+
+    def _explain(self, words: str) -> str:
+        self._nothing_added = self._continues and not self.bytes_read
+        return explain(self._block_bytes, self.bytes_read, words)
 
     # ---- Consumption ---------------------------------------------------------------------------------
 
@@ -141,18 +145,16 @@ class ArrowCsvReader:
             )
 
 
-def explain(name: str, block_bytes: int, bytes_read: int, message: str) -> str:
-    """The user's message for an error of pyarrow. Only starts are compared: a quoted row may hold anything."""
+def explain(block_bytes: int, bytes_read: int, message: str) -> str:
+    """The user's message for an error of pyarrow, after the input's name. Only starts are compared: a quoted row may
+    hold anything."""
     import re
 
     if message.startswith("Empty CSV file"):
         # To pyarrow a file that is a byte order mark alone is empty.
-        return f"{name}: not a transactions file: {'it has no header' if bytes_read else 'it is empty'}"
+        return f"not a transactions file: {'it has no header' if bytes_read else 'it is empty'}"
     if message.startswith("straddling object straddles two block boundaries"):
-        return (
-            f"{name}: has a row longer than the arrow reader's block of {block_bytes} bytes; "
-            f"read it with --reader native"
-        )
+        return f"has a row longer than the arrow reader's block of {block_bytes} bytes; read it with --reader native"
     if re.match(r"CSV parse error: (Row #\d+: )?Expected 1 columns", message):
-        return f"{name}: has a row with a byte 0x01, which the arrow reader cannot carry; read it with --reader native"
-    return f"{name}: pyarrow cannot read it: {message}"
+        return "has a row with a byte 0x01, which the arrow reader cannot carry; read it with --reader native"
+    return f"pyarrow cannot read it: {message}"

@@ -23,6 +23,9 @@ else:
 UNIT_DECIMALS = 4
 # A decimal of 38 digits with UNIT_DECIMALS of them after the point surely holds this many before it.
 WHOLE_DIGITS = 33
+# Digits of a decimal, by its bits. pyarrow's table of powers of ten ends there: with a scale beyond it, as a damaged or
+# forged file can have, a cast reads past the table and may crash.
+DECIMAL_DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 # Bytes of an offset, by the sort of text.
 OFFSET_BYTES = {"text": 4, "large_text": 8}
 
@@ -54,6 +57,11 @@ def refusal_of(name: str, kind: "pa.DataType") -> str | None:
     if pa.types.is_floating(kind):
         way_out = "decimal128(19, 4) or text" if name == "amount" else "uint64 or text"
         return f"floats are not exact: cast it to {way_out} first"
+    if pa.types.is_decimal(kind):
+        digits = DECIMAL_DIGITS[kind.bit_width]
+        least = UNIT_DECIMALS - digits
+        if not least <= kind.scale <= digits:
+            return f"its scale is not from {least} to {digits}: cast it to decimal128(19, 4) or text first"
     if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and (name == "amount" or kind.scale == 0)):
         return None
     numbers = "integers, decimals" if name == "amount" else "integers"
@@ -141,13 +149,15 @@ def exact_decimals(array: "pa.Array", *, amounts: bool) -> "pa.Array":
         return array
     try:
         return array.cast(pa.decimal128(38, UNIT_DECIMALS) if amounts else pa.uint64())
-    except pa.ArrowInvalid:
+    except ValueError:  # pyarrow's ArrowInvalid
         return decimal_texts(array) if amounts else array.cast(pa.string())
 
 
 def decimal_texts(array: "pa.Array") -> "pa.Array":
     """Amounts as text without exponents. Those that do not fit decimal128(38, 4) are converted one by one."""
     compute = pa.compute
+    if array.type.scale < 0:  # which pyarrow cannot compute with
+        return pa.array([each and whole_text(each) for each in array.cast(pa.string()).to_pylist()], pa.string())
     if array.type.bit_width < 128:
         array = array.cast(pa.decimal128(38, array.type.scale))
     kind = array.type
@@ -159,3 +169,9 @@ def decimal_texts(array: "pa.Array") -> "pa.Array":
     is_other = compute.fill_null(compute.invert(is_exact), False)
     others = [f"{value:f}" for value in array.filter(is_other).to_pylist()]
     return compute.replace_with_mask(exact.cast(pa.string()), is_other, pa.array(others, pa.string()))
+
+
+def whole_text(text: str) -> str:
+    """A whole number without an exponent; one that is too large for any amount stays as it is."""
+    value = Decimal(text)
+    return f"{value:f}" if not value or value.adjusted() <= WHOLE_DIGITS else text

@@ -20,7 +20,7 @@ from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport CR, LF, find_ending, is_ending, past_ending
 
-from txfast.errors import InputError, unreadable
+from txfast.errors import InputError, SourceError, unreadable
 
 # Bytes of a block, unless the caller says otherwise.
 READ_BLOCK_BYTES = 1 << 18
@@ -136,6 +136,8 @@ cdef class CsvReader:
         while filled < capacity and not self.at_end:
             try:
                 count = self.file.readinto(view[filled:capacity])
+            except SourceError:
+                raise
             except OSError as error:
                 raise unreadable(self.name, error) from error
             if count is None:

@@ -9,7 +9,8 @@ import tempfile
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import COLUMN_NAMES, Header
-from txfast.errors import InputError, SourceError, reason_of, unreadable
+from txfast.errors import InputError, SourceError, reason_of
+from txfast.input.library_errors import LibraryErrors
 from txfast.input.location import RemoteFile
 from txfast.input.position import read_into
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
@@ -64,6 +65,11 @@ class TableReader:
         self._name = source.name
         self._kind = source.kind
         self._source = source
+        describe = f"cannot be read as the {TABLE_NAMES[source.kind]} that it seems to be: {{}}".format
+        self._conversion_errors = LibraryErrors(source.name, describe)
+        self._reading_errors = LibraryErrors(
+            source.name, describe, is_remote=isinstance(source.file, RemoteFile), is_lent=source.kind == TABLE
+        )
         self._batches = self._record_batches()
         self._columns: TableColumns | None = None
         self._keep_text = keep_text
@@ -97,11 +103,9 @@ class TableReader:
                 if self._watch is not None:
                     self._watch.consume()
                 return False
-            try:
+            with self._conversion_errors:
                 columns = [column_of(name, record_batch.column(name)) for name in COLUMN_NAMES]
                 self._columns = TableColumns(record_batch.num_rows, columns)
-            except ValueError as error:  # pyarrow's errors are ValueErrors too
-                raise self._damaged(error) from error
         return True
 
     def scan(self, batch: TransactionBatch) -> None:
@@ -116,20 +120,10 @@ class TableReader:
             PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream,
             TABLE: self._read_table,
         }  # fmt: skip
-        try:
+        with self._reading_errors:
             for record_batch in read[self._kind]():
                 yield from self._pieces(record_batch)
                 self._done_before = self._done
-        except (InputError, SourceError, MemoryError):
-            raise
-        except OSError as error:
-            if self._kind == TABLE:
-                raise  # the error of the program whose table this is
-            if error.errno is not None or isinstance(self._source.file, RemoteFile):
-                raise unreadable(self._name, error) from error
-            raise self._damaged(error) from error
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            raise self._damaged(error) from error
 
     def _pieces(self, record_batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
         """Cut a record batch into pieces of BATCH_ROWS: each is converted alone, in bounded memory."""
@@ -138,9 +132,6 @@ class TableReader:
             piece = record_batch.slice(first, BATCH_ROWS)
             self._piece = (first / rows, piece.num_rows / rows)
             yield piece
-
-    def _damaged(self, error: Exception) -> InputError:
-        return InputError(f"{self._name}: cannot be read as the {TABLE_NAMES[self._kind]} that it seems to be: {error}")
 
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()
