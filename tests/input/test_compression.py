@@ -22,7 +22,7 @@ from tests.support.command import ACCOUNTS, COMMAND, FILE, Folder, environment
 from tests.support.reference import HEADER
 from txfast.errors import InputError, SourceError
 from txfast.input.compression import DecompressedFile
-from txfast.input.first_bytes import ReplayedFile, compression_of
+from txfast.input.first_bytes import ReplayedFile, layer_of
 from txfast.input.open import open_source
 from txfast.input.ref import resolve, total_size
 
@@ -193,7 +193,7 @@ def test_an_empty_file_that_was_compressed_is_empty(folder: Folder, compression:
 
 @pytest.mark.parametrize("first_bytes", [b"", b"\x1f", b"BZ", b"\x28\xb5\x2f", b"type,client", b"\xef\xbb\xbft"])
 def test_text_and_very_short_inputs_are_not_compressed(first_bytes: bytes) -> None:
-    assert compression_of(first_bytes) is None
+    assert layer_of(first_bytes) is None
 
 
 def test_only_plain_files_have_a_size_to_read(folder: Folder) -> None:

@@ -77,7 +77,7 @@ def test_a_flipped_bit_is_found_or_does_no_harm(kind: str) -> None:
         except (TxfastError, MemoryError) as error:  # MemoryError: a size that was damaged
             messages.append(str(error))
     assert messages
-    assert [message for message in messages if not message.startswith("BytesIO") or "\n" in message] == []
+    assert [message for message in messages if not message.startswith("io.BytesIO") or "\n" in message] == []
 
 
 # ---- The block -------------------------------------------------------------------------------------

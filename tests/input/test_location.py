@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from pyarrow import fs, parquet
 
 import txfast
 from tests.support import replays
-from tests.support.command import FILE, Folder, environment, unmeasured
+from tests.support.command import ACCOUNTS, FILE, Folder, environment, unmeasured
 from tests.support.engines import run_cluster, run_ranges
 from tests.support.reference import HEADER
 from txfast.errors import SourceError
@@ -219,6 +221,34 @@ def test_a_file_here_may_have_a_name_like_a_location(folder: Folder) -> None:
     folder.write("s3:/b/in.csv", FILE)
     expected = folder.run("-q", "in.csv").output
     assert folder.run("-q", "s3://b/in.csv").output == expected
+
+
+def test_all_locations_are_looked_at_before_the_first_row(
+    folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str]
+) -> None:
+    names = [put(bucket, f"looked-{number}.csv", FILE) for number in range(3)]
+    missing = f"s3://{BUCKET}/looked-missing.csv"
+    book = put(bucket, "book", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    folder.run("in.csv", *names, missing, names[0], variables=variables).assert_failed(missing)
+    folder.run("in.csv", *names, book, variables=variables).assert_failed(f"{book}: an Excel workbook")
+    assert folder.run("-q", *names, variables=variables).output == ACCOUNTS
+
+
+def test_an_input_with_layers_at_a_location_is_read(
+    folder: Folder, bucket: fs.SubTreeFileSystem, variables: Mapping[str, str]
+) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("in.csv", FILE)
+    contents = {
+        "zip": archive.getvalue(),
+        "gz": gzip.compress(archive.getvalue()),
+        "utf16": FILE.decode().encode("utf-16"),
+    }
+    for suffix, content in contents.items():
+        name = put(bucket, f"layered.{suffix}", content)
+        run = folder.run("-q", name, variables=variables)
+        assert (run.output, run.errors) == (ACCOUNTS, "")
 
 
 def test_a_location_is_shown_without_secrets() -> None:

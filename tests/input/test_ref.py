@@ -47,11 +47,11 @@ def test_a_regular_file_has_a_size_its_first_bytes_and_an_identity(folder: Folde
     ref = resolve(path)
     found = os.stat(path)
     assert (ref.name, ref.display_name, ref.origin, ref.failure) == (path, path, REGULAR_FILE, None)
-    assert (ref.size_bytes, ref.first_bytes) == (len(FILE), FILE[:8])
+    assert (ref.size_bytes, ref.first_bytes) == (len(FILE), FILE[:512])
     assert ref.identity == (found.st_dev, found.st_ino)
     assert ref.is_regular
     assert ref.can_be_read_again
-    assert (ref.kind, ref.compression, ref.is_table) == (CSV, None, False)
+    assert (ref.kind, ref.layer, ref.is_table) == (CSV, None, False)
     assert read_all(ref) == FILE
 
 
@@ -77,7 +77,7 @@ def test_the_first_bytes_of_a_file_tell_its_format(
     folder: Folder, content: bytes, kind: str, compression: str | None
 ) -> None:
     ref = resolve(str(folder.write("in.csv", content)))
-    assert (ref.kind, ref.compression) == (kind, compression)
+    assert (ref.kind, ref.layer) == (kind, compression)
     assert ref.is_table == (kind != CSV)
     assert may_have_tables([ref]) == (kind != CSV)
     assert total_size([ref]) == (len(content) if kind == CSV and compression is None else None)
@@ -95,7 +95,8 @@ def test_a_pipe_is_not_opened_when_its_name_is_resolved(folder: Folder) -> None:
 
 def test_a_folder_fails_when_it_is_opened(folder: Folder) -> None:
     ref = resolve(str(folder.path))
-    assert (ref.origin, ref.failure) == (PIPE, None)
+    assert ref.origin == PIPE
+    assert isinstance(ref.failure, IsADirectoryError)
     with pytest.raises(SourceError, match="cannot be read: Is a directory"):
         open_input(ref)
 
@@ -146,7 +147,7 @@ def test_a_file_that_cannot_be_closed_is_resolved(folder: Folder, monkeypatch: p
 
     monkeypatch.setattr(ref_module, "FileIO", Unclosable)
     ref = resolve(str(folder.path / "in.csv"))
-    assert (ref.failure, ref.size_bytes, ref.first_bytes) == (None, len(FILE), FILE[:8])
+    assert (ref.failure, ref.size_bytes, ref.first_bytes) == (None, len(FILE), FILE[:512])
 
 
 def test_a_file_is_opened_as_it_is_then(folder: Folder) -> None:
@@ -164,7 +165,7 @@ def test_standard_input_may_be_a_file_read_from_where_it_stands(
         file.seek(len(b"skipped\n"))
         ref = with_standard_input(monkeypatch, file.fileno())
         assert (ref.origin, ref.display_name) == (STANDARD_INPUT, "standard input")
-        assert (ref.size_bytes, ref.first_bytes) == (len(b"skipped\n" + FILE), FILE[:8])
+        assert (ref.size_bytes, ref.first_bytes) == (len(b"skipped\n" + FILE), FILE[:512])
         assert ref.identity == resolve(str(path)).identity
         assert not ref.can_be_read_again
         assert read_all(ref) == FILE

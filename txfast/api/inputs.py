@@ -10,7 +10,7 @@ from typing import cast
 
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
-from txfast.input.open import open_input, source_of
+from txfast.input.open import look_at, open_input, source_of
 from txfast.input.ref import InputRef, may_have_tables, resolve, total_size
 from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
@@ -53,14 +53,19 @@ class Inputs:
         self._inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
         self._refs = [each for each in self._inputs if isinstance(each, InputRef)]
 
-    def sources(self) -> "Iterator[Source]":
-        """Open the inputs one after the other; each is closed when the next is asked for.
+    def sources(self, copy_folder: str | None = None) -> "Iterator[Source]":
+        """Look at all inputs, then open them one after the other; each is closed when the next is asked for.
 
-        The caller's own files stay open. Raises UsageError and SourceError.
+        The caller's own files stay open. A zip archive in one of them is copied to `copy_folder`. Raises UsageError,
+        SourceError and InputError.
         """
+        look_at(self._refs, open_all=len(self._inputs) > 1)
         for index, each in enumerate(self._inputs):
             number = f" {index + 1}" if len(self._inputs) > 1 else ""
-            source = open_input(each) if isinstance(each, InputRef) else source_of_object(each, number)
+            if isinstance(each, InputRef):
+                source = open_input(each, copy_folder)
+            else:
+                source = source_of_object(each, number, copy_folder)
             try:
                 yield source
             finally:
@@ -95,12 +100,12 @@ def check_inputs(inputs: "tuple[Input, ...]") -> None:
             raise UsageError("a file that is open as text cannot be read: open it as binary, with mode 'rb'")
 
 
-def source_of_object(given: "IO[bytes] | RawIOBase | Tables", number: str) -> Source:
+def source_of_object(given: "IO[bytes] | RawIOBase | Tables", number: str, copy_folder: str | None = None) -> Source:
     """The source of a file object or a table; `number` tells several tables apart in messages."""
     if is_file(given):
         name = getattr(given, "name", None)
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
-        return source_of(name, BorrowedFile(given), None)
+        return source_of(name, BorrowedFile(given), None, copy_folder)
     rows = row_count(given)
     size_bytes = None if rows is None else rows * VALUES_BYTES
     return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables(cast("Tables", given)))

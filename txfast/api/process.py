@@ -73,6 +73,7 @@ def process(
     journal = program_journal(log_level, logger)
     collected = CollectedRejects() if rejects else None
     shown = Progress(Journal(), given.total_bytes) if progress else None
+    copy_folder = None if spill_dir is None else os.fspath(spill_dir)
     replay = new_replay(
         journal,
         rejects=collected,
@@ -82,11 +83,11 @@ def process(
         threads=threads,
         memory_limit=limit,
         memory_reserved=ARROW_MEMORY_BYTES if rejects or given.may_have_tables else 0,
-        spill_folder=None if spill_dir is None else os.fspath(spill_dir),
+        spill_folder=copy_folder,
     )
     try:
         with NotedInterrupts():
-            for source in given.sources():
+            for source in given.sources(copy_folder):
                 replay.read_source(source)
             journal.malformed_totals(replay.malformed_rows.by_reason())
             accounts = replay.collect()

@@ -6,6 +6,7 @@ import sys
 from txfast.command.arguments import parse_arguments
 from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
+from txfast.input.open import look_at
 from txfast.input.ref import may_have_tables, total_size
 from txfast.interrupts import LISTENER, end_by_signal, while_waiting
 from txfast.log.journal import INFO, Journal
@@ -160,10 +161,12 @@ def make_replay(
 
 
 def open_outputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings) -> None:
-    """Open all outputs, the state first; begin the run with a checkpoint of this command, or with the state's last
-    snapshot. Raises SourceError, LockedError and StateError."""
+    """Look at all inputs, and open all outputs, the state first; begin the run with a checkpoint of this command, or
+    with the state's last snapshot. Raises SourceError, InputError, LockedError and StateError."""
     outputs.open_state()
     goes_on = checkpoints is not None and checkpoints.find(replay)
+    left = settings.inputs if checkpoints is None else settings.inputs[checkpoints.first_input :]
+    while_waiting(look_at, left, open_all=len(left) > 1)
     outputs.open_files()
     if outputs.state is None or goes_on:
         return
@@ -187,18 +190,20 @@ def read_inputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints 
             replay.read(ref)
         elif checkpoints is not None and index >= checkpoints.first_input:
             checkpoints.begin_input(replay, index)
-            read_followed_input(replay, outputs.state, checkpoints, ref)
+            read_followed_input(replay, outputs.state, checkpoints, ref, settings.spill_dir)
         LISTENER.check()
     if checkpoints is not None:
         checkpoints.begin_input(replay, len(settings.inputs))
     LISTENER.stop_deferring()
 
 
-def read_followed_input(replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", ref: "InputRef") -> None:
+def read_followed_input(
+    replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", ref: "InputRef", copy_folder: str | None
+) -> None:
     """Replay the part of an input that the state does not know yet."""
     opened = checkpoints.take_opened()
     figures = None if opened is None else replay.inputs[-1]
-    source, consumption = opened or while_waiting(state.open_input, ref)
+    source, consumption = opened or while_waiting(state.open_input, ref, copy_folder)
     try:
         replay.read_source(source, consumption, figures)
     finally:

@@ -1,40 +1,144 @@
-"""The first bytes of an input: they tell its compression and its format, and are given back to be read again.
+"""The first bytes of an input: they tell its layers and its format, and are given back to be read again.
 
-This module must not know how an input is decompressed or read.
+A layer is what stands around the bytes that have rows: a compression, a zip archive with one member, UTF-16. All
+formats that are known and not read are in one table here, with what to do instead.
+
+This module must not know how a layer is undone, nor how a format is read.
 """
 
 from errno import EAGAIN
 from io import RawIOBase
 
+from txfast.errors import InputError
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# The first bytes of each compression, and its name, which is pyarrow's too.
-COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"BZh": "bz2"}
+# First bytes to look at: a tar archive shows itself within its first header.
+FIRST_BYTES = 512
+
+# The first bytes of each compression, and its name, which is pyarrow's too where pyarrow reads it.
+ZIP, UTF_16_LE, UTF_16_BE = "zip", "utf-16-le", "utf-16-be"
+LAYERS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": ZIP,
+    b"PK\x05\x06": ZIP,
+    b"PK\x07\x08": ZIP,
+    b"\xff\xfe": UTF_16_LE,
+    b"\xfe\xff": UTF_16_BE,
+}
 # The first bytes of each kind of table; all else is CSV.
 TABLE_KINDS = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
-# First bytes to look at: enough to recognise all of these.
-MAGIC_BYTES = 8
+
+EXPORT = "export the table as CSV"
+UNPACK = "unpack it, and read what was in it"
+DECOMPRESS = "decompress it, or compress it with gzip, zstd, lz4, bzip2 or xz instead"
+TO_CSV = "convert it to CSV or Parquet with the columns type, client, tx and amount"
+ASK_FOR_CSV = "ask for the transactions as CSV"
+TAR = ("a tar archive", "unpack it, or read one member: tar -xOf FILE MEMBER | txfast")
+JSON = ("JSON", TO_CSV)
+# The first bytes of formats that are not read: what each is, and what to do. Blanks before them do not count.
+REFUSED = {
+    b"SQLite format 3\0": ("an SQLite database", EXPORT),
+    b"ORC": ("an ORC file", TO_CSV),
+    b"Obj\x01": ("an Avro file", TO_CSV),
+    b"PARE": ("an encrypted Parquet file", "decrypt it"),
+    b"FEA1": ("a Feather file of version 1", "write it as Feather of version 2, which is an Arrow file"),
+    b"%PDF-": ("a PDF document", ASK_FOR_CSV),
+    b"{\\rtf": ("an RTF document", ASK_FOR_CSV),
+    b"{1:": ("a SWIFT message", TO_CSV),
+    b"<!doctype html": (
+        "an HTML page",
+        "look at it in a browser: it may be a login or an error page instead of the file",
+    ),
+    b"<html": ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file"),
+    b"<?xml": ("XML", TO_CSV),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Excel workbook of the old format", "save the sheet as CSV"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
+    b"Rar!\x1a\x07": ("a RAR archive", UNPACK),
+    b"\x02\x21\x4c\x18": ("compressed in the legacy format of lz4", DECOMPRESS),
+    b"\xff\x06\0\0sNaPpY": ("compressed with snappy", DECOMPRESS),
+    b"\x1f\x9d": ("compressed with compress (.Z)", DECOMPRESS),
+    b"\x1f\xa0": ("compressed with compress (.Z)", DECOMPRESS),
+    b"LZIP": ("compressed with lzip", DECOMPRESS),
+    b"]\0\0": ("compressed with lzma", DECOMPRESS),
+    b"-----BEGIN PGP MESSAGE": ("encrypted with PGP", "decrypt it: gpg -d FILE | txfast"),
+    b"{": JSON,
+}
+# A header can begin so: these count only where a control byte follows.
+ALSO_TEXT = (b"ORC", b"LZIP", b"PARE", b"FEA1")
+# Any input of REFUSED begins with one of these, and hardly any CSV file does; or it has a NUL.
+SUSPECTS = bytes({magic[0] for magic in REFUSED} | {ord("[")})
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BLANKS = b" \t\v\f\r\n"
+CONTROLS = bytes(set(range(0x20)) - set(BLANKS))
 
 
-def compression_of(first_bytes: bytes) -> str | None:
-    """The compression of an input that begins with these bytes; None where it is not compressed."""
-    return next((name for magic, name in COMPRESSIONS.items() if first_bytes.startswith(magic)), None)
+def layer_of(first_bytes: bytes) -> str | None:
+    """The outer layer of an input that begins with these bytes; None where there is none."""
+    if first_bytes.startswith((b"\xff\xfe\0\0", b"\xff\xff\xff\xff")):
+        return None  # UTF-32, an Arrow stream
+    return next((name for magic, name in LAYERS.items() if first_bytes.startswith(magic)), None)
 
 
 def kind_of(first_bytes: bytes) -> str:
-    """The kind of an uncompressed input that begins with these bytes."""
+    """The kind of an input without layers that begins with these bytes."""
     return next((kind for magic, kind in TABLE_KINDS.items() if first_bytes.startswith(magic)), CSV)
 
 
+def refuse(name: str, first_bytes: bytes) -> None:
+    """Raise InputError where an input without layers is of a format that is not read."""
+    found = refused_format(first_bytes)
+    if found is not None:
+        what, way_out = found
+        raise InputError(f"{name}: {what}: {way_out}")
+
+
+def refused_format(first_bytes: bytes) -> tuple[str, str] | None:
+    """What an input is that begins with these bytes, and what to do, where its format is not read; else None."""
+    start = first_bytes.removeprefix(BYTE_ORDER_MARK).lstrip(BLANKS)
+    if start[:1] in SUSPECTS and start:
+        for magic, found in REFUSED.items():
+            if start[: len(magic)].lower() == magic.lower() and (magic not in ALSO_TEXT or has_controls(start)):
+                return found
+        # `[id],type` is a header, as some databases quote names; `[{`, `["` and `[1` are JSON.
+        if start.startswith(b"[") and start[1:].lstrip(BLANKS)[:1] in b'{["]-0123456789':
+            return JSON
+    if b"\0" not in first_bytes or kind_of(first_bytes) != CSV:
+        return None
+    return TAR if first_bytes[257:262] == b"ustar" else wide_text(first_bytes)
+
+
+def has_controls(start: bytes) -> bool:
+    """Whether there is a byte that no text has."""
+    return len(start.translate(None, CONTROLS)) < len(start)
+
+
+def wide_text(first_bytes: bytes) -> tuple[str, str] | None:
+    """UTF-32, or UTF-16 without a byte order mark, as the NULs of its first ASCII characters show."""
+    are_nul = tuple(not byte for byte in first_bytes[:4])
+    if first_bytes.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or are_nul in (
+        (False, True, True, True), (True, True, True, False)
+    ):  # fmt: skip
+        return "UTF-32", "convert it: iconv -f UTF-32 -t UTF-8 FILE | txfast"
+    for nuls, encoding in (((False, True), "UTF-16LE"), ((True, False), "UTF-16BE")):
+        if are_nul == 2 * nuls:
+            return "UTF-16 without a byte order mark", f"convert it: iconv -f {encoding} -t UTF-8 FILE | txfast"
+    return None
+
+
 def take_first_bytes(file: RawIOBase) -> bytes:
-    """Read MAGIC_BYTES, fewer at the end of the file. Raises OSError."""
-    first_bytes = bytearray(MAGIC_BYTES)
+    """Read FIRST_BYTES, fewer at the end of the file. Raises OSError."""
+    first_bytes = bytearray(FIRST_BYTES)
     filled = 0
-    while filled < MAGIC_BYTES:
+    while filled < FIRST_BYTES:
         count = file.readinto(memoryview(first_bytes)[filled:])
         if not count:
             break

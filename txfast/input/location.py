@@ -6,13 +6,14 @@ Messages show a location without user name, secret and options. This module must
 from io import RawIOBase, UnsupportedOperation
 
 from txfast.errors import SourceError
-from txfast.input.compression import DecompressedFile
-from txfast.input.first_bytes import MAGIC_BYTES, compression_of, kind_of
+from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of, refuse
 from txfast.input.library_errors import LocationErrors
 from txfast.input.source import Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
     from _typeshed import WriteableBuffer
 else:
@@ -20,6 +21,8 @@ else:
 
 # Schemes with two names.
 SAME_SCHEMES = {"gcs": "gs", "abfss": "abfs"}
+# Locations that are looked at together: most of the time is waiting for answers.
+LOOKING_THREADS = 16
 # Size of a read: each one costs a round trip.
 READ_AHEAD_BYTES = 8 << 20
 
@@ -51,20 +54,39 @@ class RemoteFile(RawIOBase):
         super().close()
 
 
-def open_location(uri: str) -> Source:
-    """Open a location. Raises SourceError."""
+def open_location(uri: str, copy_folder: str | None = None) -> Source:
+    """Open a location. Raises SourceError, and InputError where its format is not read.
+
+    A compressed zip archive is copied to `copy_folder`, by default the system's for temporary files.
+    """
     errors = errors_of(uri)
     name = errors.name
     with errors:
         file_system, path = file_system_of(uri)
         native = file_system.open_input_file(path)
-        first_bytes = native.read_at(min(MAGIC_BYTES, native.size()), 0)
+        first_bytes = native.read_at(min(FIRST_BYTES, native.size()), 0)
         native.seek(0)  # `read_at` moves the position of a file:// location
         file = RemoteFile(native, errors)
-    compression = compression_of(first_bytes)
-    if compression is not None:
-        return Source(name, DecompressedFile(name, file, compression), None)
+    layer = layer_of(first_bytes)
+    if layer is not None:
+        from txfast.input.layers import open_layers
+
+        return open_layers(name, file, layer, native, copy_folder)
+    refuse(name, first_bytes)
     return Source(name, file, native.size(), kind_of(first_bytes))
+
+
+def look_at_locations(uris: "Sequence[str]") -> None:
+    """Open several locations, some at once, and close them again. Raises as `open_location`, for the first that cannot
+    be read."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(min(LOOKING_THREADS, len(uris)))
+    try:
+        for source in pool.map(open_location, uris):
+            source.close()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def local_path(uri: str) -> str | None:
@@ -115,7 +137,8 @@ def errors_of(uri: str) -> LocationErrors:
 
 
 def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
-    """The file system of a location, and the path on it. Raises pyarrow's errors: call it in a block of `errors_of`."""
+    """The file system of a location, and the path on it. Raises SourceError, and pyarrow's errors: call it in a block
+    of `errors_of`."""
     scheme, address = split_location(uri)
     file_system, path = pa.fs.FileSystem.from_uri(f"{scheme}://{address}")
     return file_system, path

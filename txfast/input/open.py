@@ -1,25 +1,43 @@
-"""Opens inputs: each becomes a Source, decompressed where its first bytes say so.
+"""Opens inputs: each becomes a Source, without its layers, which its first bytes show.
 
-The format is detected from the content, not the name; pipes work too. This module must not know what rows mean.
+The format is detected from the content, not the name; pipes work too. A format that is not read is refused by its name.
+This module must not know what rows mean.
 """
 
 import os
 import stat
+from errno import EACCES
 from io import FileIO, RawIOBase
 
-from txfast.errors import unreadable
-from txfast.input.first_bytes import MAGIC_BYTES, ReplayedFile, compression_of, kind_of, take_first_bytes
-from txfast.input.ref import LOCATION, STANDARD_INPUT, InputRef, is_location, resolve, standard_input_descriptor
+from txfast.errors import InputError, SourceError, unreadable
+from txfast.input.first_bytes import FIRST_BYTES, ReplayedFile, kind_of, layer_of, refuse, take_first_bytes
+from txfast.input.ref import (
+    FILE,
+    LOCATION,
+    PIPE,
+    STANDARD_INPUT,
+    InputRef,
+    is_location,
+    resolve,
+    standard_input_descriptor,
+)
 from txfast.input.source import Source
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def open_source(name: str) -> Source:
-    """Open a path, standard input for `-`, or a location. Raises SourceError."""
+    """Open a path, standard input for `-`, or a location. Raises SourceError and InputError."""
     return open_input(resolve(name))
 
 
-def open_input(ref: InputRef) -> Source:
-    """Open an input that was resolved. Raises SourceError, with the failure of `resolve` where there was one.
+def open_input(ref: InputRef, copy_folder: str | None = None) -> Source:
+    """Open an input that was resolved. Raises SourceError, with the failure of `resolve` where there was one, and
+    InputError where its format is not read.
+
+    A zip archive that comes as a stream is copied to `copy_folder`, by default the system's for temporary files.
 
     Size and format are those of the file that is opened now: it may have grown, or been replaced, while the inputs
     before it were read.
@@ -29,7 +47,7 @@ def open_input(ref: InputRef) -> Source:
     if ref.origin == LOCATION:
         from txfast.input.location import open_location
 
-        return open_location(ref.name)
+        return open_location(ref.name, copy_folder)
     try:
         is_standard_input = ref.origin == STANDARD_INPUT
         path = standard_input_descriptor() if is_standard_input else ref.name
@@ -37,14 +55,14 @@ def open_input(ref: InputRef) -> Source:
         found = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         raise unreadable(ref.display_name, error) from error
-    return source_of(ref.display_name, file, found.st_size if stat.S_ISREG(found.st_mode) else None)
+    return source_of(ref.display_name, file, found.st_size if stat.S_ISREG(found.st_mode) else None, copy_folder)
 
 
-def source_of(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
-    """A Source over an open file, decompressed where its first bytes say so. `name` is the file's in messages.
+def source_of(name: str, file: RawIOBase, size_bytes: int | None, copy_folder: str | None = None) -> Source:
+    """A Source over an open file, without its layers. `name` is the file's in messages.
 
     `size_bytes` is that of a regular file, whose first bytes are read without moving its position; None for any other
-    file, whose first bytes are taken and given back. Raises SourceError, after closing the file.
+    file, whose first bytes are taken and given back. Raises as `open_input`, after closing the file.
     """
     try:
         raw: RawIOBase = file
@@ -52,15 +70,20 @@ def source_of(name: str, file: RawIOBase, size_bytes: int | None) -> Source:
             first_bytes = take_first_bytes(file)
             raw = ReplayedFile(first_bytes, file)
         else:
-            first_bytes = os.pread(file.fileno(), MAGIC_BYTES, file.tell())
-        compression = compression_of(first_bytes)
-        if compression is not None:
-            from txfast.input.compression import DecompressedFile
-
-            return Source(name, DecompressedFile(name, raw, compression), None)
+            first_bytes = os.pread(file.fileno(), FIRST_BYTES, file.tell())
     except OSError as error:
         file.close()
-        raise unreadable(name, error) from error
+        raise error if isinstance(error, SourceError) else unreadable(name, error) from error
+    layer = layer_of(first_bytes)
+    if layer is not None:
+        from txfast.input.layers import open_layers
+
+        return open_layers(name, raw, layer, None if size_bytes is None else file, copy_folder)
+    try:
+        refuse(name, first_bytes)
+    except InputError:
+        file.close()
+        raise
     return Source(name, raw, size_bytes, kind_of(first_bytes))
 
 
@@ -73,3 +96,28 @@ def bytes_source(name: str) -> Source:
         return Source(name, file, os.fstat(file.fileno()).st_size)
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from error
+
+
+def look_at(refs: "Sequence[InputRef]", *, open_all: bool) -> None:
+    """See that each input can be read, before the first row is applied. Raises SourceError, and InputError where one is
+    of a format that is not read.
+
+    With `open_all`, files with layers and locations are opened and closed again: a location takes some round trips. A
+    run over one input opens that at once anyway. Pipes and standard input are not opened: they can be read only once.
+    """
+    locations = []
+    for ref in refs:
+        if ref.failure is not None:
+            raise unreadable(ref.display_name, ref.failure) from ref.failure
+        if ref.origin == LOCATION:
+            locations.append(ref.name)
+        elif ref.origin == PIPE and not os.access(ref.name, os.R_OK):
+            raise unreadable(ref.display_name, os.strerror(EACCES))
+        elif ref.layer is None:
+            refuse(ref.display_name, ref.first_bytes)
+        elif open_all and ref.origin == FILE:
+            open_input(ref).close()
+    if open_all and locations:
+        from txfast.input.location import look_at_locations
+
+        look_at_locations(locations)

@@ -15,7 +15,6 @@ from txfast.input.source import Source
 
 LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
 HASHED_BLOCK_BYTES = 1 << 20
 # How the last line before a position ends ("lf" for CR LF too, "" without an ending), or "table" at the end of a table.
@@ -173,8 +172,10 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
             ending = late_ending(source.name, position, added)
             consumption.advance(ending)
             source = source_after(source, added, len(ending), position.offset_bytes)
-        elif source.size_bytes is not None:
-            source = Source(source.name, source.file, max(source.size_bytes - position.offset_bytes, 0))
+        else:
+            size = source.size_bytes
+            left = None if size is None else max(size - position.offset_bytes, 0)
+            source = Source(source.name, source.file, left)
     except BaseException:
         source.close()
         raise

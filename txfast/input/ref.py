@@ -10,11 +10,11 @@ This module must not know what the bytes mean beyond the format that they begin 
 import os
 import stat
 import sys
-from errno import EBADF
+from errno import EBADF, EISDIR
 from io import FileIO
 
 from txfast.errors import unreadable
-from txfast.input.first_bytes import MAGIC_BYTES, compression_of, kind_of
+from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of
 from txfast.input.source import CSV
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 # The origins of an input: what its name leads to. That of standard input is the name itself.
 STANDARD_INPUT = "-"
 FILE = "file"  # a regular file, or a name that could not be looked up
-PIPE = "pipe"  # a pipe, a device, a folder: anything else that has a path
+PIPE = "pipe"  # a pipe, a device, a folder (which is a failure): anything else that has a path
 LOCATION = "location"  # an address such as s3://bucket/key
 
 
 class InputRef:
     """An input that was looked up and is not open. Made by `resolve`.
 
-    `size_bytes`, `first_bytes` (up to 8) and `identity` (device and inode) are known of a regular file alone, also
-    where it is standard input; otherwise they are None, b"" and None. `failure` is the error met while looking, None
-    where there was none: `open_input` raises it, at the input's turn.
+    `size_bytes`, `first_bytes` (up to FIRST_BYTES) and `identity` (device and inode) are known of a regular file alone,
+    also where it is standard input; otherwise they are None, b"" and None. `failure` is the error met while looking,
+    None where there was none: `look_at` and `open_input` raise it.
     """
 
     __slots__ = (
@@ -61,9 +61,9 @@ class InputRef:
         return self.origin in (FILE, LOCATION)
 
     @property
-    def compression(self) -> str | None:
-        """How the file is compressed; None where it is not, or is no regular file."""
-        return compression_of(self.first_bytes)
+    def layer(self) -> str | None:
+        """The outer layer of the file, such as its compression; None where there is none, or it is no regular file."""
+        return layer_of(self.first_bytes)
 
     @property
     def kind(self) -> str:
@@ -113,6 +113,8 @@ def resolve(name: str) -> InputRef:
             ref.size_bytes = found.st_size
         elif name != STANDARD_INPUT:
             ref.origin = PIPE
+            if stat.S_ISDIR(found.st_mode):
+                ref.failure = IsADirectoryError(EISDIR, os.strerror(EISDIR))
     except (OSError, ValueError) as error:
         ref.failure = error.with_traceback(None)  # which would keep the frames above alive as long as the ref
     return ref
@@ -122,7 +124,7 @@ def first_bytes_of(path: str | int) -> bytes:
     """The first bytes of a regular file; of a descriptor, from its position on, which stays. Raises OSError."""
     file = FileIO(path, closefd=isinstance(path, str))
     try:
-        return os.pread(file.fileno(), MAGIC_BYTES, file.tell())
+        return os.pread(file.fileno(), FIRST_BYTES, file.tell())
     finally:
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
             file.close()
@@ -137,7 +139,7 @@ def total_size(refs: "Iterable[InputRef]") -> int | None:
     """
     total = 0
     for ref in refs:
-        if ref.size_bytes is None or ref.is_table or ref.compression is not None:
+        if ref.size_bytes is None or ref.is_table or ref.layer is not None:
             return None
         total += ref.size_bytes
     return total

@@ -4,17 +4,15 @@ Their rows become transactions directly, or by way of the lines that a CSV file 
 message and reject is the same. This module must not know what the types of columns are.
 """
 
-import os
-import tempfile
-
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import COLUMN_NAMES, Header
-from txfast.errors import InputError, SourceError, reason_of
+from txfast.errors import InputError
 from txfast.input.library_errors import LibraryErrors
 from txfast.input.location import RemoteFile
 from txfast.input.position import read_into
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 from txfast.input.table_watch import TableWatch
+from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
 from txfast.readers.column_types import check_schema, column_of, is_taken_directly
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
@@ -22,7 +20,7 @@ from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, p
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import RawIOBase
+    from io import FileIO, RawIOBase
 
     import pyarrow as pa
 
@@ -32,8 +30,6 @@ else:
 
 # Rows of a Parquet file that are decoded at once, and of any table that are converted at once.
 BATCH_ROWS = 1 << 17
-# Bytes of a stream that are copied to a temporary file at once.
-COPIED_BYTES = 1 << 20
 # Bytes of a column of a Parquet file that are read at once. At a location, each read costs as much as its bytes.
 LOCAL_READ_BYTES = 1 << 16
 REMOTE_READ_BYTES = 1 << 22
@@ -61,7 +57,10 @@ class TableReader:
         threads: int = 1,
         copy_folder: str | None = None,
     ) -> None:
-        self._watch = None if consumption is None else TableWatch(source, consumption)
+        # A table that comes as a stream is consumed while it is copied; one that can be read again is watched.
+        self._is_stream = source.size_bytes is None and not isinstance(source.file, RemoteFile)
+        self._consumption = consumption
+        self._watch = None if consumption is None or self._is_stream else TableWatch(source, consumption)
         self._name = source.name
         self._kind = source.kind
         self._source = source
@@ -164,7 +163,15 @@ class TableReader:
             yield self._validated(reader.get_batch(number))
 
     def _read_stream(self) -> "Iterator[pa.RecordBatch]":
-        file = StreamReads(self._source.file)
+        if self._consumption is None or not self._is_stream:
+            yield from self._read_streams(self._source.file)
+            return
+        with self._copy() as copy:
+            yield from self._read_streams(copy)
+
+    def _read_streams(self, content: "RawIOBase") -> "Iterator[pa.RecordBatch]":
+        """One or several streams, one after the other."""
+        file = StreamReads(content)
         while file.has_more():
             options = pa.ipc.IpcReadOptions(use_threads=self._use_threads)
             reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=options)
@@ -200,29 +207,24 @@ class TableReader:
             return self._source.file.native
         if self._source.size_bytes is not None:
             return pa.OSFile(f"/dev/fd/{self._source.file.fileno()}")
-        folder = self._copy_folder or tempfile.gettempdir()
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            with tempfile.TemporaryFile(buffering=0, dir=folder) as copy:
-                self._source.size_bytes = self._copy_to(copy)
-                # pyarrow opens the file again: it stays open when `copy` is closed.
-                return pa.OSFile(f"/dev/fd/{copy.fileno()}")
-        except SourceError:
-            raise
-        except OSError as error:
-            raise SourceError(
-                f"{folder}: cannot hold a copy of {self._name}, a {TABLE_NAMES[self._kind]} that comes as a stream: "
-                f"{reason_of(error)}; --spill-dir names another folder"
-            ) from error
+        with self._copy() as copy:
+            # pyarrow opens the file again: it stays open when `copy` is closed.
+            return pa.OSFile(f"/dev/fd/{copy.fileno()}")
 
-    def _copy_to(self, copy: "RawIOBase") -> int:
-        """Copy the whole input; return its size in bytes. Raises SourceError where it cannot be read."""
+    def _copy(self) -> "FileIO":
+        """Copy the whole stream to a temporary file; a consumption advances over it. Raises SourceError."""
         copied_bytes = 0
-        block = bytearray(COPIED_BYTES)
-        with memoryview(block) as view:
-            while count := read_into(self._source, view):
-                copied_bytes += count
-                rest = view[:count]
-                while rest:
-                    rest = rest[copy.write(rest) :]
-        return copied_bytes
+
+        def read(view: memoryview) -> int:
+            nonlocal copied_bytes
+            count = read_into(self._source, view)
+            copied_bytes += count
+            if self._consumption is not None:
+                self._consumption.advance(view[:count])
+            return count
+
+        copy = temporary_copy(self._name, TABLE_NAMES[self._kind], self._copy_folder, read)
+        self._source.size_bytes = copied_bytes
+        if self._consumption is not None:
+            self._consumption.end_table()
+        return copy

@@ -78,7 +78,7 @@ class Replay:
 
     def read(self, ref: "InputRef") -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
-        source = while_waiting(open_input, ref)
+        source = while_waiting(open_input, ref, self._spill_folder)
         try:
             self.read_source(source)
         finally:

@@ -166,20 +166,21 @@ class StateDirectory:
 
     # ---- Inputs ------------------------------------------------------------------------------------
 
-    def open_input(self, ref: "InputRef") -> "tuple[Source, Consumption | None]":
+    def open_input(self, ref: "InputRef", copy_folder: str | None = None) -> "tuple[Source, Consumption | None]":
         """Open an input after what earlier runs have read of it, or at its start where it is new.
 
-        Standard input and pipes are always new and are not followed: the Consumption is None. Raises SourceError, and
-        InputError where the last line, which was already applied, has been continued since.
+        Standard input and pipes are always new and are not followed: the Consumption is None. A zip archive in a stream
+        is copied to `copy_folder`. Raises SourceError, and InputError where the last line, which was already applied,
+        has been continued since.
         """
         if not ref.can_be_read_again:
-            return open_input(ref), None
+            return open_input(ref, copy_folder), None
         position = self.inputs.get(ref.key())
         if position is not None:
-            found = go_on(open_input(ref), position)
+            found = go_on(open_input(ref, copy_folder), position)
             if found is not None:
                 return found
-        return open_input(ref), Consumption()
+        return open_input(ref, copy_folder), Consumption()
 
     def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
         """Remember how far an input was read; nothing to do for one that is not followed."""

@@ -1,0 +1,254 @@
+"""Layers of an input: zip archives with one member, UTF-16, and several layers, one in the other."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import itertools
+import lzma
+import os
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+import txfast
+from tests.support import replays
+from tests.support.command import ACCOUNTS, FILE, Folder
+from tests.support.reference import HEADER
+from txfast.errors import InputError, TxfastError
+from txfast.input import utf16, zip_member
+from txfast.input.first_bytes import ReplayedFile
+from txfast.input.utf16 import Utf16File
+
+ORDINARY = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
+MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def zip_of(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def utf16_of(text: bytes, encoding: str = "utf-16-le") -> bytes:
+    return MARKS[encoding] + text.decode().encode(encoding)
+
+
+def parquet_file() -> bytes:
+    table = pa.table({"type": ["deposit"], "client": [1], "tx": [1], "amount": ["5"]})
+    file = io.BytesIO()
+    parquet.write_table(table, file)
+    return file.getvalue()
+
+
+def arrow_stream() -> bytes:
+    table = pa.table({"type": ["deposit"], "client": [1], "tx": [1], "amount": ["5"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+LAYERED = {
+    "zip": zip_of({"january.csv": FILE}),
+    "stored zip": zip_of({"january.csv": FILE}, zipfile.ZIP_STORED),
+    "zip with bzip2": zip_of({"january.csv": FILE}, zipfile.ZIP_BZIP2),
+    "zip with lzma": zip_of({"january.csv": FILE}, zipfile.ZIP_LZMA),
+    "zip of a folder": zip_of({"export/": b"", "export/january.csv": FILE}),
+    "zip of macOS": zip_of({"january.csv": FILE, "__MACOSX/._january.csv": b"\0\5\x16\7", ".DS_Store": b"\0"}),
+    "gzip in zip": zip_of({"january.csv.gz": gzip.compress(FILE)}),
+    "zip in zip": zip_of({"january.zip": zip_of({"january.csv": FILE})}),
+    "zip in gzip": gzip.compress(zip_of({"january.csv": FILE})),
+    "utf-16-le": utf16_of(FILE),
+    "utf-16-be": utf16_of(FILE, "utf-16-be"),
+    "utf-16 in zip": zip_of({"january.csv": utf16_of(FILE)}),
+    "utf-16 in gzip": gzip.compress(utf16_of(FILE, "utf-16-be")),
+    "xz": lzma.compress(FILE),
+    "xz in bzip2": bz2.compress(lzma.compress(FILE)),
+    "parquet in gzip": gzip.compress(parquet_file()),
+    "parquet in zip": zip_of({"january.parquet": parquet_file()}),
+    "arrow stream in xz": lzma.compress(arrow_stream()),
+}
+every_layer = pytest.mark.parametrize("content", LAYERED.values(), ids=LAYERED)
+
+
+@every_layer
+def test_layers_are_undone_wherever_the_input_comes_from(folder: Folder, content: bytes) -> None:
+    path = folder.write("in.data", content)
+    for reader in replays.READERS:
+        assert folder.run("-q", "in.data", "--reader", reader).output == ACCOUNTS
+    assert folder.run("-q", "-", stdin=content).output == ACCOUNTS
+    assert folder.run("-q", path.as_uri()).output == ACCOUNTS
+    with path.open("rb") as file:
+        assert folder.run("-q", "-", stdin=file).output == ACCOUNTS
+    assert folder.run("-q", "in.data", "in.data").output == ACCOUNTS
+    assert len(txfast.process(io.BytesIO(content)).accounts) == 1
+
+
+@every_layer
+def test_a_state_knows_an_input_with_layers_again(folder: Folder, content: bytes) -> None:
+    folder.write("in.data", content)
+    for _ in range(2):
+        run = folder.run("-q", "in.data", "--state", "state", "--rejects", "rejects.csv")
+        assert (run.output, run.errors) == (ACCOUNTS, "")
+    assert len(folder.read("rejects.csv").splitlines()) == 1
+
+
+def test_positions_in_utf_16_are_those_of_the_same_text_as_utf_8(folder: Folder) -> None:
+    """So a file that is given as UTF-8 from now on goes on where it was."""
+    folder.write("in.csv", utf16_of(FILE))
+    assert folder.run("-q", "in.csv", "--state", "state").output == ACCOUNTS
+    folder.write("in.csv", FILE + b"deposit,1,4,1\n")
+    run = folder.run("-q", "in.csv", "--state", "state", "--stats", "stats.json")
+    assert run.output == ACCOUNTS.replace(b"5.0000", b"6.0000")
+    assert b'"rows": 1,' in folder.read("stats.json")
+
+
+# ---- UTF-16 ----------------------------------------------------------------------------------------
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300), st.sampled_from(sorted(MARKS)), st.data()
+)
+def test_utf_16_in_any_pieces_is_the_text(text: str, encoding: str, data: st.DataObject) -> None:
+    content = MARKS[encoding] + text.encode(encoding)
+    cuts = sorted({0, len(content), *data.draw(st.lists(st.integers(0, len(content)), max_size=6))})
+    pieces = [content[start:end] for start, end in itertools.pairwise(cuts)]
+    file = Utf16File("in", ReplayedFile(b"", replays.Reads(pieces)), encoding)
+    found = bytearray()
+    block = bytearray(7)
+    while count := file.readinto(block):
+        found += block[:count]
+    assert found.decode() == text
+
+
+@pytest.mark.parametrize("encoding", MARKS)
+@pytest.mark.parametrize("block_bytes", [3, 1 << 18])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damaged_utf_16_is_refused_with_the_offset(
+    encoding: str, block_bytes: int, compressed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(utf16, "BLOCK_BYTES", block_bytes)
+    whole = utf16_of(FILE, encoding)
+    lone = "\ud800".encode(encoding, "surrogatepass")
+    low = "\udc00".encode(encoding, "surrogatepass")
+    for content, offset in (
+        (whole + b"x", len(whole)), (whole + lone, len(whole)), (whole + low + whole[2:], len(whole)),
+        (whole[:-2] + lone + b"\0", len(whole) - 2), (whole[:2] + lone + whole[2:], 2),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"UTF-16 that is damaged or cut short: at byte {offset:,} of it"):
+            txfast.process(io.BytesIO(gzip.compress(content) if compressed else content))
+
+
+# ---- Zip archives ----------------------------------------------------------------------------------
+
+
+def test_an_archive_of_several_members_names_them(folder: Folder) -> None:
+    folder.write("in.zip", zip_of({f"{number}.csv": FILE for number in range(1_200)}))
+    folder.run("in.zip").assert_failed(
+        "in.zip: a zip archive with 1,200 members (0.csv, 1.csv, 2.csv, …): read one of them: "
+        "unzip -p FILE MEMBER | txfast"
+    )
+    folder.write("in.zip", zip_of({"a\x1b[2J\n.csv": FILE, "b.csv": FILE}))
+    folder.run("in.zip").assert_failed("a\\x1b[2J\\x0a.csv, b.csv")
+    for members in ({}, {"empty/": b""}, {"__MACOSX/x": b""}):
+        folder.write("in.zip", zip_of(members))
+        folder.run("in.zip").assert_failed("in.zip: a zip archive without a member")
+
+
+def test_an_encrypted_member_is_refused_by_name(folder: Folder) -> None:
+    content = bytearray(zip_of({"january.csv": FILE}))
+    for record, flags in ((content.index(b"PK\3\4"), 6), (content.index(b"PK\1\2"), 8)):
+        content[record + flags] |= 1
+    folder.write("in.zip", bytes(content))
+    folder.run("in.zip").assert_failed("in.zip: an encrypted zip archive", "unzip -p FILE | txfast")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_damaged_archive_is_refused(compression: int) -> None:
+    """Each byte is changed once. What is left as it was means the member's time, or what only other programs read."""
+    content = zip_of({"january.csv": FILE * 3}, compression)
+    expected = list(txfast.process(io.BytesIO(content)).accounts)
+    refused = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x11
+        try:
+            assert list(txfast.process(io.BytesIO(bytes(damaged))).accounts) == expected
+        except TxfastError:
+            refused += 1
+    assert refused > len(content) // 2
+    for length in range(4, len(content)):
+        with pytest.raises(InputError, match="the zip archive cannot be read"):
+            txfast.process(io.BytesIO(content[:length]))
+
+
+def test_a_wrong_checksum_of_a_member_fails_the_run(folder: Folder) -> None:
+    content = bytearray(zip_of({"january.csv": FILE}, zipfile.ZIP_STORED))
+    content[content.index(b"deposit,1,1,5") + 12] ^= 1
+    folder.write("in.zip", bytes(content))
+    folder.run("in.zip").assert_failed("in.zip: the zip archive cannot be read", "CRC")
+
+
+def test_a_directory_of_very_many_members_is_not_read_into_memory(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zip_member, "DIRECTORY_BYTES_MAX", 1_000)
+    path = folder.write("in.zip", zip_of({f"{number}.csv": b"" for number in range(100)}))
+    with pytest.raises(InputError, match="a zip archive with very many members"):
+        txfast.process(path)
+    path.write_bytes(zip_of({"in.csv": FILE}))
+    assert len(txfast.process(path).accounts) == 1
+
+
+def test_an_archive_from_a_pipe_is_copied_to_the_spill_folder(folder: Folder) -> None:
+    content = zip_of({"january.csv": FILE})
+    folder.write("file", b"")
+    folder.run("-", "--spill-dir", "file/x", stdin=content).assert_failed(
+        "file/x: cannot hold a copy of standard input, a zip archive that comes as a stream", "--spill-dir"
+    )
+    assert folder.run("-q", "-", "--spill-dir", "new", stdin=content).output == ACCOUNTS
+    assert os.listdir(folder.path / "new") == []
+
+
+def test_too_many_layers_are_refused() -> None:
+    content = FILE
+    for _ in range(6):
+        content = gzip.compress(content)
+    with pytest.raises(InputError, match="compressed 4 times and more: decompress it first"):
+        txfast.process(io.BytesIO(content))
+
+
+def test_a_refused_format_inside_an_archive_is_named(folder: Folder) -> None:
+    workbook = zip_of({"[Content_Types].xml": b"", "xl/workbook.xml": b""})
+    folder.write("in.zip", zip_of({"book.xlsx": workbook}))
+    folder.run("in.zip").assert_failed("in.zip: an Excel workbook: save the sheet as CSV")
+
+
+# ---- xz --------------------------------------------------------------------------------------------
+
+
+def test_xz_that_needs_much_memory_is_refused(folder: Folder) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 256 << 20}]
+    folder.write("in.xz", lzma.compress(FILE, filters=filters))
+    folder.run("in.xz").assert_failed("in.xz: xz cannot be decompressed in 128 MiB of memory", "smaller dictionary")
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
+def test_padding_between_compressed_files_is_nothing(folder: Folder, compress: object) -> None:
+    assert callable(compress)
+    folder.write("in.data", compress(FILE) + bytes(8) + compress(b"") + bytes(1 << 19))
+    assert folder.run("-q", "in.data").output == ACCOUNTS

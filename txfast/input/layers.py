@@ -1,0 +1,74 @@
+"""Layers of an input: what stands around the bytes that have rows is undone, layer by layer, while they are read.
+
+A file may be gzip of UTF-16, or a zip archive whose member is a Parquet file. After each layer the first bytes tell
+what comes next. This module must not know what the bytes mean beyond that.
+"""
+
+from io import RawIOBase
+
+from txfast.errors import InputError, SourceError, unreadable
+from txfast.input.compression import DecompressedFile
+from txfast.input.first_bytes import (
+    UTF_16_BE,
+    UTF_16_LE,
+    ZIP,
+    ReplayedFile,
+    kind_of,
+    layer_of,
+    refuse,
+    take_first_bytes,
+)
+from txfast.input.source import Source
+
+# More layers than any honest file has.
+LAYERS_MAX = 4
+
+
+def open_layers(name: str, file: RawIOBase, layer: str, archive: RawIOBase | None, copy_folder: str | None) -> Source:
+    """A Source over an open file whose outer layer is this one. `name` is the file's in messages.
+
+    `archive` is the same file for reads at any offset, None where it is a stream: a zip archive is then copied to
+    `copy_folder`, by default the system's for temporary files. Raises InputError and SourceError, after closing the
+    file.
+    """
+    found: str | None = layer
+    try:
+        for _ in range(LAYERS_MAX):
+            if found is None:
+                break
+            file = open_layer(name, file, found, archive, copy_folder)
+            archive = None
+            first_bytes = take_first_bytes(file)
+            file = ReplayedFile(first_bytes, file)
+            found = layer_of(first_bytes)
+        else:
+            raise InputError(f"{name}: compressed {LAYERS_MAX} times and more: decompress it first")
+        refuse(name, first_bytes)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, OSError) and not isinstance(error, SourceError):
+            raise unreadable(name, error) from error
+        raise
+    return Source(name, file, None, kind_of(first_bytes))
+
+
+def open_layer(name: str, file: RawIOBase, layer: str, archive: RawIOBase | None, copy_folder: str | None) -> RawIOBase:
+    """The content of one layer, as a raw file that owns the file below."""
+    if layer in (UTF_16_LE, UTF_16_BE):
+        from txfast.input.utf16 import Utf16File
+
+        return Utf16File(name, file, layer)
+    if layer != ZIP:
+        return DecompressedFile(name, file, layer)
+    from txfast.input.zip_member import ZipMember
+
+    return ZipMember(name, file, archive or copied(name, file, copy_folder))
+
+
+def copied(name: str, file: RawIOBase, folder: str | None) -> RawIOBase:
+    """A temporary copy of a zip archive that comes as a stream."""
+    from txfast.input.position import read_into
+    from txfast.input.temporary_copy import temporary_copy
+
+    source = Source(name, file, None)
+    return temporary_copy(name, "zip archive", folder, lambda view: read_into(source, view))

@@ -1,0 +1,133 @@
+"""Zip archives as inputs: one with a single member is read as that member.
+
+Folders, and what macOS adds for itself, are no members. An Excel workbook or another document that is a zip archive
+inside is refused by its name, an archive with several members by theirs. This module must not know what a member's
+bytes mean.
+"""
+
+import struct
+from io import BufferedReader, RawIOBase
+
+from txfast.errors import InputError
+from txfast.input.library_errors import LibraryErrors
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from typing import IO
+    from zipfile import ZipExtFile, ZipFile, ZipInfo
+
+    from _typeshed import WriteableBuffer
+
+# Bytes that are read of the archive at once: at a location, each read is a round trip.
+READ_BYTES = 1 << 20
+# zipfile holds the whole directory of an archive in memory, some ten times larger than in the file.
+DIRECTORY_BYTES_MAX = 1 << 22
+# The end of an archive: at most so long, with its comment.
+END_BYTES_MAX = (1 << 16) + 22
+NAMES_SHOWN = 3
+# Names of members by which documents are known, and what they are.
+DOCUMENTS = {
+    "xl/": ("an Excel workbook", "save the sheet as CSV"),
+    "Index/Document.iwa": ("a Numbers spreadsheet", "export the sheet as CSV"),
+}
+OPEN_DOCUMENT_SPREADSHEET = b"application/vnd.oasis.opendocument.spreadsheet"
+ENCRYPTED = 1  # a member's flag
+
+
+class ZipMember(RawIOBase):
+    """The single member of a zip archive, decompressed; its CRC is checked at its end.
+
+    `archive` is the archive for reads at any offset, and `file` the input that it comes from, which may be the same:
+    both are closed with the member. Raises InputError where there is no single member that can be read.
+    """
+
+    def __init__(self, name: str, file: RawIOBase, archive: RawIOBase) -> None:
+        from zipfile import ZipFile
+
+        self._file = file
+        self._content = BufferedReader(archive, READ_BYTES)
+        self._errors = LibraryErrors(
+            name, "the zip archive cannot be read: it is damaged, cut short or of an unknown kind ({})".format
+        )
+        try:
+            with self._errors:
+                refuse_large_directory(name, self._content)
+                opened = ZipFile(self._content)
+                self._member: ZipExtFile = opened.open(single_member(name, opened))  # type: ignore[assignment]
+        except BaseException:
+            self._content.close()
+            raise
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the archive is damaged, and
+        SourceError."""
+        with self._errors:
+            view = memoryview(buffer).cast("B")
+            block = self._member.read1(len(view))
+            view[: len(block)] = block
+            return len(block)
+
+    def close(self) -> None:
+        """Close the files below too."""
+        if not self.closed:
+            self._member.close()
+            self._content.close()
+            self._file.close()
+        super().close()
+
+
+def single_member(name: str, archive: "ZipFile") -> "ZipInfo":
+    """The one member of an archive. Raises InputError where it is another document, or has none or several."""
+    members = [member for member in archive.infolist() if is_member(member)]
+    names = [member.filename for member in members]
+    refuse_document(name, archive, names)
+    if not members:
+        raise InputError(f"{name}: a zip archive without a member: check the export that made it")
+    if len(members) > 1:
+        shown = ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+        raise InputError(
+            f"{name}: a zip archive with {len(members):,} members ({shown}): read one of them: "
+            f"unzip -p FILE MEMBER | txfast"
+        )
+    if members[0].flag_bits & ENCRYPTED:
+        raise InputError(f"{name}: an encrypted zip archive: unpack it with its password: unzip -p FILE | txfast")
+    return members[0]
+
+
+def is_member(member: "ZipInfo") -> bool:
+    """Whether an entry of an archive is a file of the user's."""
+    parts = member.filename.split("/")
+    return not member.is_dir() and parts[0] != "__MACOSX" and parts[-1] != ".DS_Store"
+
+
+def refuse_document(name: str, archive: "ZipFile", names: list[str]) -> None:
+    """Raise InputError where an archive is a workbook."""
+    found = next((found for start, found in DOCUMENTS.items() if any(each.startswith(start) for each in names)), None)
+    if "mimetype" in names and len(names) > 1:
+        with archive.open("mimetype") as file:
+            if file.read(len(OPEN_DOCUMENT_SPREADSHEET)) == OPEN_DOCUMENT_SPREADSHEET:
+                found = ("an OpenDocument spreadsheet", "save the sheet as CSV")
+    if found is not None:
+        what, way_out = found
+        raise InputError(f"{name}: {what}: {way_out}")
+
+
+def refuse_large_directory(name: str, file: "IO[bytes]") -> None:
+    """Raise InputError where the directory of an archive would take much memory: it has too many members."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - END_BYTES_MAX - 76))
+    end = file.read()
+    directory_bytes = 0
+    at = end.rfind(b"PK\5\6")
+    if 0 <= at <= len(end) - 22:
+        directory_bytes = struct.unpack_from("<I", end, at + 12)[0]
+    at = end.rfind(b"PK\6\6", 0, max(at, 0))
+    if directory_bytes == 0xFFFFFFFF and 0 <= at <= len(end) - 56:
+        directory_bytes = struct.unpack_from("<Q", end, at + 40)[0]
+    if directory_bytes > DIRECTORY_BYTES_MAX:
+        raise InputError(
+            f"{name}: a zip archive with very many members, or damaged at its end: unpack it, and read what was in it"
+        )
