@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
@@ -249,6 +250,31 @@ def test_an_input_with_layers_at_a_location_is_read(
         name = put(bucket, f"layered.{suffix}", content)
         run = folder.run("-q", name, variables=variables)
         assert (run.output, run.errors) == (ACCOUNTS, "")
+
+
+@pytest.mark.parametrize("scheme", ["abfs", "abfss"])
+def test_azure_without_credentials_is_one_line(folder: Folder, scheme: str) -> None:
+    """Its library ends the process that opens such a location."""
+    variables = {"PATH": str(folder.path), "AZURE_TENANT_ID": "", "HOME": str(folder.path)}
+    uri = f"{scheme}://box:secret@account.dfs.core.windows.net/in.csv"
+    run = folder.run(uri, variables=variables)
+    run.assert_failed(f"{scheme}://account.dfs.core.windows.net/in.csv: cannot be read: Azure", "AZURE_CLIENT_ID")
+    assert "secret" not in run.errors
+    folder.run("in.csv", uri, variables=variables).assert_failed("Azure")
+
+
+def test_azure_is_tried_once_for_each_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def run(*_: object, input: str, **__: object) -> subprocess.CompletedProcess[str]:  # noqa: A002
+        tried.append(json.loads(input)[1])
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(location, "TRIED_CONTAINERS", set())
+    for name in ("a@x/1.csv", "a@x/2.csv", "b@x/1.csv"):
+        location.try_azure(f"abfs://{name}", f"abfs://{name}")
+    assert tried == ["abfs://a@x/1.csv", "abfs://b@x/1.csv"]
 
 
 def test_a_location_is_shown_without_secrets() -> None:

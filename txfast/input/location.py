@@ -5,7 +5,7 @@ Messages show a location without user name, secret and options. This module must
 
 from io import RawIOBase, UnsupportedOperation
 
-from txfast.errors import SourceError
+from txfast.errors import SourceError, unreadable
 from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of, refuse
 from txfast.input.library_errors import LocationErrors
 from txfast.input.source import Source
@@ -21,6 +21,19 @@ else:
 
 # Schemes with two names.
 SAME_SCHEMES = {"gcs": "gs", "abfss": "abfs"}
+AZURE_SCHEMES = ("abfs", "abfss")
+TRIED_CONTAINERS: set[str] = set()
+# The program that tries a location: it gets it by standard input, since other users may see the arguments of a process.
+TRY_AZURE = """
+import json, sys
+sys.path[:], address = json.load(sys.stdin)
+from pyarrow.fs import FileSystem
+try:
+    file_system, path = FileSystem.from_uri(address)
+    file_system.open_input_file(path).close()
+except Exception:
+    pass
+"""
 # Locations that are looked at together: most of the time is waiting for answers.
 LOOKING_THREADS = 16
 # Size of a read: each one costs a round trip.
@@ -140,8 +153,36 @@ def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
     """The file system of a location, and the path on it. Raises SourceError, and pyarrow's errors: call it in a block
     of `errors_of`."""
     scheme, address = split_location(uri)
+    if scheme in AZURE_SCHEMES:
+        try_azure(uri, f"{scheme}://{address}")
     file_system, path = pa.fs.FileSystem.from_uri(f"{scheme}://{address}")
     return file_system, path
+
+
+def try_azure(uri: str, address: str) -> None:
+    """Open an Azure location in a process of its own, once for each container. Raises SourceError where that ends.
+
+    Without credentials, Azure's library ends the process that uses it. A failure that is raised there is raised here
+    too, later.
+    """
+    import json
+    import subprocess
+    import sys
+
+    container = address.split("/", 3)[2]
+    if container in TRIED_CONTAINERS or not sys.executable:
+        return
+    given = json.dumps([sys.path, address])
+    ended = subprocess.run(
+        [sys.executable, "-c", TRY_AZURE], input=given, capture_output=True, text=True, check=False, errors="replace"
+    )
+    if ended.returncode:
+        raise unreadable(
+            display_location(uri),
+            "Azure gives no access to it, or there are no credentials: set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET, or sign in by az login",
+        )
+    TRIED_CONTAINERS.add(container)
 
 
 def split_location(uri: str) -> tuple[str, str]:
