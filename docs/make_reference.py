@@ -25,6 +25,7 @@ import txfast  # noqa: E402
 from txfast import errors  # noqa: E402
 from txfast.batch.batch import KINDS  # noqa: E402
 from txfast.command.options import OPTIONS, Option  # noqa: E402
+from txfast.input.first_bytes import REFUSED, TAR  # noqa: E402
 from txfast.ledger.ledger import STATUSES  # noqa: E402
 from txfast.writers.reject_tables import reject_schema  # noqa: E402
 
@@ -378,6 +379,14 @@ def speed(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the results)
     return "\n".join([lines[0], "|---|---:|---:|---:|", *lines[2:]])
 
 
+def refused_formats(_: Kept) -> str:
+    """Formats of inputs that are known and not read, each once, in the order of the table."""
+    return table(
+        ["format", "what to do"],
+        dict.fromkeys((what, way_out.replace("|", r"\|")) for what, way_out in (TAR, *REFUSED.values())),
+    )
+
+
 # ---- All of it -----------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[Kept], str]] = {
@@ -389,6 +398,7 @@ PARTS: dict[str, Callable[[Kept], str]] = {
     "malformed-reasons": malformed_reasons,
     "manifest-keys": manifest_keys,
     "options": options,
+    "refused-formats": refused_formats,
     "reject-columns": reject_columns,
     "speed": speed,
     "state-files": state_files,

@@ -78,11 +78,13 @@ POSITIONALS = (
             Read transactions from each FILE in the order given, as one stream. - is standard input, which is also read
             when input is piped in and no FILE is named, unless there is --state. To type input at a terminal, name -.
 
-            The format is detected from the content, not the name; pipes work too. FILE may be CSV, plain or compressed
-            with gzip, zstd, lz4 or bzip2; a Parquet file; or an Arrow IPC file or stream. Parquet from a pipe goes
-            through a temporary file. A location such as s3://bucket/key, gs://bucket/key or hdfs://host/path is read
-            where it is, through pyarrow's file systems, with the keys and the region that these find in the
-            environment. Keys in a location are not shown in messages.
+            The format is detected from the content, not the name; pipes work too. FILE may be CSV in UTF-8, or in
+            UTF-16 with a byte order mark; a Parquet file; or an Arrow IPC file or stream. It may be compressed with
+            gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip archive. Parquet and zip from a pipe go through
+            a temporary file. Formats that are known and not read, such as workbooks, JSON and tar, are refused by their
+            name. All FILEs are looked at before the first row is applied. A location such as s3://bucket/key,
+            gs://bucket/key or hdfs://host/path is read where it is, through pyarrow's file systems, with the keys and
+            the region that these find in the environment. Keys in a location are not shown in messages.
         """,
     ),
     (
