@@ -71,3 +71,13 @@ def test_the_key_of_an_input_holds_no_secret(folder: Folder) -> None:
         input_key("missing.csv")
     with pytest.raises(SourceError, match=r"file://host/in\.csv: cannot be read"):
         input_key("file://host/in.csv")
+
+
+def test_a_format_that_is_not_read_fails_before_any_range_is_read(folder: Folder) -> None:
+    """The driver opens every input to cut it, so the last of many fails the run at once."""
+    folder.write("export.json", b'[{"type": "deposit"}]\n')
+    names = [str(folder.path / name) for name in ("in.csv", "export.json")]
+    with pytest.raises(InputError, match=r"export\.json: JSON: convert it"):
+        cut_inputs(names)
+    with pytest.raises(SourceError, match="No such file"):
+        cut_inputs([names[0], str(folder.path / "missing.csv")])
