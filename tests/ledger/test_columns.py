@@ -216,6 +216,19 @@ def test_columns_just_inside_the_checks_are_restored() -> None:
             [*((7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2, 3)), (7, 4, 0, WITHDRAWAL, 0)],
             "is not what",
         ),
+        # The same: modulo 2^64 it is 4, and 5 after the sum had not fitted before.
+        *(
+            (
+                [(7, 0, 4 + more, False)],
+                [
+                    *((7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2)),
+                    (7, 3, 6, DEPOSIT, IN_DISPUTE),
+                    (7, 4, 0, WITHDRAWAL, 0),
+                ],
+                "is not what",
+            )
+            for more in (0, 1)
+        ),
     ],
 )
 def test_columns_that_no_ledger_can_have_are_refused(accounts: Accounts, entries: Entries, refusal: str) -> None:
@@ -254,6 +267,18 @@ def test_successive_states_of_a_dispute_are_not_added_up() -> None:
     accounts, entries = saved(whole)
     [restored] = restore(accounts, [(*entry[:4], 0) for entry in entries], 1, [(1, 1, IN_DISPUTE), (1, 1, OVER)])
     assert accounts_of(restored) == accounts_of(whole)
+
+
+def test_deposits_in_dispute_are_summed_exactly_whatever_the_order_of_their_states() -> None:
+    accounts = [(7, 0, INT64_MAX, False)]
+    entries = [(7, tx, INT64_MAX, DEPOSIT, IN_DISPUTE) for tx in (1, 2)]
+    entries += [(7, 3, 6, DEPOSIT, 0), (7, 4, 0, WITHDRAWAL, 0)]
+    # The deposits in dispute exceed 64 bits until the second dispute is over.
+    [restored] = restore(accounts, entries, 1, [(7, 2, OVER)])
+    assert saved(restored)[0] == accounts
+    for held in (INT64_MAX - 1, 4, 5):
+        with pytest.raises(ValueError, match="is not what"):
+            restore([(7, 0, held, False)], entries, 1, [(7, 3, IN_DISPUTE)])
 
 
 def test_each_refusal_has_its_own_words() -> None:

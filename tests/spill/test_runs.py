@@ -27,6 +27,16 @@ def test_runs_longer_than_their_buffers_are_merged() -> None:
         list(RunMerge([io.BytesIO(runs[0][:-1]).readinto], 100))
 
 
+def test_an_account_whose_total_does_not_fit_is_no_spilled_account() -> None:
+    ledger = Ledger()
+    apply_rows(ledger, [Row("deposit", 1, 1, 2**63 - 1)])
+    [run] = map(bytes, run_blocks(AccountColumns([ledger])))
+    assert [len(accounts) for accounts in RunMerge([io.BytesIO(run).readinto], 100)] == [1]
+    held = run[:16] + (1).to_bytes(8, "little") + run[24:]
+    with pytest.raises(SpillError, match="a total that no account has: the disk or the memory is faulty"):
+        list(RunMerge([io.BytesIO(held).readinto], 100))
+
+
 def test_too_few_statuses_are_noticed() -> None:
     partitions = Partitions(2, 0, lambda _, __: None)
     batch = make_batch([b"deposit,1,1,1"] * 3)

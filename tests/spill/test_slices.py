@@ -183,12 +183,15 @@ TOO_LONG = b"\xf5\xff" * 60
 # A deposit of the same client with the same id as the one before it.
 SAME_AGAIN = b"\x16\x10\x07\x0a"
 
+# An account of client 1 that has the greatest number available, and one unit held.
+NO_TOTAL = b"\x15\x18\x01\xfe\xff\xff\xff\xff\xff\xff\xff\x02"
+
 
 @pytest.mark.parametrize("content", [
     b"".join(one_of_each()[index] for index in indexes) + rest
     for indexes, rest in [
         ((0, 0), b""), ((1,), b""), ((0, 1), SAME_AGAIN), ((0,), TOO_LONG), ((), TOO_LONG), ((0,), b"\x05"),
-        ((2, 0), b""), ((2,), TOO_LONG), ((2,), b"\xff" * 120), ((2, 2), b"\x00"),
+        ((), NO_TOTAL), ((2, 0), b""), ((2,), TOO_LONG), ((2,), b"\xff" * 120), ((2, 2), b"\x00"),
     ]
 ])  # fmt: skip
 def test_records_that_no_ledger_can_have_written_are_refused(content: bytes) -> None:

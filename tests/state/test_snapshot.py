@@ -12,11 +12,12 @@ import pytest
 
 from tests.support.command import Folder
 from tests.support.failures import raising
-from tests.support.states import change_manifest, copied
+from tests.support.states import FIRST, change_manifest, copied
 from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
 from txfast.ledger.ledger import Ledger
 from txfast.state import manifest
 from txfast.state.arrow_columns import read_columns
+from txfast.state.positions import positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_layout import ACCOUNTS as ACCOUNTS_FILE
 from txfast.state.snapshot_layout import ENTRIES as ENTRIES_FILE
@@ -99,6 +100,41 @@ def test_sums_that_differ_from_those_saved_are_damage(
     for load in (lambda snapshot: snapshot.restore([Ledger()]), lambda snapshot: list(snapshot.parts(2, 0))):
         with pytest.raises(StateError, match=words):
             load(Snapshot.open(str(path)))
+
+
+GREATEST = 2**63 - 1
+
+
+@pytest.mark.parametrize("held", [4, 5])
+def test_a_forged_state_whose_deposits_in_dispute_exceed_64_bits_is_refused(folder: Folder, held: int) -> None:
+    # Of the three amounts the sum is 2^64 + 4.
+    entries = [(1, 1, GREATEST, 0, 1), (1, 2, GREATEST, 0, 1), (1, 3, 6, 0, 1), (1, 4, 0, 1, 0)]
+    snapshot = folder.path / "state" / "snapshot-1"
+    snapshot.mkdir(parents=True)
+    for name, rows in ((ACCOUNTS_FILE, [(1, 0, held, False)]), (ENTRIES_FILE, entries)):
+        schema = schemas()[name]
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+        with pa.ipc.new_file(str(snapshot / name), schema) as writer:
+            writer.write_table(pa.table(columns, schema=schema))
+    fields = {"format": 1, "txfast": "0", "created": "2026-01-01T00:00:00Z", "files": {}, "accounts": 1, "entries": 4}
+    (snapshot / manifest.NAME).write_bytes(manifest.text_of(fields | {"balance_units": held, "inputs": {}}))
+    seal(snapshot)
+    for arguments in ((), ("--verify",), ("in.csv",)):
+        folder.run("--state", "state", *arguments).assert_failed("the account of client 1 is not what its transactions")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"lines": 2**63 - 1}, {"lines": len(FIRST) + 1}, {"offset": 2}, {"parts": [{"end": 2**63}]}]
+)
+def test_an_input_with_more_lines_than_bytes_or_another_impossible_position_is_damage(
+    two_snapshots: Path, folder: Folder, changes: dict[str, object]
+) -> None:
+    snapshot = copied(two_snapshots, folder).with_name("snapshot-1")
+    [(name, position)] = json.loads((snapshot / manifest.NAME).read_bytes())["inputs"].items()
+    assert position["lines"] == 4
+    change_manifest(snapshot, inputs={name: position | changes})
+    with pytest.raises(StateError, match=r"is damaged: inputs: .* is not what it should be"):
+        positions_of(Snapshot.open(str(snapshot)))
 
 
 def test_a_record_batch_with_too_many_rows_is_damage(

@@ -11,7 +11,8 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from txfast.ledger.rules cimport (
     DISPUTE_OVER, IN_DISPUTE, Account, adds_entry, can_become, is_dispute_state, keeps_amount,
 )
-from txfast.text.bits cimport add_overflows, unsigned_add_overflows
+from txfast.ledger.sums cimport WideSum, add_wide
+from txfast.text.bits cimport unsigned_add_overflows
 
 # Why a saved record is refused. The words for each are REFUSALS, in columns_in.pyx.
 cdef enum Refusal:
@@ -31,7 +32,7 @@ cdef enum Refusal:
 # The entries of one account, summed up.
 cdef struct Proof:
     uint64_t deposited  # units of 0.0001; the greatest number where the sum does not fit
-    int64_t disputed  # the same, of deposits in dispute; -1 where the sum does not fit
+    WideSum disputed  # the same, of deposits in dispute: exact, since states come in any order
     uint8_t has_withdrawals
     uint8_t has_ended_disputes
 
@@ -68,15 +69,15 @@ cdef inline void count_entry(Proof* proof, const int kind, const int64_t amount,
 
 cdef inline void count_dispute(Proof* proof, const int64_t amount, const uint8_t state) noexcept nogil:
     """Add the dispute of an entry to the proof of its account."""
-    if state == IN_DISPUTE and (proof.disputed < 0 or add_overflows(proof.disputed, amount, &proof.disputed)):
-        proof.disputed = -1  # no account holds that
+    if state == IN_DISPUTE:
+        add_wide(&proof.disputed, amount)
     proof.has_ended_disputes |= state == DISPUTE_OVER
 
 
 cdef inline void uncount_dispute(Proof* proof, const int64_t amount, const uint8_t state) noexcept nogil:
     """Take the dispute of an entry out of the proof again, before its next state is added."""
-    if state == IN_DISPUTE and proof.disputed >= 0:
-        proof.disputed -= amount
+    if state == IN_DISPUTE:
+        add_wide(&proof.disputed, -amount)
 
 
 cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept nogil:
@@ -87,7 +88,7 @@ cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept 
     total equal to its deposits.
     """
     cdef int64_t total = account.available + account.held
-    if account.held != proof.disputed or account.held < 0:
+    if account.held < 0 or proof.disputed.high or proof.disputed.low != <uint64_t>account.held:
         return False
     if total > 0 and <uint64_t>total > proof.deposited:
         return False

@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
+from txfast.ledger.sums cimport fits_as_total
 
 from txfast.errors import SpillError
 
@@ -17,6 +18,7 @@ cdef enum:
     ACCOUNT_BYTES = 25
     RUN_BLOCK_ACCOUNTS = 4096
     CHUNK_ACCOUNTS = 1 << 14
+    FAULTY_ACCOUNT = -2  # in place of the number of a run
 
 # The part of a run that is in memory.
 cdef struct Run:
@@ -48,7 +50,7 @@ cdef class RunMerge:
     """Merges runs that have no client in common: iterate it for AccountColumns, each valid until the next.
 
     `readers` has a function for each run, which fills a view with its next bytes and returns their number, 0 at the
-    end. Raises SpillError where a run ends within an account.
+    end. Raises SpillError where a run ends within an account, or has one whose total does not fit.
     """
 
     cdef list readers
@@ -90,6 +92,8 @@ cdef class RunMerge:
         while True:
             with nogil:
                 taken = self.merge(&filled)
+            if taken == FAULTY_ACCOUNT:
+                raise SpillError("a spilled account has a total that no account has: the disk or the memory is faulty")
             if taken < 0 or filled == CHUNK_ACCOUNTS:
                 self.chunk.count = filled
                 yield self.chunk
@@ -152,7 +156,7 @@ cdef class RunMerge:
 
     cdef Py_ssize_t merge(self, Py_ssize_t* filled) noexcept nogil:
         """Move accounts into the chunk until it is full or a run's buffer is used up; return that run, or the next one
-        where the chunk is full, or -1 at the end of all runs."""
+        where the chunk is full, or -1 at the end of all runs. FAULTY_ACCOUNT where an account's total does not fit."""
         cdef SortKey* keys = self.chunk.keys
         cdef int64_t* held = <int64_t*>self.chunk.scratch
         cdef uint8_t* locked = <uint8_t*>(held + CHUNK_ACCOUNTS)
@@ -165,6 +169,8 @@ cdef class RunMerge:
             account = self.runs[number].buffer + self.runs[number].offset
             memcpy(&keys[filled[0]], account, sizeof(SortKey))
             memcpy(&held[filled[0]], account + 16, sizeof(int64_t))
+            if not fits_as_total(keys[filled[0]].content, held[filled[0]]):
+                return FAULTY_ACCOUNT
             locked[filled[0]] = account[24]
             filled[0] += 1
             self.runs[number].offset += ACCOUNT_BYTES

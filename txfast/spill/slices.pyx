@@ -15,6 +15,7 @@ from txfast.ledger.index cimport NOT_FOUND, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport Lookup, add_entry, find, look_up
 from txfast.ledger.rules cimport UNDISPUTED, Account
+from txfast.ledger.sums cimport fits_as_total
 from txfast.ledger.tags cimport entry_dispute_state, entry_kind, is_account, is_locked, is_row
 from txfast.spill.record cimport (
     CONTROL_BYTES, RECORD_BYTES_MAX, SLACK_BYTES, SLICE_VERSION, START_BYTES, TAG_MASK, Record, record_bytes,
@@ -188,7 +189,7 @@ cdef class SliceReader:
             accounts = ledger.table.accounts
             account = find_or_add(&ledger.table, lookup.slots, record.client)
             if is_account(record.tag):
-                if ledger.table.accounts == accounts:
+                if ledger.table.accounts == accounts or not fits_as_total(<int64_t>record.tx, record.amount):
                     return -1
                 account.available = <int64_t>record.tx
                 account.held = record.amount

@@ -3,7 +3,7 @@
 This module must not know when positions are noted.
 """
 
-from txfast.input.position import ENDINGS, Position
+from txfast.input.position import ENDINGS, TABLE_ENDING, Position
 from txfast.state import manifest
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -39,6 +39,9 @@ def position_of(fields: manifest.Fields) -> Position:
         fields.choice("ending", ENDINGS), fields.encoded("header"),
         tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts),
     )  # fmt: skip
+    # Each line has a byte; rows of a table may take less.
+    if position.ending != TABLE_ENDING and position.lines > position.offset_bytes:
+        raise fields.error("lines")
     ends = [0, *(end for end, _ in position.all_parts)]
     if parts and ends != sorted(set(ends)):
         raise fields.error("parts")
