@@ -22,11 +22,14 @@ import txfast
 from tests.support.command import FILE, VOLATILE_STATS, Folder, Run
 from tests.support.failures import fail_renames
 from tests.support.reference import HEADER
+from tests.support.states import content_of, save_new
+from txfast.batch.batch import MALFORMED_REASONS
 from txfast.command import main as cli
+from txfast.errors import StateError
 from txfast.interrupts import LISTENER, Interrupted
 from txfast.run import plan
 from txfast.run.checkpoint import Checkpoints
-from txfast.run.replay import Replay
+from txfast.run.replay import Replay, new_replay
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 
@@ -378,6 +381,8 @@ def change_progress(folder: Folder, **changes: object) -> None:
     ("changes", "words"),
     [
         ({"malformed": []}, "its progress does not agree with the command's inputs"),
+        ({"malformed": [-1] * len(MALFORMED_REASONS)}, "its progress does not agree with the command's inputs"),
+        ({"malformed": [1 << 63] * len(MALFORMED_REASONS)}, "its progress does not agree with the command's inputs"),
         (
             {"figures": [{"file": "a.csv", "bytes": 1, "rows": 1}] * 9},
             "its progress does not agree with the command's inputs",
@@ -391,6 +396,37 @@ def test_progress_that_cannot_be_discards_it(folder: Folder, changes: dict[str, 
     change_progress(folder, **changes)
     assert_begun_anew(folder, right, words)
     assert parts(folder) == []
+
+
+def test_a_checkpoint_of_another_snapshot_with_the_same_number_is_not_gone_on_from(folder: Folder) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    change_progress(folder, base_hash="0" * 32)
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1")
+    assert ended.exit_code == 0
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == parts(folder) == []
+
+
+def test_a_run_that_another_has_overtaken_takes_no_checkpoint_and_removes_none(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(folder, "--threads", "1")
+    before = content_of(folder.path / "state")
+    state = StateDirectory(str(folder.path / "state"), lambda _: None)
+    state.open()
+    checkpoints = Checkpoints(state, {}, 0.0, None)
+    monkeypatch.setattr(checkpoints, "_holds", True)
+    # Another run has published a snapshot, although this one holds the lock.
+    save_new(other := StateDirectory(str(folder.path / "state"), lambda _: None))
+    other.publish()
+    before |= {path: content for path, content in content_of(folder.path / "state").items() if "snapshot" in path}
+    with pytest.raises(StateError, match="another run has saved its state there"):
+        checkpoints.take(new_replay(threads=1), None)
+    checkpoints.discard()
+    checkpoints.close()
+    state.discard()
+    assert content_of(folder.path / "state") == before
 
 
 def test_no_file_is_removed_but_a_part_of_the_rejects(folder: Folder) -> None:

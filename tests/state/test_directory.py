@@ -32,7 +32,9 @@ from tests.support.states import (
     change_manifest,
     content_of,
     copied,
+    opened_state,
     run_with_state,
+    save_new,
     snapshots,
 )
 from txfast.command.arguments import parse_arguments
@@ -204,8 +206,9 @@ def test_without_an_input_the_accounts_are_printed_and_nothing_is_read(folder: F
 
 
 def test_without_an_input_there_must_be_a_state(folder: Folder) -> None:
-    folder.run(*STATE).assert_failed("state", "no run has ended there")
-    folder.run(*STATE, "--verify").assert_failed("state")
+    (folder.path / "state").mkdir()
+    for arguments in ((), ("--verify",)):
+        folder.run(*STATE, *arguments).assert_failed("state: holds no state", "no run has ended there")
 
 
 def test_only_its_owner_can_read_the_directory(folder: Folder) -> None:
@@ -296,17 +299,18 @@ def test_the_accounts_are_revoked_where_the_state_cannot_be_published(
 
 def test_a_second_run_at_the_same_time_fails_at_once(folder: Folder) -> None:
     accounts(folder, "in.csv")
-    with open(folder.path / "state" / "lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for arguments in (("in.csv",), (), ("--verify",)):
-            folder.run(*STATE, *arguments).assert_failed("state", "another run")
-    assert accounts(folder) == ACCOUNTS
+    for name in ("state/lock", "state"):
+        descriptor = os.open(folder.path / name, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        folder.run(*STATE, "in.csv").assert_failed("state", "another run is using it")
+        os.close(descriptor)
+    assert accounts(folder, "in.csv") == ACCOUNTS
 
 
-def test_the_half_written_snapshot_of_a_killed_run_is_removed(folder: Folder) -> None:
+@pytest.mark.parametrize("name", ["snapshot-2.part", "snapshot-2.0a1b2c3d.part", "snapshot-9.0a1b2c3d.part"])
+def test_the_half_written_snapshot_of_a_killed_run_is_removed(folder: Folder, name: str) -> None:
     accounts(folder, "in.csv")
-    part = folder.path / "state" / "snapshot-2.part"
-    shutil.copytree(folder.path / "state" / "snapshot-1", part)
+    shutil.copytree(folder.path / "state" / "snapshot-1", folder.path / "state" / name)
     folder.write("first.csv", FIRST)
     accounts(folder, "first.csv")
     assert snapshots(folder) == ["snapshot-1", "snapshot-2"]
@@ -390,19 +394,6 @@ def test_a_manifest_with_a_wrong_field_is_refused(
 # ---- Errors of the system --------------------------------------------------------------------------
 
 
-def opened_state(folder: Folder) -> StateDirectory:
-    state = StateDirectory(str(folder.path / "state"), lambda message: pytest.fail(str(message)))
-    state.open()
-    return state
-
-
-def save_new(state: StateDirectory) -> None:
-    save = state.saver(changed=True)
-    assert save is not None
-    save(Ledger())
-    state.finish()
-
-
 def test_a_directory_that_cannot_be_listed_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     state = opened_state(folder)
     monkeypatch.setattr(os, "listdir", failing(errno.EIO))
@@ -415,11 +406,17 @@ def test_a_directory_that_cannot_be_listed_is_named(folder: Folder, monkeypatch:
 def test_a_published_snapshot_stays_where_old_ones_cannot_be_removed(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    rename = os.rename
+
+    def rename_and_break(*paths: str) -> None:
+        rename(*paths)
+        monkeypatch.setattr(f"txfast.state.directory.{name}", raising(SourceError("broken")))
+
     state = opened_state(folder)
     for number in (1, 2, 3):
         save_new(state)
         if number == 3:
-            monkeypatch.setattr(f"txfast.state.directory.{name}", raising(SourceError("broken")))
+            monkeypatch.setattr("txfast.state.directory.os.rename", rename_and_break)
         state.publish()
     monkeypatch.undo()
     state.discard()

@@ -13,6 +13,7 @@ from tests.support.command import Folder
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome, RejectsJournal, outcome_of
 from txfast.input.ref import resolve
+from txfast.ledger.ledger import Ledger
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 
@@ -98,3 +99,18 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     finally:
         state.discard()
     return outcome
+
+
+def opened_state(folder: Folder) -> StateDirectory:
+    """The folder's state, locked. A warning fails the test."""
+    state = StateDirectory(str(folder.path / "state"), lambda message: pytest.fail(str(message)))
+    state.open()
+    return state
+
+
+def save_new(state: StateDirectory) -> None:
+    """Write a snapshot of no accounts, which is not published yet."""
+    save = state.saver(changed=True)
+    assert save is not None
+    save(Ledger())
+    state.finish()

@@ -167,13 +167,14 @@ class Ledger:
     ) -> "Self":
         """The ledger in a state directory: saved there by `save`, or by a run of the command.
 
-        Everything loaded is checked. Raises StateError where the directory holds no state or is damaged, LockedError
-        where a run is using it, SourceError (an OSError) where it cannot be read.
+        Everything loaded is checked. A run that is using the directory is not waited for: the state is the one before
+        that run. Raises StateError where the directory holds no state or is damaged, SourceError (an OSError) where it
+        cannot be read.
         """
         ledger = cls(threads=threads, logger=logger)
         state = StateDirectory(os.fspath(path), ledger._journal.warning)
         try:
-            state.open(make=False)
+            state.open_to_read()
             state.load(ledger._books.restore)
             if state.is_new:
                 raise StateError(f"{state.path}: holds no state: nothing was ever saved there")

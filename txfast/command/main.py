@@ -163,7 +163,7 @@ def make_replay(
 def open_outputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings) -> None:
     """Look at all inputs, and open all outputs, the state first; begin the run with a checkpoint of this command, or
     with the state's last snapshot. Raises SourceError, InputError, LockedError and StateError."""
-    outputs.open_state()
+    outputs.open_state(to_read=not settings.inputs)
     goes_on = checkpoints is not None and checkpoints.find(replay)
     left = settings.inputs if checkpoints is None else settings.inputs[checkpoints.first_input :]
     while_waiting(look_at, left, open_all=len(left) > 1)
@@ -232,7 +232,7 @@ def verify_state(settings: Settings, journal: Journal) -> None:
     state = directory.StateDirectory(settings.state, journal.warning)
     output = Output(STANDARD_OUTPUT)
     try:
-        state.open(make=False)
+        state.open_to_read()
         output.open()
         for line in verify.describe(state):
             output.write(os.fsencode(line) + b"\n")

@@ -220,8 +220,8 @@ OPTIONS = (
         manual="""
             Check every byte of --state DIR instead of running. txfast prints a line for each snapshot and checkpoint,
             the newest first, and a line for each input that it has consumed. At the first one that is damaged it stops
-            with exit code 1 and says what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint,
-            and while another run uses it.
+            with exit code 1 and says what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint.
+            It does not wait for a run that uses DIR.
 
             --verify reads no FILE, and excludes --output, --rejects and --stats.
         """,

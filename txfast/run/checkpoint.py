@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from txfast.writers.rejects import Rejects
 
 
+# No run counts more rows than this.
+COUNT_MAX = 2**63 - 1
+
+
 class Checkpoints:
     """The checkpoints of a run: `find` one to resume from, `take` new ones, `discard` them when the run has ended.
 
@@ -89,7 +93,7 @@ class Checkpoints:
         try:
             checkpoint = Snapshot.open(folder)
             progress = checkpoint.fields.part("progress")
-            if progress.take("base", int) != max(self._state.snapshots(), default=0):
+            if not self._is_of_this_base(progress):
                 self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
                 return False
             self._refuse_other_command(progress.take("command", dict))
@@ -103,6 +107,11 @@ class Checkpoints:
             self._discard_other(folder)
             return False
         return True
+
+    def _is_of_this_base(self, progress: manifest.Fields) -> bool:
+        """Whether the run that took the checkpoint began with the snapshot that is now the newest."""
+        number, identity = self._state.newest
+        return bool(progress.take("base", int) == number and progress.take("base_hash", str) == identity)
 
     def _refuse_other_command(self, command: "dict[str, Any]") -> None:
         different = [name for name in self._command if command.get(name) != self._command[name]]
@@ -121,7 +130,8 @@ class Checkpoints:
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
-        if len(figures) != index + inside or len(figures) > len(files) or len(malformed) != reasons:
+        is_possible = len(malformed) == reasons and all(0 <= count <= COUNT_MAX for count in malformed)
+        if len(figures) != index + inside or len(figures) > len(files) or not is_possible:
             raise StateError("its progress does not agree with the command's inputs")
         try:
             add_counts(replay.books.ledgers[0], counts)
@@ -190,16 +200,19 @@ class Checkpoints:
     def take(self, replay: "Replay", position: Position | None) -> None:
         """Take a checkpoint at this position inside the input, or before the input where it is None.
 
-        Then a signal that has arrived ends the run. Raises SourceError and Interrupted.
+        Then a signal that has arrived ends the run. Raises SourceError and Interrupted, and StateError where another
+        run has ended in the directory meanwhile.
         """
         started = time.monotonic()
+        self._state.check_newest()
         numbers = self._numbers()
         folder = self._folder(max(numbers, default=0) + 1)
         part = folder + PART
         remove_folder(part)
         rejects = None if self._rejects is None else self._rejects.progress()
         progress = {
-            "base": max(self._state.snapshots(), default=0),
+            "base": self._state.newest[0],
+            "base_hash": self._state.newest[1],
             "command": self._command,
             "input": self._input_index,
             "inside": position is not None,
@@ -243,7 +256,7 @@ class Checkpoints:
     def discard(self) -> None:
         """Remove all checkpoints: the run has ended well, or has failed."""
         self._own = False
-        if self._holds:
+        if self._holds and not self._state.was_replaced:
             for number in self._numbers():
                 remove_folder(self._folder(number))
 

@@ -44,10 +44,16 @@ class Outputs:
             self.state = directory.StateDirectory(state, warn)
         self._all = publication_order(rejects=self.rejects, stats=self.stats, accounts=self.accounts, state=self.state)
 
-    def open_state(self) -> None:
-        """Open the state alone, before all others: one run at a time holds it. Raises SourceError and LockedError."""
+    def open_state(self, *, to_read: bool = False) -> None:
+        """Open the state alone, before all others: one run at a time holds it, unless it is only read.
+
+        Raises SourceError and LockedError.
+        """
         if self.state is not None:
-            self.state.open()
+            if to_read:
+                self.state.open_to_read()
+            else:
+                self.state.open()
 
     def open_files(self) -> None:
         """Open all but the state. Raises SourceError."""

@@ -1,25 +1,28 @@
 """A state directory: its snapshots, which of them is used, and how a new one takes its place.
 
-    lock                held by the run that uses the directory
+    lock                held by the run that changes the directory (lock.py)
     snapshot-<n>/       written by a run that succeeded, or by Ledger.save; it and the one before are kept
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
-    <either>.part       half written when a run was killed; the next run that saves one of its kind removes it
+    <either>….part      half written when a run was killed; the next run that saves one of its kind removes it
 
-A snapshot is written under the name with `.part` and renamed when all of it is on the disk. So once there is
-a snapshot, there is a complete one at every moment, even if a run is killed. This module must not know what a run does
-with its inputs.
+A snapshot is written under a name with `.part` and renamed when all of it is on the disk. So once there is a snapshot,
+there is a complete one at every moment, even if a run is killed, and the directory is read without its lock. No
+snapshot is published over one that the run did not begin with: a lock may fail, where somebody has removed its file or
+the file system does not keep it. This module must not know what a run does with its inputs.
 """
 
 import os
 import re
 import shutil
 from contextlib import suppress
+from errno import EEXIST, ENOTEMPTY
 
 from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
 from txfast.input.open import open_input
 from txfast.input.position import Consumption, Position, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
+from txfast.state.lock import DirectoryLock
 from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter, join_shards
@@ -35,17 +38,18 @@ if TYPE_CHECKING:
     from txfast.ledger.ledger import Ledger
     from txfast.state.segments import Segments
 
-LOCK = "lock"
 PART = ".part"
 SNAPSHOT_NAME = re.compile(r"snapshot-([1-9][0-9]{0,17})")
+SNAPSHOT_PART = re.compile(SNAPSHOT_NAME.pattern + r"(\.[0-9a-f]+)?\.part")
 CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class StateDirectory:
-    """A state directory that one run has locked.
+    """A state directory that one run has locked, or that is only read.
 
     A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its ledgers to the
     `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
+    To read, call `open_to_read` instead of `open`, and publish nothing.
 
     `warn` gets each warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the
     position up to which each input was read, by the input's key.
@@ -55,36 +59,52 @@ class StateDirectory:
         self.path = path
         self.inputs: dict[str, Position] = {}
         self.warn = warn
-        self._lock = -1
+        self._lock = DirectoryLock()
+        # The number and the identity of the newest snapshot, when this run began and after it has published one.
+        self.newest: tuple[int, str] = (0, "")
+        self.was_replaced = False  # another run has published a snapshot: what is in the directory now is that run's
         self._base: str | None = None  # the folder of the snapshot that the run began with
         self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
         self._base_inputs: dict[str, Position] = {}
         self._writer: SnapshotWriter | None = None
         self._part: str | None = None
         self._final: str | None = None
+        self._shards_final: str | None = None  # of a snapshot in shards, which is not finished
         self._kept_names: set[str] = set()  # of a snapshot in shards: all that belongs to it
 
     # ---- Beginning ---------------------------------------------------------------------------------
 
-    def open(self, *, make: bool = True) -> None:
-        """Lock the directory; `make` it where it is missing. Raises SourceError, and LockedError where another run has
-        locked it."""
-        import fcntl
-
-        if is_location(self.path):
-            raise SourceError(f"{self.path}: cannot be used as a state directory: it is no folder on this machine")
+    def open(self) -> None:
+        """Lock the directory, after making it where it is missing. Raises SourceError, and LockedError where another
+        run has locked it."""
+        self._refuse_location()
         try:
-            if make:
-                os.makedirs(self.path, 0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._lock = os.open(os.path.join(self.path, LOCK), flags, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.makedirs(self.path, 0o700, exist_ok=True)
+            self._lock.take(self.path)
         except BlockingIOError as error:
             raise LockedError(f"{self.path}: another run is using it; wait until that has ended") from error
-        except ValueError as error:  # a NUL in the name
-            raise SourceError(f"{self.path!r}: cannot be used as a state directory: {error}") from error
-        except OSError as error:
-            raise SourceError(f"{self.path}: cannot be used as a state directory: {reason_of(error)}") from error
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from error
+        self.newest = self._find_newest()
+
+    def open_to_read(self) -> None:
+        """Use the directory without its lock, while another run may change it. Raises SourceError."""
+        self._refuse_location()
+        try:
+            os.listdir(self.path)
+        except FileNotFoundError as error:
+            raise SourceError(f"{self.path}: holds no state: there is no such directory; check its name") from error
+        except (OSError, ValueError) as error:
+            raise self._unusable(error) from error
+
+    def _refuse_location(self) -> None:
+        if is_location(self.path):
+            raise SourceError(f"{self.path}: cannot be used as a state directory: it is no folder on this machine")
+
+    def _unusable(self, error: OSError | ValueError) -> SourceError:
+        if isinstance(error, ValueError):  # a NUL in the name
+            return SourceError(f"{self.path!r}: cannot be used as a state directory: {error}")
+        return SourceError(f"{self.path}: cannot be used as a state directory: {reason_of(error)}")
 
     def load(
         self, restore: "Callable[[Snapshot], object]", open_snapshot: "Callable[[str], Snapshot]" = Snapshot.open
@@ -95,8 +115,23 @@ class StateDirectory:
         and then the one before it is tried. Raises StateError where none of them is good, or the last has a format that
         this version does not know.
         """
+        while True:
+            numbers = self.snapshots()
+            try:
+                return self._load(numbers, restore, open_snapshot)
+            except (StateError, SourceError):
+                # Without the lock: the runs that have ended meanwhile may have removed what was being read.
+                if self._lock.is_held or self.snapshots() == numbers:
+                    raise
+
+    def _load(
+        self,
+        numbers: list[int],
+        restore: "Callable[[Snapshot], object]",
+        open_snapshot: "Callable[[str], Snapshot]",
+    ) -> None:
         failures: list[StateError] = []
-        for number in reversed(self.snapshots()):
+        for number in reversed(numbers):
             folder = self.folder(number)
             try:
                 snapshot = open_snapshot(folder)
@@ -149,6 +184,22 @@ class StateDirectory:
     def base_number(self) -> int:
         """The number of the snapshot that the run began with; 0 for none."""
         return 0 if self._base is None else int(self._base.rpartition("-")[2])
+
+    def check_newest(self) -> None:
+        """Raise StateError where the newest snapshot is not the one that was there when this run began."""
+        if self._find_newest() != self.newest:
+            raise self._was_replaced()
+
+    def _find_newest(self) -> tuple[int, str]:
+        number = max(self.snapshots(), default=0)
+        return number, self.identity(number)
+
+    def _was_replaced(self) -> StateError:
+        self.was_replaced = True
+        return StateError(
+            f"{self.path}: another run has saved its state there since this one began, so nothing is saved; run the "
+            f"command again, which then begins with that state"
+        )
 
     def identity(self, number: int) -> str:
         """The hash of a snapshot's manifest, which no other snapshot has; "" where it cannot be read."""
@@ -214,17 +265,21 @@ class StateDirectory:
         return self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs
 
     def _begin_part(self) -> str:
-        """The path for a new snapshot to be written; nothing is there. Raises SourceError."""
-        number = max(self.snapshots(), default=0) + 1
-        self._final = self.folder(number)
-        self._part = self._final + PART
-        remove_folder(self._part)
+        """The path for a new snapshot to be written; nothing is there. Raises SourceError, and StateError where another
+        run has published one meanwhile."""
+        self.check_newest()
+        self._final = self.folder(self.newest[0] + 1)
+        # No other run has this name: not even one that began although this one holds the lock.
+        self._part = f"{self._final}.{os.urandom(4).hex()}{PART}"
+        for name in self.names():
+            if SNAPSHOT_PART.fullmatch(name):
+                remove_folder(os.path.join(self.path, name))
         return self._part
 
     def begin_shards(self) -> str:
         """Make a folder in which other processes save shards, each in a new folder. Raises SourceError."""
         part = self._begin_part()
-        self._final = None  # until all shards are there
+        self._shards_final, self._final = self._final, None  # until all shards are there
         try:
             os.mkdir(part, 0o700)
         except OSError as error:
@@ -240,7 +295,7 @@ class StateDirectory:
         # Where the last snapshot stays, the folder is kept until the run is over: an engine may settle a shard again.
         if not self._stays(changed):
             self._kept_names = join_shards(self._part, shards, {"inputs": self.inputs_fields()})
-            self._final = self._part.removesuffix(PART)
+            self._final = self._shards_final
 
     def finish(self) -> None:
         """Write the rest of a new snapshot, if there is one; it is on the disk then.
@@ -257,13 +312,19 @@ class StateDirectory:
             writer.close()
 
     def publish(self, *, revocable: bool = False) -> None:  # noqa: ARG002 (it is published last)
-        """Put the new snapshot in its place, and remove old ones. Raises SourceError, and has then changed nothing."""
+        """Put the new snapshot in its place, and remove old ones. Raises SourceError, and StateError where another run
+        has published one meanwhile; it has then changed nothing."""
         if self._part is None or self._final is None:
             return
+        self.check_newest()
+        identity = identity_of(self._part)
         try:
-            os.rename(self._part, self._final)
+            os.rename(self._part, self._final)  # fails where another run has published one in this very moment
         except OSError as error:
+            if error.errno in (ENOTEMPTY, EEXIST):
+                raise self._was_replaced() from error
             raise unwritable(self._final, error) from error
+        self.newest = (self.newest[0] + 1, identity)
         self._part = None
         if self._kept_names:
             remove_others(self._final, self._kept_names)
@@ -281,7 +342,7 @@ class StateDirectory:
             return
         for name in names:
             path = os.path.join(self.path, name)
-            if SNAPSHOT_NAME.fullmatch(name.removesuffix(PART)) and path not in kept:
+            if (SNAPSHOT_NAME.fullmatch(name) or SNAPSHOT_PART.fullmatch(name)) and path not in kept:
                 remove_folder(path)
 
     def revoke(self) -> None:
@@ -293,10 +354,7 @@ class StateDirectory:
         part, self._part = self._part, None
         if part is not None:
             remove_folder(part)
-        if self._lock >= 0:
-            lock, self._lock = self._lock, -1
-            with suppress(OSError):  # the lock is released all the same
-                os.close(lock)
+        self._lock.release()
 
 
 def identity_of(folder: str) -> str:

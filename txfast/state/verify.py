@@ -5,6 +5,7 @@ This module must not know where the description is printed.
 
 import os
 
+from txfast.errors import SourceError, StateError
 from txfast.ledger.ledger import Ledger
 from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
 from txfast.state.positions import positions_of
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
 def describe(state: StateDirectory) -> "Iterator[str]":
     """Check each snapshot, then each checkpoint, the newest first. Iterate lines: one for it, one for each input in it.
 
-    Raises StateError for the first that is damaged, after the lines of those before it, and where there is none.
+    Raises StateError for the first that is damaged, after the lines of those before it, and where there is none. One
+    that another run removes meanwhile is left out.
     """
     names = state.names()
     found = False
     for pattern in (SNAPSHOT_NAME, CHECKPOINT_NAME):
         numbers = {int(match[1]): name for name in names if (match := pattern.fullmatch(name))}
         for _, name in sorted(numbers.items(), reverse=True):
-            yield from describe_snapshot(os.path.join(state.path, name))
             found = True
+            yield from describe_if_there(os.path.join(state.path, name))
     if not found:
         raise no_snapshot(state.path)
+
+
+def describe_if_there(folder: str) -> "Iterator[str]":
+    """`describe_snapshot`; nothing where the folder has been removed meanwhile. Raises StateError and SourceError."""
+    try:
+        yield from list(describe_snapshot(folder))
+    except (StateError, SourceError):
+        if os.path.isdir(folder):
+            raise
 
 
 def describe_snapshot(folder: str) -> "Iterator[str]":
