@@ -199,7 +199,7 @@ def test_standard_input_is_always_new(folder: Folder) -> None:
 def test_without_an_input_the_accounts_are_printed_and_nothing_is_read(folder: Folder) -> None:
     accounts(folder, "in.csv")
     before = content_of(folder.path / "state")
-    assert folder.run(*STATE, stdin=b"no transactions").output == ACCOUNTS
+    assert folder.run(*STATE).output == ACCOUNTS
     assert folder.run(*STATE, "-o", "a.csv").output == b""
     assert (folder.path / "a.csv").read_bytes() == ACCOUNTS
     assert content_of(folder.path / "state") == before

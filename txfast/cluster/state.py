@@ -55,6 +55,8 @@ class ClusterState:
             # Without the positions of inputs, which may be many: every task is sent these fields.
             fields = self._snapshot.fields.without("inputs")
             self.begin_with = (absolute(self._snapshot.folder), fields)
+        else:
+            self._directory.say_it_is_new()
         placed = self._with_positions(inputs)
         self.save_in = absolute(self._directory.begin_shards())
         return placed

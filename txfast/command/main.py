@@ -176,8 +176,10 @@ def open_outputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints
 
     started = time.perf_counter()
     outputs.state.load(replay.books.restore)
-    if outputs.state.is_new and not settings.inputs:
-        raise no_snapshot(outputs.state.path)
+    if outputs.state.is_new:
+        if not settings.inputs:
+            raise no_snapshot(outputs.state.path)
+        outputs.state.say_it_is_new()
     replay.spend("load", time.perf_counter() - started)
 
 

@@ -180,7 +180,9 @@ OPTIONS = (
             real path, how much of it was consumed and the hash of that part.
 
             The accounts printed are those of all rows ever applied to DIR. Rejects and stats are those of this run
-            alone. Without FILE, txfast reads no input and prints the accounts in DIR. Name - to read standard input.
+            alone. A run that finds no state in DIR says so. Without FILE, txfast reads no input and prints the accounts
+            in DIR. Name - to read standard input: without it, a run fails if rows are piped in, or if standard input is
+            a pipe that stays open without a byte.
 
             An input that DIR knows, and whose consumed part is unchanged, continues from there: the same file again
             adds nothing, and a file that grew adds only its new rows. A file with any other content is a new input,

@@ -158,6 +158,10 @@ class Settings:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
             self.inputs.append(resolve(STANDARD_INPUT))
+        elif not self.inputs and sys.stdin is not None:
+            from txfast.command.unread_input import refuse_piped_input
+
+            refuse_piped_input(sys.stdin.fileno())
         if self.state is not None:
             for ref in self.inputs:
                 if ref.origin == LOCATION:

@@ -62,6 +62,7 @@ class StateDirectory:
         self._lock = DirectoryLock()
         # The number and the identity of the newest snapshot, when this run began and after it has published one.
         self.newest: tuple[int, str] = (0, "")
+        self._had_checkpoint = False  # when the run began
         self.was_replaced = False  # another run has published a snapshot: what is in the directory now is that run's
         self._base: str | None = None  # the folder of the snapshot that the run began with
         self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
@@ -86,6 +87,7 @@ class StateDirectory:
         except (OSError, ValueError) as error:
             raise self._unusable(error) from error
         self.newest = self._find_newest()
+        self._had_checkpoint = bool(self.numbers(CHECKPOINT_NAME))
 
     def open_to_read(self) -> None:
         """Use the directory without its lock, while another run may change it. Raises SourceError."""
@@ -164,6 +166,13 @@ class StateDirectory:
     def is_new(self) -> bool:
         """Whether the run began with nothing: no run has ended here before."""
         return self._base is None
+
+    def say_it_is_new(self) -> None:
+        """Warn that the run begins with nothing: a mistyped name is such a state too. A run that left a checkpoint has
+        been here before, and is told of that."""
+        if self._had_checkpoint:
+            return
+        self.warn(f"{self.path}: is a new state: nothing was saved there before; if something was, check the name")
 
     def snapshots(self) -> list[int]:
         """The numbers of the snapshots in the directory, in ascending order. Raises SourceError."""
