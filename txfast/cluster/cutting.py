@@ -13,7 +13,7 @@ from itertools import chain, count, islice, repeat
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of, was_changed
 from txfast.errors import SourceError
-from txfast.input.position import Consumption, Position, late_ending
+from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
 from txfast.input.source import Source
 from txfast.readers.csv import CsvReader
@@ -89,8 +89,11 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
             header, first, lines = find_header(source, whole.name)
             position = position_after_header(source, header, first, lines) if whole.key else None
             skipped = 0
+            if position is not None:
+                position.head = head_of(source.read_at(0, HEAD_BYTES))
         else:
             position = after_late_ending(source, whole.position)
+            position.head = position.head or head_of(source.read_at(0, HEAD_BYTES))
             header, first, lines, skipped = (
                 position.header,
                 position.offset_bytes,
@@ -161,4 +164,4 @@ def position_after(position: Position, pieces: Iterable[Position]) -> Position:
             lines += piece.lines
             ending = piece.ending
             parts.append((offset, piece.digest))
-    return Position(offset, lines, parts[-1][1], ending, position.header, tuple(parts[:-1]))
+    return Position(offset, lines, parts[-1][1], ending, position.header, tuple(parts[:-1]), position.head)

@@ -23,7 +23,8 @@ from txfast.cluster.ranges import Range
 from txfast.errors import ClusterError
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
-from txfast.state.directory import StateDirectory
+from txfast.state.directory import StateDirectory, known_bytes_warning
+from txfast.state.known_bytes import find_known
 from txfast.state.snapshot import Snapshot
 
 # An engine's function: the `hash_extent` of each extent, in order.
@@ -84,7 +85,22 @@ class ClusterState:
             # If the input cannot be cut, its reader compares the bytes.
             if before is None or hashed == [digest for _, digest in known[number].all_parts]:
                 placed[number] = replace(inputs[number], position=known[number])
+        self._warn_of_known_bytes(placed)
         return placed
+
+    def _warn_of_known_bytes(self, inputs: Sequence[Range]) -> None:
+        """Warn of inputs that are taken as new ones, and begin with bytes that were consumed under another name."""
+        if not self._directory.inputs:
+            return
+        new = [each for each in inputs if each.position is None and not each.is_over]
+        with ThreadPoolExecutor(CUTTING_THREADS) as pool:
+            for each, found in zip(new, pool.map(self._find_known, new), strict=True):
+                if found is not None:
+                    self._directory.warn(known_bytes_warning(each.name, *found))
+
+    def _find_known(self, whole: Range) -> tuple[str, int] | None:
+        known = {key: position for key, position in self._directory.inputs.items() if key != whole.key}
+        return find_known(lambda: open_range_input(whole), known)
 
     def finish(self, settings: Settings, figures: Figures) -> None:
         """Make a snapshot of all saved shards; the directory publishes it later.

@@ -188,7 +188,8 @@ OPTIONS = (
             adds nothing, and a file that grew adds only its new rows. A file with any other content is a new input,
             read from its start. If the last row consumed had no line ending and the file now continues that very line,
             the run fails and says so. A Parquet or Arrow file is consumed whole, so one that grew is a new input.
-            Standard input, pipes and devices are always new. Remote locations are an error.
+            Standard input, pipes and devices are always new. Remote locations are an error. If a new input begins with
+            bytes that DIR knows under another name, a warning says so.
 
             The new state is published last, after all other outputs, by one rename. A run that fails, is killed or
             stops at --max-malformed leaves DIR as it was. The last two states are kept as snapshots. The hashes of all

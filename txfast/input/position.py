@@ -17,6 +17,8 @@ LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
 HASHED_BLOCK_BYTES = 1 << 20
+# The first bytes of an input, whose hash tells quickly that two inputs differ.
+HEAD_BYTES = 1 << 16
 # How the last line before a position ends ("lf" for CR LF too, "" without an ending), or "table" at the end of a table.
 ENDINGS = ("", "lf", "cr", "table")
 TABLE_ENDING = ENDINGS[-1]
@@ -27,10 +29,11 @@ class Position:
 
     `offset_bytes`, `lines` and `digest` count and hash the bytes before it; `ending` is one of ENDINGS; `header` is the
     input's raw header line. Where the bytes were hashed in parts, `parts` has the end and the digest of each part but
-    the last, whose digest is `digest`.
+    the last, whose digest is `digest`. `head` is the digest of the first HEAD_BYTES of the input; "" where there are
+    fewer, and of a table.
     """
 
-    __slots__ = ("digest", "ending", "header", "lines", "offset_bytes", "parts")
+    __slots__ = ("digest", "ending", "head", "header", "lines", "offset_bytes", "parts")
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Position:
         ending: str,
         header: bytes,
         parts: "tuple[tuple[int, str], ...]" = (),
+        head: str = "",
     ) -> None:
         self.offset_bytes = offset_bytes
         self.lines = lines
@@ -47,6 +51,7 @@ class Position:
         self.ending = ending
         self.header = header
         self.parts = parts
+        self.head = head
 
     @property
     def all_parts(self) -> "tuple[tuple[int, str], ...]":
@@ -68,12 +73,23 @@ class Consumption:
     continues.
     """
 
-    __slots__ = ("_blank_rest", "_hash", "_last_byte", "ending", "header", "lines", "offset_bytes", "parts")
+    __slots__ = (
+        "_blank_rest",
+        "_hash",
+        "_head_hash",
+        "_last_byte",
+        "ending",
+        "header",
+        "lines",
+        "offset_bytes",
+        "parts",
+    )
 
     def __init__(self) -> None:
         from xxhash import xxh3_128
 
         self._hash = xxh3_128()
+        self._head_hash = xxh3_128()
         self._last_byte = LF
         # Where a line began that has no ending yet and is blank so far: the hash, the offset and the ending there.
         self._blank_rest: tuple[xxh3_128, int, str] | None = None
@@ -98,6 +114,8 @@ class Consumption:
         """Consume these bytes too."""
         if not block:
             return
+        if self.offset_bytes < HEAD_BYTES:
+            self._head_hash.update(block[: HEAD_BYTES - self.offset_bytes])
         if block[-1] in (LF, CR):
             self._blank_rest = None
             self._hash.update(block)
@@ -146,7 +164,9 @@ class Consumption:
 
     def position(self, lines: int, header: bytes) -> Position:
         """The current position, after this many lines."""
-        return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts)
+        has_head = self.offset_bytes >= HEAD_BYTES and self.ending != TABLE_ENDING
+        head = self._head_hash.hexdigest() if has_head else ""
+        return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts, head)
 
 
 def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | None:
@@ -180,6 +200,13 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
         source.close()
         raise
     return source, consumption
+
+
+def head_of(text: bytes) -> str:
+    """The `head` of a Position in an input that begins with this text, which is shorter only if all of the input is."""
+    from xxhash import xxh3_128_hexdigest
+
+    return xxh3_128_hexdigest(text[:HEAD_BYTES]) if len(text) >= HEAD_BYTES else ""
 
 
 def consume_parts(source: Source, position: Position, consumption: Consumption) -> bool:

@@ -18,10 +18,11 @@ from contextlib import suppress
 from errno import EEXIST, ENOTEMPTY
 
 from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
-from txfast.input.open import open_input
+from txfast.input.open import open_input, open_source
 from txfast.input.position import Consumption, Position, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
+from txfast.state.known_bytes import find_known
 from txfast.state.lock import DirectoryLock
 from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
@@ -234,13 +235,23 @@ class StateDirectory:
         has been continued since.
         """
         if not ref.can_be_read_again:
+            if ref.is_regular:
+                self._warn_of_known_bytes(ref, lambda: open_source("/dev/stdin"), None)
             return open_input(ref, copy_folder), None
         position = self.inputs.get(ref.key())
         if position is not None:
             found = go_on(open_input(ref, copy_folder), position)
             if found is not None:
                 return found
+        self._warn_of_known_bytes(ref, lambda: open_input(ref), ref.key())
         return open_input(ref, copy_folder), Consumption()
+
+    def _warn_of_known_bytes(self, ref: "InputRef", open_again: "Callable[[], Source]", key: str | None) -> None:
+        """Warn where an input that is taken as a new one begins with bytes that were consumed under another name."""
+        known = {name: position for name, position in self.inputs.items() if name != key}
+        found = find_known(open_again, known) if known else None
+        if found is not None:
+            self.warn(known_bytes_warning(ref.display_name, *found))
 
     def note(self, ref: "InputRef", consumption: Consumption | None) -> None:
         """Remember how far an input was read; nothing to do for one that is not followed."""
@@ -364,6 +375,14 @@ class StateDirectory:
         if part is not None:
             remove_folder(part)
         self._lock.release()
+
+
+def known_bytes_warning(name: str, known_name: str, byte_count: int) -> str:
+    """The warning about an input that begins with bytes which were consumed under another name."""
+    return (
+        f"{name}: begins with the {byte_count} bytes that were applied before as {known_name}: their rows are applied "
+        f"again, as new ones; to read only what is new, give the file the name that it had"
+    )
 
 
 def identity_of(folder: str) -> str:

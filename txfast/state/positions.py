@@ -20,6 +20,8 @@ def fields_of_position(position: Position) -> "dict[str, object]":
         "ending": position.ending,
         "header": manifest.text_from(position.header),
     }
+    if position.head:
+        fields["head"] = position.head
     if position.parts:
         fields["parts"] = [{"end": end, "xxh3_128": digest} for end, digest in position.parts]
     return fields
@@ -34,10 +36,11 @@ def positions_of(snapshot: "Snapshot") -> dict[str, Position]:
 def position_of(fields: manifest.Fields) -> Position:
     """The position that these fields of a manifest are. Raises StateError."""
     parts = fields.parts("parts") if "parts" in fields.names() else []
+    head = str(fields.take("head", str)) if "head" in fields.names() else ""
     position = Position(
         fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
         fields.choice("ending", ENDINGS), fields.encoded("header"),
-        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts),
+        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts), head,
     )  # fmt: skip
     # Each line has a byte; rows of a table may take less.
     if position.ending != TABLE_ENDING and position.lines > position.offset_bytes:
