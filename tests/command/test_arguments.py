@@ -26,6 +26,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "stats": ("s.json", "stats", "s.json"),
     "state": ("folder", "state", "folder"),
     "checkpoint": ("0.5", "checkpoint", 0.5),
+    "last_line": ("hold", "last_line", "hold"),
     "max_malformed": ("7", "max_malformed", 7),
     "strict": ("yes", "max_malformed", 0),
     "threads": ("3", "threads", 3),
@@ -37,7 +38,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "quiet": ("1", "quiet", True),
 }
 # Variables that an option needs beside its own.
-NEEDED = {"checkpoint": {"state": "folder"}}
+NEEDED = {"checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}}
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
 
@@ -58,9 +59,9 @@ def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "checkpoint": None, "memory_limit": None, "output": "-", "output_format": "csv", "progress": "auto",
-        "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None, "stats": None,
-        "threads": None, "verify": False,
+        "checkpoint": None, "last_line": None, "memory_limit": None, "output": "-", "output_format": "csv",
+        "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
+        "stats": None, "threads": None, "verify": False,
     }  # fmt: skip
     assert [ref.name for ref in settings.inputs] == ["in.csv"]
 

@@ -91,6 +91,7 @@ class Figures:
                 # For an input that is cut, the bytes up to the first row count too.
                 size = report.bytes if part.size_bytes is None else part.size_bytes - part.bytes_skipped
                 found.append(InputFigures(part.name, size))
+            found[-1].bytes -= report.held_bytes
             found[-1].rows += report.rows
         return found
 

@@ -51,5 +51,12 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
     for shard in range(shards):
         yield make_last_piece(shard, shards, part.number, piece_counts[shard], rows=slices.counts(shard)[2])
     yield RangeReport(
-        part.number, lines, rows, tuple(malformed), reader.bytes_read, reader.lines_before, reader.position(lines)
+        part.number,
+        lines,
+        rows,
+        tuple(malformed),
+        reader.bytes_read,
+        reader.lines_before,
+        reader.position(lines),
+        reader.held_bytes,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
 from txfast.input.position import Consumption, Position, go_on
 from txfast.input.source import CSV, Source
@@ -85,6 +86,7 @@ class RangeReader:
         self._consumption: Consumption | None = None
         self.lines_before = 0
         self.bytes_read = 0
+        self.held_bytes = 0  # at the end: of a last row that is held back
 
     @property
     def header(self) -> Header | None:
@@ -113,7 +115,7 @@ class RangeReader:
                 reader.scan(batch)
                 self.bytes_read = reader.bytes_read
                 yield batch
-            self.bytes_read = reader.bytes_read
+            self.bytes_read, self.held_bytes = reader.bytes_read, reader.held_bytes
             self._check_unchanged()
         finally:
             source.close()
@@ -140,12 +142,13 @@ class RangeReader:
 
     def _make_reader(self, source: Source) -> CsvReader | TableReader:
         part = self._part
+        last_row = LastRow(source, part.last_line)
         if part.end is not None:
             start = line_start(source, part.start, part.end)
             end = line_start(source, part.end) if start < part.end else start
-            return CsvReader(RangeFile(source, start, end), part.name, BLOCK_BYTES, self._consumption)
+            return CsvReader(RangeFile(source, start, end), part.name, BLOCK_BYTES, self._consumption, last_row)
         if source.kind == CSV:
-            return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption)
+            return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
         return TableReader(source, self._consumption, keep_text=self._keep_text)
 
     def _check_unchanged(self) -> None:

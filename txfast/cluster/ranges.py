@@ -13,7 +13,7 @@ from txfast.input.location import location_version
 from txfast.input.open import open_source
 from txfast.input.position import Position
 from txfast.input.ref import is_location
-from txfast.input.source import CSV, Source
+from txfast.input.source import CSV, TAKE, Source
 
 # The default size of a range of a plain CSV file.
 RANGE_BYTES = 64 << 20
@@ -34,7 +34,8 @@ class Range:
 
     With a state, `key` is the name of the input in it. `position` is where the first range of a cut input begins, or
     where an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the
-    input was named before.
+    input was named before. `last_line` says what becomes of a last line without an ending: HOLD or TAKE, so that each
+    task that reads it decides the same.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Range:
     key: str = ""
     position: Position | None = None
     is_over: bool = False
+    last_line: str = TAKE
 
 
 def group_in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:

@@ -27,7 +27,8 @@ class RangeReport:
     """What a map task found in a range: lines, rows, malformed rows by the code of the reason, and bytes.
 
     If earlier runs have read part of an input that is one range, `lines_before` counts the lines that they read. With a
-    state, `position` is where the range ends, counted and hashed from its start.
+    state, `position` is where the range ends, counted and hashed from its start, and `held_bytes` are those of a last
+    row after it, which is held back.
     """
 
     number: int
@@ -37,6 +38,7 @@ class RangeReport:
     bytes: int
     lines_before: int = 0
     position: Position | None = None
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,11 @@ from txfast.cluster.cutting import CUTTING_THREADS, absolute, position_after
 from txfast.cluster.extents import Extent, extents_before
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
-from txfast.cluster.ranges import Range
+from txfast.cluster.ranges import Range, open_range_input
 from txfast.errors import ClusterError
+from txfast.input.last_line import growth_of, held_back_warning
+from txfast.input.position import Position
+from txfast.input.source import AUTO, HOLD, TAKE
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
 from txfast.state.directory import StateDirectory, known_bytes_warning
@@ -38,10 +41,12 @@ class ClusterState:
     are saved in: both as `reduce_shard` takes them.
     """
 
-    def __init__(self, directory: StateDirectory, hash_extents: HashExtents) -> None:
+    def __init__(self, directory: StateDirectory, hash_extents: HashExtents, last_line: str = AUTO) -> None:
         self._directory = directory
         self._hash_extents = hash_extents
         self._snapshot: Snapshot | None = None
+        self._last_line = last_line
+        self._growing: dict[str, str] = {}  # by key of the input: why its last line is held back, if it has no ending
         self.begin_with: tuple[str, dict[str, Any]] | None = None
         self.save_in: str | None = None
 
@@ -60,7 +65,21 @@ class ClusterState:
             self._directory.say_it_is_new()
         placed = self._with_positions(inputs)
         self.save_in = absolute(self._directory.begin_shards())
-        return placed
+        return [self._with_last_line(each) for each in placed]
+
+    def _with_last_line(self, whole: Range) -> Range:
+        """An input with what becomes of its last line: the driver decides, and sees that it does not change later."""
+        if whole.is_over or self._last_line != AUTO:
+            return replace(whole, last_line=TAKE if whole.is_over else self._last_line)
+        source = open_range_input(whole)
+        try:
+            reason = growth_of(source, is_read=False)
+        finally:
+            source.close()
+        if not reason:
+            return whole
+        self._growing[whole.key] = reason
+        return replace(whole, last_line=HOLD)
 
     def _check(self, snapshot: Snapshot) -> None:
         """Have the files of a snapshot hashed, and keep it. Raises StateError if a byte is changed, and SourceError."""
@@ -114,21 +133,32 @@ class ClusterState:
         self._directory.finish_shards(figures.saved(), changed=figures.rows > 0)
 
     def _note_inputs(self, settings: Settings, figures: Figures) -> None:
-        """Note how far each input was read."""
+        """Note how far each input was read, and warn of last lines that are held back."""
         read = (part for part in settings.ranges if not part.is_over)
         for _, ranges in groupby(read, key=lambda part: part.input):
-            first, *others = ranges
-            ends = []
-            for part in (first, *others):
-                end = figures.report(part.number).position
-                if end is None:
-                    raise ClusterError(f"{part.name}: nobody says how far it was read; nothing is put out")
-                ends.append(end)
-            position = ends[0]  # of an input that is one range: counted from the start of the input
-            if first.end is not None:
-                assert first.position is not None, "the first range of a cut input has a position"
-                position = position_after(first.position, ends)
-            self._directory.inputs[first.key] = position
+            parts = list(ranges)
+            reports = [figures.report(part.number) for part in parts]
+            held_bytes = sum(report.held_bytes for report in reports)
+            position = position_of_input(parts[0], [report.position for report in reports])
+            if position is not None:
+                self._directory.inputs[parts[0].key] = position
+            elif not held_bytes:  # what is there of a header may be held back, and is then no position
+                raise ClusterError(f"{parts[0].name}: nobody says how far it was read; nothing is put out")
+            if held_bytes:
+                line = 1 if position is None else position.lines + 1
+                reason = self._growing.get(parts[0].key, "--last-line hold is given")
+                self._directory.warn(held_back_warning(parts[0].name, line, reason))
+
+
+def position_of_input(first: Range, ends: Sequence[Position | None]) -> Position | None:
+    """How far an input was read, from its first range and where each of its ranges ends; None where one is missing."""
+    found = [end for end in ends if end is not None]
+    if len(found) != len(ends):
+        return None
+    if first.end is None:
+        return found[0]  # of an input that is one range: counted from the start of the input
+    assert first.position is not None, "the first range of a cut input has a position"
+    return position_after(first.position, found)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
 from txfast.input.open import look_at
 from txfast.input.ref import may_have_tables, total_size
+from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, end_by_signal, while_waiting
 from txfast.log.journal import INFO, Journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
@@ -153,6 +154,7 @@ def make_replay(
         max_malformed=settings.max_malformed,
         checkpoints=checkpoints if settings.checkpoint is not None else None,
         spill_folder=settings.spill_dir,
+        last_line=None if settings.state is None else settings.last_line or AUTO,
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit or default_memory_limit(),

@@ -5,7 +5,7 @@ from this table. `settings.py` holds the value. This module must not have code t
 """
 
 from txfast.errors import UsageError
-from txfast.input.source import READERS
+from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.writers.formats import FORMATS
 from txfast.writers.output import STANDARD_OUTPUT
@@ -197,6 +197,20 @@ OPTIONS = (
             it is used; if none is good, the run fails. One run at a time may use DIR; a second one fails at once.
 
             --state needs a memory limit of at least 256MiB. A state may be larger than the limit.
+        """,
+    ),
+    Option(
+        "--last-line", group="State", metavar="WHAT", choices=LAST_LINE_RULES,
+        help="a last line without ending: take, hold or fail",
+        manual="""
+            Say what a run with --state does with a last line that has no line ending and is not blank. It may be a part
+            of a row, in a file that another program is still writing. take applies it, hold leaves it to the next run,
+            and fail ends the run.
+
+            By default, the line of a regular file is held back if a program on this machine has the file open for
+            writing. Where the system does not say that (on network file systems, and for files of other users), it is
+            held back if the file was changed less than a minute ago. A line that is held back is neither applied nor
+            counted as consumed, and a warning says so. Any other last line is applied, as are those of pipes.
         """,
     ),
     Option(

@@ -68,7 +68,7 @@ class Settings:
     """
 
     __slots__ = (
-        "checkpoint", "inputs", "level", "level_named", "log_format", "max_malformed", "memory_limit",
+        "checkpoint", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed", "memory_limit",
         "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads",
         "verify",
     )  # fmt: skip
@@ -100,12 +100,15 @@ class Settings:
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
         self.state: str | None = options["state"]  # type: ignore[assignment]
         self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
+        self.last_line: str | None = options["last_line"]  # type: ignore[assignment]
         self.verify = bool(options["verify"])
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
         self._check_terminal(options)
         self._check_inputs()
+        if self.last_line is not None and self.state is None:
+            raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
         check_destinations(

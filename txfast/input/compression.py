@@ -50,7 +50,7 @@ class DecompressedFile(RawIOBase):
     """A compressed file, read as the bytes that were compressed. `name` is the file's in messages."""
 
     def __init__(self, name: str, file: RawIOBase, compression: str) -> None:
-        self._file = file
+        self._file = self.file_below = file
         self._compression = compression
         self._errors = LibraryErrors(name, self._describe)
         with self._errors:

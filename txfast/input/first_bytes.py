@@ -151,7 +151,7 @@ class ReplayedFile(RawIOBase):
 
     def __init__(self, first_bytes: bytes, file: RawIOBase) -> None:
         self._first_bytes = first_bytes
-        self._file = file
+        self._file = self.file_below = file
 
     def readable(self) -> bool:
         return True

@@ -13,6 +13,15 @@ from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import ReplayedFile
 from txfast.input.source import Source
 
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from xxhash import xxh3_128
+
+    # What a Consumption takes back: its hash, offset, ending, last byte and blank rest.
+    Mark: TypeAlias = tuple[xxh3_128, int, str, int, tuple[xxh3_128, int, str] | None]
+
 LF, CR = 0x0A, 0x0D
 BLANKS = b" \t\v\f"
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
@@ -152,6 +161,14 @@ class Consumption:
     def end_table(self) -> None:
         """Note that the consumed bytes are a table, so that their line endings mean nothing."""
         self.ending, self._blank_rest = TABLE_ENDING, None
+
+    def mark(self) -> "Mark":
+        """The state here, between two rows, for `go_back`."""
+        return self._hash.copy(), self.offset_bytes, self.ending, self._last_byte, self._blank_rest
+
+    def go_back(self, mark: "Mark") -> None:
+        """Take back what was consumed since the mark: the row after it is held back."""
+        self._hash, self.offset_bytes, self.ending, self._last_byte, self._blank_rest = mark
 
     def finish(self) -> bool:
         """At the end of the input: take back a blank last line without an ending, so that a later run reads it again.

@@ -22,6 +22,10 @@ ARROW_STREAM = "arrow stream"
 TABLE = "table"  # in memory, from a program that uses the library
 # Size of a block in `blocks`.
 BLOCK_BYTES = 1 << 20
+# What a run with a state does with a last line that has no ending, where the user says it; AUTO is the rule otherwise:
+# the line is held back where the file may be growing (last_line.py).
+AUTO = "auto"
+TAKE, HOLD, FAIL = LAST_LINE_RULES = ("take", "hold", "fail")
 # The readers of CSV: txfast's own, or pyarrow's.
 READERS = ("native", "arrow")
 

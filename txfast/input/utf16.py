@@ -24,7 +24,7 @@ class Utf16File(RawIOBase):
 
     def __init__(self, name: str, file: RawIOBase, encoding: str) -> None:
         self._name = name
-        self._file = file
+        self._file = self.file_below = file
         self._decoder = getincrementaldecoder(encoding)()
         self._block = bytearray(BLOCK_BYTES)
         self._bytes_decoded = 0

@@ -9,10 +9,10 @@ import os
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.errors import InputError, unreadable
+from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import BYTE_ORDER_MARK
 from txfast.input.library_errors import LibraryErrors
-from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
+from txfast.input.position import BLANKS, HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
 from txfast.readers.csv import scan_lines, take_header
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
+
+    from txfast.input.last_line import LastRow
 else:
     from txfast.late import pa
 
@@ -35,8 +37,9 @@ class ArrowCsvReader:
     """Reads one CSV file through pyarrow: `fill` a batch with the next block of lines, then `scan` it into rows.
 
     A `consumption` advances over the bytes that are read; where it has a header already, the source continues inside
-    its input, after that header. `fill` is for one thread at a time, `scan` for any. Both raise InputError and
-    SourceError.
+    its input, after that header. A `last_row` is asked where the file ends in a line that has no ending and is not
+    blank: a line that is held back is no row, and is not consumed; `held_bytes` counts its bytes. `fill` is for one
+    thread at a time, `scan` for any. Both raise InputError and SourceError.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class ArrowCsvReader:
         *,
         threads: int = 1,
         consumption: Consumption | None = None,
+        last_row: "LastRow | None" = None,
     ) -> None:
         self._name = source.name
         self._block_bytes = block_bytes
@@ -56,7 +60,13 @@ class ArrowCsvReader:
             self._header = Header(consumption.header, source.name)
         self._continues = self._header is not None
         self._nothing_added = False
-        self._file = open_for_pyarrow(source, None if consumption is None else self._consume_block)
+        self._last_row = last_row
+        self._open_line = b""  # read, and not consumed yet, of a file that pyarrow does not read by itself
+        self._ahead: pa.RecordBatch | InputError | SourceError | None = None
+        self._is_ahead = False
+        self.held_bytes = 0
+        is_followed = consumption is not None or last_row is not None
+        self._file = open_for_pyarrow(source, self._consume_block if is_followed else None)
         self._first_offset = int(self._file.tell())
         if self._continues and not isinstance(self._file, WholeReads):
             self._refuse_mark(os.pread(source.file.fileno(), len(BYTE_ORDER_MARK), self._first_offset))
@@ -74,7 +84,8 @@ class ArrowCsvReader:
 
     def fill(self, batch: TransactionBatch) -> bool:
         """Put the next lines into the batch. False at the end of the file."""
-        for record_batch in self._record_batches:
+        record_batch = self._next_record_batch()
+        if record_batch is not None:
             column = record_batch.column(0)
             _, offsets, text = column.buffers()
             copy_lines(batch, offsets, text, column.offset, len(column))
@@ -82,11 +93,55 @@ class ArrowCsvReader:
                 self._header = take_header(batch, self._name)
             batch.header = self._header
             return True
-        if self._header is None:
+        if self._header is None and not self.held_bytes:
             raise InputError(f"{self._name}: not a transactions file: it has no header")
-        if self._consumption is not None and not isinstance(self._file, WholeReads):
+        if self._consumption is None:
+            return False
+        if not isinstance(self._file, WholeReads):
             self._consume_file(self._consumption)
+        elif not self.held_bytes:
+            self._consumption.advance(self._open_line)
         return False
+
+    def _next_record_batch(self) -> "pa.RecordBatch | None":
+        """The next lines, without a last one that is held back; None at the end of the file."""
+        if self._last_row is None:
+            return next(self._record_batches, None)
+        if not self._is_ahead:
+            self._is_ahead = True
+            self._read_ahead()
+        found = self._ahead
+        if isinstance(found, InputError | SourceError):
+            raise found
+        if found is not None:
+            self._read_ahead()
+            if self._ahead is None:
+                found = self._without_held_row(found, self._last_row)
+        return found
+
+    def _read_ahead(self) -> None:
+        """Read the record batch after the next one, so that the last one is known when its turn comes."""
+        try:
+            self._ahead = next(self._record_batches, None)
+        except (InputError, SourceError) as error:
+            self._ahead = error  # which is raised at its turn, after the lines before it
+
+    def _without_held_row(self, record_batch: "pa.RecordBatch", last_row: "LastRow") -> "pa.RecordBatch":
+        """The last record batch of the file without its last line, if that has no ending and is held back."""
+        end = int(self._file.tell())
+        is_read_here = isinstance(self._file, WholeReads)
+        ending = self._open_line[-1:] if is_read_here else self._source.read_at(end - 1, 1)
+        line: bytes = record_batch.column(0)[-1].as_py()
+        if ending in (b"", b"\n", b"\r") or not line.strip(BLANKS):
+            return record_batch
+        if not is_read_here:
+            self._source.file.seek(end)  # where `last_row` looks for the end of what was read
+        if not last_row.is_held_back():
+            return record_batch
+        # A file that is this line alone may begin with a byte order mark, which pyarrow leaves out.
+        is_whole = self._header is None and record_batch.num_rows == 1
+        self.held_bytes = self.bytes_read if is_whole else len(line)
+        return record_batch.slice(0, record_batch.num_rows - 1)
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make rows of the lines that `fill` put into the batch."""
@@ -118,15 +173,26 @@ class ArrowCsvReader:
 
     def _consume_block(self, block: bytearray) -> None:
         """Consume a block that pyarrow asks this process for."""
-        assert self._consumption is not None
         if self._continues and not self._file.tell():
             self._refuse_mark(block)
-        self._consumption.advance(block)
+        if self._last_row is None:
+            self._consume(block)
+            return
+        # A last line may be held back: it is consumed with the block after it, or at the end.
+        rows_end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+        if rows_end:
+            self._consume(self._open_line + block[:rows_end])
+            self._open_line = b""
+        self._open_line += bytes(block[rows_end:])
+
+    def _consume(self, block: bytes | bytearray) -> None:
+        if self._consumption is not None:
+            self._consumption.advance(block)
 
     def _consume_file(self, consumption: Consumption) -> None:
         """Consume the bytes that pyarrow has read by itself: they are read again. Raises SourceError."""
         offset = self._first_offset
-        end = offset + self.bytes_read
+        end = offset + self.bytes_read - self.held_bytes
         while offset < end:
             try:
                 block = os.pread(self._source.file.fileno(), min(HASHED_BLOCK_BYTES, end - offset), offset)

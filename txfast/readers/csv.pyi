@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
+from txfast.input.last_line import LastRow
 from txfast.input.position import Consumption
 
 READ_BLOCK_BYTES: int
@@ -27,12 +28,19 @@ def rescan(
 @disjoint_base
 class CsvReader:
     def __new__(
-        cls, file: _Readable, name: str, block_bytes: int = ..., consumption: Consumption | None = None
+        cls,
+        file: _Readable,
+        name: str,
+        block_bytes: int = ...,
+        consumption: Consumption | None = None,
+        last_row: LastRow | None = None,
     ) -> Self: ...
     @property
     def consumption(self) -> Consumption | None: ...
     @property
     def bytes_read(self) -> int: ...
+    @property
+    def held_bytes(self) -> int: ...
     @property
     def header(self) -> Header | None: ...
     def fill(self, batch: TransactionBatch) -> bool: ...

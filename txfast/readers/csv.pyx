@@ -38,6 +38,9 @@ cdef class CsvReader:
     `file` has `readinto`; `name` is the file's name in messages. A `consumption` advances over the bytes that each
     `fill` takes; where it has a header already, the file continues inside its input, after that header. `fill` is for
     one thread at a time, `scan` for any.
+
+    A `last_row` has `is_held_back()`, which is asked where the file ends in a line that has no ending and is not blank.
+    A line that is held back is no row, and is not consumed: `held_bytes` counts its bytes.
     """
 
     cdef object file
@@ -50,8 +53,13 @@ cdef class CsvReader:
     cdef Plan plan
     cdef readonly uint64_t bytes_read
     cdef readonly object consumption
+    cdef object last_row
+    cdef readonly uint64_t held_bytes
 
-    def __cinit__(self, file not None, str name not None, Py_ssize_t block_bytes=READ_BLOCK_BYTES, consumption=None):
+    def __cinit__(
+        self, file not None, str name not None, Py_ssize_t block_bytes=READ_BLOCK_BYTES, consumption=None,
+        last_row=None,
+    ):
         if block_bytes < 1:
             raise ValueError(f"a block of {block_bytes} bytes holds nothing")
         self.file = file
@@ -60,6 +68,7 @@ cdef class CsvReader:
         self.carry = b""
         self.at_start = True
         self.consumption = consumption
+        self.last_row = last_row
         if consumption is not None and consumption.header is not None:
             self.at_start = False
             self.header = Header(consumption.header, name)
@@ -84,18 +93,17 @@ cdef class CsvReader:
             filled = self.read_into(batch.buffer, filled)
             text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
             if self.at_end:
-                end = filled
+                end = self.end_of_rows(text, filled)
                 break
             end = after_last_ending(text, searched, filled)
             if end:
                 break
             if filled > ROW_BYTES_MAX + BOM_BYTES + 1:
-                self.pass_long_line(batch, filled)
-                return True
+                return self.pass_long_line(batch, filled)
             searched = filled - 1
         if not end:
             return self.finish()
-        self.carry = text[end:filled]
+        self.carry = text[end:filled - <Py_ssize_t>self.held_bytes]
         self.consume(batch, end)
         if self.at_end:
             # The scanner wants an ending: a last line without one gets an LF. After a last CR there must be none.
@@ -155,6 +163,17 @@ cdef class CsvReader:
                 self.consumption.advance(block)
         return 0
 
+    cdef Py_ssize_t end_of_rows(self, const uint8_t* text, Py_ssize_t filled) except -1:
+        """The end of the rows in the file's last text: where its last row begins, if that is held back."""
+        cdef Py_ssize_t row
+        if self.last_row is None or not filled or is_ending(text[filled - 1]):
+            return filled
+        row = after_last_ending(text, 0, filled)
+        if skip_blanks(text + row, text + filled) == text + filled or not self.last_row.is_held_back():
+            return filled
+        self.held_bytes = filled - row
+        return row
+
     cdef const uint8_t* past_byte_order_mark(self, const uint8_t* start, const uint8_t* end) noexcept:
         """Skip a byte order mark where these are the file's first bytes."""
         if self.at_start and end - start >= BOM_BYTES and memcmp(start, b"\xef\xbb\xbf", BOM_BYTES) == 0:
@@ -162,10 +181,10 @@ cdef class CsvReader:
         self.at_start = False
         return start
 
-    cdef int pass_long_line(self, TransactionBatch batch, Py_ssize_t filled) except -1:
+    cdef bint pass_long_line(self, TransactionBatch batch, Py_ssize_t filled) except -1:
         """Read past a line that is longer than a row may be. The batch then has its first bytes as text, and no other.
 
-        The line is one malformed row, or none where it is all blank.
+        The line is one malformed row, or none where it is all blank. False where it is held back.
         """
         cdef const uint8_t* text = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
         cdef const uint8_t* end = text + filled
@@ -173,6 +192,8 @@ cdef class CsvReader:
         cdef const uint8_t* ending
         cdef bytes head = start[:ROW_BYTES_KEPT]
         cdef bint blank = True
+        cdef uint64_t bytes_before = self.bytes_read - filled
+        mark = None if self.consumption is None or self.last_row is None else self.consumption.mark()
         while True:
             ending = find_ending(start, end)
             blank = blank and skip_blanks(start, ending) == ending
@@ -188,17 +209,24 @@ cdef class CsvReader:
             filled = self.read_into(batch.buffer, filled)
             start = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
             end = start + filled
+        if ending == end and not blank and self.last_row is not None and self.last_row.is_held_back():
+            if mark is not None:
+                self.consumption.go_back(mark)
+            self.carry = b""
+            self.held_bytes = self.bytes_read - bytes_before
+            return False
         start = past_ending(ending, end)
         self.carry = start[:end - start]
         self.consume(batch, filled - len(self.carry))
         batch.attach(head, head, len(head))
         batch.header = self.header
         hold_long_line(batch, not blank)
-        return 0
+        return True
 
     cdef bint finish(self) except -1:
-        """At the end of the file: return False, or raise the error that it has no header."""
-        if self.header is None:
+        """At the end of the file: return False, or raise the error that it has no header. One that is held back comes
+        with the next run."""
+        if self.header is None and not self.held_bytes:
             raise InputError(
                 f"{self.name}: not a transactions file: "
                 + ("it has no header" if self.bytes_read else "it is empty")

@@ -79,6 +79,7 @@ class TableReader:
         # The share of the record batch before the current piece of it, and the share that the piece is.
         self._piece = (0.0, 0.0)
         self.header = Header(HEADER_LINE, source.name, of_table=True)
+        self.held_bytes = 0  # a table is read whole
 
     @property
     def bytes_read(self) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from txfast.batch.batch import TransactionBatch
     from txfast.batch.header import Header
+    from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
     from txfast.input.source import Source
     from txfast.run.plan import Plan
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
         @property
         def bytes_read(self) -> int: ...
+        @property
+        def held_bytes(self) -> int: ...  # at the end: of a last row that is held back
         @property
         def header(self) -> Header | None: ...  # from the first block on
         def fill(self, batch: TransactionBatch) -> bool: ...
@@ -122,6 +125,11 @@ class Intake:
         self._offset_before = figures.bytes - (0 if consumption is None else consumption.offset_bytes)
 
     @property
+    def next_line(self) -> int:
+        """The number of the line after those that were noted."""
+        return self._next_line
+
+    @property
     def header(self) -> "Header | None":
         """The input's header, from the first block on."""
         return self._reader.header
@@ -160,8 +168,9 @@ class Intake:
         return position
 
     def finish(self) -> None:
-        """End the input: count all its bytes, and store its header and its number of lines in the consumption."""
-        self.figures.bytes = self._bytes_before + self._reader.bytes_read
+        """End the input: count its bytes, without those of a last row that is held back, and store its header and its
+        number of lines in the consumption."""
+        self.figures.bytes = self._bytes_before + self._reader.bytes_read - self._reader.held_bytes
         if self._consumption is not None:
             self._consumption.header = None if self.header is None else self.header.line
             self._consumption.lines = self._next_line - 1 - self._consumption.finish()
@@ -174,9 +183,11 @@ def make_reader(
     *,
     keep_text: bool = True,
     copy_folder: str | None = None,
+    last_row: "LastRow | None" = None,
 ) -> "Reader":
     """The reader for an open input. Without `keep_text` only malformed rows of a table can be reported; a table that
-    comes as a stream is copied to `copy_folder`. Raises MemoryLimitError where the limit is too small for a table."""
+    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that is open. Raises
+    MemoryLimitError where the limit is too small for a table."""
     if source.kind != CSV:
         from txfast.readers import table
 
@@ -192,5 +203,7 @@ def make_reader(
     if plan.reader == "arrow":
         from txfast.readers import arrow_csv
 
-        return arrow_csv.ArrowCsvReader(source, block_bytes, threads=plan.threads, consumption=consumption)
-    return CsvReader(source.file, source.name, block_bytes, consumption)
+        return arrow_csv.ArrowCsvReader(
+            source, block_bytes, threads=plan.threads, consumption=consumption, last_row=last_row
+        )
+    return CsvReader(source.file, source.name, block_bytes, consumption, last_row)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
     from txfast.input.ref import InputRef
     from txfast.input.source import Source
@@ -50,6 +51,9 @@ class Replay:
 
     Where there are more malformed rows than `max_malformed`, the run stops at the first one too many, as if the input
     ended there, and raises. A table that comes as a stream is copied to `spill_folder`.
+
+    `last_line` says what becomes of a last line without an ending: one of LAST_LINE_RULES, or AUTO. It is None in a run
+    without a state, which takes the line.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Replay:
         max_malformed: int | None = None,
         checkpoints: "Checkpoints | None" = None,
         spill_folder: str | None = None,
+        last_line: str | None = None,
     ) -> None:
         self.plan = plan
         self.books = books
@@ -69,6 +74,7 @@ class Replay:
         self._reporter = reporter
         self._checkpoints = checkpoints
         self._spill_folder = spill_folder
+        self._last_line = last_line
         self._seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
 
     def go_on(self, figures: "Sequence[tuple[str, int, int]]", malformed_rows: list[int]) -> None:
@@ -97,9 +103,11 @@ class Replay:
         if figures is None:
             figures = InputFigures(source.name)
             self.inputs.append(figures)
+        last_row = self._make_last_row(source)
         reader = make_reader(
-            source, self.plan, consumption, keep_text=self.books.keep_statuses, copy_folder=self._spill_folder
-        )
+            source, self.plan, consumption,
+            keep_text=self.books.keep_statuses, copy_folder=self._spill_folder, last_row=last_row,
+        )  # fmt: skip
         keep_positions = self._checkpoints is not None
         intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_positions=keep_positions)
         self.books.begin_input(source.size_bytes)
@@ -115,6 +123,15 @@ class Replay:
             for stage, spent in flow.seconds.items():
                 self._seconds[stage] += spent
         intake.finish()
+        if last_row is not None and last_row.reason:
+            self._reporter.held_back(source.name, intake.next_line, last_row.reason)
+
+    def _make_last_row(self, source: "Source") -> "LastRow | None":
+        if self._last_line is None:
+            return None
+        from txfast.input.last_line import LastRow
+
+        return LastRow(source, self._last_line)
 
     def _report(self, intake: Intake, batch: "TransactionBatch") -> None:
         started = perf_counter()
@@ -198,6 +215,7 @@ def new_replay(
     max_malformed: int | None = None,
     checkpoints: "Checkpoints | None" = None,
     spill_folder: str | None = None,
+    last_line: str | None = None,
     **planned: "Any",
 ) -> Replay:
     """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
@@ -208,5 +226,6 @@ def new_replay(
     reporter = Reporter(journal, rejects, progress)
     books = Books(plan, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder)
     return Replay(
-        plan, books, reporter, max_malformed=max_malformed, checkpoints=checkpoints, spill_folder=spill_folder
-    )
+        plan, books, reporter,
+        max_malformed=max_malformed, checkpoints=checkpoints, spill_folder=spill_folder, last_line=last_line,
+    )  # fmt: skip

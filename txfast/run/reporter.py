@@ -53,6 +53,13 @@ class Reporter:
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
+    def held_back(self, file: str, line: int, reason: str) -> None:
+        """Report that the last line of a file is held back, since it may be a part of a row."""
+        if self._journal is not None:
+            from txfast.input.last_line import held_back_warning
+
+            self._journal.warning(held_back_warning(file, line, reason))
+
     def _defer(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         if self._deferred is None:
             from txfast.run.deferred import DeferredRows

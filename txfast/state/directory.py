@@ -7,8 +7,9 @@
 
 A snapshot is written under a name with `.part` and renamed when all of it is on the disk. So once there is a snapshot,
 there is a complete one at every moment, even if a run is killed, and the directory is read without its lock. No
-snapshot is published over one that the run did not begin with: a lock may fail, where somebody has removed its file or
-the file system does not keep it. This module must not know what a run does with its inputs.
+snapshot is published over one that the run did not begin with: a file system may not keep the lock.
+
+This module must not know what a run does with its inputs.
 """
 
 import os

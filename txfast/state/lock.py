@@ -1,6 +1,6 @@
 """The lock of a state directory, which one run at a time holds, also where the file of the lock is removed meanwhile.
 
-The folder itself is locked, and a file in it. Nobody removes the folder by mistake, but some file systems (NFS) lock
+The folder itself is locked, and a file in it: the file may be removed by mistake, and some file systems (NFS) lock
 files alone. This module must not know what else is in the directory.
 """
 

@@ -1,0 +1,77 @@
+"""On a cluster, too, no state holds a part of a row, and bytes under another name are warned of."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import shutil
+
+import pytest
+
+from tests.support.command import Folder
+from tests.support.engines import run_cluster
+from tests.support.outputs import assert_alike, on_one_machine
+from tests.support.reference import HEADER
+from tests.support.states import FIRST
+from tests.support.writing import being_written
+
+CUT = b"deposit,9,9,98761234.5"
+REST = b"6\ndeposit,9,10,1\n"
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    caplog.clear()
+    return found
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("range_bytes", [7, 1 << 20])
+def test_the_last_line_of_a_growing_input_is_held_back(
+    folder: Folder, caplog: pytest.LogCaptureFixture, range_bytes: int, compressed: bool
+) -> None:
+    encode = gzip.compress if compressed else bytes
+    run_cluster("in.csv")
+    [line] = warnings(caplog)
+    assert line == "state: is a new state: nothing was saved there before; if something was, check the name"
+    shutil.copytree("state", "other")
+    path = folder.write("tx.csv", encode(FIRST + CUT))
+    with being_written(path) as writer:
+        found = run_cluster("tx.csv", range_bytes=range_bytes)
+        [line] = warnings(caplog)
+        assert line.startswith("tx.csv:5: the last line has no line ending, and a program has the file open for writ")
+        assert b"\n9," not in found.accounts
+        assert_alike(found, on_one_machine(folder, "tx.csv", state="other"))
+        writer.write(encode(REST))
+    found = run_cluster("tx.csv", range_bytes=range_bytes)
+    assert warnings(caplog) == []
+    assert b"\n9,98761235.5600," in found.accounts
+    assert_alike(found, on_one_machine(folder, "tx.csv", state="other"))
+
+
+def test_a_compressed_input_of_which_only_a_part_of_the_header_is_there_adds_nothing(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_cluster("in.csv")
+    warnings(caplog)
+    path = folder.write("tx.csv.gz", gzip.compress(HEADER[:-4]))
+    with being_written(path) as writer:
+        assert run_cluster("tx.csv.gz").stats["rows"] == 0
+        [line] = warnings(caplog)
+        assert line.startswith("tx.csv.gz:1: the last line has no line ending")
+        writer.write(gzip.compress(HEADER[-4:] + b"deposit,9,9,1\n"))
+    assert run_cluster("tx.csv.gz").stats["rows"] == 1
+
+
+def test_bytes_under_another_name_are_warned_of(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    content = FIRST + b"deposit,7,7,1\n" * 6000
+    folder.write("tx.csv", content)
+    run_cluster("in.csv", "tx.csv", range_bytes=1 << 15)
+    warnings(caplog)
+    os.rename("tx.csv", "tx.1.csv")
+    folder.write("other.csv", content[:-15] + b"deposit,7,8,1\n")
+    assert run_cluster("tx.1.csv", "other.csv").stats["rows"] == 12005
+    [line] = warnings(caplog)
+    assert line.startswith(f"tx.1.csv: begins with the {len(content)} bytes that were applied before as /")
+    assert "/tx.csv: their rows are applied again" in line
