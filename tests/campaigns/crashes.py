@@ -5,7 +5,7 @@
 A flip changes one byte of a snapshot's file, truncates the file or makes it longer. Opening the snapshot must fail. A
 kill ends a run that takes checkpoints, at a random moment or just before one of its calls on files (fsync, rename,
 write, …), by the shim of campaigns/faults. Then the state must verify, and the same command must go on to the results
-of an undisturbed run. `--each` also kills before every fsync and rename.
+of an undisturbed run. `--each` also kills before every fsync, link and rename.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from tests.campaigns.faults.campaign import HERE, PACKAGE, build_shim
+from tests.campaigns.faults.campaign import HERE, PACKAGE, TEMPORARY, build_shim
 from tests.campaigns.faults.scenarios import inputs
 from tests.support.command import VOLATILE_STATS
 from txfast.errors import StateError
@@ -155,8 +155,8 @@ class Killings:
         return Counter(call.partition("\t")[0] for call in calls)
 
     def each(self) -> Iterator[tuple[str, str]]:
-        """As `kill`, before every fsync and rename."""
-        for function in ("fsync", "rename"):
+        """As `kill`, before every fsync, link and rename."""
+        for function in ("fsync", "link", "rename"):
             for call in range(1, self._calls[function] + 1):
                 yield self.kill_at(function, call)
 
@@ -192,9 +192,11 @@ class Killings:
                 self._run(folder)
             if wrong := differences(self.right, left_in(folder)):
                 return f"{'ended' if ended else 'resumed'}: {wrong}"
-            # Now the state holds all inputs: another run must give the same accounts.
+            # Now the state holds all inputs: another run must give the same accounts, and leave no temporary file.
             self._run(folder)
-            return differences({"out.csv": self.right["out.csv"]}, {"out.csv": left_in(folder)["out.csv"]})
+            left = [f"{path.name} is left" for path in folder.iterdir() if TEMPORARY.search(path.name)]
+            wrong = differences({"out.csv": self.right["out.csv"]}, {"out.csv": left_in(folder)["out.csv"]})
+            return ", ".join(filter(None, [wrong, *left]))
         except (AssertionError, OSError) as error:
             return str(error)
 

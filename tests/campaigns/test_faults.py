@@ -31,6 +31,10 @@ ONE_THREAD = SCENARIO_BY_NAME["one thread"]
 STRICT = SCENARIO_BY_NAME["strict"]
 LINK = SCENARIO_BY_NAME["a link to the output"]
 STANDARD = SCENARIO_BY_NAME["standard input and output"]
+NEW = SCENARIO_BY_NAME["several inputs, nothing there before"]
+NAMED = SCENARIO_BY_NAME["temporary files with names"]
+STRICT_NAMED = STRICT._replace(name="strict, temporary files with names", named=True)
+WRITER = "writers/file.py:"
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +42,20 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
     return Campaign(tmp_path_factory.mktemp("faults"))
 
 
-def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> list[Fault]:
-    """All faults of a function's calls on these files."""
+def faults_on(campaign: Campaign, scenario: Scenario, function: str, *files: str, line: str = "") -> list[Fault]:
+    """All faults of a function's calls on these files, from lines of Python that begin so."""
     calls = [call for call in campaign.count(scenario) if call.function == function]
-    numbers = [number for number, call in enumerate(calls, 1) if TEMPORARY.sub("", call.file) in files]
+    numbers = [
+        number
+        for number, call in enumerate(calls, 1)
+        if TEMPORARY.sub("", call.file) in files and call.line.startswith(line)
+    ]
     return [fault for fault in faults_of(calls) if fault.call in numbers]
 
 
-def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str) -> set[str]:
+def outcomes_of(campaign: Campaign, scenario: Scenario, function: str, *files: str, line: str = "") -> set[str]:
     """Inject all faults of a function's calls on these files. Returns the outcomes; every fault must be met."""
-    faults = faults_on(campaign, scenario, function, *files)
+    faults = faults_on(campaign, scenario, function, *files, line=line)
     assert faults
     outcomes = list(campaign.inject_all([(scenario, fault) for fault in faults]))
     assert all(met for met, _ in outcomes)
@@ -61,7 +69,8 @@ def test_the_shim_sees_every_kind_of_call(campaign: Campaign) -> None:
     calls = campaign.count(ONE_THREAD)
     seen = {(call.function, TEMPORARY.sub("", call.file)) for call in calls}
     outputs = {"a.csv", "r.csv", "s.json"}
-    assert seen >= {(function, name) for function in ("open", "write", "fsync", "close", "rename") for name in outputs}
+    assert seen >= {(function, name) for function in ("write", "fsync", "close", "link", "rename") for name in outputs}
+    assert seen >= {("open", "r.csv"), ("open", "s.json"), ("open", ".")}
     assert seen >= {(function, "large.csv") for function in ("open", "stat", "read", "close")}
     assert seen >= {(function, "memory") for function in ("malloc", "calloc", "realloc")}
     # Several blocks were read and written, and the tables grew.
@@ -94,14 +103,20 @@ def test_an_input_that_cannot_be_closed_changes_nothing(campaign: Campaign) -> N
 
 
 def test_an_output_that_cannot_be_closed_fails_the_run_before_publication(campaign: Campaign) -> None:
-    assert outcomes_of(campaign, LINK, "close", "target.csv") == {CLEAN}
-    assert outcomes_of(campaign, STRICT, "close", "r.csv", "s.json") == {CLEAN}
+    assert outcomes_of(campaign, LINK, "close", "target.csv", line=WRITER) == {CLEAN}
+    assert outcomes_of(campaign, STRICT, "close", "r.csv", "s.json", line=WRITER) == {CLEAN}
     assert outcomes_of(campaign, STANDARD, "close", "stdout.csv") == {CLEAN}
+
+
+def test_a_published_output_need_not_close(campaign: Campaign) -> None:
+    for scenario in (LINK, NEW, NAMED):
+        files = ("a.csv", "target.csv", "r.csv", "s.json")
+        assert outcomes_of(campaign, scenario, "close", *files, line="writers/temporary.py:") == {RIGHT}
 
 
 def test_an_output_that_is_discarded_need_not_close_or_be_removed(campaign: Campaign) -> None:
     assert outcomes_of(campaign, STRICT, "close", "a.csv") == {RIGHT}
-    assert outcomes_of(campaign, STRICT, "unlink", "a.csv") == {RIGHT}
+    assert outcomes_of(campaign, STRICT_NAMED, "unlink", "a.csv") == {RIGHT}
 
 
 def test_a_folder_that_cannot_be_synced_changes_nothing(campaign: Campaign) -> None:
@@ -121,14 +136,24 @@ def test_a_failure_is_reported_even_if_the_log_gets_no_memory(campaign: Campaign
         assert campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) == (True, RIGHT)
 
 
-@pytest.mark.parametrize("name", ["one thread", "several inputs, nothing there before"])
-def test_a_failed_rename_leaves_all_outputs_unchanged(campaign: Campaign, name: str) -> None:
-    outputs = ("r.csv", "s.json", "a.csv")
-    assert outcomes_of(campaign, SCENARIO_BY_NAME[name], "rename", *outputs) == {CLEAN}
+@pytest.mark.parametrize(("scenario", "function"), [(ONE_THREAD, "rename"), (NAMED, "rename"), (NEW, "link")])
+def test_a_file_that_does_not_get_its_name_leaves_all_outputs_unchanged(
+    campaign: Campaign, scenario: Scenario, function: str
+) -> None:
+    outputs = ("r.csv", "s.json", "a.csv", "target.csv")
+    assert outcomes_of(campaign, scenario, function, *outputs) == {CLEAN}
+
+
+def test_a_file_without_a_name_that_cannot_get_one_leaves_all_outputs_unchanged(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, LINK, "link", "target.csv") == {CLEAN}
+
+
+def test_a_file_system_without_files_that_have_no_name_changes_nothing(campaign: Campaign) -> None:
+    assert outcomes_of(campaign, STRICT, "open", ".", line="writers/temporary.py:") == {RIGHT}
 
 
 def test_outputs_are_published_even_if_the_old_ones_cannot_be_kept(campaign: Campaign) -> None:
-    assert outcomes_of(campaign, STRICT, "link", "r.csv") == {RIGHT}
+    assert outcomes_of(campaign, STRICT_NAMED, "link", "r.csv") == {RIGHT}
     assert outcomes_of(campaign, STRICT, "unlink", "r.csv") == {RIGHT}
 
 

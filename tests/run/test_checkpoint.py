@@ -117,7 +117,8 @@ def checkpoints(folder: Folder) -> list[str]:
 
 
 def parts(folder: Folder) -> list[str]:
-    return [name for name in folder.names() if name.endswith(".part") and name.startswith("r.")]
+    """The rejects that a run has left for a later one, and any other temporary file."""
+    return [name for name in folder.names() if name.endswith((".part", ".progress", ".old"))]
 
 
 # ---- Going on --------------------------------------------------------------------------------------

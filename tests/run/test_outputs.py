@@ -8,7 +8,6 @@ import io
 import json
 import os
 import signal
-import stat
 import subprocess
 import threading
 import time
@@ -313,20 +312,6 @@ def test_a_failure_that_nobody_reads_of_can_be_ended_by_a_signal(folder: Folder,
     assert folder.names() == ["in.csv"]
 
 
-@pytest.mark.untraced
-def test_an_output_that_replaces_a_private_file_is_never_wider(folder: Folder) -> None:
-    path = folder.write("a.csv", b"old")
-    path.chmod(0o600)
-    modes: set[int] = set()
-    with folder.running("-", "-o", "a.csv") as process:
-        deadline = time.monotonic() + 20
-        while not modes and time.monotonic() < deadline:
-            modes = {stat.S_IMODE(part.stat().st_mode) for part in folder.path.glob("*.part")}
-        assert modes == {0o600}
-        process.terminate()
-        finish(process)
-
-
 @pytest.mark.parametrize("option", ["-o", "--rejects", "--stats"])
 def test_a_name_with_a_slash_at_its_end_is_no_file(folder: Folder, option: str) -> None:
     folder.run("in.csv", option, "results/").assert_misused("results/", "folder")
@@ -374,10 +359,13 @@ def test_a_run_that_has_stopped_takes_no_more_rows() -> None:
 
 
 @pytest.mark.parametrize("there_before", [True, False])
+@pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_a_rename_that_fails_takes_back_those_before_it(
-    folder: Folder, failing: int, there_before: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_does_not_get_its_name_takes_back_those_before_it(
+    folder: Folder, failing: int, named: bool, there_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if named:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     if there_before:
         with_old_outputs(folder)
     monkeypatch.chdir(folder.path)
@@ -386,16 +374,17 @@ def test_a_rename_that_fails_takes_back_those_before_it(
     outputs.open_files()
     assert outputs.stats is not None
     outputs.stats.write(b"{}")
-    rename, calls = os.rename, 0
+    name = "rename" if there_before or named else "link"
+    publish_one, calls = getattr(os, name), 0
 
-    def fail_once(*paths: str) -> None:
+    def fail_once(*paths: str, **further: object) -> None:
         nonlocal calls
-        calls += 1
+        calls += bool(further) or name == "rename"  # a link without further arguments is no publication
         if calls == failing:
             raise PermissionError(1, "Operation not permitted")
-        rename(*paths)
+        publish_one(*paths, **further)
 
-    monkeypatch.setattr(os, "rename", fail_once)
+    monkeypatch.setattr(os, name, fail_once)
     with pytest.raises(SourceError, match="cannot be written: Operation not permitted"):
         outputs.publish()
     outputs.discard()

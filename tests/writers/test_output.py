@@ -74,7 +74,14 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(
     output = Output(str(tmp_path / "out"))
     output.open()
     output.write(b"new")
-    monkeypatch.setattr(os, call, fail_for_want_of_space)
+    succeeding, folder = getattr(os, call), os.stat(tmp_path)
+
+    def fail_for_the_folder(file: str | int, *arguments: int) -> object:
+        if os.path.samestat(os.stat(file), folder):
+            fail_for_want_of_space()
+        return succeeding(file, *arguments)
+
+    monkeypatch.setattr(os, call, fail_for_the_folder)
     output.publish()
     assert (tmp_path / "out").read_bytes() == b"new"
 
@@ -152,6 +159,7 @@ def test_a_replaced_file_that_cannot_be_put_back_keeps_its_second_name(
 def test_nothing_is_revoked_on_a_file_system_without_second_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)  # such file systems need it to have a name
     monkeypatch.setattr(os, "link", fail_for_want_of_space)
     output = published_as_new(tmp_path / "out")
     output.revoke()

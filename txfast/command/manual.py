@@ -87,8 +87,10 @@ EXIT_STATUS = (
 
 FILES = (
     "The files of --output, --rejects and --stats must be different, and none may be an input: txfast never overwrites "
-    "what it reads. While an output is being written, it is a temporary file that ends in .part, in the same "
-    "directory. The outputs are published together when the run has succeeded: rejects, stats, accounts, state.",
+    "what it reads. While an output is being written, it has no name, and is gone when the run is killed. Where the "
+    "file system needs a name for it, that ends in .part, in the same directory, and the next run to the same output "
+    "removes what a killed run has left. The outputs are published together when the run has succeeded: rejects, "
+    "stats, accounts, state.",
 )
 
 

@@ -118,10 +118,11 @@ OPTIONS = (
             Write the accounts to FILE. The default is -, standard output. The suffix of FILE chooses the format:
             .parquet, .arrow, or CSV for any other. --output-format overrides the suffix.
 
-            FILE appears whole or not at all. txfast writes a temporary file beside it, waits until all its bytes are on
-            the disk, and renames it when the run has succeeded. A run that fails or is interrupted leaves an existing
-            FILE as it was. A file that replaces another takes over its permissions. If FILE is a symbolic link, its
-            target is replaced and the link stays. A device or a pipe is written to directly.
+            FILE appears whole or not at all. txfast writes to a file that has no name yet, waits until all its bytes
+            are on the disk, and gives it the name FILE when the run has succeeded. A run that fails or is interrupted
+            leaves an existing FILE as it was. A file that replaces another takes over its owner, group, permissions,
+            access control list and extended attributes as far as the user may, but no setuid bits. If FILE is a
+            symbolic link, its target is replaced and the link stays. A device or a pipe is written to directly.
 
             FILE must not be an input, nor the file of --rejects or --stats.
         """,

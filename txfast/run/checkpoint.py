@@ -24,7 +24,8 @@ from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 from txfast.writers.file import sync_folder
-from txfast.writers.output import is_part_of
+from txfast.writers.temporary import PART as UNFINISHED
+from txfast.writers.temporary import PROGRESS, is_beside
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ class Checkpoints:
             fields = Snapshot.open(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
             final = fields.part("command").take("rejects", str)
-            if is_part_of(path, final):
+            if is_beside(path, final, PROGRESS, UNFINISHED):  # earlier versions kept it as unfinished
                 os.unlink(path)
         except (TxfastError, OSError):
             pass  # there are none

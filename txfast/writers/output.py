@@ -10,12 +10,14 @@ from errno import EBADF
 
 from txfast.errors import SourceError, TxfastError, unwritable
 from txfast.interrupts import check
-from txfast.writers.file import FileWriter, sync_folder
+from txfast.writers.file import FileWriter
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
+
+    from txfast.writers.replacement import Replacement
 
     class Publishable(Protocol):
         """One result of a run: `open`, write to it, `finish`, `publish`; `discard` in any case.
@@ -48,19 +50,14 @@ class Output:
     output, a device and a pipe are written to directly: `publish` has nothing to do then, and nothing can be revoked.
     """
 
-    __slots__ = (
-        "_earlier_path", "_file", "_final_path", "_is_followed", "_is_new", "_path", "_temporary_path", "name",
-    )  # fmt: skip
+    __slots__ = ("_file", "_is_followed", "_path", "_replacement", "name")
 
     def __init__(self, path: str) -> None:
         self.name = "standard output" if path == STANDARD_OUTPUT else path
         self._path = path
         self._file: FileWriter | None = None
+        self._replacement: Replacement | None = None  # the file, if it is a regular one
         self._is_followed = False
-        self._final_path: str | None = None
-        self._temporary_path: str | None = None
-        self._earlier_path: str | None = None  # a second name of the file that was replaced, for `revoke`
-        self._is_new = False  # published where no file was before
 
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
@@ -74,10 +71,10 @@ class Output:
             try:
                 there = os.stat(self._path)
             except FileNotFoundError:
-                self._open_temporary(None)
+                self._open_temporary(is_new=True)
                 return
             if stat.S_ISREG(there.st_mode):
-                self._open_temporary(stat.S_IMODE(there.st_mode))
+                self._open_temporary(is_new=False)
             else:
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
                 self._file = FileWriter(self.name, descriptor, is_stream=True)
@@ -86,17 +83,13 @@ class Output:
         except OSError as error:
             raise unwritable(self.name, error) from error
 
-    def _open_temporary(self, mode: int | None) -> None:
-        """Create a file beside the final place; `mode` has the permissions of the file that is there, if any."""
-        # Where a file is there, a link that cannot be followed is an error: otherwise the link would be replaced.
-        self._final_path = os.path.realpath(self._path, strict=mode is not None)
-        # Noted before it is created, so that an exception at any moment leaves no file behind.
-        self._temporary_path = path_beside(self._final_path)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(self._temporary_path, flags, 0o666 if mode is None else 0o600)
+    def _open_temporary(self, *, is_new: bool) -> None:
+        """Create a file beside the final place."""
+        from txfast.writers.replacement import Replacement
+
+        self._replacement = Replacement(self._path, is_new=is_new)
+        descriptor = self._replacement.create(with_progress=self._is_followed)
         self._file = FileWriter(self.name, descriptor, hashed=self._is_followed, early_write_back=True)
-        if mode is not None:
-            os.fchmod(descriptor, mode)
 
     def follow(self) -> None:
         """Before `open`: hash all that will be written, for `progress`."""
@@ -105,35 +98,42 @@ class Output:
     def progress(self) -> "dict[str, object]":
         """Sync the temporary file; return what `reopen` needs: its path, bytes and hash. Raises SourceError."""
         assert self._file is not None, "not open"
+        assert self._replacement is not None, "not a regular file"
         self._file.sync()
-        return {"path": self._temporary_path, **self._file.summary()}
+        try:
+            path = self._replacement.name_for_later()
+        except OSError as error:
+            raise unwritable(self.name, error) from error
+        return {"path": path, **self._file.summary()}
 
     def reopen(self, temporary_path: str, byte_count: int, digest: str) -> None:
         """Instead of `open`: go on after the bytes that an earlier run has written to its temporary file.
 
         Raises SourceError where that file is missing or does not begin with these bytes.
         """
-        final_path = os.path.realpath(self._path)
+        from txfast.writers.replacement import Replacement
+
+        replacement = Replacement(self._path, is_new=True)
+        file: FileWriter | None = None
         try:
-            descriptor = os.open(temporary_path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError as error:
-            raise unwritable(temporary_path, error) from error
-        file = FileWriter(temporary_path, descriptor, early_write_back=True)
-        try:
-            if not is_part_of(temporary_path, final_path):
-                raise SourceError(f"{temporary_path}: is not what was written to it")
+            file = FileWriter(temporary_path, replacement.reopen(temporary_path), early_write_back=True)
             file.resume(byte_count, digest)
-        except BaseException:
-            file.discard()
+        except BaseException as error:
+            if file is not None:
+                file.discard()
+            replacement.forget()
+            replacement.discard()
+            if isinstance(error, OSError) and not isinstance(error, SourceError):
+                raise unwritable(temporary_path, error) from error
             raise
         file.name = self.name
         self._file = file
-        self._final_path = final_path
-        self._temporary_path = temporary_path
+        self._replacement = replacement
 
     def keep_temporary(self) -> None:
         """Let `discard` leave the temporary file, for a later run to `reopen`."""
-        self._temporary_path = None
+        if self._replacement is not None:
+            self._replacement.forget()
 
     def write(self, block: bytes | memoryview) -> None:
         """Write all of a block. Raises BrokenPipeError where a pipe has no reader any more, else SourceError."""
@@ -142,47 +142,30 @@ class Output:
         self._file.write(block)
 
     def finish(self) -> None:
-        """Close; a regular file is on the disk then. Raises SourceError. Called again, it does nothing."""
-        if self._file is not None:
-            self._file.finish(durable=self._temporary_path is not None)
-            self._file = None
+        """Close; a regular file is on the disk then. Raises as `write`. Called again, it does nothing."""
+        if self._file is None:
+            return
+        if self._replacement is not None:
+            try:
+                self._replacement.take_attributes()
+            except OSError as error:
+                raise unwritable(self.name, error) from error
+        self._file.finish(durable=self._replacement is not None)
+        self._file = None
 
     def publish(self, *, revocable: bool = False) -> None:
         """Put the finished file in its place. Raises SourceError, and has then changed nothing."""
-        if self._temporary_path is None or self._final_path is None:
+        if self._replacement is None:
             return
-        if revocable:
-            self._keep_earlier(self._final_path)
         try:
-            os.rename(self._temporary_path, self._final_path)
+            self._replacement.publish(revocable=revocable)
         except OSError as error:
-            self._is_new = False
             raise unwritable(self.name, error) from error
-        self._temporary_path = None
-        sync_folder_if_possible(os.path.dirname(self._final_path))
-
-    def _keep_earlier(self, final_path: str) -> None:
-        """Give the file to be replaced a second name, for `revoke`. Not every file system has second names."""
-        self._earlier_path = path_beside(final_path)
-        try:
-            os.link(final_path, self._earlier_path)
-        except OSError as error:
-            self._earlier_path = None
-            self._is_new = isinstance(error, FileNotFoundError)
 
     def revoke(self) -> None:
         """Put back the file that `publish(revocable=True)` replaced, or remove a new one. Errors are ignored."""
-        if self._final_path is None:
-            return
-        earlier_path, self._earlier_path = self._earlier_path, None
-        try:
-            if earlier_path is not None:
-                os.rename(earlier_path, self._final_path)
-            elif self._is_new:
-                os.unlink(self._final_path)
-        except OSError:
-            return  # the earlier file keeps its second name, so that it is not lost
-        sync_folder_if_possible(os.path.dirname(self._final_path))
+        if self._replacement is not None:
+            self._replacement.revoke()
 
     def discard(self) -> None:
         """Close, and remove all files but the published one.
@@ -192,13 +175,8 @@ class Output:
         file, self._file = self._file, None
         if file is not None:
             file.discard()
-        for path in (self._temporary_path, self._earlier_path):
-            if path is not None:
-                try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
-                    os.unlink(path)
-                except OSError:
-                    pass  # renamed a moment ago, or never created, or cannot be removed
-        self._temporary_path = self._earlier_path = None
+        if self._replacement is not None:
+            self._replacement.discard()
 
 
 def publication_order(
@@ -260,23 +238,3 @@ def occupy_closed_descriptors() -> None:
     for descriptor in range(3):
         if is_closed(descriptor):
             os.open(os.devnull, os.O_RDWR)
-
-
-def path_beside(path: str) -> str:
-    """A path in the same folder that no other run has."""
-    return f"{path}.{os.urandom(6).hex()}.part"
-
-
-def is_part_of(path: str, final_path: str) -> bool:
-    """Whether `path_beside(final_path)` can have given this path."""
-    import re
-
-    return path.startswith(final_path) and bool(re.fullmatch(r"\.[0-9a-f]{12}\.part", path[len(final_path) :]))
-
-
-def sync_folder_if_possible(path: str) -> None:
-    """Make a rename in this folder survive a power cut, on file systems that can."""
-    try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
-        sync_folder(path)
-    except SourceError:
-        pass

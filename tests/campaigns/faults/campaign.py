@@ -61,7 +61,7 @@ LASTING = {"write": "ENOSPC", **dict.fromkeys(ALLOCATIONS, "ENOMEM")}
 
 ERROR_CHARACTERS = 300
 STANDARD_OUTPUT = "stdout.csv"
-TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.part$")
+TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.(part|progress|old)$")
 
 
 # ---- One run ---------------------------------------------------------------------------------------
@@ -192,6 +192,7 @@ class Campaign:
             "FAULTS_ERROR": str(number),
             "FAULTS_LASTS": str(int(fault.lasts if fault else False)),
             "FAULTS_SABOTAGE": self._sabotage,
+            "FAULTS_NAMED": str(int(scenario.named)),
             "FAULTS_SPILL": str(int(scenario.spills)),
         }
 

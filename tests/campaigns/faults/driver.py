@@ -1,9 +1,10 @@
 """One run of the command that the shim watches from the first line on: `python -I -S driver.py ARGUMENT …`.
 
-campaign.py starts it, with the shim preloaded and the shim's variables set. Three more variables are for this program:
+campaign.py starts it, with the shim preloaded and the shim's variables set. Four more variables are for this program:
 
     FAULTS_PATH      Python's module path; the usual places are skipped, because searching them takes time
     FAULTS_SABOTAGE  the name of a defect to plant, which the campaign must report
+    FAULTS_NAMED     1 to give each temporary file a name, as on file systems without O_TMPFILE
     FAULTS_SPILL     1 to move ledgers to disk at once, as under a very small memory limit
 """
 
@@ -60,6 +61,26 @@ def note_lines(shim: ctypes.CDLL) -> None:
     sys.setprofile(note)
 
 
+def name_unnamed_files(shim: ctypes.CDLL) -> None:
+    """Tell the shim the final name of each file that has none, for its log."""
+    from txfast.writers.temporary import TemporaryFile
+
+    create = TemporaryFile._create_unnamed
+
+    def create_and_tell(self: TemporaryFile, permissions: int) -> int:
+        descriptor = create(self, permissions)
+        if descriptor >= 0:
+            shim.faults_name(descriptor, os.fsencode(os.path.basename(self._final_path)))
+        return descriptor
+
+    TemporaryFile._create_unnamed = create_and_tell  # type: ignore[method-assign]
+
+
+def use_names() -> None:
+    if hasattr(os, "O_TMPFILE"):
+        del os.O_TMPFILE
+
+
 def ignore_write_errors() -> None:
     from txfast.writers.file import FileWriter
 
@@ -73,6 +94,8 @@ def ignore_write_errors() -> None:
 def leave_temporary_files() -> None:
     from txfast.writers.output import Output
 
+    use_names()
+
     def discard(self: Output) -> None:
         """The planted defect: do nothing."""
 
@@ -83,7 +106,7 @@ def publish_at_once() -> None:
     from txfast.writers.file import FileWriter
     from txfast.writers.output import Output
 
-    def open_in_place(self: Output, mode: int | None) -> None:  # noqa: ARG001 (as the method that it replaces)
+    def open_in_place(self: Output, *, is_new: bool) -> None:  # noqa: ARG001 (as the method that it replaces)
         self._file = FileWriter(self.name, os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
 
     Output._open_temporary = open_in_place  # type: ignore[method-assign]
@@ -121,6 +144,9 @@ def main() -> None:
     if os.environ.get("FAULTS_SPILL") == "1":
         spill_at_once()
     shim = ctypes.CDLL(None)
+    if os.environ.get("FAULTS_NAMED") == "1":
+        use_names()
+    name_unnamed_files(shim)
     if not os.environ["FAULTS_FUNCTION"]:
         note_lines(shim)
     shim.faults_arm()

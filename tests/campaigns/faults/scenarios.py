@@ -20,6 +20,7 @@ class Scenario(NamedTuple):
     links: tuple[tuple[str, str], ...] = ()  # (symbolic link, target)
     spills: bool = False  # ledgers go to disk at once, into the folder `spill`
     with_state: bool = False
+    named: bool = False  # temporary files have names, as on file systems without O_TMPFILE
 
     @property
     def outputs(self) -> list[str]:
@@ -71,6 +72,13 @@ SCENARIOS = (
         ("small.csv", "-q", "--threads", "1", "-o", "link.csv"),
         ("small.csv",),
         links=(("link.csv", "target.csv"),),
+    ),
+    Scenario(
+        "temporary files with names",
+        ("small.csv", "-q", "--threads", "1", "-o", "link.csv", "--rejects", "r.csv", *STATS),
+        ("small.csv",),
+        links=(("link.csv", "target.csv"),),
+        named=True,
     ),
     Scenario(
         "moved to disk",

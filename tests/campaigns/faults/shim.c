@@ -47,12 +47,21 @@ enum {
     RANGES_MAX = 64,
     LINE_BYTES_MAX = 256,
     LOG_DESCRIPTOR_MIN = 500, /* out of the way of the run's own */
+    UNNAMED_MAX = 16,
 };
 
 typedef struct {
     uintptr_t start, end;
 } Range;
 
+/* A file without a name, and the name that it will get. */
+typedef struct {
+    ino_t inode;
+    char name[LINE_BYTES_MAX];
+} Unnamed;
+
+static Unnamed unnamed_files[UNNAMED_MAX];
+static int unnamed_count;
 static const char *folder, *package, *chosen_function;
 static size_t folder_length;
 static unsigned long chosen_call, calls;
@@ -159,10 +168,33 @@ static const char *inside(const char *path) {
 
 static const char *file_of(int descriptor, char *path) {
     char link[64];
+    unsigned long inode;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
     path[length > 0 ? length : 0] = 0;
-    return inside(path);
+    const char *file = inside(path);
+    if (file != NULL && sscanf(file, "#%lu (deleted)", &inode) == 1) {
+        for (int i = 0; i < unnamed_count; i++) {
+            if (unnamed_files[i].inode == inode) {
+                return unnamed_files[i].name;
+            }
+        }
+    }
+    return file;
+}
+
+/* Note the name that a file without a name will get: calls on it are logged under that. */
+void faults_name(int descriptor, const char *name) {
+    char link[64], path[PATH_MAX];
+    unsigned long inode;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+    long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
+    const char *file = inside(path);
+    if (unnamed_count < UNNAMED_MAX && file != NULL && sscanf(file, "#%lu", &inode) == 1) {
+        unnamed_files[unnamed_count].inode = inode;
+        snprintf(unnamed_files[unnamed_count++].name, LINE_BYTES_MAX, "%s", name);
+    }
 }
 
 static const char *file_at(int start, const char *name, char *path) {
@@ -258,7 +290,7 @@ WATCHED("fadvise", int, posix_fadvise64, (int descriptor, off64_t offset, off64_
 WATCHED("rename", int, rename, (const char *from, const char *to), (from, to), file_at(AT_FDCWD, to, path), FAIL)
 WATCHED("link", int, link, (const char *from, const char *to), (from, to), file_at(AT_FDCWD, from, path), FAIL)
 WATCHED("link", int, linkat, (int start, const char *from, int end, const char *to, int flags),
-        (start, from, end, to, flags), file_at(start, from, path), FAIL)
+        (start, from, end, to, flags), file_at(end, to, path), FAIL)
 WATCHED("unlink", int, unlink, (const char *name), (name), file_at(AT_FDCWD, name, path), FAIL)
 WATCHED("readlink", ssize_t, readlink, (const char *name, char *target, size_t count), (name, target, count),
         file_at(AT_FDCWD, name, path), FAIL)

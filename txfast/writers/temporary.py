@@ -1,0 +1,297 @@
+"""The file that an output is written to until it is published, beside its final place.
+
+Where the file system can do that, it has no name (O_TMPFILE), so that a killed run leaves nothing. Elsewhere, and for
+the moment in which another file is replaced, it has a name and is locked; the next run to the same final place removes
+the files that no process has locked any more:
+
+    NAME.<12 hexadecimal digits>.part      an output that is being written
+    NAME.<12 hexadecimal digits>.progress  an output so far, which a checkpoint needs; a run without checkpoints leaves
+                                           it there
+    NAME.<12 hexadecimal digits>.old       the file that was replaced, until all outputs of the run are in their places
+
+A long NAME is replaced by its hash. This module must not know the content.
+"""
+
+import os
+import stat
+
+from txfast.errors import SourceError
+from txfast.writers.file import new_hash, sync_folder
+
+PART, PROGRESS, OLD = ".part", ".progress", ".old"
+RANDOM_DIGITS = 12
+ADDED_BYTES_MAX = 1 + RANDOM_DIGITS + len(PROGRESS)
+NAME_BYTES_MAX = 255  # where the file system does not say
+# How often a new name is tried where another run removes the file before it is locked.
+TRIES = 3
+
+
+class TemporaryFile:
+    """A file that gets its final name when it is published: `create`, write, `publish`; `discard` in any case.
+
+    It holds a descriptor of its own, without which a file without a name, and the lock of one with a name, are gone.
+    """
+
+    __slots__ = ("_descriptor", "_final_path", "path")
+
+    def __init__(self, final_path: str) -> None:
+        self._final_path = final_path
+        self._descriptor = -1
+        self.path: str | None = None  # its name for now
+
+    def create(self, permissions: int) -> int:
+        """Create the file; return a descriptor for writing, which the caller closes. Raises OSError."""
+        self._descriptor = self._create_unnamed(permissions)
+        if self._descriptor < 0:
+            self._descriptor = self._create_named(permissions)
+        return os.dup(self._descriptor)
+
+    def _create_unnamed(self, permissions: int) -> int:
+        """A descriptor; -1 where the file system has no files without a name, or they could not be named later."""
+        if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
+            return -1
+        try:
+            return os.open(os.path.dirname(self._final_path), os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, permissions)
+        except OSError:
+            return -1  # if a file with a name cannot be created either, that error is reported
+
+    def _create_named(self, permissions: int) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        for tries_left in reversed(range(TRIES)):
+            # Noted before it is created, so that an exception at any moment leaves no file behind.
+            self.path = path_beside(self._final_path, PART)
+            descriptor = os.open(self.path, flags, permissions)
+            lock(descriptor)
+            if not tries_left or os.path.lexists(self.path):
+                break
+            os.close(descriptor)
+        return descriptor
+
+    def reopen(self, path: str) -> int:
+        """Instead of `create`: go on with a file of an earlier run, which has this name. Raises OSError."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        lock(self._descriptor)
+        self.path = path
+        return os.dup(self._descriptor)
+
+    @property
+    def descriptor(self) -> int:
+        """A descriptor of the file, which `publish` and `discard` close."""
+        return self._descriptor
+
+    def name_for_later(self) -> str:
+        """Give the file a name under which a later run finds it; return that. Raises OSError."""
+        if self.path is None:
+            self._give_name(PROGRESS)
+        elif self.path.endswith(PART):
+            path = path_beside(self._final_path, PROGRESS)
+            os.rename(self.path, path)
+            self.path = path
+        else:
+            return self.path
+        assert self.path is not None, "just named"
+        sync_folder_if_possible(os.path.dirname(self.path))
+        return self.path
+
+    def _give_name(self, kind: str) -> None:
+        lock(self._descriptor)
+        self.path = path_beside(self._final_path, kind)
+        link_descriptor(self._descriptor, self.path)
+
+    def publish(self) -> None:
+        """Give the file its final name, in place of the file that is there. Raises OSError, and has then changed
+        nothing there."""
+        if self.path is None:
+            try:
+                link_descriptor(self._descriptor, self._final_path)
+            except FileExistsError:
+                self._give_name(PART)
+        if self.path is not None:
+            os.rename(self.path, self._final_path)
+        self.forget()
+        self.discard()
+
+    def forget(self) -> None:
+        """Let `discard` leave the file under its name."""
+        self.path = None
+
+    def discard(self) -> None:
+        """Close, and remove a file that was not published. Errors are ignored."""
+        descriptor, self._descriptor = self._descriptor, -1
+        path, self.path = self.path, None
+        if path is not None:
+            remove(path)
+        close(descriptor)
+
+
+class EarlierFile:
+    """The file at an output's place before it is replaced, under a second name, so that it can be put back."""
+
+    __slots__ = ("_descriptor", "_final_path", "_path")
+
+    def __init__(self, final_path: str) -> None:
+        """Give it the second name, locked against removal.
+
+        Raises FileNotFoundError where there is none, and OSError, also on file systems that have no second names.
+        """
+        self._final_path = final_path
+        self._path: str | None = path_beside(final_path, OLD)
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(final_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            pass  # not readable for us: only its owner's runs remove it
+        else:
+            lock(self._descriptor, shared=True)
+        try:
+            os.link(final_path, self._path)
+        except OSError:
+            close(self._descriptor)
+            raise
+
+    def put_back(self) -> None:
+        """Put it back to its place. Raises OSError: then it keeps its second name, so that it is not lost."""
+        path, self._path = self._path, None
+        assert path is not None, "put back already"
+        os.rename(path, self._final_path)
+
+    def discard(self) -> None:
+        """Remove the second name. Errors are ignored."""
+        path, self._path = self._path, None
+        if path is not None:
+            remove(path)
+        descriptor, self._descriptor = self._descriptor, -1
+        close(descriptor)
+
+
+# ---- Names -----------------------------------------------------------------------------------------
+
+
+def path_beside(final_path: str, kind: str) -> str:
+    """A path in the same folder that no other run has."""
+    return f"{path_start(final_path)}.{os.urandom(RANDOM_DIGITS // 2).hex()}{kind}"
+
+
+def path_start(final_path: str) -> str:
+    """How all paths beside a final place begin: its path, or one with the hash of a name that is too long."""
+    folder, name = os.path.split(final_path)
+    try:
+        bytes_max = os.pathconf(folder, "PC_NAME_MAX")
+    except OSError:
+        bytes_max = NAME_BYTES_MAX
+    name_bytes = os.fsencode(name)
+    if len(name_bytes) + ADDED_BYTES_MAX <= bytes_max:
+        return final_path
+    name_hash = new_hash()
+    name_hash.update(name_bytes)
+    return os.path.join(folder, f"txfast-{name_hash.hexdigest()}")
+
+
+def is_beside(path: str, final_path: str, *kinds: str) -> bool:
+    """Whether `path_beside` can have given this path, for one of these kinds."""
+    start = path_start(final_path) + "."
+    kind = next((kind for kind in kinds if path.endswith(kind)), "")
+    digits = path[len(start) : len(path) - len(kind)]
+    return bool(kind) and path == start + digits + kind and len(digits) == RANDOM_DIGITS and is_hexadecimal(digits)
+
+
+def is_hexadecimal(text: str) -> bool:
+    """Whether a text has only the digits that bytes.hex() gives."""
+    return not text.strip("0123456789abcdef")
+
+
+def link_descriptor(descriptor: int, path: str) -> None:
+    """Give an open file a name. Raises OSError."""
+    # With a folder's descriptor, Python calls the function that follows the link to the open file.
+    folder = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(str(descriptor), path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+# ---- Files that killed runs have left --------------------------------------------------------------
+
+
+def remove_left(final_path: str, *kinds: str) -> None:
+    """Remove the files of these kinds that killed runs to this place have left. Errors are ignored.
+
+    A file that a process has locked, or that has another owner than this process and the file that is replaced, stays.
+    """
+    folder, start = os.path.split(path_start(final_path))
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(start) and name.endswith(kinds)]
+    except OSError:
+        return
+    for path in (os.path.join(folder, name) for name in names):
+        if is_beside(path, final_path, *kinds):
+            remove_if_left(path, final_path)
+
+
+def remove_if_left(path: str, final_path: str) -> None:
+    """Remove a file if it is a regular one of ours that no process has locked. Errors are ignored."""
+    descriptor = -1
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners(final_path):
+            return
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, os.O_RDWR | flags)  # NFS locks only what can be written
+        except PermissionError:
+            descriptor = os.open(path, os.O_RDONLY | flags)
+        if os.path.samestat(found, os.fstat(descriptor)) and lock(descriptor):
+            os.unlink(path)
+    except OSError:
+        pass  # it went away a moment ago, or is not for us to open
+    finally:
+        close(descriptor)
+
+
+def owners(final_path: str) -> set[int]:
+    """The users whose files a run to this place may have left: itself, and the owner of the file that is replaced."""
+    try:
+        return {os.geteuid(), os.stat(final_path).st_uid}
+    except OSError:
+        return {os.geteuid()}  # there is no file to replace
+
+
+def lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed, where the file system has locks; whether it is locked by us."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+# ---- Errors that do not matter ---------------------------------------------------------------------
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it can be removed."""
+    try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
+        os.unlink(path)
+    except OSError:
+        pass  # renamed a moment ago, or never created, or cannot be removed
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor, if there is one."""
+    if descriptor >= 0:
+        try:  # noqa: SIM105 (as above)
+            os.close(descriptor)
+        except OSError:
+            pass  # all that was written is on the disk, or is no longer needed
+
+
+def sync_folder_if_possible(path: str) -> None:
+    """Make a new name in this folder survive a power cut, on file systems that can."""
+    try:  # noqa: SIM105 (as above)
+        sync_folder(path)
+    except SourceError:
+        pass
