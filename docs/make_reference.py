@@ -27,6 +27,14 @@ from txfast.batch.batch import KINDS  # noqa: E402
 from txfast.command.options import OPTIONS, Option  # noqa: E402
 from txfast.input.first_bytes import REFUSED, TAR  # noqa: E402
 from txfast.ledger.ledger import STATUSES  # noqa: E402
+from txfast.writers.formats import (  # noqa: E402
+    COMPRESSIONS,
+    CONTENTS,
+    FOREIGN_SUFFIXES,
+    FORMAT_NAMES,
+    SUFFIXES,
+    TEXTS,
+)
 from txfast.writers.reject_tables import reject_schema  # noqa: E402
 
 PACKAGE = PROJECT_ROOT / "txfast"
@@ -158,6 +166,18 @@ def transaction_columns(kept: Kept) -> str:
     batch = next(txfast.read(io.BytesIO(SMALL_INPUT)))
     rows = [(code(field.name), code(type_name(field.type)), kept.get(code(field.name), "")) for field in batch.schema]
     return table(("column", "type", "content"), rows)
+
+
+def suffixes(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)
+    """What each known suffix means for each output."""
+    rows = []
+    for known, found in SUFFIXES.items():
+        names = [suffix + after for suffix in found for after in ("", *(COMPRESSIONS if known in TEXTS else ()))]
+        formats = [FORMAT_NAMES[known] if known in allowed else "refused" for allowed, _ in CONTENTS.values()]
+        rows.append((", ".join(map(code, names)), *formats))
+    foreign = ", ".join(map(code, FOREIGN_SUFFIXES))
+    rows.append((foreign, *["refused"] * len(CONTENTS)))
+    return table(("suffix", *CONTENTS), rows)
 
 
 def type_name(arrow_type: object) -> str:
@@ -404,6 +424,7 @@ PARTS: dict[str, Callable[[Kept], str]] = {
     "state-files": state_files,
     "stats-keys": stats_keys,
     "statuses": statuses,
+    "suffixes": suffixes,
     "transaction-columns": transaction_columns,
 }
 

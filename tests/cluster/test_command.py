@@ -88,7 +88,8 @@ def test_a_missing_engine_is_reported(
     [
         (["--shards", "0"], "no number of shards"), (["--range-size", "0KiB"], "is no size"),
         (["--range-size", "many"], "is no size"), (["--memory-limit", "1KiB"], "too little"),
-        (["-o", "x/"], "names a folder"), (["--rejects", "r.txt"], "must end in"),
+        (["-o", "x/"], "names a folder"), (["--rejects", "r.txt"], ".txt means no format"),
+        (["--stats", "s.csv"], ".csv means CSV"),
         (["--output-format", "xml"], "invalid choice"),
     ],
 )  # fmt: skip
@@ -119,8 +120,9 @@ def test_the_command_of_an_engine_goes_on_from_a_state(folder: Folder) -> None:
     [
         (["-o", "in.csv"], "--output in.csv would overwrite the input in.csv"),
         (["--rejects", "./in.csv"], "--rejects ./in.csv would overwrite the input in.csv"),
-        (["-o", "a.csv", "--stats", "a.csv"], "--output a.csv and --stats a.csv are the same file"),
+        (["-o", "a", "--stats", "a"], "--output a and --stats a are the same file"),
         (["--stats", "-"], "the stats and the accounts would both go to standard output: name a file"),
+        (["-o", "a.xlsx"], "'a.xlsx': .xlsx means Excel"),
         (["--shards", "70000"], "70000 shards: there are 1 to 65536"),
     ],
 )

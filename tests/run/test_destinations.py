@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-@pytest.mark.parametrize("flags", [("-o", "in.csv"), ("--rejects", "in.csv"), ("--stats", "./in.csv"), ("-o", "link")])
+@pytest.mark.parametrize("flags", [("-o", "in.csv"), ("--rejects", "in.csv"), ("--stats", "link"), ("-o", "./link")])
 def test_an_input_is_never_overwritten(folder: Folder, flags: tuple[str, str]) -> None:
     (folder.path / "link").symlink_to("in.csv")
     folder.run("in.csv", *flags).assert_misused(f"{flags[1]} would overwrite the input in.csv")
@@ -45,16 +45,16 @@ def test_a_redirected_input_or_output_is_checked_like_a_named_file(folder: Folde
     "flags",
     [
         ("-o", "new.csv", "--rejects", "new.csv"),
-        ("-o", "new.csv", "--stats", "folder/../new.csv"),
-        ("--rejects", "old.csv", "--stats", "link.csv"),
-        ("--rejects", "new.csv", "--stats", "dangling.csv"),
+        ("-o", "new", "--stats", "folder/../new"),
+        ("--rejects", "old.csv", "--stats", "link.json"),
+        ("--rejects", "new.csv", "--stats", "dangling.json"),
     ],
 )
 def test_two_outputs_are_two_files(folder: Folder, flags: tuple[str, ...]) -> None:
     (folder.path / "folder").mkdir()
     folder.write("old.csv", b"old")
-    (folder.path / "link.csv").symlink_to("old.csv")
-    (folder.path / "dangling.csv").symlink_to("new.csv")
+    (folder.path / "link.json").symlink_to("old.csv")
+    (folder.path / "dangling.json").symlink_to("new.csv")
     folder.run("in.csv", *flags).assert_misused(f"{flags[1]} and ", f"{flags[3]} are the same file")
     assert (folder.path / "old.csv").read_bytes() == b"old"
 

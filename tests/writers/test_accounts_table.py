@@ -21,7 +21,7 @@ from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.writers import accounts_table as columnar
 from txfast.writers.arrow_buffers import account_buffers
-from txfast.writers.formats import FORMATS, format_of, write_accounts
+from txfast.writers.formats import write_accounts
 from txfast.writers.output import Output
 
 AMOUNT = pa.decimal128(19, 4)
@@ -179,12 +179,6 @@ def test_a_table_needs_memory_for_pyarrow(folder: Folder) -> None:
 def test_a_variable_may_choose_the_format(folder: Folder) -> None:
     run = folder.run("in.csv", variables={"TXFAST_OUTPUT_FORMAT": "arrow"})
     assert run.output.startswith(b"ARROW1")
-
-
-def test_an_unknown_suffix_means_csv() -> None:
-    assert FORMATS == ("csv", "parquet", "arrow")
-    paths = ("a.csv", "a.parquet", "a.ARROW", "a.txt", "a", "-", "parquet", "a.parquet/b", "a.parquet.gz")
-    assert [format_of(path) for path in paths] == ["csv", "parquet", "arrow", *["csv"] * 6]
 
 
 @pytest.mark.parametrize("account_format", TABLES)

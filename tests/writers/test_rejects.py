@@ -31,7 +31,7 @@ from txfast.log.journal import WARN, Journal
 from txfast.writers import reject_tables
 from txfast.writers.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
 from txfast.writers.reject_text import FORMATS, RejectText
-from txfast.writers.rejects import SUFFIXES, Rejects
+from txfast.writers.rejects import Rejects
 
 COLUMNS = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
 TEXTS = ("type", "client", "tx", "amount", "row")
@@ -40,6 +40,7 @@ KIB, MIB = 1 << 10, 1 << 20
 PATIENCE_SECONDS = 60
 
 each_reader = pytest.mark.parametrize("reader", READERS)
+SUFFIXES = (".csv", ".jsonl", ".parquet")
 each_suffix = pytest.mark.parametrize("suffix", SUFFIXES)
 thread_counts = st.sampled_from(THREADS)
 # A field of a CSV file may be as long as a row.
@@ -457,7 +458,19 @@ ONE_REJECT: Input = ("f", HEADER + b"x\n")
 
 
 @pytest.mark.parametrize(
-    "path", ["rejects", "rejects.txt", "rejects.csv.gz", "rejects.json", ".csv", "", ".", "/dev/null.x"]
+    "path",
+    [
+        "rejects",
+        "rejects.txt",
+        "rejects.csv.bz2",
+        "rejects.gz",
+        "rejects.json",
+        "rejects.xlsx",
+        ".csv",
+        "",
+        ".",
+        "/dev/null.x",
+    ],
 )
 def test_a_path_with_an_unknown_suffix_is_refused(path: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refusal:

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from txfast.errors import UsageError, unwritable
 from txfast.writers.accounts_table import account_batches, account_schema
-from txfast.writers.formats import FORMATS, format_of, write_accounts
+from txfast.writers.formats import FORMATS, compression_of, format_of, write_accounts
 from txfast.writers.output import Output
 from txfast.writers.reject_tables import reject_schema
 
@@ -156,21 +156,21 @@ class Accounts(ResultTable[Account]):
 
     def write(self, path: "str | os.PathLike[str]", format: str | None = None) -> None:  # noqa: A002 (as the command's)
         """Write the accounts to a file as the command does, whole or not at all: `csv`, `parquet` or `arrow`, by
-        default as the path ends, else CSV.
+        default as the path ends, else CSV. A path that ends in .gz or .zst gets compressed CSV.
 
-        Raises UsageError for another format, and SourceError (an OSError) where the file cannot be written; what was
-        there stays then.
+        Raises UsageError for another format, and for a path with the suffix of another; SourceError (an OSError) where
+        the file cannot be written. What was there stays then.
         """
         import os
 
         text = os.fspath(path)
-        format = format_of(text) if format is None else format  # noqa: A001 (as above)
-        if format not in FORMATS:
+        if format is not None and format not in FORMATS:
             raise UsageError(f"format {format!r}: it is one of {', '.join(FORMATS)}")
-        output = Output(text)
+        written = format_of("accounts", text, chosen=format, chosen_by="format=")
+        output = Output(text, compression_of(text))
         try:
             output.open()
-            write_accounts(self._columns, output, format)
+            write_accounts(self._columns, output, written)
             output.finish()
             output.publish()
         except BrokenPipeError as error:

@@ -27,6 +27,7 @@ from txfast.run.values import (
     memory_size,
     rejects_file,
     spill_folder,
+    stats_file,
     whole_number,
 )
 from txfast.state.directory import StateDirectory
@@ -46,7 +47,7 @@ def make_parser(engine: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--rejects", metavar="FILE", type=argument_type(rejects_file), help="all rows that were not applied"
     )
-    parser.add_argument("--stats", metavar="FILE", type=argument_type(file_name), help="the run's figures as JSON")
+    parser.add_argument("--stats", metavar="FILE", type=argument_type(stats_file), help="the run's figures as JSON")
     parser.add_argument(
         "--state", metavar="DIR", type=argument_type(folder_name), help="go on from what DIR holds, and keep it there"
     )
@@ -122,6 +123,7 @@ def run_job(
 ) -> None:
     """The run itself: all results are published, or none."""
     started = time.perf_counter()
+    account_format = format_of("accounts", options.output, chosen=options.output_format, chosen_by="--output-format")
     outputs = Outputs(
         options.output, rejects=options.rejects, stats=options.stats, state=options.state, warn=journal.warning
     )
@@ -134,7 +136,7 @@ def run_job(
                     outputs.rejects.add_made(blob)
                 outputs.finish_rejects()
             with closing(MergedAccounts(job, options.spill_dir)) as merged:
-                write_accounts(merged, outputs.accounts, options.output_format or format_of(options.output))
+                write_accounts(merged, outputs.accounts, account_format)
             figures = job.figures.stats(time.perf_counter() - started)
         if outputs.stats is not None:
             outputs.stats.write(json_text(figures))

@@ -115,8 +115,10 @@ OPTIONS = (
         "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, value="file_name",
         help="accounts to FILE instead of standard output",
         manual="""
-            Write the accounts to FILE. The default is -, standard output. The suffix of FILE chooses the format:
-            .parquet, .arrow, or CSV for any other. --output-format overrides the suffix.
+            Write the accounts to FILE. The default is -, standard output. The suffix of FILE chooses the format: .csv;
+            .parquet or .pq; .arrow, .feather or .ipc. .csv.gz and .csv.zst are compressed. A suffix of any other
+            format, such as .xlsx or .json, is refused before an input is read; a name with no suffix, or with one that
+            means no format, such as .txt, gets CSV. --output-format overrides the suffix.
 
             FILE appears whole or not at all. txfast writes to a file that has no name yet, waits until all its bytes
             are on the disk, and gives it the name FILE when the run has succeeded. A run that fails or is interrupted
@@ -131,11 +133,11 @@ OPTIONS = (
         "--output-format", group="Output", metavar="FMT", choices=FORMATS,
         help="csv, parquet or arrow (default: as FILE ends, else csv)",
         manual="""
-            Write the accounts in this format, whatever the suffix of the --output file. arrow is the format of Arrow
-            IPC files. In parquet and arrow, client is uint64, the three amounts are decimal128(19, 4), and locked is a
-            boolean.
+            Write the accounts in this format, whatever the suffix of the --output file. A last suffix .gz or .zst still
+            compresses csv, and is refused with the other two. arrow is the format of Arrow IPC files. In parquet and
+            arrow, client is uint64, the three amounts are decimal128(19, 4), and locked is a boolean.
 
-            parquet and arrow need a memory limit of at least 256MiB, and cannot be written to a terminal.
+            parquet, arrow and .zst need a memory limit of at least 256MiB. Tables cannot be written to a terminal.
         """,
     ),
     Option(
@@ -148,17 +150,18 @@ OPTIONS = (
             as it was read, without its line ending, cut at 64 KiB. For a row of a Parquet or Arrow input, line is the
             number of the row, from 1, and row is empty.
 
-            The suffix of FILE chooses the format: .csv, .jsonl or .parquet. Any other suffix is an error. A device or a
-            pipe without a suffix gets CSV. - is standard output, which is allowed when the accounts go elsewhere. In
-            CSV, a field that a spreadsheet would run as a formula gets an apostrophe in front. .parquet needs a memory
-            limit of at least 256MiB.
+            The suffix of FILE chooses the format: .csv, .jsonl or .ndjson, .parquet or .pq. Any other suffix is an
+            error. A further suffix .gz or .zst compresses CSV and JSON lines. A device or a pipe without a suffix gets
+            CSV. - is standard output, which is allowed when the accounts go elsewhere. In CSV, a field that a
+            spreadsheet would run as a formula gets an apostrophe in front. Parquet and .zst need a memory limit of at
+            least 256MiB.
 
             FILE appears whole or not at all, as with --output. If the run stops at --max-malformed, it is written all
             the same, with the rows up to there.
         """,
     ),
     Option(
-        "--stats", group="Output", metavar="FILE", value="file_name",
+        "--stats", group="Output", metavar="FILE", value="stats_file",
         help="the figures of the run, as JSON",
         manual="""
             Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
@@ -167,8 +170,9 @@ OPTIONS = (
             sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: if the accounts
             did not add up to the money of the applied rows, the run would fail.
 
-            FILE appears whole or not at all, as with --output. - is standard output, which is allowed when the accounts
-            go elsewhere. If the run stops at --max-malformed, the file is written all the same.
+            A suffix of another format, such as .csv, is refused; .json.gz and .json.zst are compressed. FILE appears
+            whole or not at all, as with --output. - is standard output, which is allowed when the accounts go
+            elsewhere. If the run stops at --max-malformed, the file is written all the same.
         """,
     ),
     Option(

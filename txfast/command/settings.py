@@ -14,7 +14,7 @@ from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
-from txfast.writers.formats import CSV, format_of
+from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -86,7 +86,8 @@ class Settings:
         self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables)
         self.output = str(options["output"])
-        self.output_format = str(options["output_format"] or format_of(self.output))
+        chosen: str | None = options["output_format"]  # type: ignore[assignment]
+        self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
         self.rejects: str | None = options["rejects"]  # type: ignore[assignment]
         self.stats: str | None = options["stats"]  # type: ignore[assignment]
         self.max_malformed = allowed_malformed_rows(options)
@@ -130,10 +131,12 @@ class Settings:
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
         if self.rejects is not None:
-            from txfast.writers.rejects import format_suffix
+            from txfast.writers.rejects import rejects_format
 
-            if format_suffix(self.rejects) == ".parquet":
+            if rejects_format(self.rejects) == PARQUET:
                 return "Parquet"
+        if any(path is not None and compression_of(path) == "zstd" for path in (self.output, self.rejects, self.stats)):
+            return "an output that zstd compresses"
         return "--reader arrow" if self.reader == "arrow" else ""
 
     # ---- Checks, each of which raises UsageError -----------------------------------------------------
@@ -194,9 +197,9 @@ class Settings:
             if not ref.can_be_read_again:
                 raise UsageError(f"{given} needs files: {ref.display_name} cannot be read a second time")
         if self.rejects is not None:
-            from txfast.writers.rejects import is_text_file
+            from txfast.writers.rejects import can_be_continued
 
-            if not is_text_file(self.rejects):
+            if not can_be_continued(self.rejects):
                 raise UsageError(
                     f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
                 )

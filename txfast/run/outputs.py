@@ -4,6 +4,7 @@ This module must not know how results are computed.
 """
 
 from txfast.interrupts import LISTENER
+from txfast.writers.formats import compression_of
 from txfast.writers.output import Output, publication_order, publish_all
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -30,8 +31,8 @@ class Outputs:
         state: str | None = None,
         warn: "Callable[[str], object]",
     ) -> None:
-        self.accounts = Output(accounts)
-        self.stats = None if stats is None else Output(stats)
+        self.accounts = Output(accounts, compression_of(accounts))
+        self.stats = None if stats is None else Output(stats, compression_of(stats))
         self.rejects: Rejects | None = None
         if rejects is not None:
             from txfast.writers import rejects as writer

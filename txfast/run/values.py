@@ -63,9 +63,17 @@ def second_count(text: str) -> float:
 
 def rejects_file(text: str) -> str:
     """A file name with a suffix that stands for a format of rejects."""
-    from txfast.writers.rejects import format_suffix
+    from txfast.writers.rejects import rejects_format
 
-    format_suffix(file_name(text))
+    rejects_format(file_name(text))
+    return text
+
+
+def stats_file(text: str) -> str:
+    """A file name without a suffix that stands for another format than JSON."""
+    from txfast.writers.formats import format_of
+
+    format_of("stats", file_name(text))
     return text
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
+    from txfast.writers.compression import Compressor
     from txfast.writers.replacement import Replacement
 
     class Publishable(Protocol):
@@ -50,17 +51,24 @@ class Output:
     output, a device and a pipe are written to directly: `publish` has nothing to do then, and nothing can be revoked.
     """
 
-    __slots__ = ("_file", "_is_followed", "_path", "_replacement", "name")
+    __slots__ = ("_compression", "_compressor", "_file", "_is_followed", "_path", "_replacement", "name")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, compression: str | None = None) -> None:
+        """Take a path, and the compression of the file, one of those in compression.py."""
         self.name = "standard output" if path == STANDARD_OUTPUT else path
         self._path = path
+        self._compression = compression
+        self._compressor: Compressor | None = None
         self._file: FileWriter | None = None
         self._replacement: Replacement | None = None  # the file, if it is a regular one
         self._is_followed = False
 
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
+        if self._compression is not None:
+            from txfast.writers.compression import Compressor
+
+            self._compressor = Compressor(self._compression)
         try:
             descriptor = named_descriptor(self._path)
             if descriptor is not None:
@@ -92,7 +100,8 @@ class Output:
         self._file = FileWriter(self.name, descriptor, hashed=self._is_followed, early_write_back=True)
 
     def follow(self) -> None:
-        """Before `open`: hash all that will be written, for `progress`."""
+        """Before `open`: hash all that will be written, for `progress`. Not for compressed outputs."""
+        assert self._compression is None, "a compressed file cannot be continued"
         self._is_followed = True
 
     def progress(self) -> "dict[str, object]":
@@ -139,12 +148,15 @@ class Output:
         """Write all of a block. Raises BrokenPipeError where a pipe has no reader any more, else SourceError."""
         check()
         assert self._file is not None, "not open"
-        self._file.write(block)
+        self._file.write(block if self._compressor is None else self._compressor.compress(block))
 
     def finish(self) -> None:
         """Close; a regular file is on the disk then. Raises as `write`. Called again, it does nothing."""
         if self._file is None:
             return
+        if self._compressor is not None:
+            self._file.write(self._compressor.finish())
+            self._compressor = None
         if self._replacement is not None:
             try:
                 self._replacement.take_attributes()

@@ -6,7 +6,7 @@ This module must not know why a row is a reject, nor where batches come from. py
 import os
 import stat
 
-from txfast.errors import UsageError
+from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, Output, named_descriptor
 from txfast.writers.reject_text import RejectText
 
@@ -25,20 +25,17 @@ if TYPE_CHECKING:
         def abandon(self) -> None: ...
 
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
-
-
 class Rejects:
     """A rejects file: `open`, `add` every applied batch in order, `finish`, `publish`; `discard` in the end.
 
-    The suffix of the path is the format. The file appears whole or not at all, as any Output; `revoke` takes a
+    The suffix of the path says the format. The file appears whole or not at all, as any Output; `revoke` takes a
     publication back. Memory is bounded for any number of rejects. Raises UsageError for a path with another
     suffix.
     """
 
     def __init__(self, path: str) -> None:
-        self._suffix = format_suffix(path)
-        self._output = Output(path)
+        self._format = rejects_format(path)
+        self._output = Output(path, compression_of(path))
         self._writer: Writer | None = None
         self._is_open = False
 
@@ -47,16 +44,17 @@ class Rejects:
         if self._is_open:
             return
         self._output.open()
-        if self._suffix == ".parquet":
+        if self._format == PARQUET:
             from txfast.writers.reject_tables import ParquetWriter
 
             self._writer = ParquetWriter(self._output)
         else:
-            self._writer = TextWriter(self._output, self._suffix.removeprefix("."))
+            self._writer = TextWriter(self._output, self._format)
         self._is_open = True
 
     def follow(self) -> None:
-        """Before `open`: prepare for `progress`. Not for Parquet, whose file cannot be continued."""
+        """Before `open`: prepare for `progress`. Not for Parquet and compressed text, whose files cannot be
+        continued."""
         self._output.follow()
 
     def progress(self) -> "dict[str, object]":
@@ -68,7 +66,7 @@ class Rejects:
     def reopen(self, temporary_path: str, byte_count: int, digest: str) -> None:
         """Instead of `open`: continue where `progress` was. A later `open` does nothing. Raises SourceError."""
         self._output.reopen(temporary_path, byte_count, digest)
-        self._writer = TextWriter(self._output, self._suffix.removeprefix("."), is_new=False)
+        self._writer = TextWriter(self._output, self._format, is_new=False)
         self._is_open = True
 
     def keep_temporary(self) -> None:
@@ -86,7 +84,7 @@ class Rejects:
     @property
     def made_format(self) -> str:
         """The format that `add_made` takes: csv or jsonl (without a header), or arrow (streams of reject_schema)."""
-        return "arrow" if self._suffix == ".parquet" else self._suffix.removeprefix(".")
+        return "arrow" if self._format == PARQUET else self._format
 
     def add_made(self, made: bytes) -> None:
         """Add rejects that another process has put into `made_format`. Raises as `add` does."""
@@ -116,22 +114,19 @@ class Rejects:
         self._output.discard()
 
 
-def format_suffix(path: str) -> str:
-    """The path's suffix, one of SUFFIXES. Raises UsageError.
+def rejects_format(path: str) -> str:
+    """The format that the path's suffix names: csv, jsonl or parquet. Raises UsageError.
 
     A device or a pipe without a suffix (/dev/stderr, /dev/fd/63) gets CSV.
     """
-    suffix = os.path.splitext(path)[1]
-    if suffix.lower() in SUFFIXES:
-        return suffix.lower()
-    if not suffix and (path == STANDARD_OUTPUT or is_device_or_pipe(path)):
-        return ".csv"
-    raise UsageError(f"{path!r}: its name must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    is_nameless = not os.path.splitext(path)[1] and (path == STANDARD_OUTPUT or is_device_or_pipe(path))
+    return format_of("rejects", path, chosen=CSV if is_nameless else None)
 
 
-def is_text_file(path: str) -> bool:
-    """Whether a rejects file at this path is a regular file of lines."""
-    return path != STANDARD_OUTPUT and format_suffix(path) != ".parquet" and not is_device_or_pipe(path)
+def can_be_continued(path: str) -> bool:
+    """Whether a rejects file at this path is a regular file of lines, which can be cut back to an earlier size."""
+    is_text = rejects_format(path) != PARQUET and compression_of(path) is None
+    return path != STANDARD_OUTPUT and is_text and not is_device_or_pipe(path)
 
 
 def is_device_or_pipe(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-OUTPUTS = ("a.csv", "r.csv", "r.jsonl", "r.parquet", "s.json", "target.csv")
+OUTPUTS = ("a.csv", "a.csv.gz", "r.csv", "r.jsonl", "r.jsonl.gz", "r.parquet", "s.json", "target.csv")
 
 
 class Scenario(NamedTuple):
@@ -79,6 +79,11 @@ SCENARIOS = (
         ("small.csv",),
         links=(("link.csv", "target.csv"),),
         named=True,
+    ),
+    Scenario(
+        "compressed outputs",
+        ("small.csv", "-q", "--threads", "1", "-o", "a.csv.gz", "--rejects", "r.jsonl.gz", *STATS),
+        ("small.csv",),
     ),
     Scenario(
         "moved to disk",
