@@ -13,7 +13,6 @@ PURPOSE = "Replay payment transactions into account balances: exactly, and in or
 EXAMPLES = (
     "txfast january.csv february.csv > accounts.csv",
     "txfast january.csv -o accounts.csv --rejects rejects.csv --max-malformed 10",
-    "unzip -p january.zip | TXFAST_LOG_LEVEL=info txfast --strict > accounts.csv",
 )
 NOTES = (
     "Options may be set in the environment, which flags beat: TXFAST_THREADS=2.",
