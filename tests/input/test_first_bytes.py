@@ -128,7 +128,7 @@ def test_it_is_refused_as_a_file_in_a_pipe_at_a_location_and_by_each_reader(fold
     folder.run("-", stdin=content).assert_failed(f"standard input: {what}", way_out)
     with path.open("rb") as file:
         folder.run("-", stdin=file).assert_failed(f"standard input: {what}", way_out)
-    folder.run("in.data", "--state", "state").assert_failed(f"in.data: {what}", way_out)
+    folder.run("-q", "in.data", "--state", "state").assert_failed(f"in.data: {what}", way_out)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import io
 import itertools
 import lzma
 import os
+import struct
 import zipfile
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.support.reference import HEADER
 from txfast.errors import InputError, TxfastError
 from txfast.input import utf16, zip_member
 from txfast.input.first_bytes import ReplayedFile
+from txfast.input.open import open_source
 from txfast.input.utf16 import Utf16File
 
 ORDINARY = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
@@ -252,3 +254,31 @@ def test_padding_between_compressed_files_is_nothing(folder: Folder, compress: o
     assert callable(compress)
     folder.write("in.data", compress(FILE) + bytes(8) + compress(b"") + bytes(1 << 19))
     assert folder.run("-q", "in.data").output == ACCOUNTS
+
+
+def test_a_document_that_is_no_spreadsheet_is_an_archive_of_several_members(folder: Folder) -> None:
+    folder.write("book.epub", zip_of({"mimetype": b"application/epub+zip", "text.html": b"x"}))
+    folder.run("book.epub").assert_failed("book.epub: a zip archive with 2 members (mimetype, text.html)")
+
+
+def test_a_large_directory_is_refused_by_the_size_in_the_zip64_record() -> None:
+    def ending(directory_bytes: int) -> io.BytesIO:
+        wide = b"PK\6\6" + bytes(36) + struct.pack("<Q", directory_bytes) + bytes(8)
+        return io.BytesIO(wide + b"PK\5\6" + bytes(8) + struct.pack("<I", 0xFFFFFFFF) + bytes(6))
+
+    with pytest.raises(InputError, match=r"in\.zip: a zip archive with very many members"):
+        zip_member.refuse_large_directory("in.zip", ending(zip_member.DIRECTORY_BYTES_MAX + 1))
+    zip_member.refuse_large_directory("in.zip", ending(zip_member.DIRECTORY_BYTES_MAX))
+
+
+def test_a_member_may_be_closed_twice(folder: Folder) -> None:
+    folder.write("in.zip", zip_of({"in.csv": FILE}))
+    source = open_source(str(folder.path / "in.zip"))
+    member = source.file
+    while not isinstance(member, zip_member.ZipMember):
+        member = member.file_below  # type: ignore[attr-defined]
+    assert member.readable()
+    member.close()
+    member.close()
+    assert member.closed
+    source.close()

@@ -195,9 +195,9 @@ def test_an_unknown_scheme_fails_the_run(folder: Folder) -> None:
 def test_a_location_needs_memory_and_is_neither_followed_nor_written(folder: Folder) -> None:
     folder.run("s3://b/in.csv", "--memory-limit", "128MiB").assert_misused("a remote input", "256MiB")
     folder.run("s3://u:secret@b/in.csv", "--state", "state").assert_misused("--state", "s3://b/in.csv is elsewhere")
-    for option in ("--output", "--rejects", "--stats"):
-        run = folder.run("in.csv", option, "s3://u:sec/ret@b/x.csv")
-        run.assert_misused(f"{option} goes to a file here: s3://b/x.csv is elsewhere")
+    for option, suffix in (("--output", "csv"), ("--rejects", "csv"), ("--stats", "json")):
+        run = folder.run("in.csv", option, f"s3://u:sec/ret@b/x.{suffix}")
+        run.assert_misused(f"{option} goes to a file here: s3://b/x.{suffix} is elsewhere")
         assert "sec/ret" not in run.errors
 
 

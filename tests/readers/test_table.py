@@ -656,3 +656,13 @@ def test_other_than_four_columns_are_refused() -> None:
     for rows, columns in ((2, (ONE,) * 3), (-1, (NONE,) * 4)):
         with pytest.raises(ValueError, match="rows of"):
             TableColumns(rows, columns)
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(9, 6), pa.decimal64(18, 6), pa.decimal128(38, 6)], ids=str)
+def test_a_narrow_decimal_with_too_many_decimals_is_malformed_and_the_others_are_exact(kind: pa.DataType) -> None:
+    amounts = pa.array([Decimal("1.250000"), Decimal("1.000001"), Decimal("-0.500000")], kind)
+    table = pa.table({"type": ["deposit"] * 3, "client": [1, 2, 3], "tx": [1, 2, 3], "amount": amounts})
+    result = txfast.process(table, rejects=True)
+    assert [(account.client, account.available) for account in result.accounts] == [(1, Decimal("1.25")), (3, 0)]
+    assert result.rejects is not None
+    assert [reject.reason for reject in result.rejects] == ["bad_amount", "negative_amount"]

@@ -30,6 +30,7 @@ from txfast.run import plan
 from txfast.run.books import Books
 from txfast.run.intake import Intake
 from txfast.run.replay import new_replay
+from txfast.run.reporter import Reporter
 
 MANY_ROWS = HEADER + b"".join(b"deposit,%d,%d,1\n" % (row % 97, row) for row in range(5_000))
 THREADED = (2, 3, 8)
@@ -224,3 +225,10 @@ def test_what_has_no_end_and_no_header_is_refused_at_once() -> None:
     ended = subprocess.run([COMMAND, "/dev/zero"], capture_output=True, env=environment(), timeout=20, check=False)
     assert ended.returncode == 1
     assert b"its header is longer than 1 MiB" in ended.stderr
+
+
+def test_a_reporter_without_a_log_says_nothing_of_a_line_that_is_held_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Reporter().held_back("in.csv", 3, "it grows")
+    assert capsys.readouterr() == ("", "")

@@ -260,3 +260,14 @@ def test_a_result_that_cannot_be_published_takes_back_those_before_it() -> None:
     with pytest.raises(SourceError, match="state: cannot be written"):
         publish_all(results)
     assert calls == ["publish stats for now", "publish accounts for now", "revoke accounts", "revoke stats"]
+
+
+def test_an_output_may_be_finished_twice_and_a_device_has_nothing_temporary_to_keep() -> None:
+    output = Output("/dev/null")
+    output.open()
+    output.write(b"x")
+    output.keep_temporary()
+    output.finish()
+    output.finish()
+    output.publish()
+    output.discard()
