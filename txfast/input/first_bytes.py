@@ -43,6 +43,7 @@ TO_CSV = "convert it to CSV or Parquet with the columns type, client, tx and amo
 ASK_FOR_CSV = "ask for the transactions as CSV"
 TAR = ("a tar archive", "unpack it, or read one member: tar -xOf FILE MEMBER | txfast")
 JSON = ("JSON", TO_CSV)
+HTML = ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file")
 # The first bytes of formats that are not read: what each is, and what to do. Blanks before them do not count.
 REFUSED = {
     b"SQLite format 3\0": ("an SQLite database", EXPORT),
@@ -53,11 +54,8 @@ REFUSED = {
     b"%PDF-": ("a PDF document", ASK_FOR_CSV),
     b"{\\rtf": ("an RTF document", ASK_FOR_CSV),
     b"{1:": ("a SWIFT message", TO_CSV),
-    b"<!doctype html": (
-        "an HTML page",
-        "look at it in a browser: it may be a login or an error page instead of the file",
-    ),
-    b"<html": ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file"),
+    b"<!doctype html": HTML,
+    b"<html": HTML,
     b"<?xml": ("XML", TO_CSV),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Excel workbook of the old format", "save the sheet as CSV"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
@@ -77,8 +75,9 @@ ALSO_TEXT = (b"ORC", b"LZIP", b"PARE", b"FEA1")
 SUSPECTS = bytes({magic[0] for magic in REFUSED} | {ord("[")})
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BLANKS = b" \t\v\f\r\n"
-CONTROLS = bytes(set(range(0x20)) - set(BLANKS))
+BLANKS = b" \t\v\f"
+WHITESPACE = BLANKS + b"\r\n"
+CONTROLS = bytes(set(range(0x20)) - set(WHITESPACE))
 
 
 def layer_of(first_bytes: bytes) -> str | None:
@@ -103,13 +102,13 @@ def refuse(name: str, first_bytes: bytes) -> None:
 
 def refused_format(first_bytes: bytes) -> tuple[str, str] | None:
     """What an input is that begins with these bytes, and what to do, where its format is not read; else None."""
-    start = first_bytes.removeprefix(BYTE_ORDER_MARK).lstrip(BLANKS)
+    start = first_bytes.removeprefix(BYTE_ORDER_MARK).lstrip(WHITESPACE)
     if start[:1] in SUSPECTS and start:
         for magic, found in REFUSED.items():
             if start[: len(magic)].lower() == magic.lower() and (magic not in ALSO_TEXT or has_controls(start)):
                 return found
         # `[id],type` is a header, as some databases quote names; `[{`, `["` and `[1` are JSON.
-        if start.startswith(b"[") and start[1:].lstrip(BLANKS)[:1] in b'{["]-0123456789':
+        if start.startswith(b"[") and start[1:].lstrip(WHITESPACE)[:1] in b'{["]-0123456789':
             return JSON
     if b"\0" not in first_bytes or kind_of(first_bytes) != CSV:
         return None

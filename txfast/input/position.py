@@ -10,7 +10,7 @@ hashed.
 """
 
 from txfast.errors import InputError, SourceError, unreadable
-from txfast.input.first_bytes import ReplayedFile
+from txfast.input.first_bytes import BLANKS, ReplayedFile
 from txfast.input.source import Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Mark: TypeAlias = tuple[xxh3_128, int, str, int, tuple[xxh3_128, int, str] | None]
 
 LF, CR = 0x0A, 0x0D
-BLANKS = b" \t\v\f"
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
 HASHED_BLOCK_BYTES = 1 << 20
 # The first bytes of an input, whose hash tells quickly that two inputs differ.

@@ -10,9 +10,9 @@ import os
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.errors import InputError, SourceError, unreadable
-from txfast.input.first_bytes import BYTE_ORDER_MARK
+from txfast.input.first_bytes import BLANKS, BYTE_ORDER_MARK
 from txfast.input.library_errors import LibraryErrors
-from txfast.input.position import BLANKS, HASHED_BLOCK_BYTES, Consumption
+from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
 from txfast.readers.csv import scan_lines, take_header

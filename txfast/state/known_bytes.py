@@ -6,8 +6,8 @@ module must not know what is done about it.
 """
 
 from txfast.errors import TxfastError
+from txfast.input.first_bytes import WHITESPACE
 from txfast.input.position import (
-    BLANKS,
     HEAD_BYTES,
     TABLE_ENDING,
     Consumption,
@@ -75,7 +75,7 @@ def known_text(source: "Source", open_again: "Callable[[], Source]", known: "Map
 
 def has_rows(text: bytes, position: Position) -> bool:
     """Whether there is more than a header before a position in this text: all files of a kind begin with that."""
-    return bool(text[: position.offset_bytes].partition(position.header)[2].strip(BLANKS + b"\r\n"))
+    return bool(text[: position.offset_bytes].partition(position.header)[2].strip(WHITESPACE))
 
 
 def begins_with(text: bytes, position: Position) -> bool:
