@@ -16,13 +16,14 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT_ROOT))
 
 import txfast  # noqa: E402
 from txfast import errors  # noqa: E402
+from txfast.api import arguments  # noqa: E402
 from txfast.batch.batch import KINDS  # noqa: E402
 from txfast.command.options import OPTIONS, Option  # noqa: E402
 from txfast.input.first_bytes import REFUSED, TAR  # noqa: E402
@@ -328,8 +329,15 @@ def argument(parameter: inspect.Parameter) -> str:
 
 
 def annotation_text(given: object) -> str:
+    """A type as it is written in the code, with the words that an argument may be in place of their name."""
     text = given if isinstance(given, str) else inspect.formatannotation(given)
-    return re.sub(r"txfast\.api\.\w+\.", "", text)
+    text = re.sub(r"txfast\.api\.\w+\.", "", text)
+    return re.sub(r"\w+", lambda name: literal(name[0]), text)
+
+
+def literal(name: str) -> str:
+    words = get_args(getattr(arguments, name, None))
+    return f"Literal[{', '.join(map(repr, words))}]" if words else name
 
 
 def docstring(found: object) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from txfast.api.arguments import Reader
     from txfast.api.inputs import Input
     from txfast.api.ledger import Ledger as Ledger
     from txfast.api.process import process as process
@@ -67,7 +68,7 @@ def read(
     *inputs: "Input",
     max_malformed: int | None = None,
     strict: bool = False,
-    reader: str = "native",
+    reader: "Reader" = "native",
     logger: "logging.Logger | None" = None,
 ) -> "Iterator[pa.RecordBatch]":
     """Iterate the transactions in inputs as Arrow record batches: `type` (dictionary of string), `client` and `tx`

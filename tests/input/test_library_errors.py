@@ -205,7 +205,7 @@ def test_what_a_programs_own_generator_raises_passes_also_where_it_is_pyarrows()
         raise error
 
     with pytest.raises(pa.ArrowInvalid, match=r"^mine$") as caught:
-        txfast.process(batches())  # type: ignore[arg-type]
+        txfast.process(batches())  # type: ignore[call-overload]
     assert caught.value is error
 
 

@@ -18,18 +18,28 @@ def batches() -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pylist([{"type": "deposit", "client": 2, "tx": 1, "amount": "1"}])
 
 
+def total_of(result: txfast.Result) -> Decimal:
+    """A result with or without rejects."""
+    assert_type(result.rejects, txfast.Rejects | None)
+    return sum((account.total for account in result.accounts), Decimal(0))
+
+
 def main(folder: Path) -> None:
     (folder / "in.csv").write_bytes(FILE)
     frame = pl.DataFrame({"type": ["dispute"], "client": [1], "tx": [1], "amount": [None]})
     result = txfast.process(str(folder / "in.csv"), io.BytesIO(FILE), frame, batches(), rejects=True, threads=1)
-    assert_type(result, txfast.Result)
+    assert_type(result, txfast.Result[txfast.Rejects])
     assert_type(result.stats, dict[str, Any])
-    assert_type(result.rejects, txfast.Rejects | None)
+    assert_type(result.rejects, txfast.Rejects)
+    assert_type(txfast.process(io.BytesIO(FILE)).rejects, None)
+    assert_type(txfast.process(io.BytesIO(FILE), rejects=False).rejects, None)
+    assert_type(txfast.process(io.BytesIO(FILE), rejects=bool(folder.name)), txfast.Result)
+    assert_type(total_of(result), Decimal)
     assert_type(result.accounts.to_polars(), pl.DataFrame)
     for account in result.accounts:
         assert_type(account, txfast.Account)
         assert_type(account.total, Decimal)
-    for reject in result.rejects or ():
+    for reject in result.rejects:
         assert_type(reject.row, bytes)
     ledger = txfast.Ledger()
     assert_type(ledger.apply(folder / "in.csv"), dict[str, int])
@@ -43,4 +53,4 @@ def main(folder: Path) -> None:
         txfast.process("missing.csv")
     except txfast.SourceError as error:
         assert_type(error.filename, Any)
-    print(len(result.accounts), len(result.rejects or ()), ledger[1].available)
+    print(len(result.accounts), len(result.rejects), ledger[1].available)

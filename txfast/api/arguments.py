@@ -1,33 +1,185 @@
-"""Checks of the arguments that a program gives. Each raises UsageError for a value that means nothing."""
+"""The arguments of the public functions: one table of what each may be, and the one check of them.
+
+A value that means nothing raises UsageError: it says the argument, the value, and the right ones. This module must not
+know what an argument does.
+"""
+
+import logging
+import operator
+import os
+from typing import Any, Literal, TypeAlias
 
 from txfast.errors import UsageError
+from txfast.input.source import READERS
+from txfast.log.journal import LEVELS
+from txfast.run import values
 from txfast.run.machine import default_memory_limit
-from txfast.run.values import MEMORY_LIMIT_MIN, memory_size
+from txfast.run.values import MEMORY_LIMIT_MIN
+from txfast.writers.formats import FORMATS
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The words that an argument may be, for type checkers. A test holds them to the tables that runs use.
+Reader: TypeAlias = Literal["native", "arrow"]
+LogLevel: TypeAlias = Literal["error", "warn", "info", "debug", "trace"]
+AccountsFormat: TypeAlias = Literal["csv", "parquet", "arrow"]
+
+# A value is shown in a message up to here.
+SHOWN_LENGTH_MAX = 60
+
+
+class Wrong(Exception):  # noqa: N818 (it never leaves this module)
+    """A value is none of those that an argument may be."""
+
+
+class Allowed:
+    """What an argument may be.
+
+    `take` returns the value as a run takes it; it raises Wrong, or UsageError where it knows better what is wrong.
+    `right` says the right values in words.
+    """
+
+    __slots__ = ("may_be_none", "right", "take")
+
+    def __init__(self, right: str, take: "Callable[[Any], object]", *, may_be_none: bool = False) -> None:
+        self.right = f"{right}, or None" if may_be_none else right
+        self.take = take
+        self.may_be_none = may_be_none
+
+
+def taken(name: str, given: object) -> Any:
+    """An argument of this name in ARGUMENTS, as a run takes it. Raises UsageError for a value that means nothing."""
+    allowed = ARGUMENTS[name]
+    if given is None and allowed.may_be_none:
+        return None
+    try:
+        return allowed.take(given)
+    except Wrong:
+        raise UsageError(f"{name}{shown(given)}: it is {allowed.right}") from None
+    except UsageError as error:
+        raise UsageError(f"{name}{shown(given)}: {error}") from None
+
+
+def shown(given: object) -> str:
+    """A value in a message, after the name of the argument: a short one itself, else its type."""
+    if given is None or isinstance(given, str | bytes | bool | int | float | os.PathLike):
+        text = repr(given)
+        return f"={text if len(text) <= SHOWN_LENGTH_MAX else text[:SHOWN_LENGTH_MAX] + '…'}"
+    return f" of type {type_name(given)}"
+
+
+def type_name(given: object) -> str:
+    """The name of an object without one, in messages and rejects: its type, after the package that it comes from."""
+    kind = type(given)
+    package = kind.__module__.partition(".")[0].lstrip("_")
+    return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
+
+
+# ---- What arguments may be -------------------------------------------------------------------------
+
+
+def switch(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise Wrong
+    return given
+
+
+def whole_number(given: object) -> int:
+    """A number of any integer type, numpy's too; not True or False."""
+    if isinstance(given, bool):
+        raise Wrong
+    try:
+        return int(operator.index(given))  # type: ignore[arg-type]
+    except TypeError:
+        raise Wrong from None
+
+
+def number_from(least: int) -> Allowed:
+    """A whole number that is this or more, or None."""
+
+    def take(given: object) -> int:
+        number = whole_number(given)
+        if number < least:
+            raise Wrong
+        return number
+
+    return Allowed(f"a whole number, {least} or more", take, may_be_none=True)
+
+
+def bytes_or_size(given: object) -> int:
+    if isinstance(given, str):
+        return values.memory_size(given)
+    number = whole_number(given)
+    if number < MEMORY_LIMIT_MIN:
+        raise UsageError(f"the least is {MEMORY_LIMIT_MIN}, {MEMORY_LIMIT_MIN >> 20} MiB")
+    return number
+
+
+def path_text(given: object) -> str:
+    if not isinstance(given, str | os.PathLike):
+        raise Wrong
+    path = os.fspath(given)
+    if isinstance(path, bytes):
+        raise UsageError("a path of bytes: decode it by os.fsdecode()")
+    if not path:
+        raise UsageError("the path is empty")
+    return path
+
+
+def spill_folder(given: object) -> str:
+    return values.spill_folder(path_text(given))
+
+
+def words(allowed: tuple[str, ...], *, may_be_none: bool = False) -> Allowed:
+    """One of these words."""
+
+    def take(given: object) -> str:
+        if not isinstance(given, str) or given not in allowed:
+            raise Wrong
+        return given
+
+    return Allowed(f"one of {', '.join(allowed)}", take, may_be_none=may_be_none)
+
+
+def given_logger(given: object) -> "logging.Logger":
+    if not isinstance(given, logging.Logger):
+        raise Wrong
+    return given
+
+
+# Every argument of every public function except the inputs (inputs.py) and clients, which are looked up.
+ARGUMENTS: dict[str, Allowed] = {
+    "rejects": Allowed("True or False", switch),
+    "max_malformed": number_from(0),
+    "strict": Allowed("True or False", switch),
+    "reader": words(READERS),
+    "threads": number_from(1),
+    "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),
+    "spill_dir": Allowed("the path of a folder", spill_folder, may_be_none=True),
+    "progress": Allowed("True or False", switch),
+    "log_level": words(LEVELS),
+    "logger": Allowed('a logger, as logging.getLogger("txfast") is', given_logger, may_be_none=True),
+    "path": Allowed("a path: text, or an os.PathLike", path_text),
+    "format": words(FORMATS, may_be_none=True),
+}
+
+
+# ---- Arguments that belong together ----------------------------------------------------------------
 
 
 def malformed_limit(max_malformed: int | None, *, strict: bool) -> int | None:
-    """The most malformed rows that are allowed; None allows any number."""
-    check_number("max_malformed", max_malformed)
-    if max_malformed is not None and max_malformed < 0:
-        raise UsageError(f"max_malformed={max_malformed}: it is 0 or more")
-    if strict and max_malformed:
-        raise UsageError(f"strict and max_malformed={max_malformed} contradict each other")
-    return 0 if strict else max_malformed
-
-
-def check_number(name: str, number: object) -> None:
-    """See that an argument, where it is given, is a whole number."""
-    if number is not None and not isinstance(number, int):
-        raise UsageError(f"{name}={number!r}: it is a whole number")
+    """The most malformed rows that are allowed; None allows any number. Raises UsageError."""
+    limit: int | None = taken("max_malformed", max_malformed)
+    if not taken("strict", strict):
+        return limit
+    if limit:
+        raise UsageError(f"strict=True and max_malformed={limit} contradict each other: leave one of them out")
+    return 0
 
 
 def limit_in_bytes(memory_limit: "int | str | None") -> int:
-    """A memory limit in bytes; by default the one of the command."""
-    if memory_limit is None:
-        return default_memory_limit()
-    if isinstance(memory_limit, str):
-        return memory_size(memory_limit)
-    check_number("memory_limit", memory_limit)
-    if memory_limit < MEMORY_LIMIT_MIN:
-        raise UsageError(f"memory_limit={memory_limit}: the least is {MEMORY_LIMIT_MIN}, {MEMORY_LIMIT_MIN >> 20} MiB")
-    return memory_limit
+    """A memory limit in bytes; by default the one of the command. Raises UsageError."""
+    limit: int | None = taken("memory_limit", memory_limit)
+    return default_memory_limit() if limit is None else limit

@@ -5,9 +5,11 @@ iterable of such objects, such as a generator of record batches. This module mus
 """
 
 import os
+from collections.abc import Mapping, Sequence, Set
 from io import RawIOBase, TextIOBase
 from typing import cast
 
+from txfast.api.arguments import type_name
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import look_at, open_input, source_of
@@ -40,6 +42,9 @@ else:
     from txfast.late import pa
 
 HOW_TO_READ = "it is a path, a binary file, or a table that exports Arrow (__arrow_c_stream__)"
+# What makes a table of an object that is none: a dataset or a scanner of pyarrow, a frame of Spark, of Dask, and a lazy
+# frame of Polars. By the name of the method, in this order: Spark's `collect` gives no table.
+TABLES_TO_MAKE = {name: f"{name}()" for name in ("to_table", "toArrow", "compute", "collect")}
 
 
 class Inputs:
@@ -87,17 +92,48 @@ def check_inputs(inputs: "tuple[Input, ...]") -> None:
     if not inputs:
         raise UsageError(f"no input: {HOW_TO_READ}")
     for given in inputs:
-        is_path = isinstance(given, (str, os.PathLike))
-        if not (is_path or is_file(given) or is_table(given) or hasattr(given, "__iter__")):
-            raise UsageError(f"an input of type {type_name(given)} cannot be read: {HOW_TO_READ}")
-        if isinstance(given, (bytes, bytearray, memoryview)):
-            raise UsageError("bytes are no input: wrap a content in io.BytesIO(), and decode a path by os.fsdecode()")
-        if is_path and isinstance(os.fspath(given), bytes):  # type: ignore[arg-type]
-            raise UsageError("a path of bytes is no input: decode it by os.fsdecode()")
-        if not is_path and getattr(given, "closed", False) is True:
-            raise UsageError(f"a file that is closed cannot be read: {type_name(given)}")
-        if isinstance(given, TextIOBase):
-            raise UsageError("a file that is open as text cannot be read: open it as binary, with mode 'rb'")
+        refusal = refusal_of(given)
+        if refusal is not None:
+            raise UsageError(refusal)
+
+
+def refusal_of(given: object) -> str | None:
+    """Why an object cannot be an input, and what to do; None where it may be one."""
+    if isinstance(given, (str, os.PathLike)):
+        is_bytes = isinstance(os.fspath(given), bytes)
+        return "a path of bytes is no input: decode it by os.fsdecode()" if is_bytes else None
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return "bytes are no input: wrap a content in io.BytesIO(), and decode a path by os.fsdecode()"
+    if getattr(given, "closed", False) is True:
+        return f"a file that is closed cannot be read: {type_name(given)}"
+    if isinstance(given, TextIOBase):
+        return "a file that is open as text cannot be read: open it as binary, with mode 'rb'"
+    if is_file(given) or is_table(given):
+        return None
+    call = next((call for name, call in TABLES_TO_MAKE.items() if hasattr(given, name)), None)
+    if call is not None:
+        return f"an input of type {type_name(given)} is no table yet: give what its {call} returns"
+    if isinstance(given, Mapping):
+        return f"an input of type {type_name(given)} is no table: make one of it, as pyarrow.table() does"
+    if isinstance(given, (Sequence, Set)):
+        if not given:
+            return f"no input: the {type_name(given)} is empty"
+        return next(filter(None, (refusal_of_element(given, each) for each in given)), None)
+    if not hasattr(given, "__iter__"):
+        return f"an input of type {type_name(given)} cannot be read: {HOW_TO_READ}"
+    return None
+
+
+def refusal_of_element(given: object, each: object) -> str | None:
+    """Why an element of an iterable cannot be a table of it, and what to do; None where it is one."""
+    if is_table(each):
+        return None
+    if isinstance(each, (str, os.PathLike)) or is_file(each):
+        return (
+            f"a {type_name(given)} of {type_name(each)} is no input: give its elements one by one, as process(*files) "
+            f"does; only tables may come in an iterable"
+        )
+    return f"an iterable of {type_name(each)} cannot be read: its elements must be tables"
 
 
 def source_of_object(given: "IO[bytes] | RawIOBase | Tables", number: str, copy_folder: str | None = None) -> Source:
@@ -128,13 +164,6 @@ def row_count(given: object) -> int | None:
     return len(given.index) if type_name(given) == "pandas.DataFrame" else None  # type: ignore[attr-defined]
 
 
-def type_name(given: object) -> str:
-    """The name of an object without one, in messages and rejects: its type, after the package that it comes from."""
-    kind = type(given)
-    package = kind.__module__.partition(".")[0].lstrip("_")
-    return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
-
-
 def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
     """Iterate a reader of record batches for a table, or for each table of an iterable. Raises UsageError."""
     if hasattr(given, "__arrow_c_stream__"):
@@ -144,8 +173,9 @@ def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
         yield pa.RecordBatchReader.from_batches(batch.schema, [batch])
     else:
         for each in elements(cast("Iterable[Table]", given)):
-            if not is_table(each):
-                raise UsageError(f"an iterable of {type_name(each)} cannot be read: its elements must be tables")
+            refusal = refusal_of_element(given, each)
+            if refusal is not None:
+                raise UsageError(refusal)
             yield from tables(each)
 
 

@@ -6,6 +6,7 @@ import threading
 from decimal import Decimal
 from typing import SupportsIndex
 
+from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
 from txfast.api.results import Account, Accounts
 from txfast.errors import StateError
@@ -49,8 +50,8 @@ class Ledger:
     """
 
     def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
-        self._journal = program_journal("error", logger)
-        self._replay = new_replay(self._journal, threads=threads)
+        self._journal = program_journal("error", taken("logger", logger))
+        self._replay = new_replay(self._journal, threads=taken("threads", threads))
         self._books = self._replay.books
         self._figures = InputFigures("")  # of all inputs as one: they may be many
         self._lock = threading.Lock()
@@ -135,7 +136,7 @@ class Ledger:
         saved to, with nothing newer in it. Raises StateError where it holds something else, LockedError where a run
         is using it, SourceError (an OSError) where it cannot be written.
         """
-        state = StateDirectory(os.fspath(path), self._journal.warning)
+        state = StateDirectory(taken("path", path), self._journal.warning)
         with self._lock:
             self._check()
             try:
@@ -172,7 +173,7 @@ class Ledger:
         cannot be read.
         """
         ledger = cls(threads=threads, logger=logger)
-        state = StateDirectory(os.fspath(path), ledger._journal.warning)
+        state = StateDirectory(taken("path", path), ledger._journal.warning)
         try:
             state.open_to_read()
             state.load(ledger._books.restore)

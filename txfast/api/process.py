@@ -1,9 +1,9 @@
 """txfast.process: a whole run, from inputs to accounts."""
 
-import os
 import time
+from typing import Literal, overload
 
-from txfast.api.arguments import check_number, limit_in_bytes, malformed_limit
+from txfast.api.arguments import limit_in_bytes, malformed_limit, taken
 from txfast.api.inputs import Inputs
 from txfast.api.results import Accounts, Rejects, Result
 from txfast.errors import UsageError
@@ -17,23 +17,67 @@ from txfast.writers.reject_tables import CollectedRejects
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
+    import os
 
+    from txfast.api.arguments import LogLevel, Reader
     from txfast.api.inputs import Input
 
 
+@overload
+def process(
+    *inputs: "Input",
+    rejects: Literal[True],
+    max_malformed: int | None = ...,
+    strict: bool = ...,
+    reader: "Reader" = ...,
+    threads: int | None = ...,
+    memory_limit: "int | str | None" = ...,
+    spill_dir: "str | os.PathLike[str] | None" = ...,
+    progress: bool = ...,
+    log_level: "LogLevel" = ...,
+    logger: "logging.Logger | None" = ...,
+) -> Result[Rejects]: ...
+@overload
+def process(
+    *inputs: "Input",
+    rejects: Literal[False] = ...,
+    max_malformed: int | None = ...,
+    strict: bool = ...,
+    reader: "Reader" = ...,
+    threads: int | None = ...,
+    memory_limit: "int | str | None" = ...,
+    spill_dir: "str | os.PathLike[str] | None" = ...,
+    progress: bool = ...,
+    log_level: "LogLevel" = ...,
+    logger: "logging.Logger | None" = ...,
+) -> Result[None]: ...
+@overload
+def process(
+    *inputs: "Input",
+    rejects: bool = ...,
+    max_malformed: int | None = ...,
+    strict: bool = ...,
+    reader: "Reader" = ...,
+    threads: int | None = ...,
+    memory_limit: "int | str | None" = ...,
+    spill_dir: "str | os.PathLike[str] | None" = ...,
+    progress: bool = ...,
+    log_level: "LogLevel" = ...,
+    logger: "logging.Logger | None" = ...,
+) -> Result: ...
 def process(
     *inputs: "Input",
     rejects: bool = False,
     max_malformed: int | None = None,
     strict: bool = False,
-    reader: str = "native",
+    reader: "Reader" = "native",
     threads: int | None = None,
     memory_limit: "int | str | None" = None,
     spill_dir: "str | os.PathLike[str] | None" = None,
     progress: bool = False,
-    log_level: str = "error",
+    log_level: "LogLevel" = "error",
     logger: "logging.Logger | None" = None,
-) -> Result:
+) -> "Result":
     """Replay inputs, in their order and as one stream, into accounts.
 
     An input is a path; a binary file, which is read from its present position and left open; or a table: an object
@@ -64,23 +108,22 @@ def process(
     """
     started = time.perf_counter()
     given = Inputs(inputs)
-    check_number("threads", threads)
     limit = limit_in_bytes(memory_limit)
-    if rejects and limit < ARROW_MEMORY_LIMIT_MIN:
+    copy_folder = taken("spill_dir", spill_dir)
+    if taken("rejects", rejects) and limit < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
         said = "the memory there is" if memory_limit is None else f"memory_limit={memory_limit!r}"
         raise UsageError(f"{said} is too little for rejects: the least is {least!r}")
-    journal = program_journal(log_level, logger)
+    journal = program_journal(taken("log_level", log_level), taken("logger", logger))
     collected = CollectedRejects() if rejects else None
-    shown = Progress(Journal(), given.total_bytes) if progress else None
-    copy_folder = None if spill_dir is None else os.fspath(spill_dir)
+    shown = Progress(Journal(), given.total_bytes) if taken("progress", progress) else None
     replay = new_replay(
         journal,
         rejects=collected,
         progress=shown,
         max_malformed=malformed_limit(max_malformed, strict=strict),
-        reader=reader,
-        threads=threads,
+        reader=taken("reader", reader),
+        threads=taken("threads", threads),
         memory_limit=limit,
         memory_reserved=ARROW_MEMORY_BYTES if rejects or given.may_have_tables else 0,
         spill_folder=copy_folder,

@@ -1,6 +1,6 @@
 """txfast.read: inputs as Arrow record batches of transactions."""
 
-from txfast.api.arguments import malformed_limit
+from txfast.api.arguments import malformed_limit, taken
 from txfast.api.inputs import Inputs
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.log.journal import program_journal
@@ -45,9 +45,9 @@ def read_transactions(
 ) -> "Iterator[pa.RecordBatch]":
     """See `txfast.read`. Wrong arguments raise UsageError here, before the first batch is asked for."""
     given = Inputs(inputs)
-    journal = program_journal("error", logger)
+    journal = program_journal("error", taken("logger", logger))
     malformed = MalformedRows(malformed_limit(max_malformed, strict=strict))
-    plan = make_plan(cores=1, memory_used=0, reader=reader)
+    plan = make_plan(cores=1, memory_used=0, reader=taken("reader", reader))
     return record_batches(given, plan, malformed, journal)
 
 

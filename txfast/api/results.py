@@ -9,9 +9,10 @@ from errno import EPIPE
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-from txfast.errors import UsageError, unwritable
+from txfast.api.arguments import taken
+from txfast.errors import unwritable
 from txfast.writers.accounts_table import account_batches, account_schema
-from txfast.writers.formats import FORMATS, compression_of, format_of, write_accounts
+from txfast.writers.formats import compression_of, format_of, write_accounts
 from txfast.writers.output import Output
 from txfast.writers.reject_tables import reject_schema
 
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from typing_extensions import TypeVar as TypeVarWithDefault
 
+    from txfast.api.arguments import AccountsFormat
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.spill.settled import Settled
+
+    # What the rejects of a result are: a table, None, or either.
+    Found = TypeVarWithDefault("Found", bound="Rejects | None", default="Rejects | None", covariant=True)
 else:
     from txfast.late import pa
+
+    Found = TypeVar("Found")  # before Python 3.13, a TypeVar has no default
 
 # What a notebook shows of accounts.
 SHOWN_ROWS = 10
@@ -154,19 +162,19 @@ class Accounts(ResultTable[Account]):
     def __len__(self) -> int:
         return len(self._columns)
 
-    def write(self, path: "str | os.PathLike[str]", format: str | None = None) -> None:  # noqa: A002 (as the command's)
+    def write(
+        self,
+        path: "str | os.PathLike[str]",
+        format: "AccountsFormat | None" = None,  # noqa: A002 (as the command's)
+    ) -> None:
         """Write the accounts to a file as the command does, whole or not at all: `csv`, `parquet` or `arrow`, by
         default as the path ends, else CSV. A path that ends in .gz or .zst gets compressed CSV.
 
         Raises UsageError for another format, and for a path with the suffix of another; SourceError (an OSError) where
         the file cannot be written. What was there stays then.
         """
-        import os
-
-        text = os.fspath(path)
-        if format is not None and format not in FORMATS:
-            raise UsageError(f"format {format!r}: it is one of {', '.join(FORMATS)}")
-        written = format_of("accounts", text, chosen=format, chosen_by="format=")
+        text: str = taken("path", path)
+        written = format_of("accounts", text, chosen=taken("format", format), chosen_by="format=")
         output = Output(text, compression_of(text))
         try:
             output.open()
@@ -204,14 +212,14 @@ class Rejects(ResultTable[Reject]):
         return sum(batch.num_rows for batch in self._batches)
 
 
-class Result:
+class Result(Generic[Found]):
     """What came of a run.
 
     `accounts` are all accounts; `rejects` the rows not applied, or None where they were not asked for; `stats` the
     run's figures, the same mapping as the command's stats file.
     """
 
-    def __init__(self, accounts: Accounts, rejects: Rejects | None, stats: "dict[str, Any]") -> None:
+    def __init__(self, accounts: Accounts, rejects: Found, stats: "dict[str, Any]") -> None:
         self.accounts = accounts
         self.rejects = rejects
         self.stats = stats
