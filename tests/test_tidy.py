@@ -35,6 +35,8 @@ HOT_LOOPS = {("txfast/ledger/ledger.pyx", "apply_rows")}
 # itself. Programs that use the library have imported most of them already: the packages for programs may.
 SLOW_MODULES = {"argparse", "dataclasses", "isal", "logging", "numpy", "pathlib", "pyarrow", "rich", "typing", "xxhash"}
 PACKAGES_FOR_PROGRAMS = ("api", "cluster")
+# This module is imported by functions alone: its class inherits from one of a slow module.
+IMPORTED_LATE = {"txfast/run/usage.py"}
 
 # ---- Exceptions, to be removed one by one ---------------------------------------------------------
 
@@ -210,7 +212,7 @@ def test_cycles_are_found() -> None:
 
 @pytest.mark.parametrize("path", sources(".py", ".pyx", ".pxd"), ids=name_of)
 def test_slow_modules_are_imported_where_they_are_needed(path: Path) -> None:
-    if path.parent.name in PACKAGES_FOR_PROGRAMS:
+    if path.parent.name in PACKAGES_FOR_PROGRAMS or name_of(path) in IMPORTED_LATE:
         return
     at_import = {name.partition(".")[0] for name in imports(path, in_functions=False, for_type_checkers=False)}
     assert sorted(at_import & SLOW_MODULES) == []
@@ -220,7 +222,9 @@ def test_a_run_imports_no_slow_module_before_it_needs_one() -> None:
     modules = [
         ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
         for path in sources(".py", ".pyx")
-        if not path.name.startswith("__") and path.parent.name not in PACKAGES_FOR_PROGRAMS
+        if not path.name.startswith("__")
+        and path.parent.name not in PACKAGES_FOR_PROGRAMS
+        and name_of(path) not in IMPORTED_LATE
     ]
     program = f"""\
 import sys
@@ -261,6 +265,47 @@ def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None
 CATCH_PYARROWS = {
     "txfast/state/arrow_columns.py",  # files of a state, not inputs: they raise StateError
 }
+
+
+# The functions that write what a person may read, or ask a standard stream for something. Each has its text from
+# `printable`, or shows figures and words of our own alone. The log's lines come to StandardError from `make_record`.
+SHOWS_TEXT = {
+    "txfast/command/arguments.py": {"parse_arguments", "print_completion", "print_usage"},
+    "txfast/command/main.py": {"verify_state"},
+    "txfast/command/manual.py": {"<module>"},
+    "txfast/log/journal.py": {"is_terminal", "on_terminal", "write_bare_line"},
+    "txfast/log/progress.py": {"__init__"},
+    "txfast/log/standard_error.py": {"__init__", "_encode", "_write_out"},
+    "txfast/report/text.py": {"summary_table"},
+    "txfast/run/usage.py": {"error"},
+    "txfast/writers/file.py": {"_write_some"},
+    "txfast/writers/output.py": {"is_closed"},
+}
+
+
+def test_what_a_person_reads_is_made_printable_in_one_place() -> None:
+    """Names may hold anything: whatever else writes to a terminal must call `printable`, and be added above."""
+    found = {name_of(path): set(functions_that_show_text(ast.parse(path.read_bytes()))) for path in PACKAGE_PYTHON}
+    assert {name: functions for name, functions in found.items() if functions} == SHOWS_TEXT
+    own = [name_of(path) for path in PACKAGE_PYTHON if re.search(r"isprintable|unicode_escape", path.read_text())]
+    assert own == ["txfast/printable.py"]
+    parsers = [name_of(path) for path in PACKAGE_PYTHON if re.search(r"[.(]ArgumentParser[()]", path.read_text())]
+    assert sorted(parsers) == ["txfast/run/usage.py"]
+
+
+def functions_that_show_text(tree: ast.AST, within: str = "<module>") -> Iterator[str]:
+    """The names of functions that print, write to a descriptor, take a standard stream, or make a rich console."""
+    for node in ast.iter_child_nodes(tree):
+        name = node.name if isinstance(node, ast.FunctionDef) else within
+        if isinstance(node, ast.Call):
+            used = ast.unparse(node)
+            if re.match(r"(print|Console|super\(\)\.(print_usage|error))\(|Output\(STANDARD_OUTPUT\)", used):
+                yield within
+        if isinstance(node, ast.Attribute) and re.fullmatch(
+            r"os\.writev?|sys\.(__)?std(out|err)(__)?", ast.unparse(node)
+        ):
+            yield within
+        yield from functions_that_show_text(node, name)
 
 
 @pytest.mark.parametrize("path", sources(".py", ".pyx"), ids=name_of)

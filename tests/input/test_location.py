@@ -281,7 +281,7 @@ def test_a_location_is_shown_without_secrets() -> None:
     for uri, shown in (
         ("s3://bucket/a/b.csv", "s3://bucket/a/b.csv"), ("s3://key:secret@bucket/a.csv?region=x", "s3://bucket/a.csv"),
         ("hdfs://user@host:8020/a", "hdfs://host:8020/a"), ("s3://k:a@b@bucket", "s3://bucket"),
-        ("s3://AKIA:abc/de+F@bucket/a.csv?x=y@z", "s3://bucket/a.csv"), ("s3:/k:s@bucket/a", "s3://bucket/a"),
+        ("s3://AKIA:abc/de+F@bucket/a.csv?x=y@z", "s3://…"), ("s3:/k:s@bucket/a", "s3://bucket/a"),
         ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
     ):  # fmt: skip
         assert display_location(uri) == shown

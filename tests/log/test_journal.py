@@ -17,7 +17,7 @@ import pytest
 from tests.support import replays
 from tests.support.reference import HEADER
 from txfast.log.journal import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
-from txfast.log.lines import ESCAPES, escaped, utc_time
+from txfast.log.lines import utc_time
 
 PATIENCE_SECONDS = 60
 
@@ -52,11 +52,6 @@ def without_time(record: dict[str, Any]) -> dict[str, Any]:
 def test_rows_are_lines_of_text(capsys: pytest.CaptureFixture[str]) -> None:
     replay(Journal(DEBUG))
     assert capsys.readouterr().err == TEXT
-
-
-def test_each_character_that_is_escaped_is_not_printable() -> None:
-    every = [chr(code) for code in range(sys.maxunicode + 1)]
-    assert [text for text in every if escaped(text) != text.translate(ESCAPES)] == []
 
 
 @pytest.mark.parametrize("level", range(len(LEVELS)))

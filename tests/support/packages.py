@@ -22,7 +22,7 @@ PACKAGE = PROJECT_ROOT / "txfast"
 # The architecture: a package imports only from itself and from layers above its own in this list. Packages of one
 # layer do not import each other. A new package needs a place here.
 LAYERS = [
-    {"_version", "errors", "interrupts", "late", "text"},
+    {"_version", "errors", "interrupts", "late", "printable", "text"},
     {"batch"},
     {"input", "ledger"},
     {"readers", "spill", "writers"},

@@ -10,8 +10,11 @@ import os
 from typing import Any, Literal, TypeAlias
 
 from txfast.errors import UsageError
+from txfast.input.location import keep_secrets_of
+from txfast.input.ref import is_location
 from txfast.input.source import READERS
 from txfast.log.journal import LEVELS
+from txfast.printable import without_secrets
 from txfast.run import values
 from txfast.run.machine import default_memory_limit
 from txfast.run.values import MEMORY_LIMIT_MIN
@@ -65,7 +68,8 @@ def taken(name: str, given: object) -> Any:
 def shown(given: object) -> str:
     """A value in a message, after the name of the argument: a short one itself, else its type."""
     if given is None or isinstance(given, str | bytes | bool | int | float | os.PathLike):
-        text = repr(given)
+        keep_secrets_of(str(given))
+        text = without_secrets(repr(given))
         return f"={text if len(text) <= SHOWN_LENGTH_MAX else text[:SHOWN_LENGTH_MAX] + '…'}"
     return f" of type {type_name(given)}"
 
@@ -125,6 +129,8 @@ def path_text(given: object) -> str:
         raise UsageError("a path of bytes: decode it by os.fsdecode()")
     if not path:
         raise UsageError("the path is empty")
+    if is_location(path):
+        raise UsageError("it is elsewhere: name a path on this machine")
     return path
 
 

@@ -19,6 +19,7 @@ from txfast.log.journal import Journal
 from txfast.report.stats import json_text
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
 from txfast.run.outputs import Outputs
+from txfast.run.usage import Parser
 from txfast.run.values import (
     argument_type,
     byte_size,
@@ -37,7 +38,7 @@ from txfast.writers.output import STANDARD_OUTPUT
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
     """A parser of the options that all engines have."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"python -m txfast.cluster.{engine}",
         description=f"Replay transactions into accounts on {engine.capitalize()}: the same bytes as from txfast.",
     )

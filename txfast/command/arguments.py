@@ -33,6 +33,10 @@ def parse_arguments(arguments: list[str]) -> Settings:
             return Settings(arguments, {}, {})
         except UsageError:
             pass  # the parser below shows the usage and the error
+    from txfast.input.location import keep_secrets_of
+
+    for text in variables.values():
+        keep_secrets_of(text)
     parser = make_parser()
     # argparse loses a `--` that comes between options and files, so it gets the arguments before `--` alone.
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
@@ -59,9 +63,10 @@ def make_parser() -> "argparse.ArgumentParser":
 
     from txfast._version import __version__
     from txfast.command.help import USAGE, help_text, terminal_columns
+    from txfast.run.usage import Parser
     from txfast.run.values import argument_type
 
-    class Parser(argparse.ArgumentParser):
+    class CommandParser(Parser):
         """Shows our help, and writes errors to standard error alone."""
 
         def format_help(self) -> str:
@@ -72,12 +77,7 @@ def make_parser() -> "argparse.ArgumentParser":
             if file is not None:
                 super().print_usage(file)
 
-        def error(self, message: str) -> "NoReturn":
-            from txfast.log.lines import ESCAPES
-
-            super().error(message.translate(ESCAPES))
-
-    parser = Parser(prog="txfast", usage=USAGE, add_help=False, allow_abbrev=False)
+    parser = CommandParser(prog="txfast", usage=USAGE, add_help=False, allow_abbrev=False)
     parser.add_argument("files", nargs="*", metavar="FILE")
     for option in OPTIONS:
         if option.name == "help":

@@ -1,6 +1,5 @@
 """The command: runs what the settings ask for, and makes a log line and an exit code of each error."""
 
-import os
 import sys
 
 from txfast.command.arguments import parse_arguments
@@ -230,6 +229,7 @@ def make_saver(
 
 def verify_state(settings: Settings, journal: Journal) -> None:
     """Check a state directory, and describe its content on standard output."""
+    from txfast.printable import printable
     from txfast.state import directory, verify
 
     assert settings.state is not None, "checked by Settings"
@@ -239,7 +239,7 @@ def verify_state(settings: Settings, journal: Journal) -> None:
         state.open_to_read()
         output.open()
         for line in verify.describe(state):
-            output.write(os.fsencode(line) + b"\n")
+            output.write(printable(line).encode(errors="backslashreplace") + b"\n")
         output.finish()
     finally:
         output.discard()

@@ -7,6 +7,7 @@ This module must not import any library: an exception's type is known by the mod
 """
 
 from txfast.errors import InputError, TxfastError, reason_of, unreadable
+from txfast.printable import without_secrets
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class LibraryErrors:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not self._passes(error):
-            raise self._translated(error, words_of(error)) from error
+            raise self._translated(error, words_of(error)) from shown_cause(error)
 
     def _passes(self, error: Exception) -> bool:
         """Whether an exception leaves the block as it is."""
@@ -69,7 +70,7 @@ class LibraryErrors:
 class LocationErrors(LibraryErrors):
     """Inside its `with` block, what a file system of pyarrow raises becomes a SourceError with the location's name.
 
-    The words of such an error may repeat the location as the user gave it, with its secret: that is replaced.
+    The words of such an error may repeat the location as the user gave it: the name replaces that.
     """
 
     __slots__ = ("_given",)
@@ -81,15 +82,30 @@ class LocationErrors(LibraryErrors):
     def _translated(self, error: Exception, words: str) -> Exception:
         if isinstance(error, OSError) and error.errno is not None:
             words = words_of(Exception(reason_of(error)))
-        return unreadable(self.name, words.replace(self._given, self.name))
+        for given in (self._given, without_secrets(self._given)):
+            words = words.replace(given, self.name)
+        return unreadable(self.name, words)
 
 
 def words_of(error: Exception) -> str:
-    """The text of an exception on one line, cut where it is long; the name of its type where it has none."""
-    words = " ".join(str(error).split())
+    """The text of an exception on one line, without secrets, cut where it is long; the name of its type where it has
+    none."""
+    words = " ".join(without_secrets(str(error)).split())
     if len(words) > WORDS_LENGTH_MAX:
         words = words[:WORDS_LENGTH_MAX] + "…"
     return words or type(error).__name__
+
+
+class LibraryMessage(Exception):  # noqa: N818 (it is only ever a cause)
+    """Stands for an exception of a library whose text has a secret in it, where a traceback shows the cause."""
+
+
+def shown_cause(error: Exception) -> Exception:
+    """The exception, or where its text has a secret in it, one with the same traceback and without the secret."""
+    text = str(error)
+    if without_secrets(text) == text:
+        return error
+    return LibraryMessage(f"{type(error).__name__}: {without_secrets(text)}").with_traceback(error.__traceback__)
 
 
 def mark_as_callers(error: BaseException) -> None:

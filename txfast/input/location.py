@@ -9,6 +9,7 @@ from txfast.errors import SourceError, unreadable
 from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of, refuse
 from txfast.input.library_errors import LocationErrors
 from txfast.input.source import Source
+from txfast.printable import LEFT_OUT, keep_secret
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -113,24 +114,23 @@ def local_path(uri: str) -> str | None:
 def location_key(uri: str) -> str:
     """A name for a location that is the same from run to run, without user name and secret.
 
-    Options tell locations apart but may hold a secret, so the key has a hash of them.
+    Options tell locations apart but may hold a secret, so the key has a hash of them. It has a hash of all that follows
+    the scheme where that has a user or a secret which no URI can have.
     """
     from urllib.parse import unquote
 
     from xxhash import xxh3_64_hexdigest
 
     scheme, address = split_location(uri)
-    address, _, options = address.partition("?")
-    authority, slash, path = address.partition("/")
-    if not has_container(scheme, authority):
-        authority = authority.rpartition("@")[2]
+    place, _, options = address.partition("?")
+    authority, slash, path = place.partition("/")
+    if has_credentials(scheme, authority):
+        _, at, authority = authority.rpartition("@")
+        if not at:
+            authority = slash = path = ""
+            options = address
     key = f"{SAME_SCHEMES.get(scheme, scheme)}://{authority}{slash}{unquote(path)}"
     return f"{key}?{xxh3_64_hexdigest(options.encode(errors='surrogateescape'))}" if options else key
-
-
-def has_container(scheme: str, authority: str) -> bool:
-    """Whether the part before `@` is a container, as in Azure's addresses, and not a user."""
-    return scheme in ("abfs", "abfss") and ":" not in authority
 
 
 def location_version(uri: str) -> str:
@@ -185,6 +185,47 @@ def try_azure(uri: str, address: str) -> None:
     TRIED_CONTAINERS.add(container)
 
 
+class Location:
+    """The parts of a location: `scheme`, `credentials`, `place` and `options`.
+
+    The credentials are user and secret, which may contain any character; the place is what messages may show. Where the
+    two cannot be told apart, all but the scheme counts as options, and the place is empty.
+    """
+
+    __slots__ = ("credentials", "options", "place", "scheme")
+
+    def __init__(self, uri: str) -> None:
+        self.scheme, address = split_location(uri)
+        self.credentials = ""
+        self.place, _, self.options = address.partition("?")
+        first = self.place.partition("/")[0]
+        is_cut = first == self.place and "@" in self.options  # s3://user?secret@bucket/key
+        if not is_cut and not has_credentials(self.scheme, first):
+            return
+        if "@" not in self.options:
+            self.credentials, at, self.place = self.place.rpartition("@")
+        elif "@" not in self.place:  # the ? is a character of the secret
+            self.credentials, at, self.place = address.rpartition("@")
+            self.place, _, self.options = self.place.partition("?")
+        else:
+            at = ""
+        if not at:
+            self.credentials, self.place, self.options = address, "", address
+
+
+def has_credentials(scheme: str, authority: str) -> bool:
+    """Whether the part before the first slash has a user or a secret: more than a host and its port.
+
+    In Azure's addresses the part before `@` is a container.
+    """
+    host, colon, port = authority.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
+        authority = host
+    if authority.startswith("[") or (scheme in AZURE_SCHEMES and ":" not in authority):
+        return "@" in authority and scheme not in AZURE_SCHEMES
+    return ":" in authority or "@" in authority
+
+
 def split_location(uri: str) -> tuple[str, str]:
     """The scheme of a location, and the address after `://`. pathlib leaves only one of the slashes."""
     scheme, _, address = uri.partition(":/")
@@ -192,10 +233,17 @@ def split_location(uri: str) -> tuple[str, str]:
 
 
 def display_location(uri: str) -> str:
-    """A location as messages show it: without user, secret (which may contain any character) and options."""
-    scheme, address = split_location(uri)
-    address = address.partition("?")[0]
-    first = address.partition("/")[0]
-    if (":" in first or "@" in first) and not has_container(scheme, first):
-        address = address.rpartition("@")[2]
-    return f"{scheme}://{address}"
+    """A location as messages show it: without user, secret and options, which no message will show from now on."""
+    location = Location(uri)
+    keep_secret(location.credentials, location.options)
+    return f"{location.scheme}://{location.place or LEFT_OUT}"
+
+
+def keep_secrets_of(argument: str) -> None:
+    """Let no message show the secrets of a location that stands at the end of an argument, such as `--state=s3://…`."""
+    before, separator, _ = argument.partition(":/")
+    scheme_start = len(before)
+    while scheme_start and before[scheme_start - 1].isalnum():
+        scheme_start -= 1
+    if separator:
+        display_location(argument[scheme_start:])

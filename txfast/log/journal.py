@@ -213,10 +213,16 @@ class Journal:
 
 
 def write_bare_line(line: str) -> None:
-    """Write a line to standard error, without any import."""
+    """Write a line to standard error, also where nothing can be imported any more."""
+    try:
+        from txfast.printable import printable
+
+        line = printable(line)
+    except (MemoryError, ImportError, OSError):
+        line = ascii(line)[1:-1]
     if sys.stderr is not None:
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
-            print(line if line.isprintable() else ascii(line)[1:-1], file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
         except OSError:
             pass  # dropped, as StandardError drops lines
 

@@ -8,6 +8,8 @@ This module must not know which events a level shows.
 
 import time
 
+from txfast.printable import printable
+
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
@@ -28,18 +30,6 @@ FIELDS = ("file", "line", "reason", "row", "count", "progress", "stats")
 
 ROW_BYTES_SHOWN = 200
 
-# Escaped in every line: control characters, line separators, and marks that change the direction of text. Python calls
-# none of them printable, so `isprintable` finds the lines that have any, which is faster than to translate all lines.
-ESCAPES = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
-
-
-def escaped(text: str) -> str:
-    """Escape the characters that a terminal would obey."""
-    return text if text.isprintable() else text.translate(ESCAPES)
-
 
 def row_text(row: bytes) -> str:
     """Return a raw row as the log shows it: as text, cut at ROW_BYTES_SHOWN."""
@@ -56,7 +46,7 @@ def make_record(
 ) -> "logging.LogRecord":
     """Make the record of an event. `level` is an index into LEVELS; `fields` are some of the FIELDS."""
     number = PYTHON_LEVELS[level]
-    record = logger.makeRecord(logger.name, number, "(unknown file)", 0, escaped(message), (), failure, extra=fields)
+    record = logger.makeRecord(logger.name, number, "(unknown file)", 0, printable(message), (), failure, extra=fields)
     if number == TRACE_NUMBER:
         record.levelname = "TRACE"
     return record
@@ -71,9 +61,7 @@ def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str,
 
     def log_row(level: int, line: int, reason: str, row: bytes) -> None:
         text = row_text(row)
-        message = f"{file}:{line}: {reason}: {text}"
-        if not message.isprintable():
-            message = message.translate(ESCAPES)
+        message = printable(f"{file}:{line}: {reason}: {text}")
         record = new(record_type)
         record.__dict__ = {
             **shared[level], "msg": message, "file": file, "line": line, "reason": reason, "row": text,
@@ -160,9 +148,9 @@ def utc_time(seconds: float) -> str:
 
 
 def traceback_of(record: "logging.LogRecord") -> str:
-    """Return the lines of a failure's traceback, escaped."""
+    """Return the lines of a failure's traceback, printable."""
     import traceback
 
     assert record.exc_info is not None
     lines = "".join(traceback.format_exception(*record.exc_info)).splitlines()
-    return "".join(f"{escaped(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)

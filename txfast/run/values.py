@@ -7,6 +7,7 @@ which options there are.
 import os
 
 from txfast.errors import UsageError
+from txfast.input.ref import display_name, is_location
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ def file_name(text: str) -> str:
 
 
 def folder_name(text: str) -> str:
-    """A folder name. It must not be empty."""
+    """The name of a folder on this machine. It must not be empty."""
     if not text:
         raise UsageError("the name of the folder is empty")
+    if is_location(text):
+        raise UsageError(f"{display_name(text)} is elsewhere: name a folder on this machine")
     return text
 
 
