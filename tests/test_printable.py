@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,7 @@ def test_no_secret_of_a_variable_is_shown(folder: Folder) -> None:
 
 def test_no_secret_of_a_python_argument_is_shown(folder: Folder) -> None:
     for name in ("spill_dir", "reader", "memory_limit"):
+        arguments: dict[str, Any] = {name: f"s3://AKIAKEY:{SECRET}@bucket/x"}
         with pytest.raises(UsageError) as caught:
-            txfast.process(folder.path / "in.csv", **{name: f"s3://AKIAKEY:{SECRET}@bucket/x"})  # type: ignore[arg-type]
+            txfast.process(folder.path / "in.csv", **arguments)
         assert "S3CR3TW0RD" not in str(caught.value)

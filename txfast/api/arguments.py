@@ -62,7 +62,7 @@ def taken(name: str, given: object) -> Any:
     except Wrong:
         raise UsageError(f"{name}{shown(given)}: it is {allowed.right}") from None
     except UsageError as error:
-        raise UsageError(f"{name}{shown(given)}: {error}") from None
+        raise UsageError(f"{name}{shown(given)}: {without_secrets(str(error))}") from None
 
 
 def shown(given: object) -> str:
