@@ -4,7 +4,7 @@ A batch keeps the text of its rows: lines with their endings. A row has only its
 number are looked up when it is reported (cursor.pyx). Batches are reused: a reader fills one again after its rows were
 applied and reported.
 
-This module must not know how text is parsed, nor what a transaction does.
+This module must not know which rows are well-formed, nor what a transaction does.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -126,7 +126,7 @@ cdef class TransactionBatch:
     def leave_unsettled(self, int shard):
         """Note that a shard's rows went to disk: they have no status yet."""
         if not 0 <= shard < SHARD_BITS:
-            raise IndexError(f"shard {shard}: of {SHARD_BITS} at most this is noted")
+            raise IndexError(f"shard {shard}: must be from 0 to {SHARD_BITS - 1}")
         self.unsettled_shards |= <uint64_t>1 << shard
 
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL:

@@ -35,8 +35,8 @@ class Settings:
 
 
 def reduce_options(settings: Settings) -> dict[str, Any]:
-    """The arguments of `reduce_shard` that are the same for all shards. Every task is sent them, so that they hold
-    nothing of the inputs."""
+    """The arguments of `reduce_shard` that are the same for all shards. They are sent to every task, so they
+    must hold nothing of the inputs."""
     return {
         "ranges": len(settings.ranges), "shards": settings.shards, "keep_statuses": settings.keep_statuses,
         "memory_limit": settings.memory_limit, "spill_folder": settings.spill_folder,

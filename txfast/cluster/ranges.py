@@ -56,7 +56,7 @@ class Range:
 
 
 def group_in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
-    """Group ranges, in order, into enough tasks for this number of cores; a large range is a task of its own."""
+    """Group ranges, in order, into enough tasks for this number of cores; a large range ends its task."""
     # The size of an input that cannot be cut is not known.
     sizes = [RANGE_BYTES if part.end is None else part.end - part.start for part in ranges]
     task_bytes = min(RANGE_BYTES, max(1, sum(sizes) // (TASKS_PER_CORE * cores)))

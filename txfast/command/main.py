@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run the command with the process's arguments and return its exit code.
 
-    A failure becomes one line and an exit code here, an interrupt the signal that ends the process.
+    A failure becomes one line and an exit code. An interrupt ends the process by its signal.
     """
     occupy_closed_descriptors()
     journal = Journal()

@@ -30,14 +30,15 @@ DESCRIPTION = (
 INPUT = (
     "A transactions file is CSV, a Parquet file, or an Arrow IPC file or stream. It has the columns type, client, tx "
     "and amount, in any order and among any others. The format is detected from the content, not the name. CSV may be "
-    "compressed with gzip, zstd, lz4 or bzip2. FILE may also be a remote location, such as s3://bucket/key.",
+    "compressed with gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip file. FILE may also be a remote "
+    "location, such as s3://bucket/key.",
     "CSV begins with a header that names the columns. Lines end with LF, CRLF or CR. Fields may have blanks around "
     "them, and may be quoted.",
     "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
     "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
     "column is an error, because a float cannot hold 0.1 exactly.",
     "Several files are read in the order given, as one stream. Each has a header of its own. Ids are whole numbers "
-    "below 2^64. An amount has at most four decimals, and is at most 922337203685477.5807.",
+    "below 2^64. An amount is at most 922337203685477.5807; after its fourth decimal only zeros may follow.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
     "row_too_long (over 1 MiB), bad_quoting, missing_field, bad_type, bad_client, bad_tx and bad_amount.",
 )

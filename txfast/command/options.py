@@ -180,7 +180,7 @@ OPTIONS = (
         help="go on from what DIR holds, and keep it there",
         manual="""
             Begin with the accounts and transactions that earlier runs saved in the directory DIR, and save the result
-            there when this run succeeds. DIR is created if it is missing, and is private to its owner. It holds the
+            there when this run succeeds. DIR is created, private to its owner, if it is missing. It holds the
             accounts, the applied deposits and withdrawals with the state of their disputes, and for each input, by its
             real path, how much of it was consumed and the hash of that part.
 

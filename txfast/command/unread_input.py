@@ -9,8 +9,8 @@ import sys
 
 from txfast.errors import UsageError
 
-# How long a pipe may be open without a byte. Only the words of the error depend on it: a pipe that stays open may have
-# rows yet to come, so that the run fails in either case, and it never waits for ever.
+# How long a pipe may be open without a byte. After that the run fails, since rows may yet come, and it must not wait
+# for ever.
 PATIENCE_SECONDS = 5.0
 
 

@@ -26,7 +26,7 @@ NO_RESOURCES = ("Resource temporarily unavailable", "Cannot allocate memory")
 class LibraryErrors:
     """Inside its `with` block, an exception of a library becomes an InputError, a SourceError or a MemoryError.
 
-    All of them name the input. `describe` makes the message of an InputError, after the name, of the library's words.
+    All of them name the input. `describe` turns the library's words into an InputError's message, without the name.
     Where `is_remote`, an OSError without a number is one of the network, and becomes a SourceError. Where `is_lent`,
     the block also runs code of the calling program: exceptions pass unless their type is a library's.
     """

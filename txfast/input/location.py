@@ -24,7 +24,7 @@ else:
 SAME_SCHEMES = {"gcs": "gs", "abfss": "abfs"}
 AZURE_SCHEMES = ("abfs", "abfss")
 TRIED_CONTAINERS: set[str] = set()
-# The program that tries a location: it gets it by standard input, since other users may see the arguments of a process.
+# The program that tries a location. It reads the location from standard input: other users may see its arguments.
 TRY_AZURE = """
 import json, sys
 sys.path[:], address = json.load(sys.stdin)
@@ -160,7 +160,7 @@ def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
 
 
 def try_azure(uri: str, address: str) -> None:
-    """Open an Azure location in a process of its own, once for each container. Raises SourceError where that ends.
+    """Open an Azure location in a process of its own, once for each container. Raises SourceError if that process dies.
 
     Without credentials, Azure's library ends the process that uses it. A failure that is raised there is raised here
     too, later.

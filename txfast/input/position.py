@@ -77,8 +77,8 @@ class Position:
 class Consumption:
     """Counts and hashes what a reader reads: `advance` over each block of bytes in order, `finish` at the end.
 
-    The reader begins with `header`, the header line, and `lines`: None and 0, or those of the position where it
-    continues.
+    `header` (the header line) and `lines` are what the reader starts from: None and 0 at the start of an input, else
+    those of the position where it continues.
     """
 
     __slots__ = (
@@ -249,7 +249,8 @@ def consume(source: Source, byte_count: int, consumption: Consumption) -> bool:
 
 
 def late_ending(name: str, position: Position, added: bytes) -> bytes:
-    """The line ending, or the rest of one, that was added to the last line before a position since that was noted.
+    """The line ending that the last line before a position has got since the position was noted: of a CR LF perhaps
+    only the LF.
 
     `added` are the two bytes after the position. Raises InputError where other bytes continue that line.
     """
@@ -293,7 +294,7 @@ def read_into(source: Source, view: memoryview) -> int:
 
 
 def source_after(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
-    """The source without the first `wanted_from` of the bytes that were taken from it at an offset."""
+    """The source, to be read from `offset_bytes + wanted_from` on; `taken` was read from it at `offset_bytes`."""
     if source.size_bytes is None:
         return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None)
     offset_bytes += wanted_from

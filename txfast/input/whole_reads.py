@@ -56,7 +56,7 @@ class WholeReads:
 
 
 class StreamReads(WholeReads):
-    """WholeReads that say whether there is more, and how what was read ended."""
+    """WholeReads that say whether there is more, and keep the last bytes that were read."""
 
     def __init__(self, file: "RawIOBase") -> None:
         super().__init__(file)

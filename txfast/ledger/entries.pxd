@@ -3,9 +3,8 @@
 There is one log for each kind. A position names an entry for good: its top bit is the kind, the others count inside
 that log. The rules say whether a log keeps amounts and dispute states: a deposit takes 21 bytes, a withdrawal 12.
 
-The fields are columns, so that no bytes are lost to padding and rebuilding the index reads only what it needs. The
-chunks of both kinds begin with the same columns, so that appending does not branch on the kind, which is hard to
-predict.
+The fields are columns: padding wastes no bytes, and a rebuild of the index reads only what it needs. The chunks of both
+kinds begin with the same columns, so that appending does not branch on the kind, which is hard to predict.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -70,7 +69,7 @@ cdef inline uint64_t log_bytes(const Log* log, const uint64_t entries) noexcept 
 
 
 cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is_large) noexcept nogil:
-    """Make room for this many entries in total. False when memory is exhausted; the log is then unchanged.
+    """Make room for this many entries in total. False when memory is exhausted; all entries are then as before.
 
     `is_large` says that many more entries will come. Otherwise the first chunk stays on small pages, since a short
     run touches only a few of them.

@@ -1,6 +1,6 @@
 """The one way for an entry into a ledger: look ahead, find its slot, add it there.
 
-Applying a batch, restoring saved columns and reading a slice all load entries with these leaves. The loops belong to
+Applying a batch, restoring saved columns and reading a slice all load entries with these functions. The loops belong to
 the callers, since each does its own work between `find` and `add_entry`. Callers reserve room before they add.
 """
 
@@ -15,7 +15,7 @@ from txfast.text.bits cimport prefetch
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
-    # Prefetch second homes when one in eight of the last rows was there.
+    # Prefetch second homes (index.pxd) when one in eight of the last rows was there.
     ROWS_PER_SECOND_HOME = 8
 
 # Where the searches for a row begin: computed LOOK_AHEAD_ROWS before its turn, when that memory starts to load.

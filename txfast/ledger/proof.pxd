@@ -31,7 +31,7 @@ cdef enum Refusal:
 
 # The entries of one account, summed up.
 cdef struct Proof:
-    uint64_t deposited  # units of 0.0001; the greatest number where the sum does not fit
+    uint64_t deposited  # units of 0.0001; 2^64 - 1 if the sum does not fit
     WideSum disputed  # the same, of deposits in dispute: exact, since states come in any order
     uint8_t has_withdrawals
     uint8_t has_ended_disputes
@@ -81,7 +81,7 @@ cdef inline void uncount_dispute(Proof* proof, const int64_t amount, const uint8
 
 
 cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept nogil:
-    """Whether the rules can have made this account, whose total fits, of these entries.
+    """Whether the rules can have produced this account from these entries. The caller has checked that its total fits.
 
     Held must be the sum of the deposits in dispute, and the total at most the sum of all deposits. A locked account
     must have a dispute that is over. Any other account must have a total of at least 0, and without withdrawals a

@@ -36,8 +36,8 @@ cdef class CsvReader:
     """Reads one CSV file: `fill` a batch with the next block of lines, then `scan` it into rows.
 
     `file` has `readinto`; `name` is the file's name in messages. A `consumption` advances over the bytes that each
-    `fill` takes; where it has a header already, the file continues inside its input, after that header. `fill` is for
-    one thread at a time, `scan` for any.
+    `fill` takes; if it has a header already, `file` starts in the middle of the input and has no header line. `fill` is
+    for one thread at a time, `scan` for any.
 
     A `last_row` has `is_held_back()`, which is asked where the file ends in a line that has no ending and is not blank.
     A line that is held back is no row, and is not consumed: `held_bytes` counts its bytes.

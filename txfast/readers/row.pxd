@@ -1,7 +1,7 @@
 """The row parser: one line of text into one transaction, by every rule of the format.
 
-It alone decides what a row is: the fast path hands it every row that is not plain. Inline, so that it stands in the
-loops of its users. parse_line.pyx calls it for Python.
+It alone decides whether a row is well-formed: the fast path hands it every row that is not plain. Inline, so that it
+stands in the loops of its users. parse_line.pyx calls it for Python.
 
 The names of the reasons for malformed rows are in batch/batch.pyx, their codes in batch/batch.pxd.
 """

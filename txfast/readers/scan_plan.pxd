@@ -15,7 +15,7 @@ cdef enum:
     # Columns that the fast path follows. The rows of a wider header go to the row parser.
     PLAIN_COLUMNS_MAX = 32
 
-# A type word as two words of memory, with masks for the bytes of it that count.
+# A type's name as its first 8 and its next 2 bytes, with masks for those that count.
 cdef struct KindName:
     uint64_t first
     uint64_t first_mask

@@ -90,7 +90,7 @@ class Books:
         for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
             shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
-            ledger.clear()  # before there is another
+            ledger.clear()  # so that two are never in memory at once
 
     def parts_that_fit(self, snapshot: "Snapshot") -> int:
         """Into how many parts each ledger is divided, so that one part fits in memory while it is restored."""

@@ -65,7 +65,7 @@ class Checkpoints:
             rejects.follow()
         self._seconds = seconds
         self._next = time.monotonic() + seconds if seconds is not None else float("inf")
-        self._holds = False  # the directory
+        self._holds = False  # whether this run has looked for checkpoints, so that it may remove them
         self._own = False  # a checkpoint that this run may go on from is on the disk
         self._segments = Segments()  # of this run's last checkpoint
         self._input_index = 0  # of the input that is read now

@@ -186,7 +186,7 @@ def make_reader(
     last_row: "LastRow | None" = None,
 ) -> "Reader":
     """The reader for an open input. Without `keep_text` only malformed rows of a table can be reported; a table that
-    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that is open. Raises
+    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that has no line ending. Raises
     MemoryLimitError where the limit is too small for a table."""
     if source.kind != CSV:
         from txfast.readers import table

@@ -73,7 +73,7 @@ def rejects_file(text: str) -> str:
 
 
 def stats_file(text: str) -> str:
-    """A file name without a suffix that stands for another format than JSON."""
+    """A file name. A suffix of any format but JSON is refused."""
     from txfast.writers.formats import format_of
 
     format_of("stats", file_name(text))

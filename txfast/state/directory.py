@@ -356,7 +356,7 @@ class StateDirectory:
         self._remove_old(kept={self._final, self._base or ""})
 
     def _remove_old(self, kept: "set[str]") -> None:
-        """Remove all snapshots except these, and the parts that killed runs left. Errors are ignored."""
+        """Remove the parts that killed runs left, and all snapshots except these. Errors are ignored."""
         try:
             names = self.names()
         except SourceError:

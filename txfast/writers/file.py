@@ -119,7 +119,7 @@ class FileWriter:
         self.bytes_written = byte_count
 
     def finish(self, *, durable: bool) -> None:
-        """Close the file, after all of it is on the disk where `durable`. Raises SourceError."""
+        """Close the file. If `durable`, first wait until all of it is on the disk. Raises SourceError."""
         if durable:
             self.sync()
         try:

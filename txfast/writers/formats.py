@@ -1,8 +1,8 @@
 """The formats of outputs: their names, the format and the compression that a path's suffix means, and the writers of
 accounts.
 
-A file must not get content that its name does not say: a suffix of another format is refused. This module must not know
-the options that name an output.
+A file must not get content that its name does not say: a suffix of another format is refused, unless the user names the
+format. This module must not know the options that name an output.
 """
 
 import os
