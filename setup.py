@@ -78,6 +78,7 @@ MODULES = [
     "txfast.ledger.route",
     "txfast.ledger.sorted_accounts",
     "txfast.readers.csv",
+    "txfast.readers.scan",
     "txfast.readers.line_column",
     "txfast.readers.parse_line",
     "txfast.readers.table_rows",

@@ -52,6 +52,7 @@ def test_the_sample_of_a_day_has_every_kind_of_row() -> None:
     # A row over 1 MiB and a balance beyond 64 bits are not realistic.
     assert set(run.malformed) == {
         "bad_quoting",
+        "too_many_fields",
         "missing_field",
         "bad_type",
         "bad_client",
@@ -94,9 +95,9 @@ def test_the_sample_of_a_day_has_every_style_of_blanks() -> None:
         ("duplicates.csv", {"duplicate_transaction"}),
         (
             "malformed.csv",
-            {"bad_quoting", "missing_field", "bad_type", "bad_client", "bad_tx", "bad_amount"},
+            {"bad_quoting", "too_many_fields", "missing_field", "bad_type", "bad_client", "bad_tx", "bad_amount"},
         ),
-        ("columns.csv", {"bad_quoting", "missing_field"}),
+        ("columns.csv", {"bad_quoting", "too_many_fields", "missing_field"}),
     ],
 )
 def test_a_small_sample_shows_the_reasons_it_is_about(name: str, reasons: set[str]) -> None:

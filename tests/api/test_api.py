@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 import txfast
-from tests.support import reference, replays, strategies, user_program
+from tests.support import reference, reference_rows, replays, strategies, user_program
 from tests.support.bare_ledger import parse_accounts
 from tests.support.command import Folder
 from tests.support.failures import failing
@@ -71,13 +71,13 @@ def texts_of(path: Path = SAMPLE) -> pa.Table:
     """The fields of a file's rows as texts, by the reference: what there is none of is null."""
     replay = reference.replay((path.name, path.read_bytes()))
     names = ("type", "client", "tx", "amount")
-    lines = list(reference.read_lines(io.BytesIO(path.read_bytes())))
-    columns = reference.find_columns(path.name, lines[0])
+    lines = list(reference_rows.read_lines(io.BytesIO(path.read_bytes())))
+    columns = reference_rows.find_columns(path.name, lines[0])
     rows = []
     for line in lines[1:]:
-        fields = reference.split_fields(line)
+        fields = reference_rows.split_fields(line)
         if line.strip() and fields is not None:
-            texts = reference.find_texts(fields, columns)
+            texts = reference_rows.find_texts(fields, columns)
             rows.append({name: (text or b"").decode() or None for name, text in zip(names, texts, strict=True)})
     assert replay.rows
     return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
@@ -192,7 +192,7 @@ def test_files_in_memory_are_as_the_reference_says(contents: list[bytes], thread
     files = [io.BytesIO(content) for content in contents]
     try:
         expected = replays.run_reference(named)
-    except reference.NotTransactions:
+    except reference_rows.NotTransactions:
         with pytest.raises(InputError):
             txfast.process(*files, threads=threads)
         return
@@ -545,7 +545,7 @@ def test_a_ledger_fed_piece_by_piece_is_as_one_run(contents: list[bytes], thread
     named = [(str(index), content) for index, content in enumerate(contents)]
     try:
         expected = replays.run_reference(named)
-    except reference.NotTransactions:
+    except reference_rows.NotTransactions:
         return
     ledger = txfast.Ledger(threads=threads, logger=silent_logger())
     counts: dict[str, int] = {}

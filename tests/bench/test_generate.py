@@ -150,7 +150,13 @@ def test_a_part_of_a_block_has_about_the_same_mix() -> None:
 
 def test_the_reference_finds_the_intended_faults(block: bytes) -> None:
     run = reference.replay(("block", block))
-    assert run.malformed == {"bad_client": 250, "bad_tx": 250, "bad_type": 500, "missing_field": 250}
+    assert run.malformed == {
+        "bad_client": 250,
+        "bad_tx": 250,
+        "bad_type": 500,
+        "missing_field": 250,
+        "too_many_fields": 250,
+    }
     assert run.rejected["duplicate_transaction"] == 0
     assert set(run.applied) == reference_kinds()
 

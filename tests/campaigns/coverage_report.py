@@ -56,7 +56,7 @@ KERNEL_TESTS = (
 )
 QUICK_MODULES = (
     *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.parse_line"),
-    "txfast.spill.partitions",
+    *("txfast.readers.scan", "txfast.spill.partitions"),
 )
 QUICK_TESTS = (
     "tests/batch/test_header.py",

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.support import replays, strategies
-from tests.support.reference import BYTE_ORDER_MARK
+from tests.support.reference_rows import BYTE_ORDER_MARK
 from txfast.batch.batch import KINDS
 from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import TxfastError
@@ -61,6 +61,8 @@ def verdict_by_csv(names: list[str], line: bytes) -> Verdict:
         [texts] = csv.reader([line.decode("latin-1")], strict=True)
     except csv.Error:
         return "bad_quoting"
+    if any(text.strip(BLANKS) for text in texts[len(names) :]):
+        return "too_many_fields"
     fields = {name: text.strip(BLANKS) for name, text in zip(names, texts, strict=False)}
     if not fields.get("type") or "client" not in fields or "tx" not in fields:
         return "missing_field"

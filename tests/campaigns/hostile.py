@@ -251,6 +251,7 @@ def byte_offsets(full: bool) -> Figures:
 
 MALFORMED = {
     "bad_quoting": b'deposit,1,"1,1',
+    "too_many_fields": b"deposit,1,1,12,50",
     "missing_field": b"nonsense",
     "bad_type": b"fee,1,1,1",
     "bad_client": b"deposit,-1,1,1",

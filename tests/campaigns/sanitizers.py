@@ -43,7 +43,10 @@ PRELOADING_TESTS = ("campaigns/test_crashes.py", "campaigns/test_faults.py")
 THREAD_TESTS = ("run/test_outputs.py", "run/test_properties.py", "writers/test_rejects.py")
 QUICK_THREAD_TESTS = ("run/test_replay.py",)
 # The modules that threads run at the same time; with --quick only these are built for the thread sanitizer.
-QUICK_THREAD_MODULES = ("txfast.batch.batch", "txfast.ledger.ledger", "txfast.ledger.route", "txfast.readers.csv")
+QUICK_THREAD_MODULES = (
+    *("txfast.batch.batch", "txfast.ledger.ledger", "txfast.ledger.route"),
+    *("txfast.readers.csv", "txfast.readers.scan"),
+)
 OVERRUN_MODULE = "txfast.readers.csv"
 OVERRUN_TEST = "batch/test_batch.py"
 

@@ -50,6 +50,7 @@ OURS = {
     "txfast.run",
     "txfast.input.first_bytes",
     "txfast.readers.csv",
+    "txfast.readers.scan",
     "txfast.input.open",
     "txfast.input.ref",
     "txfast.input.source",

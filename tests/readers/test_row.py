@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import reference, replays, strategies
+from tests.support import reference, reference_rows, replays, strategies
 from tests.support.reference import HEADER, INT64_MAX, UINT64_MAX
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS
+from txfast.batch.header import Header
 from txfast.readers.parse_line import parse_line
 
 pytestmark = pytest.mark.unmeasured
@@ -654,19 +655,21 @@ ONE_DEPOSIT = ("deposit", 1, 2, 15_000)
         b'"deposit",1,2,1.5   ',
         b"deposit,1,2,1.5,",
         b"deposit,1,2,1.5,,,,",
-        b"deposit,1,2,1.5,more",
-        b'deposit,1,2,1.5,"a, b"',
-        b'deposit,1,2,1.5,"say ""hi"""',
         b'deposit,1,2,1.5,""',
-        b'deposit,1,2,1.5,""""',
-        b'deposit,1,2,1.5,x"y',
-        b'deposit,1,2,1.5,x"',
-        b'deposit,1,2,1.5,x""y"',
-        b"deposit,1,2,1.5,\x00\xff",
     ],
 )
 def test_a_row_is_read_through_its_blanks_and_quotes(line: bytes) -> None:
     assert parse(line) == ONE_DEPOSIT
+
+
+NOTE_HEADER = Header(b"type,client,tx,amount,note", "in")
+
+
+@pytest.mark.parametrize(
+    "note", [b"more", b'"a, b"', b'"say ""hi"""', b'""', b'""""', b'x"y', b'x"', b'x""y"', b"\x00\xff"]
+)
+def test_another_column_holds_anything_that_is_well_quoted(note: bytes) -> None:
+    assert parse_line(b"deposit,1,2,1.5," + note, NOTE_HEADER) == ONE_DEPOSIT
 
 
 @pytest.mark.parametrize(
@@ -772,6 +775,13 @@ def test_other_columns_hold_anything(reader: str, ending: bytes) -> None:
         (b'deposit,"1', "bad_quoting"),
         (b'"x', "bad_quoting"),
         (b',,,,"x"y', "bad_quoting"),
+        (b'deposit,1,2,1.5,1,"x', "bad_quoting"),
+        # too_many_fields, whichever of the surplus is not empty, before missing_field
+        (b"deposit,1,2,1,50", "too_many_fields"),
+        (b"deposit,1,2,1.5,,x,", "too_many_fields"),
+        (b'deposit,1,2,1.5,"""" ', "too_many_fields"),
+        (b",,,,x", "too_many_fields"),
+        (b"nonsense,x,x,x,x", "too_many_fields"),
         # missing_field before bad_type
         (b"deposit", "missing_field"),
         (b"deposit,1", "missing_field"),
@@ -807,8 +817,45 @@ def test_a_malformed_row_has_the_first_reason_that_applies(line: bytes, reason: 
 
 def test_a_row_of_exactly_one_mib_is_read() -> None:
     line = b"deposit,1,2,1.5,"
-    assert parse(line + b"x" * (MIB - len(line))) == ONE_DEPOSIT
-    assert parse(line + b"x" * (MIB - len(line) + 1)) == "row_too_long"
+    assert parse(line + b" " * (MIB - len(line))) == ONE_DEPOSIT
+    assert parse(line + b" " * (MIB - len(line) + 1)) == "row_too_long"
+
+
+@pytest.mark.parametrize("surplus", [b",", b",,", b",  ,", b',""', b',"  ",\t', b",,,,,,"])
+def test_empty_fields_behind_the_last_column_are_nothing(surplus: bytes) -> None:
+    assert parse(b"deposit,1,2,1.5" + surplus) == ONE_DEPOSIT
+    assert parse(b"dispute,1,2," + surplus) == ("dispute", 1, 2, None)
+
+
+@pytest.mark.parametrize("reader", replays.READERS)
+@pytest.mark.parametrize("columns", [4, 5, 32, 33])
+def test_a_row_with_more_fields_than_columns_is_malformed_in_every_layout(reader: str, columns: int) -> None:
+    names = [b"type", b"client", b"tx", b"amount", *(b"column %d" % column for column in range(4, columns))]
+    fields = [b"deposit", b"1", b"1", b"12", *([b""] * (columns - 4))]
+    rows = [[*fields, b"50"], [*fields, b"", b""], [*fields, b"", b'"50"'], [*fields, b'"50'], [*fields[:4], b""]]
+    content = b"\n".join(b",".join(row) for row in [names, *rows])
+    outcome = replays.assert_as_reference([("in.csv", content)], reader=reader)
+    assert outcome is not None
+    assert outcome.malformed == {"too_many_fields": 2, "bad_quoting": 1}
+
+
+@pytest.mark.parametrize("reader", replays.READERS)
+def test_a_decimal_comma_without_quotes_never_becomes_another_amount(reader: str) -> None:
+    content = b"type,client,tx,amount\ndeposit,1,1,12,50\ndeposit,2,2,7,25\n"
+    outcome = replays.assert_as_reference([("in.csv", content)], reader=reader)
+    assert outcome is not None
+    assert (outcome.applied, outcome.malformed) == ({}, {"too_many_fields": 2})
+
+
+@pytest.mark.parametrize("reader", replays.READERS)
+def test_a_column_of_running_balances_is_another_column(reader: str) -> None:
+    content = (
+        b"type,client,tx,amount,balance\ndeposit,1,1,961.47,961.47\nwithdrawal,1,2,103.00,858.47\n"
+        b"deposit,1,4,20.00,898.47\ndeposit,1,5,1,5,903.47\n"
+    )
+    outcome = replays.assert_as_reference([("in.csv", content)], reader=reader)
+    assert outcome is not None
+    assert (outcome.rows, outcome.malformed) == (4, {"too_many_fields": 1})
 
 
 @pytest.mark.parametrize(
@@ -830,10 +877,10 @@ def parse_as_reference(header: bytes, line: bytes) -> tuple[str, int, int, int |
     if run.malformed:
         [reason] = run.malformed
         return reason
-    fields = reference.split_fields(line)
+    fields = reference_rows.split_fields(line)
     assert fields is not None
-    columns = reference.find_columns("in", header)
-    kind, client, tx, amount = reference.find_texts(fields, columns)
+    columns = reference_rows.find_columns("in", header)
+    kind, client, tx, amount = reference_rows.find_texts(fields, columns)
     assert kind is not None
     assert client is not None
     assert tx is not None

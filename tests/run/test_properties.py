@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.support import replays, strategies
 from tests.support.bare_ledger import parse_accounts
 from tests.support.profiles import examples
-from tests.support.reference import BYTE_ORDER_MARK, HEADER
+from tests.support.reference import HEADER
+from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.replays import READERS, THREADS, Input, Outcome
 from tests.support.rows import Row, make_file
 from txfast.batch.batch import KINDS

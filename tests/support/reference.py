@@ -12,19 +12,27 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-BLANKS = b" \t\v\f"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-COLUMN_NAMES = (b"type", b"client", b"tx", b"amount")
+from tests.support.reference_rows import (
+    CHUNK_BYTES,
+    ROW_LIMIT_BYTES,
+    Columns,
+    NotTransactions,
+    Texts,
+    find_columns,
+    find_texts,
+    has_surplus,
+    read_lines,
+    split_fields,
+)
+
 HEADER = b"type,client,tx,amount\n"
 KINDS = (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback")
 
-ROW_LIMIT_BYTES = 1024 * 1024
 REJECT_ROW_LIMIT_BYTES = 64 * 1024
-CHUNK_BYTES = 1024 * 1024
 
 UNITS_PER_ONE = 10_000
 INT64_MIN = -(2**63)
@@ -37,16 +45,10 @@ AMOUNT_PATTERN = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 
 ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
 
-# The texts of `type`, `client`, `tx` and `amount` in one row; None if the row ends before the column.
-Texts = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 NO_TEXTS: Texts = (None, None, None, None)
 
 # Transaction ids belong to their client.
 Key = tuple[int, int]
-
-
-class NotTransactions(Exception):  # noqa: N818 (the term of the rules)
-    """The input is not a transactions file. The text names the input and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,105 +135,6 @@ def format_amount(units: int) -> str:
     return f"{sign}{whole}.{fraction:04d}"
 
 
-# ---- Lines and fields ----------------------------------------------------------------------------
-
-
-def read_pieces(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """The stream in pieces, without its byte order mark. No piece ends between a CR and its LF."""
-    kept = b""
-    while len(kept) < len(BYTE_ORDER_MARK) and (more := stream.read(len(BYTE_ORDER_MARK) - len(kept))):
-        kept += more
-    if kept == BYTE_ORDER_MARK:
-        kept = b""
-    while chunk := stream.read(chunk_bytes):
-        piece = kept + chunk
-        # What follows a CR decides whether it is half of a CRLF, so a CR at the end waits for the next chunk.
-        kept = b"\r" if piece.endswith(b"\r") else b""
-        yield piece.removesuffix(kept)
-    yield kept
-
-
-def read_lines(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Every line without its ending, in bounded memory.
-
-    A line of blanks comes as b"", whatever its length. A line over the row limit comes as its beginning,
-    one byte longer than the limit.
-    """
-    line = bytearray()
-    is_blank = True
-    is_open = False
-    for piece in read_pieces(stream, chunk_bytes):
-        # For bytes, splitlines() splits at LF, CRLF and CR and at nothing else.
-        for part in piece.splitlines(keepends=True):
-            text = part.rstrip(b"\r\n")
-            line += text[: ROW_LIMIT_BYTES + 1 - len(line)]
-            is_blank = is_blank and not text.strip(BLANKS)
-            is_open = len(text) == len(part)
-            if not is_open:
-                yield b"" if is_blank else bytes(line)
-                line.clear()
-                is_blank = True
-    if is_open:
-        yield b"" if is_blank else bytes(line)
-
-
-def split_fields(row: bytes) -> list[bytes] | None:
-    """The fields of a row, unquoted and trimmed; None if one of them is badly quoted."""
-    if b'"' not in row:
-        return [field.strip(BLANKS) for field in row.split(b",")]
-    fields: list[bytes] = []
-    start = 0
-    while True:
-        first = start
-        while row[first : first + 1] in (b" ", b"\t", b"\v", b"\f"):
-            first += 1
-        if row[first : first + 1] == b'"':
-            closing = find_closing_quote(row, first)
-            if closing is None:
-                return None
-            comma = row.find(b",", closing)
-            end = comma if comma >= 0 else len(row)
-            if row[closing + 1 : end].strip(BLANKS):
-                return None
-            text = row[first + 1 : closing].replace(b'""', b'"')
-        else:
-            comma = row.find(b",", start)
-            end = comma if comma >= 0 else len(row)
-            text = row[start:end]
-        fields.append(text.strip(BLANKS))
-        if comma < 0:
-            return fields
-        start = comma + 1
-
-
-def find_closing_quote(row: bytes, opening: int) -> int | None:
-    """The index of the quote that closes the quote at `opening`; None if it stays open."""
-    quote = row.find(b'"', opening + 1)
-    while quote >= 0 and row[quote + 1 : quote + 2] == b'"':
-        quote = row.find(b'"', quote + 2)
-    return quote if quote >= 0 else None
-
-
-def find_columns(name: str, header: bytes) -> list[int]:
-    """The indexes of the four columns in a header, in the order of COLUMN_NAMES. Raises NotTransactions."""
-    if len(header) > ROW_LIMIT_BYTES:
-        raise NotTransactions(f"{name}: the header is over 1 MiB")
-    names = split_fields(header)
-    if names is None:
-        raise NotTransactions(f"{name}: the header is badly quoted")
-    for column_name in COLUMN_NAMES:
-        if names.count(column_name) != 1:
-            how_often = "no column" if column_name not in names else "more than one column"
-            raise NotTransactions(f"{name}: the header names {how_often} {column_name.decode()!r}")
-    return [names.index(column_name) for column_name in COLUMN_NAMES]
-
-
-def find_texts(fields: Sequence[bytes], columns: Sequence[int]) -> Texts:
-    """The texts of the four columns in the fields of a row."""
-    type_, client, tx, amount = (fields[at] if at < len(fields) else None for at in columns)
-    return type_, client, tx, amount
-
-
 # ---- The run -------------------------------------------------------------------------------------
 
 
@@ -264,7 +167,7 @@ class Replay:
     def read(self, name: str, content: bytes | BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
         """Apply one input, which has its own header. After a NotTransactions the run cannot be used."""
         stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        columns: list[int] | None = None
+        columns: Columns | None = None
         line = 0
         for line, row in enumerate(read_lines(stream, chunk_bytes), start=1):
             if not row:
@@ -277,7 +180,7 @@ class Replay:
             raise NotTransactions(f"{name}: there is no header")
         self.lines.append(line)
 
-    def _read_row(self, file: str, line: int, row: bytes, columns: Sequence[int]) -> None:
+    def _read_row(self, file: str, line: int, row: bytes, columns: Columns) -> None:
         texts = NO_TEXTS
         if len(row) > ROW_LIMIT_BYTES:
             status, reason = "malformed", "row_too_long"
@@ -285,7 +188,7 @@ class Replay:
             status, reason = "malformed", "bad_quoting"
         else:
             texts = find_texts(fields, columns)
-            status, reason = self._read_texts(texts)
+            status, reason = self._read_fields(fields, columns)
         if status == "malformed":
             self.rows += 1
             self.malformed[reason] += 1
@@ -294,9 +197,11 @@ class Replay:
             row_shown = row[:REJECT_ROW_LIMIT_BYTES]
             self.rejects.append(Reject(file, line, status, reason, type_, client, tx, amount, row_shown))
 
-    def _read_texts(self, texts: Texts) -> tuple[str, str]:
+    def _read_fields(self, fields: Sequence[bytes], columns: Columns) -> tuple[str, str]:
         """(status, reason) of a row with these fields."""
-        type_text, client_text, tx_text, amount_text = texts
+        type_text, client_text, tx_text, amount_text = find_texts(fields, columns)
+        if has_surplus(fields, columns):
+            return "malformed", "too_many_fields"
         if not type_text or client_text is None or tx_text is None:
             return "malformed", "missing_field"
         if type_text not in KINDS:

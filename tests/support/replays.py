@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import txfast.run.replay
-from tests.support import reference
+from tests.support import reference, reference_rows
 from txfast.batch.batch import MALFORMED_REASONS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.errors import TxfastError
@@ -184,7 +184,7 @@ def assert_as_reference(
     expected: Outcome | None = None
     outcome: Outcome | None = None
     refusal = ""
-    with suppress(reference.NotTransactions):
+    with suppress(reference_rows.NotTransactions):
         expected = run_reference(inputs)
     try:
         outcome = run(inputs, reader=reader, block_bytes=block_bytes, threads=threads)

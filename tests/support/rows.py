@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tests.support.reference import HEADER, format_amount
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.readers.csv import rescan
+from txfast.readers.scan import rescan
 
 STANDARD_HEADER = Header(HEADER.rstrip(), "in memory")
 

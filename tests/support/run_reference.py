@@ -11,7 +11,8 @@ import argparse
 import os
 import sys
 
-from tests.support.reference import NotTransactions, Replay
+from tests.support.reference import Replay
+from tests.support.reference_rows import NotTransactions
 
 
 def main() -> int:

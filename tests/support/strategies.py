@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.support import reference
-from tests.support.reference import BYTE_ORDER_MARK, HEADER, INT64_MAX
+from tests.support import reference_rows
+from tests.support.reference import HEADER, INT64_MAX
+from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.rows import Row
 from txfast.batch.batch import KINDS
 
@@ -123,7 +124,7 @@ run_ons = st.sampled_from([b",", b",x", b',"', b',"a,b"', b",,,,,,", b"\r", b", 
 @st.composite
 def headers(draw: st.DrawFn) -> tuple[bytes, list[bytes | None]]:
     """A header line, nearly always valid, and the names of its columns; None for other columns."""
-    names: list[bytes | None] = list(draw(st.permutations(reference.COLUMN_NAMES)))
+    names: list[bytes | None] = list(draw(st.permutations(reference_rows.COLUMN_NAMES)))
     fields: list[bytes] = [draw(harmless_decorations)(name) for name in names if name is not None]
     for index, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
         names.insert(index, None)
@@ -207,7 +208,7 @@ def wide_files(draw: st.DrawFn) -> bytes:
     width = draw(st.integers(4, 40))
     indexes = draw(st.permutations(range(width)))[:4]
     names = [b"column %d" % column for column in range(width)]
-    for index, name in zip(indexes, reference.COLUMN_NAMES, strict=True):
+    for index, name in zip(indexes, reference_rows.COLUMN_NAMES, strict=True):
         names[index] = name
     ending = draw(endings)
     lines = [b",".join(names)]

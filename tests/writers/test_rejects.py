@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import reference, replays, strategies
+from tests.support import reference, reference_rows, replays, strategies
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS, Input
 from tests.support.rows import make_batch
@@ -185,7 +185,7 @@ def test_rejects_are_those_of_the_reference(
     inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
     try:
         reference.replay(*inputs)
-    except reference.NotTransactions:
+    except reference_rows.NotTransactions:
         return
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
     assert_as_reference(suffix, *inputs, reader=reader, block_bytes=block_bytes, threads=threads)

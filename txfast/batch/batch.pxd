@@ -20,6 +20,7 @@ cdef enum Malformed:
     WELL_FORMED = 0
     ROW_TOO_LONG
     BAD_QUOTING
+    TOO_MANY_FIELDS
     MISSING_FIELD
     BAD_TYPE
     BAD_CLIENT

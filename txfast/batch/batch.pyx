@@ -18,7 +18,8 @@ from txfast.text.bits cimport TEXT_SLACK_BYTES
 # The names of batch.pxd's Kind and Malformed, by code.
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
 MALFORMED_REASONS = (
-    "", "row_too_long", "bad_quoting", "missing_field", "bad_type", "bad_client", "bad_tx", "bad_amount",
+    "", "row_too_long", "bad_quoting", "too_many_fields", "missing_field", "bad_type", "bad_client", "bad_tx",
+    "bad_amount",
 )
 assert len(KINDS) == KIND_COUNT
 assert len(MALFORMED_REASONS) == MALFORMED_COUNT

@@ -47,7 +47,9 @@ cdef class RowCursor:
             raise ValueError("the rows were not kept as text")
         self.batch = batch
         # Without a header no row has any of the four texts.
-        self.columns = Columns(type=-1, client=-1, tx=-1, amount=-1) if batch.header is None else batch.header.columns
+        self.columns = Columns(type=-1, client=-1, tx=-1, amount=-1, width=0)
+        if batch.header is not None:
+            self.columns = batch.header.columns
         self.has_raw_rows = batch.header is None or not batch.header.of_table
         self.wants_applied = applied
         self.wants_rejected = rejected

@@ -4,19 +4,21 @@ from libc.stdint cimport uint8_t
 
 from txfast.text.csv_in cimport Field, take_field
 
-# The indexes of the four columns, counted from 0.
+# The indexes of the four columns, counted from 0, and the number of columns in all.
 cdef struct Columns:
     Py_ssize_t type
     Py_ssize_t client
     Py_ssize_t tx
     Py_ssize_t amount
+    Py_ssize_t width
 
-# A row's texts in the four columns.
+# A row's texts in the four columns, and whether it has more than columns.
 cdef struct Fields:
     Field type
     Field client
     Field tx
     Field amount
+    bint has_surplus  # a field behind the last column is not empty
 
 
 cdef inline bint cut_fields(
@@ -28,6 +30,7 @@ cdef inline bint cut_fields(
     """Cut a row into the four fields. False where a field in any column is badly quoted."""
     cdef Py_ssize_t column = 0
     cdef Field field
+    fields.has_surplus = False
     fields.type.start = fields.client.start = fields.tx.start = fields.amount.start = NULL
     fields.type.end = fields.client.end = fields.tx.end = fields.amount.end = NULL
     while True:
@@ -42,6 +45,8 @@ cdef inline bint cut_fields(
             fields.tx = field
         elif column == columns.amount:
             fields.amount = field
+        elif column >= columns.width and field.start != field.end:
+            fields.has_surplus = True
         if start == end:
             return True
         start += 1
@@ -54,4 +59,3 @@ cdef class Header:
     cdef readonly bytes line
     cdef readonly bint of_table
     cdef Columns columns
-    cdef readonly Py_ssize_t width  # columns in all

@@ -37,8 +37,8 @@ cdef class Header:
             if name in COLUMN_NAMES:
                 if name in indexes:
                     raise InputError(f"{file}: not a transactions file: its header names {name!r} twice")
-                indexes[name] = self.width
-            self.width += 1
+                indexes[name] = self.columns.width
+            self.columns.width += 1
             if start == end:
                 break
             start += 1
@@ -52,3 +52,8 @@ cdef class Header:
         self.columns.client = indexes["client"]
         self.columns.tx = indexes["tx"]
         self.columns.amount = indexes["amount"]
+
+    @property
+    def width(self):
+        """The number of columns, whatever their names."""
+        return self.columns.width

@@ -15,8 +15,9 @@ from txfast.input.library_errors import LibraryErrors
 from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
-from txfast.readers.csv import scan_lines, take_header
+from txfast.readers.csv import take_header
 from txfast.readers.line_column import copy_lines
+from txfast.readers.scan import scan_lines
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

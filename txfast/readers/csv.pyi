@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Protocol, Self
 
 from _typeshed import WriteableBuffer
@@ -15,15 +14,6 @@ class _Readable(Protocol):
     def readinto(self, buffer: WriteableBuffer, /) -> int | None: ...
 
 def take_header(batch: TransactionBatch, file: str) -> Header | None: ...
-def scan_lines(batch: TransactionBatch) -> int: ...
-def rescan(
-    batch: TransactionBatch,
-    readinto: Callable[[memoryview], int],
-    text_bytes: int,
-    header: Header,
-    malformed_rows: int,
-    is_cut: bool,
-) -> None: ...
 
 @disjoint_base
 class CsvReader:

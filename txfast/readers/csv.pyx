@@ -1,4 +1,4 @@
-"""The native CSV reader: cuts a stream of bytes into blocks of whole lines, and scans blocks into batches.
+"""The native CSV reader: cuts a stream of bytes into blocks of whole lines, which the scanner makes into rows.
 
 Blocks are cut in order, one after the other. Scanning a block needs nothing but the header, so several threads may scan
 blocks at once. Buffers belong to batches and are reused with them: in the steady state nothing is allocated but the
@@ -12,10 +12,10 @@ from libc.string cimport memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch.batch cimport ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
+from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.readers.scan_plan cimport FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, TOO_MANY_COLUMNS, Plan, make_plan
-from txfast.readers.scan cimport scan_rows
+from txfast.readers.scan cimport hold_long_line, reserve_rows, scan_text
+from txfast.readers.scan_plan cimport Plan, make_plan
 from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport CR, LF, find_ending, is_ending, past_ending
@@ -27,9 +27,6 @@ READ_BLOCK_BYTES = 1 << 18
 
 cdef enum:
     BOM_BYTES = 3
-    # The shortest rows of both sorts, with their endings: `dispute,1,1`, and one byte that is not blank.
-    WELL_FORMED_BYTES_MIN = 12
-    MALFORMED_BYTES_MIN = 2
 
 
 cdef class CsvReader:
@@ -252,69 +249,6 @@ def take_header(TransactionBatch batch not None, str file not None):
     batch.text_bytes = end - start
     batch.text = start
     return batch.header
-
-
-cpdef int scan_lines(TransactionBatch batch) except -1:
-    """Make rows of a batch's text, which is in the batch's buffer, under the batch's header; none without a header."""
-    cdef Plan plan
-    reserve_rows(batch, batch.text_bytes)
-    if batch.header is not None:
-        make_plan(&plan, batch.header)
-        scan_text(batch, &plan)
-    return 0
-
-
-def rescan(
-    TransactionBatch batch not None, readinto not None, Py_ssize_t text_bytes, Header header not None,
-    Py_ssize_t malformed_rows, bint is_cut,
-):
-    """Scan the text of an earlier batch, its `raw_text()`, again. `readinto(view)` fills the whole view with it.
-
-    `malformed_rows` and `is_cut` are those of the earlier batch. A text without an ending is the head of a line that
-    was too long: one malformed row, or none where the earlier batch had none. A batch that was cut is cut again, after
-    its last malformed row.
-    """
-    cdef uint8_t* text = batch.text_room(text_bytes)
-    readinto(memoryview(batch.buffer)[:text_bytes])
-    batch.attach(batch.buffer, text, text_bytes)
-    batch.header = header
-    if text_bytes and not is_ending(text[text_bytes - 1]):
-        hold_long_line(batch, malformed_rows > 0)
-        return
-    scan_lines(batch)
-    if is_cut:
-        batch.cut(malformed_rows)
-
-
-cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
-    """Make room for all rows that a text of this size can hold."""
-    return batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1)
-
-
-cdef int hold_long_line(TransactionBatch batch, bint is_malformed) except -1:
-    """Make the batch's text, the head of a line that is too long, one malformed row, or none."""
-    batch.reserve(1, 1)
-    batch.scanned = True
-    batch.lines = 1
-    if is_malformed:
-        batch.malformed_reason[0] = ROW_TOO_LONG
-        batch.malformed_offset[0] = 0
-        batch.malformed_rows = 1
-    return 0
-
-
-cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
-    """Make rows of a batch's text, without the GIL: by the loop for the plan's layout."""
-    with nogil:
-        if plan.layout == STANDARD_COLUMNS:
-            scan_rows(batch, plan, STANDARD_COLUMNS)
-        elif plan.layout == FOUR_COLUMNS:
-            scan_rows(batch, plan, FOUR_COLUMNS)
-        elif plan.layout == MORE_COLUMNS:
-            scan_rows(batch, plan, MORE_COLUMNS)
-        else:
-            scan_rows(batch, plan, TOO_MANY_COLUMNS)
-    return 0
 
 
 cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:

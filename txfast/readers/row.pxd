@@ -11,7 +11,7 @@ from libc.string cimport memcmp
 
 from txfast.batch.batch cimport (
     BAD_AMOUNT, BAD_CLIENT, BAD_QUOTING, BAD_TX, BAD_TYPE, BLANK_LINE, CHARGEBACK, DEPOSIT, DISPUTE, MISSING_FIELD,
-    NO_AMOUNT, RESOLVE, ROW_TOO_LONG, WELL_FORMED, WITHDRAWAL, Malformed,
+    NO_AMOUNT, RESOLVE, ROW_TOO_LONG, TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Columns, Fields, cut_fields
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, skip_blanks
@@ -55,6 +55,8 @@ cdef inline Malformed parse_row(
         return ROW_TOO_LONG
     if not cut_fields(start, end, columns, &fields):
         return BAD_QUOTING
+    if fields.has_surplus:
+        return TOO_MANY_FIELDS
     if fields.type.start == NULL or fields.client.start == NULL or fields.tx.start == NULL:
         return MISSING_FIELD
     if fields.type.start == fields.type.end:

@@ -48,10 +48,10 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     """Compile a header."""
     cdef Py_ssize_t column
     plan.columns = header.columns
-    plan.width = header.width if header.width <= PLAIN_COLUMNS_MAX else 0
-    if header.width > PLAIN_COLUMNS_MAX:
+    plan.width = header.columns.width if header.columns.width <= PLAIN_COLUMNS_MAX else 0
+    if header.columns.width > PLAIN_COLUMNS_MAX:
         plan.layout = TOO_MANY_COLUMNS
-    elif header.width > FIELDS:
+    elif header.columns.width > FIELDS:
         plan.layout = MORE_COLUMNS
     elif header.columns.type == 0 and header.columns.client == 1 and header.columns.tx == 2:
         plan.layout = STANDARD_COLUMNS

@@ -8,8 +8,8 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64
 
 from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.readers.csv cimport scan_lines
 from txfast.readers.row cimport parse_kind
+from txfast.readers.scan cimport scan_lines
 from txfast.text.bits cimport WORD_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
 from txfast.text.endings cimport CR, LF

@@ -9,7 +9,7 @@ import struct
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import SpillError
 from txfast.ledger.route import route
-from txfast.readers.csv import rescan
+from txfast.readers.scan import rescan
 from txfast.spill.file import Stream
 from txfast.spill.statuses import set_statuses, statuses_of
 

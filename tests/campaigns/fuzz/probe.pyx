@@ -57,9 +57,12 @@ def parse(
     Py_ssize_t client_column,
     Py_ssize_t tx_column,
     Py_ssize_t amount_column,
+    Py_ssize_t width,
 ):
     """Parse a line of these columns: the row, the reason why it is malformed, or "" for a blank line."""
-    cdef Columns columns = Columns(type=type_column, client=client_column, tx=tx_column, amount=amount_column)
+    cdef Columns columns = Columns(
+        type=type_column, client=client_column, tx=tx_column, amount=amount_column, width=width,
+    )
     cdef uint8_t* text = copied(line, 0)
     cdef Row row
     cdef int malformed = parse_row(text, text + len(line), &columns, &row)
@@ -112,7 +115,7 @@ cdef bint cut_plainly(const uint8_t* line, const uint8_t* end, Field* cut) noexc
 def plain_agrees(bytes line not None):
     """Whether the fast path reads this line as the row parser does, or refuses it."""
     cdef uint8_t* text = copied(line, PLAIN_SLACK_BYTES)
-    cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3)
+    cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3, width=4)
     cdef Field[FIELDS] cut
     cdef Fields fields
     cdef Row row, parsed

@@ -123,7 +123,7 @@ def build(folder: Path) -> tuple[Path, dict[str, str]]:
         raise FuzzError(f"the project cannot be built\n{made.stdout}{made.stderr}")
     build_module(project / "tests" / "campaigns" / "fuzz" / "probe.pyx", environment, project)
     # Compiled without sanitizers: three times as fast.
-    for name in ("tests/support/reference.py", "tests/campaigns/fuzz/targets.py"):
+    for name in ("tests/support/reference.py", "tests/support/reference_rows.py", "tests/campaigns/fuzz/targets.py"):
         build_module(project / name, environment | {"CFLAGS": "-O2"}, project)
     return project, environment | {
         "LD_PRELOAD": str(Path(atheris.origin).parent.parent / "asan_with_fuzzer.so"),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import permutations
 
 from tests.campaigns.fuzz import probe
-from tests.support import reference, replays
+from tests.support import reference, reference_rows, replays
 from tests.support.reference import INT64_MAX
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS, TransactionBatch
@@ -23,8 +23,9 @@ from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.readers.csv import CsvReader, scan_lines
+from txfast.readers.csv import CsvReader
 from txfast.readers.line_column import copy_lines
+from txfast.readers.scan import scan_lines
 from txfast.readers.table_rows import TableColumns, parse
 
 # Type, client, tx and amount, in units of 0.0001.
@@ -34,8 +35,9 @@ Rows = list[Transaction | str]
 SavedAccount = tuple[int, int, int, bool]
 SavedEntry = tuple[int, int, int, int, int]
 
+STANDARD_COLUMNS = reference_rows.Columns(0, 1, 2, 3, width=4)
 # Where the four columns may be: the fifth index is another column.
-INDEXES = list(permutations(range(5), 4))
+INDEXES = [reference_rows.Columns(*four, width=5) for four in permutations(range(5), 4)]
 HEADERS = (
     b"",
     b"type,client,tx,amount\n",
@@ -66,16 +68,16 @@ class Recorder(reference.Replay):
 recorder = Recorder()
 
 
-def expected_row(line: bytes, columns: Sequence[int]) -> Transaction | str:
+def expected_row(line: bytes, columns: reference_rows.Columns) -> Transaction | str:
     """The reference's verdict on a line: the row, the reason why it is malformed, or "" for a blank line."""
-    if not line.strip(reference.BLANKS):
+    if not line.strip(reference_rows.BLANKS):
         return ""
-    if len(line) > reference.ROW_LIMIT_BYTES:
+    if len(line) > reference_rows.ROW_LIMIT_BYTES:
         return "row_too_long"
-    fields = reference.split_fields(line)
+    fields = reference_rows.split_fields(line)
     if fields is None:
         return "bad_quoting"
-    status, reason = recorder._read_texts(reference.find_texts(fields, columns))
+    status, reason = recorder._read_fields(fields, columns)
     return recorder.row if status == "applied" else reason
 
 
@@ -121,13 +123,13 @@ def numbered(found: Rows, first_line: int) -> Iterator[tuple[int, str]]:
 
 def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
     """The rows of a file and the line numbers of malformed rows, by the reference; None for another file."""
-    lines = list(reference.read_lines(io.BytesIO(content)))
+    lines = list(reference_rows.read_lines(io.BytesIO(content)))
     header = next((index for index, line in enumerate(lines) if line), None)
     if header is None:
         return None
     try:
-        columns = reference.find_columns("in", lines[header])
-    except reference.NotTransactions:
+        columns = reference_rows.find_columns("in", lines[header])
+    except reference_rows.NotTransactions:
         return None
     found = [expected_row(line, columns) for line in lines[header + 1 :]]
     return [row for row in found if row != ""], [line for line, _ in numbered(found, header + 2)]
@@ -196,8 +198,8 @@ def arrow(content: bytes) -> None:
     batch.number_lines(1)
     # A line of pyarrow's has no ending inside. A line of the fuzzer's may have: it is several lines then.
     copied = b"".join(text[offsets[index] : offsets[index + 1]] + b"\n" for index in range(first, first + count))
-    lines = list(reference.read_lines(io.BytesIO(copied)))
-    expected = [expected_row(line, range(4)) for line in lines]
+    lines = list(reference_rows.read_lines(io.BytesIO(copied)))
+    expected = [expected_row(line, STANDARD_COLUMNS) for line in lines]
     must_be(probe.rows_of(batch), [row for row in expected if row != ""])
     reported = [(line, row) for line, _, _, row in report(batch, rejected=False)]
     must_be(reported, [(line, lines[line - 1]) for line, _ in numbered(expected, 1)])
@@ -291,7 +293,7 @@ def table(content: bytes) -> None:
             parse(batch, STANDARD_HEADER, keep_text=keep_text)
             found += probe.rows_of(batch)
         expected = [
-            expected_row(b",".join(map(quoted, fields)), range(4))
+            expected_row(b",".join(map(quoted, fields)), STANDARD_COLUMNS)
             for fields in zip(*(fields or [] for _, fields in columns), strict=True)
         ]
         must_be(found, expected)
