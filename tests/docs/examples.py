@@ -1,8 +1,9 @@
 """Runs the code blocks of a page as a reader would: in order, in one empty folder.
 
-    python -m tests.docs.examples [--write] PAGE …
+    python -m tests.docs.examples [--write | --plain] [PAGE …]
 
-shows where a page says something else than what happens; with `--write` it puts what happens into the page.
+shows where a page says something else than what happens; with `--write` it puts what happens into the page. With
+`--plain` it leaves out the blocks that need packages which txfast does not install. Without PAGE it takes all pages.
 
     console   lines after `$ ` are commands of bash; the lines below each are what it prints, on both outputs
     python    a program of its own; an `output` block after it has what it prints
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.docs.pages import Block, blocks_of, needs_of
+from tests.docs.pages import Block, blocks_of, needs_of, pages
 from tests.support.command import environment
 from tests.support.project import PROJECT_ROOT
 
@@ -45,8 +46,11 @@ class Difference(NamedTuple):
         return f"{self.block.where}: says\n{self.block.text}where this happens:\n{self.happened}"
 
 
-def differences(page: Path, folder: Path) -> Iterator[Difference]:
-    """Run all blocks of a page in a folder that is empty; yield those that say something else than what happens."""
+def differences(page: Path, folder: Path, *, plain: bool = False) -> Iterator[Difference]:
+    """Run all blocks of a page in a folder that is empty; yield those that say something else than what happens.
+
+    With `plain`, run only those that need no package beside txfast's own dependencies.
+    """
     for name in needs_of(page):
         shutil.copytree(PROJECT_ROOT / name, folder / name, ignore=shutil.ignore_patterns("stress_test.csv"))
     blocks = blocks_of(page)
@@ -55,10 +59,15 @@ def differences(page: Path, folder: Path) -> Iterator[Difference]:
         for index, block in enumerate(blocks):
             if (file := block.note("file")) is not None:
                 (folder / file).write_text(block.text, encoding="utf-8")
-            elif block.language in RUNNABLE and block.note("not run") is None:
+            elif is_run(block) and not (plain and block.note("with")):
                 following = blocks[index + 1] if index + 1 < len(blocks) else None
                 output = following if following is not None and following.note("output") is not None else None
                 yield from differences_of(block, output, folder, variables)
+
+
+def is_run(block: Block) -> bool:
+    """Whether the tests run a block."""
+    return block.language in RUNNABLE and block.note("not run") is None
 
 
 def differences_of(block: Block, output: Block | None, folder: Path, variables: dict[str, str]) -> Iterator[Difference]:
@@ -161,12 +170,11 @@ def write(page: Path, changes: list[Difference]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Check pages, or mend them; return the exit code."""
-    names = [name for name in arguments if name != "--write"]
+    named = [Path(name).resolve() for name in arguments if name not in ("--write", "--plain")]
     found = 0
-    for name in names:
-        page = Path(name).resolve()
+    for page in named or pages():
         with tempfile.TemporaryDirectory() as folder:
-            changes = list(differences(page, Path(folder)))
+            changes = list(differences(page, Path(folder), plain="--plain" in arguments))
         found += len(changes)
         if "--write" in arguments:
             write(page, changes)

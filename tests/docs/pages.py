@@ -5,6 +5,7 @@ A note is an HTML comment in the lines just before a block, which a reader of th
     <!-- file: NAME -->      the block is the content of this file
     <!-- output -->          the block is what the block before it prints
     <!-- not run: REASON --> the block is not run here
+    <!-- with: PACKAGE … --> the block needs these packages, which txfast does not install
 
 `<!-- needs: samples -->` anywhere in a page says that its examples use a copy of the folder samples/.
 This module must not know what a block does.

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.docs.examples import RUNNABLE, SHOWN, differences, fits, variables_for, write
+from tests.docs.examples import RUNNABLE, SHOWN, differences, fits, is_run, variables_for, write
 from tests.docs.pages import blocks_of, name_of, pages
 from tests.support.command import COMMAND
 from tests.support.project import PROJECT_ROOT
 
 pytestmark = pytest.mark.unmeasured
 
-PAGES_WITH_EXAMPLES = [
-    page
-    for page in pages()
-    if any(block.language in RUNNABLE and block.note("not run") is None for block in blocks_of(page))
-]
+PAGES_WITH_EXAMPLES = [page for page in pages() if any(map(is_run, blocks_of(page)))]
 
 # The blocks that no test runs, by page and reason. Any other block runs.
 NOT_RUN = {
@@ -28,6 +25,7 @@ NOT_RUN = {
     ("README.md", "installs, and runs this very test"): 1,
     ("docs/explanation/benchmarks.md", "takes minutes"): 1,
     ("docs/guides/cluster.md", "installs"): 1,
+    ("docs/guides/data-frames.md", "installs"): 1,
     ("docs/guides/cluster.md", "needs a cluster"): 3,
     ("docs/guides/files.md", "needs a bucket"): 1,
     ("docs/reference/command.md", "changes a shell's set-up"): 1,
@@ -55,6 +53,35 @@ def test_only_a_few_blocks_are_not_run() -> None:
         if (reason := block.note("not run")) is not None
     )
     assert dict(reasons) == NOT_RUN
+
+
+def test_a_page_names_the_packages_that_its_examples_need() -> None:
+    missing = [
+        f"{block.where}: {package}"
+        for page in pages()
+        for block in blocks_of(page)
+        for package in (block.note("with") or "").split()
+        if not re.search(rf"pip install [^`\n]*\b{package}\b", page.read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_examples_of_other_packages_can_be_left_out(tmp_path: Path) -> None:
+    text = """\
+<!-- with: missing -->
+```python
+import missing
+```
+
+```console
+$ echo one
+two
+```
+"""
+    page = page_of(tmp_path, text)
+    assert [each.happened for each in differences(page, tmp_path, plain=True)] == ["$ echo one\none\n"]
+    with pytest.raises(AssertionError):
+        list(differences(page, tmp_path))
 
 
 def test_every_block_has_a_language_that_says_whether_it_runs() -> None:
