@@ -323,6 +323,21 @@ def test_a_table_without_the_columns_is_refused(folder: Folder) -> None:
     folder.run("twice.arrows").assert_failed("twice.arrows: not a table of transactions: it has two columns 'type'")
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_columns_are_named_in_any_case_and_a_name_in_lower_case_wins(folder: Folder, suffix: str) -> None:
+    texts = {"AMOUNT": "12", "Amount": "9", "TYPE": "deposit", "amount": "2.5", "Tx": "1", "tX ": "x", "cLIENT": "7"}
+    table = pa.table({name: pa.array([text], pa.string()) for name, text in texts.items()})
+    write_table(folder.path / f"in.{suffix}", table)
+    run = folder.run(f"in.{suffix}")
+    assert run.output.splitlines()[1:] == [b"7,2.5000,0.0000,2.5000,false"]
+    twice = table.drop_columns(["amount"])
+    write_table(folder.path / f"twice.{suffix}", twice)
+    folder.run(f"twice.{suffix}").assert_failed(f"twice.{suffix}: not a table of transactions: it has two columns")
+    floats = twice.drop_columns(["AMOUNT", "Amount"]).append_column("aMount", pa.array([1.5]))
+    write_table(folder.path / f"floats.{suffix}", floats)
+    folder.run(f"floats.{suffix}").assert_failed(f"floats.{suffix}: column 'aMount' is of type double")
+
+
 # ---- From the command ------------------------------------------------------------------------------
 
 

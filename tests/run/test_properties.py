@@ -162,7 +162,7 @@ def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, end
     lines = []
     for length in LENGTHS:
         row, blank = b"deposit,1,%d,1," % length, b" " * length
-        lines += [row + b"x" * (length - len(row)), b"nonsense", blank, b'"' + blank, b"", blank[1:] + b"x"]
+        lines += [row + b" " * (length - len(row)), b"nonsense", blank, b'"' + blank, b"", blank[1:] + b"x"]
     header = HEADER.rstrip()
     for content in (
         ending.join([header, *lines[:-4]]),

@@ -116,11 +116,15 @@ def find_columns(name: str, header: bytes) -> Columns:
     names = split_fields(header)
     if names is None:
         raise NotTransactions(f"{name}: the header is badly quoted")
+    found: list[int] = []
     for column_name in COLUMN_NAMES:
-        if names.count(column_name) != 1:
-            how_often = "no column" if column_name not in names else "more than one column"
+        exact = [index for index, each in enumerate(names) if each == column_name]
+        fitting = exact or [index for index, each in enumerate(names) if each.lower() == column_name]
+        if len(fitting) != 1:
+            how_often = "no column" if not fitting else "more than one column"
             raise NotTransactions(f"{name}: the header names {how_often} {column_name.decode()!r}")
-    type_, client, tx, amount = map(names.index, COLUMN_NAMES)
+        found += fitting
+    type_, client, tx, amount = found
     return Columns(type_, client, tx, amount, len(names))
 
 

@@ -126,6 +126,8 @@ def headers(draw: st.DrawFn) -> tuple[bytes, list[bytes | None]]:
     """A header line, nearly always valid, and the names of its columns; None for other columns."""
     names: list[bytes | None] = list(draw(st.permutations(reference_rows.COLUMN_NAMES)))
     fields: list[bytes] = [draw(harmless_decorations)(name) for name in names if name is not None]
+    if draw(one_in(4)):
+        fields = [draw(st.sampled_from([bytes.title, bytes.upper, bytes.swapcase]))(field) for field in fields]
     for index, name in draw(st.lists(st.tuples(st.integers(0, 4), other_names), max_size=2)):
         names.insert(index, None)
         fields.insert(index, name)

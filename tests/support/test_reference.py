@@ -428,6 +428,12 @@ def test_columns_may_be_in_any_order_and_among_others() -> None:
     assert state.accounts_csv() == b"client,available,held,total,locked\n42,1.5000,0.0000,1.5000,false\n"
 
 
+def test_a_columns_name_counts_in_any_case_and_lower_case_wins() -> None:
+    content = b"CLIENT,Amount,Type,tX\n7,2.5,deposit,1\n"
+    assert replay(("in.csv", content)).accounts[7].available == 25_000
+    assert replay(("in.csv", b"amount," + content.replace(b"7", b"3,7"))).accounts[7].available == 30_000
+
+
 def test_short_rows_lack_their_last_columns() -> None:
     content = b"type,client,tx,amount\ndeposit,1,1,3\ndispute,1,1\nresolve,1,1,\nchargeback,1\n"
     state = replay(("in.csv", content))
@@ -450,8 +456,8 @@ def test_short_rows_lack_their_last_columns() -> None:
         (b"type,client,tx\n", "no column 'amount'"),
         (b"client,tx,amount\n", "no column 'type'"),
         (b"deposit,1,1,1\n", "no column 'type'"),
-        (b"Type,client,tx,amount\n", "no column 'type'"),
-        (b"type,CLIENT,tx,amount\n", "no column 'client'"),
+        (b"Type,TYPE,client,tx,amount\n", "more than one column 'type'"),
+        (b"type,CLIENT,Client,tx,amount\n", "more than one column 'client'"),
         (b"type client tx amount\n", "no column 'type'"),
         (b"type;client;tx;amount\n", "no column 'type'"),
         (b"type,client,tx,amount,tx\n", "more than one column 'tx'"),

@@ -1,8 +1,11 @@
+from collections.abc import Iterable
 from typing import Self
 
 from typing_extensions import disjoint_base
 
 COLUMN_NAMES: tuple[str, ...]
+
+def find_columns(names: Iterable[str]) -> list[list[int]]: ...
 
 @disjoint_base
 class Header:

@@ -12,6 +12,21 @@ from txfast.errors import InputError
 COLUMN_NAMES = ("type", "client", "tx", "amount")
 
 
+def find_columns(names not None):
+    """For each of COLUMN_NAMES, in order, the indexes of the columns that it may be, among the names of all columns.
+
+    They are those of exactly this name, or else those of this name in any case. One index is a column that was found.
+    """
+    cdef dict exact = {name: [] for name in COLUMN_NAMES}
+    cdef dict in_any_case = {name: [] for name in COLUMN_NAMES}
+    for index, name in enumerate(names):
+        if name in exact:
+            exact[name].append(index)
+        elif (lower := name.lower()) in in_any_case:
+            in_any_case[lower].append(index)
+    return [exact[name] or in_any_case[name] for name in COLUMN_NAMES]
+
+
 cdef class Header:
     """The header line of a transactions file.
 
@@ -24,7 +39,7 @@ cdef class Header:
         cdef const uint8_t* start = line
         cdef const uint8_t* end = start + len(line)
         cdef Field field
-        cdef dict indexes = {}
+        cdef list names = []
         self.line = line
         self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:
@@ -33,25 +48,25 @@ cdef class Header:
             start = take_field(start, end, &field)
             if start == NULL:
                 raise InputError(f"{file}: not a transactions file: its header is badly quoted")
-            name = field.start[:field.end - field.start].decode("utf-8", "replace")
-            if name in COLUMN_NAMES:
-                if name in indexes:
-                    raise InputError(f"{file}: not a transactions file: its header names {name!r} twice")
-                indexes[name] = self.columns.width
-            self.columns.width += 1
+            names.append(field.start[:field.end - field.start].decode("utf-8", "replace"))
             if start == end:
                 break
             start += 1
-        missing = [name for name in COLUMN_NAMES if name not in indexes]
+        found = dict(zip(COLUMN_NAMES, find_columns(names), strict=True))
+        for name, indexes in found.items():
+            if len(indexes) > 1:
+                raise InputError(f"{file}: not a transactions file: its header names {name!r} twice")
+        missing = [name for name, indexes in found.items() if not indexes]
         if missing:
             raise InputError(
                 f"{file}: not a transactions file: its header has no column {', '.join(missing)} "
                 f"(it needs {', '.join(COLUMN_NAMES)})"
             )
-        self.columns.type = indexes["type"]
-        self.columns.client = indexes["client"]
-        self.columns.tx = indexes["tx"]
-        self.columns.amount = indexes["amount"]
+        self.columns.type = found["type"][0]
+        self.columns.client = found["client"][0]
+        self.columns.tx = found["tx"][0]
+        self.columns.amount = found["amount"][0]
+        self.columns.width = len(names)
 
     @property
     def width(self):

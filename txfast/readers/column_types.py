@@ -6,7 +6,7 @@ must not know where a table comes from.
 
 from decimal import Decimal
 
-from txfast.batch.header import COLUMN_NAMES
+from txfast.batch.header import COLUMN_NAMES, find_columns
 from txfast.errors import InputError
 from txfast.readers.table_rows import units_fit
 
@@ -30,20 +30,26 @@ DECIMAL_DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 OFFSET_BYTES = {"text": 4, "large_text": 8}
 
 
-def check_schema(schema: "pa.Schema", file: str) -> None:
-    """See that the four columns are there, once each, and of types that are exact. Raises InputError."""
-    missing = [name for name in COLUMN_NAMES if name not in schema.names]
+def columns_of(schema: "pa.Schema", file: str) -> list[str]:
+    """The names that the table has for the four columns: each must be there once, and of a type that is exact.
+
+    Raises InputError.
+    """
+    found = dict(zip(COLUMN_NAMES, find_columns(schema.names), strict=True))
+    missing = [name for name, indexes in found.items() if not indexes]
     if missing:
         raise InputError(
             f"{file}: not a table of transactions: it has no column {', '.join(missing)} "
             f"(it needs {', '.join(COLUMN_NAMES)})"
         )
-    for name in COLUMN_NAMES:
-        if schema.names.count(name) > 1:
+    for name, indexes in found.items():
+        if len(indexes) > 1:
             raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}")
-        refusal = refusal_of(name, schema.field(name).type)
+        kind = schema.field(indexes[0]).type
+        refusal = refusal_of(name, kind)
         if refusal is not None:
-            raise InputError(f"{file}: column {name!r} is of type {schema.field(name).type}: {refusal}")
+            raise InputError(f"{file}: column {schema.names[indexes[0]]!r} is of type {kind}: {refusal}")
+    return [schema.names[indexes[0]] for indexes in found.values()]
 
 
 def refusal_of(name: str, kind: "pa.DataType") -> str | None:

@@ -14,7 +14,7 @@ from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 from txfast.input.table_watch import TableWatch
 from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
-from txfast.readers.column_types import check_schema, column_of, is_taken_directly
+from txfast.readers.column_types import column_of, columns_of, is_taken_directly
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -104,7 +104,7 @@ class TableReader:
                     self._watch.consume()
                 return False
             with self._conversion_errors:
-                columns = [column_of(name, record_batch.column(name)) for name in COLUMN_NAMES]
+                columns = [column_of(*each) for each in zip(COLUMN_NAMES, record_batch.columns, strict=True)]
                 self._columns = TableColumns(record_batch.num_rows, columns)
         return True
 
@@ -115,7 +115,7 @@ class TableReader:
     # ---- Reading -----------------------------------------------------------------------------------
 
     def _record_batches(self) -> "Iterator[pa.RecordBatch]":
-        """Iterate the table as record batches, projected to the four columns."""
+        """Iterate the table as record batches of the four columns, in the order of COLUMN_NAMES."""
         read = {
             PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream,
             TABLE: self._read_table,
@@ -136,32 +136,32 @@ class TableReader:
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()
         plain = pa.parquet.ParquetFile(content)
-        check_schema(plain.schema_arrow, self._name)
+        names = columns_of(plain.schema_arrow, self._name)
         is_remote = isinstance(self._source.file, RemoteFile)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
         file = pa.parquet.ParquetFile(
-            content, metadata=plain.metadata, page_checksum_verification=True, read_dictionary=["type"],
+            content, metadata=plain.metadata, page_checksum_verification=True, read_dictionary=names[:1],
             pre_buffer=False, buffer_size=REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES,
         )  # fmt: skip
         rows = 0
-        for record_batch in file.iter_batches(BATCH_ROWS, columns=list(COLUMN_NAMES), use_threads=self._use_threads):
+        for record_batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=self._use_threads):
             rows += record_batch.num_rows
             self._done = rows / max(1, file.metadata.num_rows)
-            yield record_batch
+            yield record_batch.select(names)
         if rows != file.metadata.num_rows:
             raise InputError(f"{self._name}: is damaged: it has {rows} rows, and says {file.metadata.num_rows}")
 
     def _read_file(self) -> "Iterator[pa.RecordBatch]":
         file = self._seekable()
         schema = pa.ipc.open_file(file).schema
-        check_schema(schema, self._name)
+        names = columns_of(schema, self._name)
         file.seek(0)
-        fields = [schema.get_field_index(name) for name in COLUMN_NAMES]
+        fields = [schema.get_field_index(name) for name in names]
         options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=self._use_threads)
         reader = pa.ipc.open_file(file, options=options)
         for number in range(reader.num_record_batches):
             self._done = (number + 1) / reader.num_record_batches
-            yield self._validated(reader.get_batch(number))
+            yield self._validated(reader.get_batch(number).select(names))
 
     def _read_stream(self) -> "Iterator[pa.RecordBatch]":
         if self._consumption is None or not self._is_stream:
@@ -176,11 +176,11 @@ class TableReader:
         while file.has_more():
             options = pa.ipc.IpcReadOptions(use_threads=self._use_threads)
             reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=options)
-            check_schema(reader.schema, self._name)
+            names = columns_of(reader.schema, self._name)
             for record_batch in reader:
                 if self._source.size_bytes:
                     self._done = file.tell() / self._source.size_bytes
-                yield self._validated(record_batch.select(list(COLUMN_NAMES)))
+                yield self._validated(record_batch.select(names))
             if file.was_short or file.last_bytes != END_OF_STREAM:
                 raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
 
@@ -188,11 +188,11 @@ class TableReader:
         rows_left = (self._source.size_bytes or 0) // VALUES_BYTES
         rows = max(1, rows_left)
         for table in self._source.tables or ():
-            check_schema(table.schema, self._name)
+            names = columns_of(table.schema, self._name)
             for record_batch in table:
                 rows_left -= record_batch.num_rows
                 self._done = 1 - max(0, rows_left) / rows
-                yield record_batch.select(list(COLUMN_NAMES))
+                yield record_batch.select(names)
 
     def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
         """See that no offset or index leads out of its buffer; TableColumns checks the types that it takes directly."""
