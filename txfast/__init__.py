@@ -13,15 +13,14 @@ from txfast._version import __version__
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
 
     import pyarrow as pa
 
+    from txfast.api.account_rows import Account as Account
     from txfast.api.arguments import Reader
     from txfast.api.inputs import Input
     from txfast.api.ledger import Ledger as Ledger
     from txfast.api.process import process as process
-    from txfast.api.results import Account as Account
     from txfast.api.results import Accounts as Accounts
     from txfast.api.results import Reject as Reject
     from txfast.api.results import Rejects as Rejects
@@ -70,9 +69,12 @@ def read(
     strict: bool = False,
     reader: "Reader" = "native",
     logger: "logging.Logger | None" = None,
-) -> "Iterator[pa.RecordBatch]":
-    """Iterate the transactions in inputs as Arrow record batches: `type` (dictionary of string), `client` and `tx`
+) -> "pa.RecordBatchReader":
+    """Read the transactions in inputs, as a pyarrow RecordBatchReader: `type` (dictionary of string), `client` and `tx`
     (uint64), `amount` (decimal128(19, 4), null where the row has none).
+
+    Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
+    are read as they are asked for.
 
     Inputs, arguments and errors are those of `txfast.process`. Malformed rows are left out, logged, and counted
     against `max_malformed`. Rows are read and parsed, not applied, so `process` may still reject a row
@@ -80,7 +82,7 @@ def read(
 
     >>> import io, txfast
     >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\ndispute,1,1,\\n")
-    >>> [batch.to_pylist() for batch in txfast.read(file)][0][0]
+    >>> txfast.read(file).read_all().to_pylist()[0]
     {'type': 'deposit', 'client': 1, 'tx': 1, 'amount': Decimal('2.5000')}
     """
     from txfast.api.read import read_transactions

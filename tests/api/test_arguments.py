@@ -19,11 +19,11 @@ from pyarrow import dataset
 
 import txfast
 from tests.support.reference import HEADER
-from txfast.api.arguments import ARGUMENTS, AccountsFormat, LogLevel, Reader, shown
+from txfast.api.arguments import ARGUMENTS, AccountsFormat, LogLevel, Reader, RejectsFormat, shown
 from txfast.errors import UsageError
 from txfast.input.source import READERS
 from txfast.log.journal import LEVELS
-from txfast.writers.formats import FORMATS
+from txfast.writers.formats import CONTENTS, FORMATS
 
 ROWS = HEADER + b"deposit,1,1,10.5\n"
 
@@ -44,9 +44,12 @@ CALLS: dict[str, Callable[..., object]] = {
     "Ledger.load": lambda path="missing", **given: txfast.Ledger.load(path, **given),
     "Ledger.save": lambda **given: txfast.Ledger().save(**given),
     "Accounts.write": lambda path="a.csv", **given: accounts().write(path, **given),
+    "Rejects.write": lambda path="r.csv", **given: txfast.process(file(), rejects=True).rejects.write(path, **given),
 }
 # Inputs are checked by themselves, and a client that is none has no account.
-NOT_IN_THE_TABLE = {"inputs", "transactions", "client", "requested_schema"}
+NOT_IN_THE_TABLE = {"inputs", "transactions", "client", "default", "row", "start", "stop", "requested_schema"}
+# An argument that means something else in one function.
+OTHER_NAMES = {("Rejects.write", "format"): "format of rejects"}
 
 ANYTHING_BUT = [object(), ..., [], (), {}, pd.DataFrame(), "wrong", "", b"x", 1.5, -1, math.nan]
 NOT_A_SWITCH = [*ANYTHING_BUT, None, 0, 1, "True"]
@@ -65,11 +68,13 @@ WRONG: dict[str, list[Any]] = {
     "logger": [*ANYTHING_BUT, "txfast", logging],
     "path": NOT_A_PATH,
     "format": [*ANYTHING_BUT, "CSV", "xlsx"],
+    "format of rejects": [*ANYTHING_BUT, "CSV", "arrow"],
 }
 RIGHT_WORDS = {
     "reader": READERS,
     "log_level": LEVELS,
     "format": FORMATS,
+    "format of rejects": CONTENTS["rejects"][0],
     "rejects": ("True", "False"),
     "strict": ("True", "False"),
     "progress": ("True", "False"),
@@ -87,7 +92,7 @@ def parameters() -> Iterator[tuple[str, str]]:
         for function, value in functions.items():
             for parameter in inspect.signature(value).parameters:
                 if parameter != "self" and parameter not in NOT_IN_THE_TABLE:
-                    yield function, parameter
+                    yield function, OTHER_NAMES.get((function, parameter), parameter)
 
 
 def test_every_argument_of_a_public_function_is_in_the_table() -> None:
@@ -103,9 +108,9 @@ def test_a_wrong_value_is_refused_with_the_right_ones(
     monkeypatch.chdir(tmp_path)
     for wrong in WRONG[name]:
         with pytest.raises(UsageError) as refused:
-            CALLS[function](**{name: wrong})
+            CALLS[function](**{name.partition(" of ")[0]: wrong})
         message = str(refused.value)
-        assert message.startswith(f"{name}{shown(wrong)}: "), message
+        assert message.startswith(f"{name.partition(' of ')[0]}{shown(wrong)}: "), message
         assert ": " in message
         assert "\n" not in message
         assert all(word in message for word in RIGHT_WORDS.get(name, ())), message
@@ -156,7 +161,10 @@ def test_a_path_of_bytes_is_refused_with_the_way_out() -> None:
             CALLS[function](**{name: BytesPath()})
 
 
-@pytest.mark.parametrize(("types", "table"), [(Reader, READERS), (LogLevel, LEVELS), (AccountsFormat, FORMATS)])
+@pytest.mark.parametrize(
+    ("types", "table"),
+    [(Reader, READERS), (LogLevel, LEVELS), (AccountsFormat, FORMATS), (RejectsFormat, CONTENTS["rejects"][0])],
+)
 def test_the_words_that_type_checkers_know_are_those_of_the_run(types: object, table: tuple[str, ...]) -> None:
     assert get_args(types) == table
 

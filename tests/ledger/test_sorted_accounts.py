@@ -49,6 +49,38 @@ def test_accounts_are_sorted_even_where_ledgers_share_clients(owners: list[set[i
     ])  # fmt: skip
 
 
+@given(st.sets(clients, max_size=80), st.data())
+def test_an_account_is_found_by_index_and_by_client(owners: set[int], data: st.DataObject) -> None:
+    expected = [Account(client, client % 1000 - 500, client % 7, client % 2 == 0) for client in sorted(owners)]
+    columns = AccountColumns(ledgers_of([expected]))
+    chosen = range(len(expected))[slice(*data.draw(st.tuples(*[st.none() | st.integers(-90, 90)] * 2)))]
+    if data.draw(st.booleans()):
+        chosen = chosen[::-1]
+    part = columns.part(chosen.start, chosen.step, len(chosen))
+    assert len(part) == len(chosen)
+    rows = [expected[index] for index in chosen]
+    assert [part.account(index) for index in range(len(part))] == [
+        (row.client, row.available, row.held, row.locked) for row in rows
+    ]
+    assert part.available_units == sum(row.available for row in rows)
+    assert part.held_units == sum(row.held for row in rows)
+    assert part.locked_count == sum(row.locked for row in rows)
+    indices = {row.client: index for index, row in enumerate(rows)}
+    for client in [*owners, 0, 51, UINT64_MAX]:
+        assert part.find(client) == indices.get(client, -1)
+
+
+def test_no_account_is_taken_from_outside() -> None:
+    columns = AccountColumns(ledgers_of([[Account(1, 1, 0), Account(2, 2, 0)]]))
+    for index in (-1, 2):
+        with pytest.raises(IndexError, match=f"no account {index} of 2"):
+            columns.account(index)
+    for first, step, count in ((0, 1, 3), (2, 1, 1), (-1, 1, 1), (0, -1, 2), (1, 2, 2)):
+        with pytest.raises(IndexError, match="no accounts"):
+            columns.part(first, step, count)
+    assert len(columns.part(5, 1, 0)) == 0
+
+
 @pytest.mark.parametrize("client", [0, 7, UINT64_MAX])
 @pytest.mark.parametrize("count", [2, 32, 33, 120])
 def test_any_number_of_accounts_of_one_client_stay_in_the_order_of_their_ledgers(client: int, count: int) -> None:

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log.journal import WARN, Journal
 from txfast.writers import reject_tables
 from txfast.writers.reject_columns import ROWS_MAX, TEXT_BYTES_MAX, RejectColumns
-from txfast.writers.reject_text import FORMATS, RejectText
+from txfast.writers.reject_text import FORMATS, RejectRows, RejectText
 from txfast.writers.rejects import Rejects
 
 COLUMNS = ("file", "line", "status", "reason", "type", "client", "tx", "amount", "row")
@@ -571,3 +572,43 @@ for name in sys.argv[1:]:
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
     assert ended.stdout.split() == ["False", "False", "True"]
+
+
+# ---- Columns -------------------------------------------------------------------------------------
+
+OFFSETS = struct.pack("2i", 0, 1)
+COLUMNS_OF_A_ROW = [(0, OFFSETS, b"x")] + [(0, None, struct.pack("Q", 7))] + [(0, OFFSETS, b"x")] * 7
+
+
+def test_rejects_that_are_columns_become_lines() -> None:
+    text = RejectText("csv", 1)
+    rows = RejectRows(1, COLUMNS_OF_A_ROW)
+    made = b"".join(map(bytes, text.column_blocks(rows))) + bytes(text.rest())
+    assert made == CSV_HEADER + b"x,7,x,x,x,x,x,x,x\n"
+    assert list(text.column_blocks(rows)) == []
+    assert list(text.column_blocks(RejectRows(0, [(0, None, None)] * 9))) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "number", "column", "message"),
+    [
+        (-1, 0, (0, OFFSETS, b"x"), "-1 rows"),
+        (1, 0, (-1, OFFSETS, b"x"), "no values begin at -1"),
+        (1, 1, (-1, None, struct.pack("Q", 7)), "no values begin at -1"),
+        (1, 0, (1, OFFSETS, b"x"), "a column of 8 bytes, where 12 are needed"),
+        (1, 1, (1, None, struct.pack("Q", 7)), "a column of 8 bytes, where 16 are needed"),
+        (1, 8, (0, OFFSETS, b""), "lead out of their text"),
+        (1, 8, (0, OFFSETS, None), "lead out of their text"),
+        (1, 8, (0, struct.pack("2i", 1, 0), b"x"), "lead out of their text"),
+        (1, 8, (0, struct.pack("2i", -1, 0), b"x"), "lead out of their text"),
+    ],
+)
+def test_columns_that_lead_out_of_their_buffers_are_refused(
+    rows: int, number: int, column: tuple[int, bytes | None, bytes | None], message: str
+) -> None:
+    columns: list[tuple[int, bytes | None, bytes | None]] = [*COLUMNS_OF_A_ROW]
+    columns[number] = column
+    with pytest.raises(ValueError, match=message):
+        RejectRows(rows, columns)
+    with pytest.raises(ValueError, match="1 rows of 8 columns"):
+        RejectRows(1, columns[:8])

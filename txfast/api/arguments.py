@@ -18,7 +18,7 @@ from txfast.printable import without_secrets
 from txfast.run import values
 from txfast.run.machine import default_memory_limit
 from txfast.run.values import MEMORY_LIMIT_MIN
-from txfast.writers.formats import FORMATS
+from txfast.writers.formats import CONTENTS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Reader: TypeAlias = Literal["native", "arrow"]
 LogLevel: TypeAlias = Literal["error", "warn", "info", "debug", "trace"]
 AccountsFormat: TypeAlias = Literal["csv", "parquet", "arrow"]
+RejectsFormat: TypeAlias = Literal["csv", "jsonl", "parquet"]
 
 # A value is shown in a message up to here.
 SHOWN_LENGTH_MAX = 60
@@ -55,6 +56,7 @@ class Allowed:
 def taken(name: str, given: object) -> Any:
     """An argument of this name in ARGUMENTS, as a run takes it. Raises UsageError for a value that means nothing."""
     allowed = ARGUMENTS[name]
+    name = name.partition(" of ")[0]
     if given is None and allowed.may_be_none:
         return None
     try:
@@ -155,7 +157,8 @@ def given_logger(given: object) -> "logging.Logger":
     return given
 
 
-# Every argument of every public function except the inputs (inputs.py) and clients, which are looked up.
+# Every argument of every public function except the inputs (inputs.py) and what is looked up, such as a client. One
+# that means something else elsewhere is there a second time, with "of" and where.
 ARGUMENTS: dict[str, Allowed] = {
     "rejects": Allowed("True or False", switch),
     "max_malformed": number_from(0),
@@ -168,7 +171,8 @@ ARGUMENTS: dict[str, Allowed] = {
     "log_level": words(LEVELS),
     "logger": Allowed('a logger, as logging.getLogger("txfast") is', given_logger, may_be_none=True),
     "path": Allowed("a path: text, or an os.PathLike", path_text),
-    "format": words(FORMATS, may_be_none=True),
+    "format": words(CONTENTS["accounts"][0], may_be_none=True),
+    "format of rejects": words(CONTENTS["rejects"][0], may_be_none=True),
 }
 
 

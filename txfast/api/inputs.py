@@ -59,12 +59,15 @@ class Inputs:
         self._refs = [each for each in self._inputs if isinstance(each, InputRef)]
 
     def sources(self, copy_folder: str | None = None) -> "Iterator[Source]":
-        """Look at all inputs, then open them one after the other; each is closed when the next is asked for.
+        """Look at all inputs at once; then iterate them, open: each is closed when the next is asked for.
 
         The caller's own files stay open. A zip archive in one of them is copied to `copy_folder`. Raises UsageError,
         SourceError and InputError.
         """
         look_at(self._refs, open_all=len(self._inputs) > 1)
+        return self._opened(copy_folder)
+
+    def _opened(self, copy_folder: str | None) -> "Iterator[Source]":
         for index, each in enumerate(self._inputs):
             number = f" {index + 1}" if len(self._inputs) > 1 else ""
             if isinstance(each, InputRef):

@@ -1,19 +1,17 @@
 """txfast.Ledger: accounts in memory, to which a program applies one input after the other."""
 
-import operator
 import os
 import threading
-from decimal import Decimal
 from typing import SupportsIndex
 
+from txfast.api.account_rows import Account, account_of, client_number
 from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
-from txfast.api.results import Account, Accounts
+from txfast.api.results import Accounts
 from txfast.errors import StateError
 from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import counts_of
 from txfast.log.journal import program_journal
-from txfast.report.stats import decimal_text
 from txfast.run.intake import InputFigures
 from txfast.run.replay import new_replay
 from txfast.state.directory import StateDirectory
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
     from txfast.api.inputs import Input
     from txfast.input.position import Position
-
-CLIENT_MAX = 2**64 - 1
 
 
 class Ledger:
@@ -102,8 +98,7 @@ class Ledger:
                 for ledger in self._books.ledgers:
                     found = ledger.account(number)
                     if found is not None:
-                        available, held, locked = found
-                        return Account(number, amount(available), amount(held), amount(available + held), locked)
+                        return account_of(number, *found)
         raise KeyError(client)
 
     def __contains__(self, client: object) -> bool:
@@ -207,17 +202,3 @@ class Ledger:
 
     def __reduce__(self) -> "NoReturn":
         raise TypeError("a Ledger cannot be pickled: save it to a directory, and load that")
-
-
-def client_number(client: object) -> int | None:
-    """A client's id as an int, from any integer type; None where it is no client id."""
-    try:
-        number = int(operator.index(client))  # type: ignore[arg-type]
-    except TypeError:
-        return None
-    return number if 0 <= number <= CLIENT_MAX else None
-
-
-def amount(units: int) -> Decimal:
-    """An amount in units of 0.0001, with its four decimals."""
-    return Decimal(decimal_text(units))

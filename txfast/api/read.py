@@ -1,4 +1,4 @@
-"""txfast.read: inputs as Arrow record batches of transactions."""
+"""txfast.read: inputs as a reader of Arrow record batches of transactions."""
 
 from txfast.api.arguments import malformed_limit, taken
 from txfast.api.inputs import Inputs
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.api.inputs import Input
+    from txfast.input.source import Source
     from txfast.log.journal import Journal
     from txfast.run.plan import Plan
 else:
@@ -42,21 +43,24 @@ def read_transactions(
     strict: bool,
     reader: str,
     logger: "logging.Logger | None",
-) -> "Iterator[pa.RecordBatch]":
-    """See `txfast.read`. Wrong arguments raise UsageError here, before the first batch is asked for."""
+) -> "pa.RecordBatchReader":
+    """See `txfast.read`. Wrong arguments, and inputs that are missing or of a wrong kind, raise here, before the first
+    batch is asked for."""
     given = Inputs(inputs)
     journal = program_journal("error", taken("logger", logger))
     malformed = MalformedRows(malformed_limit(max_malformed, strict=strict))
     plan = make_plan(cores=1, memory_used=0, reader=taken("reader", reader))
-    return record_batches(given, plan, malformed, journal)
+    return pa.RecordBatchReader.from_batches(
+        transaction_schema(), record_batches(given.sources(), plan, malformed, journal)
+    )
 
 
 def record_batches(
-    given: Inputs, plan: "Plan", malformed: MalformedRows, journal: "Journal"
+    sources: "Iterator[Source]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
 ) -> "Iterator[pa.RecordBatch]":
     """Read and scan inputs; nothing is applied. Malformed rows are logged and counted."""
     batch = TransactionBatch()
-    for source in given.sources():
+    for source in sources:
         intake = Intake(source, make_reader(source, plan), malformed, InputFigures(source.name))
         while intake.fill(batch):
             intake.scan(batch)

@@ -1,14 +1,24 @@
 """The result of a run in a program: tables of accounts and of rejects, and the run's figures.
 
 A table exports the Arrow C stream interface (`__arrow_c_stream__`), so that pyarrow, Polars and DuckDB read it
-directly. It also iterates as named tuples and has a length. This module must not know how accounts are computed.
+directly. It is also a sequence of named tuples. It is not registered as a `collections.abc.Sequence`: Polars would then
+read the tuples one by one, and fail at the decimals. This module must not know how accounts are computed.
 """
 
-from decimal import Decimal
+import operator
+from bisect import bisect_right
+from contextlib import contextmanager
 from errno import EPIPE
-from itertools import islice
-from typing import Generic, NamedTuple, TypeVar
+from itertools import accumulate, islice
+from typing import Generic, NamedTuple, TypeVar, overload
 
+from txfast.api.account_rows import (
+    Account,
+    account_at,
+    account_of_client,
+    chosen_accounts,
+    client_number,
+)
 from txfast.api.arguments import taken
 from txfast.errors import unwritable
 from txfast.writers.accounts_table import account_batches, account_schema
@@ -20,16 +30,18 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, Self, SupportsIndex
 
     import pandas as pd
     import polars as pl
     import pyarrow as pa
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from txfast.api.arguments import AccountsFormat
-    from txfast.ledger.sorted_accounts import AccountColumns
-    from txfast.spill.settled import Settled
+    from txfast.api.account_rows import AccountChunks
+    from txfast.api.arguments import AccountsFormat, RejectsFormat
+    from txfast.writers.output import Publishable
+
+    Default = TypeVar("Default")
 
     # What the rejects of a result are: a table, None, or either.
     Found = TypeVarWithDefault("Found", bound="Rejects | None", default="Rejects | None", covariant=True)
@@ -40,16 +52,6 @@ else:
 
 # What a notebook shows of accounts.
 SHOWN_ROWS = 10
-
-
-class Account(NamedTuple):
-    """One account. Amounts have four decimals; `total` is what is available and what is held together."""
-
-    client: int
-    available: Decimal
-    held: Decimal
-    total: Decimal
-    locked: bool
 
 
 class Reject(NamedTuple):
@@ -74,7 +76,7 @@ Row = TypeVar("Row", Account, Reject)
 
 
 class ResultTable(Generic[Row]):
-    """Rows of one schema, and tuples where it is iterated. `len()` is their number."""
+    """A table of rows of one schema, and a sequence of tuples."""
 
     schema: "pa.Schema"
     # The tuples, and what they are called together.
@@ -116,7 +118,51 @@ class ResultTable(Generic[Row]):
         return pl.DataFrame(self.to_arrow())
 
     def __len__(self) -> int:
+        """How many rows there are."""
         raise NotImplementedError
+
+    @overload
+    def __getitem__(self, index: "SupportsIndex") -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Self": ...
+    def __getitem__(self, index: "SupportsIndex | slice") -> "Row | Self":
+        """The row at an index, which may count from the end; of a slice, these rows as a table of their own."""
+        rows = range(len(self))
+        if isinstance(index, slice):
+            chosen = rows[index]
+            return self if chosen == rows else self._table_of(chosen)
+        try:
+            return self._row_at(rows[operator.index(index)])
+        except IndexError:
+            raise IndexError(f"index {operator.index(index)}: there are {len(self)} {self._what}") from None
+
+    def _row_at(self, index: int) -> Row:
+        """The row at an index, which must be one of them."""
+        raise NotImplementedError
+
+    def _table_of(self, chosen: range) -> "Self":
+        """The rows at these indices, as a table of their own."""
+        raise NotImplementedError
+
+    def __reversed__(self) -> "Iterator[Row]":
+        return iter(self[::-1])
+
+    def __contains__(self, row: object) -> bool:
+        """Whether there is this row. Raises TypeError for anything but a tuple, such as a client."""
+        if not isinstance(row, tuple):
+            raise TypeError(f"{self._what} contain {self._row_type.__name__} tuples: {type(row).__name__} is none")
+        return any(each == row for each in self)
+
+    def index(self, row: Row, start: int = 0, stop: int | None = None) -> int:
+        """The first index of a row, from `start` on and before `stop`. Raises ValueError where it is not there."""
+        for index in range(len(self))[start:stop]:
+            if self[index] == row:
+                return index
+        raise ValueError(f"{row!r} is not there")
+
+    def count(self, row: Row) -> int:
+        """How often there is this row."""
+        return sum(each == row for each in self)
 
     def __iter__(self) -> "Iterator[Row]":
         for batch in self.batches():
@@ -135,7 +181,10 @@ class ResultTable(Generic[Row]):
 
 
 class Accounts(ResultTable[Account]):
-    """Accounts in ascending order of client: iterate them as Account tuples, or take them all as a table.
+    """Accounts in ascending order of client: a sequence of Account tuples, and a table of all of them.
+
+    `accounts[0]` is an Account, `accounts[:10]` are Accounts; `accounts.get(42)` finds a client's. Where accounts went
+    to disk, under a memory limit, such a look-up reads them from the first one on: iterate them instead.
 
     client     uint64
     available  decimal128(19, 4)
@@ -147,7 +196,7 @@ class Accounts(ResultTable[Account]):
     _row_type = Account
     _what = "accounts"
 
-    def __init__(self, columns: "AccountColumns | Settled") -> None:
+    def __init__(self, columns: "AccountChunks") -> None:
         self._columns = columns
 
     @property
@@ -161,6 +210,35 @@ class Accounts(ResultTable[Account]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+    def _row_at(self, index: int) -> Account:
+        return account_at(self._columns, index)
+
+    def _table_of(self, chosen: range) -> "Accounts":
+        return Accounts(chosen_accounts(self._columns, chosen))
+
+    @overload
+    def get(self, client: "SupportsIndex") -> Account | None: ...
+    @overload
+    def get(self, client: "SupportsIndex", default: "Default") -> "Account | Default": ...
+    def get(self, client: "SupportsIndex", default: object = None) -> object:
+        """The client's account; `default` where it has none.
+
+        >>> import io, txfast
+        >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\n")
+        >>> accounts = txfast.process(file).accounts
+        >>> accounts.get(42).total, accounts.get(43)
+        (Decimal('2.5000'), None)
+        """
+        number = client_number(client)
+        found = None if number is None else account_of_client(self._columns, number)
+        return default if found is None else found
+
+    def __contains__(self, row: object) -> bool:
+        """Whether there is this Account. Raises TypeError for a client: `get` looks one up."""
+        if not isinstance(row, tuple):
+            raise TypeError(f"accounts contain Account tuples: look a client up by accounts.get({row!r})")
+        return bool(row) and self.get(row[0]) == row
 
     def write(
         self,
@@ -176,19 +254,12 @@ class Accounts(ResultTable[Account]):
         text: str = taken("path", path)
         written = format_of("accounts", text, chosen=taken("format", format), chosen_by="format=")
         output = Output(text, compression_of(text))
-        try:
-            output.open()
+        with whole_file(text, output):
             write_accounts(self._columns, output, written)
-            output.finish()
-            output.publish()
-        except BrokenPipeError as error:
-            raise unwritable(text, BrokenPipeError(EPIPE, "nobody reads it any more")) from error
-        finally:
-            output.discard()
 
 
 class Rejects(ResultTable[Reject]):
-    """The rows that were not applied, in input order: iterate them as Reject tuples, or take them all as a table.
+    """The rows that were not applied, in input order: a sequence of Reject tuples, and a table of all of them.
 
     `line` is uint64, `row` binary, all else strings.
     """
@@ -198,6 +269,7 @@ class Rejects(ResultTable[Reject]):
 
     def __init__(self, batches: "list[pa.RecordBatch]") -> None:
         self._batches = batches
+        self._ends = list(accumulate(batch.num_rows for batch in batches))
 
     @property
     def schema(self) -> "pa.Schema":
@@ -209,7 +281,42 @@ class Rejects(ResultTable[Reject]):
         return iter(self._batches)
 
     def __len__(self) -> int:
-        return sum(batch.num_rows for batch in self._batches)
+        return self._ends[-1] if self._ends else 0
+
+    def _row_at(self, index: int) -> Reject:
+        number = bisect_right(self._ends, index)
+        batch = self._batches[number]
+        [row] = batch.slice(index - self._ends[number] + batch.num_rows, 1).to_pylist()
+        return Reject(**row)
+
+    def _table_of(self, chosen: range) -> "Rejects":
+        ascending = chosen if chosen.step > 0 else chosen[::-1]
+        if not ascending:
+            return Rejects([])
+        table = self.to_arrow().slice(ascending[0], ascending[-1] - ascending[0] + 1)
+        if chosen.step != 1:
+            table = table.take(pa.array([index - ascending[0] for index in chosen], pa.uint64()))
+        return Rejects(table.to_batches())
+
+    def write(
+        self,
+        path: "str | os.PathLike[str]",
+        format: "RejectsFormat | None" = None,  # noqa: A002 (as the command's)
+    ) -> None:
+        """Write the rejects to a file as the command does, whole or not at all: `csv`, `jsonl` or `parquet`, by default
+        as the path ends. A further suffix .gz or .zst compresses CSV and JSON lines. A byte that is not UTF-8 is
+        written as `\\xff`, except in `row`.
+
+        Raises UsageError for another format, and for a path without the suffix of one; SourceError (an OSError) where
+        the file cannot be written. What was there stays then.
+        """
+        from txfast.writers.rejects import Rejects as RejectsFile
+
+        text: str = taken("path", path)
+        file = RejectsFile(text, taken("format of rejects", format))
+        with whole_file(text, file):
+            for batch in self._batches:
+                file.add_rows(batch)
 
 
 class Result(Generic[Found]):
@@ -250,6 +357,20 @@ class Result(Generic[Found]):
         }
         line = ", ".join(f"{escape(name)} {escape(str(figure))}" for name, figure in figures.items())
         return f"<p>{line}</p>{self.accounts._repr_html_()}"
+
+
+@contextmanager
+def whole_file(path: str, output: "Publishable") -> "Iterator[None]":
+    """Open an output, publish what is written to it inside the `with` block, and leave nothing where that fails."""
+    try:
+        output.open()
+        yield
+        output.finish()
+        output.publish()
+    except BrokenPipeError as error:
+        raise unwritable(path, BrokenPipeError(EPIPE, "nobody reads it any more")) from error
+    finally:
+        output.discard()
 
 
 def html_table(names: "Sequence[str]", rows: "Sequence[tuple[object, ...]]", count: int, what: str) -> str:

@@ -75,6 +75,54 @@ cdef class AccountColumns:
         """Iterate the accounts in parts, each as AccountColumns: here one part with all accounts."""
         return iter((self,))
 
+    def account(self, Py_ssize_t index):
+        """`(client, available, held, locked)` of one account, amounts in units of 0.0001. Raises IndexError."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"no account {index} of {self.count}")
+        return (
+            self.balances[index].client, self.balances[index].content, self.held[index], bool(self.locked[index]),
+        )
+
+    def find(self, uint64_t client):
+        """The index of a client's account; -1 where it has none. The accounts may be in descending order too."""
+        cdef Py_ssize_t low = 0, high = self.count, middle
+        cdef bint descends = self.count > 1 and self.balances[0].client > self.balances[self.count - 1].client
+        while low < high:
+            middle = low + (high - low) // 2
+            if self.balances[middle].client == client:
+                return middle
+            if (self.balances[middle].client < client) != descends:
+                low = middle + 1
+            else:
+                high = middle
+        return -1
+
+    def part(self, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count):
+        """`count` accounts, every `step`th from index `first` on, copied. Raises IndexError."""
+        cdef AccountColumns part = AccountColumns(())
+        cdef SortKey* keys
+        cdef int64_t* held
+        cdef uint8_t* locked
+        cdef Py_ssize_t index, source
+        if count < 1:
+            return part
+        source = first + (count - 1) * step
+        if not (0 <= first < self.count and 0 <= source < self.count):
+            raise IndexError(f"no accounts {first} to {source} of {self.count}")
+        part.make_room(count)
+        keys, held, locked = part.keys, <int64_t*>part.held, <uint8_t*>part.locked
+        with nogil:
+            for index in range(count):
+                source = first + index * step
+                keys[index] = self.balances[source]
+                held[index] = self.held[source]
+                locked[index] = self.locked[source]
+                add_wide(&part.available_sum, keys[index].content)
+                add_wide(&part.held_sum, held[index])
+                part.locked_count += locked[index]
+        part.count = count
+        return part
+
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept:
         """Make a key of each account of a ledger, in no particular order; return their number."""
         cdef const Account* slots = ledger.table.slots

@@ -110,6 +110,10 @@ class ParquetWriter:
         if self._made_rows >= ROWS_MAX or self._made_bytes >= TEXT_BYTES_MAX:
             self._write_made()
 
+    def add_rows(self, rejects: "pa.RecordBatch") -> None:
+        table = pa.Table.from_batches([rejects]).cast(self._tables.schema)
+        self._parquet.write_table(table, row_group_size=max(1, len(table)))
+
     def _write_made(self) -> None:
         if self._made:
             table = pa.concat_tables(self._made).cast(self._tables.schema)

@@ -1,7 +1,7 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 from txfast.batch.batch import TransactionBatch
 
@@ -13,4 +13,9 @@ REJECT_BLOCK_BYTES: int
 class RejectText:
     def __new__(cls, text_format: str, block_bytes: int = ...) -> Self: ...
     def blocks(self, file: bytes, batch: TransactionBatch) -> Iterator[memoryview]: ...
+    def column_blocks(self, rejects: RejectRows) -> Iterator[memoryview]: ...
     def rest(self) -> memoryview: ...
+
+@disjoint_base
+class RejectRows:
+    def __new__(cls, rows: int, columns: Sequence[tuple[int, Buffer | None, Buffer | None]]) -> Self: ...

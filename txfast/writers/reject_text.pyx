@@ -3,11 +3,12 @@
 This module must not know where the text goes, nor why a row is a reject.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from txfast.batch.batch cimport MALFORMED_COUNT, TransactionBatch
 from txfast.batch.cursor cimport TEXTS, RowCursor, cut_texts, reason_of
+from txfast.ledger.buffers cimport column
 from txfast.text.csv_in cimport Field
 from txfast.text.csv_out cimport CSV_EXTRA_BYTES, CSV_GROWTH, write_csv_field
 from txfast.text.json_string cimport JSON_GROWTH, write_json_string
@@ -24,8 +25,10 @@ cdef enum:
     REASONS_MAX = 32
     # The longest separator. Each is copied with all of these bytes.
     SEPARATOR_BYTES = 16
-    # The most bytes of a line besides the file's name and the five texts.
+    # The most bytes of a line besides the file's name and the five texts; from columns, besides all texts.
     LINE_EXTRA_BYTES = 256
+    COLUMN_COUNT = 9
+    LINE_COLUMN = 1  # the one column that has numbers
 
 # Text that many lines share.
 cdef struct Piece:
@@ -36,6 +39,13 @@ cdef struct Piece:
 cdef struct Separator:
     uint8_t[SEPARATOR_BYTES] text
     Py_ssize_t length
+
+
+# One column of rejects: texts with their offsets, or numbers.
+cdef struct RejectColumn:
+    const int32_t* offsets  # of the first row's text on; NULL for numbers
+    const uint8_t* text
+    const uint64_t* numbers
 
 
 cdef inline Piece piece_of(bytes text) noexcept:
@@ -66,6 +76,7 @@ cdef class RejectText:
     cdef Piece file_piece
     cdef Piece[REASONS_MAX] reason_pieces
     cdef Separator[TEXTS] separators
+    cdef Piece[COLUMN_COUNT + 1] column_pieces  # before each column, and after the last
 
     def __cinit__(self, str text_format not None, Py_ssize_t block_bytes=REJECT_BLOCK_BYTES):
         if text_format not in FORMATS:
@@ -105,7 +116,21 @@ cdef class RejectText:
             rest += piece.length
         rest += TEXTS * CSV_EXTRA_BYTES + NUMBER_BYTES_MAX + SEPARATOR_BYTES
         assert longest_reason + rest <= LINE_EXTRA_BYTES
+        rest = COLUMN_COUNT * CSV_EXTRA_BYTES + NUMBER_BYTES_MAX
+        for index in range(COLUMN_COUNT + 1):
+            self.column_pieces[index] = self.keep(self.before_column(index))
+            rest += self.column_pieces[index].length
+        assert rest <= LINE_EXTRA_BYTES
         return 0
+
+    cdef str before_column(self, int index):
+        """What stands before a column of a line, and after the last one."""
+        if not self.is_json:
+            return "\n" if index == COLUMN_COUNT else "," if index else ""
+        if index == COLUMN_COUNT:
+            return '"}\n'
+        before = "{" if not index else "," if index == LINE_COLUMN + 1 else '",'
+        return f'{before}"{COLUMN_NAMES[index]}":' + ("" if index == LINE_COLUMN else '"')
 
     cdef Piece keep(self, str text) except *:
         """A piece that stays valid as long as this object."""
@@ -154,6 +179,49 @@ cdef class RejectText:
             if needed > len(self.block):
                 self.block = bytearray(needed)
 
+    def column_blocks(self, RejectRows rejects not None):
+        """Iterate the blocks that rejects fill which are columns. The rest waits for the next call."""
+        cdef Py_ssize_t needed
+        while True:
+            needed = self.fill_from_columns(rejects)
+            if not needed:
+                return
+            if self.filled:
+                yield memoryview(self.block)[:self.filled]
+                self.filled = 0
+            if needed > len(self.block):
+                self.block = bytearray(needed)
+
+    cdef Py_ssize_t fill_from_columns(self, RejectRows rejects) except -1:
+        """As `fill`, from columns."""
+        cdef uint8_t[::1] view = self.block
+        cdef uint8_t* block = &view[0]
+        cdef uint8_t* out = block + self.filled
+        cdef uint8_t* end = block + view.shape[0]
+        cdef Py_ssize_t needed = 0, growth = JSON_GROWTH if self.is_json else CSV_GROWTH
+        with nogil:
+            while rejects.row < rejects.rows:
+                needed = growth * rejects.text_bytes() + LINE_EXTRA_BYTES
+                if needed > end - out:
+                    break
+                out = self.write_columns(out, rejects)
+                rejects.row += 1
+                needed = 0
+        self.filled = out - block
+        return needed
+
+    cdef uint8_t* write_columns(self, uint8_t* out, RejectRows rejects) noexcept nogil:
+        cdef int index
+        cdef Field text
+        for index in range(COLUMN_COUNT):
+            out = put(out, &self.column_pieces[index])
+            if index == LINE_COLUMN:
+                out = write_number(out, rejects.columns[index].numbers[rejects.row])
+                continue
+            text = rejects.text_of(index)
+            out = write_json_string(out, &text) if self.is_json else write_csv_field(out, &text)
+        return put(out, &self.column_pieces[COLUMN_COUNT])
+
     def rest(self):
         """The text that is in no block yet."""
         cdef Py_ssize_t filled = self.filled
@@ -200,3 +268,79 @@ cdef class RejectText:
                 out += 1
             (out - 1)[0] = c'\n'
         return out
+
+
+cdef class RejectRows:
+    """Rejects that are columns, as Arrow has them in memory, for `RejectText.column_blocks`.
+
+    `columns` has for each of COLUMN_NAMES (index of its first value, offsets, values): int32 offsets and the text, and
+    for `line` None and uint64 numbers. Raises ValueError where a buffer is too short, or an offset leads out of its
+    text.
+    """
+
+    cdef list buffers  # they stay alive as long as this object
+    cdef RejectColumn[COLUMN_COUNT] columns
+    cdef Py_ssize_t rows
+    cdef Py_ssize_t row  # the next to be written
+
+    def __cinit__(self, Py_ssize_t rows, columns not None):
+        cdef int index
+        if rows < 0 or len(columns) != COLUMN_COUNT:
+            raise ValueError(f"{rows} rows of {len(columns)} columns")
+        self.rows = rows
+        self.buffers = []
+        for index, (first, offsets, values) in enumerate(columns):
+            if rows:
+                self.take_column(&self.columns[index], first, offsets, values, index == LINE_COLUMN)
+
+    cdef int take_column(
+        self, RejectColumn* taken, const Py_ssize_t first, offsets, values, const bint has_numbers,
+    ) except -1:
+        cdef const uint8_t[::1] view, text
+        cdef Py_ssize_t text_bytes
+        if first < 0:
+            raise ValueError(f"no values begin at {first}")
+        if has_numbers:
+            view = memoryview(values).cast("B")
+            self.buffers.append(view)
+            taken.numbers = <const uint64_t*>column(view, (first + self.rows) * <Py_ssize_t>sizeof(uint64_t)) + first
+            return 0
+        view = memoryview(offsets).cast("B")
+        self.buffers.append(view)
+        taken.offsets = <const int32_t*>column(view, (first + self.rows + 1) * <Py_ssize_t>sizeof(int32_t)) + first
+        text = memoryview(b"" if values is None else values).cast("B")
+        self.buffers.append(text)
+        text_bytes = text.shape[0]
+        taken.text = &text[0] if text_bytes else NULL
+        if not are_in_order(taken.offsets, self.rows + 1, text_bytes):
+            raise ValueError("offsets that lead out of their text")
+        return 0
+
+    cdef Field text_of(self, const int index) noexcept nogil:
+        """The text of the next row in a column."""
+        cdef const RejectColumn* texts = &self.columns[index]
+        cdef Field text
+        text.start = texts.text + texts.offsets[self.row]
+        text.end = texts.text + texts.offsets[self.row + 1]
+        text.quoted = False
+        return text
+
+    cdef Py_ssize_t text_bytes(self) noexcept nogil:
+        """The bytes of all texts of the next row."""
+        cdef Py_ssize_t total = 0
+        cdef int index
+        for index in range(COLUMN_COUNT):
+            if index != LINE_COLUMN:
+                total += self.columns[index].offsets[self.row + 1] - self.columns[index].offsets[self.row]
+        return total
+
+
+cdef bint are_in_order(const int32_t* offsets, const Py_ssize_t count, const Py_ssize_t text_bytes) noexcept nogil:
+    """Whether these offsets ascend from 0 or more up to `text_bytes` or less."""
+    cdef int32_t last = 0
+    cdef Py_ssize_t index
+    for index in range(count):
+        if offsets[index] < last:
+            return False
+        last = offsets[index]
+    return last <= text_bytes

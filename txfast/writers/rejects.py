@@ -8,11 +8,13 @@ import stat
 
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, Output, named_descriptor
-from txfast.writers.reject_text import RejectText
+from txfast.writers.reject_text import RejectRows, RejectText
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from typing import Protocol
+
+    import pyarrow as pa
 
     from txfast.batch.batch import TransactionBatch
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
         def add(self, file: str, batch: TransactionBatch) -> None: ...
         def add_made(self, made: bytes) -> None: ...
+        def add_rows(self, rejects: pa.RecordBatch) -> None: ...
         def finish(self) -> None: ...
         def abandon(self) -> None: ...
 
@@ -28,13 +31,13 @@ if TYPE_CHECKING:
 class Rejects:
     """A rejects file: `open`, `add` every applied batch in order, `finish`, `publish`; `discard` in the end.
 
-    The suffix of the path says the format. The file appears whole or not at all, as any Output; `revoke` takes a
-    publication back. Memory is bounded for any number of rejects. Raises UsageError for a path with another
-    suffix.
+    The suffix of the path says the format, unless one is `chosen`. The file appears whole or not at all, as any Output;
+    `revoke` takes a publication back. Memory is bounded for any number of rejects. Raises UsageError for a path with
+    another suffix.
     """
 
-    def __init__(self, path: str) -> None:
-        self._format = rejects_format(path)
+    def __init__(self, path: str, chosen: str | None = None) -> None:
+        self._format = rejects_format(path) if chosen is None else format_of("rejects", path, chosen=chosen)
         self._output = Output(path, compression_of(path))
         self._writer: Writer | None = None
         self._is_open = False
@@ -90,6 +93,11 @@ class Rejects:
         """Add rejects that another process has put into `made_format`. Raises as `add` does."""
         assert self._writer is not None, "not open"
         self._writer.add_made(made)
+
+    def add_rows(self, rejects: "pa.RecordBatch") -> None:
+        """Add rejects that are a record batch of reject_schema. Raises as `add` does."""
+        assert self._writer is not None, "not open"
+        self._writer.add_rows(rejects)
 
     def finish(self) -> None:
         """Write the rest, to the disk. A second call does nothing. Raises as `add` does."""
@@ -156,6 +164,14 @@ class TextWriter:
     def add_made(self, made: bytes) -> None:
         self.flush()
         self._output.write(made)
+
+    def add_rows(self, rejects: "pa.RecordBatch") -> None:
+        columns = []
+        for column in rejects.columns:
+            buffers = column.buffers()[1:]  # no value is null
+            columns.append((column.offset, *buffers) if len(buffers) > 1 else (column.offset, None, *buffers))
+        for block in self._text.column_blocks(RejectRows(rejects.num_rows, columns)):
+            self._output.write(block)
 
     def finish(self) -> None:
         self.flush()

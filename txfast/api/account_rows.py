@@ -1,0 +1,106 @@
+"""Single accounts, and parts of accounts, of a result: by index, by slice, by client.
+
+In memory, accounts are one AccountColumns, and a look-up takes a few steps. Accounts that went to disk come in chunks,
+which are read from the first one on. This module must not know tables.
+"""
+
+import operator
+from decimal import Decimal
+from typing import NamedTuple
+
+from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.report.stats import decimal_text
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Protocol
+
+    class AccountChunks(Protocol):
+        """Accounts in chunks; a chunk is valid until the next one is asked for."""
+
+        def chunks(self) -> Iterator[AccountColumns]: ...
+        def __len__(self) -> int: ...
+
+
+CLIENT_MAX = 2**64 - 1
+
+
+class Account(NamedTuple):
+    """One account. Amounts have four decimals; `total` is what is available and what is held together."""
+
+    client: int
+    available: Decimal
+    held: Decimal
+    total: Decimal
+    locked: bool
+
+
+def account_of(client: int, available: int, held: int, locked: bool) -> Account:
+    """An account whose amounts are given in units of 0.0001."""
+    return Account(client, amount(available), amount(held), amount(available + held), locked)
+
+
+def amount(units: int) -> Decimal:
+    """An amount in units of 0.0001, with its four decimals."""
+    return Decimal(decimal_text(units))
+
+
+def client_number(client: object) -> int | None:
+    """A client's id as an int, from any integer type; None where it is no client id."""
+    try:
+        number = int(operator.index(client))  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return number if 0 <= number <= CLIENT_MAX else None
+
+
+class AccountParts:
+    """Accounts that were copied from several chunks."""
+
+    def __init__(self, parts: "Sequence[AccountColumns]") -> None:
+        self._parts = parts
+
+    def chunks(self) -> "Iterator[AccountColumns]":
+        """Iterate the parts."""
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+
+def account_at(accounts: "AccountChunks", index: int) -> Account:
+    """The account at an index, which must be one of them."""
+    for chunk in accounts.chunks():
+        if index < len(chunk):
+            return account_of(*chunk.account(index))
+        index -= len(chunk)
+    raise IndexError("fewer accounts than there are said to be")
+
+
+def account_of_client(accounts: "AccountChunks", client: int) -> Account | None:
+    """The client's account; None where it has none."""
+    for chunk in accounts.chunks():
+        index = chunk.find(client)
+        if index >= 0:
+            return account_of(*chunk.account(index))
+    return None
+
+
+def chosen_accounts(accounts: "AccountChunks", chosen: range) -> "AccountChunks":
+    """The accounts at these indices, in the order of the range, as a copy."""
+    if isinstance(accounts, AccountColumns):
+        return accounts.part(chosen.start, chosen.step, len(chosen))
+    ascending = chosen if chosen.step > 0 else chosen[::-1]
+    parts: list[AccountColumns] = []
+    first, taken = 0, 0
+    for chunk in accounts.chunks():
+        if taken == len(ascending):
+            break
+        inside = ascending[taken : taken + len(range(ascending[taken], first + len(chunk), ascending.step))]
+        if inside:
+            ordered = inside if chosen.step > 0 else inside[::-1]
+            parts.append(chunk.part(ordered[0] - first, ordered.step, len(ordered)))
+        taken += len(inside)
+        first += len(chunk)
+    return AccountParts(parts if chosen.step > 0 else parts[::-1])
