@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from txfast.errors import UsageError
-from txfast.run.plan import make_plan
+from txfast.run.plan import Plan, make_plan
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 BLOCK = 256 * KIB
@@ -88,6 +88,41 @@ def test_memory_is_divided_among_batches_and_ledgers(
     assert plan.settling_bytes == settling_mib * MIB
     assert plan.ledger_bytes is not None
     assert abs(plan.ledger_bytes - ledger_mib * MIB) <= 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "reserved", "table_mib", "ledger_bytes_less"),
+    [
+        # 20 MiB are used, 8 for all else, 3 for four batches: 113 are left, of which a quarter is less than 40.
+        (256 * MIB, 112 * MIB, 40, 0),
+        # Large blocks: 12 MiB for four batches, and 3 for the ledger's.
+        (GIB, 112 * MIB, 218, 178 * MIB * 15 // 16),
+    ],
+)
+def test_a_table_gets_a_quarter_and_a_least_that_pyarrow_is_given_anyway(
+    limit: int, reserved: int, table_mib: int, ledger_bytes_less: int
+) -> None:
+    plans = [
+        make_plan(
+            cores=2, memory_used=20 * MIB, memory_limit=limit, memory_reserved=reserved, reads_tables=reads_tables
+        )
+        for reads_tables in (False, True)
+    ]
+    assert [plan.table_bytes for plan in plans] == [table_mib * MIB] * 2
+    without, with_tables = (plan.ledger_bytes or 0 for plan in plans)
+    assert without - with_tables == ledger_bytes_less
+    assert make_plan(cores=2, memory_used=0).table_bytes is None
+
+
+@pytest.mark.parametrize("needed", [41 * MIB, 300 * MIB, 5 * GIB])
+def test_the_limit_that_leaves_so_much_for_a_table_is_told(needed: int) -> None:
+    def plan_of(memory_limit: int) -> Plan:
+        return make_plan(cores=2, memory_used=20 * MIB, memory_limit=memory_limit, memory_reserved=112 * MIB)
+
+    limit = plan_of(256 * MIB).limit_for_table(needed)
+    table_bytes = plan_of(limit).table_bytes
+    assert table_bytes is not None
+    assert table_bytes == needed
 
 
 @pytest.mark.parametrize("threads", [0, -1])

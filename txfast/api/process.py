@@ -126,6 +126,7 @@ def process(
         threads=taken("threads", threads),
         memory_limit=limit,
         memory_reserved=ARROW_MEMORY_BYTES if rejects or given.may_have_tables else 0,
+        reads_tables=given.may_have_tables,
         spill_folder=copy_folder,
     )
     try:

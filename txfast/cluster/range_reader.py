@@ -14,8 +14,11 @@ from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
 from txfast.input.position import Consumption, Position, go_on
 from txfast.input.source import CSV, Source
+from txfast.readers.allowance import Allowance
 from txfast.readers.csv import CsvReader
 from txfast.readers.table import TableReader
+from txfast.run.machine import available_cores, default_memory_limit
+from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -149,7 +152,8 @@ class RangeReader:
             return CsvReader(RangeFile(source, start, end), part.name, BLOCK_BYTES, self._consumption, last_row)
         if source.kind == CSV:
             return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
-        return TableReader(source, self._consumption, keep_text=self._keep_text)
+        allowance = Allowance(default_memory_limit() // available_cores() // BYTES_PER_TABLE_BYTE)
+        return TableReader(source, self._consumption, keep_text=self._keep_text, allowance=allowance)
 
     def _check_unchanged(self) -> None:
         if version_of(self._part.path) != self._part.version:

@@ -146,6 +146,7 @@ def make_replay(
     """The run that the settings ask for."""
     from txfast.run.replay import new_replay
 
+    reads_tables = may_have_tables(settings.inputs)
     return new_replay(
         journal,
         rejects=outputs.rejects,
@@ -157,7 +158,8 @@ def make_replay(
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit or default_memory_limit(),
-        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or may_have_tables(settings.inputs) else 0,
+        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or reads_tables else 0,
+        reads_tables=reads_tables,
     )
 
 

@@ -14,7 +14,10 @@ from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 from txfast.input.table_watch import TableWatch
 from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
+from txfast.readers.allowance import Allowance
 from txfast.readers.column_types import column_of, columns_of, is_taken_directly
+from txfast.readers.parquet_footer import footer_bytes, read_footer
+from txfast.readers.parquet_memory import FOOTER_COPIES, WAY_OUT, ParquetMemory
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -33,6 +36,10 @@ BATCH_ROWS = 1 << 17
 # Bytes of a column of a Parquet file that are read at once. At a location, each read costs as much as its bytes.
 LOCAL_READ_BYTES = 1 << 16
 REMOTE_READ_BYTES = 1 << 22
+# Bytes that are read at once of the pages' headers, each of which has about a hundred.
+PAGE_READ_BYTES = 1 << 12
+# What a reader takes that is given no allowance.
+ALLOWED_BYTES = 1 << 30
 # The names of kinds of tables, for messages.
 TABLE_NAMES = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream", TABLE: "table"}
 # An Arrow stream ends with these bytes.
@@ -42,10 +49,11 @@ END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 class TableReader:
     """Reads one table: `fill` a batch with the next rows, then `scan` them into transactions.
 
-    A `consumption` advances over the whole table at its end. Without `keep_text` only malformed rows can be reported.
-    With several `threads` pyarrow decodes columns in parallel. A Parquet or Arrow file that comes as a stream is copied
-    to `copy_folder`, by default the system's folder for temporary files. `fill` is for one thread at a time, `scan` for
-    any. Raises InputError and SourceError.
+    What is in memory of the table at once must fit the `allowance`, else MemoryLimitError is raised, before it is
+    decoded. A `consumption` advances over the whole table at its end. Without `keep_text` only malformed rows can be
+    reported. With several `threads` pyarrow decodes columns in parallel. A Parquet or Arrow file that comes as a stream
+    is copied to `copy_folder`, by default the system's folder for temporary files. `fill` is for one thread at a time,
+    `scan` for any. Raises InputError and SourceError.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class TableReader:
         keep_text: bool = True,
         threads: int = 1,
         copy_folder: str | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         # A table that comes as a stream is consumed while it is copied; one that can be read again is watched.
         self._is_stream = source.size_bytes is None and not isinstance(source.file, RemoteFile)
@@ -74,6 +83,7 @@ class TableReader:
         self._keep_text = keep_text
         self._use_threads = threads > 1
         self._copy_folder = copy_folder
+        self._allowance = allowance or Allowance(ALLOWED_BYTES)
         # The share of the table that is read before the current record batch, and with it, as far as that is known.
         self._done_before = self._done = 0.0
         # The share of the record batch before the current piece of it, and the share that the piece is.
@@ -135,19 +145,31 @@ class TableReader:
 
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()
+        size = content.size()
+        is_remote = isinstance(self._source.file, RemoteFile)
+        read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
+
+        def read_at(offset: int, count: int) -> bytes:
+            return bytes(content.read_at(max(0, min(count, size - offset)), offset))
+
+        self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
         names = columns_of(plain.schema_arrow, self._name)
-        is_remote = isinstance(self._source.file, RemoteFile)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
         file = pa.parquet.ParquetFile(
             content, metadata=plain.metadata, page_checksum_verification=True, read_dictionary=names[:1],
-            pre_buffer=False, buffer_size=REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES,
+            pre_buffer=False, buffer_size=read_bytes,
         )  # fmt: skip
         rows = 0
-        for record_batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=self._use_threads):
-            rows += record_batch.num_rows
-            self._done = rows / max(1, file.metadata.num_rows)
-            yield record_batch.select(names)
+        pages_read_bytes = REMOTE_READ_BYTES if is_remote else PAGE_READ_BYTES
+        memory = ParquetMemory(self._name, read_at, size, pages_read_bytes, self._allowance, BATCH_ROWS)
+        for groups, rows_at_once in memory.runs(*read_footer(read_at, size, names)):
+            for record_batch in file.iter_batches(
+                rows_at_once, row_groups=groups, columns=names, use_threads=self._use_threads
+            ):
+                rows += record_batch.num_rows
+                self._done = rows / max(1, file.metadata.num_rows)
+                yield record_batch.select(names)
         if rows != file.metadata.num_rows:
             raise InputError(f"{self._name}: is damaged: it has {rows} rows, and says {file.metadata.num_rows}")
 

@@ -7,7 +7,8 @@ from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
 from txfast.errors import MemoryLimitError, TooManyMalformedError
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, default_memory_limit
+from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
     from txfast.input.source import Source
+    from txfast.readers.allowance import Allowance
     from txfast.run.plan import Plan
 
     class Reader(Protocol):
@@ -197,8 +199,9 @@ def make_reader(
                 f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
             )
         return table.TableReader(
-            source, consumption, keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder
-        )
+            source, consumption,
+            keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder, allowance=allowance_of(plan),
+        )  # fmt: skip
     block_bytes = plan.block_bytes(source.size_bytes)
     if plan.reader == "arrow":
         from txfast.readers import arrow_csv
@@ -207,3 +210,12 @@ def make_reader(
             source, block_bytes, threads=plan.threads, consumption=consumption, last_row=last_row
         )
     return CsvReader(source.file, source.name, block_bytes, consumption, last_row)
+
+
+def allowance_of(plan: "Plan") -> "Allowance":
+    """The memory that a table may take while it is read."""
+    from txfast.readers.allowance import Allowance
+
+    if plan.table_bytes is None:
+        return Allowance(default_memory_limit() // BYTES_PER_TABLE_BYTE)
+    return Allowance(plan.table_bytes, plan.memory_limit, plan.limit_for_table)

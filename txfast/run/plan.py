@@ -29,6 +29,10 @@ BATCH_BYTES_PER_BYTE = 3
 OTHER_BYTES = 8 << 20
 # A ledger with less memory would go to disk at its first rows.
 LEDGER_BYTES_MIN = 24 << 20
+# A table that is read gets a quarter of what is left for it and the ledgers, and at least TABLE_BYTES_MIN. So much is
+# part of what is kept for pyarrow.
+BYTES_PER_TABLE_BYTE = 4
+TABLE_BYTES_MIN = 40 << 20
 # Of a ledger's memory, a sixteenth, and at least SPILL_BYTES_MIN, is left for its spill.
 LEDGER_BYTES_PER_SPILL_BYTE = 16
 SPILL_BYTES_MIN = 2 << 20
@@ -39,13 +43,13 @@ class Plan:
 
     `scanners` is the number of threads that turn blocks into batches, `ledgers` the number of shards of the clients.
     A ledger that would grow beyond `ledger_bytes` is moved to disk. `settling_bytes` is the memory for all partitions
-    that are settled at the same time, at the end of the run. Both are None without a memory limit. Results depend on
-    none of these.
+    that are settled at the same time, at the end of the run; `table_bytes` is what a table may take while it is read,
+    a part of `room_bytes`. All are None without a memory limit. Results depend on none of these.
     """
 
     __slots__ = (
-        "_block_bytes", "_large_blocks", "ledger_bytes", "ledgers", "memory_limit", "reader", "scanners",
-        "settling_bytes", "threads",
+        "_block_bytes", "_large_blocks", "ledger_bytes", "ledgers", "memory_limit", "reader", "room_bytes", "scanners",
+        "settling_bytes", "table_bytes", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -58,16 +62,16 @@ class Plan:
         block_bytes: int | None,
         large_blocks: bool,
         memory_limit: int | None = None,
-        ledger_bytes: int | None = None,
-        settling_bytes: int | None = None,
     ) -> None:
         self.reader = reader
         self.threads = threads
         self.scanners = scanners
         self.ledgers = ledgers
         self.memory_limit = memory_limit
-        self.ledger_bytes = ledger_bytes
-        self.settling_bytes = settling_bytes
+        self.ledger_bytes: int | None = None
+        self.settling_bytes: int | None = None
+        self.table_bytes: int | None = None
+        self.room_bytes: int | None = None
         self._block_bytes = block_bytes
         self._large_blocks = large_blocks
 
@@ -82,6 +86,17 @@ class Plan:
         large = self._large_blocks and input_bytes is not None and input_bytes >= LARGE_BYTES_MIN
         return LARGE_BLOCK_BYTES if large else READ_BLOCK_BYTES
 
+    def limit_for_table(self, needed: int) -> int:
+        """The memory limit that leaves so many bytes for a table."""
+        assert self.memory_limit is not None
+        assert self.room_bytes is not None
+        limit = self.memory_limit + BYTES_PER_TABLE_BYTE * needed - self.room_bytes
+        if self._large_blocks or limit < LARGE_BLOCKS_MEMORY_MIN:
+            return limit
+        # With this limit, blocks are large.
+        blocks = BATCH_BYTES_PER_BYTE * (self.scanners + SPARE_BATCHES)
+        return limit + blocks * (LARGE_BLOCK_BYTES - self.block_bytes(None))
+
     def is_threaded(self, input_bytes: int | None) -> bool:
         """Whether an input of this size gets threads. `input_bytes` is None where the size is not known."""
         return self.threads > 1 and (input_bytes is None or input_bytes >= THREADED_BYTES_MIN)
@@ -94,6 +109,7 @@ def make_plan(
     threads: int | None = None,
     memory_limit: int | None = None,
     memory_reserved: int = 0,
+    reads_tables: bool = False,
     reader: str = READERS[0],
     block_bytes: int | None = None,
 ) -> Plan:
@@ -101,8 +117,9 @@ def make_plan(
 
     `cores` and `memory_used` (bytes that the process has now) describe the machine. `threads` counts scanners and
     appliers together, by default one for each core. `memory_limit` is in bytes, for the whole process; of it,
-    `memory_reserved` bytes are kept for libraries. `block_bytes` is the size of a block, by default the one that suits
-    the reader and the input. Raises UsageError for an unknown reader, and for fewer threads than one.
+    `memory_reserved` bytes are kept for libraries, and more where the run `reads_tables`. `block_bytes` is the size of
+    a block, by default the one that suits the reader and the input. Raises UsageError for an unknown reader, and for
+    fewer threads than one.
     """
     if reader not in READERS:
         raise UsageError(f"reader {reader!r}: it is one of {', '.join(READERS)}")
@@ -118,14 +135,19 @@ def make_plan(
         large_blocks=large_blocks, memory_limit=memory_limit,
     )  # fmt: skip
     if memory_limit is not None:
-        divide_memory(plan, memory_limit - memory_reserved - memory_used - OTHER_BYTES)
+        divide_memory(plan, memory_limit - memory_reserved - memory_used - OTHER_BYTES, reads_tables=reads_tables)
     return plan
 
 
-def divide_memory(plan: Plan, room: int) -> None:
-    """Divide `room` bytes among batches and ledgers. A small room gives fewer ledgers, so that each gets enough."""
+def divide_memory(plan: Plan, room: int, *, reads_tables: bool = False) -> None:
+    """Divide `room` bytes among batches, tables and ledgers. A small room gives fewer ledgers, so that each gets
+    enough."""
     batch_bytes = BATCH_BYTES_PER_BYTE * plan.block_bytes(LARGE_BYTES_MIN)
     room -= (plan.scanners + SPARE_BATCHES) * batch_bytes
+    plan.room_bytes = room
+    plan.table_bytes = max(TABLE_BYTES_MIN, room // BYTES_PER_TABLE_BYTE)
+    if reads_tables:
+        room -= plan.table_bytes - TABLE_BYTES_MIN
     plan.ledgers = max(1, min(plan.ledgers, room // (LEDGER_BYTES_MIN + batch_bytes)))
     room -= plan.ledgers * batch_bytes
     plan.settling_bytes = max(room, LEDGER_BYTES_MIN)

@@ -120,8 +120,8 @@ def spill_at_once() -> None:
     spill.PARTITIONS = 4
     divide = plan_module.divide_memory
 
-    def divide_without_room(plan: Plan, room: int) -> None:
-        divide(plan, room)
+    def divide_without_room(plan: Plan, room: int, *, reads_tables: bool = False) -> None:
+        divide(plan, room, reads_tables=reads_tables)
         plan.ledger_bytes = 0
 
     plan_module.divide_memory = divide_without_room
