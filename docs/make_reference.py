@@ -144,7 +144,7 @@ def error_family(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)
     for name in txfast.__all__:
         found = getattr(txfast, name)
         if inspect.isclass(found) and issubclass(found, Exception) and found is not txfast.TxfastError:
-            builtin = next(base for base in found.__bases__ if base.__module__ == "builtins")
+            builtin = next(base for base in found.__mro__ if base.__module__ == "builtins")
             rows.append((code(name), code(builtin.__name__), docstring(found)))
     return table(("error", "is also a", "meaning"), rows)
 

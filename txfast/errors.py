@@ -4,6 +4,10 @@ All are TxfastErrors; each is also the builtin exception that fits. The command 
 message names the file, the place and the way out. This module must not import anything of txfast.
 """
 
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from typing import Any
+
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
 EXIT_TOO_MANY_MALFORMED = 3
@@ -13,12 +17,41 @@ class TxfastError(Exception):
     """The base of all errors that txfast raises on purpose."""
 
 
+class SystemFailure(TxfastError, OSError):  # noqa: N818 (its kinds end in Error)
+    """What the system, or a library in its place, cannot do.
+
+    `filename` is the file as messages name it, and `errno` the system's number of the error; each is None where there
+    is none. The text of the error is its message alone, which names the file.
+    """
+
+    filename: str | None
+
+    def __init__(self, message: str, filename: str | None = None, reason: Exception | str | None = None) -> None:
+        """`reason` is the error met, or its text."""
+        super().__init__(message)
+        self.errno = getattr(reason, "errno", None)
+        self.strerror = None if reason is None else reason_of(reason)
+        self.filename = filename
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> "tuple[type[SystemFailure], tuple[str, str | None], dict[str, object]]":
+        """For pickle and copy, which would lose what OSError keeps outside its `__dict__`."""
+        state = {**self.__dict__, "errno": self.errno, "strerror": self.strerror}
+        return type(self), (str(self), self.filename), state
+
+
 class InputError(TxfastError, ValueError):
     """An input is not a transactions file, is damaged, or has rows that the chosen reader cannot read."""
 
 
-class SourceError(TxfastError, OSError):
-    """The system cannot open, read or write an input or output."""
+class SourceError(SystemFailure):
+    """The system cannot open, read or write an input or output. `errno` and `filename` say which, and why."""
+
+    def __init__(self, message: str, filename: str, reason: Exception | str | None = None) -> None:
+        """The file's name is required here: no such error is made without one."""
+        super().__init__(message, filename, reason)
 
 
 class ThreadsError(TxfastError, RuntimeError):
@@ -26,14 +59,24 @@ class ThreadsError(TxfastError, RuntimeError):
 
 
 class TooManyMalformedError(TxfastError, ValueError):
-    """There are more malformed rows than were allowed."""
+    """There are more malformed rows than were allowed. `file`, `line` and `reason` are those of the row that stopped
+    the run; `rejects` are the rows that were not applied up to there, where `process` was asked for them, else None."""
+
+    def __init__(
+        self, message: str, file: str | None = None, line: int | None = None, reason: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.reason = reason
+        self.rejects: Any = None  # a txfast.Rejects, which this module must not know
 
 
 class ConservationError(TxfastError, ArithmeticError):
     """The accounts do not add up to what the applied rows put into them: a defect of txfast or of the machine."""
 
 
-class SpillError(TxfastError, OSError):
+class SpillError(SystemFailure):
     """Ledgers or rows that were moved to disk cannot be written, or are not the same when they are read."""
 
 
@@ -63,16 +106,18 @@ class ClusterError(TxfastError, RuntimeError):
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:
     """The error for an input, or a file of a state, that cannot be read. `reason` is text, or the error met."""
-    return SourceError(f"{name}: cannot be read: {reason_of(reason)}")
+    return SourceError(f"{name}: cannot be read: {reason_of(reason)}", name, reason)
 
 
 def unwritable(name: str, reason: Exception | str) -> SourceError:
     """The error for an output, or a file of a state, that cannot be written. `reason` is text, or the error met."""
-    return SourceError(f"{name}: cannot be written: {reason_of(reason)}")
+    return SourceError(f"{name}: cannot be written: {reason_of(reason)}", name, reason)
 
 
 def reason_of(reason: Exception | str) -> str:
     """The system's words for an error, without its number and file name; else the text of the error."""
+    if isinstance(reason, TxfastError):
+        return str(reason)
     return str(getattr(reason, "strerror", None) or reason)
 
 

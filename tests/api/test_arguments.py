@@ -41,6 +41,7 @@ CALLS: dict[str, Callable[..., object]] = {
     "process": lambda **given: txfast.process(file(), **given),
     "read": lambda **given: txfast.read(file(), **given),
     "Ledger": lambda **given: txfast.Ledger(**given),
+    "Ledger.apply": lambda **given: txfast.Ledger().apply(file(), **given),
     "Ledger.load": lambda path="missing", **given: txfast.Ledger.load(path, **given),
     "Ledger.save": lambda **given: txfast.Ledger().save(**given),
     "Accounts.write": lambda path="a.csv", **given: accounts().write(path, **given),
@@ -64,6 +65,7 @@ WRONG: dict[str, list[Any]] = {
     "memory_limit": [*NOT_A_NUMBER, 5, "1MB", "2", 1e9, False],
     "spill_dir": [each for each in NOT_A_PATH if each is not None],
     "progress": [*NOT_A_SWITCH, "auto"],
+    "statuses": NOT_A_SWITCH,
     "log_level": [*ANYTHING_BUT, None, "wran", "INFO", 1],
     "logger": [*ANYTHING_BUT, "txfast", logging],
     "path": NOT_A_PATH,
@@ -78,6 +80,7 @@ RIGHT_WORDS = {
     "rejects": ("True", "False"),
     "strict": ("True", "False"),
     "progress": ("True", "False"),
+    "statuses": ("True", "False"),
 }
 
 

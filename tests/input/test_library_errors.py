@@ -151,8 +151,8 @@ def test_too_little_memory_is_not_called_damage(error: Exception, line: str) -> 
 @pytest.mark.parametrize(
     "error",
     [
-        InputError("other"), SourceError("other"), TypeError("ours"), AttributeError("ours"), AssertionError("ours"),
-        ImportError("libarrow.so"), KeyboardInterrupt(),
+        InputError("other"), SourceError("other", "other"), TypeError("ours"), AttributeError("ours"),
+        AssertionError("ours"), ImportError("libarrow.so"), KeyboardInterrupt(),
     ],
     ids=repr,
 )  # fmt: skip

@@ -25,6 +25,6 @@ def test_an_input_that_cannot_be_read_on_is_named() -> None:
     broken.error = OSError(errno.EIO, "Input/output error")
     with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error"):
         read_into(source, memoryview(bytearray(1)))
-    broken.error = SourceError("in.csv: is cut short")
+    broken.error = SourceError("in.csv: is cut short", "in.csv")
     with pytest.raises(SourceError, match="is cut short"):
         read_into(source, memoryview(bytearray(1)))

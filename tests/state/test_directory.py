@@ -410,7 +410,7 @@ def test_a_published_snapshot_stays_where_old_ones_cannot_be_removed(
 
     def rename_and_break(*paths: str) -> None:
         rename(*paths)
-        monkeypatch.setattr(f"txfast.state.directory.{name}", raising(SourceError("broken")))
+        monkeypatch.setattr(f"txfast.state.directory.{name}", raising(SourceError("broken", "broken")))
 
     state = opened_state(folder)
     for number in (1, 2, 3):

@@ -43,7 +43,17 @@ def main(folder: Path) -> None:
         assert_type(reject.row, bytes)
     ledger = txfast.Ledger()
     assert_type(ledger.apply(folder / "in.csv"), dict[str, int])
+    assert_type(ledger.apply(folder / "in.csv", statuses=False), dict[str, int])
+    assert_type(ledger.apply(folder / "in.csv", statuses=True), Any)  # pyarrow has no types of its own
     assert_type(ledger[1].locked, bool)
+    assert_type(ledger.get(1), txfast.Account | None)
+    assert_type(ledger.get(1, 0), txfast.Account | int)
+    assert_type(result.accounts[0], txfast.Account)
+    assert_type(result.accounts[1:], txfast.Accounts)
+    assert_type(result.accounts.get(1), txfast.Account | None)
+    assert_type(result.accounts.get(1, ""), txfast.Account | str)
+    assert_type(result.rejects[0], txfast.Reject)
+    assert_type(result.rejects[:1], txfast.Rejects)
     ledger.save(folder / "ledger")
     assert_type(txfast.Ledger.load(folder / "ledger"), txfast.Ledger)
     with (folder / "in.csv").open("rb") as file:
@@ -52,5 +62,5 @@ def main(folder: Path) -> None:
     try:
         txfast.process("missing.csv")
     except txfast.SourceError as error:
-        assert_type(error.filename, Any)
+        assert_type(error.filename, str | None)
     print(len(result.accounts), len(result.rejects), ledger[1].available)

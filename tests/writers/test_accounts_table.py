@@ -191,7 +191,7 @@ def test_an_output_that_fails_is_not_written_to_again(
 
     def fail(*arguments: object) -> None:
         written.append(len(arguments))
-        raise SourceError("a: cannot be written: it is full")
+        raise SourceError("a: cannot be written: it is full", "a")
 
     monkeypatch.setattr(Output, "write", fail)
     ledger = Ledger()

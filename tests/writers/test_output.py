@@ -230,7 +230,7 @@ class Result:
 
     def publish(self, *, revocable: bool = False) -> None:
         if self._fails:
-            raise SourceError(f"{self._name}: cannot be written: no space")
+            raise SourceError(f"{self._name}: cannot be written: no space", self._name)
         self._calls.append(f"publish {self._name}{' for now' if revocable else ''}")
 
     def revoke(self) -> None:

@@ -168,6 +168,7 @@ ARGUMENTS: dict[str, Allowed] = {
     "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),
     "spill_dir": Allowed("the path of a folder", spill_folder, may_be_none=True),
     "progress": Allowed("True or False", switch),
+    "statuses": Allowed("True or False", switch),
     "log_level": words(LEVELS),
     "logger": Allowed('a logger, as logging.getLogger("txfast") is', given_logger, may_be_none=True),
     "path": Allowed("a path: text, or an os.PathLike", path_text),

@@ -10,6 +10,7 @@ from io import RawIOBase, TextIOBase
 from typing import cast
 
 from txfast.api.arguments import type_name
+from txfast.api.lent_tables import LentTables, is_file, is_table, refusal_of_element
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import look_at, open_input, source_of
@@ -19,27 +20,14 @@ from txfast.readers.table_rows import VALUES_BYTES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import IO, Any, Protocol, TypeAlias
+    from collections.abc import Generator
+    from typing import IO, Any, TypeAlias
 
-    import pyarrow as pa
     from typing_extensions import Buffer as WriteableBuffer
 
-    class ArrowStream(Protocol):
-        """A table, or a stream of record batches."""
+    from txfast.api.lent_tables import Tables
 
-        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
-
-    class ArrowArray(Protocol):
-        """A record batch."""
-
-        def __arrow_c_array__(self, requested_schema: Any = None) -> Any: ...
-
-    Table: TypeAlias = ArrowStream | ArrowArray
-    Tables: TypeAlias = Table | Iterable[Table]
     Input: TypeAlias = str | os.PathLike[str] | IO[bytes] | RawIOBase | Tables
-else:
-    from txfast.late import pa
 
 HOW_TO_READ = "it is a path, a binary file, or a table that exports Arrow (__arrow_c_stream__)"
 # What makes a table of an object that is none: a dataset or a scanner of pyarrow, a frame of Spark, of Dask, and a lazy
@@ -50,16 +38,19 @@ TABLES_TO_MAKE = {name: f"{name}()" for name in ("to_table", "toArrow", "compute
 class Inputs:
     """The inputs of one call, checked before anything is read; each path is looked up once.
 
-    Raises UsageError where there is no input, or an object that cannot be one.
+    With `whole_tables`, each table of an iterable is read to its end before its first row is given. Raises UsageError
+    where there is no input, or an object that cannot be one.
     """
 
-    def __init__(self, inputs: "tuple[Input, ...]") -> None:
+    def __init__(self, inputs: "tuple[Input, ...]", *, whole_tables: bool = False) -> None:
         check_inputs(inputs)
+        self._whole_tables = whole_tables
         self._inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
         self._refs = [each for each in self._inputs if isinstance(each, InputRef)]
 
-    def sources(self, copy_folder: str | None = None) -> "Iterator[Source]":
-        """Look at all inputs at once; then iterate them, open: each is closed when the next is asked for.
+    def sources(self, copy_folder: str | None = None) -> "Generator[Source, None, None]":
+        """Look at all inputs at once; then iterate them, open: each is closed when the next is asked for, and when
+        the generator is closed.
 
         The caller's own files stay open. A zip archive in one of them is copied to `copy_folder`. Raises UsageError,
         SourceError and InputError.
@@ -67,13 +58,13 @@ class Inputs:
         look_at(self._refs, open_all=len(self._inputs) > 1)
         return self._opened(copy_folder)
 
-    def _opened(self, copy_folder: str | None) -> "Iterator[Source]":
+    def _opened(self, copy_folder: str | None) -> "Generator[Source, None, None]":
         for index, each in enumerate(self._inputs):
             number = f" {index + 1}" if len(self._inputs) > 1 else ""
             if isinstance(each, InputRef):
                 source = open_input(each, copy_folder)
             else:
-                source = source_of_object(each, number, copy_folder)
+                source = source_of_object(each, number, copy_folder, whole_tables=self._whole_tables)
             try:
                 yield source
             finally:
@@ -127,35 +118,21 @@ def refusal_of(given: object) -> str | None:
     return None
 
 
-def refusal_of_element(given: object, each: object) -> str | None:
-    """Why an element of an iterable cannot be a table of it, and what to do; None where it is one."""
-    if is_table(each):
-        return None
-    if isinstance(each, (str, os.PathLike)) or is_file(each):
-        return (
-            f"a {type_name(given)} of {type_name(each)} is no input: give its elements one by one, as process(*files) "
-            f"does; only tables may come in an iterable"
-        )
-    return f"an iterable of {type_name(each)} cannot be read: its elements must be tables"
+def source_of_object(
+    given: "IO[bytes] | RawIOBase | Tables", number: str, copy_folder: str | None = None, *, whole_tables: bool = False
+) -> Source:
+    """The source of a file object or a table; `number` tells several tables apart in messages.
 
-
-def source_of_object(given: "IO[bytes] | RawIOBase | Tables", number: str, copy_folder: str | None = None) -> Source:
-    """The source of a file object or a table; `number` tells several tables apart in messages."""
+    With `whole_tables`, each table of an iterable is read to its end before its first row is given.
+    """
     if is_file(given):
         name = getattr(given, "name", None)
         name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
         return source_of(name, BorrowedFile(given), None, copy_folder)
     rows = row_count(given)
     size_bytes = None if rows is None else rows * VALUES_BYTES
-    return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables(cast("Tables", given)))
-
-
-def is_file(given: object) -> bool:
-    return hasattr(given, "read") and not is_table(given)
-
-
-def is_table(given: object) -> bool:
-    return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+    tables = LentTables(cast("Tables", given), whole=whole_tables)
+    return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables)
 
 
 def row_count(given: object) -> int | None:
@@ -165,30 +142,6 @@ def row_count(given: object) -> int | None:
         if is_table(given) and isinstance(count, int):
             return count
     return len(given.index) if type_name(given) == "pandas.DataFrame" else None  # type: ignore[attr-defined]
-
-
-def tables(given: "Tables") -> "Iterator[pa.RecordBatchReader]":
-    """Iterate a reader of record batches for a table, or for each table of an iterable. Raises UsageError."""
-    if hasattr(given, "__arrow_c_stream__"):
-        yield pa.RecordBatchReader.from_stream(given)
-    elif hasattr(given, "__arrow_c_array__"):
-        batch = pa.record_batch(given)
-        yield pa.RecordBatchReader.from_batches(batch.schema, [batch])
-    else:
-        for each in elements(cast("Iterable[Table]", given)):
-            refusal = refusal_of_element(given, each)
-            if refusal is not None:
-                raise UsageError(refusal)
-            yield from tables(each)
-
-
-def elements(given: "Iterable[Table]") -> "Iterator[Table]":
-    """Iterate the caller's iterable; what it raises is the caller's."""
-    try:
-        yield from given
-    except Exception as error:
-        mark_as_callers(error)
-        raise
 
 
 class BorrowedFile(RawIOBase):

@@ -2,13 +2,15 @@
 
 import os
 import threading
-from typing import SupportsIndex
+from contextlib import closing
+from typing import Literal, SupportsIndex, overload
 
 from txfast.api.account_rows import Account, account_of, client_number
 from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
 from txfast.api.results import Accounts
-from txfast.errors import StateError
+from txfast.api.row_statuses import RowStatuses
+from txfast.errors import CapacityError, StateError
 from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import counts_of
 from txfast.log.journal import program_journal
@@ -20,10 +22,15 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterator
-    from typing import NoReturn, Self
+    from typing import NoReturn, Self, TypeVar
+
+    import pyarrow as pa
 
     from txfast.api.inputs import Input
+    from txfast.api.lent_tables import LentTables
     from txfast.input.position import Position
+
+    Default = TypeVar("Default")
 
 
 class Ledger:
@@ -41,8 +48,10 @@ class Ledger:
     {'applied': 1}
     >>> ledger.apply(pyarrow.Table.from_pylist(rows))
     {'applied': 0, 'duplicate_transaction': 1}
-    >>> ledger[42].available
-    Decimal('2.5000')
+    >>> ledger.apply(pyarrow.Table.from_pylist(rows), statuses=True).to_pylist()
+    ['duplicate_transaction']
+    >>> ledger[42].available, ledger.get(43), list(ledger)
+    (Decimal('2.5000'), None, [42])
     """
 
     def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
@@ -57,37 +66,64 @@ class Ledger:
         self._origins: dict[tuple[str, str], int] = {}
         self._inputs: dict[str, Position] = {}
 
-    def apply(self, transactions: "Input") -> dict[str, int]:
+    @overload
+    def apply(self, transactions: "Input", *, statuses: Literal[False] = ...) -> dict[str, int]: ...
+    @overload
+    def apply(self, transactions: "Input", *, statuses: Literal[True]) -> "pa.DictionaryArray": ...
+    @overload
+    def apply(self, transactions: "Input", *, statuses: bool) -> "dict[str, int] | pa.DictionaryArray": ...
+    def apply(self, transactions: "Input", *, statuses: bool = False) -> "dict[str, int] | pa.DictionaryArray":
         """Apply an input, as `txfast.process` takes it: a table, a batch, an iterable of these, a file or a path.
 
-        Returns how many of its rows were applied and, for each reason that occurred, how many were not.
+        Returns how many of its rows were applied and, for each reason that occurred, how many were not. With
+        `statuses`, returns what became of each row instead, in the order of the input: an Arrow array (a dictionary of
+        strings) of `applied`, or the reason why it was not.
 
-        Raises TxfastError as `txfast.process` does. If it does so after rows were applied, or if the call is
-        interrupted, the ledger is left partly updated, and all later calls raise StateError. An input that fails
-        before its first row leaves the ledger as it was.
+        An iterable's tables are applied one after the other, each in whole or not at all: where one of them, or the
+        iterable itself, fails, those before it stay applied, and the ledger can be used further. So each is read to
+        its end before its first row is applied.
+
+        Raises TxfastError as `txfast.process` does. If it does so after rows of a file or of a single table were
+        applied, or if the call is interrupted, or memory or a ledger is full, the ledger is left partly updated, and
+        all later calls raise StateError. An input that fails before its first row leaves the ledger as it was.
 
         A generator given here must not use this ledger: the two would wait for each other for ever.
         """
-        given = Inputs((transactions,))
+        kept = RowStatuses() if taken("statuses", statuses) else None
+        given = Inputs((transactions,), whole_tables=True)
         with self._lock:
             self._check()
-            before = self._counts()
-            rows_before = self._rows_seen()
+            before, rows_before = self._counts(), self._rows()
+            tables: LentTables | None = None
             # Until all of it is applied and counted.
             self._is_broken = True
             try:
-                with NotedInterrupts():
-                    for source in given.sources():
-                        self._replay.read_source(source, figures=self._figures)
-            except MemoryError:
-                raise
+                with NotedInterrupts(), closing(given.sources()) as sources:
+                    for source in sources:
+                        tables = source.tables  # type: ignore[assignment]
+                        self._replay.read_source(
+                            source, figures=self._figures, watch=None if kept is None else kept.add
+                        )
+            except (CapacityError, MemoryError):
+                raise  # some ledgers may have applied a batch that others have not, or may be applying it yet
             except Exception:
-                self._is_broken = self._rows_seen() != rows_before
+                self._is_broken = not self._is_whole(rows_before, tables)
                 raise
             counts = {status: count - before[status] for status, count in self._counts().items()}
             counts = {status: count for status, count in counts.items() if count or status == "applied"}
             self._is_broken = False
-            return counts
+        return counts if kept is None else kept.array()
+
+    def _is_whole(self, before: tuple[int, int, int], tables: "LentTables | None") -> bool:
+        """Whether a call that failed has applied nothing, or tables of an iterable in whole.
+
+        No ledger has applied a batch that others have not exactly where all rows of the ledgers were noted too: a batch
+        is noted when all ledgers have applied it.
+        """
+        ledgers, malformed, noted = (now - then for now, then in zip(self._rows(), before, strict=True))
+        if not ledgers:
+            return True
+        return tables is not None and tables.is_iterable and ledgers + malformed == noted == tables.rows_before
 
     def __getitem__(self, client: SupportsIndex) -> Account:
         """The client's account. Raises KeyError where it has none."""
@@ -100,6 +136,17 @@ class Ledger:
                     if found is not None:
                         return account_of(number, *found)
         raise KeyError(client)
+
+    @overload
+    def get(self, client: SupportsIndex) -> Account | None: ...
+    @overload
+    def get(self, client: SupportsIndex, default: "Default") -> "Account | Default": ...
+    def get(self, client: SupportsIndex, default: object = None) -> object:
+        """The client's account; `default` where it has none."""
+        try:
+            return self[client]
+        except KeyError:
+            return default
 
     def __contains__(self, client: object) -> bool:
         try:
@@ -193,9 +240,10 @@ class Ledger:
         figures = self._replay.figures()
         return {"applied": sum(figures.applied().values()), **figures.rejected(), **figures.malformed()}
 
-    def _rows_seen(self) -> int:
-        """Rows that the ledgers were given so far, counted by the ledgers themselves."""
-        return sum(sum(counts_of(ledger)) for ledger in self._books.ledgers)
+    def _rows(self) -> tuple[int, int, int]:
+        """Rows so far: those that the ledgers were given, by their own counts; malformed ones; all that were noted."""
+        given = sum(sum(counts_of(ledger)) for ledger in self._books.ledgers)
+        return given, sum(self._replay.malformed_rows.counts), self._figures.rows
 
     def __repr__(self) -> str:
         return "<txfast ledger, broken>" if self._is_broken else f"<txfast ledger of {len(self)} accounts>"

@@ -1,12 +1,13 @@
 """txfast.process: a whole run, from inputs to accounts."""
 
 import time
+from contextlib import closing
 from typing import Literal, overload
 
 from txfast.api.arguments import limit_in_bytes, malformed_limit, taken
 from txfast.api.inputs import Inputs
 from txfast.api.results import Accounts, Rejects, Result
-from txfast.errors import UsageError
+from txfast.errors import TooManyMalformedError, UsageError
 from txfast.interrupts import NotedInterrupts
 from txfast.log.journal import Journal, program_journal
 from txfast.log.progress import Progress
@@ -131,15 +132,28 @@ def process(
     )
     try:
         with NotedInterrupts():
-            for source in given.sources(copy_folder):
-                replay.read_source(source)
+            try:
+                with closing(given.sources(copy_folder)) as sources:
+                    for source in sources:
+                        replay.read_source(source)
+            except TooManyMalformedError as error:
+                journal.malformed_totals(replay.malformed_rows.by_reason())
+                replay.collect()
+                error.rejects = rejects_of(collected)
+                raise
             journal.malformed_totals(replay.malformed_rows.by_reason())
             accounts = replay.collect()
-            if collected is not None:
-                collected.finish()
+            found = rejects_of(collected)
         stats = replay.stats(accounts, time.perf_counter() - started)
     finally:
         if shown is not None:
             shown.close()
-    found = None if collected is None else Rejects(collected.batches)
     return Result(Accounts(accounts), found, stats)
+
+
+def rejects_of(collected: CollectedRejects | None) -> Rejects | None:
+    """The rejects of a run that has reported all of them."""
+    if collected is None:
+        return None
+    collected.finish()
+    return Rejects(collected.batches)

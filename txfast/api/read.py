@@ -1,5 +1,7 @@
 """txfast.read: inputs as a reader of Arrow record batches of transactions."""
 
+from contextlib import closing
+
 from txfast.api.arguments import malformed_limit, taken
 from txfast.api.inputs import Inputs
 from txfast.batch.batch import KINDS, TransactionBatch
@@ -12,7 +14,7 @@ from txfast.writers.arrow_buffers import transaction_buffers
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import pyarrow as pa
 
@@ -56,9 +58,17 @@ def read_transactions(
 
 
 def record_batches(
-    sources: "Iterator[Source]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
+    sources: "Generator[Source, None, None]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
 ) -> "Iterator[pa.RecordBatch]":
     """Read and scan inputs; nothing is applied. Malformed rows are logged and counted."""
+    with closing(sources):
+        yield from batches_of(sources, plan, malformed, journal)
+    journal.malformed_totals(malformed.by_reason())
+
+
+def batches_of(
+    sources: "Iterator[Source]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
+) -> "Iterator[pa.RecordBatch]":
     batch = TransactionBatch()
     for source in sources:
         intake = Intake(source, make_reader(source, plan), malformed, InputFigures(source.name))
@@ -70,7 +80,6 @@ def record_batches(
             malformed.add(source.name, batch)
             if len(batch):
                 yield record_batch(batch)
-    journal.malformed_totals(malformed.by_reason())
 
 
 def record_batch(batch: "TransactionBatch") -> "pa.RecordBatch":

@@ -283,6 +283,10 @@ class Rejects(ResultTable[Reject]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
+    def __reduce__(self) -> "tuple[type[Rejects], tuple[list[pa.RecordBatch]]]":  # type: ignore[override]
+        """For pickle: an error that has rejects must pass from process to process."""
+        return Rejects, (self._batches,)
+
     def _row_at(self, index: int) -> Reject:
         number = bisect_right(self._ends, index)
         batch = self._batches[number]

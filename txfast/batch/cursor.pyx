@@ -8,10 +8,18 @@ This module must not know who reports, nor why a row was rejected.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
 from txfast.batch.header cimport Columns
 from txfast.text.bits cimport WINDOW_BYTES, WORD_BYTES, count_bits, lowest_bit, match_64
 from txfast.text.endings cimport CR, LF, find_ending
+
+cdef enum:
+    MALFORMED_BIT = 0x80
+
+# Marks the bytes of malformed rows in `outcomes_of`.
+MALFORMED = MALFORMED_BIT
 
 # Greater than the offset of any row.
 cdef uint64_t NO_OFFSET = <uint64_t>1 << 32
@@ -30,6 +38,25 @@ def report(TransactionBatch batch not None, *, bint applied=False, bint rejected
             cursor.line, cursor.malformed_reason, cursor.status,
             cursor.start[:min(cursor.end - cursor.start, ROW_BYTES_KEPT)],
         )
+
+
+def outcomes_of(TransactionBatch batch not None):
+    """What became of each row of an applied batch, a byte each, in input order: the ledger's status; of a malformed row
+    MALFORMED and the reason."""
+    cdef bytes outcomes = PyBytes_FromStringAndSize(NULL, batch.rows + batch.malformed_rows)
+    cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(outcomes)
+    cdef Py_ssize_t row = 0, malformed
+    with nogil:
+        for malformed in range(batch.malformed_rows):
+            while row < batch.rows and batch.offset[row] < batch.malformed_offset[malformed]:
+                out[0] = batch.status[row]
+                out += 1
+                row += 1
+            out[0] = MALFORMED_BIT | batch.malformed_reason[malformed]
+            out += 1
+        if row < batch.rows:
+            memcpy(out, &batch.status[row], batch.rows - row)
+    return outcomes
 
 
 cdef class RowCursor:

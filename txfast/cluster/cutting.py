@@ -47,7 +47,8 @@ def whole_input(number: int, name: str, with_state: bool) -> Range:
     """The input of this number as one range. Raises SourceError."""
     path = name if is_location(name) else absolute(name)
     if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
-        raise SourceError(f"{display_name(name)}: is no file that a cluster could read: name files or locations")
+        shown = display_name(name)
+        raise SourceError(f"{shown}: is no file that a cluster could read: name files or locations", shown)
     key = input_key(name) if with_state else ""
     return Range(number, number, display_name(name), path, version=version_of(path), key=key)
 

@@ -11,8 +11,23 @@ from txfast.errors import unreadable
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Protocol
 
     import pyarrow as pa
+
+    class Stream(Protocol):
+        """Record batches of one schema."""
+
+        @property
+        def schema(self) -> pa.Schema: ...
+        def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+    class Tables(Protocol):
+        """Streams that a program lends; the one that is being read is given back by `close`."""
+
+        def __iter__(self) -> Iterator[Stream]: ...
+        def close(self) -> None: ...
+
 
 # Kinds of input.
 CSV = "csv"
@@ -34,7 +49,7 @@ class Source:
     """One open input: the `name` that messages show, the raw `file` to read, and its `size_bytes`.
 
     `size_bytes` is None where it is not known: for pipes and compressed inputs. `kind` is CSV or a kind of table. A
-    table from a program is read from `tables`; its `file` is empty.
+    table from a program is read from `tables`, which is closed with the source; its `file` is empty.
     """
 
     __slots__ = ("file", "kind", "name", "size_bytes", "tables")
@@ -45,7 +60,7 @@ class Source:
         file: RawIOBase,
         size_bytes: int | None,
         kind: str = CSV,
-        tables: "Iterator[pa.RecordBatchReader] | None" = None,
+        tables: "Tables | None" = None,
     ) -> None:
         self.kind = kind
         self.tables = tables
@@ -76,7 +91,9 @@ class Source:
             start += len(block)
 
     def close(self) -> None:
-        """Close the file. Standard input stays open, since it belongs to the process."""
+        """Close the file, or give back the tables. Standard input stays open, since it belongs to the process."""
+        if self.tables is not None:
+            self.tables.close()
         try:  # noqa: SIM105 (contextlib takes longer to import than a small file to replay)
             self.file.close()
         except OSError:

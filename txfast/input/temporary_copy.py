@@ -44,7 +44,9 @@ def temporary_copy(name: str, what: str, folder: str | None, read_into: "Callabl
     except OSError as error:
         raise SourceError(
             f"{folder}: cannot hold a copy of {name}, a {what} that comes as a stream: {reason_of(error)}; "
-            f"--spill-dir names another folder"
+            f"--spill-dir names another folder",
+            folder,
+            error,
         ) from error
     return cast("FileIO", copy)
 

@@ -73,7 +73,7 @@ class DeferredRows:
             file, header = self._inputs[index]
             rescan(batch, texts, text_bytes, header, malformed_rows, is_cut)
             if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
-                raise SpillError(f"{file}: reads otherwise than before: the disk or the memory is faulty")
+                raise SpillError(f"{file}: reads otherwise than before: the disk or the memory is faulty", file)
             batch.number_lines(first_line)
             if self._shards > 1:
                 route(batch, self._shards)

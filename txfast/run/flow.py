@@ -178,8 +178,20 @@ class ThreadedFlow:
                 LISTENER.check()
             result = self._applied[number]
         if isinstance(result, BaseException):
-            raise result
+            failure, result = result, None
+            self._forget(failure)
+            try:
+                raise failure
+            finally:
+                del failure  # a frame of its own traceback would keep it alive
         return result
+
+    def _forget(self, failure: BaseException) -> None:
+        """Drop a failure that is raised now: by its traceback it refers to this flow."""
+        with self._changed:
+            for results in (self._arrived, self._scanned, self._applied):
+                for number in [number for number, result in results.items() if result is failure]:
+                    results[number] = None
 
     def _apply(self, batch: TransactionBatch, shard: int) -> None:
         started = perf_counter()
@@ -225,9 +237,11 @@ class ThreadedFlow:
                 self.seconds["read"] += filled - started
                 self.seconds["scan"] += scanned - filled
                 self._arrived[number] = result
+                is_last = result is not batch
+                result = None  # a failure's traceback has this frame
                 self._admit()
                 self._changed.notify_all()
-            if result is not batch:
+            if is_last:
                 return
 
     def _admit(self) -> None:
@@ -246,6 +260,7 @@ class ThreadedFlow:
             elif self._appliers:
                 self._appliers_left[number] = self._appliers
             self._scanned[number] = result
+            result = None  # a failure's traceback has this frame
             self._blocks_admitted += 1
 
     # ---- Appliers ----------------------------------------------------------------------------------

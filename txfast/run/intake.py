@@ -84,10 +84,13 @@ class MalformedRows:
         if batch.is_cut:
             from txfast.batch.cursor import report
 
-            *_, (line, _, _, _) = report(batch, rejected=False)
+            *_, (line, reason, _, _) = report(batch, rejected=False)
             raise TooManyMalformedError(
                 f"{file}:{line}: malformed row {sum(self.counts)}, one more than is allowed: "
-                f"the run stops here, without accounts"
+                f"the run stops here, without accounts",
+                file,
+                line,
+                MALFORMED_REASONS[reason],
             )
 
     def by_reason(self) -> dict[str, int]:

@@ -95,10 +95,12 @@ class Replay:
         source: "Source",
         consumption: "Consumption | None" = None,
         figures: InputFigures | None = None,
+        watch: "Callable[[TransactionBatch], object] | None" = None,
     ) -> None:
         """Replay one input that is open already, and leave it open. Reading begins at the position of the consumption.
 
-        `figures` counts the input; by default it gets figures of its own. Raises as `read`.
+        `figures` counts the input; by default it gets figures of its own. `watch` is given every applied batch, in
+        order. Raises as `read`.
         """
         if figures is None:
             figures = InputFigures(source.name)
@@ -117,6 +119,8 @@ class Replay:
         try:
             for batch in flow:
                 self._report(intake, batch)
+                if watch is not None:
+                    watch(batch)
                 if self._checkpoints is not None and self._checkpoints.is_due():
                     self._checkpoint(self._checkpoints, flow, intake, batch)
         finally:

@@ -48,7 +48,7 @@ class SpillFile:
         count = len(view)
         with self._lock:
             if self._is_closed:
-                raise SpillError(f"{self.folder}: what was spilled is given back already")
+                raise SpillError(f"{self.folder}: what was spilled is given back already", self.folder)
             if self._descriptor < 0:
                 self._descriptor = self._open()
                 self._finalizer = weakref.finalize(self, os.close, self._descriptor)
@@ -60,7 +60,7 @@ class SpillFile:
             while written < count:
                 written += os.pwrite(self._descriptor, rest[written:], start + written)
         except OSError as error:
-            raise self._cannot_hold(f"{reason_of(error)}, after {start >> 20} MiB") from error
+            raise self._cannot_hold(f"{reason_of(error)}, after {start >> 20} MiB", error) from error
         return start
 
     def read_into(self, view: memoryview, offset: int) -> int:
@@ -70,12 +70,12 @@ class SpillFile:
             while count < wanted:
                 taken = os.preadv(self._descriptor, [view[count:]], offset + count)
                 if not taken:
-                    raise SpillError(f"{self.folder}: what was spilled is no longer there")
+                    raise SpillError(f"{self.folder}: what was spilled is no longer there", self.folder)
                 count += taken
         except OSError as error:
             if isinstance(error, SpillError):
                 raise
-            raise SpillError(str(unreadable(self.folder, error))) from error
+            raise SpillError(str(unreadable(self.folder, error)), self.folder, error) from error
         return count
 
     def expect(self, byte_count: int) -> None:
@@ -105,13 +105,15 @@ class SpillFile:
                 os.close(descriptor)
                 raise
         except OSError as error:
-            raise self._cannot_hold(reason_of(error)) from error
+            raise self._cannot_hold(reason_of(error), error) from error
         return descriptor
 
-    def _cannot_hold(self, reason: str) -> SpillError:
+    def _cannot_hold(self, reason: str, error: OSError | None = None) -> SpillError:
         return SpillError(
             f"{self.folder}: cannot hold what does not fit in the memory limit: {reason}; --spill-dir names another "
-            f"folder"
+            f"folder",
+            self.folder,
+            error,
         )
 
     def close(self) -> None:

@@ -97,18 +97,21 @@ class StateDirectory:
         try:
             os.listdir(self.path)
         except FileNotFoundError as error:
-            raise SourceError(f"{self.path}: holds no state: there is no such directory; check its name") from error
+            message = f"{self.path}: holds no state: there is no such directory; check its name"
+            raise SourceError(message, self.path, error) from error
         except (OSError, ValueError) as error:
             raise self._unusable(error) from error
 
     def _refuse_location(self) -> None:
         if is_location(self.path):
-            raise SourceError(f"{self.path}: cannot be used as a state directory: it is no folder on this machine")
+            message = f"{self.path}: cannot be used as a state directory: it is no folder on this machine"
+            raise SourceError(message, self.path)
 
     def _unusable(self, error: OSError | ValueError) -> SourceError:
         if isinstance(error, ValueError):  # a NUL in the name
-            return SourceError(f"{self.path!r}: cannot be used as a state directory: {error}")
-        return SourceError(f"{self.path}: cannot be used as a state directory: {reason_of(error)}")
+            return SourceError(f"{self.path!r}: cannot be used as a state directory: {error}", self.path, error)
+        message = f"{self.path}: cannot be used as a state directory: {reason_of(error)}"
+        return SourceError(message, self.path, error)
 
     def load(
         self, restore: "Callable[[Snapshot], object]", open_snapshot: "Callable[[str], Snapshot]" = Snapshot.open

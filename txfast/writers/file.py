@@ -109,7 +109,7 @@ class FileWriter:
                 self._hash.update(block)
                 offset += len(block)
             if offset < byte_count or self._hash.hexdigest() != digest:
-                raise SourceError(f"{self.name}: is not what was written to it")
+                raise SourceError(f"{self.name}: is not what was written to it", self.name)
             os.ftruncate(self._descriptor, byte_count)
             os.lseek(self._descriptor, byte_count, os.SEEK_SET)
         except SourceError:

@@ -56,7 +56,7 @@ class Replacement:
     def reopen(self, temporary_path: str) -> int:
         """Instead of `create`: go on with the file of an earlier run; return a descriptor. Raises SourceError too."""
         if not is_beside(temporary_path, self._final_path, PART, PROGRESS):
-            raise SourceError(f"{temporary_path}: is not what was written to it")
+            raise SourceError(f"{temporary_path}: is not what was written to it", temporary_path)
         return self._temporary.reopen(temporary_path)
 
     def name_for_later(self) -> str:

@@ -1,0 +1,168 @@
+"""txfast.Ledger as a mapping of accounts, a status a row, and batches that are applied in whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import txfast
+from tests.support import reference_rows, replays, strategies
+from tests.support.reference import HEADER
+from txfast.errors import CapacityError, InputError, StateError, UsageError
+from txfast.ledger.ledger import Ledger as KernelLedger
+
+NAMES = ["type", "client", "tx", "amount"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("txfast"), "disabled", True)
+
+
+def table_of(*rows: tuple[str, int, int, str | None]) -> pa.Table:
+    return pa.table([list(column) for column in zip(*rows, strict=True)], names=NAMES)
+
+
+def test_accounts_are_looked_up_as_in_a_mapping() -> None:
+    ledger = txfast.Ledger()
+    ledger.apply(table_of(("deposit", 7, 1, "2"), ("deposit", 3, 1, "1")))
+    assert ledger.get(3) == ledger[3]
+    assert ledger.get(np.uint8(7)) == ledger[7]
+    nobody: list[Any] = [4, -1, 2**64, "3", None]
+    for client in nobody:
+        assert ledger.get(client) is None
+        assert ledger.get(client, 0) == 0
+        assert client not in ledger
+    assert list(ledger) == [3, 7]
+    assert {client: ledger[client].total for client in ledger} == {3: 1, 7: 2}
+
+
+# ---- Statuses ------------------------------------------------------------------------------------
+
+
+@given(strategies.hostile_files(), st.sampled_from(replays.THREADS))
+def test_each_row_has_its_status(content: bytes, threads: int) -> None:
+    try:
+        expected = replays.run_reference([("a", content)])
+    except reference_rows.NotTransactions:
+        return
+    statuses = txfast.Ledger(threads=threads).apply(io.BytesIO(content), statuses=True)
+    found = statuses.to_pylist()
+    assert [status for status in found if status != "applied"] == [reject.reason for reject in expected.rejects]
+    assert found.count("applied") == sum(expected.applied.values())
+
+
+@pytest.mark.parametrize("threads", replays.THREADS)
+def test_statuses_are_in_the_order_of_the_rows_of_many_batches(threads: int) -> None:
+    rows = 300_000
+    table = pa.table(
+        {
+            "type": ["deposit", "fee", "deposit"] * (rows // 3),
+            "client": [1, 2, 3] * (rows // 3),
+            "tx": list(range(rows)),
+            "amount": ["1", "1", None] * (rows // 3),
+        }
+    )
+    given: list[Any] = [table, table.to_batches(max_chunksize=1000), table.to_reader(max_chunksize=70_001)]
+    for each in given:
+        statuses = txfast.Ledger(threads=threads).apply(each, statuses=True)
+        assert isinstance(statuses, pa.DictionaryArray)
+        assert statuses.to_pylist() == ["applied", "bad_type", "amount_required"] * (rows // 3)
+    assert len(table.append_column("status", statuses)) == rows
+
+
+def test_an_input_without_rows_has_no_statuses() -> None:
+    assert txfast.Ledger().apply(io.BytesIO(HEADER), statuses=True).to_pylist() == []
+    assert txfast.Ledger().apply(iter(()), statuses=True).to_pylist() == []
+
+
+# ---- Batches in whole or not at all --------------------------------------------------------------
+
+
+class Mine(Exception):  # noqa: N818 (a test's)
+    pass
+
+
+GOOD = table_of(("deposit", 1, 1, "1"), ("deposit", 2, 1, "2"), ("fee", 1, 1, "1"))
+AFTER = table_of(("deposit", 1, 2, "10"))
+FAULTY: dict[str, tuple[Any, type[Exception]]] = {
+    "float": (pa.table({"type": ["deposit"], "client": [1], "tx": [9], "amount": [0.5]}), InputError),
+    "no column": (GOOD.drop_columns(["tx"]), InputError),
+    "no table": ("a.csv", UsageError),
+    "stream that fails": (None, OSError),
+}
+
+
+def failing_stream() -> pa.RecordBatchReader:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from table_of(("deposit", 5, 1, "1")).to_batches()
+        raise OSError("the line is dead")
+
+    return pa.RecordBatchReader.from_batches(GOOD.schema, batches())
+
+
+@pytest.mark.parametrize("threads", replays.THREADS)
+@pytest.mark.parametrize(("faulty", "kind"), FAULTY.values(), ids=FAULTY.keys())
+def test_a_batch_that_fails_leaves_the_ledger_as_it_was_before_it(
+    faulty: Any, kind: type[Exception], threads: int
+) -> None:
+    ledger = txfast.Ledger(threads=threads)
+
+    def batches() -> Iterator[Any]:
+        yield GOOD
+        yield GOOD.slice(0, 0)
+        yield failing_stream() if faulty is None else faulty
+        yield AFTER
+
+    with pytest.raises(kind):
+        ledger.apply(batches())
+    assert {account.client: int(account.total) for account in ledger.accounts()} == {1: 1, 2: 2}
+    assert ledger.apply([AFTER]) == {"applied": 1}
+    assert ledger[1].total == 11
+
+
+@pytest.mark.parametrize("threads", replays.THREADS)
+def test_a_generator_that_fails_leaves_the_batches_before(threads: int) -> None:
+    ledger = txfast.Ledger(threads=threads)
+
+    def batches() -> Iterator[Any]:
+        yield from GOOD.to_batches()
+        yield from AFTER.to_batches()
+        raise Mine
+
+    with pytest.raises(Mine):
+        ledger.apply(batches())
+    assert ledger[1].total == 11
+    assert ledger.apply(GOOD) == {"applied": 0, "duplicate_transaction": 2, "bad_type": 1}
+
+
+def test_a_single_table_that_fails_after_rows_breaks_the_ledger() -> None:
+    ledger = txfast.Ledger()
+    with pytest.raises(OSError, match="the line is dead"):
+        ledger.apply(failing_stream())
+    with pytest.raises(StateError, match="holds a part of an input"):
+        ledger.get(5)
+
+
+def test_a_batch_that_only_some_ledgers_have_applied_breaks_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = txfast.Ledger(threads=4)
+    first = ledger._books.ledgers[0]
+    rows = table_of(*(("deposit", client, 1, "1") for client in range(100)))
+
+    class Full(KernelLedger):
+        def apply(self, batch: object, *, shard: int = 0) -> int:  # noqa: ARG002 (the ledger's)
+            raise CapacityError("it is full")
+
+    monkeypatch.setattr(ledger._books, "ledgers", [first, Full()])
+    with pytest.raises(CapacityError):
+        ledger.apply([rows.slice(0, 0), rows])
+    with pytest.raises(StateError, match="holds a part of an input"):
+        len(ledger)
