@@ -1,7 +1,8 @@
 """Errors of libraries: the one place where an exception that a library raises about an input becomes the input's error.
 
-Decompressors, pyarrow and the standard library raise exceptions of many types, and some are of no builtin's kind. Every
-call that gives them bytes of an input stands in a LibraryErrors block. What leaves such a block names the input.
+Decompressors, pyarrow and the standard library raise exceptions of many types; some derive from no builtin exception
+but `Exception`. Every call that gives them bytes of an input stands in a LibraryErrors block. What leaves such a block
+names the input.
 
 This module must not import any library: an exception's type is known by the module that it comes from.
 """

@@ -114,8 +114,8 @@ def local_path(uri: str) -> str | None:
 def location_key(uri: str) -> str:
     """A name for a location that is the same from run to run, without user name and secret.
 
-    Options tell locations apart but may hold a secret, so the key has a hash of them. It has a hash of all that follows
-    the scheme where that has a user or a secret which no URI can have.
+    Options tell locations apart but may hold a secret, so the key has a hash of them. A user or a secret with
+    characters that no URI allows cannot be cut off: then the key is the scheme and a hash of all that follows it.
     """
     from urllib.parse import unquote
 

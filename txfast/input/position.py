@@ -1,9 +1,10 @@
 """How far an input was consumed: counted and hashed while it is read, so that a later run can continue there.
 
-A run consumes every complete line, and also a last line that has no line ending, unless that line is blank. A later run
-continues with the lines after the position. If it finds that the last line has been continued, it fails, because the
-first part was already applied. The hash is xxh3-128 of all decompressed bytes before the position; an input that was
-read in several parts at once has one hash for each part. A table is consumed whole, or not at all.
+A run consumes every complete line, and also a last line that has no line ending, unless that line is blank or is held
+back (last_line.py). A later run continues with the lines after the position. If it finds that the last line has been
+continued, it fails, because the first part was already applied. The hash is xxh3-128 of all decompressed bytes before
+the position; an input that was read in several parts at once has one hash for each part. A table is consumed whole, or
+not at all.
 
 This module must not know what the lines mean, nor where positions are kept. xxhash is imported where something is
 hashed.

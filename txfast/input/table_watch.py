@@ -37,15 +37,16 @@ class TableWatch:
         if self._stamp is None:
             is_same = self._consumption.digest == self._digest
         else:
-            is_same = stamp_of(self._source) == self._stamp
+            is_same = size_and_time(self._source) == self._stamp
         if not is_same:
             raise InputError(f"{self._source.name}: was changed while it was read")
 
 
 def stamp_of(source: Source) -> tuple[int, int] | None:
-    """The size and the time of modification of a local file. None for a remote file and for one that changed just now.
+    """The size and the time of modification of a local file, if a later change must alter them.
 
-    The inode's own time (ctime) counts for "just now" only: renaming a file sets it too, and does not change the file.
+    None for a remote file, and for a file that changed just now: the next change may get the same time. The time of
+    modification can be set, so "just now" also asks for the inode's own time (ctime).
     """
     try:
         found = os.fstat(source.file.fileno())
@@ -53,4 +54,10 @@ def stamp_of(source: Source) -> tuple[int, int] | None:
         return None
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < RECENT_NANOSECONDS:
         return None
+    return found.st_size, found.st_mtime_ns
+
+
+def size_and_time(source: Source) -> tuple[int, int]:
+    """The size and the time of modification of a local file. Renaming the file changes neither."""
+    found = os.fstat(source.file.fileno())
     return found.st_size, found.st_mtime_ns

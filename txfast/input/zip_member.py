@@ -1,8 +1,8 @@
 """Zip archives as inputs: one with a single member is read as that member.
 
 Folders, and what macOS adds for itself, are no members. An Excel workbook or another document that is a zip archive
-inside is refused by its name, an archive with several members by theirs. This module must not know what a member's
-bytes mean.
+inside is refused, and the message says what it is. An archive with several members is refused too, and the message
+names them. This module must not know what a member's bytes mean.
 """
 
 import struct

@@ -140,7 +140,7 @@ cdef inline bint plain_kind(const Field* field, const Tables* tables, uint8_t* k
 cdef inline uint64_t few_digits(const uint8_t* start, const Py_ssize_t length) noexcept nogil:
     """1 to 8 bytes of text less `0`, in the last bytes of a word: the digits of a number, if they are digits.
 
-    With no bytes, or more than 8, the result still holds a byte that is no digit where the first byte is none.
+    For a length of 0 or above 8: if the text's first byte is no digit, the result still has a byte that is no digit.
     """
     return (load_word(start) ^ <uint64_t>0x3030303030303030) << (-8 * length & 63)
 

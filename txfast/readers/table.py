@@ -84,7 +84,7 @@ class TableReader:
         self._use_threads = threads > 1
         self._copy_folder = copy_folder
         self._allowance = allowance or Allowance(ALLOWED_BYTES)
-        # The share of the table that is read before the current record batch, and with it, as far as that is known.
+        # The share of the table before the current record batch, and up to its end, as far as they are known.
         self._done_before = self._done = 0.0
         # The share of the record batch before the current piece of it, and the share that the piece is.
         self._piece = (0.0, 0.0)

@@ -19,7 +19,7 @@ class Outputs:
     """The outputs of a run: `accounts`, and `rejects`, `stats` and `state` where a path is given for them.
 
     `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` gets each warning about the
-    state: a damaged snapshot that is skipped, or a checkpoint that is discarded.
+    state, such as a damaged snapshot that is skipped.
     """
 
     def __init__(

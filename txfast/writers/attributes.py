@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # Access control lists: POSIX (Linux), NFS version 4.
 ACCESS_LISTS = ("system.posix_acl_access", "system.nfs4_acl")
-# Other attributes are of the content (checksums that the system keeps), or give rights to a program.
+# Other attributes that are kept, by the start of their names. The rest belong to the content (checksums that the system
+# keeps) or give rights to a program.
 OTHERS_KEPT = ("user.", "security.selinux", "security.SMACK64")
 
 PERMISSIONS = 0o777  # without setuid, setgid and sticky

@@ -29,7 +29,8 @@ TRIES = 3
 class TemporaryFile:
     """A file that gets its final name when it is published: `create`, write, `publish`; `discard` in any case.
 
-    It holds a descriptor of its own, without which a file without a name, and the lock of one with a name, are gone.
+    It keeps a descriptor of its own open: when the last one is closed, a file without a name is gone, and one with a
+    name is unlocked.
     """
 
     __slots__ = ("_descriptor", "_final_path", "path")
