@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -83,6 +85,53 @@ def test_the_driver_raises_the_error_of_a_worker() -> None:
             assert str(raised.value) == "in.csv: was changed"
     with pytest.raises(ClusterError, match=r"^as it is$"), spark.worker_errors():
         raise ClusterError("as it is")
+
+
+class PythonException(Exception):  # noqa: N818 (Spark's name)
+    """Stands for Spark's error of this name."""
+
+
+PythonException.__module__ = "pyspark.errors.exceptions.captured"
+TRACEBACK = """
+  An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "worker.py", line 1, in main
+{}
+
+org.apache.spark.SparkException: Job aborted: and so on
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (TRACEBACK.format("zlib.error: bad"), "Spark failed: An exception was thrown from the Python worker"),
+        (
+            TRACEBACK.format("pyarrow.lib.ArrowInvalid: x\nMemoryError: no more"),
+            "a worker of Spark failed: MemoryError",
+        ),
+        (TRACEBACK.format("ModuleNotFoundError: No module named 'txfast'"), "in the variable PYSPARK_PYTHON, or "),
+        (TRACEBACK.format("pyspark.errors.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] 3.9"), "PYSPARK_PYTHON"),
+        ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "Spark did not start: it needs Java 17"),
+        ("Connection\n refused " + 5000 * "x", "Spark failed: Connection refused xxx"),
+    ],
+)
+def test_an_error_of_spark_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(ClusterError) as raised, spark.worker_errors():
+        raise PythonException(text)
+    message = str(raised.value)
+    assert line in message
+    assert "\n" not in message
+    assert len(message) < 400
+
+
+def test_the_workers_python_is_that_of_the_driver_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for named, expected in ((None, sys.executable), ("/opt/python", "/opt/python")):
+        monkeypatch.delenv(spark.WORKERS_PYTHON, raising=False)
+        if named is not None:
+            monkeypatch.setenv(spark.WORKERS_PYTHON, named)
+        spark.name_workers_python()
+        assert os.environ[spark.WORKERS_PYTHON] == expected
 
 
 def test_lost_and_unordered_rejects_are_noticed() -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from tests.support.arguments import parse, usage_error
 from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
+from txfast.command import settings
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
+from txfast.errors import MemoryLimitError
 from txfast.log.journal import LEVELS
 from txfast.run.destinations import OUTPUTS
 from txfast.writers.formats import usual_suffixes
@@ -118,6 +120,23 @@ def test_rejects_with_another_suffix_are_refused(capsys: pytest.CaptureFixture[s
 def test_rejects_as_parquet_need_more_memory_than_a_small_limit(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "--memory-limit=128MiB", "--rejects", name, "in.csv")
     assert line.endswith(" is too little for Parquet: the least is 256MiB")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--rejects", "r.parquet"], "Parquet"), (["--reader", "arrow"], "--reader arrow"),
+        (["-o", "a.arrow"], "accounts as arrow"), (["--state", "state"], "--state"),
+    ],
+)  # fmt: skip
+def test_what_needs_pyarrow_needs_more_memory_than_a_small_control_group_has(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], what: str
+) -> None:
+    monkeypatch.setattr(settings, "default_memory_limit", lambda: (256 << 20) - 1)
+    assert parse("in.csv").memory_limit is None
+    assert parse(*arguments, "in.csv", "--memory-limit", "256MiB").memory_limit == 256 << 20
+    with pytest.raises(MemoryLimitError, match=f"is too little for {what}: 80 % of it is less than 256MiB: give it"):
+        parse(*arguments, "in.csv")
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1_0", "\u0661", "two", "", "9" * 19, "1" * 5_000])

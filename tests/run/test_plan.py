@@ -64,16 +64,16 @@ def test_large_inputs_are_read_in_large_blocks_where_memory_allows_it(
 @pytest.mark.parametrize(
     ("threads", "limit", "reserved", "used", "ledgers", "settling_mib", "ledger_mib"),
     [
-        # 8 MiB for all else; a batch takes three blocks, 0.75 MiB. One scanner has four batches on their way, a ledger
-        # one: 3.75 MiB. A sixteenth of the rest is for what goes to disk, at least 2 MiB.
-        (2, 256 * MIB, 0, 20 * MIB, 1, 224.25, 224.25 * 15 / 16),
-        (2, 96 * MIB, 0, 20 * MIB, 1, 64.25, 64.25 * 15 / 16),
+        # 8 MiB for all else; a batch takes at least 2 MiB. One scanner has four batches on their way, a ledger one: 10
+        # MiB. A sixteenth of the rest is for what goes to disk, at least 2 MiB.
+        (2, 256 * MIB, 0, 20 * MIB, 1, 218, 218 * 15 / 16),
+        (2, 96 * MIB, 0, 20 * MIB, 1, 58, 58 * 15 / 16),
         # What is reserved for pyarrow is not for the ledger.
-        (2, 256 * MIB, 112 * MIB, 20 * MIB, 1, 112.25, 112.25 * 15 / 16),
-        # Two scanners: five batches, 3.75 MiB; each of two ledgers another.
-        (4, 256 * MIB, 0, 20 * MIB, 2, 222.75, 222.75 / 2 * 15 / 16),
-        # Of four ledgers only three would get 24 MiB and a batch each: 96 - 20 - 8 - 5.25 = 62.75, so two.
-        (8, 96 * MIB, 0, 20 * MIB, 2, 61.25, 61.25 / 2 - 2),
+        (2, 256 * MIB, 112 * MIB, 20 * MIB, 1, 106, 106 * 15 / 16),
+        # Two scanners: five batches, 10 MiB; each of two ledgers another.
+        (4, 256 * MIB, 0, 20 * MIB, 2, 214, 214 / 2 * 15 / 16),
+        # Of four ledgers only two would get 24 MiB and a batch each: 96 - 20 - 8 - 14 = 54, so two.
+        (8, 96 * MIB, 0, 20 * MIB, 2, 50, 50 / 2 - 2),
         # Large blocks, with which a batch takes 3 MiB.
         (2, GIB, 0, 24 * MIB, 1, 977, 977 * 15 / 16),
         # No room at all: a ledger goes to disk at once, and is settled in the least that a ledger needs.
@@ -93,7 +93,7 @@ def test_memory_is_divided_among_batches_and_ledgers(
 @pytest.mark.parametrize(
     ("limit", "reserved", "table_mib", "ledger_bytes_less"),
     [
-        # 20 MiB are used, 8 for all else, 3 for four batches: 113 are left, of which a quarter is less than 40.
+        # 20 MiB are used, 8 for all else, 8 for four batches: 108 are left, of which a quarter is less than 40.
         (256 * MIB, 112 * MIB, 40, 0),
         # Large blocks: 12 MiB for four batches, and 3 for the ledger's.
         (GIB, 112 * MIB, 218, 178 * MIB * 15 // 16),
@@ -123,6 +123,23 @@ def test_the_limit_that_leaves_so_much_for_a_table_is_told(needed: int) -> None:
     table_bytes = plan_of(limit).table_bytes
     assert table_bytes is not None
     assert table_bytes == needed
+
+
+@pytest.mark.parametrize(
+    ("threads", "limit", "scanners", "ledgers"),
+    [
+        # 96 - 20 - 8 = 68: of a quarter, 17, eight batches of 2 MiB, so that five scanners have one each.
+        (128, 96 * MIB, 5, 2),
+        (128, 256 * MIB, 25, 6),
+        (128, 2 * GIB, 64, 64),
+        (8, 256 * MIB, 4, 4),
+    ],
+)
+def test_a_small_limit_has_no_room_for_the_batches_of_many_threads(
+    threads: int, limit: int, scanners: int, ledgers: int
+) -> None:
+    plan = make_plan(cores=1, memory_used=20 * MIB, threads=threads, memory_limit=limit)
+    assert (plan.threads, plan.scanners, plan.ledgers) == (threads, scanners, ledgers)
 
 
 @pytest.mark.parametrize("threads", [0, -1])

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import Folder
 from tests.support.states import FIRST, MORE, STATE, copied
+from txfast.errors import StateError
+from txfast.run.books import Books
+from txfast.run.plan import make_plan
+from txfast.state import directory, verify
 
 
 def test_verify_describes_each_snapshot_and_its_inputs(two_snapshots: Path, folder: Folder) -> None:
@@ -18,3 +24,26 @@ def test_verify_describes_each_snapshot_and_its_inputs(two_snapshots: Path, fold
     assert re.search(found, text)
     assert f"{two_snapshots}/in.csv: {len(FIRST + MORE)} bytes, 8 lines" in text
     assert "state/snapshot-1: good" in text
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_state_that_is_larger_than_the_memory_is_checked_in_parts(
+    two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    copied(two_snapshots, folder)
+    monkeypatch.setattr(Books, "parts_that_fit", lambda *_: parts)
+    books = Books(make_plan(cores=1, memory_used=0, memory_limit=256 << 20))
+    state = directory.StateDirectory(str(folder.path / "state"), lambda message: pytest.fail(str(message)))
+    state.open_to_read()
+    lines = list(verify.describe(state, books.check))
+    assert [line.partition(": good: ")[0].rpartition("/")[2] for line in lines if ": good: " in line] == [
+        "snapshot-2", "snapshot-1",
+    ]  # fmt: skip
+    assert sum(map(len, books.ledgers)) == 0
+    [entries] = (folder.path / "state" / "snapshot-2").glob("accounts*")
+    content = bytearray(entries.read_bytes())
+    content[len(content) // 2] ^= 1
+    entries.chmod(0o600)
+    entries.write_bytes(content)
+    with pytest.raises(StateError):
+        list(verify.describe(state, books.check))

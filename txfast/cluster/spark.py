@@ -24,6 +24,7 @@ from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, result_of, te
 from txfast.cluster.results import AccountRun
 from txfast.cluster.spark_partitions import put_in_partitions
 from txfast.cluster.state import ClusterState, HashExtents, open_state
+from txfast.input.library_errors import words_of
 from txfast.state.directory import StateDirectory
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ BATCH_RECORDS_SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
 BATCH_RECORDS_MAX = 16
 # An error of txfast, as a worker's traceback in Spark's message shows it.
 WORKER_ERROR = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
+# The last line of a worker's traceback.
+RAISED = re.compile(r"^(?!org\.|java\.|py4j\.)((?:\w+\.)*[A-Z]\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
+# What Spark's errors say where the workers' Python is not the one that they need.
+OTHER_PYTHON = ("No module named 'txfast", "PYTHON_VERSION_MISMATCH", "different version in worker")
+# The variable that names the workers' Python.
+WORKERS_PYTHON = "PYSPARK_PYTHON"
+SPARK_MODULES = ("pyspark.", "py4j.")
 # The ranges of the rejects pass come from at most so many partitions: they are small.
 RANGE_PARTITIONS_MAX = 64
 
@@ -231,20 +239,43 @@ def has_small_batches(spark: "SparkSession") -> bool:  # pragma: no cover (likew
 
 @contextmanager
 def worker_errors() -> Iterator[None]:
-    """Raise an error of txfast that a worker raised as such, in place of Spark's error about it."""
+    """Raise an error of txfast that a worker raised as such, in place of Spark's error about it; any other error of
+    Spark as a ClusterError of one line."""
     try:
         yield
     except errors.TxfastError:
         raise
     except Exception as error:
-        found = WORKER_ERROR.findall(str(error))
-        if not found or not hasattr(errors, found[-1][0]):
+        text = str(error)
+        found = WORKER_ERROR.findall(text)
+        if found and hasattr(errors, found[-1][0]):
+            kind, message = found[-1]
+            raise getattr(errors, kind)(message) from error
+        if not type(error).__module__.startswith(SPARK_MODULES):
             raise
-        kind, message = found[-1]
-        raise getattr(errors, kind)(message) from error
+        raise errors.ClusterError(describe(text)) from error
+
+
+def describe(text: str) -> str:
+    """One line about an error of Spark with this text, which may have a worker's traceback in it."""
+    if any(words in text for words in OTHER_PYTHON):
+        return (
+            "Spark's workers run a Python without this txfast, or of another version than the driver's: name the "
+            "Python to use in the variable PYSPARK_PYTHON, or install txfast in theirs"
+        )
+    if "JAVA_GATEWAY_EXITED" in text:
+        return "Spark did not start: it needs Java 17 (JAVA_HOME, or java in PATH)"
+    raised = RAISED.findall(text)
+    words = words_of(Exception(raised[-1] if raised else text))
+    return f"a worker of Spark failed: {words}" if raised else f"Spark failed: {words}"
 
 
 # ---- The command -----------------------------------------------------------------------------------
+
+
+def name_workers_python() -> None:
+    """Have the workers run the driver's Python, unless another is named: by itself Spark takes any python3."""
+    os.environ.setdefault(WORKERS_PYTHON, sys.executable)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -261,10 +292,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pyspark.sql import SparkSession
         except ImportError as error:
             raise errors.ClusterError("Spark is not installed: pip install 'txfast[spark]'") from error
+        name_workers_python()
         builder = SparkSession.builder.appName("txfast").config("spark.ui.showConsoleProgress", "false")
         if options.master:
             builder = builder.master(options.master)
-        spark = builder.getOrCreate()
+        with worker_errors():
+            spark = builder.getOrCreate()
         spark.sparkContext.setLogLevel("ERROR")
         if not has_small_batches(spark):
             spark.conf.set(BATCH_RECORDS_SETTING, str(BATCH_RECORDS_MAX))

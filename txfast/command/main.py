@@ -232,15 +232,18 @@ def make_saver(
 def verify_state(settings: Settings, journal: Journal) -> None:
     """Check a state directory, and describe its content on standard output."""
     from txfast.printable import printable
+    from txfast.run.replay import new_replay
     from txfast.state import directory, verify
 
     assert settings.state is not None, "checked by Settings"
+    limit = settings.memory_limit or default_memory_limit()
+    replay = new_replay(threads=1, memory_limit=limit, memory_reserved=ARROW_MEMORY_BYTES)
     state = directory.StateDirectory(settings.state, journal.warning)
     output = Output(STANDARD_OUTPUT)
     try:
         state.open_to_read()
         output.open()
-        for line in verify.describe(state):
+        for line in verify.describe(state, replay.books.check):
             output.write(printable(line).encode(errors="backslashreplace") + b"\n")
         output.finish()
     finally:

@@ -8,12 +8,12 @@ import os
 import sys
 
 from txfast.command.options import OPTIONS, VARIABLE_PREFIX
-from txfast.errors import UsageError
+from txfast.errors import MemoryLimitError, UsageError
 from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, MEMORY_PERCENT, default_memory_limit
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
@@ -142,10 +142,19 @@ class Settings:
     # ---- Checks, each of which raises UsageError -----------------------------------------------------
 
     def _check_memory_limit(self, options: GivenOptions) -> None:
-        if self.needs_arrow and self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+        """Check that the limit leaves enough for pyarrow. Raises MemoryLimitError where it is the machine's."""
+        if not self.needs_arrow:
+            return
+        least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+        if self.memory_limit is None and default_memory_limit() < ARROW_MEMORY_LIMIT_MIN:
+            raise MemoryLimitError(
+                f"the memory that this machine or its control group has is too little for {self.needs_arrow}: "
+                f"{MEMORY_PERCENT} % of it is less than {least}: give it more, or name --memory-limit {least} if "
+                f"nothing else needs it"
+            )
+        if self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
             raise UsageError(
-                f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is "
-                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+                f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is {least}"
             )
 
     def _check_terminal(self, options: GivenOptions) -> None:

@@ -92,6 +92,11 @@ class Books:
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
             ledger.clear()  # so that two are never in memory at once
 
+    def check(self, snapshot: "Snapshot") -> None:
+        """Read all of a snapshot, in parts that fit, and keep nothing of it. Raises as `restore`."""
+        for _, ledger in snapshot.parts(self.parts_that_fit(snapshot) * len(self.ledgers), self._restoring_bytes):
+            ledger.clear()  # before there is another
+
     def parts_that_fit(self, snapshot: "Snapshot") -> int:
         """Into how many parts each ledger is divided, so that one part fits in memory while it is restored."""
         if self.ledger_bytes is None:

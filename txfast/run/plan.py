@@ -24,6 +24,11 @@ LARGE_BLOCKS_MEMORY_MIN = 1 << 30
 
 # Bytes of a batch, text and columns, for each byte of its block. Only blocks of the shortest possible rows take more.
 BATCH_BYTES_PER_BYTE = 3
+# The least that a batch takes where rows are long: the beginning of a row of up to 1 MiB is kept, in a buffer twice as
+# large.
+BATCH_BYTES_MIN = 2 << 20
+# Batches get at most a quarter of the memory: more threads than that allows would each wait for a batch.
+BYTES_PER_BATCH_BYTE = 4
 # Memory beside ledgers, batches and spill buffers: sorted accounts as text, and the growth of Python and the allocator
 # during the run.
 OTHER_BYTES = 8 << 20
@@ -94,8 +99,8 @@ class Plan:
         if self._large_blocks or limit < LARGE_BLOCKS_MEMORY_MIN:
             return limit
         # With this limit, blocks are large.
-        blocks = BATCH_BYTES_PER_BYTE * (self.scanners + SPARE_BATCHES)
-        return limit + blocks * (LARGE_BLOCK_BYTES - self.block_bytes(None))
+        more_bytes = BATCH_BYTES_PER_BYTE * LARGE_BLOCK_BYTES - BATCH_BYTES_MIN
+        return limit + (self.scanners + SPARE_BATCHES) * more_bytes
 
     def is_threaded(self, input_bytes: int | None) -> bool:
         """Whether an input of this size gets threads. `input_bytes` is None where the size is not known."""
@@ -140,9 +145,11 @@ def make_plan(
 
 
 def divide_memory(plan: Plan, room: int, *, reads_tables: bool = False) -> None:
-    """Divide `room` bytes among batches, tables and ledgers. A small room gives fewer ledgers, so that each gets
-    enough."""
-    batch_bytes = BATCH_BYTES_PER_BYTE * plan.block_bytes(LARGE_BYTES_MIN)
+    """Divide `room` bytes among batches, tables and ledgers. A small room gives fewer scanners and ledgers, so that
+    each gets enough."""
+    batch_bytes = max(BATCH_BYTES_MIN, BATCH_BYTES_PER_BYTE * plan.block_bytes(LARGE_BYTES_MIN))
+    scanners_max = room // BYTES_PER_BATCH_BYTE // batch_bytes - SPARE_BATCHES
+    plan.scanners = max(1, min(plan.scanners, scanners_max))
     room -= (plan.scanners + SPARE_BATCHES) * batch_bytes
     plan.room_bytes = room
     plan.table_bytes = max(TABLE_BYTES_MIN, room // BYTES_PER_TABLE_BYTE)

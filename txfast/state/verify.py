@@ -6,17 +6,19 @@ This module must not know where the description is printed.
 import os
 
 from txfast.errors import SourceError, StateError
-from txfast.ledger.ledger import Ledger
 from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
 from txfast.state.positions import positions_of
 from txfast.state.snapshot import Snapshot
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    # Reads all of a snapshot, and raises where it is damaged.
+    Check = Callable[[Snapshot], None]
 
 
-def describe(state: StateDirectory) -> "Iterator[str]":
+def describe(state: StateDirectory, check: "Check") -> "Iterator[str]":
     """Check each snapshot, then each checkpoint, the newest first. Iterate lines: one for it, one for each input in it.
 
     Raises StateError for the first that is damaged, after the lines of those before it, and where there is none. One
@@ -28,25 +30,25 @@ def describe(state: StateDirectory) -> "Iterator[str]":
         numbers = {int(match[1]): name for name in names if (match := pattern.fullmatch(name))}
         for _, name in sorted(numbers.items(), reverse=True):
             found = True
-            yield from describe_if_there(os.path.join(state.path, name))
+            yield from describe_if_there(os.path.join(state.path, name), check)
     if not found:
         raise no_snapshot(state.path)
 
 
-def describe_if_there(folder: str) -> "Iterator[str]":
+def describe_if_there(folder: str, check: "Check") -> "Iterator[str]":
     """`describe_snapshot`; nothing where the folder has been removed meanwhile. Raises StateError and SourceError."""
     try:
-        yield from list(describe_snapshot(folder))
+        yield from list(describe_snapshot(folder, check))
     except (StateError, SourceError):
         if os.path.isdir(folder):
             raise
 
 
-def describe_snapshot(folder: str) -> "Iterator[str]":
+def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
     """Check one snapshot or checkpoint, and iterate its lines. Raises StateError and SourceError."""
     snapshot = Snapshot.open(folder)
     inputs = positions_of(snapshot)
-    snapshot.restore([Ledger()])
+    check(snapshot)
     number = snapshot.fields.take("format", int)
     yield (
         f"{folder}: good: format {number}, {snapshot.created}, {snapshot.accounts} accounts, "
