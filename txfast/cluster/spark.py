@@ -40,7 +40,7 @@ WORKER_ERROR = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
 # The last line of a worker's traceback.
 RAISED = re.compile(r"^(?!org\.|java\.|py4j\.)((?:\w+\.)*[A-Z]\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
 # What Spark's errors say where the workers' Python is not the one that they need.
-OTHER_PYTHON = ("No module named 'txfast", "PYTHON_VERSION_MISMATCH", "different version in worker")
+OTHER_PYTHON = ("No module named ", "PYTHON_VERSION_MISMATCH", "different version in worker")
 # The variable that names the workers' Python.
 WORKERS_PYTHON = "PYSPARK_PYTHON"
 SPARK_MODULES = ("pyspark.", "py4j.")
@@ -260,8 +260,8 @@ def describe(text: str) -> str:
     """One line about an error of Spark with this text, which may have a worker's traceback in it."""
     if any(words in text for words in OTHER_PYTHON):
         return (
-            "Spark's workers run a Python without this txfast, or of another version than the driver's: name the "
-            "Python to use in the variable PYSPARK_PYTHON, or install txfast in theirs"
+            "Spark's workers run a Python without txfast and pyarrow, or of another version than the driver's: name "
+            "the Python to use in the variable PYSPARK_PYTHON, or install txfast in theirs"
         )
     if "JAVA_GATEWAY_EXITED" in text:
         return "Spark did not start: it needs Java 17 (JAVA_HOME, or java in PATH)"
@@ -298,7 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             builder = builder.master(options.master)
         with worker_errors():
             spark = builder.getOrCreate()
-        spark.sparkContext.setLogLevel("ERROR")
+        # What fails is one line of txfast's own; Spark logs the traceback of each attempt.
+        spark.sparkContext.setLogLevel("OFF")
         if not has_small_batches(spark):
             spark.conf.set(BATCH_RECORDS_SETTING, str(BATCH_RECORDS_MAX))
         try:
