@@ -19,9 +19,9 @@ from pyarrow import dataset
 
 import txfast
 from tests.support.reference import HEADER
-from txfast.api.arguments import ARGUMENTS, AccountsFormat, LogLevel, Reader, RejectsFormat, shown
+from txfast.api.arguments import ARGUMENTS, AccountsFormat, LastLine, LogLevel, Reader, RejectsFormat, shown
 from txfast.errors import UsageError
-from txfast.input.source import READERS
+from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import LEVELS
 from txfast.writers.formats import CONTENTS, FORMATS
 
@@ -64,6 +64,9 @@ WRONG: dict[str, list[Any]] = {
     "threads": [*NOT_A_NUMBER, 0],
     "memory_limit": [*NOT_A_NUMBER, 5, "1MB", "2", 1e9, False],
     "spill_dir": [each for each in NOT_A_PATH if each is not None],
+    "state": [each for each in NOT_A_PATH if each is not None],
+    "checkpoint": [object(), ..., [], {}, pd.DataFrame(), "1", b"1", True, -1, -0.5, math.nan, math.inf, 10**400],
+    "last_line": [*ANYTHING_BUT, "auto", "Take"],
     "progress": [*NOT_A_SWITCH, "auto"],
     "statuses": NOT_A_SWITCH,
     "log_level": [*ANYTHING_BUT, None, "wran", "INFO", 1],
@@ -75,6 +78,7 @@ WRONG: dict[str, list[Any]] = {
 RIGHT_WORDS = {
     "reader": READERS,
     "log_level": LEVELS,
+    "last_line": LAST_LINE_RULES,
     "format": FORMATS,
     "format of rejects": CONTENTS["rejects"][0],
     "rejects": ("True", "False"),
@@ -166,7 +170,13 @@ def test_a_path_of_bytes_is_refused_with_the_way_out() -> None:
 
 @pytest.mark.parametrize(
     ("types", "table"),
-    [(Reader, READERS), (LogLevel, LEVELS), (AccountsFormat, FORMATS), (RejectsFormat, CONTENTS["rejects"][0])],
+    [
+        (Reader, READERS),
+        (LastLine, LAST_LINE_RULES),
+        (LogLevel, LEVELS),
+        (AccountsFormat, FORMATS),
+        (RejectsFormat, CONTENTS["rejects"][0]),
+    ],
 )
 def test_the_words_that_type_checkers_know_are_those_of_the_run(types: object, table: tuple[str, ...]) -> None:
     assert get_args(types) == table

@@ -37,6 +37,7 @@ OURS = {
     "txfast.run.books",
     "txfast.run.flow",
     "txfast.command.settings",
+    "txfast.run.inputs",
     "txfast.run.intake",
     "txfast.run.outputs",
     "txfast.run.plan",

@@ -34,6 +34,8 @@ def main(folder: Path) -> None:
     assert_type(txfast.process(io.BytesIO(FILE)).rejects, None)
     assert_type(txfast.process(io.BytesIO(FILE), rejects=False).rejects, None)
     assert_type(txfast.process(io.BytesIO(FILE), rejects=bool(folder.name)), txfast.Result)
+    assert_type(txfast.process(io.BytesIO(FILE), rejects=str(folder / "r.csv")).rejects, None)
+    assert_type(txfast.process(folder / "in.csv", state=folder / "state", last_line="take", checkpoint=9).rejects, None)
     assert_type(total_of(result), Decimal)
     assert_type(result.accounts.to_polars(), pl.DataFrame)
     for account in result.accounts:

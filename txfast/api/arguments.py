@@ -5,6 +5,7 @@ know what an argument does.
 """
 
 import logging
+import math
 import operator
 import os
 from typing import Any, Literal, TypeAlias
@@ -12,11 +13,10 @@ from typing import Any, Literal, TypeAlias
 from txfast.errors import UsageError
 from txfast.input.location import keep_secrets_of
 from txfast.input.ref import is_location
-from txfast.input.source import READERS
+from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import LEVELS
 from txfast.printable import without_secrets
 from txfast.run import values
-from txfast.run.machine import default_memory_limit
 from txfast.run.values import MEMORY_LIMIT_MIN
 from txfast.writers.formats import CONTENTS
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # The words that an argument may be, for type checkers. A test holds them to the tables that runs use.
 Reader: TypeAlias = Literal["native", "arrow"]
 LogLevel: TypeAlias = Literal["error", "warn", "info", "debug", "trace"]
+LastLine: TypeAlias = Literal["take", "hold", "fail"]
 AccountsFormat: TypeAlias = Literal["csv", "parquet", "arrow"]
 RejectsFormat: TypeAlias = Literal["csv", "jsonl", "parquet"]
 
@@ -92,6 +93,15 @@ def switch(given: object) -> bool:
     return given
 
 
+def switch_or_rejects_file(given: object) -> bool | str:
+    if isinstance(given, bool):
+        return given
+    try:
+        return values.rejects_file(path_text(given))
+    except UsageError as error:
+        raise UsageError(f"it is True, False or the path of a rejects file: {error}") from None
+
+
 def whole_number(given: object) -> int:
     """A number of any integer type, numpy's too; not True or False."""
     if isinstance(given, bool):
@@ -123,6 +133,19 @@ def bytes_or_size(given: object) -> int:
     return number
 
 
+def seconds(given: object) -> float:
+    """A number of seconds of any type that is a number; not True or False."""
+    if isinstance(given, bool | str | bytes):
+        raise Wrong
+    try:
+        number = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise Wrong from None
+    if not 0 <= number < math.inf:
+        raise Wrong
+    return number
+
+
 def path_text(given: object) -> str:
     if not isinstance(given, str | os.PathLike):
         raise Wrong
@@ -134,6 +157,10 @@ def path_text(given: object) -> str:
     if is_location(path):
         raise UsageError("it is elsewhere: name a path on this machine")
     return path
+
+
+def folder(given: object) -> str:
+    return values.folder_name(path_text(given))
 
 
 def spill_folder(given: object) -> str:
@@ -160,7 +187,7 @@ def given_logger(given: object) -> "logging.Logger":
 # Every argument of every public function except the inputs (inputs.py) and what is looked up, such as a client. One
 # that means something else elsewhere is there a second time, with "of" and where.
 ARGUMENTS: dict[str, Allowed] = {
-    "rejects": Allowed("True or False", switch),
+    "rejects": Allowed("True, False or the path of a rejects file", switch_or_rejects_file),
     "max_malformed": number_from(0),
     "strict": Allowed("True or False", switch),
     "reader": words(READERS),
@@ -170,6 +197,9 @@ ARGUMENTS: dict[str, Allowed] = {
     "progress": Allowed("True or False", switch),
     "statuses": Allowed("True or False", switch),
     "log_level": words(LEVELS),
+    "state": Allowed("the path of a folder", folder, may_be_none=True),
+    "checkpoint": Allowed("a number of seconds, 0 or more", seconds, may_be_none=True),
+    "last_line": words(LAST_LINE_RULES, may_be_none=True),
     "logger": Allowed('a logger, as logging.getLogger("txfast") is', given_logger, may_be_none=True),
     "path": Allowed("a path: text, or an os.PathLike", path_text),
     "format": words(CONTENTS["accounts"][0], may_be_none=True),
@@ -188,9 +218,3 @@ def malformed_limit(max_malformed: int | None, *, strict: bool) -> int | None:
     if limit:
         raise UsageError(f"strict=True and max_malformed={limit} contradict each other: leave one of them out")
     return 0
-
-
-def limit_in_bytes(memory_limit: "int | str | None") -> int:
-    """A memory limit in bytes; by default the one of the command. Raises UsageError."""
-    limit: int | None = taken("memory_limit", memory_limit)
-    return default_memory_limit() if limit is None else limit

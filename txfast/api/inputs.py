@@ -36,7 +36,7 @@ TABLES_TO_MAKE = {name: f"{name}()" for name in ("to_table", "toArrow", "compute
 
 
 class Inputs:
-    """The inputs of one call, checked before anything is read; each path is looked up once.
+    """The `inputs` of one call, checked before anything is read; each path is looked up once, and is among the `refs`.
 
     With `whole_tables`, each table of an iterable is read to its end before its first row is given. Raises UsageError
     where there is no input, or an object that cannot be one.
@@ -45,8 +45,8 @@ class Inputs:
     def __init__(self, inputs: "tuple[Input, ...]", *, whole_tables: bool = False) -> None:
         check_inputs(inputs)
         self._whole_tables = whole_tables
-        self._inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
-        self._refs = [each for each in self._inputs if isinstance(each, InputRef)]
+        self.inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
+        self.refs = [each for each in self.inputs if isinstance(each, InputRef)]
 
     def sources(self, copy_folder: str | None = None) -> "Generator[Source, None, None]":
         """Look at all inputs at once; then iterate them, open: each is closed when the next is asked for, and when
@@ -55,30 +55,34 @@ class Inputs:
         The caller's own files stay open. A zip archive in one of them is copied to `copy_folder`. Raises UsageError,
         SourceError and InputError.
         """
-        look_at(self._refs, open_all=len(self._inputs) > 1)
+        look_at(self.refs, open_all=len(self.inputs) > 1)
         return self._opened(copy_folder)
 
     def _opened(self, copy_folder: str | None) -> "Generator[Source, None, None]":
-        for index, each in enumerate(self._inputs):
-            number = f" {index + 1}" if len(self._inputs) > 1 else ""
-            if isinstance(each, InputRef):
-                source = open_input(each, copy_folder)
-            else:
-                source = source_of_object(each, number, copy_folder, whole_tables=self._whole_tables)
+        for index in range(len(self.inputs)):
+            source = self.open(index, copy_folder)
             try:
                 yield source
             finally:
                 source.close()
 
+    def open(self, index: int, copy_folder: str | None = None) -> Source:
+        """Open the input of this index. Raises as `sources`."""
+        each = self.inputs[index]
+        if isinstance(each, InputRef):
+            return open_input(each, copy_folder)
+        number = f" {index + 1}" if len(self.inputs) > 1 else ""
+        return source_of_object(each, number, copy_folder, whole_tables=self._whole_tables)
+
     @property
     def may_have_tables(self) -> bool:
         """Whether an input is a table, as far as can be seen before it is read."""
-        return len(self._refs) < len(self._inputs) or may_have_tables(self._refs)
+        return len(self.refs) < len(self.inputs) or may_have_tables(self.refs)
 
     @property
     def total_bytes(self) -> int | None:
         """Bytes to read in all inputs, for a progress bar; None unless all are plain CSV files."""
-        return total_size(self._refs) if len(self._refs) == len(self._inputs) else None
+        return total_size(self.refs) if len(self.refs) == len(self.inputs) else None
 
 
 def check_inputs(inputs: "tuple[Input, ...]") -> None:

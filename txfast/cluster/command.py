@@ -137,6 +137,7 @@ def run_job(
                     outputs.rejects.add_made(blob)
                 outputs.finish_rejects()
             with closing(MergedAccounts(job, options.spill_dir)) as merged:
+                assert outputs.accounts is not None, "a command always has some"
                 write_accounts(merged, outputs.accounts, account_format)
             figures = job.figures.stats(time.perf_counter() - started)
         if outputs.stats is not None:

@@ -5,28 +5,23 @@ import sys
 from txfast.command.arguments import parse_arguments
 from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
-from txfast.input.open import look_at
 from txfast.input.ref import may_have_tables, total_size
 from txfast.input.source import AUTO
-from txfast.interrupts import LISTENER, end_by_signal, while_waiting
+from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import INFO, Journal
+from txfast.run.inputs import begin_run, make_saver, read_followed_input
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
 from txfast.writers.formats import write_accounts
 from txfast.writers.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from txfast.input.ref import InputRef
-    from txfast.ledger.ledger import Ledger
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.progress import Progress
     from txfast.run.checkpoint import Checkpoints
     from txfast.run.outputs import Outputs
     from txfast.run.replay import Replay
     from txfast.spill.settled import Settled
-    from txfast.state.directory import StateDirectory
 
 
 def main() -> int:
@@ -87,9 +82,10 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         if progress is not None:
             progress.close()
         journal.malformed_totals(replay.malformed_rows.by_reason())
-        accounts = replay.collect(make_saver(replay, outputs, checkpoints))
+        accounts = replay.collect(make_saver(replay, outputs.state, checkpoints))
         outputs.finish_rejects()
         writing_started = time.perf_counter()
+        assert outputs.accounts is not None, "a command always has some"
         write_accounts(accounts, outputs.accounts, settings.output_format)
         replay.spend("write", time.perf_counter() - writing_started)
         put_out_figures(replay, accounts, started, outputs, journal)
@@ -167,23 +163,13 @@ def open_outputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints
     """Look at all inputs, and open all outputs, the state first; begin the run with a checkpoint of this command, or
     with the state's last snapshot. Raises SourceError, InputError, LockedError and StateError."""
     outputs.open_state(to_read=not settings.inputs)
-    goes_on = checkpoints is not None and checkpoints.find(replay)
-    left = settings.inputs if checkpoints is None else settings.inputs[checkpoints.first_input :]
-    while_waiting(look_at, left, open_all=len(left) > 1)
-    outputs.open_files()
-    if outputs.state is None or goes_on:
-        return
-    import time
+    begin_run(replay, settings.inputs, outputs.state, checkpoints, outputs.open_files)
+    if outputs.state is not None and outputs.state.is_new:
+        from txfast.state.directory import no_snapshot
 
-    from txfast.state.directory import no_snapshot
-
-    started = time.perf_counter()
-    outputs.state.load(replay.books.restore)
-    if outputs.state.is_new:
         if not settings.inputs:
             raise no_snapshot(outputs.state.path)
         outputs.state.say_it_is_new()
-    replay.spend("load", time.perf_counter() - started)
 
 
 def read_inputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None", settings: Settings) -> None:
@@ -200,33 +186,6 @@ def read_inputs(replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints 
     if checkpoints is not None:
         checkpoints.begin_input(replay, len(settings.inputs))
     LISTENER.stop_deferring()
-
-
-def read_followed_input(
-    replay: "Replay", state: "StateDirectory", checkpoints: "Checkpoints", ref: "InputRef", copy_folder: str | None
-) -> None:
-    """Replay the part of an input that the state does not know yet."""
-    opened = checkpoints.take_opened()
-    figures = None if opened is None else replay.inputs[-1]
-    source, consumption = opened or while_waiting(state.open_input, ref, copy_folder)
-    try:
-        replay.read_source(source, consumption, figures)
-    finally:
-        source.close()
-    state.note(ref, consumption)
-
-
-def make_saver(
-    replay: "Replay", outputs: "Outputs", checkpoints: "Checkpoints | None"
-) -> "Callable[[Ledger], object] | None":
-    """The function that saves ledgers to the state; None where the state does not change. Raises SourceError."""
-    if outputs.state is None:
-        return None
-    segments = None
-    # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
-    if checkpoints is not None and not replay.books.is_spilled:
-        segments = checkpoints.segments
-    return outputs.state.saver(changed=replay.rows > 0, segments=segments)
 
 
 def verify_state(settings: Settings, journal: Journal) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Outputs:
-    """The outputs of a run: `accounts`, and `rejects`, `stats` and `state` where a path is given for them.
+    """The outputs of a run: `accounts`, `rejects`, `stats` and `state`, each where a path is given for it.
 
     `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` gets each warning about the
     state, such as a damaged snapshot that is skipped.
@@ -24,14 +24,14 @@ class Outputs:
 
     def __init__(
         self,
-        accounts: str,
+        accounts: str | None,
         *,
         rejects: str | None = None,
         stats: str | None = None,
         state: str | None = None,
         warn: "Callable[[str], object]",
     ) -> None:
-        self.accounts = Output(accounts, compression_of(accounts))
+        self.accounts = None if accounts is None else Output(accounts, compression_of(accounts))
         self.stats = None if stats is None else Output(stats, compression_of(stats))
         self.rejects: Rejects | None = None
         if rejects is not None:
