@@ -9,15 +9,26 @@ import os
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+import txfast
 from tests.support.command import FILE, Folder
 from tests.support.failures import failing
 from txfast.errors import SourceError
 from txfast.input import ref as ref_module
 from txfast.input.open import open_input
 from txfast.input.ref import FILE as REGULAR_FILE
-from txfast.input.ref import LOCATION, PIPE, STANDARD_INPUT, InputRef, may_have_tables, resolve, total_size
+from txfast.input.ref import (
+    LOCATION,
+    PIPE,
+    STANDARD_INPUT,
+    InputRef,
+    are_decompressed_by_pyarrow,
+    may_have_tables,
+    resolve,
+    total_size,
+)
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
 
@@ -199,3 +210,14 @@ def test_a_location_is_not_asked_for_anything() -> None:
     assert ref.key().startswith("gopher://host/in.csv?")
     with pytest.raises(SourceError, match=r"gopher://host/in\.csv: cannot be read"):
         open_input(ref)
+
+
+@pytest.mark.parametrize(("codec", "expected"), [("zstd", True), ("lz4", True), ("gzip", False), (None, False)])
+def test_files_that_pyarrow_decompresses_leave_less_memory_for_ledgers(
+    tmp_path: Path, codec: str | None, expected: bool
+) -> None:
+    content = b"type,client,tx,amount\n"
+    path = tmp_path / "in"
+    path.write_bytes(content if codec is None else pa.Codec(codec).compress(content, asbytes=True))
+    assert are_decompressed_by_pyarrow([resolve(str(path))]) == expected
+    assert txfast.process(path).stats["rows"] == 0

@@ -14,7 +14,7 @@ from txfast.api.lent_tables import LentTables, is_file, is_table, refusal_of_ele
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import look_at, open_input, source_of
-from txfast.input.ref import InputRef, may_have_tables, resolve, total_size
+from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, may_have_tables, resolve, total_size
 from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
 
@@ -78,6 +78,11 @@ class Inputs:
     def may_have_tables(self) -> bool:
         """Whether an input is a table, as far as can be seen before it is read."""
         return len(self.refs) < len(self.inputs) or may_have_tables(self.refs)
+
+    @property
+    def are_decompressed_by_pyarrow(self) -> bool:
+        """Whether an input is a path of a file that pyarrow decompresses."""
+        return are_decompressed_by_pyarrow(self.refs)
 
     @property
     def total_bytes(self) -> int | None:

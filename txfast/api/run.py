@@ -19,7 +19,7 @@ from txfast.log.progress import Progress
 from txfast.run.checkpoint import Checkpoints, command_of
 from txfast.run.destinations import Destination, check_destinations
 from txfast.run.inputs import begin_run, make_saver, read_followed_input
-from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN
+from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, library_memory_bytes
 from txfast.run.outputs import Outputs
 from txfast.run.replay import Replay, new_replay
 from txfast.writers.formats import PARQUET, compression_of
@@ -167,7 +167,10 @@ def make_replay(
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit,
-        memory_reserved=ARROW_MEMORY_BYTES if needs_arrow(settings) or given.may_have_tables else 0,
+        memory_reserved=library_memory_bytes(
+            needs_arrow=bool(needs_arrow(settings)) or given.may_have_tables,
+            decompresses=given.are_decompressed_by_pyarrow,
+        ),
         reads_tables=given.may_have_tables,
     )
 

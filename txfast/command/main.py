@@ -5,12 +5,12 @@ import sys
 from txfast.command.arguments import parse_arguments
 from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
-from txfast.input.ref import may_have_tables, total_size
+from txfast.input.ref import are_decompressed_by_pyarrow, may_have_tables, total_size
 from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import INFO, Journal
 from txfast.run.inputs import begin_run, make_saver, read_followed_input
-from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
+from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit, library_memory_bytes
 from txfast.writers.formats import write_accounts
 from txfast.writers.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
@@ -154,7 +154,10 @@ def make_replay(
         reader=settings.reader,
         threads=settings.threads,
         memory_limit=settings.memory_limit or default_memory_limit(),
-        memory_reserved=ARROW_MEMORY_BYTES if settings.needs_arrow or reads_tables else 0,
+        memory_reserved=library_memory_bytes(
+            needs_arrow=bool(settings.needs_arrow) or reads_tables,
+            decompresses=are_decompressed_by_pyarrow(settings.inputs),
+        ),
         reads_tables=reads_tables,
     )
 

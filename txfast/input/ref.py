@@ -153,6 +153,11 @@ def may_have_tables(refs: "Iterable[InputRef]") -> bool:
     return any(ref.is_table or ref.origin == LOCATION for ref in refs)
 
 
+def are_decompressed_by_pyarrow(refs: "Iterable[InputRef]") -> bool:
+    """Whether an input is a regular file that pyarrow decompresses, which takes memory too."""
+    return any(ref.layer in ("zstd", "lz4") for ref in refs)
+
+
 def is_location(name: str) -> bool:
     """Whether a name is an address such as s3://bucket/key, and not the path of an existing file.
 

@@ -10,6 +10,13 @@ MEMORY_PERCENT = 80
 # Memory for pyarrow, which is imported later, and for its buffers; and the least limit of a run that needs pyarrow.
 ARROW_MEMORY_BYTES = 112 << 20
 ARROW_MEMORY_LIMIT_MIN = 256 << 20
+# Memory for the core of pyarrow, which decompresses zstd and lz4, with a window of 8 MiB.
+DECOMPRESSION_MEMORY_BYTES = 52 << 20
+
+
+def library_memory_bytes(*, needs_arrow: bool, decompresses: bool) -> int:
+    """Memory to keep for pyarrow: in a run that needs it, or that only decompresses by it."""
+    return ARROW_MEMORY_BYTES if needs_arrow else DECOMPRESSION_MEMORY_BYTES if decompresses else 0
 
 
 def available_cores() -> int:
