@@ -116,8 +116,11 @@ def test_a_last_line_is_taken_held_or_fails(folder: Folder) -> None:
 # ---- Checkpoints ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("checkpoints", [2, 4])
 @pytest.mark.parametrize("by_command", [True, False])
-def test_a_call_goes_on_from_its_checkpoint(folder: Folder, monkeypatch: pytest.MonkeyPatch, by_command: bool) -> None:
+def test_a_call_goes_on_from_its_checkpoint(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, by_command: bool, checkpoints: int
+) -> None:
     names = [f"{number}.csv" for number in range(3)]
     expected = folder.run(*names, "-q", "--rejects", "expected.csv")
     monkeypatch.chdir(folder.path)
@@ -126,7 +129,7 @@ def test_a_call_goes_on_from_its_checkpoint(folder: Folder, monkeypatch: pytest.
     def interrupted(self: Checkpoints, *arguments: Any) -> None:
         take(self, *arguments)
         taken.append(1)
-        if len(taken) == 2:
+        if len(taken) == checkpoints:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
