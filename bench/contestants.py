@@ -101,7 +101,7 @@ def replay_by_hand(path: str, rows_max: str) -> None:
                 amount = Decimal(text) if text else None
             except (IndexError, ValueError, InvalidOperation):
                 continue
-            if kind not in kinds:
+            if kind not in kinds or any(map(str.strip, row[len(header) :])):
                 continue
             key = (client, tx)
             account = accounts.setdefault(client, Account())

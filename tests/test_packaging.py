@@ -41,7 +41,7 @@ def test_mypy_finds_the_types_from_the_folder_above_a_clone(folder_above: Path) 
     (folder_above / "program.py").write_text("import txfast\nreveal_type(txfast.process('in.csv'))\n")
     options = ("--config-file", os.devnull, "--cache-dir", str(folder_above / "cache"), "--follow-imports", "silent")
     said = run_python(folder_above, "-m", "mypy", *options, "program.py")
-    assert 'Revealed type is "txfast.api.results.Result"' in said
+    assert 'Revealed type is "txfast.api.results.Result[None]"' in said
 
 
 def test_an_install_adds_no_finder_to_the_start() -> None:

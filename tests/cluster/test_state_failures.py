@@ -245,7 +245,9 @@ def test_a_state_with_too_long_a_manifest_is_not_published(
 @pytest.mark.parametrize("name", ["s3://bucket/ledger", "a\0b", "in.csv"])
 def test_a_state_must_be_a_local_folder(folder: Folder, name: str) -> None:
     for options in ((), ("in.csv",)):
-        if "\0" not in name:
+        if name.startswith("s3:"):
+            folder.run("--state", name, *options).assert_misused(name, "is elsewhere: name a folder on this machine")
+        elif "\0" not in name:
             folder.run("--state", name, *options).assert_failed(name, "cannot be used as a state directory")
     with pytest.raises(SourceError, match="cannot be used as a state directory"):
         run_cluster("in.csv", state=name)
