@@ -261,6 +261,21 @@ def test_that_something_cannot_be_read_or_written_is_said_in_one_place() -> None
     assert files == {"txfast/errors.py"}
 
 
+COUNTED = "accounts|bytes|deposits|entries|inputs|lines|members|rejects|rows|transactions|units"
+
+
+def test_a_number_in_a_message_has_separators_and_its_noun_the_right_form() -> None:
+    """By `counted`, or by `:,` where it cannot be one. Texts of ValueErrors and the kernel's are for programmers."""
+    said = re.compile(rf"\{{[^{{}}:!]+\}} (?:well-formed |malformed |more )?(?:{COUNTED})\b")
+    found = [
+        f"{name_of(path)}: {line.strip()}"
+        for path in PACKAGE_PYTHON
+        for line in path.read_text().splitlines()
+        if said.search(line) and 'f"' in line and "ValueError" not in line
+    ]
+    assert found == []
+
+
 # Where an exception of pyarrow is caught by its type, with the reason.
 CATCH_PYARROWS = {
     "txfast/state/arrow_columns.py",  # files of a state, not inputs: they raise StateError
@@ -270,14 +285,13 @@ CATCH_PYARROWS = {
 # The functions that write what a person may read, or ask a standard stream for something. Each has its text from
 # `printable`, or shows figures and words of our own alone. The log's lines come to StandardError from `make_record`.
 SHOWS_TEXT = {
-    "txfast/command/arguments.py": {"parse_arguments", "print_completion", "print_usage"},
+    "txfast/command/arguments.py": {"__call__", "parse_arguments", "print_completion"},
     "txfast/command/main.py": {"verify_state"},
     "txfast/command/manual.py": {"<module>"},
     "txfast/log/journal.py": {"is_terminal", "on_terminal", "write_bare_line"},
     "txfast/log/progress.py": {"__init__"},
     "txfast/log/standard_error.py": {"__init__", "_encode", "_write_out"},
     "txfast/report/text.py": {"summary_table"},
-    "txfast/run/usage.py": {"error"},
     "txfast/writers/file.py": {"_write_some"},
     "txfast/writers/output.py": {"is_closed"},
 }

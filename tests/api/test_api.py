@@ -196,7 +196,8 @@ def test_files_in_memory_are_as_the_reference_says(contents: list[bytes], thread
         with pytest.raises(InputError):
             txfast.process(*files, threads=threads)
         return
-    result = txfast.process(*files, threads=threads, rejects=True)
+    with replays.though_all_malformed():
+        result = txfast.process(*files, threads=threads, rejects=True)
     assert result.rejects is not None
     found = [(each.file, each.line, each.status, each.reason) for each in result.rejects]
     assert found == [each[:4] for each in expected.rejects]
@@ -377,7 +378,8 @@ def test_rejects_are_a_table_and_a_sequence() -> None:
 
 def test_rejects_of_many_batches_are_kept() -> None:
     file = io.BytesIO(HEADER + b"fee,1,1,1\n" * 300_000)
-    rejects = txfast.process(file, rejects=True, logger=silent_logger()).rejects
+    with replays.though_all_malformed():
+        rejects = txfast.process(file, rejects=True, logger=silent_logger()).rejects
     assert rejects is not None
     assert rejects.to_arrow()["line"].to_pylist() == list(range(2, 300_002))
     assert set(rejects.to_arrow()["row"].to_pylist()) == {b"fee,1,1,1"}
@@ -438,7 +440,7 @@ def test_a_notebook_shows_the_first_accounts_and_the_figures() -> None:
     assert "&lt;b&gt;" in result.rejects._repr_html_()
     assert "<b>" not in result.rejects._repr_html_()
     assert [repr(each) for each in (result, result.accounts, result.rejects)] == [
-        "<txfast result: 1235 rows, 0 rejected, 1 malformed, 1234 accounts>", "<1234 accounts>", "<1 rejects>",
+        "<txfast result: 1,235 rows, 0 rejected, 1 malformed, 1,234 accounts>", "<1234 accounts>", "<1 rejects>",
     ]  # fmt: skip
 
 
@@ -518,9 +520,9 @@ def test_malformed_rows_are_records_of_the_logger() -> None:
     txfast.process(io.BytesIO(ROWS), logger=logger, log_level="warn")
     assert [each.__dict__["line"] for each in records] == [3, 6, 7]
     records.clear()
-    list(txfast.read(io.BytesIO(HEADER + b"fee,1,1,1\n" * 150), logger=logger))
+    list(txfast.read(io.BytesIO(HEADER + b"fee,1,1,1\n" * 150 + b"deposit,1,1,1\n"), logger=logger))
     assert len(records) == 101
-    assert "150 malformed rows in all" in records[-1].getMessage()
+    assert "bad_type: 150 rows in all" in records[-1].getMessage()
     records.clear()
     txfast.Ledger(logger=logger).apply(io.BytesIO(ROWS))
     assert [each.__dict__["line"] for each in records] == [6]

@@ -132,7 +132,11 @@ def test_a_wrong_value_is_refused_with_the_right_ones(
         ("threads", True, "threads=True: it is a whole number, 1 or more, or None"),
         ("threads", pd.DataFrame(), "threads of type pandas.DataFrame: it is a whole number, 1 or more, or None"),
         ("memory_limit", 5, "memory_limit=5: the least is 100663296, 96 MiB"),
-        ("memory_limit", "2", "memory_limit='2': '2' is no size: it is a number with a unit, such as 512MiB or 2GB"),
+        (
+            "memory_limit",
+            "2",
+            "memory_limit='2': '2' is no size: it is a number with a unit, such as 512MiB, 2GB or 1G",
+        ),
         ("spill_dir", b"x", "spill_dir=b'x': it is the path of a folder, or None"),
         ("reader", "x" * 99, "reader='" + "x" * 59 + "…: it is one of native, arrow"),
     ],

@@ -80,7 +80,7 @@ def test_a_run_that_stops_says_where_and_has_its_rejects(threads: int) -> None:
         assert [(reject.line, reject.reason) for reject in error.rejects] == [
             (3, "insufficient_funds"), (4, "bad_type"), (5, "bad_client"),
         ]  # fmt: skip
-        assert str(error).startswith("io.BytesIO:5: malformed row 2")
+        assert str(error).startswith("io.BytesIO:5: stopped at malformed row 2 (limit 1)")
 
 
 def test_a_run_that_stops_has_no_rejects_where_they_were_not_asked_for() -> None:

@@ -252,7 +252,9 @@ def test_rejects_of_a_file_are_the_commands(folder: Folder) -> None:
 
 
 def test_a_byte_that_is_not_utf_8_is_escaped_in_rejects_that_are_written(tmp_path: Path) -> None:
-    rejects = txfast.process(io.BytesIO(HEADER + b"f\xffe,1,1,1\n"), rejects=True, logger=silent_logger()).rejects
+    rejects = txfast.process(
+        io.BytesIO(HEADER + b"f\xffe,1,1,1\ndeposit,1,1,1\n"), rejects=True, logger=silent_logger()
+    ).rejects
     rejects.write(tmp_path / "r.csv")
     [_, line] = (tmp_path / "r.csv").read_bytes().splitlines()
     assert line == b'io.BytesIO,2,malformed,bad_type,f\\xffe,1,1,1,"f\xffe,1,1,1"'

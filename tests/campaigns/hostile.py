@@ -151,7 +151,7 @@ def no_ending(full: bool) -> Figures:
 
 def long_header(_: bool) -> Figures:
     """An endless line in place of the header: refused after the first MiB."""
-    failure = f"error: {ENDLESS}: not a transactions file: its header is longer than 1 MiB"
+    failure = f"txfast: {ENDLESS}: not a transactions file: its header is longer than 1 MiB"
     return replay(ENDLESS, rows=0, accounts=0, failure=failure)
 
 

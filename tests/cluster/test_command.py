@@ -48,7 +48,7 @@ def test_a_command_that_fails_leaves_old_outputs_as_they_were(
     assert run_command("in.csv", "-o", "a.csv", "--rejects", "r.csv") == 1
     assert (folder.read("a.csv"), folder.read("r.csv")) == (b"old", b"old")
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "error: shard 1 was lost"
+    assert said[0] == "txfast: shard 1 was lost"
     assert "missing.csv: cannot be read" in said[1]
     assert sorted(folder.names()) == ["a.csv", "in.csv", "r.csv"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 from pathlib import Path
@@ -37,7 +38,9 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "progress": ("never", "progress", "never"),
     "log_level": ("debug", "level", LEVELS.index("debug")),
     "log_format": ("json", "log_format", "json"),
+    "color": ("never", "color", "never"),
     "quiet": ("1", "quiet", True),
+    "verbose": ("1", "verbose", True),
 }
 # Variables that an option needs beside its own.
 NEEDED = {"checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}}
@@ -61,9 +64,10 @@ def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "checkpoint": None, "last_line": None, "memory_limit": None, "output": "-", "output_format": "csv",
+        "checkpoint": None, "color": "auto", "last_line": None, "memory_limit": None, "output": "-",
+        "output_format": "csv",
         "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
-        "stats": None, "threads": None, "verify": False,
+        "stats": None, "threads": None, "verbose": False, "verify": False,
     }  # fmt: skip
     assert [ref.name for ref in settings.inputs] == ["in.csv"]
 
@@ -112,7 +116,7 @@ def test_rejects_may_go_to_standard_output_without_the_accounts(capsys: pytest.C
 @pytest.mark.parametrize("name", ["r", "r.txt", ".csv", "r.csv.bz2", "r.parquet.gz", "r.json"])
 def test_rejects_with_another_suffix_are_refused(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "--rejects", name, "in.csv")
-    assert f"argument --rejects: {name!r}: " in line
+    assert f"txfast: --rejects: {name!r}: " in line
     assert "end the name in .csv, .jsonl" in line or line.endswith("end the name in .parquet")
 
 
@@ -165,7 +169,7 @@ def test_the_number_of_malformed_rows_is_zero_or_more(capsys: pytest.CaptureFixt
         (("--quie", "in.csv"), "--quie"),
         (("--strict=1", "in.csv"), "--strict"),
         (("-", "-"), "standard input can be read only once"),
-        (("-o", "", "in.csv"), "-o/--output: the name of the file is empty"),
+        (("-o", "", "in.csv"), "--output: the name of the file is empty"),
         (("--stats=", "in.csv"), "--stats: the name of the file is empty"),
         (("--stats", "-", "in.csv"), "the stats and the accounts would both go to standard output: name a file"),
         (("--strict", "--max-malformed", "1", "in.csv"), "contradict"),
@@ -206,7 +210,9 @@ def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
 
 def test_variables_are_named_after_their_options() -> None:
     assert {option.variable for option in SETTABLE} >= {"TXFAST_THREADS", "TXFAST_LOG_LEVEL", "TXFAST_MAX_MALFORMED"}
-    assert [option.name for option in OPTIONS if option.variable is None] == ["verify", "completion", "version", "help"]
+    assert [option.name for option in OPTIONS if option.variable is None] == [
+        "verify", "completion", "version", "h", "help",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -251,7 +257,7 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
 @pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})
-    assert f"error: TXFAST_{name.upper()}: 'what it would not take'" in line
+    assert f"txfast: TXFAST_{name.upper()}: 'what it would not take'" in line
 
 
 @pytest.mark.parametrize("text", ["1", "true", "yes", "True", "YES"])
@@ -272,12 +278,12 @@ def test_a_level_from_a_variable_counts_as_named() -> None:
 
 def test_variables_that_contradict_each_other_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     line = usage_error(capsys, "in.csv", strict="yes", max_malformed="5")
-    assert line.endswith("error: TXFAST_STRICT=yes and TXFAST_MAX_MALFORMED=5 contradict each other")
+    assert line.endswith("txfast: TXFAST_STRICT=yes and TXFAST_MAX_MALFORMED=5 contradict each other")
 
 
 def test_flags_that_contradict_each_other_are_refused_with_any_variables(capsys: pytest.CaptureFixture[str]) -> None:
     line = usage_error(capsys, "in.csv", "--strict", "--max-malformed=5", strict="no", max_malformed="0")
-    assert line.endswith("error: --strict and --max-malformed 5 contradict each other")
+    assert line.endswith("txfast: --strict and --max-malformed 5 contradict each other")
 
 
 def test_a_level_given_twice_is_a_usage_error_whatever_the_variable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,7 +292,7 @@ def test_a_level_given_twice_is_a_usage_error_whatever_the_variable(capsys: pyte
 
 
 def test_options_that_override_others_are_options() -> None:
-    assert {*OVERRIDDEN_BY, *OVERRIDDEN_BY.values(), *OUTPUTS} <= set(VALUES)
+    assert {*OVERRIDDEN_BY, *set().union(*OVERRIDDEN_BY.values()), *OUTPUTS} <= set(VALUES)
 
 
 def test_the_command_reads_its_variables(folder: Folder) -> None:
@@ -294,8 +300,56 @@ def test_the_command_reads_its_variables(folder: Folder) -> None:
     assert (run.exit_code, run.output, run.error_lines) == (0, b"", [REJECTED_LINE, MALFORMED_LINE])
     assert (folder.path / "out.csv").read_bytes() == ACCOUNTS
     folder.run("in.csv", variables={"TXFAST_THREADS": "none"}).assert_misused("TXFAST_THREADS: 'none'")
-    run = folder.run("in.csv", variables={"TXFAST_NO_SUCH_OPTION": "1", "TXFAST_HELP": "1", "TXFAST_QUIET": "true"})
+    run = folder.run("in.csv", variables={"TXFAST_HELP": "1", "TXFAST_QUIET": "true"})
     assert (run.exit_code, run.output, run.errors) == (0, ACCOUNTS, "")
+
+
+def test_an_unknown_variable_is_warned_of(folder: Folder) -> None:
+    variables = {"TXFAST_THREDS": "1", "TXFAST_NO": "1", "TXFAST_BUILD": "checked", "TXFAST_OUTPUT": ""}
+    lines = folder.run("in.csv", variables=variables).error_lines
+    assert lines[:2] == [
+        "warn: TXFAST_NO: no option has this variable, so it changes nothing",
+        "warn: TXFAST_THREDS: no option has this variable, so it changes nothing; did you mean 'TXFAST_THREADS'?",
+    ]
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--stat=x"], "--stat: there is no such option; did you mean '--stats'?"),
+        (["--xyzzy", "1"], "--xyzzy: there is no such option; txfast -h lists the options"),
+        (["--progress", "alwys"], "--progress: 'alwys': it is one of auto, always, never; did you mean 'always'?"),
+        (["inof"], "'inof': there is no file of this name, and it is no level; did you mean 'info'?"),
+        (["INFO"], "'INFO': there is no file of this name, and it is no level; did you mean 'info'?"),
+        (["--completion", "fisch"], "'fisch': it is one of bash, zsh, fish; did you mean 'fish'?"),
+        (["-o"], "--output: its value is missing"),
+        (["--strict=yes"], "--strict: it takes no value"),
+    ],
+)
+def test_a_mistyped_word_is_answered_by_the_nearest(folder: Folder, arguments: list[str], words: str) -> None:
+    folder.run("in.csv", *arguments).assert_misused(f"txfast: {words}")
+    [line] = folder.run("--log-format=json", "in.csv", *arguments).error_lines
+    assert json.loads(line)["message"] == words
+
+
+def test_a_last_argument_that_is_like_no_level_is_a_file(folder: Folder) -> None:
+    folder.run("in.csv", "payments").assert_failed("payments: cannot be read: No such file or directory")
+    folder.run("in.csv", "info.csv").assert_failed("info.csv: cannot be read: No such file or directory")
+
+
+def test_a_size_in_a_message_is_as_it_was_given(folder: Folder) -> None:
+    run = folder.run("--memory-limit", "128MiB", "--state", "st", "in.csv")
+    run.assert_misused("--memory-limit 128MiB is too little for --state")
+    run = folder.run("--state", "st", "in.csv", variables={"TXFAST_MEMORY_LIMIT": "128MiB"})
+    run.assert_misused("TXFAST_MEMORY_LIMIT=128MiB is too little for --state")
+
+
+def test_quiet_and_verbose_contradict_each_other(folder: Folder) -> None:
+    folder.run("-q", "-v", "in.csv").assert_misused(
+        "--quiet and --verbose contradict each other: leave one of them out"
+    )
+    assert "info: malformed 1" in folder.run("-v", "in.csv", variables={"TXFAST_QUIET": "1"}).errors
 
 
 def test_help_is_shown_whatever_the_variables(folder: Folder) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 import txfast
 from tests.support.command import Folder
-from txfast.command.help import COLUMNS_DEFAULT, COLUMNS_MIN, HELP_COLUMN, help_entry, help_text, terminal_columns
+from txfast.command.help import (
+    COLUMNS_DEFAULT,
+    COLUMNS_MIN,
+    HELP_COLUMN,
+    help_entry,
+    long_help,
+    short_help,
+    terminal_columns,
+)
 from txfast.command.options import OPTIONS
 
 
@@ -19,8 +27,9 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_version_prints_the_version(folder: Folder) -> None:
-    run = folder.run("--version")
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version_prints_the_version(folder: Folder, flag: str) -> None:
+    run = folder.run(flag)
     assert (run.exit_code, run.output, run.errors) == (0, f"txfast {txfast.__version__}\n".encode(), "")
 
 
@@ -30,26 +39,35 @@ def test_help_names_every_flag(folder: Folder, option: str) -> None:
     assert (run.exit_code, run.errors) == (0, "")
     text = run.output.decode()
     assert text.startswith("usage: txfast [OPTION …] [FILE …] [LEVEL]\n")
-    options = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", text))
+    options = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", text))
     assert {flag for option in OPTIONS for flag in option.flags} <= options
 
 
+def test_the_short_help_fits_a_screen_and_the_long_one_has_all_texts(folder: Folder) -> None:
+    assert folder.run("-h").output.decode() == short_help(80)
+    long = folder.run("--help").output.decode()
+    assert long == long_help(80)
+    for option in OPTIONS:
+        assert " ".join(option.manual.split()) in " ".join(long.split())
+    assert max(map(len, long.splitlines())) <= 80
+
+
 def test_help_fits_a_screen() -> None:
-    lines = help_text(80).splitlines()
+    lines = short_help(80).splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("columns", [1, COLUMNS_MIN, 60, 100, 300])
 def test_help_fits_terminals_of_other_widths(columns: int) -> None:
-    text = help_text(columns)
-    assert text.split() == help_text(80).split()
+    text = short_help(columns)
+    assert text.split() == short_help(80).split()
     flags = [line for line in text.splitlines() if not line.startswith(("usage", "  txfast", "  unzip"))]
     assert max(map(len, flags)) <= max(columns, COLUMNS_MIN)
 
 
 def test_help_has_each_group_once() -> None:
-    titles = [line for line in help_text(80).splitlines() if line.endswith(":") and line != "Examples:"]
+    titles = [line for line in short_help(80).splitlines() if line.endswith(":") and line != "Examples:"]
     assert titles == [f"{group}:" for group in dict.fromkeys(option.group for option in OPTIONS)]
 
 

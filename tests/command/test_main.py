@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -78,8 +79,8 @@ def test_several_files_are_one_stream_in_the_order_given(folder: Folder) -> None
     run = folder.run("more.csv", "in.csv", "warn")
     assert run.output == ACCOUNTS
     assert run.error_lines == [
-        "warn: more.csv:2: insufficient_funds: 2,2,1,withdrawal",
-        "warn: more.csv:3: transaction_not_found: ,1,1,dispute",
+        "rejected: more.csv:2: insufficient_funds: 2,2,1,withdrawal",
+        "rejected: more.csv:3: transaction_not_found: ,1,1,dispute",
         REJECTED_LINE,
         MALFORMED_LINE,
     ]
@@ -148,7 +149,7 @@ def test_the_level_info_logs_totals(folder: Folder) -> None:
     totals = [line for line in folder.run("in.csv", "info").error_lines if line.startswith("info: ")]
     assert any(line.startswith("info: 3 rows in ") for line in totals)
     assert {
-        "info: 1 accounts",
+        "info: 1 account",
         "info: applied 1: deposit 1",
         "info: rejected 1: insufficient_funds 1",
         "info: malformed 1: bad_type 1",
@@ -169,8 +170,9 @@ def test_a_level_is_only_the_last_argument(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("level", ["WARN", "warning", "warn "])
-def test_a_word_that_is_nearly_a_level_is_a_file(folder: Folder, level: str) -> None:
-    folder.run("-q", "in.csv", level).assert_failed(f"{level}: cannot be read")
+def test_a_word_that_is_nearly_a_level_may_be_a_file(folder: Folder, level: str) -> None:
+    folder.write(level, FILE)
+    assert folder.run("-q", level).output == ACCOUNTS
 
 
 def test_a_level_given_twice_is_a_usage_error(folder: Folder) -> None:
@@ -189,29 +191,77 @@ def test_quiet_logs_failures_alone(folder: Folder) -> None:
     folder.run("-q", "in.csv", "missing.csv").assert_failed("missing.csv")
 
 
+def test_a_run_that_refused_rows_ends_with_a_line_that_says_so(folder: Folder) -> None:
+    counts = "rows: 1 applied, 1 rejected, 1 malformed"
+    how = "; to see which, add --rejects FILE.csv, or warn as last argument"
+    assert folder.run("in.csv").outcome == counts + how
+    assert folder.run("in.csv", "error").outcome == counts + how
+    assert folder.run("in.csv", "-v").outcome == counts + how
+    for level in ("warn", "info", "debug"):
+        assert folder.run("in.csv", level).outcome == counts
+    assert folder.run("in.csv", "--rejects", "r.csv").outcome == counts + "; see r.csv"
+    assert folder.run("-q", "in.csv").outcome == ""
+
+
+def test_a_run_that_refused_no_row_says_nothing(folder: Folder) -> None:
+    folder.write("good.csv", HEADER + b"deposit,1,1,5\n")
+    run = folder.run("good.csv")
+    assert (run.errors, run.outcome) == ("", "")
+
+
+def test_malformed_rows_that_are_all_in_the_log_need_no_advice(folder: Folder) -> None:
+    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,x,1,1\n" * 100)
+    assert folder.run("bad.csv").outcome == "rows: 1 applied, 0 rejected, 100 malformed"
+    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,x,1,1\n" * 1101)
+    outcome = folder.run("bad.csv").outcome
+    assert outcome.startswith("rows: 1 applied, 0 rejected, 1,101 malformed; to see which, add --rejects FILE.csv")
+
+
+def test_the_outcome_is_an_object_in_json(folder: Folder) -> None:
+    outcome = json.loads(folder.run("--log-format", "json", "in.csv").outcome)
+    assert outcome["outcome"] == {"applied": 1, "rejected": 1, "malformed": 1}
+    assert outcome["level"] == "info"
+
+
+def test_a_run_that_fails_has_no_outcome(folder: Folder) -> None:
+    for arguments in (["in.csv", "missing.csv"], ["--strict", "in.csv"], ["in.csv", "-o", "/dev/full"]):
+        assert folder.run(*arguments).outcome == ""
+
+
+def test_verbose_shows_figures_and_no_rows(folder: Folder) -> None:
+    lines = folder.run("-v", "in.csv").error_lines
+    assert {line.partition(":")[0] for line in lines} == {"info"}
+    assert "info: rejected 1: insufficient_funds 1" in lines
+    lines = folder.run("--verbose", "in.csv", "warn").error_lines
+    assert lines[:2] == [REJECTED_LINE, MALFORMED_LINE]
+    assert "info: rejected 1: insufficient_funds 1" in lines
+    assert folder.run("-v", "in.csv", "--log-format", "json").errors.count('"stats"') == 1
+
+
 # ---- Rows in the log ------------------------------------------------------------------------------
 
 
 def malformed_rows(*reasons_and_counts: tuple[bytes, int]) -> bytes:
-    return HEADER + b"".join(row * count for row, count in reasons_and_counts)
+    """Rows that are malformed, and a good one, without which the run would fail."""
+    return HEADER + b"".join(row * count for row, count in reasons_and_counts) + b"deposit,1,1,1\n"
 
 
 def test_a_hundred_malformed_rows_are_logged_one_by_one(folder: Folder) -> None:
     folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 100)))
     lines = folder.run("bad.csv").error_lines
-    assert lines == [f"error: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 102)]
+    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 102)]
 
 
 def test_further_malformed_rows_are_counted_by_reason(folder: Folder) -> None:
     folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 99), (b"deposit,1,y,1\n", 30)))
     folder.write("worse.csv", malformed_rows((b"deposit,x,1,1\n", 3), (b"deposit,1,1,z\n", 1)))
     lines = folder.run("bad.csv", "worse.csv").error_lines
-    assert lines[98] == "error: bad.csv:100: bad_client: deposit,x,1,1"
-    assert lines[99] == "error: bad.csv:101: bad_tx: deposit,1,y,1"
+    assert lines[98] == "malformed: bad.csv:100: bad_client: deposit,x,1,1"
+    assert lines[99] == "malformed: bad.csv:101: bad_tx: deposit,1,y,1"
     assert sorted(lines[100:]) == [
-        "error: bad_amount: 1 malformed rows in all",
-        "error: bad_client: 102 malformed rows in all",
-        "error: bad_tx: 30 malformed rows in all",
+        "malformed: bad_amount: 1 row in all",
+        "malformed: bad_client: 102 rows in all",
+        "malformed: bad_tx: 30 rows in all",
     ]
 
 
@@ -219,7 +269,7 @@ def test_further_malformed_rows_are_counted_by_reason(folder: Folder) -> None:
 def test_a_named_level_logs_every_malformed_row(folder: Folder, level: str) -> None:
     folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 250)))
     lines = folder.run("bad.csv", level).error_lines
-    assert lines == [f"error: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 252)]
+    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 252)]
 
 
 def test_the_level_warn_logs_every_rejected_row(folder: Folder) -> None:
@@ -242,8 +292,8 @@ def test_the_level_warn_logs_every_rejected_row(folder: Folder) -> None:
     ids=["escape", "tab", "letters", "unicode controls", "not UTF-8", "200 bytes", "201 bytes", "long"],
 )
 def test_a_row_is_logged_on_one_line_without_control_characters(folder: Folder, row: bytes, shown: str) -> None:
-    folder.write("bad.csv", HEADER + row + b"\n")
-    assert folder.run("bad.csv").errors == f"error: bad.csv:2: bad_type: {shown}\n"
+    folder.write("bad.csv", HEADER + row + b"\ndeposit,1,1,1\n")
+    assert folder.run("bad.csv").errors == f"malformed: bad.csv:2: bad_type: {shown}\n"
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
@@ -251,8 +301,8 @@ def test_lines_are_counted_with_every_kind_of_ending(folder: Folder, ending: byt
     lines = [b"", b"type,client,tx,amount", b"  ", b"fee,1,1,1", b"", b"deposit,1,1,1", b"toll,1,1,1"]
     folder.write("bad.csv", ending.join(lines))
     assert folder.run("bad.csv").error_lines == [
-        "error: bad.csv:4: bad_type: fee,1,1,1",
-        "error: bad.csv:7: bad_type: toll,1,1,1",
+        "malformed: bad.csv:4: bad_type: fee,1,1,1",
+        "malformed: bad.csv:7: bad_type: toll,1,1,1",
     ]
 
 
@@ -440,7 +490,7 @@ def test_a_failure_has_no_traceback(folder: Folder, level: str) -> None:
 def test_a_failure_has_a_traceback_at_debug_and_trace(folder: Folder, level: str) -> None:
     run = folder.run("missing.csv", level)
     assert run.exit_code == 1
-    assert "error: missing.csv: cannot be read: No such file or directory" in run.error_lines
+    assert "txfast: missing.csv: cannot be read: No such file or directory" in run.error_lines
     assert "Traceback (most recent call last):" in run.error_lines
 
 

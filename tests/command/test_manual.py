@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.project import PROJECT_ROOT
 from txfast.batch.batch import MALFORMED_REASONS
-from txfast.command.manual import manual_page, paragraphs_of, text_lines
+from txfast.command.help import paragraphs_of
+from txfast.command.manual import manual_page, text_lines
 from txfast.command.options import OPTIONS, Option
 from txfast.ledger.ledger import STATUSES
 

@@ -30,6 +30,7 @@ OURS = {
     "txfast.ledger.sorted_accounts",
     "txfast.ledger.ledger",
     "txfast.log.journal",
+    "txfast.printable",
     "txfast.run.destinations",
     "txfast.run.machine",
     "txfast.command.options",

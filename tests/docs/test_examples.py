@@ -93,11 +93,11 @@ def test_every_block_has_a_language_that_says_whether_it_runs() -> None:
 def test_the_command_page_shows_the_help_to_the_letter(tmp_path: Path) -> None:
     """In other examples `…` stands for any text, but the help has such a sign of its own."""
     [page] = [page for page in pages() if name_of(page) == "docs/reference/command.md"]
-    [shown] = [block.text for block in blocks_of(page) if block.text.startswith("$ txfast --help\n")]
+    [shown] = [block.text for block in blocks_of(page) if block.text.startswith("$ txfast -h\n")]
     printed = subprocess.run(
-        [COMMAND, "--help"], env=variables_for(tmp_path), capture_output=True, text=True, check=True
+        [COMMAND, "-h"], env=variables_for(tmp_path), capture_output=True, text=True, check=True
     ).stdout
-    assert shown == f"$ txfast --help\n{printed}"
+    assert shown == f"$ txfast -h\n{printed}"
 
 
 # ---- What runs them ------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_refused_rows_have_the_line_numbers_of_the_decompressed_text(folder: Fol
     run = folder.run("in.csv.gz", "warn")
     assert run.output == ACCOUNTS
     assert run.error_lines == [
-        "warn: in.csv.gz:3: insufficient_funds: withdrawal,1,2,9.5", "error: in.csv.gz:4: bad_type: fee,1,3,1",
+        "rejected: in.csv.gz:3: insufficient_funds: withdrawal,1,2,9.5", "malformed: in.csv.gz:4: bad_type: fee,1,3,1",
     ]  # fmt: skip
 
 

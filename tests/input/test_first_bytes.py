@@ -122,7 +122,7 @@ def test_a_format_that_is_not_read_is_named_with_the_way_out(content: bytes, wha
 def test_it_is_refused_as_a_file_in_a_pipe_at_a_location_and_by_each_reader(folder: Folder, name: str) -> None:
     content, what, way_out = CONTENTS[name]
     path = folder.write("in.data", content)
-    folder.run("in.data").assert_failed(f"error: in.data: {what}", way_out)
+    folder.run("in.data").assert_failed(f"txfast: in.data: {what}", way_out)
     folder.run("in.data", "--reader", "arrow").assert_failed(f"in.data: {what}", way_out)
     folder.run(path.as_uri()).assert_failed(f"in.data: {what}", way_out)
     folder.run("-", stdin=content).assert_failed(f"standard input: {what}", way_out)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import replays
 from tests.support.reference import HEADER
-from txfast.log.journal import DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
+from txfast.log.journal import COLOR_MODES, DEBUG, ERROR, INFO, LEVELS, TRACE, WARN, Journal, write_bare_line
 from txfast.log.lines import utc_time
 
 PATIENCE_SECONDS = 60
@@ -24,8 +24,8 @@ PATIENCE_SECONDS = 60
 ROWS = b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
 TEXT = """\
 debug: in.csv:2: applied: deposit,1,1,5
-warn: in.csv:3: insufficient_funds: withdrawal,1,2,9.5
-error: in.csv:4: bad_type: fee,1,3,1
+rejected: in.csv:3: insufficient_funds: withdrawal,1,2,9.5
+malformed: in.csv:4: bad_type: fee,1,3,1
 """
 
 
@@ -60,6 +60,7 @@ def test_a_level_shows_its_lines_and_those_of_graver_levels(level: int, capsys: 
     for other, name in enumerate(LEVELS):
         journal.log(other, f"this is {name}")
     shown = [f"{name}: this is {name}" for name in LEVELS[: level + 1]]
+    shown[0] = "txfast: this is error"
     assert capsys.readouterr().err.splitlines() == shown
 
 
@@ -69,21 +70,21 @@ def test_a_quiet_journal_logs_failures_alone(capsys: pytest.CaptureFixture[str])
     journal.log(ERROR, "an error")
     journal.summary(STATS)
     journal.failure("in.csv: a failure", ValueError())
-    assert capsys.readouterr().err == "error: in.csv: a failure\n"
+    assert capsys.readouterr().err == "txfast: in.csv: a failure\n"
 
 
 def test_a_percent_sign_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     journal = Journal(WARN)
     journal.log(WARN, "100 %s %d %")
     replay(journal, b"%s,%d,%(x)s,1\n", name="%s")
-    assert capsys.readouterr().err == "warn: 100 %s %d %\nerror: %s:2: bad_type: %s,%d,%(x)s,1\n"
+    assert capsys.readouterr().err == "warn: 100 %s %d %\nmalformed: %s:2: bad_type: %s,%d,%(x)s,1\n"
 
 
 @pytest.mark.parametrize("level", [INFO, DEBUG])
 def test_a_failure_has_its_traceback_at_debug(level: int, capsys: pytest.CaptureFixture[str]) -> None:
     Journal(level).failure("in.csv: broken", ValueError("a\nb\x1b[31m"))
     first, *others = capsys.readouterr().err.splitlines()
-    assert first == "error: in.csv: broken"
+    assert first == "txfast: in.csv: broken"
     assert others == (["ValueError: a", r"b\x1b[31m"] if level == DEBUG else [])
 
 
@@ -93,7 +94,8 @@ def test_a_failure_has_its_traceback_at_debug(level: int, capsys: pytest.Capture
 def test_a_row_in_json_has_its_line_of_text_as_message(capsys: pytest.CaptureFixture[str]) -> None:
     replay(Journal(DEBUG, format="json"))
     records = [without_time(record) for record in logged(capsys)]
-    assert "".join(f"{record['level']}: {record['message']}\n" for record in records) == TEXT
+    prefixes = {"error": "malformed", "warn": "rejected", "debug": "debug"}
+    assert "".join(f"{prefixes[record['level']]}: {record['message']}\n" for record in records) == TEXT
     assert records[1] == {
         "level": "warn",
         "message": "in.csv:3: insufficient_funds: withdrawal,1,2,9.5",
@@ -138,12 +140,12 @@ def test_a_file_name_that_is_not_utf_8_is_text_in_json(capsys: pytest.CaptureFix
 def test_a_failure_is_one_line_if_the_log_cannot_be_loaded(
     failure: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise failure
 
     monkeypatch.setattr("txfast.log.lines.make_logger", fail)
     Journal().failure("in\x1b.csv: corrupt")
-    assert capsys.readouterr().err == "error: in\\x1b.csv: corrupt\n"
+    assert capsys.readouterr().err == "txfast: in\\x1b.csv: corrupt\n"
 
 
 def test_failures_totals_and_blocks_are_objects_in_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,13 +156,13 @@ def test_failures_totals_and_blocks_are_objects_in_json(capsys: pytest.CaptureFi
     *rows, total, failure = [without_time(record) for record in logged(capsys)]
     assert len(rows) == 100
     assert total == {
-        "level": "error", "message": "bad_client: 102 malformed rows in all", "reason": "bad_client", "count": 102,
+        "level": "error", "message": "bad_client: 102 rows in all", "reason": "bad_client", "count": 102,
     }  # fmt: skip
     assert failure == {"level": "error", "message": "in.csv: corrupt"}
     replay(Journal(TRACE, format="json"), b"deposit,1,1,1\n")
     block = without_time(logged(capsys)[0])
     assert (block["level"], block["file"], block["line"]) == ("trace", "in.csv", 2)
-    assert block["message"].startswith("in.csv:2: block of 1 lines, ")
+    assert block["message"].startswith("in.csv:2: block of 1 line, ")
 
 
 def test_a_traceback_stays_inside_its_object(capsys: pytest.CaptureFixture[str]) -> None:
@@ -352,4 +354,23 @@ def test_a_bare_line_that_standard_error_refuses_is_dropped(monkeypatch: pytest.
 
     for stream in (Full(), None):
         monkeypatch.setattr(sys, "stderr", stream)
-        write_bare_line("error: lost")
+        write_bare_line("txfast: lost")
+
+
+# ---- Colours -------------------------------------------------------------------------------------
+
+
+def test_colours_are_for_terminals_unless_they_are_asked_for_or_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for on_terminal, variable, expected in ((True, "", True), (True, "1", False), (False, "", False)):
+        monkeypatch.setenv("NO_COLOR", variable)
+        monkeypatch.setattr(Journal, "on_terminal", on_terminal)
+        assert [Journal(color=mode).has_colors for mode in COLOR_MODES] == [expected, True, False]
+    Journal(INFO, color="always").log(INFO, "plain")
+    Journal(INFO, color="always").warning("coloured")
+    Journal(color="always").failure("in.csv: broken")
+    Journal(color="always", format="json").warning("plain")
+    text = capsys.readouterr().err
+    assert text.startswith("info: plain\n\x1b[33mwarn:\x1b[0m coloured\n\x1b[1;31mtxfast:\x1b[0m in.csv: broken\n{")

@@ -198,7 +198,7 @@ def test_a_shorter_run_has_no_bar_and_does_not_import_rich() -> None:
 @pytest.mark.untraced
 def test_log_lines_are_whole_above_the_bar() -> None:
     transactions = range(30_000, 90_000, 2)
-    expected = [f"error: standard input:{tx}: bad_type: fee,1,{tx},1" for tx in transactions]
+    expected = [f"malformed: standard input:{tx}: bad_type: fee,1,{tx},1" for tx in transactions]
     with watched("error", "text", "1000000", columns=200) as run:
         rows = feed_until_bar(run)
         # Empty lines, so that each row comes on the line of its number.
@@ -216,7 +216,7 @@ def test_the_bar_is_erased_before_a_failure_is_logged() -> None:
         feed_until_bar(run)
         with suppress(BrokenPipeError):
             run.feed(BLOCK * 200)
-        assert run.read_to_end().lines == ["error: in.csv: corrupt", ""]
+        assert run.read_to_end().lines == ["txfast: in.csv: corrupt", ""]
 
 
 @pytest.mark.untraced

@@ -33,7 +33,8 @@ def many_rejected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lines_of_many(path: Path, count: int) -> str:
-    return "".join(f"warn: {path}:{line}: insufficient_funds: withdrawal,1,{line},1\n" for line in range(2, count + 2))
+    lines = (f"rejected: {path}:{line}: insufficient_funds: withdrawal,1,{line},1\n" for line in range(2, count + 2))
+    return "".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_a_non_blocking_pipe_gets_the_whole_log(many_rejected: Path) -> None:
         log = read_all(reading).decode()
     os.close(reading)
     assert process.returncode == 0
-    assert log == lines_of_many(many_rejected, 60_000)
+    assert log == lines_of_many(many_rejected, 60_000) + "rows: 0 applied, 60,000 rejected, 0 malformed\n"
 
 
 def start_unmeasured(*arguments: str | Path, **pipes: int) -> subprocess.Popen[bytes]:
@@ -114,7 +115,7 @@ def test_rows_are_logged_while_the_run_waits_for_input() -> None:
         assert process.stderr is not None
         process.stdin.write(HEADER + b"fee,1,1,1\n" + b"deposit,1,1,1\n" * 200_000)
         process.stdin.flush()
-        line = b"error: standard input:2: bad_type: fee,1,1,1\n"
+        line = b"malformed: standard input:2: bad_type: fee,1,1,1\n"
         assert os.read(process.stderr.fileno(), 10_000) == line
         assert process.poll() is None
         process.kill()

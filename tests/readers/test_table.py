@@ -152,9 +152,9 @@ def test_numbers_mean_the_same_as_their_text(
         pa.array([row[2] for row in rows], tx), pa.array(amounts, pa.int64() if whole else pa.decimal128(30, 4)),
     ]  # fmt: skip
     table = pa.table(columns, names=list(NAMES))
-    plain = new_replay(threads=threads)
+    plain = new_replay(threads=threads, refuses_malformed=False)
     plain.read_source(source_of_object(table, ""))
-    reported = new_replay(replays.RejectsJournal(), threads=threads)
+    reported = new_replay(replays.RejectsJournal(), threads=threads, refuses_malformed=False)
     reported.read_source(source_of_object(table, ""))
     texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
     expected = replays.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
@@ -371,8 +371,8 @@ def test_rejects_have_the_row_number_the_values_and_no_line(folder: Folder, suff
 def test_a_malformed_row_is_logged_with_its_number(folder: Folder) -> None:
     write_table(folder.path / "in.parquet", of_texts(ROWS, pa.string()))
     run = folder.run("in.parquet", "warn")
-    assert "error: in.parquet:3: bad_type: fee,1,3,1" in run.error_lines
-    assert "warn: in.parquet:2: insufficient_funds: withdrawal,1,2,7.5" in run.error_lines
+    assert "malformed: in.parquet:3: bad_type: fee,1,3,1" in run.error_lines
+    assert "rejected: in.parquet:2: insufficient_funds: withdrawal,1,2,7.5" in run.error_lines
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

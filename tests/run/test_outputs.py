@@ -89,7 +89,7 @@ def test_all_outputs_of_a_run_are_published(folder: Folder) -> None:
 def test_stats_are_what_the_rules_say(reader: str, contents: list[bytes], threads: int, block_bytes: int) -> None:
     inputs = [(f"{number}.csv", HEADER + content) for number, content in enumerate(contents)]
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
-    replay = new_replay(None, reader=reader, threads=threads, block_bytes=block_bytes)
+    replay = new_replay(None, reader=reader, threads=threads, block_bytes=block_bytes, refuses_malformed=False)
     try:
         for name, content in inputs:
             replay.read_source(replays.open_bytes(name, content))
@@ -173,7 +173,8 @@ def test_too_many_malformed_rows_publish_why_but_no_accounts(folder: Folder, opt
     run = with_old_outputs(folder).run("in.csv", "-q", *option, *ALL)
     assert (run.exit_code, run.output) == (3, b"")
     assert run.error_lines == [
-        "error: in.csv:4: malformed row 1, one more than is allowed: the run stops here, without accounts"
+        "txfast: in.csv:4: stopped at malformed row 1 (limit 0); no accounts written: correct the rows, or allow more "
+        "of them"
     ]
     assert folder.names() == NAMES
     assert (folder.path / "a.csv").read_bytes() == b"old"
@@ -257,7 +258,7 @@ def test_what_is_meant_for_a_closed_standard_output_goes_into_no_other_file(
     run = shell(with_old_outputs(folder), f"$TXFAST -q in.csv {' '.join(others)} {closed}")
     assert run.exit_code == 1
     if "2>" not in closed:
-        assert run.error_lines == ["error: standard output: cannot be written: it is closed"]
+        assert run.error_lines == ["txfast: standard output: cannot be written: it is closed"]
     assert_untouched(folder)
 
 

@@ -111,8 +111,8 @@ def test_an_input_that_grew_adds_its_new_rows_with_their_line_numbers(folder: Fo
     ended = folder.run(*STATE, "in.csv", "--reader", reader, "warn")
     assert ended.output == accounts_at_once(folder, FIRST, MORE)
     assert ended.error_lines == [
-        "error: in.csv:6: bad_type: fee,1,4,1",
-        "warn: in.csv:8: insufficient_funds: withdrawal,1,5,99",
+        "malformed: in.csv:6: bad_type: fee,1,4,1",
+        "rejected: in.csv:8: insufficient_funds: withdrawal,1,5,99",
     ]
 
 
@@ -151,7 +151,7 @@ def test_an_input_that_grows_in_small_steps_keeps_its_line_numbers(folder: Folde
         folder.write("in.csv", step)
         ended = folder.run(*STATE, "in.csv")
         assert ended.exit_code == 0, ended.errors
-    assert ended.error_lines == ["error: in.csv:6: bad_type: fee,1,9,1"]
+    assert ended.error_lines == ["malformed: in.csv:6: bad_type: fee,1,9,1"]
 
 
 def test_the_arrow_reader_does_not_skip_a_byte_order_mark_inside_an_input(folder: Folder) -> None:
@@ -159,7 +159,7 @@ def test_the_arrow_reader_does_not_skip_a_byte_order_mark_inside_an_input(folder
     accounts(folder, "in.csv")
     folder.write("in.csv", FIRST + b"\xef\xbb\xbfdeposit,1,9,9\n")
     folder.run(*STATE, "in.csv", "--reader", "arrow").assert_failed("in.csv", "byte order mark", "--reader native")
-    assert folder.run(*STATE, "in.csv").error_lines[0].startswith("error: in.csv:5: bad_type")
+    assert folder.run(*STATE, "in.csv").error_lines[0].startswith("malformed: in.csv:5: bad_type")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_lines_longer_than_a_block_are_followed(folder: Folder) -> None:
         folder.write("in.csv", step)
         assert folder.run(*STATE, "in.csv").exit_code == 0
     folder.write("in.csv", FIRST + long + b"\n" + MORE)
-    assert folder.run(*STATE, "in.csv").error_lines[0].startswith("error: in.csv:7: bad_type")
+    assert folder.run(*STATE, "in.csv").error_lines[0].startswith("malformed: in.csv:7: bad_type")
 
 
 def test_standard_input_is_always_new(folder: Folder) -> None:

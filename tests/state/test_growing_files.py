@@ -119,7 +119,7 @@ def test_a_line_that_is_too_long_is_held_back_as_well(folder: Folder) -> None:
         assert consumed(folder, "tx.csv") == (len(FIRST), 4)
         writer.write(b"9\ndeposit,9,10,1\n")
     ended = folder.run(*STATE, "tx.csv", "--stats", "s.json")
-    assert [line[:33] for line in ended.error_lines] == ["error: tx.csv:5: row_too_long: de"]
+    assert [line[:37] for line in ended.error_lines] == ["malformed: tx.csv:5: row_too_long: de"]
     assert stats_of(folder) == (len(long) + 17, 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,8 @@ NO_ACCOUNTS = ACCOUNTS_HEADER
 # The file of most tests: an applied row, a rejected one and a malformed one.
 FILE = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
 ACCOUNTS = ACCOUNTS_HEADER + b"1,5.0000,0.0000,5.0000,false\n"
-MALFORMED_LINE = "error: in.csv:4: bad_type: fee,1,3,1"
-REJECTED_LINE = "warn: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
+MALFORMED_LINE = "malformed: in.csv:4: bad_type: fee,1,3,1"
+REJECTED_LINE = "rejected: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
 APPLIED_LINE = "debug: in.csv:2: applied: deposit,1,1,5"
 
 # Rows, or accounts, that fill a pipe several times over.
@@ -33,12 +34,20 @@ Descriptor = int | IO[bytes]
 
 
 class Run:
-    """The result of a finished process: exit code, standard output, and standard error as text and as lines."""
+    """The result of a finished process: exit code, standard output, and standard error as text and as lines.
+
+    `outcome` is the last line of a run in which rows were refused, which `errors` and `error_lines` lack; else "".
+    """
 
     def __init__(self, exit_code: int, output: bytes, errors: bytes) -> None:
         self.exit_code = exit_code
         self.output = output
         self.errors = errors.decode()
+        self.outcome = ""
+        last = (self.errors.splitlines() or [""])[-1]
+        if re.match(r"rows: [0-9,]+ applied, |.*\"outcome\": {", last):
+            self.outcome = last
+            self.errors = self.errors.removesuffix(last + "\n")
         self.error_lines = self.errors.splitlines()
 
     def assert_failed(self, *words: str) -> None:
@@ -46,15 +55,16 @@ class Run:
         assert self.exit_code == 1, self.errors
         assert self.output == b""
         [line] = self.error_lines
-        assert line.startswith("error: ")
+        assert line.startswith("txfast: ")
         assert [word for word in words if word not in line] == [], line
 
     def assert_misused(self, *words: str) -> None:
-        """The arguments were refused: exit code 2, no output, and a last line that contains these words."""
+        """The arguments were refused: exit code 2, no output, and one line that contains these words."""
         assert self.exit_code == 2, self.errors
         assert self.output == b""
-        assert self.error_lines[0].startswith("usage: txfast ")
-        assert [word for word in words if word not in self.error_lines[-1]] == [], self.error_lines[-1]
+        [line] = self.error_lines
+        assert line.startswith("txfast: ")
+        assert [word for word in words if word not in line] == [], line
 
 
 class Folder:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pyarrow as pa
 
 from tests.support.outputs import Outputs, outputs_of
+from tests.support.replays import though_all_malformed
 from txfast.cluster import command, spark, spark_workers
 from txfast.cluster.cutting import cut_inputs
 from txfast.cluster.extents import Extent
@@ -25,9 +26,12 @@ from txfast.cluster.state import ClusterState, open_state
 from txfast.state.directory import StateDirectory
 
 
-def run_cluster(*names: str, shards: int = 3, range_bytes: int = 50, state: str = "state") -> Outputs:
-    """The outputs of a run with a state, by the functions of Spark's workers."""
-    with open_state(state, hash_extents) as opened:
+def run_cluster(
+    *names: str, shards: int = 3, range_bytes: int = 50, state: str = "state", refuses_malformed: bool = False
+) -> Outputs:
+    """The outputs of a run with a state, by the functions of Spark's workers. It goes on though all rows of an input
+    are malformed, unless it `refuses_malformed`."""
+    with nullcontext() if refuses_malformed else though_all_malformed(), open_state(state, hash_extents) as opened:
         return outputs_of(WorkersJob(settings_of(names, shards, opened, range_bytes), opened))
 
 
@@ -41,9 +45,12 @@ def settings_of(names: Sequence[str], shards: int = 2, state: State | None = Non
 # ---- Without an engine ---------------------------------------------------------------------------
 
 
-def run_ranges(names: Sequence[str], shards: int = 3, range_bytes: int = 50) -> Outputs:
-    """The outputs of a run without a state, by plain calls."""
-    return outputs_of(PlainJob(cut_inputs(names, range_bytes), shards))
+def run_ranges(
+    names: Sequence[str], shards: int = 3, range_bytes: int = 50, *, refuses_malformed: bool = False
+) -> Outputs:
+    """The same of a run without a state, by plain calls."""
+    with nullcontext() if refuses_malformed else though_all_malformed():
+        return outputs_of(PlainJob(cut_inputs(names, range_bytes), shards))
 
 
 def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], list[RangeReport]]:

@@ -7,10 +7,12 @@ does not say which outcome is right: the tests and the reference do.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
+
+import pytest
 
 import txfast.run.replay
 from tests.support import reference, reference_rows
@@ -23,6 +25,7 @@ from txfast.input.source import Source
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.log.journal import WARN, Journal
 from txfast.readers import arrow_csv
+from txfast.run import all_malformed
 from txfast.run.replay import Replay
 from txfast.writers.accounts_csv import csv_blocks
 
@@ -94,7 +97,18 @@ class Reads(io.RawIOBase):
 
 
 def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-    return txfast.run.replay.new_replay(journal, reader=reader, block_bytes=block_bytes, threads=threads)
+    """A run that goes on though all rows of an input are malformed."""
+    return txfast.run.replay.new_replay(
+        journal, reader=reader, block_bytes=block_bytes, threads=threads, refuses_malformed=False
+    )
+
+
+@contextmanager
+def though_all_malformed() -> Iterator[None]:
+    """Inside, a run goes on though all rows of an input are malformed: for tests of what becomes of such rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(all_malformed, "all_malformed_code", lambda *_: None)
+        yield
 
 
 def open_bytes(name: str, content: bytes | Sequence[bytes]) -> Source:

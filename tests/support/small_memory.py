@@ -37,7 +37,12 @@ def small_limits(limit: int) -> Iterator[None]:
 
         def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
             replay = replay_module.new_replay(
-                journal, reader=reader, block_bytes=block_bytes, threads=threads, memory_limit=1 << 30
+                journal,
+                reader=reader,
+                block_bytes=block_bytes,
+                threads=threads,
+                memory_limit=1 << 30,
+                refuses_malformed=False,
             )
             replay.books.ledger_bytes = limit
             replay.books.settling_bytes = limit + settle.SETTLING_BYTES

@@ -17,6 +17,7 @@ from txfast.log.journal import program_journal
 from txfast.run.intake import InputFigures
 from txfast.run.replay import new_replay
 from txfast.state.directory import StateDirectory
+from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Ledger:
 
     def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
         self._journal = program_journal("error", taken("logger", logger))
-        self._replay = new_replay(self._journal, threads=taken("threads", threads))
+        self._replay = new_replay(self._journal, threads=taken("threads", threads), refuses_malformed=False)
         self._books = self._replay.books
         self._figures = InputFigures("")  # of all inputs as one: they may be many
         self._lock = threading.Lock()
@@ -246,7 +247,7 @@ class Ledger:
         return given, sum(self._replay.malformed_rows.counts), self._figures.rows
 
     def __repr__(self) -> str:
-        return "<txfast ledger, broken>" if self._is_broken else f"<txfast ledger of {len(self)} accounts>"
+        return "<txfast ledger, broken>" if self._is_broken else f"<txfast ledger of {counted(len(self), 'account')}>"
 
     def __reduce__(self) -> "NoReturn":
         raise TypeError("a Ledger cannot be pickled: save it to a directory, and load that")

@@ -6,6 +6,7 @@ from txfast.api.arguments import malformed_limit, taken
 from txfast.api.inputs import Inputs
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.log.journal import program_journal
+from txfast.run.all_malformed import Examples, keep_examples, refuse_all_malformed
 from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
 from txfast.run.plan import make_plan
 from txfast.writers.accounts_table import amount_type
@@ -71,15 +72,22 @@ def batches_of(
 ) -> "Iterator[pa.RecordBatch]":
     batch = TransactionBatch()
     for source in sources:
-        intake = Intake(source, make_reader(source, plan), malformed, InputFigures(source.name))
+        figures = InputFigures(source.name)
+        intake = Intake(source, make_reader(source, plan), malformed, figures)
+        before = list(malformed.counts)
+        examples: Examples = {}
         while intake.fill(batch):
             intake.scan(batch)
             intake.admit(batch)
             intake.note(batch)
             journal.rows(source.name, batch)
+            if batch.malformed_rows and not len(batch) and not examples:
+                keep_examples(examples, batch)
             malformed.add(source.name, batch)
             if len(batch):
                 yield record_batch(batch)
+        counts = [count - earlier for count, earlier in zip(malformed.counts, before, strict=True)]
+        refuse_all_malformed(source.name, counts, figures.rows, examples)
 
 
 def record_batch(batch: "TransactionBatch") -> "pa.RecordBatch":

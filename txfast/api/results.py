@@ -21,6 +21,7 @@ from txfast.api.account_rows import (
 )
 from txfast.api.arguments import taken
 from txfast.errors import unwritable
+from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.formats import compression_of, format_of, write_accounts
 from txfast.writers.output import Output
@@ -339,8 +340,8 @@ class Result(Generic[Found]):
         rejected = sum(self.stats["rejected"].values())
         malformed = sum(self.stats["malformed"].values())
         return (
-            f"<txfast result: {self.stats['rows']} rows, {rejected} rejected, {malformed} malformed, "
-            f"{len(self.accounts)} accounts>"
+            f"<txfast result: {counted(self.stats['rows'], 'row')}, {rejected:,} rejected, {malformed:,} malformed, "
+            f"{counted(len(self.accounts), 'account')}>"
         )
 
     def __reduce__(self) -> "NoReturn":

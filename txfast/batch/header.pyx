@@ -43,11 +43,15 @@ cdef class Header:
         self.line = line
         self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:
-            raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB")
+            raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?")
         while True:
             start = take_field(start, end, &field)
             if start == NULL:
-                raise InputError(f"{file}: not a transactions file: its header is badly quoted")
+                from txfast.batch.header_advice import quoting_advice
+
+                raise InputError(
+                    f"{file}: not a transactions file: its header is badly quoted: {quoting_advice(line)}"
+                )
             names.append(field.start[:field.end - field.start].decode("utf-8", "replace"))
             if start == end:
                 break
@@ -55,12 +59,17 @@ cdef class Header:
         found = dict(zip(COLUMN_NAMES, find_columns(names), strict=True))
         for name, indexes in found.items():
             if len(indexes) > 1:
-                raise InputError(f"{file}: not a transactions file: its header names {name!r} twice")
+                raise InputError(
+                    f"{file}: not a transactions file: its header names {name!r} twice, in columns "
+                    f"{indexes[0] + 1} and {indexes[1] + 1}: leave one out"
+                )
         missing = [name for name, indexes in found.items() if not indexes]
         if missing:
+            from txfast.batch.header_advice import header_advice
+
             raise InputError(
-                f"{file}: not a transactions file: its header has no column {', '.join(missing)} "
-                f"(it needs {', '.join(COLUMN_NAMES)})"
+                f"{file}: not a transactions file: its header has no column {', '.join(missing)}: "
+                f"{header_advice(line, names, missing)}"
             )
         self.columns.type = found["type"][0]
         self.columns.client = found["client"][0]

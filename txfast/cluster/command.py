@@ -144,5 +144,7 @@ def run_job(
             outputs.stats.write(json_text(figures))
         journal.malformed_totals(figures["malformed"], always=True)
         outputs.publish()
+        applied, rejected, malformed = (sum(figures[name].values()) for name in ("applied", "rejected", "malformed"))
+        journal.outcome(applied, rejected, malformed, rejects=options.rejects)
     finally:
         outputs.discard()

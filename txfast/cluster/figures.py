@@ -10,6 +10,7 @@ from txfast.cluster.ranges import Range
 from txfast.cluster.results import RangeReport, ShardSummary
 from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
+from txfast.run.all_malformed import refuse_all_malformed
 from txfast.run.intake import InputFigures
 
 
@@ -42,7 +43,19 @@ class Figures:
         sent = sum(report.rows - sum(report.malformed) for report in self._reports.values())
         settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
         if sent != settled:
-            raise ClusterError(f"{sent} well-formed rows were read, and {settled} were settled; nothing is put out")
+            raise ClusterError(f"{sent:,} well-formed rows were read, and {settled:,} were settled; nothing is put out")
+        self._refuse_all_malformed()
+
+    def _refuse_all_malformed(self) -> None:
+        """Raise InputError for an input that has rows, all of them malformed. Of one that goes on, earlier runs have
+        read rows that are not counted here."""
+        for number in {part.input for part in self._ranges}:
+            parts = [part for part in self._ranges if part.input == number]
+            reports = [self._reports[part.number] for part in parts]
+            counts = [sum(each) for each in zip(*(report.malformed for report in reports), strict=True)]
+            is_new = not parts[0].bytes_skipped and (parts[0].position is None or parts[0].size_bytes is not None)
+            if is_new:
+                refuse_all_malformed(parts[0].name, counts, sum(report.rows for report in reports))
 
     def check_runs(self, runs: Sequence[int]) -> None:
         """Check that all runs of accounts have come, given their number for each shard. Raises ClusterError."""

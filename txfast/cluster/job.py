@@ -14,6 +14,7 @@ from txfast.cluster.ranges import RANGE_BYTES, Range, group_in_tasks
 from txfast.cluster.results import AccountRun
 from txfast.errors import UsageError
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
+from txfast.run.values import size_text
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def make_settings(
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-        raise UsageError(f"a memory limit of {memory_limit} bytes is too little for a state: the least is {least}")
+        raise UsageError(f"a memory limit of {size_text(memory_limit)} is too little for a state: the least is {least}")
     inputs = whole_inputs(paths, with_state=state is not None)
     begin_with, save_in = None, None
     if state is not None:

@@ -96,4 +96,4 @@ def version_of(path: str) -> str:
 
 def was_changed(name: str) -> InputError:
     """The error for an input that changes during the run."""
-    return InputError(f"{name}: was changed while it was read")
+    return InputError(f"{name}: was changed while it was read: run again when no program writes it")

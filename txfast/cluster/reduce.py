@@ -104,8 +104,8 @@ class Reduction:
             statuses, rows = self._apply(number, read_into)
             if rows != slices.rows:
                 raise ClusterError(
-                    f"shard {self._shard}, range {number}: {rows} rows came, and {slices.rows} were sent; nothing is "
-                    f"put out"
+                    f"shard {self._shard}, range {number}: {rows:,} rows came, and {slices.rows:,} were sent; nothing "
+                    f"is put out"
                 )
             if statuses is not None:
                 yield self._compressed(number, statuses)

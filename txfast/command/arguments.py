@@ -8,21 +8,27 @@ import os
 import sys
 from io import TextIOWrapper
 
-from txfast.command.options import OPTIONS
+from txfast.command.options import OPTIONS, SHELLS, VARIABLE_PREFIX, one_of
 from txfast.command.settings import Settings
 from txfast.errors import UsageError, unwritable
 from txfast.input.ref import STANDARD_INPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    import argparse
-    from typing import IO, NoReturn
+    from typing import NoReturn
+
+    from txfast.run.usage import Parser
+
+JSON = "json"
+LOG_FORMAT_FLAG = "--log-format"
+# Variables that are read by the build and the benchmarks.
+OTHER_VARIABLES = {"TXFAST_BENCH_ROWS", "TXFAST_BUILD", "TXFAST_MODULES"}
 
 
 def parse_arguments(arguments: list[str]) -> Settings:
     """Read the command line and the environment.
 
-    Raises SystemExit if they are wrong, and after --help, --version and --completion.
+    Raises SystemExit if they are wrong, and after -h, --help, --version and --completion.
     """
     # All these look-ups take 10 µs. An empty variable counts as not set.
     variables = {
@@ -32,12 +38,14 @@ def parse_arguments(arguments: list[str]) -> Settings:
         try:
             return Settings(arguments, {}, {})
         except UsageError:
-            pass  # the parser below shows the usage and the error
+            pass  # the parser below shows the error
     from txfast.input.location import keep_secrets_of
 
     for text in variables.values():
         keep_secrets_of(text)
     parser = make_parser()
+    if asks_for_json(arguments, variables):
+        parser.log_format = JSON
     # argparse loses a `--` that comes between options and files, so it gets the arguments before `--` alone.
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
@@ -49,47 +57,69 @@ def parse_arguments(arguments: list[str]) -> Settings:
         if sys.stdout is not None:
             sys.stdout.flush()
     words = flags.pop("files") + arguments[dashes + 1 :]
-    if "completion" in flags:
-        print_completion(flags["completion"])
     try:
+        if "completion" in flags:
+            print_completion(one_of(SHELLS, flags["completion"]))
         return Settings(words, flags, variables)
     except UsageError as error:
         parser.error(str(error))
 
 
-def make_parser() -> "argparse.ArgumentParser":
-    """Make argparse's parser. Its result holds the options that were given, and no others."""
+def unknown_variables() -> list[str]:
+    """A warning for each variable that is named as those of options, and is none."""
+    known = {option.variable for option in OPTIONS if option.variable}
+    unknown = sorted(
+        name for name in os.environ if name.startswith(VARIABLE_PREFIX) and name not in known | OTHER_VARIABLES
+    )
+    if not unknown:
+        return []
+    from txfast.text.words import did_you_mean
+
+    endings = [str(name).removeprefix(VARIABLE_PREFIX) for name in known]
+    return [
+        f"{name}: no option has this variable, so it changes nothing"
+        f"{did_you_mean(name.removeprefix(VARIABLE_PREFIX), endings, VARIABLE_PREFIX)}"
+        for name in unknown
+    ]
+
+
+def asks_for_json(arguments: list[str], variables: "dict[str, str]") -> bool:
+    """Whether the log is to be JSON, as far as a command line says that may be wrong."""
+    words = [*arguments, ""]
+    formats = [variables.get("log_format", "")]
+    for index, word in enumerate(arguments):
+        flag, equals, text = word.partition("=")
+        if flag == LOG_FORMAT_FLAG:
+            formats.append(text if equals else words[index + 1])
+    return formats[-1] == JSON
+
+
+def make_parser() -> "Parser":
+    """Make argparse's parser. Its result holds the texts of the options that were given, and no others."""
     import argparse
 
     from txfast._version import __version__
-    from txfast.command.help import USAGE, help_text, terminal_columns
+    from txfast.command.help import long_help, short_help, terminal_columns
     from txfast.run.usage import Parser
-    from txfast.run.values import argument_type
 
-    class CommandParser(Parser):
-        """Shows our help, and writes errors to standard error alone."""
+    class Print(argparse.Action):
+        """Prints a text, and ends the process."""
 
-        def format_help(self) -> str:
-            return help_text(terminal_columns())
+        def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+            columns = terminal_columns()
+            texts = {"version": f"txfast {__version__}\n", "h": short_help(columns), "help": long_help(columns)}
+            print(texts[self.dest], end="", flush=True)
+            parser.exit()
 
-        def print_usage(self, file: "IO[str] | None" = None) -> None:  # type: ignore[override]
-            # None is a closed standard error, for which argparse would take standard output.
-            if file is not None:
-                super().print_usage(file)
-
-    parser = CommandParser(prog="txfast", usage=USAGE, add_help=False, allow_abbrev=False)
+    parser = Parser(prog="txfast", add_help=False, allow_abbrev=False)
     parser.add_argument("files", nargs="*", metavar="FILE")
     for option in OPTIONS:
-        if option.name == "help":
-            parser.add_argument(*option.flags, action="help")
-        elif option.name == "version":
-            parser.add_argument(*option.flags, action="version", version=f"txfast {__version__}")
+        if option.name in ("h", "help", "version"):
+            parser.add_argument(*option.flags, action=Print, nargs=0, dest=option.name, default=argparse.SUPPRESS)
         elif option.metavar is None:
             parser.add_argument(*option.flags, action="store_true", default=argparse.SUPPRESS)
         else:
-            parser.add_argument(
-                *option.flags, metavar=option.metavar, type=argument_type(option.parse), default=argparse.SUPPRESS
-            )
+            parser.add_argument(*option.flags, metavar=option.metavar, default=argparse.SUPPRESS)
     return parser
 
 

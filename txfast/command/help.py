@@ -1,6 +1,7 @@
-"""The text of `--help`, for a terminal of any width. This module must not be imported by a run."""
+"""The texts of `-h` and of `--help`, for a terminal of any width. This module must not be imported by a run."""
 
 import os
+import re
 
 from txfast.command.options import OPTIONS, POSITIONALS
 
@@ -19,15 +20,16 @@ NOTES = (
     "Accounts go to standard output, everything else to standard error.",
 )
 
-# Where the texts begin, beside the flags.
+# Where the short texts begin, beside the flags, and the long ones, below.
 HELP_COLUMN = 24
+LONG_TEXT_COLUMN = 8
 COLUMNS_DEFAULT = 80
 # A narrower terminal has no room for words beside the flags.
 COLUMNS_MIN = 40
 
 
-def help_text(columns: int) -> str:
-    """Return the whole help for a terminal of this many columns."""
+def short_help(columns: int) -> str:
+    """Return a summary for a terminal of this many columns: a short text for each option."""
     columns = max(columns, COLUMNS_MIN)
     lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), ""]
     for name, text, _ in POSITIONALS:
@@ -38,10 +40,41 @@ def help_text(columns: int) -> str:
             group = option.group
             lines.append(f"{group}:")
         lines += help_entry(invocation(option), option.help, columns)
-    lines += ["Examples:", *(f"  {example}" for example in EXAMPLES), ""]
     for note in NOTES:
         lines += wrapped(note, columns)
     return "\n".join(lines) + "\n"
+
+
+def long_help(columns: int) -> str:
+    """Return the whole help for a terminal of this many columns: the long text of each option."""
+    columns = max(columns, COLUMNS_MIN)
+    lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), "", "Arguments:"]
+    for name, _, text in POSITIONALS:
+        lines += long_entry(name, text, columns)
+    group = None
+    for option in OPTIONS:
+        if option.group != group:
+            group = option.group
+            lines += ["", f"{group}:"]
+        lines += long_entry(invocation(option), option.manual, columns)
+    lines += ["", "Examples:", *(f"  {example}" for example in EXAMPLES), ""]
+    for note in NOTES:
+        lines += wrapped(note, columns)
+    return "\n".join(lines) + "\n"
+
+
+def long_entry(name: str, text: str, columns: int) -> list[str]:
+    """Return the lines for a name, with its paragraphs below."""
+    lines = [f"  {name}"]
+    for number, paragraph in enumerate(paragraphs_of(text)):
+        lines += [""] * (number > 0)
+        lines += [" " * LONG_TEXT_COLUMN + line for line in wrapped(paragraph, columns - LONG_TEXT_COLUMN)]
+    return lines
+
+
+def paragraphs_of(text: str) -> list[str]:
+    """Return the paragraphs of a long text, each on one line. Empty lines divide them."""
+    return [" ".join(each.split()) for each in re.split(r"\n\s*\n", text)]
 
 
 def invocation(option: "Option") -> str:

@@ -2,13 +2,13 @@
 
 import sys
 
-from txfast.command.arguments import parse_arguments
+from txfast.command.arguments import parse_arguments, unknown_variables
 from txfast.command.settings import Settings
 from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
 from txfast.input.ref import are_decompressed_by_pyarrow, may_have_tables, total_size
 from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, end_by_signal
-from txfast.log.journal import INFO, Journal
+from txfast.log.journal import Journal
 from txfast.run.inputs import begin_run, make_saver, read_followed_input
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit, library_memory_bytes
 from txfast.writers.formats import write_accounts
@@ -33,7 +33,12 @@ def main() -> int:
     journal = Journal()
     try:
         settings = parse_arguments(sys.argv[1:])
-        journal = Journal(settings.level, named=settings.level_named, quiet=settings.quiet, format=settings.log_format)
+        journal = Journal(
+            settings.level, named=settings.level_named, quiet=settings.quiet, verbose=settings.verbose,
+            format=settings.log_format, color=settings.color,
+        )  # fmt: skip
+        for warning in unknown_variables():
+            journal.warning(warning)
         LISTENER.listen()
         if settings.verify:
             verify_state(settings, journal)
@@ -92,6 +97,7 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         outputs.publish()
         if checkpoints is not None:
             checkpoints.discard()
+        journal.outcome(*replay.outcome(), rejects=settings.rejects)
     except (KeyboardInterrupt, BrokenPipeError):
         LISTENER.hold()
         if checkpoints is not None:
@@ -217,7 +223,7 @@ def put_out_figures(
     replay: "Replay", accounts: "AccountColumns | Settled", started: float, outputs: "Outputs", journal: Journal
 ) -> None:
     """The figures of a run that started at this time of the performance counter: as a file, and in the log."""
-    if outputs.stats is None and not journal.shows(INFO):
+    if outputs.stats is None and not journal.shows_figures:
         return
     import time
 

@@ -3,9 +3,7 @@
 The page has neither date nor version, so it changes only when its text does. This module must not be imported by a run.
 """
 
-import re
-
-from txfast.command.help import EXAMPLES, wrapped
+from txfast.command.help import EXAMPLES, paragraphs_of, wrapped
 from txfast.command.options import OPTIONS, POSITIONALS, SWITCH_WORDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -71,7 +69,7 @@ ENVIRONMENT = (
     "A switch is set by 1, true or yes, and not set by 0, false or no. An empty variable counts as not set. A value "
     "that the option does not accept is an error, as on the command line. If the level comes from a variable, every "
     "line is logged, as with --log-level.",
-    "--verify, --completion, --version and --help have no variables.",
+    "--verify, --completion, --version, -h and --help have no variables.",
     "Remote locations use the variables of pyarrow's file systems, such as AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION and "
     "AWS_ENDPOINT_URL.",
 )
@@ -120,11 +118,6 @@ def manual_page() -> str:
     lines += [".SH FILES", *paragraphs(FILES), ".SH EXAMPLES"]
     lines += [".nf", *map(roff, EXAMPLES), ".fi"]
     return "\n".join(lines) + "\n"
-
-
-def paragraphs_of(text: str) -> list[str]:
-    """Return the paragraphs of a long text, each on one line. Empty lines divide them."""
-    return [" ".join(each.split()) for each in re.split(r"\n\s*\n", text)]
 
 
 def paragraphs(texts: "Iterable[str]") -> list[str]:

@@ -6,13 +6,13 @@ from this table. `settings.py` holds the value. This module must not have code t
 
 from txfast.errors import UsageError
 from txfast.input.source import LAST_LINE_RULES, READERS
-from txfast.log.journal import LEVELS, LOG_FORMATS, PROGRESS_MODES
+from txfast.log.journal import COLOR_MODES, LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.writers.formats import FORMATS
 from txfast.writers.output import STANDARD_OUTPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 VARIABLE_PREFIX = "TXFAST_"
 SHELLS = ("bash", "zsh", "fish")
@@ -56,11 +56,9 @@ class Option:
     def parse(self, text: str) -> object:
         """Return the value that a text means. Raises UsageError."""
         if self.metavar is None:
-            if text.lower() not in SWITCH_WORDS:
-                raise UsageError(f"{text!r}: it is one of {', '.join(SWITCH_WORDS)}")
-            return SWITCH_WORDS[text.lower()]
-        if self.choices is not None and text not in self.choices:
-            raise UsageError(f"{text!r}: it is one of {', '.join(self.choices)}")
+            return SWITCH_WORDS[one_of(SWITCH_WORDS, text.lower())]
+        if self.choices is not None:
+            one_of(self.choices, text)
         if self.value is None:
             return text
         # Imported late: a plain run parses no value, and starts 1 % sooner without this module.
@@ -68,6 +66,15 @@ class Option:
 
         value: object = getattr(values, self.value)(text)
         return value
+
+
+def one_of(words: "Collection[str]", text: str) -> str:
+    """The text, if it is one of these words. Raises UsageError, which names the one that may be meant."""
+    if text in words:
+        return text
+    from txfast.text.words import did_you_mean
+
+    raise UsageError(f"{text!r}: it is one of {', '.join(words)}{did_you_mean(text, words)}")
 
 
 # The arguments that are no options: name, line in `--help`, entry in the manual page.
@@ -281,9 +288,9 @@ OPTIONS = (
         help="memory to use at most, as 512MiB (default: 80 % of all)",
         manual="""
             Keep the memory of the whole process below SIZE: accounts, transactions, buffers and Python itself. SIZE is
-            a number and a unit, such as 512MiB, 2GB or 1.5GiB: kB, MB, GB and TB count in powers of 1000, KiB, MiB, GiB
-            and TiB in powers of 1024. The default is 80 % of the memory of the machine, or of the process's control
-            group if that has less.
+            a number and a unit, such as 512MiB, 2GB or 1G: kB, MB, GB and TB count in powers of 1000; KiB, MiB, GiB and
+            TiB, and k, M, G and T, in powers of 1024. The default is 80 % of the memory of the machine, or of the
+            process's control group if that has less.
 
             Accounts and rows that do not fit are moved to a file in --spill-dir, divided by client into partitions. At
             the end, the rows of each partition are applied by themselves. Accounts, rejects and the log's lines about
@@ -342,10 +349,27 @@ OPTIONS = (
         """,
     ),
     Option(
+        "--color", group="Log", metavar="WHEN", default="auto", choices=COLOR_MODES,
+        help="colours: auto (default: on a terminal), always, never",
+        manual="""
+            Colour what begins a line of the log, the bar and the table of figures. auto, the default, uses colours if
+            standard error is a terminal and the variable NO_COLOR is not set or empty.
+        """,
+    ),
+    Option(
         "-q", "--quiet", group="Log", default=False,
         help="say nothing but why a run failed",
         manual="""
             Log nothing but the one line of a failure, at any level. Progress and warnings are not shown either.
+        """,
+    ),
+    Option(
+        "-v", "--verbose", group="Log", default=False,
+        help="show the figures of the run, and no row",
+        manual="""
+            Show the figures of the run, as the level info does, but no line for each refused row. Together with a level
+            that is named, show both: the rows of that level and the figures. --quiet and --verbose contradict each
+            other.
         """,
     ),
     Option(
@@ -357,13 +381,18 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--version", group="Other", default=False, instead=True,
+        "-V", "--version", group="Other", default=False, instead=True,
         help="say which version this is",
         manual="Print the version of txfast on standard output. No input is read.",
     ),
     Option(
-        "-h", "--help", group="Other", default=False, instead=True,
-        help="say how it is used",
-        manual="Print a summary of the options on standard output. No input is read.",
+        "-h", group="Other", default=False, instead=True,
+        help="print this summary",
+        manual="Print a summary of the options on standard output, a line for each. No input is read.",
+    ),
+    Option(
+        "--help", group="Other", default=False, instead=True,
+        help="print all there is to say about each option",
+        manual="Print the whole text of each option on standard output. No input is read.",
     ),
 )  # fmt: skip

@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# The flag of the second option overrides the variable of the first, because it says the contrary.
-OVERRIDDEN_BY = {"strict": "max_malformed", "max_malformed": "strict", "quiet": "log_level"}
+# The flags of these options override the variable of the first, because they say the contrary.
+OVERRIDDEN_BY = {
+    "strict": {"max_malformed"}, "max_malformed": {"strict"}, "quiet": {"log_level", "verbose"}, "verbose": {"quiet"},
+}  # fmt: skip
 
 
 class GivenOptions:
-    """The values of all options by name, as they were given: by flag, else by variable, else by default."""
+    """The values of all options by name: as given by flag, else by variable, else by default."""
 
     __slots__ = ("_flags", "_values", "_variables")
 
     def __init__(self, flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
-        """Take values of flags, and texts of variables, both by name of the option.
+        """Take texts of flags, True of a switch, and texts of variables, by name of the option.
 
-        Raises UsageError for a variable with a wrong value, unless a flag overrides it.
+        Raises UsageError for a wrong value, except one of a variable that a flag overrides.
         """
         self._flags = flags
         self._variables = variables
@@ -42,11 +44,17 @@ class GivenOptions:
         for option in OPTIONS:
             name = option.name
             self._values[name] = flags.get(name, option.default)
-            if name in variables and name not in flags and OVERRIDDEN_BY.get(name) not in flags:
+            if name in flags:
+                given, text = flag_of(name), flags[name]
+            elif name in variables and OVERRIDDEN_BY.get(name, set()).isdisjoint(flags):
+                given, text = str(option.variable), variables[name]
+            else:
+                continue
+            if isinstance(text, str):
                 try:
-                    self._values[name] = option.parse(variables[name])
+                    self._values[name] = option.parse(text)
                 except UsageError as error:
-                    raise UsageError(f"{option.variable}: {error}") from None
+                    raise UsageError(f"{given}: {error}") from None
 
     def __getitem__(self, name: str) -> object:
         return self._values[name]
@@ -54,9 +62,25 @@ class GivenOptions:
     def as_given(self, name: str) -> str:
         """Return an option with its value as the user gave it, for messages."""
         if name in self._flags or name not in self._variables:
-            flag = "--" + name.replace("_", "-")
-            return flag if self._values[name] is True else f"{flag} {self._values[name]}"
+            text = self._flags.get(name, self._values[name])
+            return flag_of(name) if text is True else f"{flag_of(name)} {text}"
         return f"{VARIABLE_PREFIX}{name.upper()}={self._variables[name]}"
+
+
+def flag_of(name: str) -> str:
+    """The long flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
+def refuse_mistyped_level(word: str) -> None:
+    """Raise UsageError if a last argument that is no file looks like a level."""
+    if os.path.exists(word) or not word.isalpha():
+        return
+    from txfast.text.words import nearest
+
+    level = nearest(word, LEVELS)
+    if level is not None:
+        raise UsageError(f"{word!r}: there is no file of this name, and it is no level; did you mean {level!r}?")
 
 
 class Settings:
@@ -68,9 +92,9 @@ class Settings:
     """
 
     __slots__ = (
-        "checkpoint", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed", "memory_limit",
-        "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads",
-        "verify",
+        "checkpoint", "color", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed",
+        "memory_limit", "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state",
+        "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -83,6 +107,8 @@ class Settings:
             if "log_level" in flags:
                 raise UsageError(f"the level is given twice: {files[-1]} and --log-level {flags['log_level']}")
             flags = {**flags, "log_level": files.pop()}
+        elif files:
+            refuse_mistyped_level(files[-1])
         self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables)
         self.output = str(options["output"])
@@ -94,8 +120,13 @@ class Settings:
         level = options["log_level"]
         self.level = ERROR if level is None else LEVELS.index(str(level))
         self.level_named = level is not None
+        self.color = str(options["color"])
         self.log_format = str(options["log_format"])
         self.quiet = bool(options["quiet"])
+        self.verbose = bool(options["verbose"])
+        if self.quiet and self.verbose:
+            given = " and ".join(map(options.as_given, ("quiet", "verbose")))
+            raise UsageError(f"{given} contradict each other: leave one of them out")
         self.progress = "never" if self.quiet else str(options["progress"])
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
@@ -181,10 +212,11 @@ class Settings:
             for ref in self.inputs:
                 if ref.origin == LOCATION:
                     raise UsageError(
-                        f"--state goes with files here and standard input: {ref.display_name} is elsewhere"
+                        f"--state goes with files here and standard input: {ref.display_name} is elsewhere: "
+                        f"copy it here first"
                     )
         if sum(ref.origin == STANDARD_INPUT for ref in self.inputs) > 1:
-            raise UsageError("standard input can be read only once")
+            raise UsageError("standard input can be read only once: name - once")
 
     def _check_verify(self) -> None:
         """Check that --verify comes with a state, without inputs and outputs."""

@@ -39,7 +39,7 @@ class TableWatch:
         else:
             is_same = size_and_time(self._source) == self._stamp
         if not is_same:
-            raise InputError(f"{self._source.name}: was changed while it was read")
+            raise InputError(f"{self._source.name}: was changed while it was read: run again when no program writes it")
 
 
 def stamp_of(source: Source) -> tuple[int, int] | None:

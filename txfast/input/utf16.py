@@ -60,7 +60,7 @@ class Utf16File(RawIOBase):
             offset = self._bytes_decoded - kept + error.start
             raise InputError(
                 f"{self._name}: UTF-16 that is damaged or cut short: at byte {offset:,} of it there is no character "
-                f"({error.reason})"
+                f"({error.reason}); get it again"
             ) from error
         self._bytes_decoded += len(block)
         return text.encode()

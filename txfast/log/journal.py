@@ -26,18 +26,22 @@ LEVELS = ("error", "warn", "info", "debug", "trace")
 ERROR, WARN, INFO, DEBUG, TRACE = range(5)
 LOG_FORMATS = ("text", "json")
 PROGRESS_MODES = ("auto", "always", "never")
+COLOR_MODES = ("auto", "always", "never")
 
 # At the default level, this many malformed rows are logged one by one; the others are only counted.
 MALFORMED_LINES_MAX = 100
+# So many hints are made at most: a log of millions of rows must not wait for them.
+HINTS_MAX = 100
 # After an interrupt, a log whose reader has stalled must not keep the run from ending.
 INTERRUPTED_PATIENCE_SECONDS = 0.5
 
 
 class Journal:
-    """Logs a run at a level, an index into LEVELS, in one of the LOG_FORMATS.
+    """Logs a run at a level, an index into LEVELS, in one of the LOG_FORMATS and of the COLOR_MODES.
 
-    `named` says that the user chose the level: then every line is logged. `quiet` logs failures alone. If the caller
-    gives a `logger`, its level applies too, its handlers get the records, and nothing goes to standard error.
+    `named` says that the user chose the level: then every line is logged. `verbose` logs the run's figures at any
+    level, and no row unless the level is named. `quiet` logs failures alone. If the caller gives a `logger`, its level
+    applies too, its handlers get the records, and nothing goes to standard error.
     """
 
     def __init__(
@@ -46,13 +50,20 @@ class Journal:
         *,
         named: bool = False,
         quiet: bool = False,
+        verbose: bool = False,
         format: str = "text",  # noqa: A002 (the option's name)
+        color: str = "auto",
         logger: "logging.Logger | None" = None,
     ) -> None:
         self.level = level
         self.quiet = quiet
         self.format = format
+        self._color = color
+        self._verbose = verbose
+        self._shows_rows = named or not verbose
         self._malformed_lines_left = None if named else MALFORMED_LINES_MAX
+        self._hints_left = HINTS_MAX
+        self._hints_given: set[tuple[str, str]] = set()
         self._lines_left_out = False
         self._given_logger = logger
         self._logger = logger
@@ -67,6 +78,11 @@ class Journal:
         from txfast.log.lines import PYTHON_LEVELS
 
         return self._given_logger.isEnabledFor(PYTHON_LEVELS[level])
+
+    @property
+    def shows_figures(self) -> bool:
+        """Whether the figures of the run are logged in the end."""
+        return self.shows(INFO) or (self._verbose and not self.quiet)
 
     def shows_progress(self, mode: str) -> bool:
         """Whether the run shows its progress in this one of the PROGRESS_MODES.
@@ -86,6 +102,13 @@ class Journal:
         if self._given_logger is not None or sys.stderr is None:
             return False
         return is_terminal()
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether text has colours. `auto` means on a terminal, unless NO_COLOR is set (no-color.org)."""
+        if self._color == "auto":
+            return self.on_terminal and not os.environ.get("NO_COLOR")
+        return self._color == "always"
 
     @property
     def standard_error(self) -> "StandardError":
@@ -116,7 +139,7 @@ class Journal:
         except (MemoryError, ImportError, OSError):
             if self._given_logger is not None:
                 raise
-            write_bare_line(f"error: {message}")
+            write_bare_line(f"txfast: {message}")
 
     def _write_failure(self, message: str, error: BaseException | None) -> None:
         from txfast.log.lines import make_record
@@ -131,11 +154,14 @@ class Journal:
     def rows(self, file: str, batch: "TransactionBatch") -> None:
         """Log the rows of an applied batch that the level shows, in input order. `file` is the input's display name."""
         if self.shows(TRACE):
+            from txfast.text.words import counted
+
             first = batch.first_line
-            found = f"{len(batch)} well-formed rows, {batch.malformed_rows} malformed"
-            message = f"{file}:{first}: block of {batch.lines} lines, {batch.text_bytes} bytes: {found}"
+            found = f"{counted(len(batch), 'well-formed row')}, {batch.malformed_rows:,} malformed"
+            block = f"{counted(batch.lines, 'line')}, {counted(batch.text_bytes, 'byte')}"
+            message = f"{file}:{first}: block of {block}: {found}"
             self._write(TRACE, message, file=file, line=first)
-        if not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
+        if not self._shows_rows or not self.shows(ERROR) or not (self.shows(WARN) or batch.malformed_rows):
             return
         if self._malformed_lines_left == 0 and not self.shows(WARN):
             self._lines_left_out = True
@@ -157,25 +183,55 @@ class Journal:
         log_row = row_logger(self._open_logger(), file)
         for line, malformed, status, row in report(batch, rejected=self.shows(WARN), applied=self.shows(DEBUG)):
             if not malformed:
-                log_row(WARN if status else DEBUG, line, STATUSES[status], row)
-            elif self._malformed_lines_left is None:
-                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
-            elif self._malformed_lines_left:
-                self._malformed_lines_left -= 1
-                log_row(ERROR, line, MALFORMED_REASONS[malformed], row)
-            else:
+                log_row(WARN if status else DEBUG, line, STATUSES[status], row, "")
+            elif self._malformed_lines_left == 0:
                 self._lines_left_out = True
+            else:
+                if self._malformed_lines_left is not None:
+                    self._malformed_lines_left -= 1
+                reason = MALFORMED_REASONS[malformed]
+                log_row(ERROR, line, reason, row, self._hint(file, reason, row, batch))
+
+    def _hint(self, file: str, reason: str, row: bytes, batch: "TransactionBatch") -> str:
+        """The hint for a malformed row: each is given once a file."""
+        if not self._hints_left or batch.header is None:
+            return ""
+        from txfast.log.hints import hint_of
+
+        self._hints_left -= 1
+        hint = hint_of(reason, row, batch.header.line)
+        if (file, hint) in self._hints_given:
+            return ""
+        self._hints_given.add((file, hint))
+        return hint
 
     def malformed_totals(self, counts: dict[str, int], *, always: bool = False) -> None:
         """Log the malformed rows by reason: if some of them were not logged one by one, or `always`."""
         if always or self._lines_left_out:
+            from txfast.text.words import counted
+
             for reason, count in counts.items():
                 if count:
-                    self.log(ERROR, f"{reason}: {count} malformed rows in all", reason=reason, count=count)
+                    self.log(ERROR, f"{reason}: {counted(count, 'row')} in all", reason=reason, count=count)
+
+    def outcome(self, applied: int, rejected: int, malformed: int, *, rejects: str | None = None) -> None:
+        """Log how a run ended in which rows were refused, at every level unless the journal is quiet; of any other run
+        nothing. `rejects` is the path of the file that has the refused rows."""
+        if self.quiet or not (rejected or malformed):
+            return
+        message = f"{applied:,} applied, {rejected:,} rejected, {malformed:,} malformed"
+        if rejects is not None:
+            message += "; see standard output" if rejects == "-" else f"; see {rejects}"
+        elif not self._shows_rows or self._lines_left_out or (rejected and self.level < WARN):
+            message += "; to see which, add --rejects FILE.csv, or warn as last argument"
+        if self._logger is None and self._standard_error is None and self.format == "text":
+            write_bare_line(f"rows: {message}")  # the logging module takes longer to import than a small file to replay
+            return
+        self._write(INFO, message, outcome={"applied": applied, "rejected": rejected, "malformed": malformed})
 
     def summary(self, stats: "Mapping[str, Any]") -> None:
         """Log a run's figures: as a table on a terminal, as one record for programs, else as lines."""
-        if not self.shows(INFO):
+        if not self.shows_figures:
             return
         from txfast.report.text import summary_lines, summary_table
 
@@ -183,7 +239,7 @@ class Journal:
         if self._given_logger is not None or self.format == "json":
             self._write(INFO, lines[0], stats=dict(stats))
         elif self.on_terminal:
-            self.standard_error.write(summary_table(stats, self.standard_error.columns))
+            self.standard_error.write(summary_table(stats, self.standard_error.columns, has_colors=self.has_colors))
             self._flush()
         else:
             for line in lines:
@@ -204,7 +260,7 @@ class Journal:
         if self._logger is None:
             from txfast.log.lines import make_logger
 
-            self._logger = make_logger(self.standard_error, self.format)
+            self._logger = make_logger(self.standard_error, self.format, has_colors=self.has_colors)
         return self._logger
 
     def _flush(self, patience_seconds: float | None = None) -> None:

@@ -26,7 +26,12 @@ PYTHON_LEVELS = (40, 30, 20, 10, TRACE_NUMBER)
 LEVEL_NAMES = {40: "error", 30: "warn", 20: "info", 10: "debug", TRACE_NUMBER: "trace"}
 
 # Attributes that a record may have beside its message. JSON shows them in this order.
-FIELDS = ("file", "line", "reason", "row", "count", "progress", "stats")
+FIELDS = ("file", "line", "reason", "row", "count", "progress", "stats", "outcome")
+# What a line begins with if it is about rows, by the level: only a malformed row is logged at error.
+ROW_PREFIXES = {40: "malformed", 30: "rejected"}
+
+# ANSI codes: bold red, red, yellow.
+PREFIX_COLORS = {"txfast": "1;31", "malformed": "31", "rejected": "33", "warn": "33"}
 
 ROW_BYTES_SHOWN = 200
 
@@ -52,16 +57,16 @@ def make_record(
     return record
 
 
-def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str, bytes], None]":
-    """Make a function that logs a row of this file, given its level, line, reason and raw bytes."""
+def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str, bytes, str], None]":
+    """Make a function that logs a row of this file, given its level, line, reason, raw bytes, and a hint or ""."""
     samples = [make_record(logger, level, "", {}) for level in range(len(PYTHON_LEVELS))]
     record_type = type(samples[0])
     shared = [sample.__dict__ for sample in samples]
     new, handle = record_type.__new__, logger.handle
 
-    def log_row(level: int, line: int, reason: str, row: bytes) -> None:
+    def log_row(level: int, line: int, reason: str, row: bytes, hint: str) -> None:
         text = row_text(row)
-        message = printable(f"{file}:{line}: {reason}: {text}")
+        message = printable(f"{file}:{line}: {reason}: {text} ({hint})" if hint else f"{file}:{line}: {reason}: {text}")
         record = new(record_type)
         record.__dict__ = {
             **shared[level], "msg": message, "file": file, "line": line, "reason": reason, "row": text,
@@ -74,11 +79,17 @@ def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str,
 # ---- Lines ---------------------------------------------------------------------------------------
 
 
-def make_logger(standard_error: "StandardError", format: str) -> "logging.Logger":  # noqa: A002 (the option's name)
+def make_logger(
+    standard_error: "StandardError",
+    format: str,  # noqa: A002 (the option's name)
+    *,
+    has_colors: bool = False,
+) -> "logging.Logger":
     """Make a logger that is in no hierarchy and shows all levels. Its lines wait in `standard_error` for a flush."""
     import logging
 
-    line_of = text_line if format == "text" else JsonLines().line
+    text_line_of = colored_line if has_colors else text_line
+    line_of = text_line_of if format == "text" else JsonLines().line
 
     class LineHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -90,10 +101,31 @@ def make_logger(standard_error: "StandardError", format: str) -> "logging.Logger
 
 
 def text_line(record: "logging.LogRecord") -> str:
-    """Return the line `level: message`, and below it the traceback of a failure, if there is one."""
-    name = "progress" if "progress" in record.__dict__ else LEVEL_NAMES[record.levelno]
-    line = f"{name}: {record.msg}\n"
+    """Return the line `prefix: message`, and below it the traceback of a failure, if there is one."""
+    line = f"{prefix_of(record)}: {record.msg}\n"
     return line + traceback_of(record) if record.exc_info else line
+
+
+def colored_line(record: "logging.LogRecord") -> str:
+    """Return the same for a terminal, with a colour for what the line begins with."""
+    prefix = prefix_of(record)
+    line = text_line(record)
+    if prefix not in PREFIX_COLORS:
+        return line
+    return f"\x1b[{PREFIX_COLORS[prefix]}m{prefix}:\x1b[0m{line[len(prefix) + 1 :]}"
+
+
+def prefix_of(record: "logging.LogRecord") -> str:
+    """What a line begins with: `malformed` or `rejected` if it is about rows, `txfast` if the run has failed; else the
+    level, or what the line is about."""
+    fields = record.__dict__
+    if "reason" in fields:
+        return ROW_PREFIXES.get(record.levelno) or LEVEL_NAMES[record.levelno]
+    if "progress" in fields:
+        return "progress"
+    if "outcome" in fields:
+        return "rows"
+    return "txfast" if record.levelno == PYTHON_LEVELS[0] else LEVEL_NAMES[record.levelno]
 
 
 class JsonLines:

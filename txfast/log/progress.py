@@ -83,7 +83,7 @@ class Progress:
     def _show(self) -> None:
         if self._journal.on_terminal:
             if self._bar is None:
-                self._bar = Bar(self, self._journal.standard_error)
+                self._bar = Bar(self, self._journal.standard_error, has_colors=self._journal.has_colors)
             self._due = time.monotonic() + REDRAWN_SECONDS
             self._bar.redraw()
         else:
@@ -146,7 +146,7 @@ class Bar:
     waits must fall to zero.
     """
 
-    def __init__(self, progress: Progress, standard_error: "StandardError") -> None:
+    def __init__(self, progress: Progress, standard_error: "StandardError", *, has_colors: bool = True) -> None:
         import sys
         import threading
 
@@ -157,7 +157,10 @@ class Bar:
         known = progress.total_bytes is not None
         self._progress = progress
         self._standard_error = standard_error
-        self._console = Console(file=sys.stderr, force_terminal=True, markup=False, highlight=False)
+        self._console = Console(
+            file=sys.stderr, force_terminal=True, color_system="auto" if has_colors else None, markup=False,
+            highlight=False,
+        )  # fmt: skip
         self._layout = Layout(
             *((BarColumn(BAR_COLUMNS), TaskProgressColumn()) if known else ()),
             TextColumn("{task.fields[size]}", "progress.download", markup=False),

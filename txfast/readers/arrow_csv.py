@@ -95,7 +95,7 @@ class ArrowCsvReader:
             batch.header = self._header
             return True
         if self._header is None and not self.held_bytes:
-            raise InputError(f"{self._name}: not a transactions file: it has no header")
+            raise InputError(f"{self._name}: {no_header(self.bytes_read)}")
         if self._consumption is None:
             return False
         if not isinstance(self._file, WholeReads):
@@ -213,6 +213,12 @@ class ArrowCsvReader:
             )
 
 
+def no_header(bytes_read: int) -> str:
+    """What is said of a file that ended before its header."""
+    found = "it has no header, only blank lines" if bytes_read else "it is empty"
+    return f"not a transactions file: {found}: check the export that made it"
+
+
 def explain(block_bytes: int, bytes_read: int, message: str) -> str:
     """The user's message for an error of pyarrow, after the input's name. Only starts are compared: a quoted row may
     hold anything."""
@@ -220,9 +226,9 @@ def explain(block_bytes: int, bytes_read: int, message: str) -> str:
 
     if message.startswith("Empty CSV file"):
         # To pyarrow a file that is a byte order mark alone is empty.
-        return f"not a transactions file: {'it has no header' if bytes_read else 'it is empty'}"
+        return no_header(bytes_read)
     if message.startswith("straddling object straddles two block boundaries"):
-        return f"has a row longer than the arrow reader's block of {block_bytes} bytes; read it with --reader native"
+        return f"has a row longer than the arrow reader's block of {block_bytes:,} bytes; read it with --reader native"
     if re.match(r"CSV parse error: (Row #\d+: )?Expected 1 columns", message):
         return "has a row with a byte 0x01, which the arrow reader cannot carry; read it with --reader native"
     return f"pyarrow cannot read it: {message}"

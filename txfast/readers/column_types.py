@@ -38,13 +38,15 @@ def columns_of(schema: "pa.Schema", file: str) -> list[str]:
     found = dict(zip(COLUMN_NAMES, find_columns(schema.names), strict=True))
     missing = [name for name, indexes in found.items() if not indexes]
     if missing:
+        from txfast.batch.header_advice import column_advice
+
         raise InputError(
-            f"{file}: not a table of transactions: it has no column {', '.join(missing)} "
-            f"(it needs {', '.join(COLUMN_NAMES)})"
+            f"{file}: not a table of transactions: it has no column {', '.join(missing)}: "
+            f"{column_advice(schema.names, missing)}"
         )
     for name, indexes in found.items():
         if len(indexes) > 1:
-            raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}")
+            raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}: leave one out")
         kind = schema.field(indexes[0]).type
         refusal = refusal_of(name, kind)
         if refusal is not None:

@@ -195,7 +195,9 @@ cdef class CsvReader:
             ending = find_ending(start, end)
             blank = blank and skip_blanks(start, ending) == ending
             if self.header is None and not blank:
-                raise InputError(f"{self.name}: not a transactions file: its header is longer than 1 MiB")
+                raise InputError(
+                    f"{self.name}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?"
+                )
             # A CR that was read last may be half of an ending.
             if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
                 break
@@ -226,7 +228,8 @@ cdef class CsvReader:
         if self.header is None and not self.held_bytes:
             raise InputError(
                 f"{self.name}: not a transactions file: "
-                + ("it has no header" if self.bytes_read else "it is empty")
+                + ("it has no header, only blank lines" if self.bytes_read else "it is empty")
+                + ": check the export that made it"
             )
         return False
 

@@ -171,7 +171,9 @@ class TableReader:
                 self._done = rows / max(1, file.metadata.num_rows)
                 yield record_batch.select(names)
         if rows != file.metadata.num_rows:
-            raise InputError(f"{self._name}: is damaged: it has {rows} rows, and says {file.metadata.num_rows}")
+            raise InputError(
+                f"{self._name}: is damaged: it has {rows:,} rows, and says {file.metadata.num_rows:,}; get it again"
+            )
 
     def _read_file(self) -> "Iterator[pa.RecordBatch]":
         file = self._seekable()
@@ -204,7 +206,7 @@ class TableReader:
                     self._done = file.tell() / self._source.size_bytes
                 yield self._validated(record_batch.select(names))
             if file.was_short or file.last_bytes != END_OF_STREAM:
-                raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end")
+                raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end; get it again")
 
     def _read_table(self) -> "Iterator[pa.RecordBatch]":
         rows_left = (self._source.size_bytes or 0) // VALUES_BYTES

@@ -3,6 +3,8 @@
 Figures that are missing are left out. This module must not know how the figures are computed.
 """
 
+from txfast.text.words import counted
+
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,10 +16,10 @@ OUTCOMES = ("applied", "rejected", "malformed")
 def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
     """Return the figures as plain lines."""
     seconds = stats["seconds"]
-    rows = f"{stats['rows']:,} rows in {seconds['total']:.3f} s ({stats['rows_per_second']:,.0f} rows/s)"
+    rows = f"{counted(stats['rows'], 'row')} in {seconds['total']:.3f} s ({stats['rows_per_second']:,.0f} rows/s)"
     lines = [
         with_details(rows, ": ", stages_of(seconds)),
-        with_details(f"{stats['accounts']:,} accounts", ", ", locked_accounts(stats)),
+        with_details(counted(stats["accounts"], "account"), ", ", locked_accounts(stats)),
         *(with_details(f"{name} {figure}", ": ", details) for name, figure, details in outcomes(stats)),
     ]
     if "total" in stats:
@@ -29,8 +31,8 @@ def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
     return lines
 
 
-def summary_table(stats: "Mapping[str, Any]", columns: int) -> str:
-    """Return the figures as a coloured table for a terminal of this many columns."""
+def summary_table(stats: "Mapping[str, Any]", columns: int, *, has_colors: bool = True) -> str:
+    """Return the figures as a table for a terminal of this many columns."""
     import sys
 
     from rich.console import Console
@@ -44,7 +46,9 @@ def summary_table(stats: "Mapping[str, Any]", columns: int) -> str:
     for name, figure, details in table_rows(stats):
         style = "bold red" if name == "conserved" and figure == "no" else ""
         grid.add_row(Text(name), Text(figure, style), Text(details))
-    console = Console(file=sys.stderr, width=columns, markup=False, highlight=False)
+    console = Console(
+        file=sys.stderr, width=columns, color_system="auto" if has_colors else None, markup=False, highlight=False
+    )
     with console.capture() as captured:
         console.print(grid)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
@@ -88,7 +92,7 @@ def stages_of(seconds: "Mapping[str, float]") -> str:
 def inputs_of(stats: "Mapping[str, Any]") -> str:
     inputs = stats.get("inputs", ())
     size = megabytes(sum(one["bytes"] for one in inputs))
-    return f"{len(inputs)} inputs, {size}" if len(inputs) > 1 else size if inputs else ""
+    return f"{counted(len(inputs), 'input')}, {size}" if len(inputs) > 1 else size if inputs else ""
 
 
 def locked_accounts(stats: "Mapping[str, Any]") -> str:

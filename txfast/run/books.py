@@ -205,7 +205,7 @@ class Books:
         expected = self._balance_before + sum(ledger.balance_units for ledger in self.ledgers)
         if held != expected:
             raise ConservationError(
-                f"the accounts do not add up: they hold {held} units of 0.0001, and applied rows left {expected}; "
+                f"the accounts do not add up: they hold {held:,} units of 0.0001, and applied rows left {expected:,}; "
                 f"nothing is put out, since this is a defect: please report it"
             )
 

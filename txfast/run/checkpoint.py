@@ -128,10 +128,15 @@ class Checkpoints:
             for each in progress.parts("figures")
         ]
         counts, malformed = progress.numbers("counts"), progress.numbers("malformed")
+        # Checkpoints of earlier versions lack it.
+        before = progress.numbers("malformed_before") if progress.has("malformed_before") else None
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
-        is_possible = len(malformed) == reasons and all(0 <= count <= COUNT_MAX for count in malformed)
+        is_possible = all(
+            len(numbers) == reasons and all(0 <= count <= COUNT_MAX for count in numbers)
+            for numbers in (malformed, malformed if before is None else before)
+        )
         if len(figures) != index + inside or len(figures) > len(files) or not is_possible:
             raise StateError("its progress does not agree with the command's inputs")
         try:
@@ -150,7 +155,7 @@ class Checkpoints:
             raise
         self._opened = opened
         self.first_input = index
-        replay.go_on(figures, malformed)
+        replay.go_on(figures, malformed, before)
         self._state.go_on(inputs)
 
     def _open_inside(self, file: "dict[str, str]", position: Position) -> "tuple[Source, Consumption]":
@@ -221,6 +226,7 @@ class Checkpoints:
             "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
             "counts": replay.books.counts(),
             "malformed": list(replay.malformed_rows.counts),
+            "malformed_before": replay.malformed_before,
             "rejects": rejects,
         }
         writer = SnapshotWriter(part, segments=self._segments)

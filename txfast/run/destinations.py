@@ -36,14 +36,16 @@ def check_destinations(inputs: "Sequence[InputRef]", outputs: "Mapping[str, Dest
     """Check outputs, by the name of their option, against each other and against the inputs. Raises UsageError."""
     for name, output in outputs.items():
         if is_location(output.path) and not os.path.isdir(os.path.dirname(output.path)):
-            raise UsageError(f"--{name} goes to a file here: {display_name(output.path)} is elsewhere")
+            raise UsageError(
+                f"--{name} goes to a file here: {display_name(output.path)} is elsewhere: write it here, and copy it"
+            )
     for number, name in enumerate(outputs):
         for other in list(outputs)[:number]:
             check_two_outputs(outputs, name, other)
     for ref in inputs:
         for output in outputs.values():
             if ref.identity in output.identities:
-                raise UsageError(f"{output.given} would overwrite the input {ref.display_name}")
+                raise UsageError(f"{output.given} would overwrite the input {ref.display_name}: name another file")
 
 
 def check_two_outputs(outputs: "Mapping[str, Destination]", name: str, other: str) -> None:
@@ -52,7 +54,7 @@ def check_two_outputs(outputs: "Mapping[str, Destination]", name: str, other: st
     if STANDARD_OUTPUT_DESCRIPTOR in shared:
         raise UsageError(f"the {OUTPUTS[name]} and the {OUTPUTS[other]} would both go to standard output: name a file")
     if shared:
-        raise UsageError(f"{outputs[other].given} and {outputs[name].given} are the same file")
+        raise UsageError(f"{outputs[other].given} and {outputs[name].given} are the same file: name two")
 
 
 def identities_of(path: str) -> "Iterator[object]":

@@ -86,8 +86,8 @@ class MalformedRows:
 
             *_, (line, reason, _, _) = report(batch, rejected=False)
             raise TooManyMalformedError(
-                f"{file}:{line}: malformed row {sum(self.counts)}, one more than is allowed: "
-                f"the run stops here, without accounts",
+                f"{file}:{line}: stopped at malformed row {sum(self.counts):,} (limit {self.allowed:,}); no accounts "
+                f"written: correct the rows, or allow more of them",
                 file,
                 line,
                 MALFORMED_REASONS[reason],

@@ -7,6 +7,7 @@ from time import perf_counter
 
 from txfast.input.open import open_input
 from txfast.interrupts import while_waiting
+from txfast.ledger.ledger import STATUSES
 from txfast.run.books import Books
 from txfast.run.flow import InlineFlow, ThreadedFlow
 from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
     from txfast.report.stats import RunFigures
+    from txfast.run.all_malformed import Examples
     from txfast.run.flow import Flow
     from txfast.run.reporter import Rejects
     from txfast.spill.settled import Settled
@@ -52,6 +54,8 @@ class Replay:
     Where there are more malformed rows than `max_malformed`, the run stops at the first one too many, as if the input
     ended there, and raises. A table that comes as a stream is copied to `spill_folder`.
 
+    An input that has rows, all of them malformed, fails the run, unless `refuses_malformed` is False.
+
     `last_line` says what becomes of a last line without an ending: one of LAST_LINE_RULES, or AUTO. It is None in a run
     without a state, which takes the line.
     """
@@ -66,21 +70,32 @@ class Replay:
         checkpoints: "Checkpoints | None" = None,
         spill_folder: str | None = None,
         last_line: str | None = None,
+        refuses_malformed: bool = True,
     ) -> None:
         self.plan = plan
         self.books = books
         self.inputs: list[InputFigures] = []
         self.malformed_rows = MalformedRows(max_malformed)
+        # By reason, when the input that is read began; None if an earlier run has read the input's first rows.
+        self.malformed_before: list[int] | None = None
         self._reporter = reporter
         self._checkpoints = checkpoints
         self._spill_folder = spill_folder
+        self._refuses_malformed = refuses_malformed
         self._last_line = last_line
         self._seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0, "report": 0.0}
 
-    def go_on(self, figures: "Sequence[tuple[str, int, int]]", malformed_rows: list[int]) -> None:
-        """Count what was done already: the name, bytes and rows of each input so far, and malformed rows by reason."""
+    def go_on(
+        self,
+        figures: "Sequence[tuple[str, int, int]]",
+        malformed_rows: list[int],
+        malformed_before: list[int] | None,
+    ) -> None:
+        """Count what was done already: the name, bytes and rows of each input so far, and malformed rows by reason; and
+        those before the last input, as `malformed_before`."""
         self.inputs = [InputFigures(*each) for each in figures]
         self.malformed_rows.go_on(malformed_rows)
+        self.malformed_before = malformed_before
 
     def read(self, ref: "InputRef") -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
@@ -105,6 +120,9 @@ class Replay:
         if figures is None:
             figures = InputFigures(source.name)
             self.inputs.append(figures)
+            # Of an input that goes on, an earlier run has read rows that this one does not see.
+            is_new = consumption is None or not consumption.offset_bytes
+            self.malformed_before = list(self.malformed_rows.counts) if is_new else None
         last_row = self._make_last_row(source)
         reader = make_reader(
             source, self.plan, consumption,
@@ -112,13 +130,14 @@ class Replay:
         )  # fmt: skip
         keep_positions = self._checkpoints is not None
         intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_positions=keep_positions)
+        examples: Examples = {}
         self.books.begin_input(source.size_bytes)
         flow: Flow = InlineFlow(intake, self.books)
         if self.plan.is_threaded(source.size_bytes):
             flow = ThreadedFlow(intake, self.books, self.plan.scanners)
         try:
             for batch in flow:
-                self._report(intake, batch)
+                self._report(intake, batch, examples)
                 if watch is not None:
                     watch(batch)
                 if self._checkpoints is not None and self._checkpoints.is_due():
@@ -127,8 +146,22 @@ class Replay:
             for stage, spent in flow.seconds.items():
                 self._seconds[stage] += spent
         intake.finish()
+        self._refuse_all_malformed(figures, examples)
         if last_row is not None and last_row.reason:
             self._reporter.held_back(source.name, intake.next_line, last_row.reason)
+
+    def _refuse_all_malformed(self, figures: InputFigures, examples: "Examples") -> None:
+        """At the end of an input: raise InputError if it has rows, and all of them are malformed."""
+        before = self.malformed_before
+        if (
+            self._refuses_malformed
+            and before is not None
+            and figures.rows == sum(self.malformed_rows.counts) - sum(before)
+        ):
+            from txfast.run.all_malformed import refuse_all_malformed
+
+            counts = [count - earlier for count, earlier in zip(self.malformed_rows.counts, before, strict=True)]
+            refuse_all_malformed(figures.name, counts, figures.rows, examples)
 
     def _make_last_row(self, source: "Source") -> "LastRow | None":
         if self._last_line is None:
@@ -137,11 +170,15 @@ class Replay:
 
         return LastRow(source, self._last_line)
 
-    def _report(self, intake: Intake, batch: "TransactionBatch") -> None:
+    def _report(self, intake: Intake, batch: "TransactionBatch", examples: "Examples") -> None:
         started = perf_counter()
         intake.note(batch)
         self._reporter.report(intake.name, batch, self.books)
         self._seconds["report"] += perf_counter() - started
+        if batch.malformed_rows and not len(batch) and not examples:
+            from txfast.run.all_malformed import keep_examples
+
+            keep_examples(examples, batch)
         self.malformed_rows.add(intake.name, batch)
 
     def _checkpoint(self, checkpoints: "Checkpoints", flow: "Flow", intake: Intake, batch: "TransactionBatch") -> None:
@@ -191,6 +228,12 @@ class Replay:
         """Rows read so far, well-formed and malformed."""
         return sum(figures.rows for figures in self.inputs)
 
+    def outcome(self) -> tuple[int, int, int]:
+        """How many rows were applied, rejected and malformed, once the accounts are collected."""
+        malformed = sum(self.malformed_rows.counts)
+        applied = sum(self.books.counts()[:: len(STATUSES)])
+        return applied, self.rows - applied - malformed, malformed
+
     def figures(self) -> "RunFigures":
         """What was read so far, and what became of it."""
         from txfast.report.stats import RunFigures
@@ -220,6 +263,7 @@ def new_replay(
     checkpoints: "Checkpoints | None" = None,
     spill_folder: str | None = None,
     last_line: str | None = None,
+    refuses_malformed: bool = True,
     **planned: "Any",
 ) -> Replay:
     """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
@@ -232,4 +276,5 @@ def new_replay(
     return Replay(
         plan, books, reporter,
         max_malformed=max_malformed, checkpoints=checkpoints, spill_folder=spill_folder, last_line=last_line,
+        refuses_malformed=refuses_malformed,
     )  # fmt: skip

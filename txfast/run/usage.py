@@ -5,17 +5,27 @@ This module must not know which options there are. It imports argparse, so a run
 
 import argparse
 
+from txfast.errors import EXIT_MISUSED
 from txfast.input.location import keep_secrets_of
-from txfast.printable import printable
+from txfast.log.journal import LOG_FORMATS, Journal
+from txfast.text.words import did_you_mean
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
+# What argparse says about an option's value, in our words.
+ARGPARSE_WORDS = {
+    "expected one argument": "its value is missing",
+    "ignored explicit argument": "it takes no value",
+}
+
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are printable: they repeat arguments, which may hold anything."""
+    """An argparse parser whose errors are lines of the log, in its format."""
+
+    log_format = LOG_FORMATS[0]
 
     def parse_known_args(self, args: "Sequence[str] | None" = None, namespace: "Any" = None) -> "Any":  # type: ignore[override]
         """Parse arguments. An error may repeat any of them, so the secrets in them are noted first."""
@@ -23,6 +33,32 @@ class Parser(argparse.ArgumentParser):
             keep_secrets_of(argument)
         return super().parse_known_args(args, namespace)
 
+    def parse_intermixed_args(self, args: "Any" = None, namespace: "Any" = None) -> "Any":
+        """Parse arguments, options among files. An unknown option is answered by the nearest one."""
+        found, others = self.parse_known_intermixed_args(args, namespace)
+        self.refuse_unknown(others)
+        return found
+
+    def parse_args(self, args: "Any" = None, namespace: "Any" = None) -> "Any":
+        """Parse arguments. An unknown option is answered by the nearest one."""
+        found, others = self.parse_known_args(args, namespace)
+        self.refuse_unknown(others)
+        return found
+
+    def refuse_unknown(self, others: "Sequence[str]") -> None:
+        """End the process if there are arguments that no option and no positional takes."""
+        if others:
+            flag = others[0].partition("=")[0]
+            known = [each for each in self._option_string_actions if each.startswith("--")]
+            meant = did_you_mean(flag, known) or f"; {self.prog} -h lists the options"
+            self.error(f"{flag}: there is no such option{meant}")
+
     def error(self, message: str) -> "NoReturn":
-        """Show the usage and the message, and end the process with exit code 2."""
-        super().error(printable(message))
+        """Log the message, and end the process with exit code 2."""
+        flags, _, words = message.removeprefix("argument ").partition(": ")
+        if words.startswith("ignored explicit argument"):
+            words = "ignored explicit argument"
+        if words in ARGPARSE_WORDS:
+            message = f"{flags.rpartition('/')[2]}: {ARGPARSE_WORDS[words]}"
+        Journal(format=self.log_format).failure(message.removeprefix("argument "))
+        raise SystemExit(EXIT_MISUSED)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SIZE_UNITS = {
     f"{letter}{suffix}": base ** (power + 1)
     for power, letter in enumerate("kmgt")
-    for suffix, base in (("b", 1000), ("ib", 1024))
+    for suffix, base in (("b", 1000), ("ib", 1024), ("", 1024))
 }
 # Below this, buffers and Python itself leave too little for the ledgers.
 MEMORY_LIMIT_MIN = 96 << 20
@@ -40,16 +40,16 @@ def argument_type(parse: "Callable[[str], object]") -> "Callable[[str], object]"
 def file_name(text: str) -> str:
     """A file name. It must not be empty: an unset shell variable expands to ''."""
     if not text:
-        raise UsageError("the name of the file is empty")
+        raise UsageError("the name of the file is empty: is a variable of the shell not set?")
     if text.endswith("/"):
-        raise UsageError(f"{text!r} names a folder, not a file")
+        raise UsageError(f"{text!r} names a folder, not a file: add the name of the file")
     return text
 
 
 def folder_name(text: str) -> str:
     """The name of a folder on this machine. It must not be empty."""
     if not text:
-        raise UsageError("the name of the folder is empty")
+        raise UsageError("the name of the folder is empty: is a variable of the shell not set?")
     if is_location(text):
         raise UsageError(f"{display_name(text)} is elsewhere: name a folder on this machine")
     return text
@@ -99,7 +99,7 @@ def row_count(text: str) -> int:
 def spill_folder(text: str) -> str:
     """A folder name. The folder need not exist, but nothing else may have its name."""
     if os.path.exists(folder_name(text)) and not os.path.isdir(text):
-        raise UsageError(f"{text!r} is no folder")
+        raise UsageError(f"{text!r} is no folder: name a folder, or one that is to be made")
     return text
 
 
@@ -118,10 +118,15 @@ def byte_size(text: str) -> int:
     number = lowered[: len(lowered) - len(unit)].strip()
     whole, _, decimals = number.partition(".")
     if not unit or whole_number(whole) is None or (decimals and whole_number(decimals) is None):
-        raise UsageError(f"{text!r} is no size: it is a number with a unit, such as 512MiB or 2GB")
+        raise UsageError(f"{text!r} is no size: it is a number with a unit, such as 512MiB, 2GB or 1G")
     scale = int("1" + "0" * len(decimals))
     size: int = (int(whole) * scale + int(decimals or 0)) * SIZE_UNITS[unit] // scale
     return size
+
+
+def size_text(byte_count: int) -> str:
+    """A size as a person would give it: in MiB where it is a whole number of them, else in bytes."""
+    return f"{byte_count >> 20}MiB" if byte_count % (1 << 20) == 0 else f"{byte_count:,} bytes"
 
 
 def whole_number(text: str) -> int | None:

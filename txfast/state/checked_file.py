@@ -54,7 +54,7 @@ def open_of_size(path: str, expected_bytes: int) -> "FileIO":
         raise unreadable(path, error) from error
     if found != expected_bytes:
         file.close()
-        raise StateError(f"{path}: is damaged: it has {found} bytes, where {expected_bytes} were written")
+        raise StateError(f"{path}: is damaged: it has {found:,} bytes, where {expected_bytes:,} were written")
     return file
 
 

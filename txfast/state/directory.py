@@ -384,8 +384,8 @@ class StateDirectory:
 def known_bytes_warning(name: str, known_name: str, byte_count: int) -> str:
     """The warning about an input that begins with bytes which were consumed under another name."""
     return (
-        f"{name}: begins with the {byte_count} bytes that were applied before as {known_name}: their rows are applied "
-        f"again, as new ones; to read only what is new, give the file the name that it had"
+        f"{name}: begins with the {byte_count:,} bytes that were applied before as {known_name}: their rows are "
+        f"applied again, as new ones; to read only what is new, give the file the name that it had"
     )
 
 

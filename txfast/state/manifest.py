@@ -142,6 +142,10 @@ class Fields:
             raise self.error(name)
         return found
 
+    def has(self, name: str) -> bool:
+        """Whether there is a field of this name that is not null."""
+        return self._fields.get(name) is not None
+
     def names(self) -> "list[str]":
         """The names of all fields."""
         return list(self._fields)

@@ -197,13 +197,13 @@ class Snapshot:
         """Raise StateError where these are not the numbers that were saved."""
         if (accounts, entries) != (self.accounts, self.entries):
             raise StateError(
-                f"{self.folder}: is damaged: it has {accounts} accounts and {entries} transactions, where "
-                f"{self.accounts} and {self.entries} were saved"
+                f"{self.folder}: is damaged: it has {accounts:,} accounts and {entries:,} transactions, where "
+                f"{self.accounts:,} and {self.entries:,} were saved"
             )
         if balance != self.balance_units:
             raise StateError(
-                f"{self.folder}: is damaged: its accounts have {balance} units of 0.0001, where {self.balance_units} "
-                f"were saved"
+                f"{self.folder}: is damaged: its accounts have {balance:,} units of 0.0001, where "
+                f"{self.balance_units:,} were saved"
             )
 
 

@@ -146,8 +146,8 @@ def write_manifest(
     text = manifest.text_of(all_fields)
     if len(text) > manifest.BYTES_MAX:
         raise StateError(
-            f"{path}: would take {len(text)} bytes, and {manifest.BYTES_MAX} is the most: these are too many inputs "
-            f"for one state, or too many parts of them, which are fewer where ranges are larger"
+            f"{path}: would take {len(text):,} bytes, and {manifest.BYTES_MAX:,} is the most: these are too many "
+            f"inputs for one state, or too many parts of them, which are fewer where ranges are larger"
         )
     file = FileWriter.create(path)
     try:

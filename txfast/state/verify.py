@@ -9,6 +9,7 @@ from txfast.errors import SourceError, StateError
 from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
 from txfast.state.positions import positions_of
 from txfast.state.snapshot import Snapshot
+from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
     check(snapshot)
     number = snapshot.fields.take("format", int)
     yield (
-        f"{folder}: good: format {number}, {snapshot.created}, {snapshot.accounts} accounts, "
-        f"{snapshot.entries} deposits and withdrawals, {len(inputs)} inputs"
+        f"{folder}: good: format {number}, {snapshot.created}, {counted(snapshot.accounts, 'account')}, "
+        f"{counted(snapshot.entries, 'deposit or withdrawal', 'deposits and withdrawals')}, "
+        f"{counted(len(inputs), 'input')}"
     )
     for path, position in inputs.items():
-        yield f"{folder}: {path}: {position.offset_bytes} bytes, {position.lines} lines"
+        yield f"{folder}: {path}: {counted(position.offset_bytes, 'byte')}, {counted(position.lines, 'line')}"

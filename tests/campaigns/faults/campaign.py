@@ -262,7 +262,7 @@ def judge(scenario: Scenario, right: Result, result: Result, state_before: bytes
     if result.exit_code != 1:
         return f"exit code {result.exit_code}, {wrong or 'right outputs'}: {result.errors[-ERROR_CHARACTERS:]}"
     lines = result.errors.splitlines()
-    if len(lines) != 1 or not lines[0].startswith("error: "):
+    if len(lines) != 1 or not lines[0].startswith("txfast: "):
         return f"no line that says what failed: {result.errors[-ERROR_CHARACTERS:]}"
     if not result.calls:
         return f"a failure without a fault: {lines[0]}"
@@ -295,16 +295,16 @@ def differences(result: Result, wanted: Mapping[str, bytes]) -> str:
 def names_failure(line: str, scenario: Scenario, call: Call) -> bool:
     """Whether an error line names the file of this call."""
     if call.file == "memory":
-        return line.startswith("error: out of memory: ")
+        return line.startswith("txfast: out of memory: ")
     name = SPILL if call.file.startswith(f"{SPILL}/") else TEMPORARY.sub("", call.file)
     if name.split("/")[0] == STATE:
-        return line.startswith(f"error: {STATE}")
+        return line.startswith(f"txfast: {STATE}")
     names = {name, *(link for link, target in scenario.links if target == name)}
     if name == scenario.stdin:
         names = {"standard input"}
     elif name == STANDARD_OUTPUT:
         names = {"standard output"}
-    return any(line.startswith(f"error: {name}: ") for name in names)
+    return any(line.startswith(f"txfast: {name}: ") for name in names)
 
 
 # ---- The campaign ----------------------------------------------------------------------------------

@@ -1,0 +1,103 @@
+"""Hints: what a malformed row probably meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Folder
+from tests.support.reference import HEADER
+from txfast.batch.batch import MALFORMED_REASONS
+from txfast.log.hints import REASON_HINTS, amount_hint, hint_of, id_hint, type_hint
+
+HEADER_LINE = HEADER.rstrip(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("amount", "hint"),
+    [
+        ("12,50", "a decimal comma? write 12.50"),
+        ("1.250,00", "a decimal comma? write 1250.00"),
+        ("1.234,500", "a decimal comma? write 1234.500"),
+        ("1,234.50", "a thousands separator? write 1234.50"),
+        ("1,234", "a thousands separator? write 1234"),
+        ("1,234,567", "a thousands separator? write 1234567"),
+        ("11'373.94", "a thousands separator? write 11373.94"),
+        ("1 000.00", "a thousands separator? write 1000.00"),
+        ("1_000", "a thousands separator? write 1000"),
+        ("$5.00", "a currency sign? leave it out"),
+        ("5 €", "a currency sign? leave it out"),
+        ("57.27 USD", "a currency? leave it out"),
+        ("1.5E+2", "an exponent? write all digits"),
+        ("(75.00)", "negative? write -75.00"),
+        ("20.00-", "negative? write -20.00"),
+        ("1.00001", "more than 4 decimals"),
+        ("922337203685478", "the largest amount is 922337203685477.5807"),
+        ("NaN", "no number"),
+        ("-inf", "no number"),
+        ("one", ""),
+        ("1,2,3x", ""),
+        ("1.2.3", ""),
+        ("--5.00", ""),
+        ("-1.00001", "more than 4 decimals"),
+        ("", ""),
+    ],
+)
+def test_an_amount_has_the_hint_that_it_needs(amount: str, hint: str) -> None:
+    assert amount_hint(amount) == hint
+    quoted = amount.replace('"', '""')
+    assert hint_of("bad_amount", f'deposit,1,2,"{quoted}"'.encode(), HEADER_LINE) == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", "it is empty"),
+        ("12.0", "a whole number is written without decimals: 12"),
+        ("12.5", ""),
+        ("18446744073709551616", "the largest id is 18446744073709551615"),
+        ("cus_A1", ""),
+        ("-1", ""),
+    ],
+)
+def test_an_id_has_the_hint_that_it_needs(text: str, hint: str) -> None:
+    assert id_hint(text) == hint
+    assert hint_of("bad_tx", f"deposit,1,{text},1".encode(), HEADER_LINE) == hint
+    assert hint_of("bad_client", f"deposit,{text},1,1".encode(), HEADER_LINE) == hint
+
+
+def test_a_type_has_the_nearest_word() -> None:
+    assert [type_hint(word) for word in ("Deposit", "depsit", "CREDIT", "withdraw", "fee")] == [
+        "deposit?", "deposit?", "deposit?", "withdrawal?", "",
+    ]  # fmt: skip
+    assert hint_of("bad_type", b"1,Deposit,1,1", b"client,type,tx,amount") == "deposit?"
+
+
+def test_other_reasons_have_what_is_missing_or_nothing() -> None:
+    assert hint_of("missing_field", b"deposit,1", HEADER_LINE) == "no tx"
+    assert hint_of("missing_field", b"deposit", HEADER_LINE) == "no client and no tx"
+    assert hint_of("missing_field", b"deposit,1,1", HEADER_LINE) == ""
+    assert hint_of("too_many_fields", b"deposit,1,1,12,50", HEADER_LINE) == "a decimal comma? write 12.50"
+    assert hint_of("too_many_fields", b"deposit,1,1,1,234.50", HEADER_LINE) == "a thousands separator? write 1234.50"
+    for row in (b"deposit,1,1,x,50", b"deposit,1,1,1,2,3", b"deposit,1,1,1,x", b"deposit,1,1,1,2.5", b""):
+        assert hint_of("too_many_fields", row, HEADER_LINE) == ""
+    assert hint_of("too_many_fields", b"1,2,3,4,5", b"amount,client,tx,type") == ""
+    assert hint_of("too_many_fields", b"1,2,3,4,5", b'"\x00') == ""
+    assert hint_of("bad_quoting", b'deposit,1,1,"1', HEADER_LINE) == ""
+    assert hint_of("bad_amount", b"deposit\r1", HEADER_LINE) == ""
+    assert hint_of("bad_amount", b"deposit,1,1,\x00\xff", HEADER_LINE) == ""
+
+
+def test_every_reason_says_what_it_asks_for() -> None:
+    assert set(REASON_HINTS) == set(MALFORMED_REASONS) - {""}
+
+
+def test_a_hint_is_given_once_a_file(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    content = HEADER + b"deposit,1,1,1\n" + b"deposit,1,2,$5\n" * 3
+    folder.write("a.csv", content)
+    folder.write("b.csv", content)
+    lines = folder.run("a.csv", "b.csv").error_lines
+    hint = " (a currency sign? leave it out)"
+    assert [line.endswith(hint) for line in lines] == [True, False, False, True, False, False]

@@ -1,0 +1,120 @@
+"""An input whose rows are all malformed fails the run: it is not what its reader takes it for."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+import txfast
+from tests.support.command import ACCOUNTS, FILE, Folder
+from tests.support.engines import run_cluster, run_ranges
+from tests.support.reference import HEADER
+from tests.support.replays import READERS, THREADS
+from txfast.errors import InputError
+
+CREDITS = HEADER + b"CREDIT,1,1,10.00\nDEBIT,2,2,5.00\ndeposit,1,x,2.00\n"
+MESSAGE = "bad.csv: all 3 rows are malformed: bad_type in 2 rows, first in line 2 (deposit?); no accounts written"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.write("bad.csv", CREDITS)
+    return folder
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("threads", THREADS)
+def test_the_run_fails_with_the_reason_of_most_rows(folder: Folder, reader: str, threads: int) -> None:
+    run = folder.run("in.csv", "bad.csv", "-q", "-o", "out.csv", "--reader", reader, f"--threads={threads}")
+    run.assert_failed(f"txfast: {MESSAGE}")
+    assert folder.names() == ["bad.csv", "in.csv"]
+
+
+def test_the_reason_of_most_rows_is_named_with_their_number(folder: Folder) -> None:
+    folder.write("bad.csv", HEADER + b"fee,1,1,1\n" + b"deposit,1,1,$5\n" * 1500)
+    folder.run("-q", "bad.csv").assert_failed(
+        "bad.csv: all 1,501 rows are malformed: bad_amount in 1,500 rows, first in line 3 (a currency sign?"
+    )
+    folder.write("bad.csv", HEADER + b"\nfee,1,1,1\n")
+    folder.run("-q", "bad.csv").assert_failed(
+        "bad.csv: the only row is malformed: bad_type, in line 3 (a type is one of"
+    )
+
+
+def test_one_good_row_or_no_row_is_no_failure(folder: Folder) -> None:
+    for content in (CREDITS + b"withdrawal,9,9,9\n", HEADER, HEADER + b"\n \n"):
+        folder.write("bad.csv", content)
+        assert folder.run("-q", "bad.csv").exit_code == 0
+
+
+def test_a_limit_of_malformed_rows_comes_first(folder: Folder) -> None:
+    assert folder.run("-q", "--strict", "bad.csv").exit_code == 3
+    folder.run("-q", "--max-malformed", "3", "bad.csv").assert_failed(MESSAGE)
+
+
+def test_it_fails_under_a_memory_limit_too(folder: Folder) -> None:
+    folder.write("many.csv", HEADER + b"".join(b"deposit,%d,1,1\n" % client for client in range(1000)))
+    run = folder.run("-q", "--memory-limit", "96MiB", "many.csv", "bad.csv", "--rejects", "r.csv")
+    run.assert_failed(MESSAGE)
+    assert "r.csv" not in folder.names()
+
+
+def test_a_state_is_not_changed(folder: Folder) -> None:
+    folder.run("-q", "--state", "st", "in.csv")
+    for _ in range(2):
+        folder.run("-q", "--state", "st", "bad.csv").assert_failed(MESSAGE)
+        assert folder.run("-q", "--state", "st").output == ACCOUNTS
+
+
+def test_a_file_that_grows_by_malformed_rows_alone_is_no_failure(folder: Folder) -> None:
+    """The file as a whole has a good row, which an earlier run has read."""
+    folder.run("-q", "--state", "st", "in.csv")
+    folder.write("in.csv", FILE + b"fee,1,4,1\n")
+    run = folder.run("--state", "st", "in.csv")
+    assert (run.exit_code, run.output) == (0, ACCOUNTS)
+    assert run.outcome == "rows: 0 applied, 0 rejected, 1 malformed"
+
+
+@pytest.mark.parametrize("seconds", ["0", "100"])
+def test_it_fails_with_checkpoints_too(folder: Folder, seconds: str) -> None:
+    folder.run("-q", "--state", "st", "--checkpoint", seconds, "in.csv", "bad.csv").assert_failed(MESSAGE)
+
+
+def test_a_table_fails_as_well(folder: Folder) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({"type": ["fee", "fee"], "client": [1, 2], "tx": [1, 2], "amount": ["1", "2"]})
+    parquet.write_table(table, folder.path / "bad.parquet")
+    folder.run("-q", "bad.parquet").assert_failed("bad.parquet: all 2 rows are malformed: bad_type, first in line 1")
+
+
+def test_the_python_interface_fails_as_the_command(folder: Folder) -> None:
+    with pytest.raises(InputError, match="all 3 rows are malformed: bad_type in 2 rows, first in line 2"):
+        txfast.process(folder.path / "in.csv", folder.path / "bad.csv")
+    with pytest.raises(InputError, match="all 3 rows are malformed: bad_type in 2 rows, first in line 2"):
+        list(txfast.read(io.BytesIO(CREDITS)))
+    assert list(txfast.read(io.BytesIO(HEADER))) == []
+
+
+def test_a_ledger_takes_malformed_rows_alone() -> None:
+    """A program feeds it pieces, each of which may be short."""
+    ledger = txfast.Ledger()
+    ledger.apply(io.BytesIO(CREDITS))
+    assert len(ledger) == 0
+
+
+def test_a_cluster_fails_as_the_command(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its driver sees numbers alone, and no row."""
+    monkeypatch.chdir(folder.path)
+    message = "bad.csv: all 3 rows are malformed: bad_type in 2 rows [(]a type is one of deposit"
+    with pytest.raises(InputError, match=message):
+        run_ranges(["in.csv", "bad.csv"], refuses_malformed=True)
+    with pytest.raises(InputError, match=message):
+        run_cluster("in.csv", "bad.csv", refuses_malformed=True)
+    first = run_cluster("in.csv", refuses_malformed=True)
+    folder.write("in.csv", FILE + b"fee,1,4,1\n")
+    assert run_cluster("in.csv", refuses_malformed=True).accounts == first.accounts
