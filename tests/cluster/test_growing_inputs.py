@@ -73,5 +73,5 @@ def test_bytes_under_another_name_are_warned_of(folder: Folder, caplog: pytest.L
     folder.write("other.csv", content[:-15] + b"deposit,7,8,1\n")
     assert run_cluster("tx.1.csv", "other.csv").stats["rows"] == 12005
     [line] = warnings(caplog)
-    assert line.startswith(f"tx.1.csv: begins with the {len(content)} bytes that were applied before as /")
+    assert line.startswith(f"tx.1.csv: begins with the {len(content):,} bytes that were applied before as /")
     assert "/tx.csv: their rows are applied again" in line

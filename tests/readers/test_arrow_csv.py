@@ -97,7 +97,7 @@ def test_a_row_longer_than_the_block_stops_the_run_and_the_message_names_the_way
         HEADER + b" " * (2 * block_bytes + 1) + b"\n",
     ):
         message = refusal(content, block_bytes)
-        assert f"a row longer than the arrow reader's block of {block_bytes} bytes" in message
+        assert f"a row longer than the arrow reader's block of {block_bytes:,} bytes" in message
         assert "--reader native" in message
 
 

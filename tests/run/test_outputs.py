@@ -126,7 +126,7 @@ def test_sums_beyond_64_bits_are_exact() -> None:
 def test_money_that_came_from_nowhere_fails_the_run() -> None:
     replay = new_replay()
     replay.books.ledgers[0].restore_account(1, 10_000, 0)
-    with pytest.raises(ConservationError, match="do not add up: they hold 10000 units"):
+    with pytest.raises(ConservationError, match="do not add up: they hold 10,000 units"):
         replay.collect()
 
 

@@ -23,7 +23,7 @@ LONG = FIRST + b"deposit,7,%d,1\n" % 10**9 * (3 * HEAD_BYTES // 22)
 
 def warning(name: str, byte_count: int, known: Path) -> str:
     return (
-        f"warn: {name}: begins with the {byte_count} bytes that were applied before as {os.path.realpath(known)}: "
+        f"warn: {name}: begins with the {byte_count:,} bytes that were applied before as {os.path.realpath(known)}: "
         f"their rows are applied again, as new ones; to read only what is new, give the file the name that it had"
     )
 
@@ -53,7 +53,7 @@ def test_a_renamed_input_is_warned_of_and_applied_again(
     # The input is another one, also where it comes compressed or through standard input.
     folder.write("again.csv.gz", gzip.compress(content))
     [line] = warned(folder, "again.csv.gz")
-    assert line.startswith(f"warn: again.csv.gz: begins with the {len(content)} bytes that were applied before as /")
+    assert line.startswith(f"warn: again.csv.gz: begins with the {len(content):,} bytes that were applied before as /")
     with open(folder.path / "tx.1.csv", "rb") as file:
         ended = folder.run(*STATE, "-", stdin=file)
     # Where several are as long, the first is named.
