@@ -71,12 +71,12 @@ def texts_of(path: Path = SAMPLE) -> pa.Table:
     """The fields of a file's rows as texts, by the reference: what there is none of is null."""
     replay = reference.replay((path.name, path.read_bytes()))
     names = ("type", "client", "tx", "amount")
-    lines = list(reference_rows.read_lines(io.BytesIO(path.read_bytes())))
-    columns = reference_rows.find_columns(path.name, lines[0])
+    (_, header), *lines = reference_rows.split_rows(path.read_bytes())[0]
+    columns = reference_rows.find_columns(path.name, header)
     rows = []
-    for line in lines[1:]:
+    for _, line in lines:
         fields = reference_rows.split_fields(line)
-        if line.strip() and fields is not None and not reference_rows.has_surplus(fields, columns):
+        if fields is not None and not reference_rows.has_surplus(fields, columns):
             texts = reference_rows.find_texts(fields, columns)
             rows.append({name: (text or b"").decode() or None for name, text in zip(names, texts, strict=True)})
     assert replay.rows

@@ -17,6 +17,7 @@ from tests.support.outputs import assert_alike, by_command, rejects_of, twelve_f
 from tests.support.small_memory import small_books, small_limits
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster.cutting import cut_inputs
+from txfast.errors import ClusterError
 from txfast.input.source import Source
 
 
@@ -33,7 +34,7 @@ def test_any_cut_of_twelve_files_gives_the_same_as_the_command(folder: Folder, r
 LINES = [
     b"deposit,1,1,5\n", b"deposit,2,1,5.5\r\n", b"withdrawal,1,2,1\r", b"dispute,1,1\n", b"resolve,1,1\n",
     b"chargeback,1,1,\r\n", b"fee,1,1,1\n", b'deposit,"1",3,1\n', b'deposit,"1,3,1\n', b"deposit,3,1,",
-    b"\n", b"\r", b" ", b"\xef\xbb\xbf", b"9",
+    b"\n", b"\r", b" ", b"\xef\xbb\xbf", b"9", b'"', b'"\n"', b'"x\r\ndeposit,4,1,1\n"', b'deposit,5,1,"1"\n',
 ]  # fmt: skip
 contents = st.lists(st.sampled_from(LINES), max_size=30).map(b"".join)
 
@@ -51,6 +52,31 @@ def test_ranges_of_any_size_give_the_same_as_one_run(
     expected = replays.run_reference(inputs)
     assert found.accounts == expected.accounts
     assert rejects_of(found) == [(reject.file, reject.line, reject.reason) for reject in expected.rejects]
+
+
+def notes(rows: int) -> bytes:
+    """A file whose rows have a note of many lines, each of which looks like a row."""
+    lines = b"".join(b"deposit,666,%d,1\n" % line for line in range(40))
+    return b"type,client,tx,amount,note\n" + b"".join(
+        b'deposit,%d,%d,1,"a\n%s"\n' % (row % 7, row, lines[: 17 * (row % 40)]) for row in range(rows)
+    )
+
+
+@pytest.mark.parametrize("range_bytes", [50, 333, 4_000])
+def test_rows_of_many_lines_are_read_by_the_range_in_which_they_begin(folder: Folder, range_bytes: int) -> None:
+    folder.write("notes.csv", notes(150) + b"fee,1,1,1\n")
+    found = run_ranges(["notes.csv"], 2, range_bytes)
+    assert_alike(found, by_command(folder, "notes.csv"))
+    assert found.accounts == replays.run_reference([("notes.csv", folder.read("notes.csv"))]).accounts
+
+
+def test_a_range_that_is_not_in_step_with_the_one_before_fails_the_run(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("txfast.cluster.range_reader.LOOK_BACK_BYTES", 1)
+    folder.write("notes.csv", notes(150))
+    with pytest.raises(ClusterError, match=r"^notes\.csv: cannot be cut at byte \d+, which is inside a quoted field"):
+        run_ranges(["notes.csv"], 2, 333)
 
 
 @pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "parquet", "arrow"])
@@ -78,6 +104,7 @@ def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monk
 
 def test_a_line_over_many_ranges_is_searched_twice(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("txfast.cluster.range_reader.PROBE_BYTES", 100)
+    monkeypatch.setattr("txfast.cluster.range_reader.LOOK_BACK_BYTES", 100)
     folder.write("long.csv", folder.read("in.csv") + b"x" * 20_000 + b"\ndeposit,9,9,9\n")
     bytes_read = 0
     read_at = Source.read_at

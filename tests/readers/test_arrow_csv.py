@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import replays, strategies
+from tests.support import reference_rows, replays, strategies
 from tests.support.reference import HEADER
 from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.replays import Outcome
@@ -231,8 +231,8 @@ def test_every_input_may_have_a_byte_order_mark() -> None:
         (b"deposit,1,1,1\n", "its header has no column"),
         (b"type,client,tx\n", "its header has no column amount"),
         (b"type,client,tx,amount,type\n", "its header names 'type' twice"),
-        (b'type,client,tx,amount,"\n"', "its header is badly quoted"),
-        (b'"type\n",client,tx,amount', "its header is badly quoted"),
+        (b'type,client,tx,amount,"\n', "its header is badly quoted"),
+        (b'"type\n,client,tx,amount', "its header is badly quoted"),
         (b"\n\n\nnonsense\n" + HEADER, "its header has no column"),
         (b"\x00" + HEADER, "its header has no column type"),
         (HEADER.decode().encode("utf-16"), "its header has no column"),
@@ -245,6 +245,43 @@ def test_a_file_of_something_else_is_refused_with_the_reason(content: bytes, why
     message = refusal(content)
     assert "not a transactions file: " in message
     assert why in message
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b'type,client,tx,amount,"\n"', 1),
+        (b'\n"type\n",client,tx,amount', 2),
+        (HEADER + b'deposit,1,1,"5\n"\n', 2),
+        (HEADER + b'deposit,1,1,"x\ndeposit,1,1,1\n\ndeposit,1,2,"\n', 2),
+        (HEADER + b'deposit,1,1,1\ndeposit,1,2,"' + b"x\n" * 1_000 + b'"\n', 3),
+    ],
+)
+def test_a_row_that_goes_on_over_a_line_ending_is_refused_by_its_line(content: bytes, line: int) -> None:
+    for block_bytes in (32, 100, None):
+        with pytest.raises(InputError) as raised:
+            run(content, block_bytes)
+        assert str(raised.value).startswith(f"in.csv:{line}: a row goes on over a line ending in quotes")
+
+
+@given(
+    st.lists(
+        st.sampled_from([b'"', b'""', b",", b" ", b"\n", b"\r\n", b"\r", b"x", b"deposit,1,1,1", b'"\n']), max_size=40
+    ),
+    st.sampled_from([32, 64, None]),
+)
+def test_stray_quotes_are_read_as_the_native_reader_reads_them_or_refused(
+    pieces: list[bytes], block_bytes: int | None
+) -> None:
+    content = HEADER + b"".join(piece[: 32 if block_bytes else None] for piece in pieces)
+    rows = [row for _, row in reference_rows.split_rows(content)[0]]
+    if any(len(line) > 30 for line in content.splitlines()):
+        return
+    if any(b"\n" in row or b"\r" in row for row in rows):
+        with pytest.raises(InputError, match="goes on over a line ending"):
+            run(content, block_bytes)
+        return
+    assert_as_reference(content, block_bytes)
 
 
 def test_a_reader_has_its_header_once_it_was_found() -> None:

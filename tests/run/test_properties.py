@@ -126,7 +126,7 @@ def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None
         row = Row(kind, rng.randrange(90), rng.randrange(30), rng.randrange(10 ** rng.randrange(1, 12)))
         lines.append(row.line())
         if rng.random() < 0.02:
-            lines.append(rng.choice([b"", b" ", b"x" * rng.randrange(300), b"deposit,1,1,1e3", b'"', b",,,"]))
+            lines.append(rng.choice([b"", b" ", b"x" * rng.randrange(300), b"deposit,1,1,1e3", b'"x"y', b",,,"]))
     for ending, block_bytes in ((b"\n", 1_000), (b"\r\n", 65_536), (b"\r", None)):
         inputs = [("in.csv", ending.join(lines))]
         outcome = replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
@@ -162,7 +162,7 @@ def test_lines_of_every_length_are_rows_or_malformed_or_nothing(reader: str, end
     lines = []
     for length in LENGTHS:
         row, blank = b"deposit,1,%d,1," % length, b" " * length
-        lines += [row + b" " * (length - len(row)), b"nonsense", blank, b'"' + blank, b"", blank[1:] + b"x"]
+        lines += [row + b" " * (length - len(row)), b"nonsense", blank, b'"' + blank + b'"x', b"", blank[1:] + b"x"]
     header = HEADER.rstrip()
     for content in (
         ending.join([header, *lines[:-4]]),

@@ -9,15 +9,12 @@ limits of the rules are explicit comparisons.
 
 from __future__ import annotations
 
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from tests.support.reference_rows import (
-    CHUNK_BYTES,
     ROW_LIMIT_BYTES,
     Columns,
     NotTransactions,
@@ -25,8 +22,8 @@ from tests.support.reference_rows import (
     find_columns,
     find_texts,
     has_surplus,
-    read_lines,
     split_fields,
+    split_rows,
 )
 
 HEADER = b"type,client,tx,amount\n"
@@ -164,21 +161,15 @@ class Replay:
         self.withdrawals: dict[Key, int] = {}
         self.disputes: dict[Key, str] = {}
 
-    def read(self, name: str, content: bytes | BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def read(self, name: str, content: bytes) -> None:
         """Apply one input, which has its own header. After a NotTransactions the run cannot be used."""
-        stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        columns: Columns | None = None
-        line = 0
-        for line, row in enumerate(read_lines(stream, chunk_bytes), start=1):
-            if not row:
-                continue
-            if columns is None:
-                columns = find_columns(name, row)
-            else:
-                self._read_row(name, line, row, columns)
-        if columns is None:
+        rows, lines = split_rows(content)
+        if not rows:
             raise NotTransactions(f"{name}: there is no header")
-        self.lines.append(line)
+        columns = find_columns(name, rows[0][1])
+        for line, row in rows[1:]:
+            self._read_row(name, line, row, columns)
+        self.lines.append(lines)
 
     def _read_row(self, file: str, line: int, row: bytes, columns: Columns) -> None:
         texts = NO_TEXTS
@@ -335,7 +326,7 @@ class Replay:
         return all(account.total == expected[client] for client, account in self.accounts.items())
 
 
-def replay(*inputs: tuple[str, bytes | BinaryIO]) -> Replay:
+def replay(*inputs: tuple[str, bytes]) -> Replay:
     """A run over inputs, each a name and its content, in the order given."""
     run = Replay()
     for name, content in inputs:

@@ -5,15 +5,19 @@ It is written from the rules alone, as reference.py is, and must not import `txf
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 BLANKS = b" \t\v\f"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 COLUMN_NAMES = (b"type", b"client", b"tx", b"amount")
 
 ROW_LIMIT_BYTES = 1024 * 1024
-CHUNK_BYTES = 1024 * 1024
+
+LINE_ENDING = re.compile(b"\r\n|\n|\r")
+# What ends a field that is not quoted.
+BOUNDARY = re.compile(b"[,\r\n]")
 
 # The texts of `type`, `client`, `tx` and `amount` in one row; None if the row ends before the column.
 Texts = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
@@ -33,43 +37,68 @@ class Columns(NamedTuple):
     width: int
 
 
-def read_pieces(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
-    """The stream in pieces, without its byte order mark. No piece ends between a CR and its LF."""
-    kept = b""
-    while len(kept) < len(BYTE_ORDER_MARK) and (more := stream.read(len(BYTE_ORDER_MARK) - len(kept))):
-        kept += more
-    if kept == BYTE_ORDER_MARK:
-        kept = b""
-    while chunk := stream.read(chunk_bytes):
-        piece = kept + chunk
-        # What follows a CR decides whether it is half of a CRLF, so a CR at the end waits for the next chunk.
-        kept = b"\r" if piece.endswith(b"\r") else b""
-        yield piece.removesuffix(kept)
-    yield kept
+def split_rows(content: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The rows of a file, each with the number of its first line and without its ending; and the number of lines.
 
-
-def read_lines(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Every line without its ending, in bounded memory.
-
-    A line of blanks comes as b"", whatever its length. A line over the row limit comes as its beginning,
-    one byte longer than the limit.
+    A line of blanks is no row. The header is the first row.
     """
-    line = bytearray()
-    is_blank = True
-    is_open = False
-    for piece in read_pieces(stream, chunk_bytes):
-        # For bytes, splitlines() splits at LF, CRLF and CR and at nothing else.
-        for part in piece.splitlines(keepends=True):
-            text = part.rstrip(b"\r\n")
-            line += text[: ROW_LIMIT_BYTES + 1 - len(line)]
-            is_blank = is_blank and not text.strip(BLANKS)
-            is_open = len(text) == len(part)
-            if not is_open:
-                yield b"" if is_blank else bytes(line)
-                line.clear()
-                is_blank = True
-    if is_open:
-        yield b"" if is_blank else bytes(line)
+    rows: list[tuple[int, bytes]] = []
+    line = 1
+    start = len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
+    while start < len(content):
+        end = find_row_end(content, start)
+        row = content[start:end]
+        if row.strip(BLANKS):
+            rows.append((line, row))
+        line += 1 + len(LINE_ENDING.findall(row))
+        start = LINE_ENDING.match(content, end).end() if end < len(content) else end  # type: ignore[union-attr]
+    return rows, line - 1
+
+
+def find_row_end(content: bytes, start: int) -> int:
+    """The index of the line ending that ends the row at `start`, or the end of the file."""
+    end = find_ending(content, start)
+    if content.find(b'"', start, end) < 0:
+        return end
+    while True:
+        first = skip_blanks(content, start)
+        after: int | None = first
+        if content[first : first + 1] == b'"':
+            after = find_end_of_quoted_field(content, first)
+        if after is None:
+            return find_ending(content, first)  # bad quoting costs the line on which the field opens
+        boundary = BOUNDARY.search(content, after)
+        if boundary is None or boundary[0] != b",":
+            return len(content) if boundary is None else boundary.start()
+        start = boundary.end()
+
+
+def find_end_of_quoted_field(content: bytes, opening: int) -> int | None:
+    """The index of the comma, the line ending or the end of the file after a quoted field; None for bad quoting.
+
+    All of it must be within the row limit.
+    """
+    window = content[opening : opening + ROW_LIMIT_BYTES + 1]
+    closing = find_closing_quote(window, 0)
+    if closing is None:
+        return None
+    after = skip_blanks(window, closing + 1)
+    if after < len(window):
+        return opening + after if BOUNDARY.match(window, after) else None
+    return opening + after if opening + after == len(content) else None
+
+
+def find_ending(content: bytes, start: int) -> int:
+    """The index of the next line ending, or the end of the file."""
+    ending = LINE_ENDING.search(content, start)
+    return len(content) if ending is None else ending.start()
+
+
+def skip_blanks(text: bytes, start: int) -> int:
+    """The index of the next byte that is not blank, or the end of the text."""
+    while text[start : start + 1] in (b" ", b"\t", b"\v", b"\f"):
+        start += 1
+    return start
 
 
 def split_fields(row: bytes) -> list[bytes] | None:
@@ -79,9 +108,7 @@ def split_fields(row: bytes) -> list[bytes] | None:
     fields: list[bytes] = []
     start = 0
     while True:
-        first = start
-        while row[first : first + 1] in (b" ", b"\t", b"\v", b"\f"):
-            first += 1
+        first = skip_blanks(row, start)
         if row[first : first + 1] == b'"':
             closing = find_closing_quote(row, first)
             if closing is None:

@@ -36,5 +36,5 @@ def make_batch(lines: Sequence[bytes]) -> TransactionBatch:
     """A batch of raw lines (type, client, tx, amount), made the way that a reader makes it."""
     text = b"".join(line + b"\n" for line in lines)
     batch = TransactionBatch()
-    rescan(batch, BytesIO(text).readinto, len(text), STANDARD_HEADER, malformed_rows=0, is_cut=False)
+    rescan(batch, BytesIO(text).readinto, len(text), STANDARD_HEADER, malformed_rows=0, is_cut=False, is_head=False)
     return batch

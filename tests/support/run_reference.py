@@ -23,8 +23,8 @@ def main() -> int:
     run = Replay()
     try:
         for name in arguments.files:
-            with open(name, "rb") as stream:
-                run.read(name, stream)
+            with open(name, "rb") as file:
+                run.read(name, file.read())
     except (NotTransactions, OSError) as error:
         print(f"reference: {error}", file=sys.stderr)
         return 1

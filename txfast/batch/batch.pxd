@@ -56,13 +56,23 @@ cdef class TransactionBatch:
     cdef readonly Py_ssize_t malformed_rows
     cdef readonly Py_ssize_t malformed_capacity
 
-    # The text that the rows came from: whole lines, with TEXT_SLACK_BYTES after them. NULL where there is none.
+    # Rows with line endings inside, well-formed or malformed, in input order: where each begins and ends in the text.
+    cdef uint32_t* spanning_offset
+    cdef uint32_t* spanning_end
+    cdef readonly Py_ssize_t spanning_rows
+    cdef readonly Py_ssize_t spanning_capacity
+    # The first line inside a quoted field that looks like a row: its index among the lines of the text; -1 for none.
+    cdef Py_ssize_t line_like_row
+
+    # The text that the rows came from: whole rows with their endings, and TEXT_SLACK_BYTES after them. NULL where there
+    # is none.
     cdef const uint8_t* text
     cdef readonly Py_ssize_t text_bytes
     cdef object block  # keeps the text alive: most often the buffer
     cdef bytearray buffer  # where readers put text; reused with the batch
     cdef public Header header  # of the text; None before the reader has found it, and where there is no text
     cdef bint scanned  # False while the text waits to be scanned
+    cdef readonly bint is_head  # the text is the beginning of one row that is too long
     cdef readonly bint is_cut  # rows after the last malformed row were dropped
 
     # Lines of the text, and of the block before the text: the header, and blank lines before it.
@@ -75,7 +85,8 @@ cdef class TransactionBatch:
 
     cdef void release_columns(self) noexcept
     cdef void release_malformed(self) noexcept
+    cdef void release_spanning(self) noexcept
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL
-    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1
+    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows, Py_ssize_t spanning_rows) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept

@@ -1,8 +1,8 @@
 """TransactionBatch: a block of transactions as columns. Readers make it, ledgers apply it.
 
-A batch keeps the text of its rows: lines with their endings. A row has only its offset there; its raw text and its line
-number are looked up when it is reported (cursor.pyx). Batches are reused: a reader fills one again after its rows were
-applied and reported.
+A batch keeps the text of its rows: whole rows with their endings. A row has only its offset there; its raw text and its
+line number are looked up when it is reported (cursor.pyx). Batches are reused: a reader fills one again after its rows
+were applied and reported.
 
 This module must not know which rows are well-formed, nor what a transaction does.
 """
@@ -43,6 +43,7 @@ cdef class TransactionBatch:
     def __dealloc__(self):
         self.release_columns()
         self.release_malformed()
+        self.release_spanning()
         free(self.shard_starts)
 
     cdef void release_columns(self) noexcept:
@@ -67,12 +68,18 @@ cdef class TransactionBatch:
         self.malformed_offset = NULL
         self.malformed_capacity = 0
 
-    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows) except -1:
+    cdef void release_spanning(self) noexcept:
+        free(self.spanning_offset)
+        free(self.spanning_end)
+        self.spanning_offset = self.spanning_end = NULL
+        self.spanning_capacity = 0
+
+    cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows, Py_ssize_t spanning_rows) except -1:
         """Make room for this many rows of each sort, and forget the rows that were there. Raises MemoryError.
 
         Memory that is never written costs nothing, so callers may reserve the most that a block could hold.
         """
-        self.rows = self.malformed_rows = 0
+        self.rows = self.malformed_rows = self.spanning_rows = 0
         self.shard_count = 0
         self.unsettled_shards = 0
         if rows > self.capacity:
@@ -98,6 +105,14 @@ cdef class TransactionBatch:
                 self.release_malformed()
                 raise MemoryError(f"no memory for a batch of {malformed_rows} malformed rows")
             self.malformed_capacity = malformed_rows
+        if spanning_rows > self.spanning_capacity:
+            self.release_spanning()
+            self.spanning_offset = <uint32_t*>malloc(spanning_rows * sizeof(uint32_t))
+            self.spanning_end = <uint32_t*>malloc(spanning_rows * sizeof(uint32_t))
+            if not (self.spanning_offset and self.spanning_end):
+                self.release_spanning()
+                raise MemoryError(f"no memory for a batch of {spanning_rows} rows with line endings inside")
+            self.spanning_capacity = spanning_rows
         return 0
 
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL:
@@ -112,8 +127,9 @@ cdef class TransactionBatch:
         self.text = text
         self.text_bytes = text_bytes
         self.header = None
-        self.scanned = self.is_cut = False
+        self.scanned = self.is_cut = self.is_head = False
         self.lines = self.lines_before = 0
+        self.line_like_row = -1
         self.first_line = 1
 
     def number_lines(self, uint64_t next_line):
@@ -148,8 +164,13 @@ cdef class TransactionBatch:
         self.routed_to(shard, &rows)
         return rows
 
+    @property
+    def row_in_quotes(self):
+        """The number of the first line inside a quoted field that looks like a row, once lines are numbered; or 0."""
+        return 0 if self.line_like_row < 0 else self.first_line + self.line_like_row
+
     def raw_text(self):
-        """A copy of the text. Each line has an ending, but the head of a line that is too long has none."""
+        """A copy of the text. Each row has an ending, but the head of a row that is too long has none."""
         cdef bytes text
         if self.text == NULL:
             return b""

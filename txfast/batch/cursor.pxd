@@ -22,6 +22,7 @@ cdef class RowCursor:
     cdef bint without_blank_lines
     cdef Py_ssize_t rows_passed
     cdef Py_ssize_t malformed_passed
+    cdef Py_ssize_t spanning_passed  # rows with line endings inside, before the one it stands on
     # Where there are blank lines, endings are counted: up to this offset, which is in this line.
     cdef Py_ssize_t counted_to
     cdef uint64_t counted_line
@@ -35,6 +36,7 @@ cdef class RowCursor:
 
     cdef bint advance(self) noexcept nogil
     cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil
+    cdef const uint8_t* end_of_row(self, Py_ssize_t offset) noexcept nogil
 
 
 cdef inline int reason_of(RowCursor cursor) noexcept nogil:
@@ -45,9 +47,12 @@ cdef inline int reason_of(RowCursor cursor) noexcept nogil:
 cdef inline Py_ssize_t cut_texts(RowCursor cursor, Field* texts) noexcept nogil:
     """Cut the row into its TEXTS; return their length in bytes, all together. A missing text is empty."""
     cdef Fields fields
+    cdef const uint8_t* row_end
     cdef Py_ssize_t length = 0
     cdef int index
-    if cursor.malformed_reason != ROW_TOO_LONG and cut_fields(cursor.start, cursor.end, &cursor.columns, &fields):
+    if cursor.malformed_reason != ROW_TOO_LONG and cut_fields(
+        cursor.start, cursor.end, &cursor.columns, &fields, &row_end,
+    ):
         texts[0] = fields.type
         texts[1] = fields.client
         texts[2] = fields.tx

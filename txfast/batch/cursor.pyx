@@ -137,7 +137,22 @@ cdef class RowCursor:
             self.counted_to = offset
             self.line = self.counted_line
         self.start = text + offset
-        self.end = find_ending(self.start, text + text_bytes)
+        self.end = self.end_of_row(offset)
+
+    cdef const uint8_t* end_of_row(self, Py_ssize_t offset) noexcept nogil:
+        """Where the row at an offset ends: with its line, but for the rows that have line endings inside."""
+        cdef const uint8_t* text = self.batch.text
+        while (
+            self.spanning_passed < self.batch.spanning_rows
+            and self.batch.spanning_offset[self.spanning_passed] < offset
+        ):
+            self.spanning_passed += 1
+        if (
+            self.spanning_passed < self.batch.spanning_rows
+            and self.batch.spanning_offset[self.spanning_passed] == offset
+        ):
+            return text + self.batch.spanning_end[self.spanning_passed]
+        return find_ending(text + offset, text + self.batch.text_bytes)
 
 
 cdef Py_ssize_t count_endings(

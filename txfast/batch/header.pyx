@@ -46,7 +46,7 @@ cdef class Header:
             raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?")
         while True:
             start = take_field(start, end, &field)
-            if start == NULL:
+            if start == NULL or (start < end and start[0] != c","):
                 from txfast.batch.header_advice import quoting_advice
 
                 raise InputError(

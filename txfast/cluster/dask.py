@@ -22,6 +22,7 @@ from txfast.cluster.job import Settings, State, make_settings, reduce_options
 from txfast.cluster.results import AccountRun
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import ClusterError
+from txfast.log.journal import program_journal
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.reject_tables import reject_schema
@@ -118,6 +119,7 @@ def process(
         if rejects:
             batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
             reject_table = pa.Table.from_batches(batches, reject_schema())
+    job.figures.warn_of_rows_in_quotes(program_journal("warn", None).warning)
     return accounts, reject_table, job.figures.stats(time.perf_counter() - started)
 
 

@@ -3,7 +3,7 @@
 They also show whether the engine lost anything. This module must not know an engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from txfast.cluster.ranges import Range
@@ -12,6 +12,7 @@ from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
 from txfast.run.intake import InputFigures
+from txfast.run.reporter import row_in_quotes_warning
 
 
 class Figures:
@@ -44,6 +45,7 @@ class Figures:
         settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
         if sent != settled:
             raise ClusterError(f"{sent:,} well-formed rows were read, and {settled:,} were settled; nothing is put out")
+        self._check_borders()
         self._refuse_all_malformed()
 
     def _refuse_all_malformed(self) -> None:
@@ -56,6 +58,34 @@ class Figures:
             is_new = not parts[0].bytes_skipped and (parts[0].position is None or parts[0].size_bytes is not None)
             if is_new:
                 refuse_all_malformed(parts[0].name, counts, sum(report.rows for report in reports))
+
+    def _check_borders(self) -> None:
+        """Check that each range ends where the next begins: that no row was lost, or read twice. Raises ClusterError.
+
+        A range whose start is in a quoted field that opens long before it can begin elsewhere.
+        """
+        end: int | None = None
+        for part in self._ranges:
+            report = self._reports[part.number]
+            if part.end is None:
+                continue
+            if part.lines_before:
+                end = part.start
+            fits = report.begin == end if report.begin is not None else end is not None and end >= part.end
+            if not fits:
+                raise ClusterError(
+                    f"{part.name}: cannot be cut at byte {part.start}, which is inside a quoted field of many lines; "
+                    f"nothing is put out. Run it with other sizes of ranges, or with txfast on one machine"
+                )
+            end = end if report.end is None else report.end
+
+    def warn_of_rows_in_quotes(self, warn: Callable[[str], None]) -> None:
+        """Warn, once, of a line inside a quoted field that looks like a row."""
+        for part, first_line in zip(self._ranges, self.first_lines(), strict=True):
+            line = self._reports[part.number].row_in_quotes
+            if line:
+                warn(row_in_quotes_warning(part.name, first_line + line - 1))
+                return
 
     def check_runs(self, runs: Sequence[int]) -> None:
         """Check that all runs of accounts have come, given their number for each shard. Raises ClusterError."""

@@ -35,11 +35,12 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
 
     piece_bytes = max(PIECE_BYTES_MIN, min(PIECE_BYTES_MAX, UNSENT_BYTES // shards))
     slices = Partitions(shards, piece_bytes, write, by_shard=True)
-    lines = rows = 0
+    lines = rows = row_in_quotes = 0
     malformed = [0] * len(MALFORMED_REASONS)
     reader = RangeReader(part)
     for batch in reader:
         lines = batch.number_lines(lines + 1) - 1
+        row_in_quotes = row_in_quotes or batch.row_in_quotes
         rows += len(batch) + batch.malformed_rows
         if batch.malformed_rows:
             batch.count_malformed(malformed)
@@ -59,4 +60,8 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         reader.lines_before,
         reader.position(lines),
         reader.held_bytes,
+        reader.held_in_quotes,
+        reader.begin,
+        reader.end,
+        row_in_quotes,
     )

@@ -1,4 +1,8 @@
-"""Reads a range, wherever it begins: a task owns the lines that begin in its range.
+"""Reads a range, wherever it begins: a task owns the rows that begin in its range.
+
+Whether a line begins a row depends on the quotes before it. So a task reads from LOOK_BACK_BYTES before its range on,
+and reports where its first row begins and where the first one behind its range does: the driver checks that they fit
+together (figures.py).
 
 This module must not know what becomes of rows, nor an engine.
 """
@@ -10,12 +14,13 @@ from typing import TYPE_CHECKING
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.input.first_bytes import BYTE_ORDER_MARK
 from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
 from txfast.input.position import Consumption, Position, go_on
 from txfast.input.source import CSV, Source
 from txfast.readers.allowance import Allowance
-from txfast.readers.csv import CsvReader
+from txfast.readers.csv import CsvReader, find_row
 from txfast.readers.table import TableReader
 from txfast.run.machine import available_cores, default_memory_limit
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 # Bytes that are searched at once for the end of a line.
 PROBE_BYTES = 1 << 16
+# Bytes before a range that are read to find where its first row begins.
+LOOK_BACK_BYTES = 1 << 16
 # The size of the reader's blocks, as for large files on one machine.
 BLOCK_BYTES = 1 << 20
 
@@ -51,6 +58,30 @@ def line_start(source: Source, offset: int, limit: int | None = None) -> int:
             end += 1
         return max(end, offset)
     return size
+
+
+def first_row(source: Source, start: int, end: int) -> int | None:
+    """Where the first row begins in a range, as far as the text before it tells; None if none begins in it.
+
+    Read from the first line in the LOOK_BACK_BYTES before the range on, as if that were a row's start.
+    """
+    size = source.size_bytes or 0
+    first = line_start(source, start - LOOK_BACK_BYTES, start)
+    if first >= start:  # a line that is longer than that
+        first = line_start(source, start, end)
+    mark_bytes = len(BYTE_ORDER_MARK) if first == 0 and source.read_at(0, 3) == BYTE_ORDER_MARK else 0
+    byte_count = start - first + PROBE_BYTES
+    while first < end:
+        text = source.read_at(first, byte_count)
+        is_whole = first + len(text) >= size
+        found = find_row(text[mark_bytes:], start - first - mark_bytes, is_whole=is_whole)
+        if found >= 0:
+            first += mark_bytes + found
+            return first if first < end else None
+        if found == -1 and first + len(text) >= end:
+            return None
+        byte_count *= 2
+    return None
 
 
 class RangeFile(RawIOBase):
@@ -90,6 +121,11 @@ class RangeReader:
         self.lines_before = 0
         self.bytes_read = 0
         self.held_bytes = 0  # at the end: of a last row that is held back
+        self.held_in_quotes = False
+        # Where its first row begins, and the first one behind it, of an input that is cut.
+        self.begin: int | None = None
+        self.end: int | None = None
+        self._last_row: LastRow | None = None
 
     @property
     def header(self) -> Header | None:
@@ -119,6 +155,9 @@ class RangeReader:
                 self.bytes_read = reader.bytes_read
                 yield batch
             self.bytes_read, self.held_bytes = reader.bytes_read, reader.held_bytes
+            self.held_in_quotes = self._last_row is not None and self._last_row.in_quotes
+            if self.begin is not None and isinstance(reader, CsvReader):
+                self.end = self.begin + reader.bytes_taken + reader.held_bytes
             self._check_unchanged()
         finally:
             source.close()
@@ -145,11 +184,19 @@ class RangeReader:
 
     def _make_reader(self, source: Source) -> CsvReader | TableReader:
         part = self._part
-        last_row = LastRow(source, part.last_line)
+        last_row = self._last_row = LastRow(source, part.last_line)
         if part.end is not None:
-            start = line_start(source, part.start, part.end)
-            end = line_start(source, part.end) if start < part.end else start
-            return CsvReader(RangeFile(source, start, end), part.name, BLOCK_BYTES, self._consumption, last_row)
+            # The first range of an input has the lines before it, and begins with a row.
+            self.begin = part.start if part.lines_before else first_row(source, part.start, part.end)
+            begin = part.end if self.begin is None else self.begin
+            return CsvReader(
+                RangeFile(source, begin, source.size_bytes or 0),
+                part.name,
+                BLOCK_BYTES,
+                self._consumption,
+                last_row,
+                part.end - begin,
+            )
         if source.kind == CSV:
             return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
         allowance = Allowance(default_memory_limit() // available_cores() // BYTES_PER_TABLE_BYTE)

@@ -28,7 +28,11 @@ class RangeReport:
 
     If earlier runs have read part of an input that is one range, `lines_before` counts the lines that they read. With a
     state, `position` is where the range ends, counted and hashed from its start, and `held_bytes` are those of a last
-    row after it, which is held back.
+    row after it, which is held back; `held_in_quotes` says whether a quoted field of it is open.
+
+    Of an input that is cut, `begin` is the offset at which the first row of the range begins, None where none begins in
+    it, and `end` the offset at which the first row behind it does. `row_in_quotes` is the number of the first line,
+    counted from the range's start, that is inside a quoted field and looks like a row; 0 for none.
     """
 
     number: int
@@ -39,6 +43,10 @@ class RangeReport:
     lines_before: int = 0
     position: Position | None = None
     held_bytes: int = 0
+    held_in_quotes: bool = False
+    begin: int | None = None
+    end: int | None = None
+    row_in_quotes: int = 0
 
 
 @dataclass(frozen=True)

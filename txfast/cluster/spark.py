@@ -25,6 +25,7 @@ from txfast.cluster.results import AccountRun
 from txfast.cluster.spark_partitions import put_in_partitions
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.input.library_errors import words_of
+from txfast.log.journal import program_journal
 from txfast.state.directory import StateDirectory
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def process(  # pragma: no cover (likewise)
                 with worker_errors():
                     reject_frame.count()
         on_failure.pop_all()
+    job.figures.warn_of_rows_in_quotes(program_journal("warn", None).warning)
     return job.accounts(), reject_frame, job.figures.stats(time.perf_counter() - started)
 
 

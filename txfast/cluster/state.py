@@ -139,6 +139,7 @@ class ClusterState:
             parts = list(ranges)
             reports = [figures.report(part.number) for part in parts]
             held_bytes = sum(report.held_bytes for report in reports)
+            in_quotes = any(report.held_in_quotes for report in reports)
             position = position_of_input(parts[0], [report.position for report in reports])
             if position is not None:
                 self._directory.inputs[parts[0].key] = position
@@ -147,7 +148,7 @@ class ClusterState:
             if held_bytes:
                 line = 1 if position is None else position.lines + 1
                 reason = self._growing.get(parts[0].key, "--last-line hold is given")
-                self._directory.warn(held_back_warning(parts[0].name, line, reason))
+                self._directory.warn(held_back_warning(parts[0].name, line, reason, in_quotes=in_quotes))
 
 
 def position_of_input(first: Range, ends: Sequence[Position | None]) -> Position | None:

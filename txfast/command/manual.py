@@ -31,7 +31,7 @@ INPUT = (
     "compressed with gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip file. FILE may also be a remote "
     "location, such as s3://bucket/key.",
     "CSV begins with a header that names the columns. Lines end with LF, CRLF or CR. Fields may have blanks around "
-    "them, and may be quoted.",
+    "them, and may be quoted. A line ending inside quotes belongs to the field.",
     "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
     "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
     "column is an error, because a float cannot hold 0.1 exactly.",

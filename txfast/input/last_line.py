@@ -31,26 +31,32 @@ SHARED_FILE_SYSTEMS = {
 class LastRow:
     """Decides about the last row of one input. A reader calls `is_held_back` once, where the input ends in an open row.
 
-    `reason` says then why the row is held back; it is empty where no row was.
+    `reason` says then why the row is held back; it is empty where no row was. `in_quotes` says whether a quoted field
+    of it is open.
     """
 
-    __slots__ = ("_rule", "_source", "reason")
+    __slots__ = ("_rule", "_source", "in_quotes", "reason")
 
     def __init__(self, source: "Source", rule: str) -> None:
         self._source = source
         self._rule = rule
+        self.in_quotes = False
         self.reason = ""
 
-    def is_held_back(self) -> bool:
+    def is_held_back(self, in_quotes: bool = False) -> bool:
         """Whether the open row is neither applied nor consumed. Raises InputError where the rule is FAIL.
 
-        The file's position must be where the reader stopped reading.
+        A row `in_quotes` has a quoted field that is not closed. The file's position must be where the reader stopped
+        reading.
         """
+        self.in_quotes = in_quotes
         if self._rule == FAIL:
-            raise InputError(
-                f"{self._source.name}: its last line has no line ending; end the line, or say with --last-line whether "
-                f"to take or to hold it"
+            what = (
+                "it ends inside a quoted field; close the quotes"
+                if in_quotes
+                else ("its last line has no line ending; end the line")
             )
+            raise InputError(f"{self._source.name}: {what}, or say with --last-line whether to take or to hold it")
         if self._rule == HOLD:
             self.reason = "--last-line hold is given"
         elif self._rule == AUTO:
@@ -58,10 +64,11 @@ class LastRow:
         return self.reason != ""
 
 
-def held_back_warning(name: str, line: int, reason: str) -> str:
+def held_back_warning(name: str, line: int, reason: str, *, in_quotes: bool) -> str:
     """The warning about a last row that is held back. `line` is its number."""
+    what = "the last row has a quoted field that is not closed" if in_quotes else "the last line has no line ending"
     return (
-        f"{name}:{line}: the last line has no line ending, and {reason}: it is held back, and the next run reads it; "
+        f"{name}:{line}: {what}, and {reason}: it is held back, and the next run reads it; "
         f"--last-line take applies it now"
     )
 

@@ -6,6 +6,7 @@ the run with a clear error.
 """
 
 import os
+from collections import deque
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
@@ -15,7 +16,7 @@ from txfast.input.library_errors import LibraryErrors
 from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
-from txfast.readers.csv import take_header
+from txfast.readers.csv import closes, find_spanning_row, take_header
 from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
 
@@ -65,6 +66,8 @@ class ArrowCsvReader:
         self._open_line = b""  # read, and not consumed yet, of a file that pyarrow does not read by itself
         self._ahead: pa.RecordBatch | InputError | SourceError | None = None
         self._is_ahead = False
+        self._read_early: deque[pa.RecordBatch] = deque()  # to find where a quoted field ends
+        self._lines = 0 if consumption is None else consumption.lines
         self.held_bytes = 0
         is_followed = consumption is not None or last_row is not None
         self._file = open_for_pyarrow(source, self._consume_block if is_followed else None)
@@ -90,6 +93,8 @@ class ArrowCsvReader:
             column = record_batch.column(0)
             _, offsets, text = column.buffers()
             copy_lines(batch, offsets, text, column.offset, len(column))
+            self._refuse_spanning_row(batch)
+            self._lines += len(column)
             if self._header is None:
                 self._header = take_header(batch, self._name)
             batch.header = self._header
@@ -107,7 +112,7 @@ class ArrowCsvReader:
     def _next_record_batch(self) -> "pa.RecordBatch | None":
         """The next lines, without a last one that is held back; None at the end of the file."""
         if self._last_row is None:
-            return next(self._record_batches, None)
+            return self._next_read()
         if not self._is_ahead:
             self._is_ahead = True
             self._read_ahead()
@@ -123,9 +128,52 @@ class ArrowCsvReader:
     def _read_ahead(self) -> None:
         """Read the record batch after the next one, so that the last one is known when its turn comes."""
         try:
-            self._ahead = next(self._record_batches, None)
+            self._ahead = self._next_read()
         except (InputError, SourceError) as error:
             self._ahead = error  # which is raised at its turn, after the lines before it
+
+    def _next_read(self) -> "pa.RecordBatch | None":
+        return self._read_early.popleft() if self._read_early else next(self._record_batches, None)
+
+    def _following(self) -> "Iterator[pa.RecordBatch]":
+        """The record batches after the one that `fill` has at hand, which stay to be read."""
+        if self._ahead is not None:
+            if isinstance(self._ahead, InputError | SourceError):
+                return
+            yield self._ahead
+        yield from tuple(self._read_early)
+        while (read := next(self._record_batches, None)) is not None:
+            self._read_early.append(read)
+            yield read
+
+    def _refuse_spanning_row(self, batch: TransactionBatch) -> None:
+        """Raise InputError where a row goes on over a line ending in quotes: pyarrow has cut it into lines."""
+        line, open_bytes = find_spanning_row(batch)
+        if open_bytes and self._is_closed_later(batch.raw_text()[-open_bytes:]):
+            line = batch.raw_text()[:-open_bytes].count(b"\n")
+        if line >= 0:
+            raise InputError(
+                f"{self._name}:{self._lines + line + 1}: a row goes on over a line ending in quotes, which the arrow "
+                f"reader cannot carry; read it with --reader native"
+            )
+
+    def _is_closed_later(self, text: bytes) -> bool:
+        """Whether a quoted field is closed by the lines after the current ones. Raises InputError where the file ends
+        in it and may be growing."""
+        for record_batch in self._following():
+            text += b"".join(line + b"\n" for line in record_batch.column(0).to_pylist())
+            is_closed = closes(text)
+            if is_closed is not None:
+                return is_closed
+        if self._last_row is not None and not self.held_bytes:
+            if not isinstance(self._file, WholeReads):
+                self._source.file.seek(int(self._file.tell()))
+            if self._last_row.is_held_back(in_quotes=True):
+                raise InputError(
+                    f"{self._name}: ends in a quoted field that is not closed, and {self._last_row.reason}: the arrow "
+                    f"reader cannot hold back a row of many lines; read it with --reader native"
+                )
+        return False
 
     def _without_held_row(self, record_batch: "pa.RecordBatch", last_row: "LastRow") -> "pa.RecordBatch":
         """The last record batch of the file without its last line, if that has no ending and is held back."""

@@ -8,17 +8,20 @@ This module must not know the rules, nor where its batches go.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.readers.scan cimport hold_long_line, reserve_rows, scan_text
+from txfast.readers.cutter cimport (
+    Cutter, RowPassed, end_of_rows, go_on, is_open, new_cutter, new_row, pass_row, row_from,
+)
+from txfast.readers.scan cimport hold_head, reserve_rows, scan_text
 from txfast.readers.scan_plan cimport Plan, make_plan
 from txfast.text.bits cimport TEXT_SLACK_BYTES
-from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
-from txfast.text.endings cimport CR, LF, find_ending, is_ending, past_ending
+from txfast.text.csv_in cimport CLOSED, OPEN, ROW_BYTES_MAX, Quoting, close_quotes, skip_blanks
+from txfast.text.endings cimport LF, is_ending, past_ending
 
 from txfast.errors import InputError, SourceError, unreadable
 
@@ -27,6 +30,8 @@ READ_BLOCK_BYTES = 1 << 18
 
 cdef enum:
     BOM_BYTES = 3
+
+cdef Py_ssize_t BYTES_MAX = <Py_ssize_t>1 << 62
 
 
 cdef class CsvReader:
@@ -37,7 +42,11 @@ cdef class CsvReader:
     for one thread at a time, `scan` for any.
 
     A `last_row` has `is_held_back()`, which is asked where the file ends in a line that has no ending and is not blank.
-    A line that is held back is no row, and is not consumed: `held_bytes` counts its bytes.
+    It is asked too where a quoted field is open there: `is_held_back(in_quotes=True)`. A row that is held back is not
+    consumed: `held_bytes` counts its bytes.
+
+    With `stop_at`, a number of bytes, rows that begin there or later are left to others. `bytes_taken` counts the bytes
+    of the rows that were read.
     """
 
     cdef object file
@@ -52,10 +61,12 @@ cdef class CsvReader:
     cdef readonly object consumption
     cdef object last_row
     cdef readonly uint64_t held_bytes
+    cdef readonly Py_ssize_t bytes_taken
+    cdef Py_ssize_t stop_at
 
     def __cinit__(
         self, file not None, str name not None, Py_ssize_t block_bytes=READ_BLOCK_BYTES, consumption=None,
-        last_row=None,
+        last_row=None, stop_at=None,
     ):
         if block_bytes < 1:
             raise ValueError(f"a block of {block_bytes} bytes holds nothing")
@@ -66,6 +77,7 @@ cdef class CsvReader:
         self.at_start = True
         self.consumption = consumption
         self.last_row = last_row
+        self.stop_at = BYTES_MAX if stop_at is None else stop_at
         if consumption is not None and consumption.header is not None:
             self.at_start = False
             self.header = Header(consumption.header, name)
@@ -77,11 +89,12 @@ cdef class CsvReader:
         Raises InputError where the file is no transactions file, and SourceError where it cannot be read.
         """
         cdef Py_ssize_t filled = len(self.carry)
-        cdef Py_ssize_t searched = 0
         cdef Py_ssize_t end = 0
+        cdef Py_ssize_t mark_bytes
         cdef uint8_t* text
         cdef const uint8_t* start
-        if self.at_end and not filled:
+        cdef Cutter cutter = new_cutter()
+        if (self.at_end and not filled) or self.bytes_taken >= self.stop_at:
             return self.finish()
         self.make_room(batch, 0, filled + 1)
         batch.buffer[:filled] = self.carry
@@ -90,14 +103,20 @@ cdef class CsvReader:
             filled = self.read_into(batch.buffer, filled)
             text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
             if self.at_end:
-                end = self.end_of_rows(text, filled)
+                end = self.end_of_own_rows(text, filled)
+                if end == filled:
+                    end = self.end_of_last_rows(text, filled)
                 break
-            end = after_last_ending(text, searched, filled)
+            mark_bytes = self.mark_bytes_in(text, filled)
+            with nogil:
+                go_on(&cutter, text + mark_bytes, text + filled)
+                end = end_of_rows(&cutter, text + mark_bytes, filled - mark_bytes)
             if end:
+                end = self.end_of_own_rows(text, end + mark_bytes)
                 break
-            if filled > ROW_BYTES_MAX + BOM_BYTES + 1:
-                return self.pass_long_line(batch, filled)
-            searched = filled - 1
+            # While a field is open, the row may yet end with the line of its opening.
+            if cutter.opening < 0 and filled > ROW_BYTES_MAX + BOM_BYTES + 1:
+                return self.pass_long_row(batch, filled)
         if not end:
             return self.finish()
         self.carry = text[end:filled - <Py_ssize_t>self.held_bytes]
@@ -105,7 +124,8 @@ cdef class CsvReader:
         if self.at_end:
             # The scanner wants an ending: a last line without one gets an LF. After a last CR there must be none.
             text[end] = 0 if is_ending(text[end - 1]) else LF
-        start = self.past_byte_order_mark(text, text + end)
+        start = text + self.mark_bytes_in(text, end)
+        self.at_start = False
         batch.attach(batch.buffer, start, text + end - start)
         if self.header is None:
             self.header = take_header(batch, self.name)
@@ -155,72 +175,99 @@ cdef class CsvReader:
 
     cdef int consume(self, TransactionBatch batch, Py_ssize_t count) except -1:
         """Advance the consumption, if there is one, over the first bytes of the batch's buffer."""
+        self.bytes_taken += count
         if self.consumption is not None:
             with memoryview(batch.buffer) as whole, whole[:count] as block:
                 self.consumption.advance(block)
         return 0
 
-    cdef Py_ssize_t end_of_rows(self, const uint8_t* text, Py_ssize_t filled) except -1:
+    cdef Py_ssize_t end_of_last_rows(self, const uint8_t* text, Py_ssize_t filled) except -1:
         """The end of the rows in the file's last text: where its last row begins, if that is held back."""
+        cdef Cutter cutter = new_cutter()
+        cdef Py_ssize_t mark_bytes = self.mark_bytes_in(text, filled)
         cdef Py_ssize_t row
-        if self.last_row is None or not filled or is_ending(text[filled - 1]):
+        if self.last_row is None or not filled:
             return filled
-        row = after_last_ending(text, 0, filled)
-        if skip_blanks(text + row, text + filled) == text + filled or not self.last_row.is_held_back():
+        with nogil:
+            go_on(&cutter, text + mark_bytes, text + filled)
+        in_quotes = cutter.opening >= 0 and is_open(text + mark_bytes + cutter.opening, text + filled)
+        if not in_quotes and is_ending(text[filled - 1]):
+            return filled
+        row = end_of_rows(&cutter, text + mark_bytes, filled - mark_bytes)
+        row = row + mark_bytes if row else 0
+        if skip_blanks(text + row, text + filled) == text + filled or not self.last_row.is_held_back(in_quotes):
             return filled
         self.held_bytes = filled - row
         return row
 
-    cdef const uint8_t* past_byte_order_mark(self, const uint8_t* start, const uint8_t* end) noexcept:
-        """Skip a byte order mark where these are the file's first bytes."""
-        if self.at_start and end - start >= BOM_BYTES and memcmp(start, b"\xef\xbb\xbf", BOM_BYTES) == 0:
-            start += BOM_BYTES
-        self.at_start = False
-        return start
+    cdef Py_ssize_t end_of_own_rows(self, const uint8_t* text, Py_ssize_t end) noexcept:
+        """The end of the rows of a text that begin before `stop_at`; the text is whole rows."""
+        cdef Py_ssize_t mark_bytes = self.mark_bytes_in(text, end)
+        if end <= self.stop_at - self.bytes_taken:
+            return end
+        return mark_bytes + row_from(text + mark_bytes, text + end, self.stop_at - self.bytes_taken - mark_bytes, True)
 
-    cdef bint pass_long_line(self, TransactionBatch batch, Py_ssize_t filled) except -1:
-        """Read past a line that is longer than a row may be. The batch then has its first bytes as text, and no other.
+    cdef Py_ssize_t mark_bytes_in(self, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
+        """The length of a byte order mark where the text begins with one and is the file's first."""
+        is_marked = self.at_start and text_bytes >= BOM_BYTES and memcmp(text, b"\xef\xbb\xbf", BOM_BYTES) == 0
+        return BOM_BYTES if is_marked else 0
 
-        The line is one malformed row, or none where it is all blank. False where it is held back.
+    cdef bint pass_long_row(self, TransactionBatch batch, Py_ssize_t filled) except -1:
+        """Read past a row that is longer than a row may be. The batch then has its first bytes as text, and no other.
+
+        The row is malformed, or none where it is a line of blanks. False where it is held back.
         """
         cdef const uint8_t* text = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
         cdef const uint8_t* end = text + filled
-        cdef const uint8_t* start = self.past_byte_order_mark(text, end)
-        cdef const uint8_t* ending
-        cdef bytes head = start[:ROW_BYTES_KEPT]
-        cdef bint blank = True
+        cdef const uint8_t* start = text + self.mark_bytes_in(text, filled)
+        cdef bytes head = start[:min(end - start, <Py_ssize_t>ROW_BYTES_KEPT)]
         cdef uint64_t bytes_before = self.bytes_read - filled
+        cdef Py_ssize_t taken_before = self.bytes_taken
+        cdef bint is_whole = False
+        cdef RowPassed row = new_row()
         mark = None if self.consumption is None or self.last_row is None else self.consumption.mark()
+        self.at_start = False
         while True:
-            ending = find_ending(start, end)
-            blank = blank and skip_blanks(start, ending) == ending
-            if self.header is None and not blank:
+            with nogil:
+                start = pass_row(start, end, is_whole, &row)
+            if self.header is None and not row.is_blank:
                 raise InputError(
                     f"{self.name}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?"
                 )
             # A CR that was read last may be half of an ending.
-            if ending < end - 1 or self.at_end or (ending < end and ending[0] == LF):
+            if is_whole or (row.at_end and (start < end - 1 or start[0] == LF)):
                 break
-            self.carry = ending[:end - ending]
+            if self.at_end:
+                if not row.at_end and not row.is_blank and self.last_row is not None and self.is_held_back(start, end):
+                    self.bytes_taken = taken_before
+                    if mark is not None:
+                        self.consumption.go_back(mark)
+                    self.carry = b""
+                    self.held_bytes = self.bytes_read - bytes_before
+                    return False
+                is_whole = True
+                continue
+            row.at_end = False
+            self.carry = start[:end - start]
             self.consume(batch, filled - len(self.carry))
             filled = len(self.carry)
+            self.make_room(batch, filled, filled + 1)
             batch.buffer[:filled] = self.carry
             filled = self.read_into(batch.buffer, filled)
             start = <const uint8_t*>PyByteArray_AS_STRING(batch.buffer)
             end = start + filled
-        if ending == end and not blank and self.last_row is not None and self.last_row.is_held_back():
-            if mark is not None:
-                self.consumption.go_back(mark)
-            self.carry = b""
-            self.held_bytes = self.bytes_read - bytes_before
-            return False
-        start = past_ending(ending, end)
+        start = past_ending(start, end)
         self.carry = start[:end - start]
         self.consume(batch, filled - len(self.carry))
         batch.attach(head, head, len(head))
         batch.header = self.header
-        hold_long_line(batch, not blank)
+        hold_head(batch, not row.is_blank, 1 + row.lines)
         return True
+
+    cdef bint is_held_back(self, const uint8_t* start, const uint8_t* end) except -1:
+        """Ask `last_row` about a long row without its ending: where a field is open, it opens at `start`."""
+        in_quotes = start < end and is_open(start, end)
+        return self.last_row.is_held_back(in_quotes)
 
     cdef bint finish(self) except -1:
         """At the end of the file: return False, or raise the error that it has no header. One that is held back comes
@@ -235,30 +282,60 @@ cdef class CsvReader:
 
 
 def take_header(TransactionBatch batch not None, str file not None):
-    """Find the header in a batch's text: the first line that is not blank. Move the text after it, and return it.
+    """Find the header in a batch's text: the first row that is not blank. Move the text after it, and return it.
 
-    None where all lines are blank. Raises InputError where the first other line is no header.
+    None where all lines are blank. Raises InputError where the first row is no header.
     """
     cdef const uint8_t* start = batch.text
     cdef const uint8_t* end = start + batch.text_bytes
-    cdef const uint8_t* line
+    cdef const uint8_t* row_start
+    cdef RowPassed row
     while start < end and batch.header is None:
-        line = start
-        start = find_ending(line, end)
-        if skip_blanks(line, start) != start:
-            batch.header = Header(line[:start - line], file)
+        row_start = start
+        row = new_row()
+        start = pass_row(row_start, end, True, &row)
+        if not row.is_blank:
+            batch.header = Header(row_start[:start - row_start], file)
         start = past_ending(start, end)
-        batch.lines_before += 1
+        batch.lines_before += 1 + row.lines
     batch.text_bytes = end - start
     batch.text = start
     return batch.header
 
 
-cdef Py_ssize_t after_last_ending(const uint8_t* text, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
-    """The end of the last whole line, or 0. A CR at the very end may be half of an ending, so it is none yet."""
-    cdef Py_ssize_t index = end - 1
-    if index >= start and text[index] == CR:
-        index -= 1
-    while index >= start and not is_ending(text[index]):
-        index -= 1
-    return index + 1 if index >= start else 0
+def find_row(bytes text not None, Py_ssize_t offset, *, bint is_whole):
+    """The first row that begins at an offset or later, in a text that begins with a row. -1 where none begins in the
+    text; -2 where the text ends in a quoted field or inside an ending, so that more of it may tell. Where nothing
+    follows the text, it `is_whole`: its end is such an offset too."""
+    cdef const uint8_t* start = text
+    return row_from(start, start + len(text), offset, is_whole)
+
+
+def find_spanning_row(TransactionBatch batch not None):
+    """Of a batch's lines with their endings: the index of the first line on which a row begins that goes on over the
+    line's ending, or -1; and the bytes from where a field opens that is still open at the end, or 0."""
+    cdef const uint8_t* p = batch.text
+    cdef const uint8_t* end = p + batch.text_bytes
+    cdef Py_ssize_t line = 0
+    cdef RowPassed row
+    if memchr(p, c'"', end - p) == NULL:
+        return -1, 0
+    while p < end:
+        row = new_row()
+        p = pass_row(p, end, False, &row)
+        if row.lines:
+            return line, 0
+        if not row.at_end:
+            return -1, end - p
+        p = past_ending(p, end)
+        line += 1
+    return -1, 0
+
+
+def closes(bytes text not None):
+    """Whether the quoted field that opens at the start of a text is closed in it; None where it may be, further on."""
+    cdef const uint8_t* start = text
+    cdef const uint8_t* closing
+    cdef const uint8_t* after
+    cdef Quoting quoting = close_quotes(start, start + len(text), False, &closing, &after)
+    return None if quoting == OPEN else quoting == CLOSED

@@ -10,14 +10,18 @@ from txfast.batch.batch import KINDS, MALFORMED_REASONS
 
 
 def parse_line(bytes line not None, Header header not None):
-    """Parse one raw line of a file with this header.
+    """Parse one raw row of a file with this header, without its line ending.
 
     Return (type, client, tx, amount in units of 0.0001 or None) for a well-formed row, the name of the reason for a
-    malformed one, None for a blank line.
+    malformed one, None for a blank line. Raises ValueError where the text goes on after the row.
     """
     cdef const uint8_t* start = line
+    cdef const uint8_t* row_end
+    cdef bint has_quotes
     cdef Row row
-    cdef Malformed malformed = parse_row(start, start + len(line), &header.columns, &row)
+    cdef Malformed malformed = parse_row(start, start + len(line), &header.columns, &row, &row_end, &has_quotes)
+    if row_end != start + len(line):
+        raise ValueError("more than one row")
     if malformed == BLANK_LINE:
         return None
     if malformed != WELL_FORMED:

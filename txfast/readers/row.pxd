@@ -1,4 +1,4 @@
-"""The row parser: one line of text into one transaction, by every rule of the format.
+"""The row parser: one row of text into one transaction, by every rule of the format.
 
 It alone decides whether a row is well-formed: the fast path hands it every row that is not plain. Inline, so that it
 stands in the loops of its users. parse_line.pyx calls it for Python.
@@ -15,6 +15,7 @@ from txfast.batch.batch cimport (
 )
 from txfast.batch.header cimport Columns, Fields, cut_fields
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, skip_blanks
+from txfast.text.endings cimport is_ending
 from txfast.text.numbers_in cimport parse_amount, parse_id
 
 cdef struct Row:
@@ -42,18 +43,25 @@ cdef inline bint parse_kind(const Field* field, uint8_t* kind) noexcept nogil:
 
 
 cdef inline Malformed parse_row(
-    const uint8_t* start,  # IN the row, without its line ending
-    const uint8_t* end,  # IN
+    const uint8_t* start,  # IN the row, in a text
+    const uint8_t* end,  # IN the end of the text, which is at a row's end
     const Columns* columns,  # IN
     Row* row,  # OUT
+    const uint8_t** row_end,  # OUT the row's ending, or the end of the text
+    bint* has_quotes,  # OUT whether a field is quoted, so that the row may hold line endings
 ) noexcept nogil:
-    """Parse one line. WELL_FORMED with the row; or the first reason why it is malformed; or BLANK_LINE."""
+    """Parse one row. WELL_FORMED with the row; or the first reason why it is malformed; or BLANK_LINE."""
     cdef Fields fields
-    if skip_blanks(start, end) == end:
+    cdef bint is_well_quoted
+    has_quotes[0] = False
+    row_end[0] = skip_blanks(start, end)
+    if row_end[0] == end or is_ending(row_end[0][0]):
         return BLANK_LINE
-    if end - start > ROW_BYTES_MAX:
+    is_well_quoted = cut_fields(start, end, columns, &fields, row_end)
+    has_quotes[0] = fields.has_quotes
+    if row_end[0] - start > ROW_BYTES_MAX:
         return ROW_TOO_LONG
-    if not cut_fields(start, end, columns, &fields):
+    if not is_well_quoted:
         return BAD_QUOTING
     if fields.has_surplus:
         return TOO_MANY_FIELDS

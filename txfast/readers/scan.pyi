@@ -11,4 +11,5 @@ def rescan(
     header: Header,
     malformed_rows: int,
     is_cut: bool,
+    is_head: bool,
 ) -> None: ...

@@ -13,12 +13,14 @@ from txfast.readers.scan_plan cimport (
 )
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
-from txfast.text.endings cimport find_ending, is_ending, past_ending
+from txfast.text.endings cimport count_lines, find_ending, past_ending
 
 cdef enum:
-    # The shortest rows of both sorts, with their endings: `dispute,1,1`, and one byte that is not blank.
+    # The shortest rows of each sort, with their endings: `dispute,1,1`, one byte that is not blank, and a line ending
+    # between quotes.
     WELL_FORMED_BYTES_MIN = 12
     MALFORMED_BYTES_MIN = 2
+    SPANNING_BYTES_MIN = 4
 
 
 cpdef int scan_lines(TransactionBatch batch) except -1:
@@ -33,20 +35,20 @@ cpdef int scan_lines(TransactionBatch batch) except -1:
 
 def rescan(
     TransactionBatch batch not None, readinto not None, Py_ssize_t text_bytes, Header header not None,
-    Py_ssize_t malformed_rows, bint is_cut,
+    Py_ssize_t malformed_rows, bint is_cut, bint is_head,
 ):
     """Scan the text of an earlier batch, its `raw_text()`, again. `readinto(view)` fills the whole view with it.
 
-    `malformed_rows` and `is_cut` are those of the earlier batch. A text without an ending is the head of a line that
-    was too long: one malformed row, or none where the earlier batch had none. A batch that was cut is cut again, after
-    its last malformed row.
+    `malformed_rows`, `is_cut` and `is_head` are those of the earlier batch. The head of a row that was too long is one
+    malformed row, or none where the earlier batch had none. A batch that was cut is cut again, after its last malformed
+    row.
     """
     cdef uint8_t* text = batch.text_room(text_bytes)
     readinto(memoryview(batch.buffer)[:text_bytes])
     batch.attach(batch.buffer, text, text_bytes)
     batch.header = header
-    if text_bytes and not is_ending(text[text_bytes - 1]):
-        hold_long_line(batch, malformed_rows > 0)
+    if is_head:
+        hold_head(batch, malformed_rows > 0, 1)
         return
     scan_lines(batch)
     if is_cut:
@@ -55,15 +57,22 @@ def rescan(
 
 cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
     """Make room for all rows that a text of this size can hold."""
-    return batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1)
+    return batch.reserve(
+        text_bytes // WELL_FORMED_BYTES_MIN + 1,
+        text_bytes // MALFORMED_BYTES_MIN + 1,
+        text_bytes // SPANNING_BYTES_MIN + 1,
+    )
 
 
-cdef int hold_long_line(TransactionBatch batch, bint is_malformed) except -1:
-    """Make the batch's text, the head of a line that is too long, one malformed row, or none."""
-    batch.reserve(1, 1)
-    batch.scanned = True
-    batch.lines = 1
+cdef int hold_head(TransactionBatch batch, bint is_malformed, Py_ssize_t lines) except -1:
+    """Make the batch's text, the head of a row of `lines` lines that is too long, one malformed row, or none."""
+    batch.reserve(1, 1, 1)
+    batch.scanned = batch.is_head = True
+    batch.lines = lines
     if is_malformed:
+        batch.spanning_offset[0] = 0
+        batch.spanning_end[0] = <uint32_t>batch.text_bytes
+        batch.spanning_rows = 1
         batch.malformed_reason[0] = ROW_TOO_LONG
         batch.malformed_offset[0] = 0
         batch.malformed_rows = 1
@@ -85,15 +94,42 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
 
 
 cdef Malformed other_row_of(
-    const uint8_t* line, const uint8_t* end, const Columns* columns, Row* row,
+    const uint8_t* start,  # IN
+    const uint8_t* end,  # IN
+    const Columns* columns,  # IN
+    Row* row,  # OUT
+    const uint8_t** row_end,  # OUT
+    Py_ssize_t* lines_inside,  # OUT the line endings inside the row
 ) noexcept nogil:
     """Parse a row that is not plain. A call: inlined into each of the loops, it takes registers from their fast paths
     (2 % more instructions a row)."""
-    return parse_row(line, end, columns, row)
+    cdef bint has_quotes
+    cdef Malformed malformed = parse_row(start, end, columns, row, row_end, &has_quotes)
+    lines_inside[0] = count_lines(start, row_end[0]) if has_quotes else 0
+    return malformed
+
+
+cdef void note_spanning(
+    TransactionBatch batch, const Columns* columns, const uint8_t* start, const uint8_t* row_end, Py_ssize_t line,
+) noexcept nogil:
+    """Note a row with line endings inside, and whether a line in it looks like a row. `line` is its line's index."""
+    cdef const uint8_t* inner = past_ending(find_ending(start, row_end), row_end)
+    cdef const uint8_t* inner_end
+    cdef bint has_quotes
+    cdef Row row
+    batch.spanning_offset[batch.spanning_rows] = <uint32_t>(start - batch.text)
+    batch.spanning_end[batch.spanning_rows] = <uint32_t>(row_end - batch.text)
+    batch.spanning_rows += 1
+    while inner < row_end and batch.line_like_row < 0:
+        line += 1
+        inner_end = find_ending(inner, row_end)
+        if parse_row(inner, inner_end, columns, &row, &inner_end, &has_quotes) == WELL_FORMED:
+            batch.line_like_row = line
+        inner = past_ending(find_ending(inner, row_end), row_end)
 
 
 cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
-    """Make rows of the batch's text: whole lines, with TEXT_SLACK_BYTES after them.
+    """Make rows of the batch's text: whole rows, with TEXT_SLACK_BYTES after them.
 
     `layout` is the plan's, as a literal: so each layout has a loop of its own, without the fast paths of the others. In
     one loop for all, a row of the standard layout takes 7 % more instructions.
@@ -108,6 +144,8 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
     cdef const uint8_t* end = text + batch.text_bytes
     cdef const uint8_t* line = text
     cdef const uint8_t* next_line
+    cdef const uint8_t* row_end
+    cdef Py_ssize_t lines_inside
     cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
     # Known to the compiler, so `plain_row` needs no array of fields: each goes straight to the column that uses it.
     cdef Columns standard = Columns(type=0, client=1, tx=2, amount=3, width=4)
@@ -124,10 +162,12 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
             next_line = plain_wide_row(line, end, plan, &row)
         malformed = WELL_FORMED
         if next_line == NULL:
-            next_line = find_ending(line, end)
-            malformed = other_row_of(line, next_line, &plan.columns, &other_row)
-            next_line = past_ending(next_line, end)
+            malformed = other_row_of(line, end, &plan.columns, &other_row, &row_end, &lines_inside)
+            next_line = past_ending(row_end, end)
             row = other_row
+            if lines_inside:
+                note_spanning(batch, &plan.columns, line, row_end, lines - 1)
+                lines += lines_inside
         if malformed == WELL_FORMED:
             kinds[rows] = row.kind
             clients[rows] = row.client

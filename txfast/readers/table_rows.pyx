@@ -205,7 +205,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     cdef bint are_numbers
     columns, first, count, text_bytes = batch.block
     if not keep_text:
-        batch.reserve(count, 0)
+        batch.reserve(count, 0, 0)
         with nogil:
             are_numbers = columns.read_rows(batch, first, count)
         if are_numbers:

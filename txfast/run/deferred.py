@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from txfast.spill.spill import Spill
 
 # Before the text of each batch: the index of its input, the number of its first line, its rows, its malformed rows,
-# whether rows after them were cut off, a bit for each shard whose rows went to disk, the bytes of the text.
-RECORD = struct.Struct("<QQQQ?QQ")
+# whether rows after them were cut off, whether it is the head of a row that is too long, a bit for each shard whose
+# rows went to disk, the bytes of the text.
+RECORD = struct.Struct("<QQQQ??QQ")
 
 
 class DeferredRows:
@@ -51,6 +52,7 @@ class DeferredRows:
                 len(batch),
                 batch.malformed_rows,
                 batch.is_cut,
+                batch.is_head,
                 batch.unsettled_shards,
                 len(text),
             )
@@ -69,9 +71,9 @@ class DeferredRows:
         batch = TransactionBatch()
         head = bytearray(RECORD.size)
         while texts(memoryview(head)):
-            index, first_line, rows, malformed_rows, is_cut, deferred_shards, text_bytes = RECORD.unpack(head)
+            index, first_line, rows, malformed_rows, is_cut, is_head, deferred_shards, text_bytes = RECORD.unpack(head)
             file, header = self._inputs[index]
-            rescan(batch, texts, text_bytes, header, malformed_rows, is_cut)
+            rescan(batch, texts, text_bytes, header, malformed_rows, is_cut, is_head)
             if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
                 raise SpillError(f"{file}: reads otherwise than before: the disk or the memory is faulty", file)
             batch.number_lines(first_line)

@@ -148,7 +148,7 @@ class Replay:
         intake.finish()
         self._refuse_all_malformed(figures, examples)
         if last_row is not None and last_row.reason:
-            self._reporter.held_back(source.name, intake.next_line, last_row.reason)
+            self._reporter.held_back(source.name, intake.next_line, last_row.reason, in_quotes=last_row.in_quotes)
 
     def _refuse_all_malformed(self, figures: InputFigures, examples: "Examples") -> None:
         """At the end of an input: raise InputError if it has rows, and all of them are malformed."""
@@ -173,6 +173,8 @@ class Replay:
     def _report(self, intake: Intake, batch: "TransactionBatch", examples: "Examples") -> None:
         started = perf_counter()
         intake.note(batch)
+        if batch.row_in_quotes:
+            self._reporter.row_in_quotes(intake.name, batch.row_in_quotes)
         self._reporter.report(intake.name, batch, self.books)
         self._seconds["report"] += perf_counter() - started
         if batch.malformed_rows and not len(batch) and not examples:

@@ -35,6 +35,7 @@ class Reporter:
         self._progress = progress
         self._logs_rejected_rows = journal is not None and journal.shows(WARN)
         self._deferred: DeferredRows | None = None
+        self._warned_of_quotes = False
 
     @property
     def tells_each_reject(self) -> bool:
@@ -53,12 +54,18 @@ class Reporter:
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
-    def held_back(self, file: str, line: int, reason: str) -> None:
-        """Report that the last line of a file is held back, since it may be a part of a row."""
+    def held_back(self, file: str, line: int, reason: str, *, in_quotes: bool) -> None:
+        """Report that the last row of a file is held back, since it may be a part of one."""
         if self._journal is not None:
             from txfast.input.last_line import held_back_warning
 
-            self._journal.warning(held_back_warning(file, line, reason))
+            self._journal.warning(held_back_warning(file, line, reason, in_quotes=in_quotes))
+
+    def row_in_quotes(self, file: str, line: int) -> None:
+        """Warn, once in a run, that a line inside a quoted field looks like a row."""
+        if self._journal is not None and not self._warned_of_quotes:
+            self._warned_of_quotes = True
+            self._journal.warning(row_in_quotes_warning(file, line))
 
     def _defer(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         if self._deferred is None:
@@ -76,3 +83,11 @@ class Reporter:
                 self._rejects.add(file, batch)
             if self._journal is not None and self._logs_rejected_rows:
                 self._journal.rows(file, batch)
+
+
+def row_in_quotes_warning(name: str, line: int) -> str:
+    """The warning about a line inside a quoted field that looks like a row."""
+    return (
+        f"{name}:{line}: this line looks like a row, but is part of a quoted field, so it is not applied; if it should "
+        f"be a row, a quote before it is wrong"
+    )

@@ -84,7 +84,7 @@ cdef class SliceReader:
         cdef Py_ssize_t rows
         if not self.has_record():
             return False
-        batch.reserve(max(<Py_ssize_t>batch.capacity, <Py_ssize_t>ROWS_AT_ONCE), 0)
+        batch.reserve(max(<Py_ssize_t>batch.capacity, <Py_ssize_t>ROWS_AT_ONCE), 0, 0)
         batch.attach(None, NULL, 0)
         batch.scanned = True
         with nogil:

@@ -32,3 +32,13 @@ cdef inline const uint8_t* past_ending(const uint8_t* ending, const uint8_t* end
         ending += 1
         return ending + 1 if ending < end and ending[0] == LF else ending
     return ending + 1 if ending < end else end
+
+
+cdef inline Py_ssize_t count_lines(const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """Count the line endings in a text that ends in none, nor inside one. CR LF is one ending."""
+    cdef Py_ssize_t lines = 0
+    cdef const uint8_t* ending = find_ending(start, end)
+    while ending < end:
+        lines += 1
+        ending = find_ending(past_ending(ending, end), end)
+    return lines

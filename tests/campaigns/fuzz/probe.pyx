@@ -151,7 +151,7 @@ def make_batch(list rows not None):
     """A batch of (code of the kind, client, tx, amount or None)."""
     cdef TransactionBatch batch = TransactionBatch()
     cdef Py_ssize_t index
-    batch.reserve(len(rows), 1)
+    batch.reserve(len(rows), 1, 0)
     for index, (kind, client, tx, amount) in enumerate(rows):
         batch.kind[index] = kind | (NO_AMOUNT if amount is None else 0)
         batch.client[index] = client
