@@ -180,6 +180,8 @@ def can_carry(reader: str, content: bytes, block_bytes: int | None) -> bool:
     if block_bytes is None:
         block_bytes = arrow_csv.PYARROW_BLOCK_BYTES
     longest = max(map(len, content.splitlines()), default=0)
+    if any(b"\n" in row or b"\r" in row for _, row in reference_rows.split_rows(content)[0]):
+        return False
     return b"\x01" not in content and block_bytes >= max(longest, ARROW_BLOCK_BYTES_MIN)
 
 

@@ -59,13 +59,15 @@ def parse(
     Py_ssize_t amount_column,
     Py_ssize_t width,
 ):
-    """Parse a line of these columns: the row, the reason why it is malformed, or "" for a blank line."""
+    """Parse the first row of a text of these columns: the row, the reason why it is malformed, or "" for a blank line."""
     cdef Columns columns = Columns(
         type=type_column, client=client_column, tx=tx_column, amount=amount_column, width=width,
     )
     cdef uint8_t* text = copied(line, 0)
+    cdef const uint8_t* row_end
+    cdef bint has_quotes
     cdef Row row
-    cdef int malformed = parse_row(text, text + len(line), &columns, &row)
+    cdef int malformed = parse_row(text, text + len(line), &columns, &row, &row_end, &has_quotes)
     if malformed == WELL_FORMED:
         return row_tuple(row.kind, row.client, row.tx, row.amount)
     return MALFORMED_REASONS[malformed] if malformed < len(MALFORMED_REASONS) else ""
@@ -118,13 +120,16 @@ def plain_agrees(bytes line not None):
     cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3, width=4)
     cdef Field[FIELDS] cut
     cdef Fields fields
+    cdef const uint8_t* row_end
+    cdef bint has_quotes
     cdef Row row, parsed
     cdef bint agrees = True
     if cut_plainly(text, text + len(line), cut):
         fields = Fields(type=cut[0], client=cut[1], tx=cut[2], amount=cut[3])
         if plain_fields(&fields, &tables, &row):
             agrees = (
-                parse_row(text, text + len(line), &columns, &parsed) == WELL_FORMED
+                parse_row(text, text + len(line), &columns, &parsed, &row_end, &has_quotes) == WELL_FORMED
+                and row_end == text + len(line)
                 and row.kind == parsed.kind
                 and row.client == parsed.client
                 and row.tx == parsed.tx
