@@ -41,4 +41,5 @@ def test_a_row_among_other_columns_has_the_outcome_of_the_rules(name: str, endin
         content = ending.join([HEADER, *rows]) + last_ending
         outcome = assert_as_reference([("in.csv", content)], reader="native", block_bytes=1 << 22)
         assert outcome is not None
-        assert outcome.rows >= 3
+        # A single quote goes on to the next row's, which closes it.
+        assert outcome.rows >= (2 if name == "a single quote" else 3)

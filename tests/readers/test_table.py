@@ -551,7 +551,7 @@ def test_a_state_consumes_a_table_whole(folder: Folder, suffix: str) -> None:
     assert rows_of_run(folder, name) == 20
     expected = folder.write("all.csv", csv_of([*day(1), *day(2), *day(3, rows=5)]))
     assert folder.run("--state", "state").output == folder.run(expected.name, "-q").output
-    assert f"{len(whole)} bytes, 20 lines" in folder.run("--state", "state", "--verify").output.decode()
+    assert f"{len(whole):,} bytes, 20 lines" in folder.run("--state", "state", "--verify").output.decode()
 
 
 def test_a_stream_that_grew_is_a_new_input(folder: Folder) -> None:

@@ -555,7 +555,7 @@ def test_no_checkpoint_is_taken_between_inputs_of_ledgers_on_disk(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("in.csv", "--checkpoint", "1"), "--checkpoint 1.0 needs --state DIR"),
+        (("in.csv", "--checkpoint", "1"), "--checkpoint 1 needs --state DIR"),
         (("-", *STATE), "standard input cannot be read a second time"),
         (("pipe", *STATE), "pipe cannot be read a second time"),
         (("in.csv", *STATE, "--rejects", "r.parquet"), "not r.parquet"),

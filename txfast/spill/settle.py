@@ -31,10 +31,10 @@ def settle(spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes:
     jobs = [(spill.records(number), spill, number) for spill in spills for number in range(spill.partitions)]
     jobs = sorted((job for job in jobs if job[0]), key=lambda job: job[0])
     largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0]) if jobs else 0
-    workers = max(1, min(threads, SETTLING_THREADS_MAX, len(jobs), limit_bytes // (largest + SETTLING_BYTES)))
-    share = limit_bytes // workers - SETTLING_BYTES
-    # A partition that must be divided needs buffers beside its ledger.
-    share = max(0, share - buffers_bytes(share))
+    workers = max(1, min(threads, SETTLING_THREADS_MAX, len(jobs)))
+    while workers > 1 and share_of(limit_bytes, workers) < largest:
+        workers -= 1
+    share = share_of(limit_bytes, workers)
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -53,6 +53,12 @@ def settle(spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes:
     run_in_threads(work, workers, settled)
     if failures:
         raise failures[0]
+
+
+def share_of(limit_bytes: int, workers: int) -> int:
+    """The bytes that each of so many threads has for a ledger, beside the buffers for a partition that is divided."""
+    share = limit_bytes // workers - SETTLING_BYTES
+    return max(0, share - buffers_bytes(share))
 
 
 def run_in_threads(work: "Callable[[], None]", workers: int, settled: "Settled") -> None:
