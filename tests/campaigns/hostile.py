@@ -151,7 +151,7 @@ def no_ending(full: bool) -> Figures:
 
 def long_header(_: bool) -> Figures:
     """An endless line in place of the header: refused after the first MiB."""
-    failure = f"txfast: {ENDLESS}: not a transactions file: its header is longer than 1 MiB"
+    failure = f"txfast: {ENDLESS}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?"
     return replay(ENDLESS, rows=0, accounts=0, failure=failure)
 
 
@@ -235,9 +235,11 @@ def byte_offsets(full: bool) -> Figures:
             (HEADER.rstrip() + b",note\n", "native", None),
             (HEADER.rstrip() + b",note\n", "arrow", None),
         ):
-            # pyarrow cannot carry the byte 0x01.
-            carried = [line for line in lines if reader == "native" or b"\x01" not in line]
-            inputs = [("in.csv", header + b"\ndeposit,7,7,7\n".join(carried))]
+            # The arrow reader cannot carry the byte 0x01, nor a row of several lines: there, a quote in the row between
+            # two lines keeps an open one from being closed later.
+            carried = [line for line in lines if replays.can_carry(reader, header + line + b"\n", None)]
+            between = b"\ndeposit,7,7,7\n" if reader == "native" else b'\na"b,7,7,7\n'
+            inputs = [("in.csv", header + between.join(carried))]
             try:
                 outcome = replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes)
             except AssertionError as error:

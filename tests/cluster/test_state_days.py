@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support import replays
+from tests.support import reference_rows, replays
 from tests.support.command import Folder
 from tests.support.engines import run_cluster
 from tests.support.outputs import assert_alike, by_command, on_one_machine, rejects_of, twelve_files
@@ -195,6 +195,8 @@ def test_a_file_read_while_it_grows_gives_the_same_as_read_at_once(data: st.Data
     folder = tmp_path_factory.mktemp("grown")
     path = folder / "grown.csv"
     whole = b"type,client,tx,amount\n" + content
+    # A quoted field that is closed a day later makes other rows of those before, and the cluster refuses it.
+    assume(not any(b"\n" in row or b"\r" in row for _, row in reference_rows.split_rows(whole)[0]))
     ends = sorted(index + 1 for index, byte in enumerate(whole) if byte in b"\r\n")
     cuts = sorted(data.draw(st.sets(st.sampled_from(ends), max_size=4)))
     rejects: list[tuple[str, int, str]] = []

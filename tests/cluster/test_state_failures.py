@@ -237,7 +237,7 @@ def test_a_state_with_too_long_a_manifest_is_not_published(
     before = content_of(two_snapshots.path / "state")
     monkeypatch.setattr(manifest, "BYTES_MAX", 2000)
     two_snapshots.write("more.csv", HEADER + b"deposit,9,9,9\n" * 30)
-    with pytest.raises(StateError, match=r"manifest\.json: would take [0-9]* bytes, and 2000 is the most"):
+    with pytest.raises(StateError, match=r"manifest\.json: would take [0-9,]* bytes, and 2,000 is the most"):
         run_cluster("more.csv", range_bytes=5, shards=1)
     assert content_of(two_snapshots.path / "state") == before
 

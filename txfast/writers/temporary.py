@@ -65,6 +65,8 @@ class TemporaryFile:
             lock(descriptor)
             if not tries_left or os.path.lexists(self.path):
                 break
+            # Gone, or the file system could not say.
+            remove(self.path)
             os.close(descriptor)
         return descriptor
 
