@@ -849,6 +849,13 @@ def test_a_decimal_comma_without_quotes_never_becomes_another_amount(reader: str
     assert (outcome.applied, outcome.malformed) == ({}, {"too_many_fields": 2})
 
 
+def test_a_quote_that_does_not_close_within_1_mib_costs_one_line() -> None:
+    rows = [b"deposit,1,1,1", b'deposit,1,2,"1', *[b"deposit,1,3,1" + b" " * 1000] * 2100, b'deposit,1,4,1"']
+    outcome = replays.assert_as_reference([("in.csv", HEADER + b"\n".join(rows))], reader="native", block_bytes=4 * MIB)
+    assert outcome is not None
+    assert outcome.malformed == {"bad_quoting": 1, "bad_amount": 1}
+
+
 @pytest.mark.parametrize("reader", replays.READERS)
 def test_a_column_of_running_balances_is_another_column(reader: str) -> None:
     content = (
