@@ -2,6 +2,7 @@
 
 import os
 import re
+from itertools import groupby
 
 from txfast.command.options import OPTIONS, POSITIONALS
 
@@ -34,12 +35,10 @@ def short_help(columns: int) -> str:
     lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), ""]
     for name, text, _ in POSITIONALS:
         lines += help_entry(name, text, columns)
-    group = None
-    for option in OPTIONS:
-        if option.group != group:
-            group = option.group
-            lines.append(f"{group}:")
-        lines += help_entry(invocation(option), option.help, columns)
+    for group, options in groupby(OPTIONS, lambda option: option.group):
+        lines.append(f"{group}:")
+        for option in options:
+            lines += help_entry(invocation(option), option.help, columns)
     for note in NOTES:
         lines += wrapped(note, columns)
     return "\n".join(lines) + "\n"
@@ -51,12 +50,10 @@ def long_help(columns: int) -> str:
     lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), "", "Arguments:"]
     for name, _, text in POSITIONALS:
         lines += long_entry(name, text, columns)
-    group = None
-    for option in OPTIONS:
-        if option.group != group:
-            group = option.group
-            lines += ["", f"{group}:"]
-        lines += long_entry(invocation(option), option.manual, columns)
+    for group, options in groupby(OPTIONS, lambda option: option.group):
+        lines += ["", f"{group}:"]
+        for option in options:
+            lines += long_entry(invocation(option), option.manual, columns)
     lines += ["", "Examples:", *(f"  {example}" for example in EXAMPLES), ""]
     for note in NOTES:
         lines += wrapped(note, columns)
