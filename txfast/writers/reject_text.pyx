@@ -164,26 +164,19 @@ cdef class RejectText:
         """Iterate the blocks that the rejects of an applied batch of this file fill. The rest waits for the next
         batch."""
         cdef RowCursor cursor = RowCursor(batch)
-        cdef Py_ssize_t needed
-        cdef bint more = cursor.advance()
-        if not more:
-            return
-        self.begin_file(file)
-        while True:
-            needed = self.fill(cursor)
-            if not needed:
-                return
-            if self.filled:
-                yield memoryview(self.block)[:self.filled]
-                self.filled = 0
-            if needed > len(self.block):
-                self.block = bytearray(needed)
+        if cursor.advance():
+            self.begin_file(file)
+            yield from self._filled(cursor, None)
 
     def column_blocks(self, RejectRows rejects not None):
         """Iterate the blocks that rejects fill which are columns. The rest waits for the next call."""
+        return self._filled(None, rejects)
+
+    def _filled(self, RowCursor cursor, RejectRows rejects):
+        """Iterate the blocks that are filled from a batch, or from columns."""
         cdef Py_ssize_t needed
         while True:
-            needed = self.fill_from_columns(rejects)
+            needed = self.fill_from_columns(rejects) if cursor is None else self.fill(cursor)
             if not needed:
                 return
             if self.filled:
