@@ -11,8 +11,6 @@ This module must not know how the lines look.
 import os
 import sys
 
-from txfast.errors import UsageError
-
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
@@ -294,12 +292,10 @@ def is_terminal() -> bool:
 
 
 def program_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
-    """Make the journal of a run that a program starts. The default of `logger` is `logging.getLogger("txfast")`.
+    """Make the journal of a run that a program starts, at one of LEVELS.
 
-    Raises UsageError if `log_level` is not one of LEVELS.
+    The default of `logger` is `logging.getLogger("txfast")`.
     """
     import logging
 
-    if log_level not in LEVELS:
-        raise UsageError(f"log_level {log_level!r}: it is one of {', '.join(LEVELS)}")
     return Journal(LEVELS.index(log_level), logger=logger or logging.getLogger("txfast"))

@@ -1,0 +1,75 @@
+"""Advice about a header that cannot be read: what it seems to be, and what to do about it."""
+
+import pytest
+
+from txfast.batch import header_advice
+from txfast.batch.header import COLUMN_NAMES, Header
+from txfast.errors import InputError
+
+MIB = 1024 * 1024
+
+
+def short(value: object) -> str:
+    """A test's id: some of these texts are long."""
+    return repr(value)[:40]
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        (b"type;client;tx;amount", "its fields are separated by semicolons: separate them by commas"),
+        (b"Type\tClient\tTx\tAmount", "its fields are separated by tabs: separate them by commas"),
+        (b"tx | amount | currency", "its fields are separated by pipes: separate them by commas"),
+        (b'"type,client,tx,amount"', "it is one field in quotes: leave the quotes around the whole line out"),
+        (b"# made by the nightly export", "its first line is a comment: remove the lines before the header"),
+        (
+            b"deposit,1,1,10.00",
+            "its first line is a row, 'deposit,1,1,10.00': put a line in front of it, type,client,tx",
+        ),
+        (b"t\0y\0p\0e\0", "it is not text in UTF-8: of UTF-16 without a byte order mark, make UTF-8 by iconv"),
+        (b"type,customer,id,amount", "rename 'customer' to client, 'id' to tx"),
+        (
+            b"Transaction Type,USER_ID,txn-id,Value",
+            "rename 'Transaction Type' to type, 'USER_ID' to client, 'txn-id' to tx",
+        ),
+        (b"type,cleint,tx,amonut", "rename 'cleint' to client, 'amonut' to amount"),
+        (b"Date,Account,Reference,Debit,Credit", "make one column amount of debit and credit"),
+        (b"Account:,1234", "it needs type, client, tx, amount, and has 'Account:', '1234'; if lines stand before the"),
+        (b"type,client,tx,zzz", "it needs type, client, tx, amount, and has 'type', 'client', 'tx', 'zzz'"),
+        (b"x" * 300, "it needs type, client, tx, amount, and has '" + "x" * 79 + "\u2026; if lines stand"),
+    ],
+    ids=short,
+)
+def test_a_header_without_the_four_columns_gets_advice(header: bytes, advice: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Header(header, "in.csv")
+    message = str(caught.value)
+    assert message.startswith("in.csv: not a transactions file: its header has no column ")
+    assert advice in message
+
+
+def test_advice_knows_the_four_columns() -> None:
+    assert header_advice.COLUMN_NAMES == COLUMN_NAMES
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"type,client,tx,amount,type", "its header names 'type' twice, in columns 1 and 5: leave one out"),
+        (
+            b'type,client,tx,"amount',
+            "its header is badly quoted: close each quote before a comma, or leave the quotes out",
+        ),
+        (
+            b'"type";"client";"tx";"amount"',
+            "its header is badly quoted: its fields are separated by semicolons: separate them by commas, where the "
+            "file is made",
+        ),
+        (b"x" * (MIB + 1), "its header is longer than 1 MiB: is it text, in lines?"),
+    ],
+    ids=short,
+)
+def test_a_header_that_cannot_be_read_says_what_to_do(header: bytes, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Header(header, "in.csv")
+    assert str(caught.value) == f"in.csv: not a transactions file: {message}"
