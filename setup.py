@@ -88,6 +88,7 @@ MODULES = [
     "txfast.spill.runs",
     "txfast.spill.slices",
     "txfast.spill.statuses",
+    "txfast.text.quotes",
     "txfast.writers.accounts_csv",
     "txfast.writers.arrow_buffers",
     "txfast.writers.reject_columns",

@@ -6,6 +6,7 @@ import gzip
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,9 @@ from tests.support.command import Folder
 from tests.support.engines import run_cluster
 from tests.support.outputs import assert_alike, on_one_machine
 from tests.support.reference import HEADER
-from tests.support.states import FIRST
+from tests.support.states import FIRST, LEFT_OPEN, content_of, positions, run_with_state
 from tests.support.writing import being_written
+from txfast.errors import InputError
 
 CUT = b"deposit,9,9,98761234.5"
 REST = b"6\ndeposit,9,10,1\n"
@@ -75,3 +77,27 @@ def test_bytes_under_another_name_are_warned_of(folder: Folder, caplog: pytest.L
     [line] = warnings(caplog)
     assert line.startswith(f"tx.1.csv: begins with the {len(content):,} bytes that were applied before as /")
     assert "/tx.csv: their rows are applied again" in line
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("range_bytes", [13, 1 << 20])
+@pytest.mark.parametrize("name", [name for name in LEFT_OPEN if "long" not in name and "MiB" not in name])
+def test_what_was_added_must_not_close_a_field_that_was_read_as_rows(
+    folder: Folder, name: str, range_bytes: int, compressed: bool
+) -> None:
+    first, added, rows = LEFT_OPEN[name]
+    encode = gzip.compress if compressed else bytes
+    path = folder.write("tx.csv", encode(first))
+    run_cluster("tx.csv", range_bytes=range_bytes)
+    run_with_state(Path("other"), path, reader="native", block_bytes=None, threads=1)
+    assert positions("state") == positions("other")
+    before = content_of(folder.path / "state")
+    folder.write("tx.csv", encode(first) + (encode(added) if added else b""))
+    if rows is None:
+        with pytest.raises(InputError, match=r"tx.csv:3: a quoted field .* closes it; .* new state directory"):
+            run_cluster("tx.csv", range_bytes=range_bytes)
+        assert content_of(folder.path / "state") == before
+        return
+    assert run_cluster("tx.csv", range_bytes=range_bytes).stats["rows"] == rows
+    run_with_state(Path("other"), path, reader="native", block_bytes=None, threads=1)
+    assert positions("state") == positions("other")

@@ -22,23 +22,12 @@ from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
 from tests.support.small_memory import small_books, small_limits
-from tests.support.states import FIRST, GROWN, MORE, content_of, run_with_state, snapshots
+from tests.support.states import FIRST, GROWN, MORE, content_of, positions, run_with_state, snapshots
 from tests.support.strategies import hostile_files, plain_files
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.errors import InputError
 from txfast.run.books import Books
-from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
-
-
-def positions(state: str) -> dict[str, tuple[int, int, str, bytes]]:
-    """The position up to which each input was read, by the name of its file."""
-    directory = StateDirectory(state, pytest.fail)
-    directory.load(lambda _: None)
-    return {
-        os.path.basename(key): (position.offset_bytes, position.lines, position.ending, position.header)
-        for key, position in directory.inputs.items()
-    }
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,26 @@ GROWN = {
     "the header, which goes on": (HEADER[:-1], b",note\n" + MORE, None),
     "a byte order mark": (b"\xef\xbb\xbf" + FIRST, MORE, 4),
     "blank lines around the header": (b"\n \n" + HEADER + b"\n\n", b"\n" + MORE, 4),
+}  # fmt: skip
+
+NOTED = HEADER[:-1] + b",note\ndeposit,1,1,5,a note\n"
+LONG_OPEN = NOTED + b"deposit,1,2,5," + (b'"' + b"x" * (1 << 19) + b'",') * 3 + b'"a\nb\n'
+# The same for inputs that end in a quoted field that is not closed.
+LEFT_OPEN = {
+    "nothing added": (NOTED + b'deposit,1,2,5,"a\n', b"", 0),
+    "closed": (NOTED + b'deposit,1,2,5,"a\ndeposit,1,3,1\n', b'b"\ndeposit,1,4,1\n', None),
+    "closed at the end": (NOTED + b'deposit,1,2,5,"a\n', b'b" ', None),
+    "closed with doubled quotes": (NOTED + b'deposit,1,2,5,"a\n', b'say ""b"" twice",\n', None),
+    "closed, CR LF": (NOTED + b'deposit,1,2,5,"a\r\n', b'b"\r\n', None),
+    "closed, CR": (NOTED + b'deposit,1,2,5,"a\r', b'\nb"\n', None),
+    "closed in a line without its ending": (NOTED + b'deposit,1,2,5,"a', b'\nb"\n', None),
+    "closed, after a blank rest": (NOTED + b'deposit,1,2,5,"a\n \t', b'b"\n', None),
+    "rows": (NOTED + b'deposit,1,2,5,"a\n', b'deposit,1,3,1,x\n"",deposit,1,2\n', 2),
+    "bad, rows": (NOTED + b'deposit,1,2,5,"a\n', b'deposit,1,3,1,"x"\ndeposit,1,4,1,"y"\n', 2),
+    "bad, open again": (NOTED + b'deposit,1,2,5,"a\n', b'deposit,1,3,1,"x\n', 1),
+    "more than 1 MiB": (NOTED + b'deposit,1,2,5,"a\n', (b"y" * 1023 + b"\n") * 1024 + b'x,b"\n', 1025),
+    "a long row": (LONG_OPEN, b"deposit,1,3,1\n", 1),
+    "a long row, closed": (LONG_OPEN, b'c"\n', None),
 }  # fmt: skip
 
 
@@ -99,6 +120,22 @@ def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: in
     finally:
         state.discard()
     return outcome
+
+
+def positions(state: str) -> dict[str, tuple[int, int, str, bytes, int]]:
+    """The position up to which each input was read, by the name of its file."""
+    directory = StateDirectory(state, pytest.fail)
+    directory.load(lambda _: None)
+    return {
+        os.path.basename(key): (
+            position.offset_bytes,
+            position.lines,
+            position.ending,
+            position.header,
+            position.open_bytes,
+        )
+        for key, position in directory.inputs.items()
+    }
 
 
 def opened_state(folder: Folder) -> StateDirectory:

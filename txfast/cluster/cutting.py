@@ -13,7 +13,8 @@ from itertools import chain, count, islice, repeat
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of, was_changed
 from txfast.errors import SourceError
-from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending
+from txfast.input.open_field import DECIDED_BYTES
+from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending, open_field_at
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
 from txfast.input.source import Source
 from txfast.readers.csv import CsvReader
@@ -94,6 +95,7 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
                 position.head = head_of(source.read_at(0, HEAD_BYTES))
         else:
             position = after_late_ending(source, whole.position)
+            position.open_bytes = still_open_bytes(source, position)
             position.head = position.head or head_of(source.read_at(0, HEAD_BYTES))
             header, first, lines, skipped = (
                 position.header,
@@ -155,14 +157,31 @@ def after_late_ending(source: Source, position: Position) -> Position:
     return position_after(position, [consumption.position(0, position.header)])
 
 
+def still_open_bytes(source: Source, position: Position) -> int:
+    """The `open_bytes` of a position, 0 where the field there is never closed, by the bytes behind it.
+
+    Raises InputError where they close it, and SourceError.
+    """
+    if not position.open_bytes:
+        return 0
+    text = source.read_at(position.offset_bytes - position.open_bytes, DECIDED_BYTES)
+    field = open_field_at(source.name, position, text[: position.open_bytes]).go_on(text[position.open_bytes :])
+    if field is None:
+        return 0
+    field.end()
+    return position.open_bytes
+
+
 def position_after(position: Position, pieces: Iterable[Position]) -> Position:
     """The position where the input's next pieces end; each piece was counted and hashed from its own start."""
     offset, lines, ending = position.offset_bytes, position.lines, position.ending
+    open_bytes = position.open_bytes
     parts = list(position.all_parts)
     for piece in pieces:
         if piece.offset_bytes:
             offset += piece.offset_bytes
             lines += piece.lines
             ending = piece.ending
+            open_bytes += piece.offset_bytes if open_bytes else piece.open_bytes
             parts.append((offset, piece.digest))
-    return Position(offset, lines, parts[-1][1], ending, position.header, tuple(parts[:-1]), position.head)
+    return Position(offset, lines, parts[-1][1], ending, position.header, tuple(parts[:-1]), position.head, open_bytes)

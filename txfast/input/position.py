@@ -2,7 +2,8 @@
 
 A run consumes every complete line, and also a last line that has no line ending, unless that line is blank or is held
 back (last_line.py). A later run continues with the lines after the position. If it finds that the last line has been
-continued, it fails, because the first part was already applied. The hash is xxh3-128 of all decompressed bytes before
+continued, it fails, because the first part was already applied; so it does where a quoted field that was open at the
+end is closed now (open_field.py). The hash is xxh3-128 of all decompressed bytes before
 the position; an input that was read in several parts at once has one hash for each part. A table is consumed whole, or
 not at all.
 
@@ -12,6 +13,7 @@ hashed.
 
 from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import BLANKS, ReplayedFile
+from txfast.input.open_field import OpenField
 from txfast.input.source import Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from xxhash import xxh3_128
 
-    # What a Consumption takes back: its hash, offset, ending, last byte and blank rest.
-    Mark: TypeAlias = tuple[xxh3_128, int, str, int, tuple[xxh3_128, int, str] | None]
+    # What a Consumption takes back: its hash, offset, ending, last byte, blank rest and open field.
+    Mark: TypeAlias = tuple[xxh3_128, int, str, int, tuple[xxh3_128, int, str] | None, OpenField | None]
 
 LF, CR = 0x0A, 0x0D
 # Bytes that are read and hashed at once, of an input that is hashed by itself.
@@ -39,10 +41,11 @@ class Position:
     `offset_bytes`, `lines` and `digest` count and hash the bytes before it; `ending` is one of ENDINGS; `header` is the
     input's raw header line. Where the bytes were hashed in parts, `parts` has the end and the digest of each part but
     the last, whose digest is `digest`. `head` is the digest of the first HEAD_BYTES of the input; "" where there are
-    fewer, and of a table.
+    fewer, and of a table. `open_bytes` are those from an opening quote on, of a field that was read as rows since
+    nothing closed it, and that more bytes may yet close; 0 where there is none.
     """
 
-    __slots__ = ("digest", "ending", "head", "header", "lines", "offset_bytes", "parts")
+    __slots__ = ("digest", "ending", "head", "header", "lines", "offset_bytes", "open_bytes", "parts")
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Position:
         header: bytes,
         parts: "tuple[tuple[int, str], ...]" = (),
         head: str = "",
+        open_bytes: int = 0,
     ) -> None:
         self.offset_bytes = offset_bytes
         self.lines = lines
@@ -61,6 +65,7 @@ class Position:
         self.header = header
         self.parts = parts
         self.head = head
+        self.open_bytes = open_bytes
 
     @property
     def all_parts(self) -> "tuple[tuple[int, str], ...]":
@@ -87,6 +92,10 @@ class Consumption:
         "_hash",
         "_head_hash",
         "_last_byte",
+        "_left_open",
+        "_open_field",
+        "_tail",
+        "_tail_bytes",
         "ending",
         "header",
         "lines",
@@ -94,7 +103,7 @@ class Consumption:
         "parts",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, tail_bytes: int = 0) -> None:
         from xxhash import xxh3_128
 
         self._hash = xxh3_128()
@@ -102,6 +111,12 @@ class Consumption:
         self._last_byte = LF
         # Where a line began that has no ending yet and is blank so far: the hash, the offset and the ending there.
         self._blank_rest: tuple[xxh3_128, int, str] | None = None
+        # The last bytes that were consumed, so many of them.
+        self._tail_bytes = tail_bytes
+        self._tail = b""
+        # The field that was open when this run began, and is so far; and where one opens that this run leaves open.
+        self._open_field: OpenField | None = None
+        self._left_open: int | None = None
         self.offset_bytes = 0
         self.parts: tuple[tuple[int, str], ...] = ()
         self.lines = 0
@@ -120,9 +135,13 @@ class Consumption:
         self._hash = xxh3_128()
 
     def advance(self, block: "bytes | bytearray | memoryview") -> None:
-        """Consume these bytes too."""
+        """Consume these bytes too. Raises InputError where they close a field that was open when this run began."""
         if not block:
             return
+        if self._tail_bytes:
+            self._tail = (self._tail + bytes(block))[-self._tail_bytes :]
+        if self._open_field is not None:
+            self._open_field = self._open_field.go_on(block)
         if self.offset_bytes < HEAD_BYTES:
             self._head_hash.update(block[: HEAD_BYTES - self.offset_bytes])
         if block[-1] in (LF, CR):
@@ -162,17 +181,35 @@ class Consumption:
         """Note that the consumed bytes are a table, so that their line endings mean nothing."""
         self.ending, self._blank_rest = TABLE_ENDING, None
 
+    def go_on_from(self, name: str, position: Position) -> None:
+        """Take over what is known at a position in the input of this name, whose bytes were consumed."""
+        self.header = position.header
+        self.lines = position.lines
+        if position.open_bytes:
+            self._open_field = open_field_at(name, position, self._tail)
+            self._tail_bytes = 0
+
+    def leave_open(self, offset_bytes: int) -> None:
+        """Note that a quoted field opens at this offset, and is still open at the end of the input."""
+        self._left_open = offset_bytes
+
     def mark(self) -> "Mark":
         """The state here, between two rows, for `go_back`."""
-        return self._hash.copy(), self.offset_bytes, self.ending, self._last_byte, self._blank_rest
+        hash_here = self._hash.copy()
+        return hash_here, self.offset_bytes, self.ending, self._last_byte, self._blank_rest, self._open_field
 
     def go_back(self, mark: "Mark") -> None:
         """Take back what was consumed since the mark: the row after it is held back."""
-        self._hash, self.offset_bytes, self.ending, self._last_byte, self._blank_rest = mark
+        self._hash, self.offset_bytes, self.ending, self._last_byte, self._blank_rest, self._open_field = mark
 
     def finish(self) -> bool:
         """At the end of the input: take back a blank last line without an ending, so that a later run reads it again.
-        Return whether there is one."""
+        Return whether there is one.
+
+        Raises InputError where the end closes a field that was open when this run began.
+        """
+        if self._open_field is not None:
+            self._open_field.end()
         if self._blank_rest is None:
             return False
         self._hash, self.offset_bytes, self.ending = self._blank_rest
@@ -183,7 +220,10 @@ class Consumption:
         """The current position, after this many lines."""
         has_head = self.offset_bytes >= HEAD_BYTES and self.ending != TABLE_ENDING
         head = self._head_hash.hexdigest() if has_head else ""
-        return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts, head)
+        # Only one is open: the quote that opens another one ends the first.
+        opening = self._left_open if self._open_field is None else self._open_field.offset_bytes
+        open_bytes = 0 if opening is None else self.offset_bytes - opening
+        return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts, head, open_bytes)
 
 
 def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | None:
@@ -193,7 +233,7 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
     bytes continue a line that was consumed.
     """
     try:
-        consumption = Consumption()
+        consumption = Consumption(position.open_bytes)
         if not consume_parts(source, position, consumption):
             source.close()
             return None
@@ -202,8 +242,7 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
                 source.close()
                 return None
             consumption.end_table()
-        consumption.header = position.header
-        consumption.lines = position.lines
+        consumption.go_on_from(source.name, position)
         if position.ending in ("", "cr"):
             added = take(source, 2)
             ending = late_ending(source.name, position, added)
@@ -217,6 +256,13 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
         source.close()
         raise
     return source, consumption
+
+
+def open_field_at(name: str, position: Position, text: bytes) -> OpenField:
+    """The field that is open at a position in the input of this name; `text` is the bytes from its opening quote on."""
+    endings = text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    line = position.lines - endings + (position.ending != "")
+    return OpenField(name, line, position.offset_bytes - position.open_bytes, text)
 
 
 def head_of(text: bytes) -> str:

@@ -16,9 +16,10 @@ from txfast.input.library_errors import LibraryErrors
 from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
-from txfast.readers.csv import closes, find_spanning_row, take_header
+from txfast.readers.csv import find_spanning_row, take_header
 from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
+from txfast.text.quotes import closes
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -173,6 +174,11 @@ class ArrowCsvReader:
                     f"{self._name}: ends in a quoted field that is not closed, and {self._last_row.reason}: the arrow "
                     f"reader cannot hold back a row of many lines; read it with --reader native"
                 )
+        if self._consumption is not None:
+            raise InputError(
+                f"{self._name}: ends in a quoted field that is not closed, which the arrow reader cannot note in a "
+                f"state; read it with --reader native"
+            )
         return False
 
     def _without_held_row(self, record_batch: "pa.RecordBatch", last_row: "LastRow") -> "pa.RecordBatch":

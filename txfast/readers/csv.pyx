@@ -20,7 +20,7 @@ from txfast.readers.cutter cimport (
 from txfast.readers.scan cimport hold_head, reserve_rows, scan_text
 from txfast.readers.scan_plan cimport Plan, make_plan
 from txfast.text.bits cimport TEXT_SLACK_BYTES
-from txfast.text.csv_in cimport CLOSED, OPEN, ROW_BYTES_MAX, Quoting, close_quotes, skip_blanks
+from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport LF, is_ending, past_ending
 
 from txfast.errors import InputError, SourceError, unreadable
@@ -103,9 +103,7 @@ cdef class CsvReader:
             filled = self.read_into(batch.buffer, filled)
             text = <uint8_t*>PyByteArray_AS_STRING(batch.buffer)
             if self.at_end:
-                end = self.end_of_own_rows(text, filled)
-                if end == filled:
-                    end = self.end_of_last_rows(text, filled)
+                end = self.end_of_last_rows(text, filled)
                 break
             mark_bytes = self.mark_bytes_in(text, filled)
             with nogil:
@@ -182,23 +180,35 @@ cdef class CsvReader:
         return 0
 
     cdef Py_ssize_t end_of_last_rows(self, const uint8_t* text, Py_ssize_t filled) except -1:
-        """The end of the rows in the file's last text: where its last row begins, if that is held back."""
+        """The end of this reader's rows in the file's last text: where its last row begins, if that is held back."""
         cdef Cutter cutter = new_cutter()
         cdef Py_ssize_t mark_bytes = self.mark_bytes_in(text, filled)
+        cdef Py_ssize_t own_end = self.end_of_own_rows(text, filled)
         cdef Py_ssize_t row
-        if self.last_row is None or not filled:
-            return filled
+        if (self.last_row is None and self.consumption is None) or not filled:
+            return own_end
         with nogil:
             go_on(&cutter, text + mark_bytes, text + filled)
         in_quotes = cutter.opening >= 0 and is_open(text + mark_bytes + cutter.opening, text + filled)
         if not in_quotes and is_ending(text[filled - 1]):
-            return filled
+            return own_end
         row = end_of_rows(&cutter, text + mark_bytes, filled - mark_bytes)
         row = row + mark_bytes if row else 0
-        if skip_blanks(text + row, text + filled) == text + filled or not self.last_row.is_held_back(in_quotes):
-            return filled
-        self.held_bytes = filled - row
-        return row
+        # A row that is held back may go on behind `stop_at`, as far as is known, but it begins before.
+        if row >= own_end or skip_blanks(text + row, text + filled) == text + filled:
+            return own_end
+        if self.last_row is not None and self.last_row.is_held_back(in_quotes):
+            self.held_bytes = filled - row
+            return row
+        if in_quotes:
+            self.leave_open(mark_bytes + cutter.opening)
+        return own_end
+
+    cdef int leave_open(self, Py_ssize_t opening) except -1:
+        """Note that the field that opens there in the buffer is open at the end of the file, and is taken for rows."""
+        if self.consumption is not None:
+            self.consumption.leave_open(self.consumption.offset_bytes + opening)
+        return 0
 
     cdef Py_ssize_t end_of_own_rows(self, const uint8_t* text, Py_ssize_t end) noexcept:
         """The end of the rows of a text that begin before `stop_at`; the text is whole rows."""
@@ -238,13 +248,17 @@ cdef class CsvReader:
             if is_whole or (row.at_end and (start < end - 1 or start[0] == LF)):
                 break
             if self.at_end:
-                if not row.at_end and not row.is_blank and self.last_row is not None and self.is_held_back(start, end):
-                    self.bytes_taken = taken_before
-                    if mark is not None:
-                        self.consumption.go_back(mark)
-                    self.carry = b""
-                    self.held_bytes = self.bytes_read - bytes_before
-                    return False
+                if not row.at_end and not row.is_blank:
+                    in_quotes = start < end and is_open(start, end)
+                    if self.last_row is not None and self.last_row.is_held_back(in_quotes):
+                        self.bytes_taken = taken_before
+                        if mark is not None:
+                            self.consumption.go_back(mark)
+                        self.carry = b""
+                        self.held_bytes = self.bytes_read - bytes_before
+                        return False
+                    if in_quotes:
+                        self.leave_open(filled - (end - start))
                 is_whole = True
                 continue
             row.at_end = False
@@ -263,11 +277,6 @@ cdef class CsvReader:
         batch.header = self.header
         hold_head(batch, not row.is_blank, 1 + row.lines)
         return True
-
-    cdef bint is_held_back(self, const uint8_t* start, const uint8_t* end) except -1:
-        """Ask `last_row` about a long row without its ending: where a field is open, it opens at `start`."""
-        in_quotes = start < end and is_open(start, end)
-        return self.last_row.is_held_back(in_quotes)
 
     cdef bint finish(self) except -1:
         """At the end of the file: return False, or raise the error that it has no header. One that is held back comes
@@ -330,12 +339,3 @@ def find_spanning_row(TransactionBatch batch not None):
         p = past_ending(p, end)
         line += 1
     return -1, 0
-
-
-def closes(bytes text not None):
-    """Whether the quoted field that opens at the start of a text is closed in it; None where it may be, further on."""
-    cdef const uint8_t* start = text
-    cdef const uint8_t* closing
-    cdef const uint8_t* after
-    cdef Quoting quoting = close_quotes(start, start + len(text), False, &closing, &after)
-    return None if quoting == OPEN else quoting == CLOSED

@@ -22,6 +22,8 @@ def fields_of_position(position: Position) -> "dict[str, object]":
     }
     if position.head:
         fields["head"] = position.head
+    if position.open_bytes:
+        fields["open"] = position.open_bytes
     if position.parts:
         fields["parts"] = [{"end": end, "xxh3_128": digest} for end, digest in position.parts]
     return fields
@@ -37,14 +39,17 @@ def position_of(fields: manifest.Fields) -> Position:
     """The position that these fields of a manifest are. Raises StateError."""
     parts = fields.parts("parts") if "parts" in fields.names() else []
     head = str(fields.take("head", str)) if "head" in fields.names() else ""
+    open_bytes = fields.take("open", int) if "open" in fields.names() else 0
     position = Position(
         fields.take("offset", int), fields.take("lines", int), fields.take("xxh3_128", str),
         fields.choice("ending", ENDINGS), fields.encoded("header"),
-        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts), head,
+        tuple((int(part.take("end", int)), str(part.take("xxh3_128", str))) for part in parts), head, open_bytes,
     )  # fmt: skip
     # Each line has a byte; rows of a table may take less.
     if position.ending != TABLE_ENDING and position.lines > position.offset_bytes:
         raise fields.error("lines")
+    if open_bytes > position.offset_bytes:
+        raise fields.error("open")
     ends = [0, *(end for end, _ in position.all_parts)]
     if parts and ends != sorted(set(ends)):
         raise fields.error("parts")
