@@ -82,7 +82,7 @@ def test_bytes_under_another_name_are_warned_of(folder: Folder, caplog: pytest.L
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("range_bytes", [13, 1 << 20])
 @pytest.mark.parametrize("name", [name for name in LEFT_OPEN if "long" not in name and "MiB" not in name])
-def test_what_was_added_must_not_close_a_field_that_was_read_as_rows(
+def test_what_was_added_must_not_close_a_field_read_as_rows(
     folder: Folder, name: str, range_bytes: int, compressed: bool
 ) -> None:
     first, added, rows = LEFT_OPEN[name]

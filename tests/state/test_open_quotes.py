@@ -40,9 +40,7 @@ def run(folder: Folder, path: Path, block_bytes: int | None = None) -> Outcome:
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("name", LEFT_OPEN)
-def test_what_was_added_must_not_close_a_field_that_was_read_as_rows(
-    folder: Folder, name: str, compressed: bool
-) -> None:
+def test_what_was_added_must_not_close_a_field_read_as_rows(folder: Folder, name: str, compressed: bool) -> None:
     first, added, rows = LEFT_OPEN[name]
     made = gzip.compress if compressed else bytes
     path = folder.write("in.csv", made(first))
