@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support import replays
 from tests.support.reference import HEADER
+from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.replays import Outcome
 
 MIB = 1024 * 1024
@@ -46,6 +47,12 @@ def read(content: bytes, block_bytes: int | None = None) -> Outcome:
 
 def accounts_of(outcome: Outcome) -> list[bytes]:
     return outcome.accounts.splitlines()[1:]
+
+
+@pytest.mark.parametrize("block_bytes", range(1, 6))
+def test_a_block_may_end_within_the_byte_order_mark(block_bytes: int) -> None:
+    content = BYTE_ORDER_MARK + b'"no\nte",type,client,tx,amount\n"a\nb",deposit,1,1,2.5\n'
+    assert accounts_of(read(content, block_bytes)) == [b"1,2.5000,0.0000,2.5000,false"]
 
 
 # ---- Rows that span lines ------------------------------------------------------------------------

@@ -105,6 +105,8 @@ cdef class CsvReader:
             if self.at_end:
                 end = self.end_of_last_rows(text, filled)
                 break
+            if self.at_start and filled < BOM_BYTES:
+                continue  # it may be the beginning of a byte order mark
             mark_bytes = self.mark_bytes_in(text, filled)
             with nogil:
                 go_on(&cutter, text + mark_bytes, text + filled)
