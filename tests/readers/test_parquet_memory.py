@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from tests.support.command import COMMAND, Folder, environment, unmeasured
+from tests.support.command import Folder
+from tests.support.peaks import peak_bytes
 from tests.support.tables import NAMES, ROWS, of_texts, write_table
 from txfast.errors import MemoryLimitError
 from txfast.readers.allowance import Allowance
@@ -113,21 +113,6 @@ def test_no_rows_in_a_row_take_more_than_is_reckoned(pages: list[tuple[int, int]
 
 
 # ---- Runs of the command -----------------------------------------------------------------------------
-
-
-def peak_bytes(folder: Folder, *arguments: str) -> tuple[int, int, str]:
-    """The most memory, the exit code and the errors of a run of the command."""
-    program = (
-        "import resource, subprocess, sys\n"
-        "ended = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, ended.returncode, ended.stderr, sep='\\n')\n"
-    )
-    ended = subprocess.run(
-        ["python3", "-c", program, COMMAND, *arguments], capture_output=True, text=True, check=True, cwd=folder.path,
-        env=unmeasured(environment()),
-    )  # fmt: skip
-    peak, code, errors = ended.stdout.split("\n", 2)
-    return int(peak) << 10, int(code), errors.strip()
 
 
 ONE_PAGE: dict[str, Any] = {"compression": "zstd", "use_dictionary": False}

@@ -56,23 +56,31 @@ class WholeReads:
 
 
 class StreamReads(WholeReads):
-    """WholeReads that say whether there is more, and keep the last bytes that were read."""
+    """WholeReads that can look ahead, and keep the last bytes that were read. What is looked at is noted then."""
 
-    def __init__(self, file: "RawIOBase") -> None:
-        super().__init__(file)
+    def __init__(self, file: "RawIOBase", note: "Callable[[bytearray], None] | None" = None) -> None:
+        super().__init__(file, note)
         self.last_bytes = b""
         self.was_short = False  # a read wanted bytes after the end
         self._ahead = b""
 
     def has_more(self) -> bool:
         """Whether there is another byte."""
-        if not self._ahead:
-            self._ahead = bytes(super().read(1))
-        return bool(self._ahead)
+        return bool(self.peek(1))
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, which stay to be read; fewer only at the end. Raises as `read`."""
+        if len(self._ahead) < count:
+            self._ahead += bytes(super().read(count - len(self._ahead)))
+        return self._ahead[:count]
 
     def read(self, count: int) -> bytearray:
-        ahead, self._ahead = self._ahead[:count], self._ahead[count:]
-        block = bytearray(ahead) + super().read(count - len(ahead))
+        if not self._ahead:
+            block = super().read(count)
+        else:
+            block, self._ahead = bytearray(self._ahead[:count]), self._ahead[count:]
+            if len(block) < count:
+                block += super().read(count - len(block))
         self.was_short = self.was_short or len(block) < count
         self.last_bytes = (self.last_bytes + bytes(block[-LAST_BYTES:]))[-LAST_BYTES:]
         return block

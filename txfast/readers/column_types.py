@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from txfast.batch.header import COLUMN_NAMES, find_columns
 from txfast.errors import InputError
-from txfast.readers.table_rows import units_fit
+from txfast.readers.table_rows import bytes_of_views, units_fit
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -100,6 +100,18 @@ def is_text(kind: "pa.DataType") -> bool:
     )  # fmt: skip
 
 
+def bytes_to_convert(array: "pa.Array") -> tuple[int, int]:
+    """The bytes of texts that are copied when the column is converted: of views, which may share one text, those of the
+    rows; and those of a dictionary of views."""
+    texts, is_dictionary = array, pa.types.is_dictionary(array.type)
+    if is_dictionary:
+        texts = array.dictionary
+    if not (pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type)):
+        return 0, 0
+    size = bytes_of_views(texts.buffers()[1] or b"", texts.offset, len(texts))
+    return (0, size) if is_dictionary else (size, 0)
+
+
 def column_of(name: str, array: "pa.Array") -> "Column":
     """A column of this name as TableColumns takes it. Raises pyarrow's errors where a value cannot be converted."""
     types = pa.types
@@ -125,16 +137,18 @@ def column_of(name: str, array: "pa.Array") -> "Column":
 
 
 def dictionary_column(array: "pa.DictionaryArray") -> "Column":
-    """Texts by index. TableColumns checks a whole dictionary for each piece of a column, so a larger one is decoded."""
-    texts = array.dictionary
-    if len(texts) > len(array) or not len(texts) or texts.null_count or texts.offset:
-        return text_column(array.dictionary_decode())
-    sort, _, _, text, offsets, _ = text_column(texts)
+    """Texts by index. The dictionary is not decoded: a text that many rows have would take too much."""
+    texts, indices = array.dictionary, converted(array.indices, pa.int32())
+    if not len(texts):
+        return ("absent", 0, None, None, None, None)
+    if texts.null_count:
+        indices = pa.compute.if_else(texts.is_valid().take(indices), indices, None)
+    sort, first, _, text, offsets, _ = text_column(texts)
     assert offsets is not None
-    indices = converted(array.indices, pa.int32())
     validity, numbers = indices.buffers()
     # A buffer may be longer than its content.
-    return (sort, indices.offset, validity, text, offsets.slice(0, OFFSET_BYTES[sort] * (len(texts) + 1)), numbers)
+    size = OFFSET_BYTES[sort]
+    return (sort, indices.offset, validity, text, offsets.slice(size * first, size * (len(texts) + 1)), numbers)
 
 
 def text_column(array: "pa.Array") -> "Column":

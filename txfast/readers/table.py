@@ -15,7 +15,9 @@ from txfast.input.table_watch import TableWatch
 from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
 from txfast.readers.allowance import Allowance
-from txfast.readers.column_types import column_of, columns_of, is_taken_directly
+from txfast.readers.arrow_memory import FileMemory, StreamMemory, layouts_of
+from txfast.readers.arrow_messages import CONTINUATION, PREFIX_BYTES, SIZE_BYTES
+from txfast.readers.column_types import bytes_to_convert, column_of, columns_of, is_taken_directly
 from txfast.readers.parquet_footer import footer_bytes, read_footer
 from txfast.readers.parquet_memory import FOOTER_COPIES, WAY_OUT, ParquetMemory
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.input.position import Consumption
+    from txfast.readers.arrow_messages import ReadAt
 else:
     from txfast.late import pa
 
@@ -38,6 +41,10 @@ LOCAL_READ_BYTES = 1 << 16
 REMOTE_READ_BYTES = 1 << 22
 # Bytes that are read at once of the pages' headers, each of which has about a hundred.
 PAGE_READ_BYTES = 1 << 12
+# Texts that share their bytes, as views can, are copied so many bytes at once.
+CONVERTED_BYTES_MAX = 8 << 20
+# Scanners may keep a share of the allowance in record batches that are behind the one that is read.
+SHARE_BEHIND = 8
 # What a reader takes that is given no allowance.
 ALLOWED_BYTES = 1 << 30
 # The names of kinds of tables, for messages.
@@ -84,6 +91,10 @@ class TableReader:
         self._use_threads = threads > 1
         self._copy_folder = copy_folder
         self._allowance = allowance or Allowance(ALLOWED_BYTES)
+        # A larger record batch is parsed by the thread that reads it, so that no other one is in memory beside it.
+        # There are at most half as many scanners as threads.
+        self._shared_bytes = 2 * self._allowance.size // (SHARE_BEHIND * threads)
+        self._is_shared = True
         # The share of the table before the current record batch, and up to its end, as far as they are known.
         self._done_before = self._done = 0.0
         # The share of the record batch before the current piece of it, and the share that the piece is.
@@ -107,16 +118,25 @@ class TableReader:
     def fill(self, batch: TransactionBatch) -> bool:
         """Put the next rows into the batch. False at the end of the table."""
         while self._columns is None or not self._columns.hold(batch):
-            record_batch = next(self._batches, None)
-            if record_batch is None:
+            self._columns = None  # before there is another
+            self._columns = self._next_columns()
+            if self._columns is None:
                 self._done_before = self._done = 1.0
                 if self._watch is not None:
                     self._watch.consume()
                 return False
-            with self._conversion_errors:
-                columns = [column_of(*each) for each in zip(COLUMN_NAMES, record_batch.columns, strict=True)]
-                self._columns = TableColumns(record_batch.num_rows, columns)
+        if not self._is_shared:
+            self.scan(batch)
         return True
+
+    def _next_columns(self) -> TableColumns | None:
+        """The columns of the next rows; None at the end."""
+        piece = next(self._batches, None)
+        if piece is None:
+            return None
+        with self._conversion_errors:
+            columns = [column_of(*each) for each in zip(COLUMN_NAMES, piece.columns, strict=True)]
+            return TableColumns(piece.num_rows, columns)
 
     def scan(self, batch: TransactionBatch) -> None:
         """Make transactions of the rows that `fill` gave the batch."""
@@ -133,25 +153,33 @@ class TableReader:
         with self._reading_errors:
             for record_batch in read[self._kind]():
                 yield from self._pieces(record_batch)
+                del record_batch  # before the next one is read
                 self._done_before = self._done
 
     def _pieces(self, record_batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
-        """Cut a record batch into pieces of BATCH_ROWS: each is converted alone, in bounded memory."""
-        rows = record_batch.num_rows
-        for first in range(0, rows, BATCH_ROWS):
+        """Cut a record batch into pieces of up to BATCH_ROWS: each is converted alone, in bounded memory."""
+        rows, first = record_batch.num_rows, 0
+        size = record_batch.get_total_buffer_size()
+        self._is_shared = size <= self._shared_bytes
+        while first < rows:
             piece = record_batch.slice(first, BATCH_ROWS)
+            while True:
+                copied = [bytes_to_convert(column) for column in piece.columns]
+                of_rows, of_dictionaries = map(sum, zip(*copied, strict=True))
+                if of_rows <= CONVERTED_BYTES_MAX or piece.num_rows == 1:
+                    break
+                piece = piece.slice(0, piece.num_rows // 2)
+            if of_rows + of_dictionaries > CONVERTED_BYTES_MAX:
+                self._allowance.check(size + of_rows + of_dictionaries, self._name, "a text", "cast its column to text")
             self._piece = (first / rows, piece.num_rows / rows)
+            first += piece.num_rows
             yield piece
 
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()
-        size = content.size()
+        size, read_at = content.size(), reads_at(content)
         is_remote = isinstance(self._source.file, RemoteFile)
         read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
-
-        def read_at(offset: int, count: int) -> bytes:
-            return bytes(content.read_at(max(0, min(count, size - offset)), offset))
-
         self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
         names = columns_of(plain.schema_arrow, self._name)
@@ -169,7 +197,9 @@ class TableReader:
             ):
                 rows += record_batch.num_rows
                 self._done = rows / max(1, file.metadata.num_rows)
-                yield record_batch.select(names)
+                record_batch = record_batch.select(names)
+                yield record_batch
+                del record_batch  # before the next one is read
         if rows != file.metadata.num_rows:
             raise InputError(
                 f"{self._name}: is damaged: it has {rows:,} rows, and says {file.metadata.num_rows:,}; get it again"
@@ -177,15 +207,22 @@ class TableReader:
 
     def _read_file(self) -> "Iterator[pa.RecordBatch]":
         file = self._seekable()
+        memory = FileMemory(self._name, reads_at(file), file.size(), self._allowance)
         schema = pa.ipc.open_file(file).schema
         names = columns_of(schema, self._name)
+        layouts = layouts_of(schema, names)
         file.seek(0)
-        fields = [schema.get_field_index(name) for name in names]
-        options = pa.ipc.IpcReadOptions(included_fields=fields, use_threads=self._use_threads)
-        reader = pa.ipc.open_file(file, options=options)
+        reader = pa.ipc.open_file(file, options=self._options(schema, names))
+        memory.check_dictionaries()
         for number in range(reader.num_record_batches):
             self._done = (number + 1) / reader.num_record_batches
+            memory.check_batch(number, layouts)
             yield self._validated(reader.get_batch(number).select(names))
+
+    def _options(self, schema: "pa.Schema", names: list[str]) -> "pa.ipc.IpcReadOptions":
+        """Have pyarrow read these columns alone."""
+        fields = [schema.get_field_index(name) for name in names]
+        return pa.ipc.IpcReadOptions(included_fields=fields, use_threads=self._use_threads)
 
     def _read_stream(self) -> "Iterator[pa.RecordBatch]":
         if self._consumption is None or not self._is_stream:
@@ -196,15 +233,23 @@ class TableReader:
 
     def _read_streams(self, content: "RawIOBase") -> "Iterator[pa.RecordBatch]":
         """One or several streams, one after the other."""
-        file = StreamReads(content)
+        memory = StreamMemory(self._name, self._source.size_bytes, self._allowance)
+        file = StreamReads(content, memory.note)
         while file.has_more():
-            options = pa.ipc.IpcReadOptions(use_threads=self._use_threads)
-            reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=options)
-            names = columns_of(reader.schema, self._name)
-            for record_batch in reader:
+            schema = schema_ahead(file)
+            names = columns_of(schema, self._name)
+            memory.begin(schema, names)
+            reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=self._options(schema, names))
+            while True:
+                try:
+                    record_batch = reader.read_next_batch()
+                except StopIteration:
+                    break
                 if self._source.size_bytes:
                     self._done = file.tell() / self._source.size_bytes
-                yield self._validated(record_batch.select(names))
+                record_batch = self._validated(record_batch.select(names))
+                yield record_batch
+                del record_batch  # before the next one is read
             if file.was_short or file.last_bytes != END_OF_STREAM:
                 raise InputError(f"{self._name}: was cut short: it is an Arrow stream without its end; get it again")
 
@@ -253,3 +298,21 @@ class TableReader:
         if self._consumption is not None:
             self._consumption.end_table()
         return copy
+
+
+def reads_at(file: "pa.NativeFile") -> "ReadAt":
+    """Reads of up to so many bytes at an offset of this file."""
+    size = file.size()
+
+    def read_at(offset: int, count: int) -> bytes:
+        return bytes(file.read_at(max(0, min(count, size - offset)), offset))
+
+    return read_at
+
+
+def schema_ahead(file: StreamReads) -> "pa.Schema":
+    """The schema at the start of a stream, which stays to be read."""
+    prefix = file.peek(PREFIX_BYTES)
+    start = SIZE_BYTES if prefix.startswith(CONTINUATION) else 0
+    size = int.from_bytes(prefix[start : start + SIZE_BYTES], "little")
+    return pa.ipc.read_schema(pa.py_buffer(file.peek(start + SIZE_BYTES + size)))

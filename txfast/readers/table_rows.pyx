@@ -32,6 +32,7 @@ cdef enum:
     COLUMN_COUNT = 4
     # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
+    WORDS_PER_VIEW = 4
     # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites after it.
     ROW_BYTES = COLUMN_COUNT * (AMOUNT_BYTES_MAX + WORD_BYTES)
 
@@ -196,20 +197,23 @@ cdef class TableColumns:
 def parse(TransactionBatch batch not None, Header header not None, *, bint keep_text=True):
     """Make transactions of the rows that the batch was given by `hold`.
 
-    Without `keep_text` a batch without malformed rows may have no text: its rows can then be counted, not reported.
+    Without `keep_text` a batch without malformed rows may have no text: its rows can then be counted, not reported. The
+    batch does not keep the columns. One that was parsed already is left as it is.
     """
     cdef TableColumns columns
     cdef Py_ssize_t first, count, text_bytes
     cdef uint8_t* text
     cdef uint8_t* end
     cdef bint are_numbers
+    if type(batch.block) is not tuple:
+        return
     columns, first, count, text_bytes = batch.block
     if not keep_text:
         batch.reserve(count, 0, 0)
         with nogil:
             are_numbers = columns.read_rows(batch, first, count)
         if are_numbers:
-            batch.attach(columns, NULL, count * <Py_ssize_t>VALUES_BYTES)
+            batch.attach(None, NULL, count * <Py_ssize_t>VALUES_BYTES)
             batch.header = header
             batch.rows = batch.lines = count
             return
@@ -219,6 +223,19 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     batch.attach(batch.buffer, text, end - text)
     batch.header = header
     scan_lines(batch)
+
+
+def bytes_of_views(views not None, Py_ssize_t first, Py_ssize_t rows):
+    """The bytes of the texts of these rows, from a buffer of Arrow's views: 16 bytes each, of which the first four are
+    the length. Raises ValueError where the buffer is too short."""
+    cdef const int32_t[::1] words = memoryview(views).cast("B").cast("i")
+    cdef Py_ssize_t row
+    cdef int64_t total = 0
+    if first < 0 or rows < 0 or first + rows > words.shape[0] // WORDS_PER_VIEW:
+        raise ValueError(f"{words.shape[0] // WORDS_PER_VIEW} views, where {first + rows} are needed")
+    for row in range(first, first + rows):
+        total += max(words[row * WORDS_PER_VIEW], 0)
+    return total
 
 
 cdef inline bint is_null(const Column* column, const Py_ssize_t row) noexcept nogil:
@@ -240,21 +257,25 @@ cdef inline int64_t offset_at(const Column* column, const Py_ssize_t value) noex
 
 
 cdef bint are_in_bounds(const Column* column, const Py_ssize_t rows, const Py_ssize_t text_bytes) noexcept nogil:
-    """Whether offsets ascend within the text, and every index names a text."""
+    """Whether the offsets of each row's text ascend within the text. Of a dictionary only the texts count that an index
+    names: it may be larger than the rows."""
     cdef Py_ssize_t row, value
-    cdef Py_ssize_t first = 0 if column.indices != NULL else column.first
-    cdef Py_ssize_t end = column.values if column.indices != NULL else column.first + rows
-    if offset_at(column, first) < 0 or offset_at(column, end) > text_bytes:
-        return False
-    for value in range(first, end):
-        if offset_at(column, value) > offset_at(column, value + 1):
+    cdef Py_ssize_t end = column.first + rows
+    if column.indices == NULL:
+        if offset_at(column, column.first) < 0 or offset_at(column, end) > text_bytes:
             return False
-    if column.indices != NULL:
-        for row in range(rows):
-            if not is_null(column, row):
-                value = column.indices[column.first + row]
-                if not 0 <= value < column.values:
-                    return False
+        for value in range(column.first, end):
+            if offset_at(column, value) > offset_at(column, value + 1):
+                return False
+        return True
+    for row in range(rows):
+        if not is_null(column, row):
+            value = column.indices[column.first + row]
+            if not (
+                0 <= value < column.values
+                and 0 <= offset_at(column, value) <= offset_at(column, value + 1) <= text_bytes
+            ):
+                return False
     return True
 
 
