@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,13 @@ def test_a_file_that_grows_by_malformed_rows_alone_is_no_failure(folder: Folder)
     assert run.outcome == "rows: 0 applied, 0 rejected, 1 malformed"
 
 
+def test_a_file_of_which_only_the_header_was_read_before_fails(folder: Folder) -> None:
+    folder.write("bad.csv", HEADER)
+    folder.run("-q", "--state", "st", "in.csv", "bad.csv")
+    folder.write("bad.csv", CREDITS)
+    folder.run("-q", "--state", "st", "bad.csv").assert_failed(MESSAGE)
+
+
 @pytest.mark.parametrize("seconds", ["0", "100"])
 def test_it_fails_with_checkpoints_too(folder: Folder, seconds: str) -> None:
     folder.run("-q", "--state", "st", "--checkpoint", seconds, "in.csv", "bad.csv").assert_failed(MESSAGE)
@@ -118,3 +127,19 @@ def test_a_cluster_fails_as_the_command(folder: Folder, monkeypatch: pytest.Monk
     first = run_cluster("in.csv", refuses_malformed=True)
     folder.write("in.csv", FILE + b"fee,1,4,1\n")
     assert run_cluster("in.csv", refuses_malformed=True).accounts == first.accounts
+
+
+@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_cluster_fails_too_where_only_the_header_was_read_before(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, encode: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.chdir(folder.path)
+    folder.write("bad.csv", encode(HEADER))
+    run_cluster("in.csv", "bad.csv", refuses_malformed=True)
+    folder.write("bad.csv", encode(CREDITS))
+    with pytest.raises(InputError, match=r"bad[.]csv: all 3 rows are malformed: bad_type"):
+        run_cluster("bad.csv", refuses_malformed=True)
+    folder.write("bad.csv", encode(HEADER + b"deposit,9,9,9\n"))
+    run_cluster("bad.csv", refuses_malformed=True)
+    folder.write("bad.csv", encode(HEADER + b"deposit,9,9,9\n" + b"fee,9,9,9\n"))
+    assert run_cluster("bad.csv", refuses_malformed=True).stats["rows"] == 1

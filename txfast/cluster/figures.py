@@ -49,14 +49,13 @@ class Figures:
         self._refuse_all_malformed()
 
     def _refuse_all_malformed(self) -> None:
-        """Raise InputError for an input that has rows, all of them malformed. Of one that goes on, earlier runs have
-        read rows that are not counted here."""
+        """Raise InputError for an input that has rows, all of them malformed. Of one that goes on after more than its
+        header, earlier runs have read rows that are not counted here, and not all of them were malformed."""
         for number in {part.input for part in self._ranges}:
             parts = [part for part in self._ranges if part.input == number]
             reports = [self._reports[part.number] for part in parts]
             counts = [sum(each) for each in zip(*(report.malformed for report in reports), strict=True)]
-            is_new = not parts[0].bytes_skipped and (parts[0].position is None or parts[0].size_bytes is not None)
-            if is_new:
+            if lines_skipped(parts[0]) <= 1:
                 refuse_all_malformed(parts[0].name, counts, sum(report.rows for report in reports))
 
     def _check_borders(self) -> None:
@@ -177,3 +176,10 @@ class Figures:
             "ranges": len(self._ranges),
             "shards": self.shards,
         }
+
+
+def lines_skipped(first: Range) -> int:
+    """The number of lines of an input that earlier runs have read, header included, given its first range."""
+    if first.size_bytes is not None:
+        return first.lines_before if first.bytes_skipped else 0
+    return 0 if first.position is None else first.position.lines

@@ -120,9 +120,10 @@ class Replay:
         if figures is None:
             figures = InputFigures(source.name)
             self.inputs.append(figures)
-            # Of an input that goes on, an earlier run has read rows that this one does not see.
-            is_new = consumption is None or not consumption.offset_bytes
-            self.malformed_before = list(self.malformed_rows.counts) if is_new else None
+            # Of an input that goes on after more than its header, an earlier run has read rows that this one does not
+            # see, and not all of them were malformed.
+            is_whole = consumption is None or consumption.lines <= 1
+            self.malformed_before = list(self.malformed_rows.counts) if is_whole else None
         last_row = self._make_last_row(source)
         reader = make_reader(
             source, self.plan, consumption,
@@ -270,7 +271,7 @@ def new_replay(
 ) -> Replay:
     """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
 
-    `planned` are arguments of `make_plan`: threads, memory_limit, memory_reserved, reader, block_bytes.
+    `planned` are arguments of `make_plan`: all but those that describe the machine.
     """
     plan = make_plan(cores=available_cores(), memory_used=memory_bytes_now(), **planned)
     reporter = Reporter(journal, rejects, progress)
