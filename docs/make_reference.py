@@ -78,7 +78,7 @@ def cells_of(line: str) -> list[str]:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |".replace("\n", " ") for cells in lines)
 
 
 def code(text: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_a_table_that_is_made_has_no_empty_cell(page: Path) -> None:
         if line.startswith("| `") and not (cells := cells_of(line))[-1]
     ]
     assert empty == []
+
+
+@every_page_with_parts
+def test_each_row_of_a_table_that_is_made_is_one_line(page: Path) -> None:
+    for name, part in parts_of(page).items():
+        lines = part.splitlines()
+        first = next((number for number, line in enumerate(lines) if line.startswith("|")), len(lines))
+        table = list(takewhile(bool, lines[first:]))
+        assert all(line.startswith("|") and line.endswith("|") for line in table), name
 
 
 def test_every_part_is_in_one_page() -> None:

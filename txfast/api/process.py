@@ -108,8 +108,9 @@ def process(
     Raises TxfastError: InputError (a ValueError) for an input that is no transactions file or table, SourceError (an
     OSError) for one that cannot be read, TooManyMalformedError, MemoryLimitError, UsageError (a ValueError) for a wrong
     argument, and other errors of `txfast.errors`; exceptions from your own files and generators pass through. If
-    `process` raises, it returns no accounts, leaves the state as it was, and has removed its temporary files. Ctrl-C
-    ends it.
+    `process` raises, it returns no accounts, leaves the state as it was, and has removed its temporary files; but a
+    `rejects` file is written where TooManyMalformedError is raised. Ctrl-C ends it, and leaves the last checkpoint and
+    the rejects so far, from which the same call goes on.
 
     >>> import io, txfast
     >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\nwithdrawal,1,2,3\\n")

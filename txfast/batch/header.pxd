@@ -13,7 +13,7 @@ cdef struct Columns:
     Py_ssize_t amount
     Py_ssize_t width
 
-# A row's texts in the four columns, and whether the row has more fields than the header has columns.
+# A row's texts in the four columns, and what its other fields show.
 cdef struct Fields:
     Field type
     Field client

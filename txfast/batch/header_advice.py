@@ -6,7 +6,7 @@ Each advice is a guess from the text of one line. This module must not know wher
 from txfast.text.words import nearest
 
 DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "pipes"}
-# Names that other programs give to the four columns; blanks, hyphens and case do not count.
+# Names that other programs give to the four columns; blanks, hyphens, underscores and case do not count.
 OTHER_NAMES = {
     "type": {"action", "category", "event", "kind", "operation", "transactiontype", "txtype"},
     "client": {

@@ -113,9 +113,10 @@ OPTIONS = (
             arrow, pyarrow reads the lines, and the same row parser parses them; this takes about four times as long. It
             is there to check the first reader against. Both give the same accounts, rejects and figures.
 
-            arrow stops with an error at a row longer than its block of 4 MiB and at a row with a byte 0x01, because
-            pyarrow cannot carry these. It needs a memory limit of at least 256MiB, and excludes --checkpoint. Parquet
-            and Arrow inputs are read in the same way with either value.
+            arrow stops with an error at what pyarrow cannot carry: a row longer than its block of 4 MiB, a row with a
+            byte 0x01, a row with a line ending inside quotes, and a second byte order mark at the beginning. It needs a
+            memory limit of at least 256MiB, and excludes --checkpoint. Parquet and Arrow inputs are read in the same
+            way with either value.
         """,
     ),
     Option(
@@ -247,10 +248,10 @@ OPTIONS = (
         "--verify", group="State", default=False, instead=True,
         help="check --state DIR and say what is there",
         manual="""
-            Check every byte of --state DIR instead of running. txfast prints a line for each snapshot and checkpoint,
-            the newest first, and a line for each input that it has consumed. At the first one that is damaged it stops
-            with exit code 1 and says what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint.
-            It does not wait for a run that uses DIR.
+            Check every byte of --state DIR instead of running. txfast prints a line for each snapshot, the newest
+            first, then for each checkpoint; below each of these lines, one for each input that it has consumed. At the
+            first one that is damaged it stops with exit code 1 and says what is wrong. It also fails when DIR holds
+            neither a snapshot nor a checkpoint. It does not wait for a run that uses DIR.
 
             --verify reads no FILE, and excludes --output, --rejects and --stats.
         """,
@@ -299,8 +300,9 @@ OPTIONS = (
             1.1 to 2.4 times as long as one in memory.
 
             The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
-            remote locations, --state and --reader arrow. Large record batches of an Arrow input come on top of the
-            limit. If a single client is too large for the limit, the run fails and says what limit it needs.
+            outputs that end in .zst, remote locations, --state and --reader arrow. Large record batches of an Arrow
+            input come on top of the limit. If a single client is too large for the limit, the run fails and says what
+            limit it needs.
         """,
     ),
     Option(

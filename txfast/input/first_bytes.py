@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # First bytes to look at: a tar archive shows itself within its first header.
 FIRST_BYTES = 512
 
-# The first bytes of each compression, and its name, which is pyarrow's too where pyarrow reads it.
+# The first bytes of each layer, and its name; of a compression that pyarrow reads, it is pyarrow's name.
 ZIP, UTF_16_LE, UTF_16_BE = "zip", "utf-16-le", "utf-16-be"
 LAYERS = {
     b"\x1f\x8b": "gzip",

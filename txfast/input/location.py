@@ -189,7 +189,7 @@ class Location:
     """The parts of a location: `scheme`, `credentials`, `place` and `options`.
 
     The credentials are user and secret, which may contain any character; the place is what messages may show. Where the
-    two cannot be told apart, all but the scheme counts as options, and the place is empty.
+    two cannot be told apart, all but the scheme counts both as credentials and as options, and the place is empty.
     """
 
     __slots__ = ("credentials", "options", "place", "scheme")

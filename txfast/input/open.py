@@ -88,7 +88,8 @@ def source_of(name: str, file: RawIOBase, size_bytes: int | None, copy_folder: s
 
 
 def bytes_source(name: str) -> Source:
-    """Open a path or a location for its bytes, as they are. Raises SourceError."""
+    """Open a path for its bytes as they are, layers too, or a location that has no layers. Raises SourceError, and
+    InputError for a location whose format is not read."""
     if is_location(name):
         return open_source(name)
     try:

@@ -116,8 +116,8 @@ def colored_line(record: "logging.LogRecord") -> str:
 
 
 def prefix_of(record: "logging.LogRecord") -> str:
-    """What a line begins with: `malformed` or `rejected` if it is about rows, `txfast` if the run has failed; else the
-    level, or what the line is about."""
+    """What a line begins with: `malformed` or `rejected` if it is about refused rows, `txfast` if the run has failed,
+    `rows` or `progress` if it has these figures; else the level, also if it is about an applied row."""
     fields = record.__dict__
     if "reason" in fields:
         return ROW_PREFIXES.get(record.levelno) or LEVEL_NAMES[record.levelno]

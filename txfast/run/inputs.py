@@ -27,8 +27,11 @@ def begin_run(
     checkpoints: "Checkpoints | None",
     open_files: "Callable[[], object]",
 ) -> None:
-    """Look at all inputs, and open the outputs by `open_files`; begin with a checkpoint of the same command, or with
-    the last snapshot of the state, which is open. Raises SourceError, InputError and StateError."""
+    """Look at the inputs that are left to read, and open the outputs by `open_files`; begin with a checkpoint of the
+    same command, or with the last snapshot of the state, which is open.
+
+    Raises SourceError, InputError and StateError.
+    """
     goes_on = checkpoints is not None and checkpoints.find(replay)
     left = inputs if checkpoints is None else inputs[checkpoints.first_input :]
     while_waiting(look_at, left, open_all=len(left) > 1)

@@ -13,13 +13,13 @@
 #error "txfast needs a little-endian 64-bit machine and GCC or Clang"
 #endif
 
-/* Bytes after a batch's text that may be read. TXFAST_PLANTED_OVERRUN makes the fast path read past the end of its
- * memory, to prove that the sanitizers notice (tests/campaigns/sanitizers.py). */
 /* A longer row is not parsed, and no quoted field reaches further than this from its opening. Tests make it small. */
 #if !defined(TXFAST_ROW_BYTES_MAX)
 #define TXFAST_ROW_BYTES_MAX (1 << 20)
 #endif
 
+/* Bytes after a batch's text that may be read. TXFAST_PLANTED_OVERRUN makes the fast path read past the end of its
+ * memory, to prove that the sanitizers notice (tests/campaigns/sanitizers.py). */
 #if defined(TXFAST_PLANTED_OVERRUN)
 #define TXFAST_SLACK_BYTES 0
 #else

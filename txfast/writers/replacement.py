@@ -110,6 +110,7 @@ class Replacement:
         if self._earlier is not None:
             self._earlier.discard()
         if self._is_published:
-            # Only now: this run has locked the file that it replaced, which may have the name that is left.
+            # After `_earlier` is closed: an .old name that a killed run has left may be a second name of the file that
+            # this run replaced, and kept locked until here.
             self._is_published = False
             remove_left(self._final_path, OLD)
