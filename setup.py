@@ -78,6 +78,7 @@ MODULES = [
     "txfast.ledger.route",
     "txfast.ledger.sorted_accounts",
     "txfast.readers.csv",
+    "txfast.readers.row_search",
     "txfast.readers.scan",
     "txfast.readers.line_column",
     "txfast.readers.parquet_footer",

@@ -52,6 +52,32 @@ def test_the_last_line_of_a_growing_input_is_held_back(
     assert_alike(found, on_one_machine(folder, "tx.csv", state="other"))
 
 
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("range_bytes", [7, 40, 1 << 20])
+def test_a_row_whose_quotes_are_open_is_held_back_whole(
+    folder: Folder, caplog: pytest.LogCaptureFixture, range_bytes: int, compressed: bool
+) -> None:
+    encode = gzip.compress if compressed else bytes
+    header = HEADER[:-1] + b",note\n"
+    start = header + b"deposit,1,1,5,x\n" + b'deposit,9,9,7,"a note\ndeposit,2,2,2,of\nmany lines\n'
+    run_cluster("in.csv")
+    shutil.copytree("state", "other")
+    path = folder.write("tx.csv", encode(start))
+    warnings(caplog)
+    with being_written(path) as writer:
+        found = run_cluster("tx.csv", range_bytes=range_bytes)
+        [line] = warnings(caplog)
+        assert line.startswith("tx.csv:3: the last row has a quoted field that is not closed, and a program has the f")
+        assert (found.stats["rows"], found.stats["malformed"]["bad_quoting"]) == (1, 0)
+        assert_alike(found, on_one_machine(folder, "tx.csv", state="other"))
+        writer.write(encode(b'and an end"\ndeposit,9,10,1,x\n'))
+    found = run_cluster("tx.csv", range_bytes=range_bytes)
+    assert warnings(caplog) == []
+    assert found.stats["applied"]["deposit"] == found.stats["rows"] == 2
+    assert b"\n9,8.0000," in found.accounts
+    assert_alike(found, on_one_machine(folder, "tx.csv", state="other"))
+
+
 def test_a_compressed_input_of_which_only_a_part_of_the_header_is_there_adds_nothing(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:

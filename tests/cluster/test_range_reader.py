@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.command import Folder
+from tests.support.reference_rows import BYTE_ORDER_MARK, LINE_ENDING, find_row_end
+from txfast.cluster import range_reader
 from txfast.cluster.cutting import cut_inputs
 from txfast.cluster.map import map_range
 from txfast.cluster.range_reader import RangeFile, RangeReader, line_start
@@ -17,6 +22,7 @@ from txfast.cluster.rejects import reject_blobs
 from txfast.cluster.results import RowStatuses
 from txfast.errors import InputError, SourceError
 from txfast.input.open import open_source
+from txfast.input.source import HOLD, TAKE, Source
 
 
 @pytest.mark.parametrize("probe_bytes", [1, 2, 3, 1000])
@@ -45,6 +51,73 @@ def test_the_search_for_a_line_stops_at_its_limit(
         start = line_start(source, offset)
         assert (line_start(source, offset, limit) if start < limit else limit) == min(start, limit)
         assert start < limit or line_start(source, offset, limit) >= limit
+    source.close()
+
+
+# Pieces of files in which it is hard to say what is inside quotes.
+PIECES = [
+    b'"', b'""', b'"""', b",", b" ", b"\n", b"\r\n", b"\r", b"x", b'"\n"', b'",', b',"', b'"\n', b'\n"', b'"\n",',
+    b'"\n"\n', b',"\n\n"\n', b'"a\nb"\n', b"deposit,1,1,5\n",
+]  # fmt: skip
+
+
+def starts_of_rows(content: bytes, *, holds_open: bool) -> set[int]:
+    """Where rows begin by the reference, lines of blanks among them, and the end of the file."""
+    starts, start = {len(content)}, len(BYTE_ORDER_MARK) if content.startswith(BYTE_ORDER_MARK) else 0
+    while start < len(content):
+        starts.add(start)
+        end = find_row_end(content, start)
+        if holds_open and find_row_end(content + b'"', start) > len(content):
+            break
+        ending = LINE_ENDING.match(content, end)
+        start = end if ending is None else ending.end()
+    return starts
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=30), st.integers(1, 50), st.integers(1, 9), st.booleans(), st.booleans()
+)
+def test_a_range_begins_with_the_first_row_that_begins_in_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    pieces: list[bytes],
+    range_bytes: int,
+    bytes_back: int,
+    is_marked: bool,
+    holds_open: bool,
+) -> None:
+    content = BYTE_ORDER_MARK * is_marked + b"type,client,tx,amount\n" + b"".join(pieces)
+    path = tmp_path_factory.mktemp("file") / "in.csv"
+    path.write_bytes(content)
+    starts = starts_of_rows(content, holds_open=holds_open)
+    source = open_source(str(path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(range_reader, "LOOK_BACK_BYTES", bytes_back)
+        patch.setattr(range_reader, "PROBE_BYTES", 1 + bytes_back)
+        for part in cut_inputs([str(path)], range_bytes)[1:]:
+            assert part.end is not None
+            row = min(start for start in starts if start >= part.start)
+            found = range_reader.first_row(source, replace(part, last_line=HOLD if holds_open else TAKE))
+            assert found == (row if row < part.end else None)
+    source.close()
+
+
+def test_a_search_looks_no_farther_back_than_it_must(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A range in the middle of a large file without quotes costs 2 MiB of reading at most."""
+    folder.write("large.csv", folder.read("in.csv") + b"deposit,1,1,5.0\n" * (1 << 19))
+    part = cut_inputs(["large.csv"], 1 << 22)[1]
+    source = open_source("large.csv")
+    bytes_read = 0
+    read_at = Source.read_at
+
+    def counted(source: Source, offset: int, count: int) -> bytes:
+        nonlocal bytes_read
+        bytes_read += count
+        assert offset >= part.start - range_reader.LOOK_BACK_BYTES - 1
+        return read_at(source, offset, count)
+
+    monkeypatch.setattr(Source, "read_at", counted)
+    assert range_reader.first_row(source, part) is not None
+    assert bytes_read < 2 << 20
     source.close()
 
 

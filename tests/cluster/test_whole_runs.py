@@ -70,12 +70,24 @@ def test_rows_of_many_lines_are_read_by_the_range_in_which_they_begin(folder: Fo
     assert found.accounts == replays.run_reference([("notes.csv", folder.read("notes.csv"))]).accounts
 
 
-def test_a_range_that_is_not_in_step_with_the_one_before_fails_the_run(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("bytes_back", [1, 1000])
+def test_a_range_may_begin_far_inside_a_quoted_field(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, bytes_back: int
 ) -> None:
-    monkeypatch.setattr("txfast.cluster.range_reader.LOOK_BACK_BYTES", 1)
+    monkeypatch.setattr("txfast.cluster.range_reader.LOOK_BACK_BYTES", bytes_back)
+    # In the second, each line ending in quotes may as well be one between rows.
+    both_ways = b"note,type,client,tx,amount,note\n" + b"".join(
+        b'"\n",deposit,%d,%d,1,"\n"\n' % (row % 7, row) for row in range(150)
+    )
+    for content in (notes(150), both_ways + notes(20).partition(b"\n")[2] + both_ways):
+        folder.write("notes.csv", content)
+        assert_alike(run_ranges(["notes.csv"], 2, 333), by_command(folder, "notes.csv"))
+
+
+def test_ranges_that_do_not_fit_together_fail_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txfast.cluster.range_reader.first_row", lambda _, part: part.start)
     folder.write("notes.csv", notes(150))
-    with pytest.raises(ClusterError, match=r"^notes\.csv: cannot be cut at byte \d+, which is inside a quoted field"):
+    with pytest.raises(ClusterError, match=r"^notes\.csv: the rows at byte \d+ do not follow those before"):
         run_ranges(["notes.csv"], 2, 333)
 
 

@@ -19,6 +19,7 @@ from tests.support.states import (
     change_manifest,
     content_of,
     copied,
+    positions,
     run_with_state,
 )
 from txfast.batch.batch import TransactionBatch
@@ -65,6 +66,12 @@ def test_another_field_may_be_left_open_the_next_day(folder: Folder) -> None:
     path = folder.write("in.csv", first + added + CLOSED)
     with pytest.raises(InputError, match=r"in.csv:4: a quoted field"):
         run(folder, path)
+
+
+def test_a_row_over_one_mib_may_be_left_open(folder: Folder) -> None:
+    first, _, _ = LEFT_OPEN["a long row"]
+    run(folder, folder.write("in.csv", first))
+    assert positions(str(folder.path / "state"))["in.csv"][-1] == len(b'"a\nb\n')
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])

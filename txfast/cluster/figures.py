@@ -61,7 +61,7 @@ class Figures:
     def _check_borders(self) -> None:
         """Check that each range ends where the next begins: that no row was lost, or read twice. Raises ClusterError.
 
-        A range whose start is in a quoted field that opens long before it can begin elsewhere.
+        Each range finds its beginning by itself (range_reader.py).
         """
         end: int | None = None
         for part in self._ranges:
@@ -73,8 +73,8 @@ class Figures:
             fits = report.begin == end if report.begin is not None else end is not None and end >= part.end
             if not fits:
                 raise ClusterError(
-                    f"{part.name}: cannot be cut at byte {part.start}, which is inside a quoted field of many lines; "
-                    f"nothing is put out. Run it with other sizes of ranges, or with txfast on one machine"
+                    f"{part.name}: the rows at byte {part.start} do not follow those before, so some were lost or "
+                    f"read twice; nothing is put out. Use txfast on one machine, and report this"
                 )
             end = end if report.end is None else report.end
 

@@ -1,8 +1,8 @@
 """Reads a range, wherever it begins: a task owns the rows that begin in its range.
 
 Whether a line begins a row depends on the quotes before it. So a task reads from LOOK_BACK_BYTES before its range on,
-and reports where its first row begins and where the first one behind its range does: the driver checks that they fit
-together (figures.py).
+or from farther back until the text leaves no doubt. It reports where its first row begins and where the first one
+behind its range does: the driver checks that they fit together (figures.py).
 
 This module must not know what becomes of rows, nor an engine.
 """
@@ -17,10 +17,12 @@ from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_
 from txfast.input.first_bytes import BYTE_ORDER_MARK
 from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
+from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import Consumption, Position, go_on
-from txfast.input.source import CSV, Source
+from txfast.input.source import CSV, HOLD, Source
 from txfast.readers.allowance import Allowance
-from txfast.readers.csv import CsvReader, find_row
+from txfast.readers.csv import CsvReader
+from txfast.readers.row_search import RowSearch
 from txfast.readers.table import TableReader
 from txfast.run.machine import available_cores, default_memory_limit
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 # Bytes that are searched at once for the end of a line.
 PROBE_BYTES = 1 << 16
-# Bytes before a range that are read to find where its first row begins.
+# Bytes before a range that are read to find where its first row begins, and how much farther a search goes back each
+# time that is in doubt. It is where quotes and line endings alternate in the same way inside fields and between them.
 LOOK_BACK_BYTES = 1 << 16
+LOOK_BACK_FACTOR = 8
 # The size of the reader's blocks, as for large files on one machine.
 BLOCK_BYTES = 1 << 20
 
@@ -60,28 +64,45 @@ def line_start(source: Source, offset: int, limit: int | None = None) -> int:
     return size
 
 
-def first_row(source: Source, start: int, end: int) -> int | None:
-    """Where the first row begins in a range, as far as the text before it tells; None if none begins in it.
+def first_row(source: Source, part: Range) -> int | None:
+    """Where the first row begins in a range that is not the first of its input; None if none begins in it.
 
-    Read from the first line in the LOOK_BACK_BYTES before the range on, as if that were a row's start.
+    A line some way before the range begins a row, or is inside a quoted field: the search goes on from it under both,
+    and looks farther back where they lead to different rows. At the start of the input only the first is possible.
     """
-    size = source.size_bytes or 0
-    first = line_start(source, start - LOOK_BACK_BYTES, start)
-    if first >= start:  # a line that is longer than that
-        first = line_start(source, start, end)
-    mark_bytes = len(BYTE_ORDER_MARK) if first == 0 and source.read_at(0, 3) == BYTE_ORDER_MARK else 0
-    byte_count = start - first + PROBE_BYTES
-    while first < end:
-        text = source.read_at(first, byte_count)
-        is_whole = first + len(text) >= size
-        found = find_row(text[mark_bytes:], start - first - mark_bytes, is_whole=is_whole)
-        if found >= 0:
-            first += mark_bytes + found
-            return first if first < end else None
-        if found == -1 and first + len(text) >= end:
+    assert part.end is not None
+    bytes_back = LOOK_BACK_BYTES
+    while True:
+        is_start = part.start - bytes_back <= part.bytes_skipped
+        line = part.bytes_skipped if is_start else line_start(source, part.start - bytes_back, part.end)
+        if line >= part.end:
             return None
-        byte_count *= 2
-    return None
+        row = search_row(source, part, line, in_quotes=False)
+        if is_start or search_row(source, part, line, in_quotes=True) in (None, row):
+            return row if row is not None and row < part.end else None
+        bytes_back *= LOOK_BACK_FACTOR
+
+
+def search_row(source: Source, part: Range, line: int, *, in_quotes: bool) -> int | None:
+    """Where the first row begins in a range, or its end, if the line at an earlier offset begins a row or, `in_quotes`,
+    is inside a quoted field; None where the text says that it is not."""
+    assert part.end is not None
+    place = line
+    if place == 0 and source.read_at(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+        place = len(BYTE_ORDER_MARK)
+    first_place = place
+    search = RowSearch(part.start - place, in_quotes=in_quotes, holds_open=part.last_line == HOLD)
+    byte_count = max(0, part.start - place) + PROBE_BYTES
+    while search.found is None and not search.is_impossible:
+        byte_count = min(byte_count, max(BLOCK_BYTES, DECIDED_BYTES))
+        text = source.read_at(place, byte_count)
+        done = search.search(text, is_whole=place + len(text) >= (source.size_bytes or 0))
+        place += done
+        if not done:
+            byte_count = DECIDED_BYTES  # of a quoted field
+        elif done == len(text) and place >= part.end:
+            return part.end
+    return None if search.found is None else min(first_place + search.found, part.end)
 
 
 class RangeFile(RawIOBase):
@@ -187,7 +208,7 @@ class RangeReader:
         last_row = self._last_row = LastRow(source, part.last_line)
         if part.end is not None:
             # The first range of an input has the lines before it, and begins with a row.
-            self.begin = part.start if part.lines_before else first_row(source, part.start, part.end)
+            self.begin = part.start if part.lines_before else first_row(source, part)
             begin = part.end if self.begin is None else self.begin
             return CsvReader(
                 RangeFile(source, begin, source.size_bytes or 0),

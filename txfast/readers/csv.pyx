@@ -217,7 +217,7 @@ cdef class CsvReader:
         cdef Py_ssize_t mark_bytes = self.mark_bytes_in(text, end)
         if end <= self.stop_at - self.bytes_taken:
             return end
-        return mark_bytes + row_from(text + mark_bytes, text + end, self.stop_at - self.bytes_taken - mark_bytes, True)
+        return mark_bytes + row_from(text + mark_bytes, text + end, self.stop_at - self.bytes_taken - mark_bytes)
 
     cdef Py_ssize_t mark_bytes_in(self, const uint8_t* text, Py_ssize_t text_bytes) noexcept:
         """The length of a byte order mark where the text begins with one and is the file's first."""
@@ -312,14 +312,6 @@ def take_header(TransactionBatch batch not None, str file not None):
     batch.text_bytes = end - start
     batch.text = start
     return batch.header
-
-
-def find_row(bytes text not None, Py_ssize_t offset, *, bint is_whole):
-    """The first row that begins at an offset or later, in a text that begins with a row. -1 where none begins in the
-    text; -2 where the text ends in a quoted field or inside an ending, so that more of it may tell. Where nothing
-    follows the text, it `is_whole`: its end is such an offset too."""
-    cdef const uint8_t* start = text
-    return row_from(start, start + len(text), offset, is_whole)
 
 
 def find_spanning_row(TransactionBatch batch not None):

@@ -184,24 +184,14 @@ cdef inline bint is_open(const uint8_t* opening, const uint8_t* end) noexcept no
 
 
 cdef inline Py_ssize_t row_from(
-    const uint8_t* text,  # IN a row's start
+    const uint8_t* text,  # IN whole rows
     const uint8_t* end,  # IN
     const Py_ssize_t offset,  # IN
-    const bint is_whole,  # IN whether nothing follows the text
 ) noexcept nogil:
-    """The first row that begins at an offset or later; -1 where none begins in the text, -2 where the text ends in a
-    quoted field or inside an ending, so that more of it may tell."""
+    """Where the first row begins at an offset or later, or the text ends."""
     cdef const uint8_t* p = text
     cdef RowPassed row
-    while p - text < offset:
+    while p < end and p - text < offset:
         row = new_row()
-        p = pass_row(p, end, is_whole, &row)
-        if not row.at_end:
-            if is_whole:
-                return end - text
-            return -1 if p == end else -2
-        # A CR at the end may be half of an ending.
-        if p == end - 1 and p[0] == CR and not is_whole:
-            return -2
-        p = past_ending(p, end)
+        p = past_ending(pass_row(p, end, True, &row), end)
     return p - text
