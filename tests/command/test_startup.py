@@ -38,7 +38,7 @@ OURS = {
     "txfast.run.books",
     "txfast.run.flow",
     "txfast.command.settings",
-    "txfast.run.inputs",
+    "txfast.run.session",
     "txfast.run.intake",
     "txfast.run.outputs",
     "txfast.run.plan",

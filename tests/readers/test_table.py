@@ -28,7 +28,7 @@ from tests.support.reference import HEADER
 from tests.support.replays import Outcome
 from tests.support.small_memory import small_limits
 from tests.support.tables import NAMES, ROWS, Field, of_texts, write_table
-from txfast.api.inputs import source_of_object
+from txfast.api.inputs import LentInput
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.batch.header import Header
@@ -153,9 +153,9 @@ def test_numbers_mean_the_same_as_their_text(
     ]  # fmt: skip
     table = pa.table(columns, names=list(NAMES))
     plain = new_replay(threads=threads, refuses_malformed=False)
-    plain.read_source(source_of_object(table, ""))
+    plain.read_source(LentInput(table).open())
     reported = new_replay(replays.RejectsJournal(), threads=threads, refuses_malformed=False)
-    reported.read_source(source_of_object(table, ""))
+    reported.read_source(LentInput(table).open())
     texts = [[text_of(value) for value in column.to_pylist()] for column in columns]
     expected = replays.run_reference([("in.csv", csv_of(list(zip(*texts, strict=True))))])
     for replay in (plain, reported):
@@ -173,7 +173,7 @@ def test_the_bytes_read_are_estimated_from_the_rows(
     monkeypatch.setattr(table_module, "BATCH_ROWS", 30)
     table = of_texts(day(1, rows=100), pa.string())
     if suffix == "table":
-        source = source_of_object(table, "")
+        source = LentInput(table).open()
     else:
         source = open_source(str(write_table(folder.path / f"in.{suffix}", table, 70)))
     reader = TableReader(source)

@@ -519,7 +519,7 @@ def test_a_run_that_never_began_leaves_nothing(
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("txfast.run.replay.new_replay", fail)
+    monkeypatch.setattr("txfast.run.session.new_replay", fail)
     assert in_process(*COMMAND, "r.csv", *STATE) == 1
     assert folder.names() == ["a.csv", "b.csv", "c.csv.gz", "in.csv"]
 

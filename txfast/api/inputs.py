@@ -14,7 +14,7 @@ from txfast.api.lent_tables import LentTables, is_file, is_table, refusal_of_ele
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import look_at, open_input, source_of
-from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, may_have_tables, resolve, total_size
+from txfast.input.ref import InputRef, resolve
 from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
 
@@ -44,8 +44,13 @@ class Inputs:
 
     def __init__(self, inputs: "tuple[Input, ...]", *, whole_tables: bool = False) -> None:
         check_inputs(inputs)
-        self._whole_tables = whole_tables
-        self.inputs = [resolve(os.fspath(each)) if isinstance(each, (str, os.PathLike)) else each for each in inputs]
+        self.inputs: list[InputRef | LentInput] = []
+        for number, given in enumerate(inputs, 1):
+            if isinstance(given, (str, os.PathLike)):
+                self.inputs.append(resolve(os.fspath(given)))
+            else:
+                ordinal = f" {number}" if len(inputs) > 1 else ""
+                self.inputs.append(LentInput(given, ordinal, whole_tables=whole_tables))
         self.refs = [each for each in self.inputs if isinstance(each, InputRef)]
 
     def sources(self, copy_folder: str | None = None) -> "Generator[Source, None, None]":
@@ -59,35 +64,40 @@ class Inputs:
         return self._opened(copy_folder)
 
     def _opened(self, copy_folder: str | None) -> "Generator[Source, None, None]":
-        for index in range(len(self.inputs)):
-            source = self.open(index, copy_folder)
+        for each in self.inputs:
+            source = open_input(each, copy_folder) if isinstance(each, InputRef) else each.open(copy_folder)
             try:
                 yield source
             finally:
                 source.close()
 
-    def open(self, index: int, copy_folder: str | None = None) -> Source:
-        """Open the input of this index. Raises as `sources`."""
-        each = self.inputs[index]
-        if isinstance(each, InputRef):
-            return open_input(each, copy_folder)
-        number = f" {index + 1}" if len(self.inputs) > 1 else ""
-        return source_of_object(each, number, copy_folder, whole_tables=self._whole_tables)
 
-    @property
-    def may_have_tables(self) -> bool:
-        """Whether an input is a table, as far as can be seen before it is read."""
-        return len(self.refs) < len(self.inputs) or may_have_tables(self.refs)
+class LentInput:
+    """A binary file or a table that a program gives: `name` is its type, and `ordinal` tells several tables apart.
 
-    @property
-    def are_decompressed_by_pyarrow(self) -> bool:
-        """Whether an input is a path of a file that pyarrow decompresses."""
-        return are_decompressed_by_pyarrow(self.refs)
+    With `whole_tables`, each table of an iterable is read to its end before its first row is given.
+    """
 
-    @property
-    def total_bytes(self) -> int | None:
-        """Bytes to read in all inputs, for a progress bar; None unless all are plain CSV files."""
-        return total_size(self.refs) if len(self.refs) == len(self.inputs) else None
+    def __init__(
+        self, given: "IO[bytes] | RawIOBase | Tables", ordinal: str = "", *, whole_tables: bool = False
+    ) -> None:
+        self.name = type_name(given)
+        self._given = given
+        self._ordinal = ordinal
+        self._whole_tables = whole_tables
+
+    def open(self, copy_folder: str | None = None) -> Source:
+        """Its source. A zip archive in a file is copied to `copy_folder`. Raises UsageError, SourceError and
+        InputError."""
+        given = self._given
+        if is_file(given):
+            name = getattr(given, "name", None)
+            name = os.fsdecode(name) if isinstance(name, (str, bytes)) else self.name + self._ordinal
+            return source_of(name, BorrowedFile(given), None, copy_folder)
+        rows = row_count(given)
+        size_bytes = None if rows is None else rows * VALUES_BYTES
+        tables = LentTables(cast("Tables", given), whole=self._whole_tables)
+        return Source(self.name + self._ordinal, RawIOBase(), size_bytes, TABLE, tables)
 
 
 def check_inputs(inputs: "tuple[Input, ...]") -> None:
@@ -125,23 +135,6 @@ def refusal_of(given: object) -> str | None:
     if not hasattr(given, "__iter__"):
         return f"an input of type {type_name(given)} cannot be read: {HOW_TO_READ}"
     return None
-
-
-def source_of_object(
-    given: "IO[bytes] | RawIOBase | Tables", number: str, copy_folder: str | None = None, *, whole_tables: bool = False
-) -> Source:
-    """The source of a file object or a table; `number` tells several tables apart in messages.
-
-    With `whole_tables`, each table of an iterable is read to its end before its first row is given.
-    """
-    if is_file(given):
-        name = getattr(given, "name", None)
-        name = os.fsdecode(name) if isinstance(name, (str, bytes)) else type_name(given) + number
-        return source_of(name, BorrowedFile(given), None, copy_folder)
-    rows = row_count(given)
-    size_bytes = None if rows is None else rows * VALUES_BYTES
-    tables = LentTables(cast("Tables", given), whole=whole_tables)
-    return Source(type_name(given) + number, RawIOBase(), size_bytes, TABLE, tables)
 
 
 def row_count(given: object) -> int | None:

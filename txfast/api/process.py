@@ -7,7 +7,6 @@ from txfast.api.inputs import Inputs
 from txfast.api.results import Rejects, Result
 from txfast.api.run import RunSettings, run
 from txfast.log.journal import program_journal
-from txfast.run.machine import default_memory_limit
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def process(
         max_malformed=malformed_limit(max_malformed, strict=strict),
         reader=taken("reader", reader),
         threads=taken("threads", threads),
-        memory_limit=default_memory_limit() if limit is None else limit,
+        memory_limit=limit,
         memory_said="the memory there is" if limit is None else f"memory_limit={memory_limit!r}",
         spill_dir=taken("spill_dir", spill_dir),
         state=taken("state", state),

@@ -24,12 +24,13 @@ from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 from txfast.writers.file import sync_folder
+from txfast.writers.output import STANDARD_OUTPUT
 from txfast.writers.temporary import PART as UNFINISHED
 from txfast.writers.temporary import PROGRESS, is_beside
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from txfast.input.position import Consumption
@@ -295,13 +296,18 @@ class Checkpoints:
 
 
 def command_of(
-    files: "Sequence[str]", output: str, rejects: str | None, stats: str | None, max_malformed: int | None
+    files: "Sequence[str]", outputs: "Mapping[str, str | None]", max_malformed: int | None
 ) -> "dict[str, Any]":
-    """Identifies a command: two are the same where their inputs, outputs and limit of malformed rows are."""
+    """Identifies a command: two are the same where their inputs, outputs and limit of malformed rows are.
+
+    `outputs` are the paths of `Outputs`. A run that hands its accounts out is the same as one that prints them.
+    """
+    accounts = outputs["accounts"] or STANDARD_OUTPUT
+    paths = {name: None if path is None else os.path.realpath(path) for name, path in outputs.items()}
     return {
         "inputs": [{"name": file, "path": os.path.realpath(file)} for file in files],
-        "output": output if output == "-" else os.path.realpath(output),
-        "rejects": None if rejects is None else os.path.realpath(rejects),
-        "stats": None if stats is None else os.path.realpath(stats),
+        "output": accounts if accounts == STANDARD_OUTPUT else paths["accounts"],
+        "rejects": paths["rejects"],
+        "stats": paths["stats"],
         "max_malformed": max_malformed,
     }

@@ -19,7 +19,7 @@ class Outputs:
     """The outputs of a run: `accounts`, `rejects`, `stats` and `state`, each where a path is given for it.
 
     `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` gets each warning about the
-    state, such as a damaged snapshot that is skipped.
+    state, such as a damaged snapshot that is skipped. `paths` has those of files, by name of the output.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Outputs:
         state: str | None = None,
         warn: "Callable[[str], object]",
     ) -> None:
+        self.paths = {"accounts": accounts, "rejects": rejects, "stats": stats}
         self.accounts = None if accounts is None else Output(accounts, compression_of(accounts))
         self.stats = None if stats is None else Output(stats, compression_of(stats))
         self.rejects: Rejects | None = None

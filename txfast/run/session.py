@@ -1,0 +1,268 @@
+"""A run from its beginning to its end, with a state or without: the same for the command and for programs.
+
+    with Session(journal, settings, inputs, outputs) as session:
+        session.begin()
+        session.read()
+        accounts = session.collect()
+        session.publish()
+
+A run with a state begins with what is saved there, and reads of each input what it does not know yet. This module must
+not know how a user says what to run, nor what is done with the results.
+"""
+
+import time
+
+from txfast.errors import TooManyMalformedError
+from txfast.input.open import look_at
+from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, may_have_tables, total_size
+from txfast.input.source import AUTO
+from txfast.interrupts import LISTENER, while_waiting
+from txfast.run.machine import default_memory_limit, library_memory_bytes
+from txfast.run.replay import Replay, new_replay
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Protocol, Self
+
+    from txfast.input.source import Source
+    from txfast.ledger.sorted_accounts import AccountColumns
+    from txfast.log.journal import Journal
+    from txfast.log.progress import Progress
+    from txfast.run.checkpoint import Checkpoints
+    from txfast.run.outputs import Outputs
+    from txfast.run.reporter import Rejects
+    from txfast.spill.settled import Settled
+    from txfast.state.directory import StateDirectory
+
+    class Chosen(Protocol):
+        """What a user chooses about a run; names and values are those of the options.
+
+        `needs_arrow` says what needs pyarrow, in words; it is empty if nothing does.
+        """
+
+        max_malformed: int | None
+        reader: str
+        threads: int | None
+        memory_limit: int | None
+        spill_dir: str | None
+        state: str | None
+        checkpoint: float | None
+        last_line: str | None
+
+        @property
+        def needs_arrow(self) -> str: ...
+
+    class Lent(Protocol):
+        """An input that is no name: a program's open file or table. It can be opened once, and is new to a state."""
+
+        name: str
+
+        def open(self, copy_folder: str | None) -> Source: ...
+
+
+class Session:
+    """A run over inputs. Use it in `with`: `begin`, `read`, `collect`, then `publish`.
+
+    An exception in the block removes what was not published, and the run's checkpoints; those of a run that is
+    interrupted, or whose reader went away, stay. Accounts that were moved to disk can be read after the block, until
+    `close_books`.
+
+    `collects` takes the rejects instead of the outputs' file. `shows_progress` is the journal that shows how far the
+    run is, None for no such display.
+    """
+
+    def __init__(
+        self,
+        journal: "Journal",
+        chosen: "Chosen",
+        inputs: "Sequence[InputRef | Lent]",
+        outputs: "Outputs",
+        *,
+        collects: "Rejects | None" = None,
+        shows_progress: "Journal | None" = None,
+    ) -> None:
+        """Raises UsageError."""
+        self.outputs = outputs
+        self._journal = journal
+        self._inputs = inputs
+        self._copy_folder = chosen.spill_dir
+        self._defers_signals = chosen.checkpoint is not None
+        self._checkpoints = make_checkpoints(chosen, inputs, outputs)
+        self._progress = None if shows_progress is None else make_progress(shows_progress, inputs, chosen.state)
+        refs = [each for each in inputs if isinstance(each, InputRef)]
+        reads_tables = len(refs) < len(inputs) or may_have_tables(refs)
+        self.replay: Replay = new_replay(
+            journal,
+            rejects=outputs.rejects if collects is None else collects,
+            progress=self._progress,
+            max_malformed=chosen.max_malformed,
+            checkpoints=self._checkpoints if self._defers_signals else None,
+            spill_folder=chosen.spill_dir,
+            last_line=None if chosen.state is None else chosen.last_line or AUTO,
+            reader=chosen.reader,
+            threads=chosen.threads,
+            memory_limit=chosen.memory_limit or default_memory_limit(),
+            memory_reserved=library_memory_bytes(
+                needs_arrow=bool(chosen.needs_arrow) or reads_tables, decompresses=are_decompressed_by_pyarrow(refs)
+            ),
+            reads_tables=reads_tables,
+        )
+
+    def __enter__(self) -> "Self":
+        return self
+
+    # ---- Beginning -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Look at the inputs that are left to read, and open all outputs, the state first; begin with a checkpoint of
+        this command, or with the state's last snapshot.
+
+        Raises SourceError, InputError, LockedError and StateError.
+        """
+        self.outputs.open_state(to_read=not self._inputs)
+        state = self.outputs.state
+        goes_on = self._checkpoints is not None and self._checkpoints.find(self.replay)
+        left = self._inputs if self._checkpoints is None else self._inputs[self._checkpoints.first_input :]
+        refs = [each for each in left if isinstance(each, InputRef)]
+        while_waiting(look_at, refs, open_all=len(left) > 1)
+        self.outputs.open_files()
+        if state is None:
+            return
+        if not goes_on:
+            started = time.perf_counter()
+            state.load(self.replay.books.restore)
+            self.replay.spend("load", time.perf_counter() - started)
+        if state.is_new:
+            self._say_it_is_new(state)
+
+    def _say_it_is_new(self, state: "StateDirectory") -> None:
+        """Warn of a state that holds nothing yet. Raises StateError where the run would only print it."""
+        if not self._inputs:
+            from txfast.state.directory import no_snapshot
+
+            raise no_snapshot(state.path)
+        state.say_it_is_new()
+
+    # ---- Reading -------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Replay all inputs in their order, or those that are left, and log the totals of malformed rows.
+
+        Raises TooManyMalformedError, after the rows up to there were applied, and as `Replay.read`.
+        """
+        try:
+            self._read_inputs()
+        except TooManyMalformedError:
+            self._end_of_input()
+            raise
+        self._end_of_input()
+
+    def _end_of_input(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+        self._journal.malformed_totals(self.replay.malformed_rows.by_reason())
+
+    def _read_inputs(self) -> None:
+        checkpoints = self._checkpoints
+        if self._defers_signals:
+            LISTENER.defer()
+        for index, each in enumerate(self._inputs):
+            if checkpoints is not None:
+                if index < checkpoints.first_input:
+                    continue
+                checkpoints.begin_input(self.replay, index)
+            if not isinstance(each, InputRef):
+                self._read_lent(each)
+            elif checkpoints is None or self.outputs.state is None:
+                self.replay.read(each)
+            else:
+                self._read_followed(each, self.outputs.state, checkpoints)
+            LISTENER.check()
+        if checkpoints is not None:
+            checkpoints.begin_input(self.replay, len(self._inputs))
+        LISTENER.stop_deferring()
+
+    def _read_lent(self, lent: "Lent") -> None:
+        source = while_waiting(lent.open, self._copy_folder)
+        try:
+            self.replay.read_source(source)
+        finally:
+            source.close()
+
+    def _read_followed(self, ref: InputRef, state: "StateDirectory", checkpoints: "Checkpoints") -> None:
+        """Replay the part of an input that the state does not know yet."""
+        opened = checkpoints.take_opened()
+        figures = None if opened is None else self.replay.inputs[-1]
+        source, consumption = opened or while_waiting(state.open_input, ref, self._copy_folder)
+        try:
+            self.replay.read_source(source, consumption, figures)
+        finally:
+            source.close()
+        state.note(ref, consumption)
+
+    # ---- Ending --------------------------------------------------------------------------------------
+
+    def collect(self) -> "AccountColumns | Settled":
+        """The accounts, once all inputs are read; all ledgers are saved to the state first. Raises as `Books.collect`,
+        and SourceError."""
+        state = self.outputs.state
+        if state is None:
+            return self.replay.collect()
+        segments = None
+        # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
+        if self._checkpoints is not None and not self.replay.books.is_spilled:
+            segments = self._checkpoints.segments
+        return self.replay.collect(state.saver(changed=self.replay.rows > 0, segments=segments))
+
+    def publish(self) -> None:
+        """Publish all outputs; no checkpoint is needed any more. Raises as `Outputs.publish`."""
+        self.outputs.publish()
+        if self._checkpoints is not None:
+            self._checkpoints.discard()
+
+    def close_books(self) -> None:
+        """Give back disk space: accounts that were moved there are gone then."""
+        self.replay.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: "TracebackType | None"
+    ) -> None:
+        """Clean up; nothing interrupts that."""
+        LISTENER.hold()
+        try:
+            if self._progress is not None:
+                self._progress.close()
+            if error is not None:
+                self.close_books()
+            if self._checkpoints is not None:
+                self._end_checkpoints(self._checkpoints, error)
+        finally:
+            self.outputs.discard()
+
+    def _end_checkpoints(self, checkpoints: "Checkpoints", error: BaseException | None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
+            checkpoints.discard()
+        elif error is not None:
+            checkpoints.keep()
+        checkpoints.close()
+
+
+def make_checkpoints(chosen: "Chosen", inputs: "Sequence[InputRef | Lent]", outputs: "Outputs") -> "Checkpoints | None":
+    """The checkpoints of a run with a state and inputs, which may go on from one, or take new ones."""
+    if outputs.state is None or not inputs:
+        return None
+    from txfast.run.checkpoint import Checkpoints, command_of
+
+    command = command_of([each.name for each in inputs], outputs.paths, chosen.max_malformed)
+    return Checkpoints(outputs.state, command, chosen.checkpoint, outputs.rejects)
+
+
+def make_progress(journal: "Journal", inputs: "Sequence[InputRef | Lent]", state: str | None) -> "Progress":
+    """Shows how far the run is. With a state the size of the new part is not known yet."""
+    from txfast.log.progress import Progress
+
+    refs = [each for each in inputs if isinstance(each, InputRef)]
+    is_known = state is None and len(refs) == len(inputs)
+    return Progress(journal, total_size(refs) if is_known else None)
