@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from tests.support import replays
 from tests.support.command import Folder
-from tests.support.engines import run_ranges
+from tests.support.engines import PlainJob, run_ranges
+from tests.support.notes import NOTE_HEADER, notes_file, raw_rows
 from tests.support.outputs import assert_alike, by_command, rejects_of, twelve_files
+from tests.support.replays import though_all_malformed
 from tests.support.small_memory import small_books, small_limits
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster.cutting import cut_inputs
@@ -82,6 +84,29 @@ def test_a_range_may_begin_far_inside_a_quoted_field(
     for content in (notes(150), both_ways + notes(20).partition(b"\n")[2] + both_ways):
         folder.write("notes.csv", content)
         assert_alike(run_ranges(["notes.csv"], 2, 333), by_command(folder, "notes.csv"))
+
+
+@pytest.mark.parametrize("name", ["notes.csv", "notes.csv.gz"])
+@pytest.mark.parametrize("range_bytes", [11, 300, 1 << 20])
+def test_a_line_inside_quotes_that_looks_like_a_row_is_warned_of_once(
+    folder: Folder, range_bytes: int, name: str
+) -> None:
+    content = NOTE_HEADER + b"\n\ndeposit,1,1,1,x\n" + notes(20).partition(b"\n")[2]
+    folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
+    folder.write("in.csv", content)
+    with though_all_malformed():
+        job = PlainJob(cut_inputs([name, "in.csv"], range_bytes), 2)
+    warnings: list[str] = []
+    job.figures.warn_of_rows_in_quotes(warnings.append)
+    assert [warning.partition(" looks")[0] for warning in warnings] == [f"{name}:8: this line"]
+
+
+@pytest.mark.parametrize("range_bytes", [50, 700, 1 << 20])
+def test_rejects_of_rows_of_many_lines_have_their_text(folder: Folder, range_bytes: int) -> None:
+    folder.write("notes.csv", notes_file(200, seed=4))
+    found = run_ranges(["notes.csv"], 3, range_bytes)
+    expected = replays.run_reference([("notes.csv", folder.read("notes.csv"))])
+    assert raw_rows(found.rejects) == [(reject.line, reject.reason, reject.row) for reject in expected.rejects]
 
 
 def test_ranges_that_do_not_fit_together_fail_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

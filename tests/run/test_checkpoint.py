@@ -21,7 +21,9 @@ from pyarrow import parquet
 import txfast
 from tests.support.command import FILE, VOLATILE_STATS, Folder, Run
 from tests.support.failures import fail_renames
+from tests.support.notes import notes_file, raw_rows
 from tests.support.reference import HEADER
+from tests.support.replays import run_reference
 from tests.support.states import content_of, save_new
 from txfast.batch.batch import MALFORMED_REASONS
 from txfast.command import main as cli
@@ -139,6 +141,22 @@ def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, t
     assert outputs(folder, rejects) == right
     assert checkpoints(folder) == []
     assert parts(folder) == []
+
+
+@pytest.mark.parametrize("threads", ["1", pytest.param("4", marks=pytest.mark.untraced)])
+def test_rejects_of_rows_of_many_lines_have_their_text_after_a_kill(folder: Folder, threads: str) -> None:
+    import gzip
+
+    contents = [(name, notes_file(500, seed)) for seed, name in enumerate(["a.csv", "b.csv", "c.csv.gz"])]
+    for name, content in contents:
+        folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
+    for takes in (3, 4):
+        killed(folder, "--threads", threads, takes=takes)
+    ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
+    assert ended.exit_code == 0, ended.errors
+    expected = run_reference(contents)
+    assert folder.read("out.csv") == expected.accounts
+    assert raw_rows(folder.read("r.csv")) == [(each.line, each.reason, each.row) for each in expected.rejects]
 
 
 def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import txfast.run.replay
 from tests.support import replays, strategies
 from tests.support.command import Folder
+from tests.support.notes import notes_file
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.rows import Row, make_file
@@ -200,6 +201,16 @@ def test_lines_too_long_and_blank_are_reported_after_a_spill() -> None:
     assert outcome is not None
     assert outcome.malformed == {"row_too_long": 2}
     assert outcome.rejected == {"duplicate_transaction": 50}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("block_bytes", [60, 1000])
+def test_rejects_of_rows_of_many_lines_have_their_text_after_a_spill(block_bytes: int, threads: int) -> None:
+    inputs = [("a.csv", notes_file(300, seed=1)), ("b.csv", notes_file(300, seed=2))]
+    with small_limits(3):
+        outcome = replays.assert_as_reference(inputs, reader="native", block_bytes=block_bytes, threads=threads)
+    assert outcome is not None
+    assert sum(b"\n" in reject.row for reject in outcome.rejects) > 100
 
 
 def test_text_that_differs_when_it_is_read_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,43 @@ def test_the_user_may_decide(folder: Folder, reader: str) -> None:
     assert b"\n9,98761234.5000," in ended.output
 
 
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_a_row_whose_quotes_are_open_is_held_back_and_taken_whole_when_they_are_closed(
+    folder: Folder, compressed: bool, ending: bytes
+) -> None:
+    encode = gzip.compress if compressed else bytes
+    start = ending.join([b"type,client,tx,amount,note", b"deposit,9,1,5,x", b""])
+    held = ending.join([b'deposit,9,2,7,"a note', b"deposit,9,3,100,of", b""])
+    rest = ending.join([b'three ""lines"""', b"withdrawal,9,3,1,x", b""])
+    arguments = (*STATE, "tx.csv", "--last-line", "hold", "--stats", "s.json")
+    for content in (start + held, start + held + b"x" * 5000):
+        folder.write("tx.csv", encode(content))
+        ended = folder.run(*arguments)
+        assert ended.error_lines == [
+            "warn: tx.csv:3: the last row has a quoted field that is not closed, and --last-line hold is given: it is "
+            "held back, and the next run reads it; --last-line take applies it now"
+        ]
+        assert b"\n9,5.0000," in ended.output
+        assert consumed(folder, "tx.csv") == (len(start), 2)
+    folder.write("tx.csv", encode(start + held + rest))
+    ended = folder.run(*arguments)
+    [line] = ended.error_lines
+    assert line.startswith("warn: tx.csv:4: this line looks like a row")
+    assert b"\n9,11.0000," in ended.output
+    assert stats_of(folder) == (len(held + rest), 2)
+    assert consumed(folder, "tx.csv") == (len(start + held + rest), 6)
+
+
+@pytest.mark.parametrize("rule", ["hold", "fail"])
+def test_the_arrow_reader_refuses_to_hold_back_a_row_whose_quotes_are_open(folder: Folder, rule: str) -> None:
+    folder.write("tx.csv", HEADER + b'deposit,9,1,5\ndeposit,9,2,"7\n')
+    ended = folder.run(*STATE, "tx.csv", "--last-line", rule, "--reader", "arrow")
+    words = "the arrow reader cannot hold back a row of many lines" if rule == "hold" else "it ends inside a quoted fie"
+    assert (ended.exit_code, ended.output) == (1, b"")
+    assert words in ended.error_lines[-1]
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_the_choice_holds_for_pipes_too(folder: Folder, reader: str) -> None:
     ended = folder.run(*STATE, "-", "--last-line", "hold", "--reader", reader, stdin=FIRST + CUT)
