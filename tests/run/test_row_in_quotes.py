@@ -15,7 +15,7 @@ from tests.support.states import STATE
 START = (
     NOTE_HEADER + b'deposit,1,1,5,"a\nnote\nof\ndeposit,666,2,1,three\nlines"\ndeposit,1,3,5,"b\ndeposit,6,4,1,x,y\n"\n'
 )
-MORE = b'deposit,1,5,5,x\ndeposit,1,6,5,"c\n\ndeposit,666,7,5"\n'
+MORE = b'deposit,1,5,5,x\ndeposit,1,6,5,"c\n\ndeposit,666,7,5,x"\n'
 
 
 def warning(name: str, line: int) -> str:
