@@ -135,7 +135,7 @@ def option_text(option: Option) -> str:
 def exit_codes(kept: Kept) -> str:
     """The codes that errors have, and those that all commands have."""
     own = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
-    return named_table(("exit code", "when"), [*sorted({"0", "2", *own}), "130", "143", "141"], kept)
+    return named_table(("exit code", "when"), [*sorted({"0", "2", *own}), "130", "143", "129", "141"], kept)
 
 
 def error_family(kept: Kept) -> str:  # noqa: ARG001 (all of it is in the code)

@@ -59,7 +59,8 @@ class Reject(NamedTuple):
     """One row that was not applied.
 
     `status` is `malformed` or `rejected`, `reason` says why. `type`, `client`, `tx` and `amount` are the texts of these
-    fields, `row` is the line without its ending; of a table's row, `line` is its number from 1 and `row` is empty.
+    fields, `row` is the row as it was read, without its line ending; of a table's row, `line` is its number from 1 and
+    `row` is empty.
     """
 
     file: str
@@ -247,7 +248,7 @@ class Accounts(ResultTable[Account]):
         format: "AccountsFormat | None" = None,  # noqa: A002 (as the command's)
     ) -> None:
         """Write the accounts to a file as the command does, whole or not at all: `csv`, `parquet` or `arrow`, by
-        default as the path ends, else CSV. A path that ends in .gz or .zst gets compressed CSV.
+        default as the path ends, else CSV. A last suffix .gz or .zst compresses CSV.
 
         Raises UsageError for another format, and for a path with the suffix of another; SourceError (an OSError) where
         the file cannot be written. What was there stays then.

@@ -81,8 +81,9 @@ EXIT_STATUS = (
     ("2", "The command line or a variable is wrong."),
     ("3", "There were more malformed rows than --max-malformed allows. Rejects and stats are published, accounts are "
      "not."),
-    ("130, 143, 141", "Interrupted (SIGINT), terminated (SIGTERM), or the reader of standard output went away "
-     "(SIGPIPE). After cleaning up, the process ends by that signal, which a shell shows as this code."),
+    ("130, 143, 129, 141", "Interrupted (SIGINT), terminated (SIGTERM), the terminal was closed (SIGHUP), or the "
+     "reader of standard output went away (SIGPIPE). After cleaning up, the process ends by that signal, which a shell "
+     "shows as this code."),
 )  # fmt: skip
 
 FILES = (

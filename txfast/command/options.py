@@ -207,7 +207,8 @@ OPTIONS = (
             The new state is published last, after all other outputs, by one rename. A run that fails, is killed or
             stops at --max-malformed leaves DIR as it was. The last two states are kept as snapshots. The hashes of all
             files are checked when a run begins: if the last snapshot is damaged, a warning says so and the one before
-            it is used; if none is good, the run fails. One run at a time may use DIR; a second one fails at once.
+            it is used; if none is good, the run fails. One run at a time may change DIR; a second one fails at once.
+            Printing the accounts and --verify wait for no run: they read the state before it.
 
             --state needs a memory limit of at least 256MiB. A state may be larger than the limit.
         """,
@@ -231,8 +232,8 @@ OPTIONS = (
         help="save progress to --state DIR every SECONDS",
         manual="""
             Save the progress of the run in --state DIR each time this many seconds have passed since the last save, and
-            on SIGTERM and Ctrl-C before they end the run. A second signal ends the run at once. SECONDS is 0 or more,
-            and may have a fraction, such as 0.5.
+            when Ctrl-C, SIGTERM or SIGHUP arrives, before it ends the run. A second signal ends the run at once.
+            SECONDS is 0 or more, and may have a fraction, such as 0.5.
 
             The same command then resumes from the last checkpoint. It must have the same inputs, outputs and number of
             malformed rows allowed; --threads may differ, and --checkpoint may be left out. Accounts, rejects and stats
@@ -240,8 +241,8 @@ OPTIONS = (
             inputs discards the checkpoint with a warning. A run that fails discards its own.
 
             --checkpoint needs --state, --reader native, and inputs that are files. --rejects must be a regular file
-            that ends in .csv or .jsonl. No checkpoint is taken inside a Parquet or Arrow input, and none once accounts
-            have moved to disk because of --memory-limit.
+            that ends in .csv, .jsonl or .ndjson. No checkpoint is taken inside a Parquet or Arrow input, and none once
+            accounts have moved to disk because of --memory-limit.
         """,
     ),
     Option(
@@ -300,9 +301,8 @@ OPTIONS = (
             1.1 to 2.4 times as long as one in memory.
 
             The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
-            outputs that end in .zst, remote locations, --state and --reader arrow. Large record batches of an Arrow
-            input come on top of the limit. If a single client is too large for the limit, the run fails and says what
-            limit it needs.
+            outputs that end in .zst, remote locations, --state and --reader arrow. If a single client, or a page or
+            record batch of a table, is too large for the limit, the run fails and says what limit it needs.
         """,
     ),
     Option(
@@ -335,8 +335,8 @@ OPTIONS = (
             info also the figures of the run, debug also each applied row, and trace also each block read. A line for a
             row gives file, line number, reason and the row, cut at 200 bytes. Lines come in input order.
 
-            Without this option the level is error, and only the first 100 malformed rows are logged one by one. If
-            there are more, the log ends with their number for each reason. If you name a level, every line is logged.
+            If you name no level, it is error, and only the first 100 malformed rows are logged one by one. If there are
+            more, the log ends with their number for each reason. If you name a level, every line is logged.
             At debug and trace, a failure comes with its traceback.
 
             Giving both --log-level and LEVEL as last argument is an error.
@@ -347,7 +347,8 @@ OPTIONS = (
         help="log as text (default) or json, an object a line",
         manual="""
             Write the log as lines of text or as JSON, one object a line. Each object has time (UTC), level and message.
-            A row's object also has file, line, reason and row; at info, one object has all figures of the run.
+            A row's object also has file, line, reason and row; at info, one object has all figures of the run. The
+            reference of messages lists the other fields.
         """,
     ),
     Option(
@@ -355,7 +356,7 @@ OPTIONS = (
         help="colours: auto (default: on a terminal), always, never",
         manual="""
             Colour what begins a line of the log, the bar and the table of figures. auto, the default, uses colours if
-            standard error is a terminal and the variable NO_COLOR is not set or empty.
+            standard error is a terminal, unless the variable NO_COLOR has any value.
         """,
     ),
     Option(

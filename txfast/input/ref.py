@@ -146,7 +146,8 @@ def total_size(refs: "Iterable[InputRef]") -> int | None:
 
 
 def may_have_tables(refs: "Iterable[InputRef]") -> bool:
-    """Whether an input is a table, or may be one since it is at a location; pipes are taken for CSV.
+    """Whether an input is a table, or may be one since it is at a location; pipes, and files with layers, are taken for
+    CSV.
 
     A run that reads tables needs memory for pyarrow.
     """
