@@ -3,16 +3,17 @@
     python -m tests.campaigns.differential [--files N] [--seed S]
 
 Each line is read by the row parser and by Python's `csv`, `int` and `decimal`, if the rules agree with them on this
-line. Each file is replayed by each reader, in one thread and in several, in blocks of a random size, and must give the
-same accounts, rejects and figures, or the same refusal. The first file that differs is made as small as possible and
-shown. test_differential.py runs a few of each. Comparisons with the rules themselves are in
-tests/run/test_properties.py.
+line; and each file of rows of several lines by the native reader and by them, if csv accepts it. Each file is replayed
+by each reader, in one thread and in several, in blocks of a random size, and must give the same accounts, rejects and
+figures, or the same refusal. The first file that differs is made as small as possible and shown. test_differential.py
+runs a few of each. Comparisons with the rules themselves are in tests/run/test_properties.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import time
 from collections import Counter
@@ -24,9 +25,12 @@ from hypothesis import strategies as st
 
 from tests.support import replays, strategies
 from tests.support.reference_rows import BYTE_ORDER_MARK
-from txfast.batch.batch import KINDS
+from txfast.api.read import record_batch
+from txfast.batch.batch import KINDS, MALFORMED_REASONS, TransactionBatch
+from txfast.batch.cursor import report
 from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import TxfastError
+from txfast.readers.csv import CsvReader
 from txfast.readers.parse_line import parse_line
 
 # The result of parse_line: a transaction, the reason why the row is malformed, or None for a blank line.
@@ -37,7 +41,9 @@ QUOTE_BESIDE_BLANK = tuple(pair for blank in BLANKS for pair in (f'"{blank}', f'
 # More digits than any line has, so that nothing is rounded.
 EXACT = Context(prec=100_000)
 
-files = st.one_of(strategies.hostile_files(), strategies.plain_files(), strategies.wide_files())
+files = st.one_of(
+    strategies.hostile_files(), strategies.plain_files(), strategies.wide_files(), strategies.noted_files()
+)
 
 
 # ---- Lines -----------------------------------------------------------------------------------------
@@ -61,6 +67,11 @@ def verdict_by_csv(names: list[str], line: bytes) -> Verdict:
         [texts] = csv.reader([line.decode("latin-1")], strict=True)
     except csv.Error:
         return "bad_quoting"
+    return verdict_of(names, texts)
+
+
+def verdict_of(names: list[str], texts: list[str]) -> Verdict:
+    """The verdict on a row with these fields."""
     if any(text.strip(BLANKS) for text in texts[len(names) :]):
         return "too_many_fields"
     fields = {name: text.strip(BLANKS) for name, text in zip(names, texts, strict=False)}
@@ -128,6 +139,62 @@ def column_names(line: bytes) -> list[str] | None:
     return names if all(names.count(name) == 1 for name in COLUMN_NAMES) else None
 
 
+# ---- Rows of several lines -----------------------------------------------------------------------------
+
+
+def check_rows(content: bytes, block_bytes: int) -> Counter[str]:
+    """Read a file by the native reader and by csv, if csv accepts it. Returns how often each verdict occurred."""
+    expected = rows_by_csv(content.removeprefix(BYTE_ORDER_MARK)) if agrees_with_csv(content) else None
+    if expected is None:
+        return Counter()
+    found = rows_by_reader(content, block_bytes)
+    assert found == expected, f"{found}\nwhere csv has\n{expected}"
+    return Counter(verdict if isinstance(verdict, str) else "row as by csv" for _, verdict in expected)
+
+
+def rows_by_csv(content: bytes) -> list[tuple[int, Verdict]] | None:
+    """The verdicts on all rows of a file, by csv: on malformed rows with the number of the row's first line, on others
+    with 0. None if it is not a file of transactions, or if csv refuses it."""
+    text = content.decode("latin-1")
+    lines = list(io.StringIO(text, newline=""))
+    rows = csv.reader(lines, strict=True)
+    names: list[str] | None = None
+    found: list[tuple[int, Verdict]] = []
+    line = 0
+    try:
+        for texts in rows:
+            raw, first, line = "".join(lines[line : rows.line_num]), line + 1, rows.line_num
+            if not raw.strip(BLANKS + "\r\n"):
+                continue
+            if names is None:
+                names = [each.strip(BLANKS) for each in texts]
+                if any(names.count(name) != 1 for name in COLUMN_NAMES):
+                    return None
+                continue
+            verdict = verdict_of(names, texts)
+            found.append((first if isinstance(verdict, str) else 0, verdict))
+    except csv.Error:
+        return None
+    return None if names is None else sorted(found, key=lambda row: row[0])
+
+
+def rows_by_reader(content: bytes, block_bytes: int) -> list[tuple[int, Verdict]]:
+    """The same by the native reader."""
+    reader = CsvReader(io.BytesIO(content), "in.csv", block_bytes)
+    batch = TransactionBatch()
+    good: list[tuple[int, Verdict]] = []
+    malformed: list[tuple[int, Verdict]] = []
+    next_line = 1
+    while reader.fill(batch):
+        reader.scan(batch)
+        next_line = batch.number_lines(next_line)
+        malformed += [(line, MALFORMED_REASONS[reason]) for line, reason, *_ in report(batch, rejected=False)]
+        for row in record_batch(batch).to_pylist() if len(batch) else ():
+            amount = None if row["amount"] is None else int(row["amount"].scaleb(4, EXACT))
+            good.append((0, (row["type"], row["client"], row["tx"], amount)))
+    return good + malformed
+
+
 # ---- Files -----------------------------------------------------------------------------------------
 
 
@@ -167,6 +234,7 @@ def campaign(count: int, seed_number: int) -> Counter[str]:
     def check(content: bytes, block_bytes: int, threads: int) -> None:
         agreed[check_file(content, block_bytes, threads)] += 1
         agreed.update(check_lines(content))
+        agreed.update(check_rows(content, block_bytes))
 
     check()
     return agreed

@@ -22,6 +22,7 @@ def test_all_ways_to_read_agree_on_random_files() -> None:
     agreed = differential.campaign(3 * settings().max_examples, seed_number=1)
     # Otherwise the check would be weak: most files must be replayed, and most of their rows must be transactions.
     assert agreed["replayed"] > agreed["refused"]
+    assert agreed["row as by csv"] > 100
     assert agreed["well-formed"] > sum(agreed[reason] for reason in MALFORMED_REASONS) > 0
 
 
@@ -58,6 +59,19 @@ def test_csv_and_decimal_agree_with_the_rules(line: bytes, verdict: Verdict) -> 
 def test_lines_with_blanks_beside_quotes_are_not_compared(line: bytes) -> None:
     assert not differential.agrees_with_csv(line)
     assert differential.verdict_by_csv(NAMES, line) != parse_line(line, STANDARD_HEADER)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 20, 1 << 18])
+def test_csv_agrees_with_the_rules_on_rows_of_several_lines(block_bytes: int) -> None:
+    content = (
+        b'type,client,tx,amount,"no\r\nte"\r\n\r\ndeposit,1,2,1,"a\n""b"",\rdeposit,1,1,1"\r\n"deposit\n",1,2,1\r\n'
+        b'dispute,1,"2",,"\n",x'
+    )
+    found = [(0, ("deposit", 1, 2, 10_000)), (7, "bad_type"), (9, "too_many_fields")]
+    assert differential.rows_by_csv(content) == found
+    assert differential.check_rows(content, block_bytes) == {"row as by csv": 1, "bad_type": 1, "too_many_fields": 1}
+    for refused in (content + b',"', b'type,client\n"x"\n', b'"\n"'):
+        assert differential.rows_by_csv(refused) is None
 
 
 def test_a_campaign_prints_its_results(capsys: pytest.CaptureFixture[str]) -> None:

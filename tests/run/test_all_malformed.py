@@ -8,13 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import txfast
+from tests.support import reference
 from tests.support.command import ACCOUNTS, FILE, Folder
 from tests.support.engines import run_cluster, run_ranges
 from tests.support.reference import HEADER
-from tests.support.replays import READERS, THREADS
+from tests.support.reference_rows import NotTransactions
+from tests.support.replays import READERS, THREADS, new_replay, open_bytes
 from txfast.errors import InputError
+from txfast.log.journal import Journal
 
 CREDITS = HEADER + b"CREDIT,1,1,10.00\nDEBIT,2,2,5.00\ndeposit,1,x,2.00\n"
 MESSAGE = "bad.csv: all 3 rows are malformed: bad_type in 2 rows, first in line 2 (deposit?); no accounts written"
@@ -44,6 +49,28 @@ def test_the_reason_of_most_rows_is_named_with_their_number(folder: Folder) -> N
     folder.run("-q", "bad.csv").assert_failed(
         "bad.csv: the only row is malformed: bad_type, in line 3 (a type is one of"
     )
+
+
+rows = st.sampled_from(
+    [b"fee,1,1,1", b"deposit,1,x,1", b'"x', b"deposit,1,1", b"dispute,1,1,", b"", b" ", b'fee,"1\n"']
+)
+
+
+@given(st.lists(st.lists(rows, max_size=4), min_size=1, max_size=3), st.sampled_from(THREADS), st.integers(1, 40))
+def test_a_run_fails_where_the_rules_say_so(files: list[list[bytes]], threads: int, block_bytes: int) -> None:
+    inputs = [(f"{number}.csv", HEADER + b"\n".join(lines)) for number, lines in enumerate(files)]
+    replay = new_replay(Journal(), "native", block_bytes, threads, refuses_malformed=True)
+    expected = found = ""
+    try:
+        reference.replay(*inputs, takes_malformed=False)
+    except NotTransactions as refusal:
+        expected = str(refusal).partition(" ")[0]
+    try:
+        for name, content in inputs:
+            replay.read_source(open_bytes(name, content))
+    except InputError as refusal:
+        found = str(refusal).partition(" ")[0]
+    assert found == expected
 
 
 def test_one_good_row_or_no_row_is_no_failure(folder: Folder) -> None:

@@ -60,6 +60,14 @@ def test_a_file_of_many_columns_gives_what_the_rules_say(
 
 
 @each_reader
+@given(strategies.noted_files(), strategies.block_sizes, thread_counts)
+def test_a_file_of_notes_of_many_lines_gives_what_the_rules_say(
+    reader: str, content: bytes, block_bytes: int, threads: int
+) -> None:
+    assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
+
+
+@each_reader
 @examples(0.5)
 @given(st.lists(any_files, max_size=4), strategies.block_sizes, thread_counts)
 def test_several_files_are_read_as_one_stream_in_their_order(

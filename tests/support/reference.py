@@ -145,9 +145,13 @@ class Replay:
     applied     counts by type, without zeros
     malformed   counts by reason, without zeros
     rejected    counts by reason, without zeros
+
+    By the rules, an input whose rows are all malformed fails the run. A run that `takes_malformed` goes on, so that
+    tests see what becomes of such rows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_malformed: bool = True) -> None:
+        self.takes_malformed = takes_malformed
         self.accounts: dict[int, Account] = {}
         self.rejects: list[Reject] = []
         self.rows = 0
@@ -167,9 +171,14 @@ class Replay:
         if not rows:
             raise NotTransactions(f"{name}: there is no header")
         columns = find_columns(name, rows[0][1])
+        rows_before, malformed_before = self.rows, self.malformed.copy()
         for line, row in rows[1:]:
             self._read_row(name, line, row, columns)
         self.lines.append(lines)
+        malformed = self.malformed - malformed_before
+        if not self.takes_malformed and self.rows > rows_before and self.rows - rows_before == malformed.total():
+            [(reason, count), *_] = malformed.most_common()
+            raise NotTransactions(f"{name}: all {malformed.total()} rows are malformed: {reason} in {count} of them")
 
     def _read_row(self, file: str, line: int, row: bytes, columns: Columns) -> None:
         texts = NO_TEXTS
@@ -326,9 +335,9 @@ class Replay:
         return all(account.total == expected[client] for client, account in self.accounts.items())
 
 
-def replay(*inputs: tuple[str, bytes]) -> Replay:
-    """A run over inputs, each a name and its content, in the order given."""
-    run = Replay()
+def replay(*inputs: tuple[str, bytes], takes_malformed: bool = True) -> Replay:
+    """A run over inputs, each a name and its content, in the order given. Raises NotTransactions."""
+    run = Replay(takes_malformed=takes_malformed)
     for name, content in inputs:
         run.read(name, content)
     return run

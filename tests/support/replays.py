@@ -62,11 +62,15 @@ class Outcome(NamedTuple):
 
 
 class RejectsJournal(Journal):
-    """A journal that keeps the rejects in a list and writes no lines."""
+    """A journal that keeps the rejects and the warnings in lists, and writes no lines."""
 
     def __init__(self) -> None:
         super().__init__(WARN, named=True)
         self.rejects: list[Reject] = []
+        self.warnings: list[object] = []
+
+    def warning(self, message: object) -> None:
+        self.warnings.append(message)
 
     def rows(self, file: str, batch: TransactionBatch) -> None:
         for line, malformed, status, row in report(batch):
@@ -96,10 +100,12 @@ class Reads(io.RawIOBase):
         return count
 
 
-def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
-    """A run that goes on though all rows of an input are malformed."""
+def new_replay(
+    journal: Journal, reader: str, block_bytes: int | None, threads: int, *, refuses_malformed: bool = False
+) -> Replay:
+    """A run that goes on though all rows of an input are malformed, unless it `refuses_malformed`."""
     return txfast.run.replay.new_replay(
-        journal, reader=reader, block_bytes=block_bytes, threads=threads, refuses_malformed=False
+        journal, reader=reader, block_bytes=block_bytes, threads=threads, refuses_malformed=refuses_malformed
     )
 
 

@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("files", metavar="FILE", nargs="+")
     parser.add_argument("--rejects", metavar="FILE", help="write a line for every row not applied")
     arguments = parser.parse_args()
-    run = Replay()
+    run = Replay(takes_malformed=False)
     try:
         for name in arguments.files:
             with open(name, "rb") as file:

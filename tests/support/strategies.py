@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -224,6 +226,32 @@ def wide_files(draw: st.DrawFn) -> bytes:
         lines.append(line if draw(st.integers(0, 7)) else draw(spoilt_rows((line,))))
     content = ending.join(lines)
     return content + ending if draw(st.booleans()) else content
+
+
+# Texts with quotes, delimiters and every line ending, and lines that look like rows.
+note_pieces = st.sampled_from([*'a,"\n\r', "\r\n", '""', '",', '\n"', "deposit,1,1,1", "\ndispute,1,1,,x\n", "x" * 63])
+note_texts = st.lists(note_pieces, max_size=9).map("".join)
+
+
+@st.composite
+def noted_files(draw: st.DrawFn) -> bytes:
+    """Files as a writer of CSV makes them, with notes of several lines before and after the four columns. A few rows
+    are spoilt."""
+    text = io.StringIO(newline="")
+    ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    writer = csv.writer(text, lineterminator=ending, quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])))
+    writer.writerow(["note", *(name.decode() for name in reference_rows.COLUMN_NAMES), draw(note_texts)])
+    for row in draw(streams()):
+        start = text.tell()
+        writer.writerow([draw(note_texts), *row.line().decode().split(","), draw(note_texts)])
+        if draw(one_in(8)):
+            row_text = text.getvalue()[start:]
+            cut = draw(st.integers(0, len(row_text)))
+            text.seek(start)
+            text.truncate()
+            text.write(row_text[:cut] + draw(st.sampled_from(["", '"', "\n", ",", "x", '"\n'])) + row_text[cut:])
+    content = text.getvalue().encode()
+    return content if draw(st.booleans()) else content[: -len(ending)]
 
 
 # Block sizes that cut a small file anywhere, and some that do not cut it.

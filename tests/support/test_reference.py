@@ -872,6 +872,16 @@ def test_forged_money_is_not_conserved() -> None:
 # ---- The command ---------------------------------------------------------------------------------
 
 
+def test_an_input_whose_rows_are_all_malformed_fails_the_run() -> None:
+    bad = HEADER + b'fee,1,1,1\n\n"x,1\nfee,1,1,\n'
+    assert replay(("in.csv", bad)).rows == 3
+    for inputs in ([bad], [HEADER + b"deposit,1,1,1\n", bad], [bad, HEADER]):
+        with pytest.raises(NotTransactions, match="all 3 rows are malformed: bad_type in 2 of them"):
+            replay(*((str(number), content) for number, content in enumerate(inputs)), takes_malformed=False)
+    for good in (HEADER, HEADER + b"\n \n", bad + b"dispute,1,1\n"):
+        assert replay(("in.csv", good), takes_malformed=False).malformed == replay(("in.csv", good)).malformed
+
+
 def run_command(*arguments: Path | str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "tests.support.run_reference", *map(str, arguments)]
     return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=False)

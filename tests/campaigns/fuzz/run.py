@@ -35,7 +35,7 @@ CORPUS = FOLDER / "corpus"
 FINDINGS = PROJECT_ROOT / "build" / "fuzz"
 COMPILER = "clang-14"
 
-TARGETS = ("row", "plain", "money", "scanner", "arrow", "table", "ledger", "saved")
+TARGETS = ("row", "plain", "money", "scanner", "notes", "arrow", "table", "ledger", "saved")
 CANARY = "canary"
 CANARY_EXECUTIONS = 5_000_000
 INPUT_BYTES_MAX = {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations
 
+from tests.campaigns.differential import check_rows
 from tests.campaigns.fuzz import probe
 from tests.support import reference, reference_rows, replays
 from tests.support.reference import INT64_MAX
@@ -149,6 +150,12 @@ def scanner(content: bytes) -> None:
     header, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
     file = HEADERS[header % len(HEADERS)] + content[3:]
     must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
+
+
+def notes(content: bytes) -> None:
+    """The native reader against Python's csv, where csv accepts the file. Input: as for `scanner`."""
+    header, block = struct.unpack("2B", content[:2].ljust(2, b"\x00"))
+    check_rows(HEADERS[header % len(HEADERS)] + content[2:], 1 + block)
 
 
 def arrow_lines(content: bytes) -> tuple[list[int], bytes, int, int]:
@@ -427,6 +434,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "plain": plain,
     "money": money,
     "scanner": scanner,
+    "notes": notes,
     "arrow": arrow,
     "table": table,
     "ledger": ledger,
