@@ -1,8 +1,8 @@
 """The arrow reader: pyarrow cuts a CSV file into lines, the scanner makes transactions of them.
 
-pyarrow streams record batches of one binary column, the raw line: with a delimiter that no row has and without quoting,
-every line arrives as it is. A row that pyarrow cannot carry (longer than its block, or with that delimiter in it) stops
-the run with a clear error.
+pyarrow streams record batches of one binary column, the raw line: with the byte 0x01 as delimiter and without quoting,
+every line arrives as it is. What pyarrow cannot carry stops the run with a clear error: a row longer than its block, a
+0x01 in a row, a line ending inside quotes, and a second byte order mark at the beginning.
 """
 
 import os

@@ -1,8 +1,8 @@
 """How much memory a Parquet file takes while it is read, from its metadata alone: nothing is decoded before.
 
-Row groups are read in runs of at least ROWS_MAX rows. Of each run the pages are looked at first: what pyarrow holds of
-them at once must fit the allowance, if need be by decoding fewer rows at once. This module must not know what values
-mean.
+Row groups are read in runs: each has as many as are needed for `rows_max` rows, the last one what is left. Of each run
+the pages are looked at first: what pyarrow holds of them at once must fit the allowance, if need be by decoding fewer
+rows at once. This module must not know what values mean.
 """
 
 from bisect import bisect_right

@@ -36,7 +36,7 @@ else:
 
 # Rows of a Parquet file that are decoded at once, and of any table that are converted at once.
 BATCH_ROWS = 1 << 17
-# Bytes of a column of a Parquet file that are read at once. At a location, each read costs as much as its bytes.
+# Bytes of a column of a Parquet file that are read at once: more at a location, where each read costs a round trip.
 LOCAL_READ_BYTES = 1 << 16
 REMOTE_READ_BYTES = 1 << 22
 # Bytes that are read at once of the pages' headers, each of which has about a hundred.
