@@ -1,7 +1,7 @@
 """How a run divides the machine: threads, blocks and memory.
 
 `make_plan` is a pure function: the settings and the size of the machine are its arguments. This module must not look at
-the machine, and must not know inputs.
+the machine, nor at an input.
 """
 
 from txfast.errors import UsageError
@@ -27,15 +27,16 @@ BATCH_BYTES_PER_BYTE = 3
 # The least that a batch takes where rows are long: the beginning of a row of up to 1 MiB is kept, in a buffer twice as
 # large.
 BATCH_BYTES_MIN = 2 << 20
-# Batches get at most a quarter of the memory: more threads than that allows would each wait for a batch.
+# The batches of scanners, with the spare ones, get at most a quarter of the memory: more scanners than that allows
+# would each wait for a batch. Each ledger needs one more, which counts as the ledger's.
 BYTES_PER_BATCH_BYTE = 4
 # Memory beside ledgers, batches and spill buffers: sorted accounts as text, and the growth of Python and the allocator
 # during the run.
 OTHER_BYTES = 8 << 20
 # A ledger with less memory would go to disk at its first rows.
 LEDGER_BYTES_MIN = 24 << 20
-# A table that is read gets a quarter of what is left for it and the ledgers, and at least TABLE_BYTES_MIN. So much is
-# part of what is kept for pyarrow.
+# A table that is read gets a quarter of what is left for it and the ledgers, and at least TABLE_BYTES_MIN. Its first
+# TABLE_BYTES_MIN come out of what is kept for pyarrow; only what is more is taken from the ledgers.
 BYTES_PER_TABLE_BYTE = 4
 TABLE_BYTES_MIN = 40 << 20
 # Of a ledger's memory, a sixteenth, and at least SPILL_BYTES_MIN, is left for its spill.
@@ -48,8 +49,9 @@ class Plan:
 
     `scanners` is the number of threads that turn blocks into batches, `ledgers` the number of shards of the clients.
     A ledger that would grow beyond `ledger_bytes` is moved to disk. `settling_bytes` is the memory for all partitions
-    that are settled at the same time, at the end of the run; `table_bytes` is what a table may take while it is read,
-    a part of `room_bytes`. All are None without a memory limit. Results depend on none of these.
+    that are settled at the same time, at the end of the run; `room_bytes` is the memory for ledgers and tables;
+    `table_bytes` is what a table may take while it is read, a quarter of `room_bytes` or TABLE_BYTES_MIN. These four
+    are None without a memory limit. Results depend on nothing in a plan.
     """
 
     __slots__ = (
