@@ -137,6 +137,19 @@ def test_a_row_of_more_quoted_fields_than_are_remembered_is_cut_where_it_ends() 
         assert read(content, block_bytes).applied == {"deposit": 20}
 
 
+@pytest.mark.parametrize(
+    "note", [b'"\n"', b'"",', b'"\n\n\n\n\n\n\n\n\n\n\n"', b'"x\n' + b"," * 5000 + b'"', b'",\n"', b'"\r\n"']
+)
+@pytest.mark.parametrize("block_bytes", [90, 700, 6_000, 9_000])
+def test_a_block_is_cut_where_its_last_lines_leave_the_rows_in_doubt(note: bytes, block_bytes: int) -> None:
+    """Lines of which nobody can say from near whether they are inside quotes; and lines far from any other."""
+    names = b",n" * 5010
+    rows = b"".join(b"%s,deposit,%d,%d,1,%s\n" % (note, row % 3, row, note) for row in range(60))
+    content = b"note,type,client,tx,amount,note" + names + b"\n" + rows + b"x,fee,1,1,1,x\n"
+    outcome = read(content, block_bytes)
+    assert [reject.line for reject in outcome.rejects][-1:] == [content.count(b"\n")]
+
+
 # ---- Long rows -----------------------------------------------------------------------------------
 
 
@@ -179,7 +192,11 @@ def test_a_long_row_with_a_bad_field_ends_with_the_line_of_its_opening() -> None
 # ---- Any file ------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=40), st.integers(1, 40), st.sampled_from([HEADER, NOTE_HEADER]))
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=60),
+    st.one_of(st.integers(1, 40), st.integers(30, 300)),
+    st.sampled_from([HEADER, NOTE_HEADER]),
+)
 def test_any_quotes_and_endings_are_read_as_the_reference_reads_them(
     pieces: list[bytes], block_bytes: int, header: bytes
 ) -> None:

@@ -15,7 +15,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
 from txfast.batch.header cimport Header
 from txfast.readers.cutter cimport (
-    Cutter, RowPassed, end_of_rows, go_on, is_open, new_cutter, new_row, pass_row, row_from,
+    Cutter, RowPassed, end_of_rows, end_of_rows_by_last_quote, go_on, is_open, new_cutter, new_row, pass_row, row_from,
 )
 from txfast.readers.scan cimport hold_head, reserve_rows, scan_text
 from txfast.readers.scan_plan cimport Plan, make_plan
@@ -94,6 +94,7 @@ cdef class CsvReader:
         cdef uint8_t* text
         cdef const uint8_t* start
         cdef Cutter cutter = new_cutter()
+        cdef bint is_first = True
         if (self.at_end and not filled) or self.bytes_taken >= self.stop_at:
             return self.finish()
         self.make_room(batch, 0, filled + 1)
@@ -109,8 +110,11 @@ cdef class CsvReader:
                 continue  # it may be the beginning of a byte order mark
             mark_bytes = self.mark_bytes_in(text, filled)
             with nogil:
-                go_on(&cutter, text + mark_bytes, text + filled)
-                end = end_of_rows(&cutter, text + mark_bytes, filled - mark_bytes)
+                end = end_of_rows_by_last_quote(text + mark_bytes, filled - mark_bytes) if is_first else 0
+                if not end:
+                    go_on(&cutter, text + mark_bytes, text + filled)
+                    end = end_of_rows(&cutter, text + mark_bytes, filled - mark_bytes)
+            is_first = False
             if end:
                 end = self.end_of_own_rows(text, end + mark_bytes)
                 break
