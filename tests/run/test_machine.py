@@ -119,3 +119,14 @@ def test_a_system_without_proc_has_no_control_groups_and_a_peak_all_the_same(mon
     assert machine.peak_memory_bytes() == pytest.approx(known, rel=0.1)
     monkeypatch.setattr(machine, "open", lambda _: io.StringIO("Name:\tpython\n"))
     assert machine.peak_memory_bytes() == pytest.approx(known, rel=0.1)
+
+
+def test_free_memory_is_returned_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ctypes
+
+    trimmed: list[int] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: type("Library", (), {"malloc_trim": trimmed.append}))
+    machine.return_free_memory()
+    assert trimmed == [0]
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    machine.return_free_memory()

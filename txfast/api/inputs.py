@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer as WriteableBuffer
 
     from txfast.api.lent_tables import Tables
+    from txfast.input.room import Room
 
     Input: TypeAlias = str | os.PathLike[str] | IO[bytes] | RawIOBase | Tables
 
@@ -86,14 +87,14 @@ class LentInput:
         self._ordinal = ordinal
         self._whole_tables = whole_tables
 
-    def open(self, copy_folder: str | None = None) -> Source:
-        """Its source. A zip archive in a file is copied to `copy_folder`. Raises UsageError, SourceError and
-        InputError."""
+    def open(self, copy_folder: str | None = None, room: "Room | None" = None) -> Source:
+        """Its source. A zip archive in a file is copied to `copy_folder`; memory for decompressing it is taken from
+        the `room`. Raises UsageError, SourceError, InputError and MemoryLimitError."""
         given = self._given
         if is_file(given):
             name = getattr(given, "name", None)
             name = os.fsdecode(name) if isinstance(name, (str, bytes)) else self.name + self._ordinal
-            return source_of(name, BorrowedFile(given), None, copy_folder)
+            return source_of(name, BorrowedFile(given), None, copy_folder, room)
         rows = row_count(given)
         size_bytes = None if rows is None else rows * VALUES_BYTES
         tables = LentTables(cast("Tables", given), whole=self._whole_tables)

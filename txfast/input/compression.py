@@ -10,6 +10,9 @@ This module must not know what the bytes mean, nor how a compression is recognis
 from io import BufferedReader, RawIOBase
 
 from txfast.input.library_errors import LibraryErrors
+from txfast.input.room import PYARROW_BYTES, ZSTD_WINDOW_BYTES, in_mib
+from txfast.input.watched_bytes import WatchedBytes, WatchedFile
+from txfast.input.windows import xz_bytes, zstd_windows
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from _typeshed import WriteableBuffer
+
+    from txfast.input.room import Room
 
     class Stream(Protocol):
         """A library's stream of decompressed bytes."""
@@ -42,19 +47,31 @@ else:
 COMPRESSED_BLOCK_BYTES = 1 << 18
 # xz -9 needs half as much; a file says itself how much it needs, up to 4 GiB.
 XZ_MEMORY_BYTES_MAX = 128 << 20
+# How a user decompresses a file.
+DECOMPRESS = {"zstd": "zstd -dc --long=27 FILE | txfast", "xz": "xz -dc FILE | txfast"}
 # What may stand between files and after the last, as on tapes.
 PADDING = b"\0"
 
 
 class DecompressedFile(RawIOBase):
-    """A compressed file, read as the bytes that were compressed. `name` is the file's in messages."""
+    """A compressed file, read as the bytes that were compressed. `name` is the file's in messages, `first_bytes` what
+    the file begins with.
 
-    def __init__(self, name: str, file: RawIOBase, compression: str) -> None:
+    Under a memory limit, the memory for decompressing it is taken from the `room` first. Raises MemoryLimitError where
+    there is not enough.
+    """
+
+    def __init__(
+        self, name: str, file: RawIOBase, compression: str, room: "Room | None" = None, first_bytes: bytes = b""
+    ) -> None:
         self._file = self.file_below = file
         self._compression = compression
+        self._room = room
+        self._taken_bytes = 0
+        self._xz_bytes_max = XZ_MEMORY_BYTES_MAX
         self._errors = LibraryErrors(name, self._describe)
         with self._errors:
-            self._stream = open_stream(file, compression)
+            self._stream = self._open_stream(first_bytes)
 
     def readable(self) -> bool:
         return True
@@ -68,8 +85,8 @@ class DecompressedFile(RawIOBase):
     def _describe(self, words: str) -> str:
         if words.startswith("Memory usage limit"):
             return (
-                f"{self._compression} cannot be decompressed in {XZ_MEMORY_BYTES_MAX >> 20} MiB of memory: compress it "
-                f"with a smaller dictionary, as xz -9 has it"
+                f"{self._compression} cannot be decompressed in {self._xz_bytes_max >> 20} MiB of memory: compress it "
+                f"with a smaller dictionary, as xz -9 has it, or decompress it first: xz -dc FILE | txfast"
             )
         return f"{self._compression} cannot be decompressed: it is damaged or cut short ({words})"
 
@@ -78,7 +95,37 @@ class DecompressedFile(RawIOBase):
         if not self.closed:
             self._stream.close()
             self._file.close()
+            self._take(0)
         super().close()
+
+    def _open_stream(self, first_bytes: bytes) -> "Stream":
+        """The library's stream over the file."""
+        file = self._file
+        if self._compression in ("zstd", "lz4"):
+            if self._room is not None:
+                self._room.load_pyarrow(PYARROW_BYTES)
+            if self._compression == "zstd":
+                file = WatchedFile(file, WatchedBytes(zstd_windows(self._errors.name, self._take_window)).note)
+        elif self._compression == "xz" and self._room is not None:
+            count = min(xz_bytes(first_bytes) or XZ_MEMORY_BYTES_MAX, XZ_MEMORY_BYTES_MAX)
+            self._take(count)
+            self._xz_bytes_max = count
+        return open_stream(file, self._compression, self._xz_bytes_max)
+
+    def _take_window(self, window: int) -> None:
+        """Take memory for a window, as far as it is not part of PYARROW_BYTES."""
+        self._take(max(self._taken_bytes, window - ZSTD_WINDOW_BYTES))
+
+    def _take(self, count: int) -> None:
+        """Take so many bytes in all, or give back what is more."""
+        if self._room is None:
+            return
+        self._room.give_back(self._taken_bytes)
+        self._taken_bytes = 0
+        if count:
+            what = f"{self._compression} takes {in_mib(count)} more to decompress it"
+            self._room.take(count, self._errors.name, what, f"decompress it first: {DECOMPRESS[self._compression]}")
+            self._taken_bytes = count
 
 
 class MemberStream(RawIOBase):
@@ -120,15 +167,9 @@ class MemberStream(RawIOBase):
         return block
 
 
-def xz_decompressor() -> "Decompressor":
-    """A decompressor for one xz file. Raises LZMAError where it would need more memory than XZ_MEMORY_BYTES_MAX."""
-    from lzma import FORMAT_XZ, LZMADecompressor
-
-    return LZMADecompressor(FORMAT_XZ, XZ_MEMORY_BYTES_MAX)
-
-
-def open_stream(file: RawIOBase, compression: str) -> "Stream":
-    """The library's stream over a compressed file."""
+def open_stream(file: RawIOBase, compression: str, xz_bytes_max: int) -> "Stream":
+    """The library's stream over a compressed file. One over xz raises LZMAError where it would need more memory than
+    `xz_bytes_max`."""
     buffered: BufferedReader[RawIOBase] = BufferedReader(file, COMPRESSED_BLOCK_BYTES)
     stream: Stream
     if compression == "gzip":
@@ -140,7 +181,9 @@ def open_stream(file: RawIOBase, compression: str) -> "Stream":
 
         stream = MemberStream(buffered, BZ2Decompressor)
     elif compression == "xz":
-        stream = MemberStream(buffered, xz_decompressor)
+        from lzma import FORMAT_XZ, LZMADecompressor
+
+        stream = MemberStream(buffered, lambda: LZMADecompressor(FORMAT_XZ, xz_bytes_max))
     else:
         stream = pa.CompressedInputStream(pa.PythonFile(buffered, mode="r"), compression)
     return stream

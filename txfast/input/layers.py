@@ -20,23 +20,34 @@ from txfast.input.first_bytes import (
 )
 from txfast.input.source import Source
 
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from txfast.input.room import Room
+
 # More layers than any honest file has.
 LAYERS_MAX = 4
 
 
-def open_layers(name: str, file: RawIOBase, layer: str, archive: RawIOBase | None, copy_folder: str | None) -> Source:
-    """A Source over an open file whose outer layer is this one. `name` is the file's in messages.
+def open_layers(
+    name: str,
+    file: RawIOBase,
+    first_bytes: bytes,
+    archive: RawIOBase | None,
+    copy_folder: str | None,
+    room: "Room | None" = None,
+) -> Source:
+    """A Source over an open file with layers, which begins with `first_bytes`. `name` is the file's in messages.
 
     `archive` is the same file for reads at any offset, None where it is a stream: a zip archive is then copied to
-    `copy_folder`, by default the system's for temporary files. Raises InputError and SourceError, after closing the
-    file.
+    `copy_folder`, by default the system's for temporary files. Memory for decompressing is taken from the `room`.
+    Raises InputError, SourceError and MemoryLimitError, after closing the file.
     """
-    found: str | None = layer
+    found = layer_of(first_bytes)
     try:
         for _ in range(LAYERS_MAX):
             if found is None:
                 break
-            file = open_layer(name, file, found, archive, copy_folder)
+            file = open_layer(name, file, found, archive, copy_folder, first_bytes, room)
             archive = None
             first_bytes = take_first_bytes(file)
             file = ReplayedFile(first_bytes, file)
@@ -52,14 +63,22 @@ def open_layers(name: str, file: RawIOBase, layer: str, archive: RawIOBase | Non
     return Source(name, file, None, kind_of(first_bytes))
 
 
-def open_layer(name: str, file: RawIOBase, layer: str, archive: RawIOBase | None, copy_folder: str | None) -> RawIOBase:
+def open_layer(
+    name: str,
+    file: RawIOBase,
+    layer: str,
+    archive: RawIOBase | None,
+    copy_folder: str | None,
+    first_bytes: bytes,
+    room: "Room | None",
+) -> RawIOBase:
     """The content of one layer, as a raw file that owns the file below."""
     if layer in (UTF_16_LE, UTF_16_BE):
         from txfast.input.utf16 import Utf16File
 
         return Utf16File(name, file, layer)
     if layer != ZIP:
-        return DecompressedFile(name, file, layer)
+        return DecompressedFile(name, file, layer, room, first_bytes)
     from txfast.input.zip_member import ZipMember
 
     return ZipMember(name, file, archive or copied(name, file, copy_folder))

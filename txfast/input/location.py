@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from _typeshed import WriteableBuffer
+
+    from txfast.input.room import Room
 else:
     from txfast.late import pa
 
@@ -68,8 +70,9 @@ class RemoteFile(RawIOBase):
         super().close()
 
 
-def open_location(uri: str, copy_folder: str | None = None) -> Source:
-    """Open a location. Raises SourceError, and InputError where its format is not read.
+def open_location(uri: str, copy_folder: str | None = None, room: "Room | None" = None) -> Source:
+    """Open a location. Raises SourceError, InputError where its format is not read, and MemoryLimitError where the
+    `room` is too small to decompress it.
 
     A compressed zip archive is copied to `copy_folder`, by default the system's for temporary files.
     """
@@ -81,11 +84,10 @@ def open_location(uri: str, copy_folder: str | None = None) -> Source:
         first_bytes = native.read_at(min(FIRST_BYTES, native.size()), 0)
         native.seek(0)  # `read_at` moves the position of a file:// location
         file = RemoteFile(native, errors)
-    layer = layer_of(first_bytes)
-    if layer is not None:
+    if layer_of(first_bytes) is not None:
         from txfast.input.layers import open_layers
 
-        return open_layers(name, file, layer, native, copy_folder)
+        return open_layers(name, file, first_bytes, native, copy_folder, room)
     refuse(name, first_bytes)
     return Source(name, file, native.size(), kind_of(first_bytes))
 

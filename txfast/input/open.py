@@ -27,17 +27,20 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from txfast.input.room import Room
+
 
 def open_source(name: str) -> Source:
     """Open a path, standard input for `-`, or a location. Raises SourceError and InputError."""
     return open_input(resolve(name))
 
 
-def open_input(ref: InputRef, copy_folder: str | None = None) -> Source:
+def open_input(ref: InputRef, copy_folder: str | None = None, room: "Room | None" = None) -> Source:
     """Open an input that was resolved. Raises SourceError, with the failure of `resolve` where there was one, and
     InputError where its format is not read.
 
-    A zip archive that comes as a stream is copied to `copy_folder`, by default the system's for temporary files.
+    A zip archive that comes as a stream is copied to `copy_folder`, by default the system's for temporary files. What
+    decompressing takes is taken from the `room`, else MemoryLimitError is raised.
 
     Size and format are those of the file that is opened now: it may have grown, or been replaced, while the inputs
     before it were read.
@@ -47,7 +50,7 @@ def open_input(ref: InputRef, copy_folder: str | None = None) -> Source:
     if ref.origin == LOCATION:
         from txfast.input.location import open_location
 
-        return open_location(ref.name, copy_folder)
+        return open_location(ref.name, copy_folder, room)
     try:
         is_standard_input = ref.origin == STANDARD_INPUT
         path = standard_input_descriptor() if is_standard_input else ref.name
@@ -55,10 +58,13 @@ def open_input(ref: InputRef, copy_folder: str | None = None) -> Source:
         found = os.fstat(file.fileno())
     except (OSError, ValueError) as error:
         raise unreadable(ref.display_name, error) from error
-    return source_of(ref.display_name, file, found.st_size if stat.S_ISREG(found.st_mode) else None, copy_folder)
+    size_bytes = found.st_size if stat.S_ISREG(found.st_mode) else None
+    return source_of(ref.display_name, file, size_bytes, copy_folder, room)
 
 
-def source_of(name: str, file: RawIOBase, size_bytes: int | None, copy_folder: str | None = None) -> Source:
+def source_of(
+    name: str, file: RawIOBase, size_bytes: int | None, copy_folder: str | None = None, room: "Room | None" = None
+) -> Source:
     """A Source over an open file, without its layers. `name` is the file's in messages.
 
     `size_bytes` is that of a regular file, whose first bytes are read without moving its position; None for any other
@@ -74,11 +80,10 @@ def source_of(name: str, file: RawIOBase, size_bytes: int | None, copy_folder: s
     except OSError as error:
         file.close()
         raise error if isinstance(error, SourceError) else unreadable(name, error) from error
-    layer = layer_of(first_bytes)
-    if layer is not None:
+    if layer_of(first_bytes) is not None:
         from txfast.input.layers import open_layers
 
-        return open_layers(name, raw, layer, None if size_bytes is None else file, copy_folder)
+        return open_layers(name, raw, first_bytes, None if size_bytes is None else file, copy_folder, room)
     try:
         refuse(name, first_bytes)
     except InputError:
@@ -99,7 +104,7 @@ def bytes_source(name: str) -> Source:
         raise unreadable(name, error) from error
 
 
-def look_at(refs: "Sequence[InputRef]", *, open_all: bool) -> None:
+def look_at(refs: "Sequence[InputRef]", *, open_all: bool, room: "Room | None" = None) -> None:
     """See that each input can be read, before the first row is applied. Raises SourceError, and InputError where one is
     of a format that is not read.
 
@@ -117,7 +122,7 @@ def look_at(refs: "Sequence[InputRef]", *, open_all: bool) -> None:
         elif ref.layer is None:
             refuse(ref.display_name, ref.first_bytes)
         elif open_all and ref.origin == FILE:
-            open_input(ref).close()
+            open_input(ref, None, room).close()
     if open_all and locations:
         from txfast.input.location import look_at_locations
 

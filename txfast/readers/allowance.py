@@ -4,12 +4,11 @@ This module must not know the formats of tables, nor how a run divides its memor
 """
 
 from txfast.errors import MemoryLimitError
+from txfast.input.room import in_mib
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-MIB = 1 << 20
 
 
 class Allowance:
@@ -40,8 +39,3 @@ class Allowance:
             f"{found}, and the memory limit of {in_mib(self._memory_limit)} leaves {in_mib(self.size)} for it: "
             f"{way_out}, or raise the limit to {in_mib(self._limit_for(needed))}"
         )
-
-
-def in_mib(count: int) -> str:
-    """Bytes as MiB, rounded up."""
-    return f"{-(-count // MIB)}MiB"

@@ -4,6 +4,7 @@ A record batch is in memory whole: its body, and what its compressed buffers bec
 there at once must fit the allowance. This module must not know what values mean.
 """
 
+from txfast.input.watched_bytes import WatchedBytes
 from txfast.readers.arrow_messages import (
     CONTINUATION,
     DICTIONARY,
@@ -21,10 +22,11 @@ from txfast.readers.arrow_messages import (
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
+    from txfast.input.watched_bytes import Parser
     from txfast.readers.allowance import Allowance
     from txfast.readers.arrow_messages import ReadAt
 
@@ -80,30 +82,15 @@ class StreamMemory(ArrowMemory):
         super().__init__(name, allowance)
         self._size = size
         self._layouts: Sequence[tuple[bool, int, int]] = ()
-        self._parser = self._parse()
-        self._wanted, self._is_skipped = next(self._parser)
-        self._found = bytearray()
+        self.note = WatchedBytes(self._parse()).note
 
     def begin(self, schema: "pa.Schema", names: "Sequence[str]") -> None:
         """Begin a stream of this schema, of which these columns are read."""
         self._layouts = layouts_of(schema, names)
         self._dictionaries.clear()
 
-    def note(self, block: bytes | bytearray) -> None:
-        """Look at the next bytes of the stream. Raises as the class says."""
-        at = 0
-        while at < len(block):
-            count = min(self._wanted, len(block) - at)
-            if not self._is_skipped:
-                self._found += block[at : at + count]
-            at += count
-            self._wanted -= count
-            while not self._wanted:
-                found, self._found = bytes(self._found), bytearray()
-                self._wanted, self._is_skipped = self._parser.send(found)
-
-    def _parse(self) -> "Generator[tuple[int, bool], bytes, None]":
-        """Yields how many bytes come next, and whether they are passed over; is sent the bytes."""
+    def _parse(self) -> "Parser":
+        """Parses the stream, for WatchedBytes."""
         while True:
             prefix = yield SIZE_BYTES, False
             is_old = prefix != CONTINUATION

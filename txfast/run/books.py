@@ -9,6 +9,7 @@ from txfast.batch.batch import KINDS
 from txfast.errors import ConservationError
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of
 from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.run.machine import return_free_memory
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -70,6 +71,29 @@ class Books:
         self._entries_before = [ledger.entries for ledger in self.ledgers]
         for ledger in self.ledgers:
             ledger.expect(0)
+
+    def make_room(self, count: int, at_once: bool) -> int:
+        """Leave so many bytes to something else, or none of them; return how many are missing.
+
+        A ledger that is too large then moves to disk `at_once`, or at its next batch: calls for batches may run then.
+        Raises SpillError.
+        """
+        if self.ledger_bytes is None:
+            return 0
+        missing = max(0, count - len(self.ledgers) * self.ledger_bytes)
+        if missing:
+            return missing + self._plan.short_bytes
+        self.ledger_bytes -= -(-count // len(self.ledgers))
+        self.ledger_bytes = max(self.ledger_bytes, 0)
+        self.settling_bytes = max(self.settling_bytes - count, LEDGER_BYTES_MIN)
+        if at_once:
+            for shard, ledger in enumerate(self.ledgers):
+                ledger.limit_memory(self.ledger_bytes)
+                if len(ledger) and ledger.bytes_with(0) > self.ledger_bytes:
+                    self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+            if self.is_spilled:
+                return_free_memory()
+        return 0
 
     def close(self) -> None:
         """Close the spill file: its disk space is free again, and the accounts in it are gone."""

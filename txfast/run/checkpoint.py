@@ -13,8 +13,9 @@ import os
 import time
 
 from txfast.errors import StateError, TxfastError, unwritable
-from txfast.input.open import open_source
+from txfast.input.open import open_input
 from txfast.input.position import Position, go_on
+from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts
 from txfast.state import manifest
@@ -145,7 +146,7 @@ class Checkpoints:
         except ValueError as error:
             raise StateError(str(error)) from error
         inputs = positions_of(checkpoint)
-        opened = self._open_inside(files[index], position_of(progress.part("place"))) if inside else None
+        opened = self._open_inside(replay, files[index], position_of(progress.part("place"))) if inside else None
         try:
             if self._rejects is not None:
                 part = progress.part("rejects")
@@ -159,8 +160,10 @@ class Checkpoints:
         replay.go_on(figures, malformed, before)
         self._state.go_on(inputs)
 
-    def _open_inside(self, file: "dict[str, str]", position: Position) -> "tuple[Source, Consumption]":
-        opened = go_on(open_source(file["name"]), position)
+    def _open_inside(
+        self, replay: "Replay", file: "dict[str, str]", position: Position
+    ) -> "tuple[Source, Consumption]":
+        opened = go_on(open_input(resolve(file["name"]), None, replay.room), position)
         if opened is None:
             raise StateError(f"{file['name']}: is not what it was")
         return opened

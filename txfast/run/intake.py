@@ -7,7 +7,7 @@ from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
 from txfast.errors import MemoryLimitError, TooManyMalformedError
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, default_memory_limit
+from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from txfast.batch.header import Header
     from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
+    from txfast.input.room import Room
     from txfast.input.source import Source
     from txfast.readers.allowance import Allowance
     from txfast.run.plan import Plan
@@ -189,10 +190,14 @@ def make_reader(
     keep_text: bool = True,
     copy_folder: str | None = None,
     last_row: "LastRow | None" = None,
+    room: "Room | None" = None,
 ) -> "Reader":
     """The reader for an open input. Without `keep_text` only malformed rows of a table can be reported; a table that
-    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that has no line ending. Raises
-    MemoryLimitError where the limit is too small for a table."""
+    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that has no line ending. A table
+    takes its memory from the `room`, where the plan keeps none for it.
+
+    Raises SpillError, and MemoryLimitError where the limit is too small for a table.
+    """
     if source.kind != CSV:
         from txfast.readers import table
 
@@ -201,6 +206,8 @@ def make_reader(
                 f"{source.name}: is a {table.TABLE_NAMES[source.kind]}, for which the least memory limit is "
                 f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
             )
+        if room is not None:
+            room.load_pyarrow(ARROW_MEMORY_BYTES + plan.bytes_for_tables)
         return table.TableReader(
             source, consumption,
             keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder, allowance=allowance_of(plan),

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from txfast.input.room import PYARROW_BYTES
+
 CGROUP_ROOT = "/sys/fs/cgroup"
 CGROUPS_OF_PROCESS = "/proc/self/cgroup"
 # The default limit, of all memory: the rest is for the system's cache and for other processes.
@@ -10,13 +12,11 @@ MEMORY_PERCENT = 80
 # Memory for pyarrow, which is imported later, and for its buffers; and the least limit of a run that needs pyarrow.
 ARROW_MEMORY_BYTES = 112 << 20
 ARROW_MEMORY_LIMIT_MIN = 256 << 20
-# Memory for the core of pyarrow, which decompresses zstd and lz4, with a window of 8 MiB.
-DECOMPRESSION_MEMORY_BYTES = 52 << 20
 
 
 def library_memory_bytes(*, needs_arrow: bool, decompresses: bool) -> int:
     """Memory to keep for pyarrow: in a run that needs it, or that only decompresses by it."""
-    return ARROW_MEMORY_BYTES if needs_arrow else DECOMPRESSION_MEMORY_BYTES if decompresses else 0
+    return ARROW_MEMORY_BYTES if needs_arrow else PYARROW_BYTES if decompresses else 0
 
 
 def available_cores() -> int:
@@ -91,6 +91,16 @@ def memory_bytes_now() -> int:
     """The memory of this process now, in bytes; 0 where the system does not say."""
     words = words_of("/proc/self/statm")
     return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if len(words) > 1 else 0
+
+
+def return_free_memory() -> None:
+    """Have the C library return to the system what it keeps of freed memory, where it can: glibc keeps a third of a
+    ledger."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def peak_memory_bytes() -> int:

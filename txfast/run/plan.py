@@ -50,13 +50,14 @@ class Plan:
     `scanners` is the number of threads that turn blocks into batches, `ledgers` the number of shards of the clients.
     A ledger that would grow beyond `ledger_bytes` is moved to disk. `settling_bytes` is the memory for all partitions
     that are settled at the same time, at the end of the run; `room_bytes` is the memory for ledgers and tables;
-    `table_bytes` is what a table may take while it is read, a quarter of `room_bytes` or TABLE_BYTES_MIN. These four
-    are None without a memory limit. Results depend on nothing in a plan.
+    `table_bytes` is what a table may take while it is read, a quarter of `room_bytes` or TABLE_BYTES_MIN;
+    `kept_bytes` are for libraries, and for tables where the run reads some. These five are None without a memory limit.
+    `short_bytes` are missing before a ledger gets any. Results depend on nothing in a plan.
     """
 
     __slots__ = (
-        "_block_bytes", "_large_blocks", "ledger_bytes", "ledgers", "memory_limit", "reader", "room_bytes", "scanners",
-        "settling_bytes", "table_bytes", "threads",
+        "_block_bytes", "_large_blocks", "kept_bytes", "ledger_bytes", "ledgers", "memory_limit", "reader",
+        "room_bytes", "scanners", "settling_bytes", "short_bytes", "table_bytes", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +80,8 @@ class Plan:
         self.settling_bytes: int | None = None
         self.table_bytes: int | None = None
         self.room_bytes: int | None = None
+        self.kept_bytes: int | None = None
+        self.short_bytes = 0
         self._block_bytes = block_bytes
         self._large_blocks = large_blocks
 
@@ -103,6 +106,11 @@ class Plan:
         # With this limit, blocks are large.
         more_bytes = BATCH_BYTES_PER_BYTE * LARGE_BLOCK_BYTES - BATCH_BYTES_MIN
         return limit + (self.scanners + SPARE_BATCHES) * more_bytes
+
+    @property
+    def bytes_for_tables(self) -> int:
+        """What a run that reads tables takes from its ledgers for them."""
+        return 0 if self.table_bytes is None else self.table_bytes - TABLE_BYTES_MIN
 
     def is_threaded(self, input_bytes: int | None) -> bool:
         """Whether an input of this size gets threads. `input_bytes` is None where the size is not known."""
@@ -143,6 +151,7 @@ def make_plan(
     )  # fmt: skip
     if memory_limit is not None:
         divide_memory(plan, memory_limit - memory_reserved - memory_used - OTHER_BYTES, reads_tables=reads_tables)
+        plan.kept_bytes = memory_reserved + (plan.bytes_for_tables if reads_tables else 0)
     return plan
 
 
@@ -156,9 +165,11 @@ def divide_memory(plan: Plan, room: int, *, reads_tables: bool = False) -> None:
     plan.room_bytes = room
     plan.table_bytes = max(TABLE_BYTES_MIN, room // BYTES_PER_TABLE_BYTE)
     if reads_tables:
-        room -= plan.table_bytes - TABLE_BYTES_MIN
+        room -= plan.bytes_for_tables
     plan.ledgers = max(1, min(plan.ledgers, room // (LEDGER_BYTES_MIN + batch_bytes)))
     room -= plan.ledgers * batch_bytes
     plan.settling_bytes = max(room, LEDGER_BYTES_MIN)
     share = room // plan.ledgers
-    plan.ledger_bytes = max(share - max(SPILL_BYTES_MIN, share // LEDGER_BYTES_PER_SPILL_BYTE), 0)
+    share -= max(SPILL_BYTES_MIN, share // LEDGER_BYTES_PER_SPILL_BYTE)
+    plan.ledger_bytes = max(share, 0)
+    plan.short_bytes = max(-share, 0) * plan.ledgers

@@ -6,6 +6,7 @@ This module must not know formats, rules or the command line.
 from time import perf_counter
 
 from txfast.input.open import open_input
+from txfast.input.room import Room
 from txfast.interrupts import while_waiting
 from txfast.ledger.ledger import STATUSES
 from txfast.run.books import Books
@@ -74,6 +75,10 @@ class Replay:
     ) -> None:
         self.plan = plan
         self.books = books
+        # Memory for what shows itself when an input is opened or read; None without a memory limit.
+        self.room: Room | None = None
+        if plan.memory_limit is not None:
+            self.room = Room(plan.memory_limit, plan.kept_bytes or 0, books.make_room)
         self.inputs: list[InputFigures] = []
         self.malformed_rows = MalformedRows(max_malformed)
         # By reason, when the input that is read began; None if an earlier run has read the input's first rows.
@@ -99,7 +104,7 @@ class Replay:
 
     def read(self, ref: "InputRef") -> None:
         """Replay one input. Raises TxfastError, OSError and MemoryError; TooManyMalformedError as the class says."""
-        source = while_waiting(open_input, ref, self._spill_folder)
+        source = while_waiting(open_input, ref, self._spill_folder, self.room)
         try:
             self.read_source(source)
         finally:
@@ -127,7 +132,7 @@ class Replay:
         last_row = self._make_last_row(source)
         reader = make_reader(
             source, self.plan, consumption,
-            keep_text=self.books.keep_statuses, copy_folder=self._spill_folder, last_row=last_row,
+            keep_text=self.books.keep_statuses, copy_folder=self._spill_folder, last_row=last_row, room=self.room,
         )  # fmt: skip
         keep_positions = self._checkpoints is not None
         intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_positions=keep_positions)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
+    from txfast.input.room import Room
     from txfast.input.source import Source
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
         name: str
 
-        def open(self, copy_folder: str | None) -> Source: ...
+        def open(self, copy_folder: str | None, room: Room | None) -> Source: ...
 
 
 class Session:
@@ -126,7 +127,7 @@ class Session:
         goes_on = self._checkpoints is not None and self._checkpoints.find(self.replay)
         left = self._inputs if self._checkpoints is None else self._inputs[self._checkpoints.first_input :]
         refs = [each for each in left if isinstance(each, InputRef)]
-        while_waiting(look_at, refs, open_all=len(left) > 1)
+        while_waiting(look_at, refs, open_all=len(left) > 1, room=self.replay.room)
         self.outputs.open_files()
         if state is None:
             return
@@ -185,7 +186,7 @@ class Session:
         LISTENER.stop_deferring()
 
     def _read_lent(self, lent: "Lent") -> None:
-        source = while_waiting(lent.open, self._copy_folder)
+        source = while_waiting(lent.open, self._copy_folder, self.replay.room)
         try:
             self.replay.read_source(source)
         finally:
@@ -195,7 +196,7 @@ class Session:
         """Replay the part of an input that the state does not know yet."""
         opened = checkpoints.take_opened()
         figures = None if opened is None else self.replay.inputs[-1]
-        source, consumption = opened or while_waiting(state.open_input, ref, self._copy_folder)
+        source, consumption = opened or while_waiting(state.open_input, ref, self._copy_folder, self.replay.room)
         try:
             self.replay.read_source(source, consumption, figures)
         finally:

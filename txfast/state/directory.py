@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from txfast.input.ref import InputRef
+    from txfast.input.room import Room
     from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
     from txfast.state.segments import Segments
@@ -232,24 +233,26 @@ class StateDirectory:
 
     # ---- Inputs ------------------------------------------------------------------------------------
 
-    def open_input(self, ref: "InputRef", copy_folder: str | None = None) -> "tuple[Source, Consumption | None]":
+    def open_input(
+        self, ref: "InputRef", copy_folder: str | None = None, room: "Room | None" = None
+    ) -> "tuple[Source, Consumption | None]":
         """Open an input after what earlier runs have read of it, or at its start where it is new.
 
         Standard input and pipes are always new and are not followed: the Consumption is None. A zip archive in a stream
-        is copied to `copy_folder`. Raises SourceError, and InputError where the last line, which was already applied,
-        has been continued since.
+        is copied to `copy_folder`. Raises SourceError, InputError where the last line, which was already applied, has
+        been continued since, and MemoryLimitError where the `room` is too small to decompress it.
         """
         if not ref.can_be_read_again:
             if ref.is_regular:
                 self._warn_of_known_bytes(ref, lambda: open_source("/dev/stdin"), None)
-            return open_input(ref, copy_folder), None
+            return open_input(ref, copy_folder, room), None
         position = self.inputs.get(ref.key())
         if position is not None:
-            found = go_on(open_input(ref, copy_folder), position)
+            found = go_on(open_input(ref, copy_folder, room), position)
             if found is not None:
                 return found
-        self._warn_of_known_bytes(ref, lambda: open_input(ref), ref.key())
-        return open_input(ref, copy_folder), Consumption()
+        self._warn_of_known_bytes(ref, lambda: open_input(ref, None, room), ref.key())
+        return open_input(ref, copy_folder, room), Consumption()
 
     def _warn_of_known_bytes(self, ref: "InputRef", open_again: "Callable[[], Source]", key: str | None) -> None:
         """Warn where an input that is taken as a new one begins with bytes that were consumed under another name."""
