@@ -14,6 +14,7 @@ from tests.support.engines import WorkersJob, settings_of
 from tests.support.outputs import assert_same_tables, by_command, twelve_files
 from txfast.cluster import spark, spark_workers
 from txfast.cluster.records import STATUSES
+from txfast.cluster.spark import worker_errors
 from txfast.cluster.spark_partitions import INTS_MAX, keys_of_partitions
 from txfast.errors import ClusterError, InputError
 
@@ -79,11 +80,11 @@ def test_the_driver_raises_the_error_of_a_worker() -> None:
         ("txfast.errors.NoSuchError: what", RuntimeError),
         ("something else", RuntimeError),
     ):
-        with pytest.raises(expected) as raised, spark.worker_errors():
+        with pytest.raises(expected) as raised, worker_errors():
             raise RuntimeError(text)
         if expected is InputError:
             assert str(raised.value) == "in.csv: was changed"
-    with pytest.raises(ClusterError, match=r"^as it is$"), spark.worker_errors():
+    with pytest.raises(ClusterError, match=r"^as it is$"), worker_errors():
         raise ClusterError("as it is")
 
 
@@ -112,17 +113,41 @@ org.apache.spark.SparkException: Job aborted: and so on
         ),
         (TRACEBACK.format("ModuleNotFoundError: No module named 'txfast'"), "in the variable PYSPARK_PYTHON, or "),
         (TRACEBACK.format("pyspark.errors.PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] 3.9"), "PYSPARK_PYTHON"),
-        ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "Spark did not start: it needs Java 17"),
+        (
+            "Task 0 failed: SparkException: \nError from python worker:\n  Traceback",
+            "in the variable PYSPARK_PYTHON, or ",
+        ),
+        ("EOFException while reading the port number from pyspark.daemon's stdout", "a Python without txfast"),
+        (
+            'java.io.IOException: Cannot run program "/no/python": error=2, No such file',
+            "Spark's workers cannot run /no/python: name a Python that is there, in the variable PYSPARK_PYTHON",
+        ),
+        ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "it needs Java 17 (JAVA_HOME, or java in PATH)"),
+        (
+            "IllegalStateException: Cannot call methods on a stopped SparkContext.",
+            "Spark's master does not answer: check",
+        ),
+        (
+            "An error occurred while calling o9.collect.\n: java.X: no room\n\tat java.Y",
+            "Spark failed: java.X: no room",
+        ),
         ("Connection\n refused " + 5000 * "x", "Spark failed: Connection refused xxx"),
     ],
 )
 def test_an_error_of_spark_is_one_line(text: str, line: str) -> None:
-    with pytest.raises(ClusterError) as raised, spark.worker_errors():
+    with pytest.raises(ClusterError) as raised, worker_errors():
         raise PythonException(text)
     message = str(raised.value)
     assert line in message
     assert "\n" not in message
     assert len(message) < 400
+
+
+def test_a_spark_that_has_ended_is_no_failure_of_an_output() -> None:
+    with pytest.raises(ClusterError, match=r"^Spark has ended, as it does out of memory: .*refused$"), worker_errors():
+        raise ConnectionRefusedError(111, "Connection refused")
+    with pytest.raises(FileNotFoundError), worker_errors():
+        raise FileNotFoundError(2, "No such file", "missing")
 
 
 def test_the_workers_python_is_that_of_the_driver_unless_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ Needs txfast where the workers are. As a command: `python -m txfast.cluster.dask
 dask_workers.py. This module must not import distributed before it is used.
 """
 
+import logging
 import os
 import sys
 import time
@@ -21,7 +22,8 @@ from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings, State, make_settings, reduce_options
 from txfast.cluster.results import AccountRun
 from txfast.cluster.state import ClusterState, HashExtents, open_state
-from txfast.errors import ClusterError
+from txfast.errors import ClusterError, MemoryLimitError, TxfastError
+from txfast.input.library_errors import words_of
 from txfast.log.journal import program_journal
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 else:
     from txfast.late import pa
+
+
+# How long a command waits for the first worker of a scheduler.
+WORKERS_SECONDS = 30
+LOGGERS = ("distributed", "distributed.client")
+# What Dask says where it cannot load what txfast sends: the functions of workers.
+OTHER_PYTHON = ("deserialization", "No module named ")
+# Errors of Dask, by the names of their types: workers ended under the same task, or the scheduler went away.
+KILLED, LOST = "KilledWorker", ("CancelledError", "FutureCancelledError")
 
 
 class DaskJob:
@@ -53,7 +64,9 @@ class DaskJob:
             self._reduced.append(self._submit(workers.reduce_slices, slices, shard, options))
         summaries = [self._submit(workers.summary_of, each) for each in self._reduced]
         self.figures = Figures(settings.ranges, settings.shards)
-        for result in chain(*client.gather(reports), client.gather(summaries)):
+        with worker_errors():
+            results = [*chain(*client.gather(reports)), *client.gather(summaries)]
+        for result in results:
             self.figures.add(result)
         self.figures.check()
         if state is not None:
@@ -61,12 +74,13 @@ class DaskJob:
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> "Future":
         # Not pure: Dask must not reuse the result of an equal task of another run.
-        return self._client.submit(function, *arguments, pure=False)
+        with worker_errors():
+            return self._client.submit(function, *arguments, pure=False)
 
     def runs(self) -> Iterator[AccountRun]:
         """Iterate the accounts as runs, in order within a shard."""
         for reduced in self._reduced:
-            yield from self._submit(workers.runs_of, reduced).result()
+            yield from result_of(self._submit(workers.runs_of, reduced))
 
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]:
         """Iterate the rejects in one of the REJECT_FORMATS, in the order of the input."""
@@ -79,7 +93,7 @@ class DaskJob:
             lines = [first_lines[number] for number in numbers]
             made.append(self._submit(workers.rejects_of_ranges, parts, lines, shards, statuses, reject_format))
         while made:  # Dask drops a result once its future is gone
-            yield from made.pop(0).result()
+            yield from result_of(made.pop(0))
 
 
 def process(
@@ -132,9 +146,51 @@ def hasher(client: "Client") -> HashExtents:
     """A function that has Dask's workers hash extents."""
 
     def hash_extents(extents: Sequence[Extent]) -> list[str]:
-        return list(client.gather([client.submit(hash_extent, extent, pure=False) for extent in extents]))
+        with worker_errors():
+            return list(client.gather([client.submit(hash_extent, extent, pure=False) for extent in extents]))
 
     return hash_extents
+
+
+def result_of(future: "Future") -> Any:
+    """The result of a task. Raises TxfastError."""
+    with worker_errors():
+        return future.result()
+
+
+@contextmanager
+def worker_errors() -> Iterator[None]:
+    """Raise an error of txfast that a worker raised as it is; any other that a worker or Dask raises as a TxfastError
+    of one line."""
+    try:
+        yield
+    except TxfastError:
+        raise
+    except MemoryError as error:
+        raise MemoryLimitError(
+            f"a worker of Dask is out of memory: {words_of(error)}: give workers more, or name more --shards and a "
+            f"smaller --range-size"
+        ) from error
+    except Exception as error:
+        raise ClusterError(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """One line about an error that a worker or Dask raised."""
+    kind, words = type(error).__name__, words_of(error)
+    if any(each in words for each in OTHER_PYTHON):
+        return (
+            "Dask's scheduler or workers run a Python without txfast, or another version of it: install the txfast of "
+            "this command there"
+        )
+    if kind == KILLED:
+        return (
+            "workers of Dask ended while they ran the same task, as they do out of memory; their logs say why: give "
+            "them more, or name more --shards and a smaller --range-size"
+        )
+    if kind in LOST or (isinstance(error, OSError) and error.filename is None):
+        return f"Dask's scheduler cannot be reached, or was restarted: {words}: check its address and its log"
+    return f"a worker of Dask failed: {kind}: {words}"
 
 
 def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
@@ -153,13 +209,27 @@ def connected(address: str | None) -> "Iterator[Client]":
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ClusterError("Dask is not installed: pip install 'txfast[dask]'") from error
-    if address is not None:
-        with Client(address) as client:
+    # What fails is one line of txfast's own; Dask logs tracebacks of what it tries again.
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address is None:
+        here = LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None)
+        with here as cluster, Client(cluster) as client:
             yield client
         return
-    here = LocalCluster(host="127.0.0.1", threads_per_worker=1, dashboard_address=None)
-    with here as cluster, Client(cluster) as client:
+    with worker_errors():
+        client = Client(address)
+    with client:
+        wait_for_worker(client, address)
         yield client
+
+
+def wait_for_worker(client: "Client", address: str) -> None:
+    """Wait until the scheduler at this address has a worker. Raises ClusterError where none comes."""
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+    except TimeoutError as error:
+        raise ClusterError(f"Dask's scheduler at {address} has no worker: start one: dask worker {address}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

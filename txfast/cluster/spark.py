@@ -6,12 +6,13 @@ Needs Spark 3.5 or later, and txfast where the workers are. As a command: `pytho
 The workers' functions are in spark_workers.py. This module must not import pyspark before it is used.
 """
 
+import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from txfast import errors
@@ -40,8 +41,17 @@ BATCH_RECORDS_MAX = 16
 WORKER_ERROR = re.compile(r"^txfast\.errors\.(\w+): (.*)$", re.MULTILINE)
 # The last line of a worker's traceback.
 RAISED = re.compile(r"^(?!org\.|java\.|py4j\.)((?:\w+\.)*[A-Z]\w*(?:Error|Exception|Interrupt): .*)$", re.MULTILINE)
-# What Spark's errors say where the workers' Python is not the one that they need.
-OTHER_PYTHON = ("No module named ", "PYTHON_VERSION_MISMATCH", "different version in worker")
+# What Spark's errors say where the workers' Python is not the one that they need; the last two where it does not start.
+OTHER_PYTHON = (
+    "No module named ", "PYTHON_VERSION_MISMATCH", "different version in worker", "Error from python worker",
+    "pyspark.daemon's stdout",
+)  # fmt: skip
+NO_PYTHON = re.compile(r'Cannot run program "([^"]*)"')
+# What Spark says where its master cannot be reached.
+NO_MASTER = ("stopped SparkContext", "All masters are unresponsive")
+# How py4j begins the text of a Java exception, and where the stack of Java begins.
+JAVA_CALL = re.compile(r"An error occurred while calling \S+\s*:\s*")
+JAVA_STACK = "\n\tat "
 # The variable that names the workers' Python.
 WORKERS_PYTHON = "PYSPARK_PYTHON"
 SPARK_MODULES = ("pyspark.", "py4j.")
@@ -253,6 +263,8 @@ def worker_errors() -> Iterator[None]:
         if found and hasattr(errors, found[-1][0]):
             kind, message = found[-1]
             raise getattr(errors, kind)(message) from error
+        if isinstance(error, OSError) and error.filename is None:
+            raise errors.ClusterError(f"Spark has ended, as it does out of memory: {words_of(error)}") from error
         if not type(error).__module__.startswith(SPARK_MODULES):
             raise
         raise errors.ClusterError(describe(text)) from error
@@ -260,15 +272,25 @@ def worker_errors() -> Iterator[None]:
 
 def describe(text: str) -> str:
     """One line about an error of Spark with this text, which may have a worker's traceback in it."""
+    not_there = NO_PYTHON.search(text)
+    if not_there is not None:
+        return (
+            f"Spark's workers cannot run {not_there[1]}: name a Python that is there, in the variable {WORKERS_PYTHON}"
+        )
     if any(words in text for words in OTHER_PYTHON):
         return (
             "Spark's workers run a Python without txfast and pyarrow, or of another version than the driver's: name "
             "the Python to use in the variable PYSPARK_PYTHON, or install txfast in theirs"
         )
     if "JAVA_GATEWAY_EXITED" in text:
-        return "Spark did not start: it needs Java 17 (JAVA_HOME, or java in PATH)"
+        return (
+            "Spark did not start, for the reason that its own lines above say; it needs Java 17 (JAVA_HOME, or java in "
+            "PATH), and a master that it knows (--master)"
+        )
+    if any(words in text for words in NO_MASTER):
+        return "Spark's master does not answer: check its address (--master) and its log"
     raised = RAISED.findall(text)
-    words = words_of(Exception(raised[-1] if raised else text))
+    words = words_of(Exception(raised[-1] if raised else JAVA_CALL.sub("", text).partition(JAVA_STACK)[0]))
     return f"a worker of Spark failed: {words}" if raised else f"Spark failed: {words}"
 
 
@@ -295,6 +317,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ImportError as error:
             raise errors.ClusterError("Spark is not installed: pip install 'txfast[spark]'") from error
         name_workers_python()
+        # py4j logs a traceback of an interrupt, by the root logger.
+        logging.getLogger().setLevel(logging.CRITICAL)
         builder = SparkSession.builder.appName("txfast").config("spark.ui.showConsoleProgress", "false")
         if options.master:
             builder = builder.master(options.master)
@@ -306,13 +330,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             spark.conf.set(BATCH_RECORDS_SETTING, str(BATCH_RECORDS_MAX))
         try:
             state = None if directory is None else ClusterState(directory, hasher(spark))
-            job = SparkJob(spark, command.settings_of(options, cores_of(spark), state), state)
-            try:
-                yield job
-            finally:
-                job.close()
+            with worker_errors():
+                job = SparkJob(spark, command.settings_of(options, cores_of(spark), state), state)
+            yield job
         finally:
-            spark.stop()
+            # All results are here, or an error is on its way that says more than one of a Spark that has ended.
+            with suppress(Exception):
+                spark.stop()
 
     return command.run(options, start)
 
