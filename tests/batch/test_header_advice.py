@@ -26,7 +26,6 @@ def short(value: object) -> str:
             b"deposit,1,1,10.00",
             "its first line is a row, 'deposit,1,1,10.00': put a line in front of it, type,client,tx",
         ),
-        (b"t\0y\0p\0e\0", "it is not text in UTF-8: of UTF-16 without a byte order mark, make UTF-8 by iconv"),
         (b"type,customer,id,amount", "rename 'customer' to client, 'id' to tx"),
         (
             b"Transaction Type,USER_ID,txn-id,Value",
@@ -46,6 +45,22 @@ def test_a_header_without_the_four_columns_gets_advice(header: bytes, advice: st
     message = str(caught.value)
     assert message.startswith("in.csv: not a transactions file: its header has no column ")
     assert advice in message
+
+
+@pytest.mark.parametrize(
+    ("header", "advice"),
+    [
+        ("€type,client".encode("utf-16-le"), "0x00: it may be UTF-16 without a byte order mark: iconv -f UTF-16LE -t"),
+        ("€type,client".encode("utf-16-be"), "0x00: it may be UTF-16 without a byte order mark: iconv -f UTF-16BE -t"),
+        (b"x\0y,type,client,tx,amount", "0x00: it is no text, but perhaps an archive or a database: take the CSV out"),
+        (b"\x1b[31mtype,client", "0x1b: it is no text, but perhaps"),
+    ],
+    ids=short,
+)
+def test_a_header_with_control_bytes_gets_advice(header: bytes, advice: str) -> None:
+    with pytest.raises(InputError, match="its header has a control byte") as caught:
+        Header(header, "in.csv")
+    assert advice in str(caught.value)
 
 
 def test_advice_knows_the_four_columns() -> None:

@@ -45,6 +45,15 @@ def tar_of(members: dict[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
     return in_memory(write)
 
 
+def old_tar_of(members: dict[str, bytes]) -> bytes:
+    """A tar archive of the oldest format, which has no magic."""
+    content = bytearray(tar_of(members, tarfile.USTAR_FORMAT))
+    content[257:512] = bytes(255)
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    return bytes(content)
+
+
 def zip_of(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     def write(file: io.BytesIO) -> None:
         with zipfile.ZipFile(file, "w", compression) as archive:
@@ -72,6 +81,11 @@ CONTENTS: dict[str, tuple[bytes, str, str]] = {
     "tar": (tar_of({"in.csv": FILE}), "a tar archive", "tar -xOf FILE MEMBER | txfast"),
     "ustar": (tar_of({"in.csv": FILE}, tarfile.USTAR_FORMAT), "a tar archive", "unpack it"),
     "pax": (tar_of({"ü.csv": FILE}, tarfile.PAX_FORMAT), "a tar archive", "unpack it"),
+    "old tar": (old_tar_of({"in.csv": FILE}), "a tar archive", "tar -xOf FILE MEMBER | txfast"),
+    "cpio": (b"070701" + b"0" * 104 + b"in.csv\0\0" + FILE, "a cpio archive", "unpack it"),
+    "old cpio": (b"070707" + b"0" * 70 + b"in.csv\0" + FILE, "a cpio archive", "unpack it"),
+    "binary cpio": (b"\xc7\x71" + bytes(24) + b"in.csv\0\0" + FILE, "a cpio archive", "unpack it"),
+    "ar": (b"!<arch>\nin.csv/         0           0     0     644     5         `\n" + FILE, "an ar archive", "unpack"),
     "workbook": (zip_of(WORKBOOK), "an Excel workbook", "save the sheet as CSV"),
     "stored workbook": (zip_of(WORKBOOK, zipfile.ZIP_STORED), "an Excel workbook", "save the sheet as CSV"),
     "open document": (zip_of(OPEN_DOCUMENT), "an OpenDocument spreadsheet", "save the sheet as CSV"),
@@ -143,6 +157,38 @@ def test_a_header_may_begin_like_another_format(folder: Folder, first_column: by
 def test_a_nul_in_a_row_is_a_byte_of_a_field(folder: Folder) -> None:
     folder.write("in.csv", HEADER[:-1] + b",note\ndeposit,1,1,5,\0x\0y\n")
     assert folder.run("-q", "in.csv").output == ACCOUNTS
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x01, 0x08, 0x0E, 0x1B, 0x1F, 0x7F])
+@pytest.mark.parametrize(
+    "header", [b"%c,type,client,tx,amount", b"type,client,tx,amount,x%cy", b'a,"b%c",type,client,tx,amount']
+)
+def test_a_control_byte_in_a_header_is_in_no_header(folder: Folder, byte: int, header: bytes) -> None:
+    """It is the name of an archive's member, say, in front of the first column's name."""
+    folder.write("in.csv", header % byte + b"\ndeposit,1,1,5\n")
+    for reader in ("native", "arrow"):
+        if byte != 1 or reader == "native":
+            folder.run("in.csv", "--reader", reader).assert_failed(
+                f"in.csv: not a transactions file: its header has a control byte, 0x{byte:02x}: it is no text"
+            )
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"in.csv" + bytes(506),
+        b"\xcb\x2eb\x06in.csv\x65\x01\x02\x03",
+        b"MZ\x90\0\3\0",
+        b"\x93NUMPY\1\0v\0",
+        b"#!/bin/sh\0\1",
+    ],
+    ids=["a member's name", "pgp", "exe", "npy", "program"],
+)
+@pytest.mark.parametrize("rows", [FILE, b"id," + FILE], ids=["type first", "type second"])
+def test_a_binary_file_with_a_csv_file_in_it_is_refused(start: bytes, rows: bytes) -> None:
+    for content in (start + rows, gzip.compress(start + rows)):
+        with pytest.raises(InputError, match="its header has a control byte"):
+            txfast.process(io.BytesIO(content))
 
 
 def test_the_first_test_passes_no_format_over() -> None:

@@ -171,6 +171,68 @@ def test_an_archive_of_several_members_names_them(folder: Folder) -> None:
         folder.run("in.zip").assert_failed("in.zip: a zip archive without a member")
 
 
+FIRST_ZIP, SECOND_ZIP = zip_of({"a.csv": FILE}), zip_of({"b.csv": FILE.replace(b",1,", b",2,")})
+
+
+def streamed_zip(comment: bytes = b"") -> bytes:
+    """An archive as a pipe gets it: each member has its sizes behind it."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+    file = Pipe()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", FILE)
+        archive.writestr("__MACOSX/a.csv", b"\0")
+        archive.comment = comment
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        FIRST_ZIP + SECOND_ZIP,
+        FIRST_ZIP + FIRST_ZIP + SECOND_ZIP,
+        FIRST_ZIP + SECOND_ZIP[:-30],
+        FIRST_ZIP + FILE,
+        FIRST_ZIP[: FIRST_ZIP.index(b"PK\1\2")] + SECOND_ZIP,
+    ],
+    ids=["two", "three", "cut short", "CSV behind", "without a directory"],
+)
+def test_archives_joined_into_one_are_refused(folder: Folder, content: bytes) -> None:
+    """Before, only the last one was read, and the others' rows were lost."""
+    folder.write("in.zip", content)
+    folder.run("in.zip").assert_failed("in.zip: a zip archive with bytes that are not in its directory")
+    folder.run("-", stdin=content).assert_failed("give each archive as a file of its own")
+
+
+def test_an_archive_with_a_gap_between_its_members_is_refused() -> None:
+    """A member that its directory does not name."""
+    names = {"a.csv": FILE, "b.csv": FILE}
+    content = zip_of(names)
+    directory = content.index(b"PK\1\2")
+    second = content.index(b"PK\1\2", directory + 4)
+    end = content.index(b"PK\5\6")
+    for kept in (content[directory:second], content[second:end]):
+        counts = struct.pack("<HHII", 1, 1, len(kept), directory)
+        changed = content[:directory] + kept + content[end : end + 8] + counts + b"\0\0"
+        with pytest.raises(InputError, match="bytes that are not in its directory"):
+            txfast.process(io.BytesIO(changed))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [streamed_zip(), streamed_zip(b"made by the nightly export"), FIRST_ZIP + bytes(512)],
+    ids=["streamed", "with a comment", "padded"],
+)
+def test_an_archive_may_be_streamed_and_have_a_comment_or_padding(content: bytes) -> None:
+    assert len(txfast.process(io.BytesIO(content)).accounts) == 1
+
+
 def test_an_encrypted_member_is_refused_by_name(folder: Folder) -> None:
     content = bytearray(zip_of({"january.csv": FILE}))
     for record, flags in ((content.index(b"PK\3\4"), 6), (content.index(b"PK\1\2"), 8)):

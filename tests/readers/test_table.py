@@ -104,6 +104,29 @@ def test_texts_are_read_as_the_fields_of_a_file(
     assert_alike(found, replays.run_reference([("in.csv", csv_of(rows))]))
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("rows", [(3, 3), (3, 5), (500, 3), (3, 0), (0, 3)])
+def test_files_joined_into_one_are_refused(folder: Folder, suffix: str, rows: tuple[int, int]) -> None:
+    """Before, the rows of the first were read by the footer of the last, and the last one's were lost."""
+    content = b""
+    for number, count in enumerate(rows):
+        texts = [("deposit", str(number), str(tx), "5") for tx in range(count)]
+        content += write_table(folder.path / f"{number}.{suffix}", of_texts(texts, pa.string()), 100).read_bytes()
+    folder.write(f"in.{suffix}", content)
+    folder.run("-q", f"in.{suffix}").assert_failed(f"in.{suffix}: ")
+    if rows[0] >= rows[1]:
+        folder.run("-", stdin=content).assert_failed("several files joined into one", "give each as a file of its own")
+
+
+def test_a_file_with_indexes_behind_its_rows_is_read_and_two_of_them_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    parquet.write_table(of_texts([("deposit", "1", "1", "5")] * 9, pa.string()), path, write_page_index=True)
+    assert len(txfast.process(path).accounts) == 1
+    path.write_bytes(2 * path.read_bytes())
+    with pytest.raises(InputError, match="several files joined into one"):
+        txfast.process(path)
+
+
 # ---- Types -----------------------------------------------------------------------------------------
 
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]

@@ -140,6 +140,8 @@ def find_columns(name: str, header: bytes) -> Columns:
     """The columns of a header. Raises NotTransactions."""
     if len(header) > ROW_LIMIT_BYTES:
         raise NotTransactions(f"{name}: the header is over 1 MiB")
+    if re.search(rb"[\x00-\x08\x0e-\x1f\x7f]", header):
+        raise NotTransactions(f"{name}: the header has a control byte")
     names = split_fields(header)
     if names is None:
         raise NotTransactions(f"{name}: the header is badly quoted")

@@ -9,6 +9,9 @@ from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, take_field
 
 from txfast.errors import InputError
 
+cdef enum:
+    DEL = 0x7f
+
 COLUMN_NAMES = ("type", "client", "tx", "amount")
 
 
@@ -27,6 +30,19 @@ def find_columns(names not None):
     return [exact[name] or in_any_case[name] for name in COLUMN_NAMES]
 
 
+cdef int refuse_controls(bytes line, str file) except -1:
+    """Raise InputError where a header line has a byte that no text has: the file may be an archive of CSV files."""
+    cdef uint8_t byte
+    for byte in line:
+        if (byte < c" " and not c"\t" <= byte <= c"\r") or byte == DEL:
+            from txfast.batch.header_advice import control_advice
+
+            raise InputError(
+                f"{file}: not a transactions file: its header has a control byte, 0x{byte:02x}: {control_advice(line)}"
+            )
+    return 0
+
+
 cdef class Header:
     """The header line of a transactions file.
 
@@ -40,6 +56,8 @@ cdef class Header:
         cdef const uint8_t* end = start + len(line)
         cdef Field field
         cdef list names = []
+        if not of_table:
+            refuse_controls(line, file)
         self.line = line
         self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:

@@ -31,8 +31,6 @@ SHOWN_LENGTH_MAX = 80
 def header_advice(line: bytes, names: list[str], missing: list[str]) -> str:
     """What to do about a header line with these names, of which the names of `missing` columns are not there."""
     text = line.decode("utf-8", "replace")
-    if "\0" in text:
-        return "it is not text in UTF-8: of UTF-16 without a byte order mark, make UTF-8 by iconv -f UTF-16LE -t UTF-8"
     delimiter = delimiter_of(text)
     if delimiter is not None:
         return delimiter_advice(delimiter)
@@ -44,6 +42,16 @@ def header_advice(line: bytes, names: list[str], missing: list[str]) -> str:
         return f"its first line is a row, {shown(text)}: put a line in front of it, {STANDARD_HEADER}"
     advice = column_advice(names, missing)
     return f"{advice}; if lines stand before the header, remove them" if len(missing) == len(COLUMN_NAMES) else advice
+
+
+def control_advice(line: bytes) -> str:
+    """What to do about a header line with bytes that no text has."""
+    for encoding, first in (("UTF-16LE", 1), ("UTF-16BE", 0)):
+        # Every other byte of ASCII characters in UTF-16 is NUL.
+        zeros = line[first::2].count(0)
+        if zeros == line.count(0) and 4 * zeros > len(line):
+            return f"it may be UTF-16 without a byte order mark: iconv -f {encoding} -t UTF-8 FILE | txfast"
+    return "it is no text, but perhaps an archive or a database: take the CSV out of it, and read that"
 
 
 def quoting_advice(line: bytes) -> str:

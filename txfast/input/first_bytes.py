@@ -41,6 +41,7 @@ UNPACK = "unpack it, and read what was in it"
 DECOMPRESS = "decompress it, or compress it with gzip, zstd, lz4, bzip2 or xz instead"
 TO_CSV = "convert it to CSV or Parquet with the columns type, client, tx and amount"
 ASK_FOR_CSV = "ask for the transactions as CSV"
+CPIO = ("a cpio archive", UNPACK)
 TAR = ("a tar archive", "unpack it, or read one member: tar -xOf FILE MEMBER | txfast")
 JSON = ("JSON", TO_CSV)
 HTML = ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file")
@@ -58,6 +59,12 @@ REFUSED = {
     b"<html": HTML,
     b"<?xml": ("XML", TO_CSV),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Excel workbook of the old format", "save the sheet as CSV"),
+    b"070701": CPIO,
+    b"070702": CPIO,
+    b"070707": CPIO,
+    b"\xc7\x71": CPIO,
+    b"\x71\xc7": CPIO,
+    b"!<arch>\n": ("an ar archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!\x1a\x07": ("a RAR archive", UNPACK),
     b"\x02\x21\x4c\x18": ("compressed in the legacy format of lz4", DECOMPRESS),
@@ -112,7 +119,17 @@ def refused_format(first_bytes: bytes) -> tuple[str, str] | None:
             return JSON
     if b"\0" not in first_bytes or kind_of(first_bytes) != CSV:
         return None
-    return TAR if first_bytes[257:262] == b"ustar" else wide_text(first_bytes)
+    return TAR if is_tar(first_bytes) else wide_text(first_bytes)
+
+
+def is_tar(first_bytes: bytes) -> bool:
+    """Whether these are the header of a tar archive's member: of the oldest format by their checksum, where the
+    checksum's own bytes count as blanks."""
+    if first_bytes[257:262] == b"ustar":
+        return True
+    start, end = 148, 156
+    found = sum(first_bytes) - sum(first_bytes[start:end]) + (end - start) * ord(" ")
+    return len(first_bytes) == FIRST_BYTES and first_bytes[start:end].strip(b" \0").lstrip(b"0") == b"%o" % found
 
 
 def has_controls(start: bytes) -> bool:

@@ -2,7 +2,8 @@
 
 Folders, and what macOS adds for itself, are no members. An Excel workbook or another document that is a zip archive
 inside is refused, and the message says what it is. An archive with several members is refused too, and the message
-names them. This module must not know what a member's bytes mean.
+names them. So is a file with bytes that no entry of its directory explains: several archives joined into one have the
+directory of the last alone. This module must not know what a member's bytes mean.
 """
 
 import struct
@@ -32,6 +33,12 @@ DOCUMENTS = {
 }
 OPEN_DOCUMENT_SPREADSHEET = b"application/vnd.oasis.opendocument.spreadsheet"
 ENCRYPTED = 1  # a member's flag
+# A member with this flag has its sizes behind it too, in at most so many bytes.
+SIZES_BEHIND, SIZES_BYTES_MAX = 8, 24
+# A member begins with a header of this form: its last two numbers are the lengths of the name and of what else follows.
+MEMBER_HEADER = struct.Struct("<26xHH")
+END_BYTES = 22  # of the end of an archive, without its comment
+PADDING = b"\0"
 
 
 class ZipMember(RawIOBase):
@@ -53,7 +60,9 @@ class ZipMember(RawIOBase):
             with self._errors:
                 refuse_large_directory(name, self._content)
                 opened = ZipFile(self._content)
-                self._member: ZipExtFile = opened.open(single_member(name, opened))  # type: ignore[assignment]
+                member = single_member(name, opened)
+                refuse_unexplained_bytes(name, opened, self._content)
+                self._member: ZipExtFile = opened.open(member)  # type: ignore[assignment]
         except BaseException:
             self._content.close()
             raise
@@ -113,6 +122,35 @@ def refuse_document(name: str, archive: "ZipFile", names: list[str]) -> None:
     if found is not None:
         what, way_out = found
         raise InputError(f"{name}: {what}: {way_out}")
+
+
+def refuse_unexplained_bytes(name: str, archive: "ZipFile", file: "IO[bytes]") -> None:
+    """Raise InputError where an archive has bytes that belong to no entry of its directory: they may be rows."""
+    at = 0  # where the next entry is to begin, or a little later
+    slack = 0
+    for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+        if entry.header_offset - at > slack:
+            break
+        file.seek(entry.header_offset)
+        lengths = MEMBER_HEADER.unpack(file.read(MEMBER_HEADER.size))
+        at = entry.header_offset + MEMBER_HEADER.size + sum(lengths) + entry.compress_size
+        slack = SIZES_BYTES_MAX if entry.flag_bits & SIZES_BEHIND else 0
+    else:
+        if archive.start_dir - at <= slack and ends_with_its_comment(archive, file):
+            return
+    raise InputError(
+        f"{name}: a zip archive with bytes that are not in its directory: it may be several archives joined into one, "
+        f"of which only the last would be read: give each archive as a file of its own, or unpack it"
+    )
+
+
+def ends_with_its_comment(archive: "ZipFile", file: "IO[bytes]") -> bool:
+    """Whether nothing follows the archive but padding."""
+    end = END_BYTES + len(archive.comment)
+    file.seek(max(0, file.seek(0, 2) - END_BYTES_MAX))
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    return not tail[at + end :].strip(PADDING)
 
 
 def refuse_large_directory(name: str, file: "IO[bytes]") -> None:

@@ -121,7 +121,10 @@ class StreamMemory(ArrowMemory):
 
 class FileMemory(ArrowMemory):
     """The messages of a file that can be read at any offset: `batches` says how many record batches there are, and
-    `check_batch` looks at one. All dictionaries are looked at first, as pyarrow reads them."""
+    `check_batch` looks at one. All dictionaries are looked at first, as pyarrow reads them.
+
+    `footer_start` is the offset of the footer, and `content_end` the end of the last message, as the footer says it.
+    """
 
     def __init__(self, name: str, read_at: "ReadAt", size: int, allowance: "Allowance") -> None:
         super().__init__(name, allowance)
@@ -130,6 +133,8 @@ class FileMemory(ArrowMemory):
         offset, count = footer_of(read_at, size)
         self.check_metadata(count, "its footer")
         self._dictionary_blocks, self._blocks = blocks_of(read_at(offset, count))
+        self.footer_start = offset
+        self.content_end = max(map(sum, self._dictionary_blocks + self._blocks), default=0)
 
     def check_dictionaries(self) -> None:
         """See that there is room for all dictionaries."""

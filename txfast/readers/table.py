@@ -16,8 +16,9 @@ from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
 from txfast.readers.allowance import Allowance
 from txfast.readers.arrow_memory import FileMemory, StreamMemory, layouts_of
-from txfast.readers.arrow_messages import CONTINUATION, PREFIX_BYTES, SIZE_BYTES
+from txfast.readers.arrow_messages import CONTINUATION, MAGIC, PREFIX_BYTES, SIZE_BYTES
 from txfast.readers.column_types import bytes_to_convert, column_of, columns_of, is_taken_directly
+from txfast.readers.joined_tables import refuse_joined, refuse_joined_parquet
 from txfast.readers.parquet_footer import footer_bytes, read_footer
 from txfast.readers.parquet_memory import FOOTER_COPIES, WAY_OUT, ParquetMemory
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
@@ -182,6 +183,7 @@ class TableReader:
         read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
         self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
+        refuse_joined_parquet(self._name, read_at, size, plain.metadata)
         names = columns_of(plain.schema_arrow, self._name)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
         file = pa.parquet.ParquetFile(
@@ -208,6 +210,7 @@ class TableReader:
     def _read_file(self) -> "Iterator[pa.RecordBatch]":
         file = self._seekable()
         memory = FileMemory(self._name, reads_at(file), file.size(), self._allowance)
+        refuse_joined(self._name, reads_at(file), MAGIC, memory.content_end, memory.footer_start)
         schema = pa.ipc.open_file(file).schema
         names = columns_of(schema, self._name)
         layouts = layouts_of(schema, names)

@@ -1,0 +1,46 @@
+"""Several Parquet or Arrow files joined into one: only the last one's footer is found, at offsets of its own.
+
+By such a footer the first file's rows would be read in place of the last one's. This module must not know what a
+footer says beyond where the table's content ends.
+"""
+
+from txfast.errors import InputError
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from txfast.readers.arrow_messages import ReadAt
+
+PARQUET_MAGIC = b"PAR1"
+# A Parquet file ends with the length of its footer and the magic.
+PARQUET_TAIL_BYTES = 8
+# Between the content that a footer names and the footer there may be indexes of this many bytes.
+INDEX_BYTES_MAX = 1 << 20
+
+
+def refuse_joined(name: str, read_at: "ReadAt", magic: bytes, content_end: int, footer_start: int) -> None:
+    """Raise InputError where the end of another file of this kind precedes the file that the footer belongs to.
+
+    `content_end` is the last byte that the footer names, plus one, as the footer counts; `footer_start` is where the
+    footer is.
+    """
+    gap = footer_start - content_end
+    if gap < 2 * len(magic):
+        return
+    start = max(0, gap - INDEX_BYTES_MAX)
+    if 2 * magic in read_at(start, gap + len(magic) - start):
+        raise InputError(
+            f"{name}: several files joined into one, of which only one would be read: give each as a file of its own"
+        )
+
+
+def refuse_joined_parquet(name: str, read_at: "ReadAt", size: int, metadata: "pa.parquet.FileMetaData") -> None:
+    """Raise InputError where a Parquet file of this size and metadata is several files joined into one."""
+    content_end = len(PARQUET_MAGIC)
+    if metadata.num_row_groups:
+        group = metadata.row_group(metadata.num_row_groups - 1)
+        for chunk in map(group.column, range(group.num_columns)):
+            start = chunk.dictionary_page_offset or chunk.data_page_offset
+            content_end = max(content_end, start + chunk.total_compressed_size)
+    refuse_joined(name, read_at, PARQUET_MAGIC, content_end, size - PARQUET_TAIL_BYTES - metadata.serialized_size)
