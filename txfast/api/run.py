@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from txfast.api.inputs import Inputs
+from txfast.api.kept_rejects import LIMIT_BYTES_PER_BYTE, KeptRejects
 from txfast.api.results import Accounts, Rejects, Result
 from txfast.errors import TooManyMalformedError, UsageError
 from txfast.input.ref import LOCATION, InputRef
@@ -18,7 +19,6 @@ from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, default_memory_limit
 from txfast.run.outputs import Outputs
 from txfast.run.session import Session
 from txfast.writers.formats import PARQUET, compression_of
-from txfast.writers.reject_tables import CollectedRejects
 from txfast.writers.rejects import can_be_continued, rejects_format
 
 
@@ -92,30 +92,32 @@ def run(given: Inputs, settings: RunSettings) -> Result:
     check_settings(given, settings)
     path = settings.rejects if isinstance(settings.rejects, str) else None
     outputs = Outputs(None, rejects=path, state=settings.state, warn=settings.journal.warning)
-    collected = CollectedRejects() if settings.rejects is True else None
+    kept = kept_rejects(settings)
     session = Session(
         settings.journal, settings, given.inputs, outputs,
-        collects=collected, shows_progress=Journal() if settings.progress else None,
+        collects=kept, shows_progress=Journal() if settings.progress else None,
     )  # fmt: skip
+    if kept is not None:
+        session.replay.books.make_room(kept.memory_bytes, at_once=False)
     with NotedInterrupts(), session:
         session.begin()
         try:
             session.read()
         except TooManyMalformedError as error:
             session.replay.collect()
-            error.rejects = rejects_of(collected)
+            error.rejects = None if kept is None else Rejects(kept.finish())
             outputs.publish(without_accounts=True)
             raise
         accounts = session.collect()
-        found = rejects_of(collected)
+        found = None if kept is None else Rejects(kept.finish())
         stats = session.replay.stats(accounts, time.perf_counter() - started)
         session.publish()
     return Result(Accounts(accounts), found, stats)
 
 
-def rejects_of(collected: CollectedRejects | None) -> Rejects | None:
-    """The rejects of a run that has reported all of them."""
-    if collected is None:
+def kept_rejects(settings: RunSettings) -> KeptRejects | None:
+    """Keeps the rejects for the result, where they are asked for."""
+    if settings.rejects is not True:
         return None
-    collected.finish()
-    return Rejects(collected.batches)
+    limit = settings.memory_limit or default_memory_limit()
+    return KeptRejects(limit // LIMIT_BYTES_PER_BYTE, settings.spill_dir)

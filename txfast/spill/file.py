@@ -14,6 +14,7 @@ from txfast.errors import SpillError, reason_of, unreadable
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
 
 # Folders that are likely to have room for large files: the default, in this order.
 FOLDERS = ("/var/tmp", "/tmp")
@@ -77,6 +78,15 @@ class SpillFile:
                 raise
             raise SpillError(str(unreadable(self.folder, error)), self.folder, error) from error
         return count
+
+    def mapped(self) -> "mmap":
+        """All bytes, mapped to memory; at least one was written. They stay when the file is closed."""
+        from mmap import PROT_READ, mmap
+
+        try:
+            return mmap(self._descriptor, self.bytes_written, prot=PROT_READ)
+        except (OSError, ValueError) as error:
+            raise SpillError(str(unreadable(self.folder, error)), self.folder) from error
 
     def expect(self, byte_count: int) -> None:
         """Check that the disk has about this much free space, before anything is written. Raises SpillError."""
