@@ -50,6 +50,30 @@ def test_a_run_warns_of_the_first_such_line(
     assert ended.error_lines == [warning(name, 13 if arguments else 5)]
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b'note,type,client,tx,amount\n"paid by\nphone",deposit,1,1,100.00\n', 0),
+        (b'note,type,client,tx,amount\n"paid by\r\nphone" \t,deposit,1,1,100.00\n', 0),
+        (b'a,b,type,client,tx,amount\n"1\n2","\n",deposit,1,1,100.00\n', 0),
+        (b'a,b,type,client,tx,amount\n"x\ny","x,x,deposit,6,6,6",deposit,1,1,100\n', 0),
+        (b'type,client,tx,amount,note,more\ndeposit,1,1,100,"a\nb","c\ndeposit,6,6,6"\n', 4),
+        (b'type,client,tx,amount,note,more\ndeposit,1,1,100,"a\r\ndeposit,6,6,6\r\n","c\ndeposit,6,6,6"\n', 3),
+        (b'note,type,client,tx,amount\n"a\nx,deposit,6,6,6",deposit,1,1,100.00\n', 3),
+    ],
+)
+def test_the_rest_of_a_row_behind_its_quotes_is_no_line_inside_them(folder: Folder, content: bytes, line: int) -> None:
+    folder.write("tx.csv", content)
+    ended = folder.run("tx.csv")
+    assert b"\n1,100.0000," in ended.output
+    assert ended.error_lines == ([warning("tx.csv", line)] if line else [])
+
+
+def test_lines_before_a_field_with_bad_quoting_are_looked_at(folder: Folder) -> None:
+    folder.write("tx.csv", NOTE_HEADER + b'deposit,1,1,"5\n","bad"x\ndeposit,1,2,1\n')
+    assert folder.run("tx.csv").error_lines == ['malformed: tx.csv:2: bad_quoting: deposit,1,1,"5\\x0a","bad"x']
+
+
 def test_a_quiet_run_does_not_and_bad_quoting_is_none(folder: Folder) -> None:
     folder.write("tx.csv", START)
     assert folder.run("tx.csv", "-q").error_lines == []

@@ -13,6 +13,7 @@ from txfast.readers.scan_plan cimport (
 )
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
+from txfast.text.csv_in cimport CLOSED, close_quotes, skip_blanks
 from txfast.text.endings cimport count_lines, find_ending, past_ending
 
 cdef enum:
@@ -113,19 +114,46 @@ cdef void note_spanning(
     TransactionBatch batch, const Columns* columns, const uint8_t* start, const uint8_t* row_end, Py_ssize_t line,
 ) noexcept nogil:
     """Note a row with line endings inside, and whether a line in it looks like a row. `line` is its line's index."""
-    cdef const uint8_t* inner = past_ending(find_ending(start, row_end), row_end)
-    cdef const uint8_t* inner_end
-    cdef bint has_quotes
-    cdef Row row
+    cdef const uint8_t* p = start
+    cdef const uint8_t* closing
+    cdef const uint8_t* after
     batch.spanning_offset[batch.spanning_rows] = <uint32_t>(start - batch.text)
     batch.spanning_end[batch.spanning_rows] = <uint32_t>(row_end - batch.text)
     batch.spanning_rows += 1
-    while inner < row_end and batch.line_like_row < 0:
+    while batch.line_like_row < 0:
+        p = skip_blanks(p, row_end)
+        if p < row_end and p[0] == c'"':
+            if close_quotes(p, row_end, True, &closing, &after) != CLOSED:
+                return
+            line = find_line_like_row(batch, columns, p, closing, line)
+            p = after
+        while p < row_end and p[0] != c',':
+            p += 1
+        if p == row_end:
+            return
+        p += 1
+
+
+cdef Py_ssize_t find_line_like_row(
+    TransactionBatch batch, const Columns* columns, const uint8_t* opening, const uint8_t* closing, Py_ssize_t line,
+) noexcept nogil:
+    """Note the first line inside a quoted field that looks like a row, without what follows the closing quote on it:
+    that is the rest of a row. `line` is the index of the line on which the field opens; return that of its end."""
+    cdef const uint8_t* inner = find_ending(opening, closing)
+    cdef const uint8_t* inner_end
+    cdef bint has_quotes
+    cdef Row row
+    while inner < closing:
+        inner = past_ending(inner, closing)
         line += 1
-        inner_end = find_ending(inner, row_end)
-        if parse_row(inner, inner_end, columns, &row, &inner_end, &has_quotes) == WELL_FORMED:
+        inner_end = find_ending(inner, closing)
+        if (
+            batch.line_like_row < 0
+            and parse_row(inner, inner_end, columns, &row, &inner_end, &has_quotes) == WELL_FORMED
+        ):
             batch.line_like_row = line
-        inner = past_ending(find_ending(inner, row_end), row_end)
+        inner = find_ending(inner, closing)
+    return line
 
 
 cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
