@@ -19,15 +19,14 @@ from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts
 from txfast.state import manifest
-from txfast.state.directory import CHECKPOINT_NAME, PART, remove_folder
+from txfast.state.directory import CHECKPOINT_NAME, remove_folder
 from txfast.state.positions import fields_of_position, position_of, positions_of
 from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 from txfast.writers.file import sync_folder
 from txfast.writers.output import STANDARD_OUTPUT
-from txfast.writers.temporary import PART as UNFINISHED
-from txfast.writers.temporary import PROGRESS, is_beside
+from txfast.writers.temporary import PART, PROGRESS, is_beside
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -285,7 +284,7 @@ class Checkpoints:
             fields = Snapshot.open(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
             final = fields.part("command").take("rejects", str)
-            if is_beside(path, final, PROGRESS, UNFINISHED):  # earlier versions kept it as unfinished
+            if is_beside(path, final, PROGRESS, PART):  # earlier versions kept it under the name of an unfinished file
                 os.unlink(path)
         except (TxfastError, OSError):
             pass  # there are none

@@ -71,7 +71,7 @@ class DeferredRows:
         batch = TransactionBatch()
         head = bytearray(RECORD.size)
         while texts(memoryview(head)):
-            index, first_line, rows, malformed_rows, is_cut, is_head, deferred_shards, text_bytes = RECORD.unpack(head)
+            index, first_line, rows, malformed_rows, is_cut, is_head, unsettled_shards, text_bytes = RECORD.unpack(head)
             file, header = self._inputs[index]
             rescan(batch, texts, text_bytes, header, malformed_rows, is_cut, is_head)
             if (len(batch), batch.malformed_rows) != (rows, malformed_rows):
@@ -80,7 +80,7 @@ class DeferredRows:
             if self._shards > 1:
                 route(batch, self._shards)
             for shard, reader in enumerate(settled):
-                if reader is not None and deferred_shards >> shard & 1:
+                if reader is not None and unsettled_shards >> shard & 1:
                     reader.fill(batch, shard)
                     continue
                 statuses = bytearray(batch.shard_rows(shard))

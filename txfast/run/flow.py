@@ -42,7 +42,7 @@ def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
 class InlineFlow:
     """One input in the caller's thread alone: iterates its batches, applied, in order. `seconds` are by stage."""
 
-    is_settled = True
+    has_caught_up = True
 
     def __init__(self, intake: "Intake", books: "Books") -> None:
         self._intake = intake
@@ -50,7 +50,7 @@ class InlineFlow:
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0}
 
     def pause(self) -> None:
-        """Do nothing: this flow reads no block ahead, so that it is settled at each batch that it yields."""
+        """Do nothing: this flow reads no block ahead, so it has caught up at each batch that it yields."""
 
     def go_on(self) -> None:
         """Do nothing, since `pause` did nothing."""
@@ -141,12 +141,12 @@ class ThreadedFlow:
     # ---- Checkpoints -------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Admit no further batches until `go_on`, so that the flow `is_settled` once those admitted are applied."""
+        """Admit no further batches until `go_on`, so that the flow `has_caught_up` once those admitted are applied."""
         with self._changed:
             self._paused = True
 
     @property
-    def is_settled(self) -> bool:
+    def has_caught_up(self) -> bool:
         """Whether every batch up to the one yielded last is applied, and no batch after it."""
         with self._changed:
             return not self._appliers or self._blocks_admitted == self._number + 1

@@ -198,7 +198,7 @@ class Replay:
         if intake.header is None:
             return  # before the header there is no position at which a later run could continue
         flow.pause()
-        if not flow.is_settled:
+        if not flow.has_caught_up:
             return
         position = intake.position_after(batch)
         if self.books.is_spilled:

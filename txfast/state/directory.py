@@ -30,6 +30,7 @@ from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter, join_shards
 from txfast.writers.file import sync_folder
+from txfast.writers.temporary import PART
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from txfast.ledger.ledger import Ledger
     from txfast.state.segments import Segments
 
-PART = ".part"
 SNAPSHOT_NAME = re.compile(r"snapshot-([1-9][0-9]{0,17})")
 SNAPSHOT_PART = re.compile(SNAPSHOT_NAME.pattern + r"(\.[0-9a-f]+)?\.part")
 CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
