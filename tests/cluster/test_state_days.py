@@ -152,15 +152,22 @@ def test_stats_of_a_grown_input_are_those_of_the_command(folder: Folder, name: s
     ],
 )
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
-def test_an_input_with_other_content_is_new(folder: Folder, content: bytes, compressed: bool) -> None:
+def test_an_input_with_other_content_is_new_and_the_run_says_so(
+    folder: Folder, content: bytes, compressed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     folder.write("in.csv", gzip.compress(FIRST) if compressed else FIRST)
     run_cluster("in.csv", range_bytes=9)
     shutil.copytree("state", "other")
     folder.write("in.csv", content)
+    caplog.clear()
     found = run_cluster("in.csv", range_bytes=9)
+    [warning] = [record.getMessage() for record in caplog.records if "under this name" in record.getMessage()]
+    assert warning.startswith(f"in.csv: its first {len(FIRST)} bytes are not those that were applied before under")
     assert found.stats["rows"]
     assert_alike(found, on_one_machine(folder, "in.csv", state="other"))
+    caplog.clear()
     assert run_cluster("in.csv").stats["rows"] == 0
+    assert "under this name" not in caplog.text
 
 
 def test_a_file_that_changes_its_format_goes_on_if_its_lines_are_the_same(folder: Folder) -> None:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ from tests.support.states import (
     save_new,
     snapshots,
 )
+from tests.support.tables import ROWS, of_texts, write_table
 from txfast.command.arguments import parse_arguments
 from txfast.command.main import replay_files
 from txfast.errors import InputError, SourceError, TxfastError
@@ -170,14 +172,36 @@ def test_the_arrow_reader_does_not_skip_a_byte_order_mark_inside_an_input(folder
         pytest.param(HEADER + b"deposit,9,9,9\n", id="replaced"),
     ],
 )
-def test_an_input_with_other_content_is_a_new_input(folder: Folder, content: bytes) -> None:
-    folder.write("in.csv", FIRST)
+@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("reader", READERS)
+def test_an_input_with_other_content_is_a_new_input_and_the_run_says_so(
+    folder: Folder, content: bytes, encode: type[bytes], reader: str
+) -> None:
+    folder.write("in.csv", encode(FIRST))
     accounts(folder, "in.csv")
-    folder.write("in.csv", content)
-    assert rows_read(folder, "in.csv") == len(content.splitlines()) - 1
+    folder.write("in.csv", encode(content))
+    run = folder.run(*STATE, "in.csv", "--stats", "s.json", "--reader", reader)
+    assert run.error_lines[0] == (
+        f"warn: in.csv: its first {len(FIRST)} bytes are not those that were applied before under this name: it is "
+        f"read from its start as a new input; if it should be the same input, restore what was applied, and begin with "
+        f"the state before this run"
+    )
+    assert json.loads(folder.read("s.json"))["rows"] == len(content.splitlines()) - 1
     folder.write("both.csv", FIRST + content.removeprefix(HEADER))
     assert accounts(folder) == folder.run("both.csv", "-q").output
-    assert rows_read(folder, "in.csv") == 0
+    run = folder.run(*STATE, "in.csv", "--stats", "s.json", "-q")
+    assert (json.loads(folder.read("s.json"))["rows"], run.errors) == (0, "")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_table_with_other_content_is_a_new_input_and_the_run_says_so(folder: Folder, suffix: str) -> None:
+    name = f"t.{suffix}"
+    write_table(folder.path / name, of_texts(ROWS, pa.string()))
+    accounts(folder, name)
+    assert folder.run(*STATE, name).error_lines == []
+    write_table(folder.path / name, of_texts([*ROWS, ("deposit", "9", "9", "9")], pa.string()))
+    expected = f"warn: {name}: it does not have the content that was applied before under this name: it is read from"
+    assert folder.run(*STATE, name).error_lines[0].startswith(expected)
 
 
 def test_lines_longer_than_a_block_are_followed(folder: Folder) -> None:

@@ -64,4 +64,5 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         reader.begin,
         reader.end,
         row_in_quotes,
+        reader.starts_anew,
     )

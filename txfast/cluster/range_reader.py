@@ -131,7 +131,7 @@ class RangeReader:
     """Reads a range: iterate its batches, scanned, in order. Each batch is valid until the next one.
 
     With `keep_text` rows can be reported. `lines_before` counts the lines that earlier runs have read, of an input that
-    is one range. Raises InputError and SourceError.
+    is one range; it `starts_anew` where its bytes are others now. Raises InputError and SourceError.
     """
 
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:
@@ -140,6 +140,7 @@ class RangeReader:
         self._reader: CsvReader | TableReader | None = None
         self._consumption: Consumption | None = None
         self.lines_before = 0
+        self.starts_anew = False
         self.bytes_read = 0
         self.held_bytes = 0  # at the end: of a last row that is held back
         self.held_in_quotes = False
@@ -201,6 +202,7 @@ class RangeReader:
                     self.lines_before = self._consumption.lines
                 else:
                     source = open_range_input(part)
+                    self.starts_anew = True
         return source
 
     def _make_reader(self, source: Source) -> CsvReader | TableReader:

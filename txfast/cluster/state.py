@@ -26,7 +26,7 @@ from txfast.input.position import Position
 from txfast.input.source import AUTO, HOLD, TAKE
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
-from txfast.state.directory import StateDirectory, known_bytes_warning
+from txfast.state.directory import StateDirectory, known_bytes_warning, other_bytes_warning
 from txfast.state.known_bytes import find_known
 from txfast.state.snapshot import Snapshot
 
@@ -104,6 +104,8 @@ class ClusterState:
             # If the input cannot be cut, its reader compares the bytes.
             if before is None or hashed == [digest for _, digest in known[number].all_parts]:
                 placed[number] = replace(inputs[number], position=known[number])
+            else:
+                self._directory.warn(other_bytes_warning(inputs[number].name, known[number]))
         self._warn_of_known_bytes(placed)
         return placed
 
@@ -140,6 +142,8 @@ class ClusterState:
             reports = [figures.report(part.number) for part in parts]
             held_bytes = sum(report.held_bytes for report in reports)
             in_quotes = any(report.held_in_quotes for report in reports)
+            if parts[0].position is not None and reports[0].starts_anew:
+                self._directory.warn(other_bytes_warning(parts[0].name, parts[0].position))
             position = position_of_input(parts[0], [report.position for report in reports])
             if position is not None:
                 self._directory.inputs[parts[0].key] = position

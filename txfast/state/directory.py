@@ -21,7 +21,7 @@ from errno import EEXIST, ENOTEMPTY
 
 from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
 from txfast.input.open import open_input, open_source
-from txfast.input.position import Consumption, Position, go_on
+from txfast.input.position import TABLE_ENDING, Consumption, Position, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
 from txfast.state.known_bytes import find_known
@@ -251,6 +251,7 @@ class StateDirectory:
             found = go_on(open_input(ref, copy_folder, room), position)
             if found is not None:
                 return found
+            self.warn(other_bytes_warning(ref.display_name, position))
         self._warn_of_known_bytes(ref, lambda: open_input(ref, None, room), ref.key())
         return open_input(ref, copy_folder, room), Consumption()
 
@@ -390,6 +391,16 @@ def known_bytes_warning(name: str, known_name: str, byte_count: int) -> str:
     return (
         f"{name}: begins with the {byte_count:,} bytes that were applied before as {known_name}: their rows are "
         f"applied again, as new ones; to read only what is new, give the file the name that it had"
+    )
+
+
+def other_bytes_warning(name: str, position: Position) -> str:
+    """The warning about an input that was read up to this position, and has other bytes there now."""
+    is_table = position.ending == TABLE_ENDING
+    found = "it does not have the content that was" if is_table else "its first {:,} bytes are not those that were"
+    return (
+        f"{name}: {found.format(position.offset_bytes)} applied before under this name: it is read from its start as a "
+        f"new input; if it should be the same input, restore what was applied, and begin with the state before this run"
     )
 
 
