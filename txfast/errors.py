@@ -12,6 +12,10 @@ EXIT_FAILED = 1
 EXIT_MISUSED = 2
 EXIT_TOO_MANY_MALFORMED = 3
 
+# What was done when an error of the system came, for `way_out`.
+READING, WRITING = 0, 1
+ASK = "ask its owner for the permission to read it"
+
 
 class TxfastError(Exception):
     """The base of all errors that txfast raises on purpose."""
@@ -106,12 +110,12 @@ class ClusterError(TxfastError, RuntimeError):
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:
     """The error for an input, or a file of a state, that cannot be read. `reason` is text, or the error met."""
-    return SourceError(f"{name}: cannot be read: {reason_of(reason)}", name, reason)
+    return SourceError(f"{name}: cannot be read: {reason_of(reason)}{way_out(reason, READING)}", name, reason)
 
 
 def unwritable(name: str, reason: Exception | str) -> SourceError:
     """The error for an output, or a file of a state, that cannot be written. `reason` is text, or the error met."""
-    return SourceError(f"{name}: cannot be written: {reason_of(reason)}", name, reason)
+    return SourceError(f"{name}: cannot be written: {reason_of(reason)}{way_out(reason, WRITING)}", name, reason)
 
 
 def reason_of(reason: Exception | str) -> str:
@@ -119,6 +123,36 @@ def reason_of(reason: Exception | str) -> str:
     if isinstance(reason, TxfastError):
         return str(reason)
     return str(getattr(reason, "strerror", None) or reason)
+
+
+def way_out(reason: Exception | str, doing: int) -> str:
+    """What to do about an error of the system, as the end of its message; "" where its words say it, or it is none."""
+    if isinstance(reason, TxfastError) or not isinstance(reason, OSError):
+        return ""
+    import errno
+
+    # Where reading and writing differ: (what to do of an input, of an output).
+    ways = {
+        errno.ENOENT: ("", "make its folder first"),
+        errno.EACCES: (ASK, "change the permissions of the file or its folder, or name another place"),
+        errno.EPERM: (ASK, "change the permissions of the file or its folder, or name another place"),
+        errno.EISDIR: ("name the files in it", "name a file in it"),
+        errno.EROFS: ("copy it elsewhere", "name another place"),
+        errno.ENOSPC: ("free some", "free some, or name another place"),
+        errno.EDQUOT: ("free some of it", "free some of it, or name another place"),
+        errno.EFBIG: ("", "raise the limit (ulimit -f), or name a place on another file system"),
+        errno.ENOTDIR: ("a part of its path is a file: check the path",) * 2,
+        errno.ENAMETOOLONG: ("use a shorter name",) * 2,
+        errno.ELOOP: ("its links lead in a circle: name the file itself",) * 2,
+        errno.ENXIO: ("it is a socket, or a device that is not there: name a file",) * 2,
+        errno.ESTALE: ("its server has replaced or removed it: run the command again",) * 2,
+        errno.EIO: ("the disk or the network has failed: the system's log says more",) * 2,
+        errno.EMFILE: ("raise the limit of open files (ulimit -n)",) * 2,
+        errno.ENFILE: ("end other programs, which have too many files open",) * 2,
+        errno.ENOMEM: ("end other programs, or raise the limit of memory (ulimit -v)",) * 2,
+    }
+    words = ways.get(reason.errno or 0, ("", ""))[doing]
+    return words and f": {words}"
 
 
 def exit_code_of(error: Exception) -> int:
@@ -133,9 +167,10 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, TxfastError):
         return str(error)
     if isinstance(error, MemoryError):
-        return f"out of memory: {str(error) or 'the machine has no more'}"
+        found = str(error) or "the machine has no more"
+        return f"out of memory: {found}: name a lower --memory-limit, so that data goes to disk in time"
     if isinstance(error, OSError):
-        return f"{error.filename or 'standard output'}: {reason_of(error)}"
+        return f"{error.filename or 'standard output'}: {reason_of(error)}{way_out(error, WRITING)}"
     if isinstance(error, ImportError | SystemError):
         # Too little memory shows itself so: a library cannot be mapped, or fails while it is made ready.
         return (

@@ -7,6 +7,7 @@ import errno
 import io
 import logging
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 
@@ -16,7 +17,15 @@ import txfast
 from tests.support import replays
 from tests.support.reference import HEADER
 from txfast import errors
-from txfast.errors import SourceError, SpillError, SystemFailure, TooManyMalformedError, TxfastError, unreadable
+from txfast.errors import (
+    SourceError,
+    SpillError,
+    SystemFailure,
+    TooManyMalformedError,
+    TxfastError,
+    unreadable,
+    unwritable,
+)
 
 ROWS = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9\nfee,1,3,1\ndeposit,x,4,1\n"
 
@@ -61,12 +70,41 @@ def test_an_error_of_the_system_says_its_number_and_its_file(tmp_path: Path) -> 
     assert (caught.value.errno, caught.value.filename) == (errno.ENOTDIR, str(tmp_path / "file" / "state"))
 
 
+@pytest.mark.parametrize(
+    ("number", "read", "written"),
+    [
+        (errno.ENOENT, "", ": make its folder first"),
+        (errno.EACCES, ": ask its owner for the permission to read it", ": change the permissions of the file or its "),
+        (errno.EISDIR, ": name the files in it", ": name a file in it"),
+        (errno.EROFS, ": copy it elsewhere", ": name another place"),
+        (errno.ENOSPC, ": free some", ": free some, or name another place"),
+        (errno.ENOTDIR, ": a part of its path is a file: check the path", ": a part of its path is a file"),
+        (errno.ENAMETOOLONG, ": use a shorter name", ": use a shorter name"),
+        (errno.ESTALE, ": its server has replaced or removed it: run the command again", ": its server has"),
+        (errno.ENOMEM, ": end other programs, or raise the limit", ": end other programs, or raise the limit"),
+        (errno.EPIPE, "", ""),
+        (None, "", ""),
+    ],
+)
+def test_an_error_of_the_system_says_what_to_do(number: int | None, read: str, written: str) -> None:
+    words = "no words" if number is None else os.strerror(number)
+    error = OSError(words) if number is None else OSError(number, words)
+    for made, said, way_out in ((unreadable, "read", read), (unwritable, "written", written)):
+        message = str(made("a.csv", error))
+        assert message.startswith(f"a.csv: cannot be {said}: {words}{way_out}")
+        assert bool(way_out) == (message != f"a.csv: cannot be {said}: {words}")
+        assert made("a.csv", error).strerror == words
+        assert str(made("a.csv", words)) == f"a.csv: cannot be {said}: {words}"
+
+
 def test_an_error_that_is_no_systems_has_no_number() -> None:
     error = unreadable("a.csv", "it is short")
     assert (error.errno, error.strerror, error.filename) == (None, "it is short", "a.csv")
     assert (SpillError("broken").filename, SpillError("broken").strerror) == (None, None)
     inner = unreadable("b.csv", PermissionError(errno.EACCES, "Permission denied"))
-    assert str(unreadable("a.csv", inner)) == "a.csv: cannot be read: b.csv: cannot be read: Permission denied"
+    assert str(unreadable("a.csv", inner)) == (
+        "a.csv: cannot be read: b.csv: cannot be read: Permission denied: ask its owner for the permission to read it"
+    )
     assert isinstance(error, SystemFailure)
 
 

@@ -151,7 +151,9 @@ def test_a_read_error_is_reported_once(folder: Folder, monkeypatch: pytest.Monke
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("txfast.cluster.range_reader.RangeFile.readinto", failing)
-    with pytest.raises(SourceError, match=r"in\.csv: cannot be read: Input/output error$") as raised:
+    with pytest.raises(
+        SourceError, match=r"in\.csv: cannot be read: Input/output error: the disk or the network has failed"
+    ) as raised:
         list(map_range(part, 1))
     assert str(raised.value).count("cannot be read") == 1
 

@@ -595,13 +595,22 @@ def test_with_a_blocked_signal_the_exit_code_is_that_of_the_signal(folder: Folde
     assert run.errors == "141\n"
 
 
+LOWER = "name a lower --memory-limit, so that data goes to disk in time"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (MemoryError(), "out of memory: the machine has no more"),
-        (MemoryError("no memory for a batch of 3 rows"), "out of memory: no memory for a batch of 3 rows"),
-        (OSError(28, "No space left on device", "out.csv"), "out.csv: No space left on device"),
-        (OSError(28, "No space left on device"), "standard output: No space left on device"),
+        (MemoryError(), f"out of memory: the machine has no more: {LOWER}"),
+        (MemoryError("no memory for a batch of 3 rows"), f"out of memory: no memory for a batch of 3 rows: {LOWER}"),
+        (
+            OSError(28, "No space left on device", "out.csv"),
+            "out.csv: No space left on device: free some, or name another place",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "standard output: No space left on device: free some, or name another place",
+        ),
         (
             ImportError("libarrow.so: cannot be mapped"),
             "a library cannot be loaded: libarrow.so: cannot be mapped: if memory is limited (ulimit -v), raise the "

@@ -149,7 +149,10 @@ def test_a_run_that_fails_leaves_the_table_that_was_there(folder: Folder, suffix
 def test_a_table_that_cannot_be_written_fails_the_run_in_one_line(folder: Folder, suffix: str) -> None:
     run = folder.run("-q", "in.csv", "-o", "/dev/full", "--output-format", suffix)
     assert run.exit_code == 1
-    assert run.errors == "txfast: /dev/full: cannot be written: No space left on device\n"
+    assert (
+        run.errors
+        == "txfast: /dev/full: cannot be written: No space left on device: free some, or name another place\n"
+    )
 
 
 def test_a_terminal_gets_no_table(folder: Folder) -> None:

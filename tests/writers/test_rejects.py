@@ -516,7 +516,9 @@ def test_discarding_leaves_the_old_file(suffix: str, added: bool, tmp_path: Path
 def test_a_full_disk_is_one_clear_error(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rejects{suffix}"
     path.symlink_to("/dev/full")
-    with pytest.raises(SourceError, match=rf"^{re.escape(str(path))}: cannot be written: No space left on device$"):
+    with pytest.raises(
+        SourceError, match=rf"^{re.escape(str(path))}: cannot be written: No space left on device: free some"
+    ):
         write_rejects(path, [ONE_REJECT])
     assert path.is_symlink()
     assert stat.S_ISCHR(path.stat().st_mode)

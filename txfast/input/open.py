@@ -118,7 +118,7 @@ def look_at(refs: "Sequence[InputRef]", *, open_all: bool, room: "Room | None" =
         if ref.origin == LOCATION:
             locations.append(ref.name)
         elif ref.origin == PIPE and not os.access(ref.name, os.R_OK):
-            raise unreadable(ref.display_name, os.strerror(EACCES))
+            raise unreadable(ref.display_name, PermissionError(EACCES, os.strerror(EACCES)))
         elif ref.layer is None:
             refuse(ref.display_name, ref.first_bytes)
         elif open_all and ref.origin == FILE:

@@ -19,7 +19,7 @@ import shutil
 from contextlib import suppress
 from errno import EEXIST, ENOTEMPTY
 
-from txfast.errors import LockedError, SourceError, StateError, reason_of, unreadable, unwritable
+from txfast.errors import WRITING, LockedError, SourceError, StateError, reason_of, unreadable, unwritable, way_out
 from txfast.input.open import open_input, open_source
 from txfast.input.position import TABLE_ENDING, Consumption, Position, go_on
 from txfast.input.ref import is_location
@@ -112,7 +112,8 @@ class StateDirectory:
     def _unusable(self, error: OSError | ValueError) -> SourceError:
         if isinstance(error, ValueError):  # a NUL in the name
             return SourceError(f"{self.path!r}: cannot be used as a state directory: {error}", self.path, error)
-        message = f"{self.path}: cannot be used as a state directory: {reason_of(error)}"
+        reason = f"{reason_of(error)}{way_out(error, WRITING)}"
+        message = f"{self.path}: cannot be used as a state directory: {reason}"
         return SourceError(message, self.path, error)
 
     def load(
