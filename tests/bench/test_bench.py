@@ -12,6 +12,7 @@ from pathlib import Path
 import formats
 import measure
 import pytest
+import quotes
 import rivals
 import scale
 from contestants import BY_HAND, DUCKDB, PANDAS, POLARS, REPLAY, SUM, Contestant
@@ -47,6 +48,21 @@ def contestant(name: str, program: str, *, task: str = REPLAY, package: str = ""
 
 def race_of(*contestants: Contestant) -> Race:
     return Race(contestants, total_rows=10)
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+def test_quotes_are_measured_against_the_same_rows_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--rows", "3000", "--clients", "20", "--runs", "1", "--cache", str(tmp_path)]
+    monkeypatch.setattr(quotes, "TIMES_MAX", {"a quoted note a row": 1000.0})
+    assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 0
+    table = table_of(section((tmp_path / "results.md").read_text(), "quotes"))
+    assert [cells[0] for cells in table] == list(quotes.FILES)
+    assert [cells[3] for cells in table[:3]] == ["", "1000.00", ""]
+    monkeypatch.setattr(quotes, "TIMES_MAX", {"no quotes": 0.5})
+    assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+    monkeypatch.setattr(quotes, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
 
 
 @pytest.mark.slow

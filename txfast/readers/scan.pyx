@@ -1,7 +1,7 @@
 """The scanner: the one loop that makes the rows of a batch from its text.
 
-The fast path takes plain rows, the row parser all others. Scanning needs nothing but the header, so several threads may
-scan batches at once. This module must not know where a text comes from.
+The fast paths take plain rows and those with simple quotes, the row parser all others. Scanning needs nothing but the
+header, so several threads may scan batches at once. This module must not know where a text comes from.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -13,6 +13,7 @@ from txfast.readers.scan_plan cimport (
 )
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
+from txfast.readers.row_quoted cimport quoted_row
 from txfast.text.csv_in cimport CLOSED, close_quotes, skip_blanks
 from txfast.text.endings cimport count_lines, find_ending, past_ending
 
@@ -97,7 +98,7 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
 cdef Malformed other_row_of(
     const uint8_t* start,  # IN
     const uint8_t* end,  # IN
-    const Columns* columns,  # IN
+    const Plan* plan,  # IN
     Row* row,  # OUT
     const uint8_t** row_end,  # OUT
     Py_ssize_t* lines_inside,  # OUT the line endings inside the row
@@ -105,7 +106,13 @@ cdef Malformed other_row_of(
     """Parse a row that is not plain. A call: inlined into each of the loops, it takes registers from their fast paths
     (2 % more instructions a row)."""
     cdef bint has_quotes
-    cdef Malformed malformed = parse_row(start, end, columns, row, row_end, &has_quotes)
+    cdef Malformed malformed
+    lines_inside[0] = 0
+    if plan.width:
+        row_end[0] = quoted_row(start, end, plan, row)
+        if row_end[0] != NULL:
+            return WELL_FORMED
+    malformed = parse_row(start, end, &plan.columns, row, row_end, &has_quotes)
     lines_inside[0] = count_lines(start, row_end[0]) if has_quotes else 0
     return malformed
 
@@ -190,7 +197,7 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
             next_line = plain_wide_row(line, end, plan, &row)
         malformed = WELL_FORMED
         if next_line == NULL:
-            malformed = other_row_of(line, end, &plan.columns, &other_row, &row_end, &lines_inside)
+            malformed = other_row_of(line, end, plan, &other_row, &row_end, &lines_inside)
             next_line = past_ending(row_end, end)
             row = other_row
             if lines_inside:

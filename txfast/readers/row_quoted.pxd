@@ -1,0 +1,106 @@
+"""The fast path for rows with quoted fields: delimiters and doubled quotes inside them, on one line.
+
+Writers of CSV quote a field that holds a delimiter, and some quote every field. As the fast path for plain rows, this
+one passes any other row on to the row parser, which alone decides; and it must never read a row otherwise than that.
+
+It reads whole windows of WINDOW_BYTES from a row's start on: the text has TEXT_SLACK_BYTES after it.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memchr
+
+from txfast.batch.header cimport Fields
+from txfast.readers.row cimport Row
+from txfast.readers.row_fast cimport plain_fields
+from txfast.readers.scan_plan cimport PLAIN_COLUMNS_MAX, Plan
+from txfast.text.bits cimport WINDOW_BYTES, count_bits, lowest_bit, match_64, match_either_64
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
+from txfast.text.endings cimport CR, LF
+
+
+cdef inline const uint8_t* quoted_row(
+    const uint8_t* line,  # IN
+    const uint8_t* end,  # IN the end of the text
+    const Plan* plan,  # IN
+    Row* row,  # OUT
+) noexcept nogil:
+    """Parse a row in which quotes only stand around fields and, doubled, inside them; return its line ending, or NULL
+    where the row is another one.
+
+    What has an odd number of quotes before it is inside a field.
+    """
+    cdef Field[PLAIN_COLUMNS_MAX] cut
+    cdef Fields fields
+    cdef const uint8_t* window = line
+    cdef const uint8_t* ending = NULL
+    cdef const uint8_t* boundary
+    cdef uint64_t quotes, inside, endings, boundaries, row_bytes
+    cdef uint64_t inside_before = 0
+    cdef Py_ssize_t quote_count = 0, column = 0
+    cut[0].start = line
+    while ending == NULL:
+        if window >= end or window - line > ROW_BYTES_MAX:
+            return NULL
+        quotes = match_64(window, c'"')
+        inside = parity_before(quotes) ^ inside_before
+        endings = match_either_64(window, LF, CR)
+        boundaries = (match_64(window, c",") | endings) & ~inside
+        if endings & ~inside:
+            ending = window + lowest_bit(endings & ~inside)
+            row_bytes = (<uint64_t>2 << (ending - window)) - 1
+            quotes &= row_bytes
+            endings &= row_bytes
+            boundaries &= row_bytes
+        if endings & inside:
+            return NULL
+        quote_count += count_bits(quotes)
+        while boundaries:
+            if column == plan.width:
+                return NULL
+            boundary = window + lowest_bit(boundaries)
+            boundaries &= boundaries - 1
+            cut[column].end = boundary
+            column += 1
+            if column < plan.width:
+                cut[column].start = boundary + 1
+        inside_before = 0 - (inside >> (WINDOW_BYTES - 1))
+        window += WINDOW_BYTES
+    if column < plan.width or not quote_count or ending - line > ROW_BYTES_MAX:
+        return NULL
+    for column in range(plan.width):
+        if cut[column].start[0] == c'"':
+            quote_count -= unquote(&cut[column])
+    # A quote that is left stands in a field that is not quoted, or behind one's end.
+    if quote_count:
+        return NULL
+    fields.type = cut[plan.columns.type]
+    fields.client = cut[plan.columns.client]
+    fields.tx = cut[plan.columns.tx]
+    fields.amount = cut[plan.columns.amount]
+    return ending if plain_fields(&fields, &plan.tables, row) else NULL
+
+
+cdef inline uint64_t parity_before(uint64_t bits) noexcept nogil:
+    """By bit: whether an odd number of bits is set up to it."""
+    bits ^= bits << 1
+    bits ^= bits << 2
+    bits ^= bits << 4
+    bits ^= bits << 8
+    bits ^= bits << 16
+    return bits ^ bits << 32
+
+
+cdef inline Py_ssize_t unquote(Field* field) noexcept nogil:
+    """Take the quotes around a field away; return how many quotes belong to it: these and the doubled ones, up to one
+    that is not doubled."""
+    cdef Py_ssize_t quotes = 2
+    cdef const uint8_t* quote
+    if field.end - field.start < 2 or (field.end - 1)[0] != c'"':
+        return 0
+    field.start += 1
+    field.end -= 1
+    quote = <const uint8_t*>memchr(field.start, c'"', field.end - field.start)
+    while quote != NULL and quote + 1 < field.end and quote[1] == c'"':
+        quotes += 2
+        quote = <const uint8_t*>memchr(quote + 2, c'"', field.end - quote - 2)
+    return quotes
