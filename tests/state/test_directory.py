@@ -283,8 +283,8 @@ def test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once(
                     Path(made) / "state", path, reader=reader, block_bytes=block_bytes, threads=threads
                 )
             except InputError as error:
-                if "byte order mark" in str(error):
-                    return  # the arrow reader cannot carry one inside an input
+                if "--reader native" in str(error) or "what was added closes it" in str(error):
+                    return  # the arrow reader cannot carry it, or a cut is inside a quoted field
                 if "not a transactions file" not in str(error):
                     raise
                 continue
