@@ -55,6 +55,7 @@ OURS = {
     "txfast.readers.scan",
     "txfast.input.open",
     "txfast.input.ref",
+    "txfast.input.room",
     "txfast.input.source",
     "txfast.writers",
     "txfast.writers.accounts_csv",
