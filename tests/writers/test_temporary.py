@@ -13,8 +13,9 @@ import pytest
 from tests.support.failures import failing
 from txfast.errors import SourceError
 from txfast.writers import temporary
+from txfast.writers.left_files import remove_left
 from txfast.writers.output import Output
-from txfast.writers.temporary import OLD, PART, PROGRESS, is_beside, path_beside, remove_left
+from txfast.writers.temporary_names import OLD, PART, PROGRESS, is_beside, path_beside
 
 PART_NAME = re.compile(r"out\.[0-9a-f]{12}\.part")
 

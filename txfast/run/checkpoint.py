@@ -26,7 +26,7 @@ from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 from txfast.writers.file import sync_folder
 from txfast.writers.output import STANDARD_OUTPUT
-from txfast.writers.temporary import PART, PROGRESS, is_beside
+from txfast.writers.temporary_names import PART, PROGRESS, is_beside
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter, join_shards
 from txfast.writers.file import sync_folder
-from txfast.writers.temporary import PART
+from txfast.writers.temporary_names import PART
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

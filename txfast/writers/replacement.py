@@ -7,16 +7,9 @@ import os
 
 from txfast.errors import SourceError
 from txfast.writers.attributes import attributes_of
-from txfast.writers.temporary import (
-    OLD,
-    PART,
-    PROGRESS,
-    EarlierFile,
-    TemporaryFile,
-    is_beside,
-    remove_left,
-    sync_folder_if_possible,
-)
+from txfast.writers.left_files import remove_left
+from txfast.writers.temporary import EarlierFile, TemporaryFile, sync_folder_if_possible
+from txfast.writers.temporary_names import OLD, PART, PROGRESS, is_beside
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

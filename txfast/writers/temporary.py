@@ -1,27 +1,16 @@
 """The file that an output is written to until it is published, beside its final place.
 
 Where the file system can do that, it has no name (O_TMPFILE), so that a killed run leaves nothing. Elsewhere, and for
-the moment in which another file is replaced, it has a name and is locked; the next run to the same final place removes
-the files that no process has locked any more:
-
-    NAME.<12 hexadecimal digits>.part      an output that is being written
-    NAME.<12 hexadecimal digits>.progress  an output so far, which a checkpoint needs; a run without checkpoints leaves
-                                           it there
-    NAME.<12 hexadecimal digits>.old       the file that was replaced, until all outputs of the run are in their places
-
-A long NAME is replaced by its hash. This module must not know the content.
+the moment in which another file is replaced, it has one of the names in temporary_names.py and is locked; left_files.py
+removes the files that no process has locked any more. This module must not know the content.
 """
 
 import os
-import stat
 
 from txfast.errors import SourceError
-from txfast.writers.file import new_hash, sync_folder
+from txfast.writers.file import sync_folder
+from txfast.writers.temporary_names import OLD, PART, PROGRESS, path_beside
 
-PART, PROGRESS, OLD = ".part", ".progress", ".old"
-RANDOM_DIGITS = 12
-ADDED_BYTES_MAX = 1 + RANDOM_DIGITS + len(PROGRESS)
-NAME_BYTES_MAX = 255  # where the file system does not say
 # How often a new name is tried where another run removes the file before it is locked.
 TRIES = 3
 
@@ -169,40 +158,7 @@ class EarlierFile:
         close(descriptor)
 
 
-# ---- Names -----------------------------------------------------------------------------------------
-
-
-def path_beside(final_path: str, kind: str) -> str:
-    """A path in the same folder that no other run has."""
-    return f"{path_start(final_path)}.{os.urandom(RANDOM_DIGITS // 2).hex()}{kind}"
-
-
-def path_start(final_path: str) -> str:
-    """How all paths beside a final place begin: its path, or one with the hash of a name that is too long."""
-    folder, name = os.path.split(final_path)
-    try:
-        bytes_max = os.pathconf(folder, "PC_NAME_MAX")
-    except OSError:
-        bytes_max = NAME_BYTES_MAX
-    name_bytes = os.fsencode(name)
-    if len(name_bytes) + ADDED_BYTES_MAX <= bytes_max:
-        return final_path
-    name_hash = new_hash()
-    name_hash.update(name_bytes)
-    return os.path.join(folder, f"txfast-{name_hash.hexdigest()}")
-
-
-def is_beside(path: str, final_path: str, *kinds: str) -> bool:
-    """Whether `path_beside` can have given this path, for one of these kinds."""
-    start = path_start(final_path) + "."
-    kind = next((kind for kind in kinds if path.endswith(kind)), "")
-    digits = path[len(start) : len(path) - len(kind)]
-    return bool(kind) and path == start + digits + kind and len(digits) == RANDOM_DIGITS and is_hexadecimal(digits)
-
-
-def is_hexadecimal(text: str) -> bool:
-    """Whether a text has only the digits that bytes.hex() gives."""
-    return not text.strip("0123456789abcdef")
+# ---- Links and locks -------------------------------------------------------------------------------
 
 
 def link_descriptor(descriptor: int, path: str) -> None:
@@ -213,52 +169,6 @@ def link_descriptor(descriptor: int, path: str) -> None:
         os.link(str(descriptor), path, src_dir_fd=folder, follow_symlinks=True)
     finally:
         os.close(folder)
-
-
-# ---- Files that killed runs have left --------------------------------------------------------------
-
-
-def remove_left(final_path: str, *kinds: str) -> None:
-    """Remove the files of these kinds that killed runs to this place have left. Errors are ignored.
-
-    A file that a process has locked, or that has another owner than this process and the file that is replaced, stays.
-    """
-    folder, start = os.path.split(path_start(final_path))
-    try:
-        names = [name for name in os.listdir(folder) if name.startswith(start) and name.endswith(kinds)]
-    except OSError:
-        return
-    for path in (os.path.join(folder, name) for name in names):
-        if is_beside(path, final_path, *kinds):
-            remove_if_left(path, final_path)
-
-
-def remove_if_left(path: str, final_path: str) -> None:
-    """Remove a file if it is a regular one of ours that no process has locked. Errors are ignored."""
-    descriptor = -1
-    try:
-        found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners(final_path):
-            return
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, os.O_RDWR | flags)  # NFS locks only what can be written
-        except PermissionError:
-            descriptor = os.open(path, os.O_RDONLY | flags)
-        if os.path.samestat(found, os.fstat(descriptor)) and lock(descriptor):
-            os.unlink(path)
-    except OSError:
-        pass  # it went away a moment ago, or is not for us to open
-    finally:
-        close(descriptor)
-
-
-def owners(final_path: str) -> set[int]:
-    """The users whose files a run to this place may have left: itself, and the owner of the file that is replaced."""
-    try:
-        return {os.geteuid(), os.stat(final_path).st_uid}
-    except OSError:
-        return {os.geteuid()}  # there is no file to replace
 
 
 def lock(descriptor: int, *, shared: bool = False) -> bool:
