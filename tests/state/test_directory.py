@@ -46,7 +46,8 @@ from txfast.input.ref import resolve
 from txfast.ledger.ledger import Ledger
 from txfast.log.journal import Journal
 from txfast.state import manifest
-from txfast.state.directory import StateDirectory, remove_folder
+from txfast.state.directory import StateDirectory
+from txfast.state.folders import remove_folder
 from txfast.state.snapshot_layout import ENTRIES as ENTRIES_FILE
 
 

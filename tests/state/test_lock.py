@@ -17,7 +17,8 @@ from tests.support.states import STATE, accounts, content_of, opened_state, save
 from txfast.errors import LockedError, StateError
 from txfast.ledger.ledger import Ledger
 from txfast.state import lock, verify
-from txfast.state.directory import StateDirectory, remove_folder
+from txfast.state.directory import StateDirectory
+from txfast.state.folders import remove_folder
 from txfast.state.snapshot import Snapshot
 
 

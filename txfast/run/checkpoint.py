@@ -19,7 +19,7 @@ from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER
 from txfast.ledger.ledger import add_counts
 from txfast.state import manifest
-from txfast.state.directory import CHECKPOINT_NAME, remove_folder
+from txfast.state.folders import CHECKPOINT_NAME, remove_folder
 from txfast.state.positions import fields_of_position, position_of, positions_of
 from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot

@@ -14,9 +14,6 @@ This module must not know what a run does with its inputs.
 """
 
 import os
-import re
-import shutil
-from contextlib import suppress
 from errno import EEXIST, ENOTEMPTY
 
 from txfast.errors import WRITING, LockedError, SourceError, StateError, reason_of, unreadable, unwritable, way_out
@@ -24,6 +21,7 @@ from txfast.input.open import open_input, open_source
 from txfast.input.position import TABLE_ENDING, Consumption, Position, go_on
 from txfast.input.ref import is_location
 from txfast.state import manifest
+from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
 from txfast.state.known_bytes import find_known
 from txfast.state.lock import DirectoryLock
 from txfast.state.positions import fields_of_position, positions_of
@@ -34,6 +32,7 @@ from txfast.writers.temporary_names import PART
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Sequence
     from typing import Any
 
@@ -42,10 +41,6 @@ if TYPE_CHECKING:
     from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
     from txfast.state.segments import Segments
-
-SNAPSHOT_NAME = re.compile(r"snapshot-([1-9][0-9]{0,17})")
-SNAPSHOT_PART = re.compile(SNAPSHOT_NAME.pattern + r"(\.[0-9a-f]+)?\.part")
-CHECKPOINT_NAME = re.compile(r"checkpoint-([1-9][0-9]{0,17})")
 
 
 class StateDirectory:
@@ -414,29 +409,6 @@ def identity_of(folder: str) -> str:
             return xxh3_128_hexdigest(file.read())
     except OSError:
         return ""
-
-
-def remove_folder(path: str) -> None:
-    """Remove a folder and everything in it. Errors are ignored.
-
-    It gets the name with `.part` first: a folder without that name is always whole.
-    """
-    part = path if path.endswith(PART) else path + PART
-    shutil.rmtree(part, ignore_errors=True)
-    if part != path:
-        try:
-            os.rename(path, part)
-        except OSError:
-            return
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def remove_others(folder: str, kept: "set[str]") -> None:
-    """Remove all folders in a folder except these. Errors are ignored."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            if name not in kept:
-                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def no_snapshot(path: str) -> StateError:

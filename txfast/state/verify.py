@@ -6,7 +6,8 @@ This module must not know where the description is printed.
 import os
 
 from txfast.errors import SourceError, StateError
-from txfast.state.directory import CHECKPOINT_NAME, SNAPSHOT_NAME, StateDirectory, no_snapshot
+from txfast.state.directory import StateDirectory, no_snapshot
+from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME
 from txfast.state.positions import positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.text.words import counted
