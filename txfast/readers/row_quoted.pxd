@@ -1,4 +1,4 @@
-"""The fast path for rows with quoted fields: delimiters and doubled quotes inside them, on one line.
+"""The fast path for rows with quoted fields: delimiters, doubled quotes and line endings inside them.
 
 Writers of CSV quote a field that holds a delimiter, and some quote every field. As the fast path for plain rows, this
 one passes any other row on to the row parser, which alone decides; and it must never read a row otherwise than that.
@@ -15,7 +15,7 @@ from txfast.readers.row_fast cimport plain_fields
 from txfast.readers.scan_plan cimport PLAIN_COLUMNS_MAX, Plan
 from txfast.text.bits cimport WINDOW_BYTES, count_bits, lowest_bit, match_64, match_either_64
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
-from txfast.text.endings cimport CR, LF
+from txfast.text.endings cimport CR, LF, count_lines
 
 
 cdef inline const uint8_t* quoted_row(
@@ -23,6 +23,7 @@ cdef inline const uint8_t* quoted_row(
     const uint8_t* end,  # IN the end of the text
     const Plan* plan,  # IN
     Row* row,  # OUT
+    Py_ssize_t* lines_inside,  # OUT the line endings inside the row
 ) noexcept nogil:
     """Parse a row in which quotes only stand around fields and, doubled, inside them; return its line ending, or NULL
     where the row is another one.
@@ -37,7 +38,9 @@ cdef inline const uint8_t* quoted_row(
     cdef uint64_t quotes, inside, endings, boundaries, row_bytes
     cdef uint64_t inside_before = 0
     cdef Py_ssize_t quote_count = 0, column = 0
+    cdef bint has_returns = False
     cut[0].start = line
+    lines_inside[0] = 0
     while ending == NULL:
         if window >= end or window - line > ROW_BYTES_MAX:
             return NULL
@@ -52,7 +55,8 @@ cdef inline const uint8_t* quoted_row(
             endings &= row_bytes
             boundaries &= row_bytes
         if endings & inside:
-            return NULL
+            lines_inside[0] += count_bits(endings & inside)
+            has_returns |= (endings & inside & match_64(window, CR)) != 0
         quote_count += count_bits(quotes)
         while boundaries:
             if column == plan.width:
@@ -65,7 +69,8 @@ cdef inline const uint8_t* quoted_row(
                 cut[column].start = boundary + 1
         inside_before = 0 - (inside >> (WINDOW_BYTES - 1))
         window += WINDOW_BYTES
-    if column < plan.width or not quote_count or ending - line > ROW_BYTES_MAX:
+    # Behind the text anything may stand, but for the LF of a last line without its ending.
+    if column < plan.width or not quote_count or ending > end or ending - line > ROW_BYTES_MAX:
         return NULL
     for column in range(plan.width):
         if cut[column].start[0] == c'"':
@@ -73,6 +78,9 @@ cdef inline const uint8_t* quoted_row(
     # A quote that is left stands in a field that is not quoted, or behind one's end.
     if quote_count:
         return NULL
+    if has_returns:
+        # A CR and an LF may be one ending.
+        lines_inside[0] = count_lines(line, ending)
     fields.type = cut[plan.columns.type]
     fields.client = cut[plan.columns.client]
     fields.tx = cut[plan.columns.tx]

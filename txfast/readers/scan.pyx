@@ -5,6 +5,7 @@ header, so several threads may scan batches at once. This module must not know w
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr
 
 from txfast.batch.batch cimport BLANK_LINE, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
 from txfast.batch.header cimport Columns, Header
@@ -107,9 +108,8 @@ cdef Malformed other_row_of(
     (2 % more instructions a row)."""
     cdef bint has_quotes
     cdef Malformed malformed
-    lines_inside[0] = 0
     if plan.width:
-        row_end[0] = quoted_row(start, end, plan, row)
+        row_end[0] = quoted_row(start, end, plan, row, lines_inside)
         if row_end[0] != NULL:
             return WELL_FORMED
     malformed = parse_row(start, end, &plan.columns, row, row_end, &has_quotes)
@@ -156,6 +156,7 @@ cdef Py_ssize_t find_line_like_row(
         inner_end = find_ending(inner, closing)
         if (
             batch.line_like_row < 0
+            and memchr(inner, c",", inner_end - inner) != NULL  # most text has fewer fields than a row
             and parse_row(inner, inner_end, columns, &row, &inner_end, &has_quotes) == WELL_FORMED
         ):
             batch.line_like_row = line
