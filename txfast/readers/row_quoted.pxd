@@ -26,21 +26,45 @@ cdef inline const uint8_t* quoted_row(
     Py_ssize_t* lines_inside,  # OUT the line endings inside the row
 ) noexcept nogil:
     """Parse a row in which quotes only stand around fields and, doubled, inside them; return its line ending, or NULL
-    where the row is another one.
-
-    What has an odd number of quotes before it is inside a field.
-    """
+    where the row is another one."""
     cdef Field[PLAIN_COLUMNS_MAX] cut
     cdef Fields fields
+    cdef Py_ssize_t quotes, column
+    cdef const uint8_t* ending = cut_by_parity(line, end, plan.width, cut, &quotes, lines_inside)
+    if ending == NULL or not quotes:
+        return NULL
+    for column in range(plan.width):
+        if cut[column].start[0] == c'"':
+            quotes -= unquote(&cut[column])
+    # A quote that is left stands in a field that is not quoted, or behind one's end.
+    if quotes:
+        return NULL
+    fields.type = cut[plan.columns.type]
+    fields.client = cut[plan.columns.client]
+    fields.tx = cut[plan.columns.tx]
+    fields.amount = cut[plan.columns.amount]
+    return ending if plain_fields(&fields, &plan.tables, row) else NULL
+
+
+cdef inline const uint8_t* cut_by_parity(
+    const uint8_t* line,  # IN
+    const uint8_t* end,  # IN the end of the text
+    const Py_ssize_t width,  # IN columns
+    Field* cut,  # OUT the fields, with their quotes
+    Py_ssize_t* quote_count,  # OUT
+    Py_ssize_t* lines_inside,  # OUT
+) noexcept nogil:
+    """Cut a row into fields, as if whatever has an odd number of quotes before it were inside one; return its line
+    ending, or NULL where the row has more fields or fewer, is too long, or does not end in the text."""
     cdef const uint8_t* window = line
     cdef const uint8_t* ending = NULL
     cdef const uint8_t* boundary
     cdef uint64_t quotes, inside, endings, boundaries, row_bytes
     cdef uint64_t inside_before = 0
-    cdef Py_ssize_t quote_count = 0, column = 0
+    cdef Py_ssize_t column = 0
     cdef bint has_returns = False
+    quote_count[0] = lines_inside[0] = 0
     cut[0].start = line
-    lines_inside[0] = 0
     while ending == NULL:
         if window >= end or window - line > ROW_BYTES_MAX:
             return NULL
@@ -57,35 +81,25 @@ cdef inline const uint8_t* quoted_row(
         if endings & inside:
             lines_inside[0] += count_bits(endings & inside)
             has_returns |= (endings & inside & match_64(window, CR)) != 0
-        quote_count += count_bits(quotes)
+        quote_count[0] += count_bits(quotes)
         while boundaries:
-            if column == plan.width:
+            if column == width:
                 return NULL
             boundary = window + lowest_bit(boundaries)
             boundaries &= boundaries - 1
             cut[column].end = boundary
             column += 1
-            if column < plan.width:
+            if column < width:
                 cut[column].start = boundary + 1
         inside_before = 0 - (inside >> (WINDOW_BYTES - 1))
         window += WINDOW_BYTES
     # Behind the text anything may stand, but for the LF of a last line without its ending.
-    if column < plan.width or not quote_count or ending > end or ending - line > ROW_BYTES_MAX:
-        return NULL
-    for column in range(plan.width):
-        if cut[column].start[0] == c'"':
-            quote_count -= unquote(&cut[column])
-    # A quote that is left stands in a field that is not quoted, or behind one's end.
-    if quote_count:
+    if column < width or ending > end or ending - line > ROW_BYTES_MAX:
         return NULL
     if has_returns:
         # A CR and an LF may be one ending.
         lines_inside[0] = count_lines(line, ending)
-    fields.type = cut[plan.columns.type]
-    fields.client = cut[plan.columns.client]
-    fields.tx = cut[plan.columns.tx]
-    fields.amount = cut[plan.columns.amount]
-    return ending if plain_fields(&fields, &plan.tables, row) else NULL
+    return ending
 
 
 cdef inline uint64_t parity_before(uint64_t bits) noexcept nogil:
