@@ -21,7 +21,30 @@ HEADER_LINE = HEADER.rstrip(b"\n")
         ("1.250,00", "a decimal comma? write 1250.00"),
         ("1.234,500", "a decimal comma? write 1234.500"),
         ("1,234.50", "a thousands separator? write 1234.50"),
-        ("1,234", "a thousands separator? write 1234"),
+        ("1,234", "a thousands separator, or a decimal comma? write 1234 or 1.234"),
+        ("-1,234", "a thousands separator, or a decimal comma? write -1234 or -1.234"),
+        ("-1,234.5", "a thousands separator? write -1234.5"),
+        ("+12,5", "a decimal comma? write 12.5"),
+        ("0,500", "a decimal comma? write 0.500"),
+        ("0,50", "a decimal comma? write 0.50"),
+        ("1234,567", "a decimal comma? write 1234.567"),
+        ("12 345,67", "a thousands separator? write 12345.67"),
+        ("-12'345'678", "a thousands separator? write -12345678"),
+        ("1 2 3", ""),
+        ("1.000.000", "points between thousands? write 1000000"),
+        ("USD 5", "a currency? leave it out"),
+        ("-5 EUR", "a currency? leave it out"),
+        ("EUR 5 EUR", ""),
+        ("0x5", "a hexadecimal number? write it with decimal digits"),
+        ("--5", "one sign at most"),
+        ("5-", "negative? write -5"),
+        ("NULL", "no value? leave the field empty"),
+        ("-", "no value? leave the field empty"),
+        ("'5", "an apostrophe, which makes a text of it in a spreadsheet? write 5"),
+        ("'-5.5", "an apostrophe, which makes a text of it in a spreadsheet? write -5.5"),
+        ("6\n", "a line ending in it? leave that out"),
+        ("(1,5)", ""),
+        ("1,", ""),
         ("1,234,567", "a thousands separator? write 1234567"),
         ("11'373.94", "a thousands separator? write 11373.94"),
         ("1 000.00", "a thousands separator? write 1000.00"),
@@ -39,7 +62,7 @@ HEADER_LINE = HEADER.rstrip(b"\n")
         ("one", ""),
         ("1,2,3x", ""),
         ("1.2.3", ""),
-        ("--5.00", ""),
+        ("--5.00", "one sign at most"),
         ("-1.00001", "more than 4 decimals"),
         ("", ""),
     ],
@@ -58,6 +81,7 @@ def test_an_amount_has_the_hint_that_it_needs(amount: str, hint: str) -> None:
         ("12.5", ""),
         ("18446744073709551616", "the largest id is 18446744073709551615"),
         ("cus_A1", ""),
+        ("1_000", ""),
         ("-1", ""),
     ],
 )
@@ -65,6 +89,34 @@ def test_an_id_has_the_hint_that_it_needs(text: str, hint: str) -> None:
     assert id_hint(text) == hint
     assert hint_of("bad_tx", f"deposit,1,{text},1".encode(), HEADER_LINE) == hint
     assert hint_of("bad_client", f"deposit,{text},1,1".encode(), HEADER_LINE) == hint
+
+
+def test_a_line_ending_in_an_id_is_named() -> None:
+    assert id_hint("1\n") == id_hint("\r1") == "a line ending in it? leave that out"
+    assert hint_of("bad_client", b'deposit,"1\n",1,1', HEADER_LINE) == "a line ending in it? leave that out"
+
+
+@pytest.mark.parametrize(
+    ("row", "hint"),
+    [
+        (b"1,234", "a thousands separator, or a decimal comma? write 1234 or 1.234"),
+        (b"-1,234", "a thousands separator, or a decimal comma? write -1234 or -1.234"),
+        (b"1,234,", "a thousands separator, or a decimal comma? write 1234 or 1.234"),
+        (b"0,500", "a decimal comma? write 0.500"),
+        (b"1.234,56", "a decimal comma? write 1234.56"),
+        (b"1,234.50", "a thousands separator? write 1234.50"),
+    ],
+)
+def test_an_amount_in_two_fields_has_the_hint_that_it_needs(row: bytes, hint: str) -> None:
+    assert hint_of("too_many_fields", b"deposit,1,1," + row, HEADER_LINE) == hint
+    assert hint_of("too_many_fields", b"deposit,1,1," + row, b"Type,Client,Tx,Amount") == hint
+
+
+@pytest.mark.parametrize(("row", "delimiter"), [(b"deposit;1;1;1", "semicolons"), (b"deposit|1|1|", "pipes")])
+def test_a_row_with_another_delimiter_than_the_header_is_named(row: bytes, delimiter: str) -> None:
+    expected = f"its fields are separated by {delimiter}, and those of the header by commas"
+    assert hint_of("missing_field", row, HEADER_LINE) == expected
+    assert hint_of("missing_field", row + row[7:8] + b"x", HEADER_LINE) != expected
 
 
 def test_a_type_has_the_nearest_word() -> None:
@@ -97,7 +149,7 @@ def test_a_hint_is_given_once_a_file(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     content = HEADER + b"deposit,1,1,1\n" + b"deposit,1,2,$5\n" * 3
     folder.write("a.csv", content)
-    folder.write("b.csv", content)
+    folder.write("b.csv", content + b"\n")
     lines = folder.run("a.csv", "b.csv").error_lines
     hint = " (a currency sign? leave it out)"
     assert [line.endswith(hint) for line in lines] == [True, False, False, True, False, False]

@@ -6,18 +6,25 @@ that the parser has refused.
 
 from txfast.batch.batch import KINDS
 from txfast.batch.header import COLUMN_NAMES
+from txfast.batch.header_advice import DELIMITERS
 from txfast.text.words import nearest
 
+BLANKS = " \t\v\f"
 ID_MAX = (1 << 64) - 1
 AMOUNT_MAX = "922337203685477.5807"
 DECIMALS_MAX = 4
 # Signs of money, before or behind the digits; words such as EUR are found by their letters.
 CURRENCY_SIGNS = "$€£¥₹₽₩₺¢"
 CURRENCY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+GROUP_DIGITS = 3
+APOSTROPHES = ("'", "’")
+# Words of other programs for no value.
+NO_VALUES = ("null", "none", "n/a", "na", "nil", "\\n", "-")
 GROUP_SEPARATORS = "'’_ \u00a0\u202f"
 # Words of other programs for the five types.
 OTHER_WORDS = {"credit": "deposit", "debit": "withdrawal", "withdraw": "withdrawal", "charge_back": "chargeback"}
 
+ENDING_HINT = "a line ending in it? leave that out"
 TYPE_HINT = f"a type is one of {', '.join(KINDS)}"
 ID_HINT = f"an id is a whole number from 0 to {ID_MAX}"
 AMOUNT_HINT = "an amount is digits with a decimal point, as 1250.00"
@@ -39,7 +46,9 @@ def hint_of(reason: str, row: bytes, header: bytes) -> str:
     names, texts = fields_of(header), fields_of(row)
     if reason == "too_many_fields":
         return surplus_hint(names, texts)
-    fields = dict(zip(names, texts, strict=False))
+    if len(texts) == 1 and len(names) > 1 and (delimiter := other_delimiter(texts[0], len(names))):
+        return f"its fields are separated by {delimiter}, and those of the header by commas"
+    fields = dict(zip((name.lower() for name in names), texts, strict=False))
     if reason == "bad_amount":
         return amount_hint(fields.get("amount", ""))
     if reason in ("bad_client", "bad_tx"):
@@ -57,20 +66,29 @@ def fields_of(line: bytes) -> list[str]:
     import csv
 
     try:
-        return [text.strip() for text in next(csv.reader([line.decode("utf-8", "replace")], skipinitialspace=True), [])]
+        text = line.decode("utf-8", "replace")
+        # Line endings inside quotes stay: they are no blanks.
+        return [each.strip(BLANKS) for each in next(csv.reader([text], skipinitialspace=True), [])]
     except csv.Error:
         return []
 
 
+def other_delimiter(text: str, columns: int) -> str:
+    """The delimiter, in words, that cuts a text into so many fields; "" where none does."""
+    return next((name for delimiter, name in DELIMITERS.items() if text.count(delimiter) == columns - 1), "")
+
+
 def surplus_hint(names: list[str], texts: list[str]) -> str:
     """What a row with more fields than the header may be: an amount in the last column, with a comma and no quotes."""
-    if not names or names[-1] != "amount" or len(texts) != len(names) + 1:
+    while len(texts) > len(names) and not texts[-1]:
+        texts = texts[:-1]  # a trailing comma
+    if not names or names[-1].lower() != "amount" or len(texts) != len(names) + 1:
         return ""
     whole, rest = texts[-2:]
-    digits, point, _ = rest.partition(".")
-    if whole.isdigit() and len(digits) == 3 and is_number(rest):
-        return f"a thousands separator? write {whole}{rest}"
-    return f"a decimal comma? write {whole}.{rest}" if whole.isdigit() and rest.isdigit() and not point else ""
+    sign, digits = sign_of(whole)
+    if not is_whole(digits.replace(".", "")) or not is_number(rest) or not is_whole(rest.partition(".")[0]):
+        return ""
+    return comma_hint(sign, f"{digits},{rest}")
 
 
 def type_hint(text: str) -> str:
@@ -83,53 +101,116 @@ def id_hint(text: str) -> str:
     """What is wrong with an id."""
     if not text:
         return "it is empty"
+    if has_ending(text):
+        return ENDING_HINT
     whole, point, decimals = text.partition(".")
-    if point and whole.isdigit() and not decimals.strip("0"):
+    if point and is_whole(whole) and not decimals.strip("0"):
         return f"a whole number is written without decimals: {whole}"
-    if text.lstrip("+").isascii() and text.lstrip("+").isdigit():
-        return f"the largest id is {ID_MAX}"
-    return ""
+    digits = text.removeprefix("+")
+    return f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
 
 
 def amount_hint(text: str) -> str:
     """What is wrong with an amount."""
-    digits = text.strip("+-() ")
-    if (text.startswith("(") and text.endswith(")")) or text.endswith("-"):
-        return f"negative? write -{digits}"
-    if any(sign in text for sign in CURRENCY_SIGNS):
-        return "a currency sign? leave it out"
-    for separator in GROUP_SEPARATORS:
-        if separator in digits and digits.replace(separator, "").replace(".", "").isdigit():
-            return f"a thousands separator? write {digits.replace(separator, '')}"
-    if "," in digits:
-        return separator_hint(digits)
-    mantissa, exponent, power = digits.lower().partition("e")
-    if exponent and is_number(mantissa) and power.lstrip("+-").isdigit():
-        return "an exponent? write all digits"
-    if is_number(digits) and digits == text.lstrip("+-") and len(text) <= len(digits) + 1:
-        decimals = digits.partition(".")[2].rstrip("0")
-        return (
-            f"more than {DECIMALS_MAX} decimals"
-            if len(decimals) > DECIMALS_MAX
-            else f"the largest amount is {AMOUNT_MAX}"
-        )
-    if digits.lower() in ("nan", "inf", "infinity"):
+    if has_ending(text):
+        return ENDING_HINT
+    bare = text.strip()
+    if bare.lower() in NO_VALUES:
+        return "no value? leave the field empty"
+    if bare.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         return "no number"
-    if digits and digits[-1].isalpha() and is_number(digits.rstrip(CURRENCY_LETTERS).strip()):
+    if bare.startswith(APOSTROPHES) and is_number(sign_of(bare[1:])[1]):
+        return f"an apostrophe, which makes a text of it in a spreadsheet? write {bare[1:]}"
+    if is_number(bare[1:-1]) and bare[0] + bare[-1] == "()":
+        return f"negative? write -{bare[1:-1]}"
+    if is_number(bare[:-1]) and bare.endswith("-"):
+        return f"negative? write -{bare[:-1]}"
+    if any(mark in bare for mark in CURRENCY_SIGNS):
+        return "a currency sign? leave it out"
+    if is_currency(bare):
         return "a currency? leave it out"
-    return ""
+    if bare[:2].lower() == "0x":
+        return "a hexadecimal number? write it with decimal digits"
+    sign, digits = sign_of(bare)
+    if digits[:1] in "+-" and is_number(digits.lstrip("+-")):
+        return "one sign at most"
+    mantissa, exponent, power = digits.lower().partition("e")
+    if exponent and is_number(mantissa) and is_whole(power.lstrip("+-")):
+        return "an exponent? write all digits"
+    return largest_hint(digits) if is_number(digits) else separator_hint(sign, digits)
 
 
-def separator_hint(digits: str) -> str:
-    """What commas in an amount may be: decimal commas, or between thousands."""
-    without = digits.replace(",", "")
-    if digits.rfind(".") < digits.rfind(",") and digits.count(",") == 1:
-        whole, _, decimals = digits.partition(",")
-        if is_number(whole.replace(".", "")) and decimals.isdigit() and ("." in whole or len(decimals) != 3):
-            return f"a decimal comma? write {whole.replace('.', '')}.{decimals}"
-    if is_number(without):
-        return f"a thousands separator? write {without}"
-    return ""
+def largest_hint(digits: str) -> str:
+    """What is wrong with an amount of digits and at most one decimal point."""
+    from decimal import Decimal
+
+    if len(digits.partition(".")[2].rstrip("0")) > DECIMALS_MAX:
+        return f"more than {DECIMALS_MAX} decimals"
+    return f"the largest amount is {AMOUNT_MAX}" if Decimal(digits) > Decimal(AMOUNT_MAX) else ""
+
+
+def separator_hint(sign: str, digits: str) -> str:
+    """What an amount may be that has something between its digits: between thousands, or before its decimals."""
+    for separator in GROUP_SEPARATORS:
+        if separator in digits:
+            whole, *groups = digits.split(separator)
+            last, mark, decimals = groups[-1].partition("," if "," in groups[-1] else ".")
+            if is_grouped(whole, [*groups[:-1], last]) and (not mark or is_whole(decimals)):
+                rest = f".{decimals}" if mark else ""
+                return f"a thousands separator? write {sign}{whole}{''.join(groups[:-1])}{last}{rest}"
+            return ""
+    if "," in digits:
+        return comma_hint(sign, digits)
+    whole, *groups = digits.split(".")
+    return f"points between thousands? write {sign}{whole}{''.join(groups)}" if is_grouped(whole, groups) else ""
+
+
+def comma_hint(sign: str, digits: str) -> str:
+    """What commas in an amount may be: decimal commas, or between thousands; both where nothing tells."""
+    whole, *rest = digits.split(",")
+    groups = [*rest[:-1], rest[-1].partition(".")[0]]
+    is_thousands = is_grouped(whole, groups) and is_number(digits.replace(",", ""))
+    points = whole.split(".")
+    is_decimal = len(rest) == 1 and is_whole(rest[0]) and (
+        is_whole(whole) if len(points) == 1 else is_grouped(points[0], points[1:])
+    )  # fmt: skip
+    thousands, decimal = sign + digits.replace(",", ""), f"{sign}{whole.replace('.', '')}.{rest[-1]}"
+    if is_thousands and is_decimal:
+        return f"a thousands separator, or a decimal comma? write {thousands} or {decimal}"
+    if is_thousands:
+        return f"a thousands separator? write {thousands}"
+    return f"a decimal comma? write {decimal}" if is_decimal else ""
+
+
+def is_grouped(whole: str, groups: list[str]) -> bool:
+    """Whether these are the groups of a number with separators between thousands: each of three digits, but the first,
+    which begins with no zero."""
+    is_first = is_whole(whole) and len(whole) <= GROUP_DIGITS and not whole.startswith("0")
+    return is_first and bool(groups) and all(is_whole(each) and len(each) == GROUP_DIGITS for each in groups)
+
+
+def is_currency(text: str) -> bool:
+    """Whether a text is a number with a word before or behind it."""
+    number = text.strip(CURRENCY_LETTERS)
+    words = text.replace(number, " ", 1).split() if number else []
+    return len(words) == 1 and 2 <= len(words[0]) <= 4 and is_number(sign_of(number.strip())[1].replace(",", ""))
+
+
+def sign_of(text: str) -> tuple[str, str]:
+    """A sign before a text, and the rest: "-" or "", a plus being none."""
+    if text[:1] in ("+", "-"):
+        return text[0].replace("+", ""), text[1:]
+    return "", text
+
+
+def has_ending(text: str) -> bool:
+    """Whether a text has a line ending in it, which is no blank."""
+    return "\n" in text or "\r" in text
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is ASCII digits."""
+    return text.isascii() and text.isdigit()
 
 
 def is_number(text: str) -> bool:
