@@ -97,7 +97,7 @@ class StateError(TxfastError, ValueError):
 
 
 class LockedError(TxfastError, RuntimeError):
-    """Another run is using the state directory."""
+    """Another run is using the state directory, or the call that a generator serves is using the ledger."""
 
 
 class UsageError(TxfastError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,9 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def table_of(*rows: tuple[str, int, int, str | None]) -> pa.Table:
     return pa.table([list(column) for column in zip(*rows, strict=True)], names=NAMES)
+
+
+ONE_DEPOSIT = table_of(("deposit", 1, 1, "2"))
 
 
 def test_accounts_are_looked_up_as_in_a_mapping() -> None:
@@ -166,3 +169,40 @@ def test_a_batch_that_only_some_ledgers_have_applied_breaks_the_ledger(monkeypat
         ledger.apply([rows.slice(0, 0), rows])
     with pytest.raises(StateError, match="holds a part of an input"):
         len(ledger)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize(
+    "use",
+    [lambda ledger: ledger.get(1), len, list, lambda ledger: ledger.apply(ONE_DEPOSIT), lambda ledger: 1 in ledger],
+    ids=["get", "len", "iterate", "apply", "in"],
+)
+def test_a_generator_or_a_file_that_uses_the_ledger_is_told_at_once(
+    threads: int, use: Callable[[txfast.Ledger], object]
+) -> None:
+    """Before, the two waited for each other for ever."""
+    ledger = txfast.Ledger(threads=threads)
+
+    def tables() -> Iterator[pa.Table]:
+        yield ONE_DEPOSIT
+        use(ledger)
+        yield ONE_DEPOSIT
+
+    class File(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            use(ledger)
+            return super().readinto(buffer)
+
+    with pytest.raises(txfast.LockedError, match="this ledger is applying the input that this call comes from"):
+        ledger.apply(tables())
+    with pytest.raises(RuntimeError, match="this ledger is applying"):
+        ledger.apply(File(HEADER + b"deposit,1,5,1\n"))
+    # What came before stays, and the ledger can be used.
+    assert [account.client for account in ledger.accounts()] == [1]
+    other = txfast.Ledger()
+
+    def of_another() -> Iterator[pa.Table]:
+        ledger.get(1)
+        yield ONE_DEPOSIT
+
+    assert other.apply(of_another()) == {"applied": 1}

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from typing import Literal, SupportsIndex, overload
 
 from txfast.api.account_rows import Account, account_of, client_number
@@ -10,7 +11,7 @@ from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
 from txfast.api.results import Accounts
 from txfast.api.row_statuses import RowStatuses
-from txfast.errors import CapacityError, StateError
+from txfast.errors import CapacityError, LockedError, StateError
 from txfast.interrupts import NotedInterrupts
 from txfast.ledger.ledger import counts_of
 from txfast.log.journal import program_journal
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from txfast.input.position import Position
 
     Default = TypeVar("Default")
+
+
+# The identities of the ledgers that apply an input in this thread, or in the one that this thread works for: there a
+# generator of the caller's runs.
+IN_USE: ContextVar[frozenset[int]] = ContextVar("ledgers in use", default=frozenset())
 
 
 class Ledger:
@@ -88,14 +94,14 @@ class Ledger:
         applied, or if the call is interrupted, or memory or a ledger is full, the ledger is left partly updated, and
         all later calls raise StateError. An input that fails before its first row leaves the ledger as it was.
 
-        A generator given here must not use this ledger: the two would wait for each other for ever.
+        A generator or a file given here must not use this ledger: that raises LockedError.
         """
         kept = RowStatuses() if taken("statuses", statuses) else None
         given = Inputs((transactions,), whole_tables=True)
-        with self._lock:
-            self._check()
+        with self._alone():
             before, rows_before = self._counts(), self._rows()
             tables: LentTables | None = None
+            used = IN_USE.set(IN_USE.get() | {id(self)})
             # Until all of it is applied and counted.
             self._is_broken = True
             try:
@@ -110,6 +116,8 @@ class Ledger:
             except Exception:
                 self._is_broken = not self._is_whole(rows_before, tables)
                 raise
+            finally:
+                IN_USE.reset(used)
             counts = {status: count - before[status] for status, count in self._counts().items()}
             counts = {status: count for status, count in counts.items() if count or status == "applied"}
             self._is_broken = False
@@ -128,8 +136,7 @@ class Ledger:
 
     def __getitem__(self, client: SupportsIndex) -> Account:
         """The client's account. Raises KeyError where it has none."""
-        with self._lock:
-            self._check()
+        with self._alone():
             number = client_number(client)
             if number is not None:
                 for ledger in self._books.ledgers:
@@ -162,14 +169,12 @@ class Ledger:
 
     def __len__(self) -> int:
         """How many accounts there are."""
-        with self._lock:
-            self._check()
+        with self._alone():
             return sum(map(len, self._books.ledgers))
 
     def accounts(self) -> Accounts:
         """All accounts as they are now: rows that are applied later do not change them."""
-        with self._lock:
-            self._check()
+        with self._alone():
             return Accounts(self._books.collect())
 
     def save(self, path: "str | os.PathLike[str]") -> None:
@@ -180,8 +185,7 @@ class Ledger:
         is using it, SourceError (an OSError) where it cannot be written.
         """
         state = StateDirectory(taken("path", path), self._journal.warning)
-        with self._lock:
-            self._check()
+        with self._alone():
             try:
                 state.open()
                 path, newest = os.path.realpath(state.path), max(state.snapshots(), default=0)
@@ -229,6 +233,19 @@ class Ledger:
         finally:
             state.discard()
         return ledger
+
+    @contextmanager
+    def _alone(self) -> "Iterator[None]":
+        """Use the ledger when no other call does. Raises LockedError where the present call of this thread does, and
+        StateError where the ledger is broken."""
+        if id(self) in IN_USE.get():
+            raise LockedError(
+                "this ledger is applying the input that this call comes from: read what is needed of it before, or "
+                "after it was applied"
+            )
+        with self._lock:
+            self._check()
+            yield
 
     def _check(self) -> None:
         if self._is_broken:

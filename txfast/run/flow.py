@@ -90,6 +90,7 @@ class ThreadedFlow:
 
     def __init__(self, intake: "Intake", books: "Books", scanners: int) -> None:
         import threading
+        from contextvars import copy_context
 
         self._intake = intake
         self._books = books
@@ -110,7 +111,11 @@ class ThreadedFlow:
         self._applied: dict[int, Result] = {} if self._appliers else self._scanned
         self._appliers_left: dict[int, int] = {}
         self._threads = [
-            *(threading.Thread(target=self._scan_blocks, daemon=True) for _ in range(scanners)),
+            # In the caller's context: a generator of the caller's may run there.
+            *(
+                threading.Thread(target=copy_context().run, args=(self._scan_blocks,), daemon=True)
+                for _ in range(scanners)
+            ),
             *(threading.Thread(target=self._apply_shard, args=(n,), daemon=True) for n in range(self._appliers)),
         ]
 
