@@ -245,6 +245,13 @@ def test_pyarrow_is_imported_in_one_place() -> None:
     assert sorted(importers - {"txfast/late.py"}) == []
 
 
+def test_the_metadata_of_a_parquet_column_is_not_asked_of_pyarrow() -> None:
+    """pyarrow ends the process where a column has damaged statistics: parquet_footer.pyx reads what is needed."""
+    asked = re.compile(r"\.row_group\(|\.column\([^()]*\)\.statistics|\bRowGroupMetaData\b|\bColumnChunkMetaData\b")
+    assert [name_of(path) for path in sources(".py", ".pyx") if asked.search(path.read_text())] == []
+    assert asked.search("file.metadata.row_group(0).column(1)")
+
+
 def test_no_test_file_imports_another() -> None:
     """They share by tests/support/. Programs inside strings count too."""
     imported = re.compile(r"\b(?:from|import) tests\.(?:\w+\.)*test_\w+")

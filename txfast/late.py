@@ -12,9 +12,18 @@ and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had importe
 import anything of txfast.
 """
 
+import os
+import sys
+
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from typing import Any
+
+
+# pyarrow crashes at its import with less, and hangs where its CSV reader starts a thread.
+PYARROW_ADDRESS_BYTES = 128 << 20
+THREAD_ADDRESS_BYTES = 32 << 20
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class LateModule:
@@ -30,6 +39,8 @@ class LateModule:
     def __getattr__(self, attribute: str) -> "Any":
         from importlib import import_module
 
+        if "pyarrow" not in sys.modules:
+            check_address_space(PYARROW_ADDRESS_BYTES)
         module = import_module(self._name)
         try:
             found: object = getattr(module, attribute)
@@ -43,3 +54,35 @@ class LateModule:
 
 
 pa = LateModule("pyarrow")
+
+
+def address_space_limit() -> int | None:
+    """The limit of this process's address space in bytes (`ulimit -v`); None where there is none."""
+    from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+    limit = getrlimit(RLIMIT_AS)[0]
+    return None if limit == RLIM_INFINITY else limit
+
+
+def pyarrow_may_start_threads() -> bool:
+    """Whether pyarrow may use threads of its own. Not under a limit of the address space: where a thread cannot be
+    started, pyarrow frees what others still read, and the process crashes."""
+    return address_space_limit() is None
+
+
+def check_address_space(needed: int) -> None:
+    """Raise MemoryError where the limit of the address space leaves too little for pyarrow, which may crash or hang
+    then."""
+    limit = address_space_limit()
+    if limit is None:
+        return
+    try:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * PAGE_BYTES
+    except OSError:
+        return
+    if limit - used < needed:
+        raise MemoryError(
+            f"pyarrow needs {needed >> 20}MiB of address space and more, and the limit leaves "
+            f"{max(0, limit - used) >> 20}MiB: raise it (ulimit -v)"
+        )

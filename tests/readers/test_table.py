@@ -704,3 +704,18 @@ def test_a_narrow_decimal_with_too_many_decimals_is_malformed_and_the_others_are
     assert [(account.client, account.available) for account in result.accounts] == [(1, Decimal("1.25")), (3, 0)]
     assert result.rejects is not None
     assert [reject.reason for reject in result.rejects] == ["bad_amount", "negative_amount"]
+
+
+def test_pyarrow_uses_no_threads_under_a_limit_of_the_address_space(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one of its threads cannot be started, the process would crash."""
+    import resource
+
+    path = write_table(folder.path / "in.parquet", of_texts(ROWS, pa.string()))
+    source = open_source(str(path))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert TableReader(source, threads=2)._use_threads
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 40, 1 << 40))
+    assert not TableReader(source, threads=2)._use_threads
+    source.close()

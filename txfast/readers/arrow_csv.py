@@ -16,6 +16,7 @@ from txfast.input.library_errors import LibraryErrors
 from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
+from txfast.late import THREAD_ADDRESS_BYTES, check_address_space, pyarrow_may_start_threads
 from txfast.readers.csv import find_spanning_row, take_header
 from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
@@ -75,7 +76,7 @@ class ArrowCsvReader:
         self._first_offset = int(self._file.tell())
         if self._continues and not isinstance(self._file, WholeReads):
             self._refuse_mark(os.pread(source.file.fileno(), len(BYTE_ORDER_MARK), self._first_offset))
-        self._record_batches = self._open(threads)
+        self._record_batches = self._open(use_threads=threads > 1 and pyarrow_may_start_threads())
 
     @property
     def header(self) -> Header | None:
@@ -202,12 +203,13 @@ class ArrowCsvReader:
         """Make rows of the lines that `fill` put into the batch."""
         scan_lines(batch)
 
-    def _open(self, threads: int) -> "Iterator[pa.RecordBatch]":
+    def _open(self, *, use_threads: bool) -> "Iterator[pa.RecordBatch]":
         try:
             with LibraryErrors(self._name, self._explain):
+                check_address_space(THREAD_ADDRESS_BYTES)
                 yield from pa.csv.open_csv(
                     self._file,
-                    pa.csv.ReadOptions(column_names=["line"], block_size=self._block_bytes, use_threads=threads > 1),
+                    pa.csv.ReadOptions(column_names=["line"], block_size=self._block_bytes, use_threads=use_threads),
                     pa.csv.ParseOptions(
                         delimiter=DELIMITER, quote_char=False, escape_char=False, double_quote=False,
                         ignore_empty_lines=False,

@@ -5,12 +5,14 @@ footer says beyond where the table's content ends.
 """
 
 from txfast.errors import InputError
+from txfast.readers.parquet_footer import footer_bytes
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from collections.abc import Sequence
 
     from txfast.readers.arrow_messages import ReadAt
+    from txfast.readers.parquet_footer import RowGroup
 
 PARQUET_MAGIC = b"PAR1"
 # A Parquet file ends with the length of its footer and the magic.
@@ -35,12 +37,8 @@ def refuse_joined(name: str, read_at: "ReadAt", magic: bytes, content_end: int, 
         )
 
 
-def refuse_joined_parquet(name: str, read_at: "ReadAt", size: int, metadata: "pa.parquet.FileMetaData") -> None:
-    """Raise InputError where a Parquet file of this size and metadata is several files joined into one."""
-    content_end = len(PARQUET_MAGIC)
-    if metadata.num_row_groups:
-        group = metadata.row_group(metadata.num_row_groups - 1)
-        for chunk in map(group.column, range(group.num_columns)):
-            start = chunk.dictionary_page_offset or chunk.data_page_offset
-            content_end = max(content_end, start + chunk.total_compressed_size)
-    refuse_joined(name, read_at, PARQUET_MAGIC, content_end, size - PARQUET_TAIL_BYTES - metadata.serialized_size)
+def refuse_joined_parquet(name: str, read_at: "ReadAt", size: int, groups: "Sequence[RowGroup]") -> None:
+    """Raise InputError where a Parquet file of this size and these row groups is several files joined into one."""
+    content_end = max([len(PARQUET_MAGIC), *(group.end for group in groups[-1:])])
+    footer_start = size - PARQUET_TAIL_BYTES - footer_bytes(read_at, size)
+    refuse_joined(name, read_at, PARQUET_MAGIC, content_end, footer_start)

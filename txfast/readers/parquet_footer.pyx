@@ -50,17 +50,21 @@ cdef class Leaf:
 
 
 cdef class Chunk:
-    """A column of a row group: where its pages begin, how many values they have, and the number of their codec."""
+    """A column of a row group: where its pages begin and end, how many values they have, and the number of their
+    codec."""
 
     cdef readonly int64_t start
+    cdef readonly int64_t end
     cdef readonly int64_t values
     cdef readonly int64_t codec
 
 
 cdef class RowGroup:
-    """The number of rows of a row group, and its chunks of the columns that are read."""
+    """The number of rows of a row group, its chunks of the columns that are read, and where the last of all its chunks
+    ends."""
 
     cdef readonly int64_t rows
+    cdef readonly int64_t end
     cdef readonly list chunks
 
 
@@ -170,19 +174,21 @@ cdef RowGroup read_row_group(CompactReader reader, list leaves, Py_ssize_t colum
     """A row group of a file with so many leaves."""
     cdef FieldHead head
     cdef RowGroup group = RowGroup.__new__(RowGroup)
+    cdef Chunk chunk
     cdef Py_ssize_t index, count = 0
     cdef dict chunks = {}
     cdef list wanted = [each.index for each in leaves]
     group.rows = -1
+    group.end = 0
     head.number = 0
     while reader.next_field(&head):
         if head.number == 1 and head.kind == LIST:
             count = reader.items(STRUCT)
             for index in range(count):
+                chunk = read_chunk(reader)
+                group.end = max(group.end, chunk.end)
                 if index in wanted:
-                    chunks[index] = read_chunk(reader)
-                else:
-                    reader.skip(STRUCT)
+                    chunks[index] = chunk
         elif head.number == 3 and head.kind == I64:
             group.rows = reader.integer(I64)
         else:
@@ -211,7 +217,7 @@ cdef Chunk read_chunk(CompactReader reader):
 cdef Chunk read_chunk_metadata(CompactReader reader):
     cdef FieldHead head
     cdef Chunk chunk = Chunk.__new__(Chunk)
-    cdef int64_t dictionary = 0
+    cdef int64_t dictionary = 0, size = 0
     chunk.codec = chunk.values = chunk.start = -1
     head.number = 0
     while reader.next_field(&head):
@@ -219,6 +225,8 @@ cdef Chunk read_chunk_metadata(CompactReader reader):
             chunk.codec = reader.integer(I32)
         elif head.number == 5 and head.kind == I64:
             chunk.values = reader.integer(I64)
+        elif head.number == 7 and head.kind == I64:
+            size = reader.integer(I64)
         elif head.number == 9 and head.kind == I64:
             chunk.start = reader.integer(I64)
         elif head.number == 11 and head.kind == I64:
@@ -229,6 +237,7 @@ cdef Chunk read_chunk_metadata(CompactReader reader):
         raise ThriftError("the metadata of a column is not whole")
     if 0 < dictionary < chunk.start:
         chunk.start = dictionary
+    chunk.end = chunk.start + size
     return chunk
 
 

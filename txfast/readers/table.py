@@ -14,6 +14,7 @@ from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
 from txfast.input.table_watch import TableWatch
 from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
+from txfast.late import pyarrow_may_start_threads
 from txfast.readers.allowance import Allowance
 from txfast.readers.arrow_memory import FileMemory, StreamMemory, layouts_of
 from txfast.readers.arrow_messages import CONTINUATION, MAGIC, PREFIX_BYTES, SIZE_BYTES
@@ -89,7 +90,7 @@ class TableReader:
         self._batches = self._record_batches()
         self._columns: TableColumns | None = None
         self._keep_text = keep_text
-        self._use_threads = threads > 1
+        self._use_threads = threads > 1 and pyarrow_may_start_threads()
         self._copy_folder = copy_folder
         self._allowance = allowance or Allowance(ALLOWED_BYTES)
         # A larger record batch is parsed by the thread that reads it, so that no other one is in memory beside it.
@@ -183,8 +184,9 @@ class TableReader:
         read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
         self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
-        refuse_joined_parquet(self._name, read_at, size, plain.metadata)
         names = columns_of(plain.schema_arrow, self._name)
+        leaves, row_groups = read_footer(read_at, size, names)
+        refuse_joined_parquet(self._name, read_at, size, row_groups)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
         file = pa.parquet.ParquetFile(
             content, metadata=plain.metadata, page_checksum_verification=True, read_dictionary=names[:1],
@@ -193,7 +195,7 @@ class TableReader:
         rows = 0
         pages_read_bytes = REMOTE_READ_BYTES if is_remote else PAGE_READ_BYTES
         memory = ParquetMemory(self._name, read_at, size, pages_read_bytes, self._allowance, BATCH_ROWS)
-        for groups, rows_at_once in memory.runs(*read_footer(read_at, size, names)):
+        for groups, rows_at_once in memory.runs(leaves, row_groups):
             for record_batch in file.iter_batches(
                 rows_at_once, row_groups=groups, columns=names, use_threads=self._use_threads
             ):
