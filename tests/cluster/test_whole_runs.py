@@ -97,7 +97,7 @@ def test_a_line_inside_quotes_that_looks_like_a_row_is_warned_of_once(
     with though_all_malformed():
         job = PlainJob(cut_inputs([name, "in.csv"], range_bytes), 2)
     warnings: list[str] = []
-    job.figures.warn_of_rows_in_quotes(warnings.append)
+    job.figures.warn_of_inputs(warnings.append)
     assert [warning.partition(" looks")[0] for warning in warnings] == [f"{name}:8: this line"]
 
 

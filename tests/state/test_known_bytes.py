@@ -93,6 +93,31 @@ def test_a_copied_table_is_warned_of(folder: Folder) -> None:
         assert line == warning(f"copy.{suffix}", path.stat().st_size, path)
 
 
+@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("added", [b"", MORE], ids=["the same", "grown"])
+def test_a_pipe_with_known_bytes_is_warned_of(folder: Folder, encode: type[bytes], added: bytes) -> None:
+    """Of a long one, only its first bytes are compared: it can be read only once."""
+    accounts(folder, "in.csv")
+    for content, known in ((FIRST, len(FIRST)), (LONG, HEAD_BYTES)):
+        path = folder.write("tx.csv", content)
+        accounts(folder, "tx.csv")
+        run = folder.run(*STATE, "-", stdin=encode(content + added))
+        assert [line for line in run.error_lines if "begins" in line] == [warning("standard input", known, path)]
+        path.unlink()
+
+
+def test_another_pipe_is_not_warned_of_and_is_read_whole(folder: Folder) -> None:
+    write_table(folder.path / "tx.parquet", of_texts(ROWS, pa.string()))
+    folder.write("tx.csv", LONG)
+    folder.write("a.csv", FIRST)
+    accounts(folder, "in.csv", "tx.parquet", "tx.csv", "a.csv")
+    for content in (HEADER, HEADER + MORE, b"\n" + LONG, FIRST[:-9]):
+        run = folder.run(*STATE, "-", "--stats", "s.json", stdin=content)
+        assert [line for line in run.error_lines if "begins" in line] == []
+        assert f'"bytes": {len(content)},'.encode() in folder.read("s.json")
+    folder.run(*STATE, "-", stdin=gzip.compress(FIRST)[:-9]).assert_failed("gzip cannot be decompressed")
+
+
 def position_of(content: bytes) -> Position:
     consumption = Consumption()
     consumption.advance(content)

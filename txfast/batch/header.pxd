@@ -68,4 +68,5 @@ cdef class Header:
 
     cdef readonly bytes line
     cdef readonly bint of_table
+    cdef public tuple ignored
     cdef Columns columns

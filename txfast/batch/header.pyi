@@ -5,11 +5,15 @@ from typing_extensions import disjoint_base
 
 COLUMN_NAMES: tuple[str, ...]
 
+TELLING_NAMES: tuple[str, ...]
+
+def telling_names(names: Iterable[str]) -> tuple[str, ...]: ...
 def find_columns(names: Iterable[str]) -> list[list[int]]: ...
 
 @disjoint_base
 class Header:
     def __new__(cls, line: bytes, file: str, *, of_table: bool = False) -> Self: ...
+    ignored: tuple[str, ...]
     @property
     def of_table(self) -> bool: ...
     @property

@@ -13,6 +13,8 @@ cdef enum:
     DEL = 0x7f
 
 COLUMN_NAMES = ("type", "client", "tx", "amount")
+# Columns that are ignored as all others, but whose names say that they may change what a row means.
+TELLING_NAMES = ("currency", "fee", "status")
 
 
 def find_columns(names not None):
@@ -28,6 +30,11 @@ def find_columns(names not None):
         elif (lower := name.lower()) in in_any_case:
             in_any_case[lower].append(index)
     return [exact[name] or in_any_case[name] for name in COLUMN_NAMES]
+
+
+def telling_names(names not None):
+    """Those of the names of all columns, as they are, that are one of TELLING_NAMES in any case."""
+    return tuple([name for name in names if name.strip().lower() in TELLING_NAMES])
 
 
 cdef int refuse_controls(bytes line, str file) except -1:
@@ -48,7 +55,8 @@ cdef class Header:
 
     `line` is the raw line, without its ending and without a byte order mark. `file` is the file's name for the
     InputError that is raised where the line is no such header. `of_table` says that the file is a table: its rows were
-    made into lines, under a header line that the file does not have.
+    made into lines, under a header line that the file does not have. `ignored` are the `telling_names` of the file: of
+    a table, its reader says them.
     """
 
     def __cinit__(self, bytes line not None, str file not None, *, bint of_table=False):
@@ -94,6 +102,7 @@ cdef class Header:
         self.columns.tx = found["tx"][0]
         self.columns.amount = found["amount"][0]
         self.columns.width = len(names)
+        self.ignored = telling_names(names)
 
     @property
     def width(self):

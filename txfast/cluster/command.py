@@ -142,7 +142,7 @@ def run_job(
             figures = job.figures.stats(time.perf_counter() - started)
         if outputs.stats is not None:
             outputs.stats.write(json_text(figures))
-        job.figures.warn_of_rows_in_quotes(journal.warning)
+        job.figures.warn_of_inputs(journal.warning)
         journal.malformed_totals(figures["malformed"], always=True)
         outputs.publish()
         applied, rejected, malformed = (sum(figures[name].values()) for name in ("applied", "rejected", "malformed"))

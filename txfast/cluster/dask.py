@@ -133,7 +133,7 @@ def process(
         if rejects:
             batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
             reject_table = pa.Table.from_batches(batches, reject_schema())
-    job.figures.warn_of_rows_in_quotes(program_journal("warn", None).warning)
+    job.figures.warn_of_inputs(program_journal("warn", None).warning)
     return accounts, reject_table, job.figures.stats(time.perf_counter() - started)
 
 

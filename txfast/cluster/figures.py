@@ -12,7 +12,7 @@ from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
 from txfast.run.intake import InputFigures
-from txfast.run.reporter import row_in_quotes_warning
+from txfast.run.reporter import ignored_columns_warning, row_in_quotes_warning
 
 
 class Figures:
@@ -78,12 +78,25 @@ class Figures:
                 )
             end = end if report.end is None else report.end
 
+    def warn_of_inputs(self, warn: Callable[[str], None]) -> None:
+        """Warn of what the inputs have, as a run on one machine does: each warning once."""
+        self.warn_of_ignored_columns(warn)
+        self.warn_of_rows_in_quotes(warn)
+
     def warn_of_rows_in_quotes(self, warn: Callable[[str], None]) -> None:
         """Warn, once, of a line inside a quoted field that looks like a row."""
         for part, first_line in zip(self._ranges, self.first_lines(), strict=True):
             line = self._reports[part.number].row_in_quotes
             if line:
                 warn(row_in_quotes_warning(part.name, first_line + line - 1))
+                return
+
+    def warn_of_ignored_columns(self, warn: Callable[[str], None]) -> None:
+        """Warn, once, of columns that are ignored, though their names say that they may matter."""
+        for part in self._ranges:
+            columns = self._reports[part.number].ignored_columns
+            if columns:
+                warn(ignored_columns_warning(part.name, columns))
                 return
 
     def check_runs(self, runs: Sequence[int]) -> None:

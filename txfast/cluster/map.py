@@ -65,4 +65,5 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         reader.end,
         row_in_quotes,
         reader.starts_anew,
+        () if reader.header is None else reader.header.ignored,
     )

@@ -33,7 +33,8 @@ class RangeReport:
     Of an input that is cut, `begin` is the offset at which the first row of the range begins, None where none begins in
     it, and `end` the offset at which the first row behind it does. `row_in_quotes` is the number of the first line,
     counted from the range's start, that is inside a quoted field and looks like a row; 0 for none. An input that is
-    one range `starts_anew` where its bytes are not those that earlier runs have read.
+    one range `starts_anew` where its bytes are not those that earlier runs have read. `ignored_columns` are those that
+    a warning names.
     """
 
     number: int
@@ -49,6 +50,7 @@ class RangeReport:
     end: int | None = None
     row_in_quotes: int = 0
     starts_anew: bool = False
+    ignored_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

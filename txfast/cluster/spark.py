@@ -193,7 +193,7 @@ def process(  # pragma: no cover (likewise)
                 with worker_errors():
                     reject_frame.count()
         on_failure.pop_all()
-    job.figures.warn_of_rows_in_quotes(program_journal("warn", None).warning)
+    job.figures.warn_of_inputs(program_journal("warn", None).warning)
     return job.accounts(), reject_frame, job.figures.stats(time.perf_counter() - started)
 
 

@@ -5,7 +5,7 @@ message and reject is the same. This module must not know what the types of colu
 """
 
 from txfast.batch.batch import TransactionBatch
-from txfast.batch.header import COLUMN_NAMES, Header
+from txfast.batch.header import COLUMN_NAMES, Header, telling_names
 from txfast.errors import InputError
 from txfast.input.library_errors import LibraryErrors
 from txfast.input.location import RemoteFile
@@ -177,6 +177,11 @@ class TableReader:
             first += piece.num_rows
             yield piece
 
+    def _columns_of(self, schema: "pa.Schema") -> list[str]:
+        """The names of the four columns of this schema. Raises InputError."""
+        self.header.ignored = telling_names(schema.names)
+        return columns_of(schema, self._name)
+
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()
         size, read_at = content.size(), reads_at(content)
@@ -184,7 +189,7 @@ class TableReader:
         read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
         self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
-        names = columns_of(plain.schema_arrow, self._name)
+        names = self._columns_of(plain.schema_arrow)
         leaves, row_groups = read_footer(read_at, size, names)
         refuse_joined_parquet(self._name, read_at, size, row_groups)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
@@ -214,7 +219,7 @@ class TableReader:
         memory = FileMemory(self._name, reads_at(file), file.size(), self._allowance)
         refuse_joined(self._name, reads_at(file), MAGIC, memory.content_end, memory.footer_start)
         schema = pa.ipc.open_file(file).schema
-        names = columns_of(schema, self._name)
+        names = self._columns_of(schema)
         layouts = layouts_of(schema, names)
         file.seek(0)
         reader = pa.ipc.open_file(file, options=self._options(schema, names))
@@ -242,7 +247,7 @@ class TableReader:
         file = StreamReads(content, memory.note)
         while file.has_more():
             schema = schema_ahead(file)
-            names = columns_of(schema, self._name)
+            names = self._columns_of(schema)
             memory.begin(schema, names)
             reader = pa.ipc.open_stream(pa.PythonFile(file, mode="r"), options=self._options(schema, names))
             while True:
@@ -262,7 +267,7 @@ class TableReader:
         rows_left = (self._source.size_bytes or 0) // VALUES_BYTES
         rows = max(1, rows_left)
         for table in self._source.tables or ():
-            names = columns_of(table.schema, self._name)
+            names = self._columns_of(table.schema)
             for record_batch in table:
                 rows_left -= record_batch.num_rows
                 self._done = 1 - max(0, rows_left) / rows

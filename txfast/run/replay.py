@@ -179,6 +179,8 @@ class Replay:
     def _report(self, intake: Intake, batch: "TransactionBatch", examples: "Examples") -> None:
         started = perf_counter()
         intake.note(batch)
+        if batch.header is not None and batch.header.ignored:
+            self._reporter.ignored_columns(intake.name, batch.header.ignored)
         if batch.row_in_quotes:
             self._reporter.row_in_quotes(intake.name, batch.row_in_quotes)
         self._reporter.report(intake.name, batch, self.books)

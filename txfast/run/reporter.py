@@ -36,6 +36,7 @@ class Reporter:
         self._logs_rejected_rows = journal is not None and journal.shows(WARN)
         self._deferred: DeferredRows | None = None
         self._warned_of_quotes = False
+        self._warned_of_columns = False
 
     @property
     def tells_each_reject(self) -> bool:
@@ -67,6 +68,12 @@ class Reporter:
             self._warned_of_quotes = True
             self._journal.warning(row_in_quotes_warning(file, line))
 
+    def ignored_columns(self, file: str, names: tuple[str, ...]) -> None:
+        """Warn, once in a run, that these columns are ignored, though their names say that they may matter."""
+        if self._journal is not None and not self._warned_of_columns:
+            self._warned_of_columns = True
+            self._journal.warning(ignored_columns_warning(file, names))
+
     def _defer(self, file: str, batch: "TransactionBatch", books: "Books") -> None:
         if self._deferred is None:
             from txfast.run.deferred import DeferredRows
@@ -90,4 +97,13 @@ def row_in_quotes_warning(name: str, line: int) -> str:
     return (
         f"{name}:{line}: this line looks like a row, but is part of a quoted field, so it is not applied; if it should "
         f"be a row, a quote before it is wrong"
+    )
+
+
+def ignored_columns_warning(name: str, columns: tuple[str, ...]) -> str:
+    """The warning about columns that are ignored, though their names say that they may matter."""
+    found = f"column {columns[0]!r} is" if len(columns) == 1 else f"columns {', '.join(map(repr, columns))} are"
+    return (
+        f"{name}: {found} ignored: rows are applied whatever it says there; if it matters, leave out the rows that "
+        f"should not count, where the file is made"
     )

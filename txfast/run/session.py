@@ -130,6 +130,7 @@ class Session:
         while_waiting(look_at, refs, open_all=len(left) > 1, room=self.replay.room)
         self.outputs.open_files()
         if state is None:
+            while_waiting(self._warn_of_copies, refs)
             return
         if not goes_on:
             started = time.perf_counter()
@@ -137,6 +138,14 @@ class Session:
             self.replay.spend("load", time.perf_counter() - started)
         if state.is_new:
             self._say_it_is_new(state)
+
+    def _warn_of_copies(self, refs: "Sequence[InputRef]") -> None:
+        """Warn of files that would be applied twice. A state knows that of each input when its turn comes."""
+        if len(refs) > 1:
+            from txfast.input.copies import copies_among, copy_warning
+
+            for ref, original in copies_among(refs):
+                self._journal.warning(copy_warning(ref.display_name, original.display_name))
 
     def _say_it_is_new(self, state: "StateDirectory") -> None:
         """Warn of a state that holds nothing yet. Raises StateError where the run would only print it."""

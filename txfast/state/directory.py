@@ -17,12 +17,14 @@ import os
 from errno import EEXIST, ENOTEMPTY
 
 from txfast.errors import WRITING, LockedError, SourceError, StateError, reason_of, unreadable, unwritable, way_out
+from txfast.input.first_bytes import ReplayedFile
 from txfast.input.open import open_input, open_source
-from txfast.input.position import TABLE_ENDING, Consumption, Position, go_on
+from txfast.input.position import HEAD_BYTES, TABLE_ENDING, Consumption, Position, go_on, take
 from txfast.input.ref import is_location
+from txfast.input.source import CSV, Source
 from txfast.state import manifest
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
-from txfast.state.known_bytes import find_known
+from txfast.state.known_bytes import find_known, find_known_start
 from txfast.state.lock import DirectoryLock
 from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
     from txfast.input.ref import InputRef
     from txfast.input.room import Room
-    from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
     from txfast.state.segments import Segments
 
@@ -241,7 +242,8 @@ class StateDirectory:
         if not ref.can_be_read_again:
             if ref.is_regular:
                 self._warn_of_known_bytes(ref, lambda: open_source("/dev/stdin"), None)
-            return open_input(ref, copy_folder, room), None
+                return open_input(ref, copy_folder, room), None
+            return self._look_ahead(open_input(ref, copy_folder, room)), None
         position = self.inputs.get(ref.key())
         if position is not None:
             found = go_on(open_input(ref, copy_folder, room), position)
@@ -250,6 +252,21 @@ class StateDirectory:
             self.warn(other_bytes_warning(ref.display_name, position))
         self._warn_of_known_bytes(ref, lambda: open_input(ref, None, room), ref.key())
         return open_input(ref, copy_folder, room), Consumption()
+
+    def _look_ahead(self, source: "Source") -> "Source":
+        """Warn where a pipe begins with bytes that were consumed under some name: at most its first bytes are compared,
+        since it can be read only once. Returns the source at its start. Raises SourceError and InputError."""
+        if source.kind != CSV or not self.inputs:
+            return source
+        try:
+            text = take(source, HEAD_BYTES)
+        except BaseException:
+            source.close()
+            raise
+        found = find_known_start(text, self.inputs)
+        if found is not None:
+            self.warn(known_bytes_warning(source.name, *found))
+        return Source(source.name, ReplayedFile(text, source.file), None)
 
     def _warn_of_known_bytes(self, ref: "InputRef", open_again: "Callable[[], Source]", key: str | None) -> None:
         """Warn where an input that is taken as a new one begins with bytes that were consumed under another name."""

@@ -43,6 +43,21 @@ def find_known(open_again: "Callable[[], Source]", known: "Mapping[str, Position
     return None if found is None else (found, known[found].offset_bytes)
 
 
+def find_known_start(text: bytes, known: "Mapping[str, Position]") -> tuple[str, int] | None:
+    """The name and the bytes of the longest known part that an input begins with, as far as its first HEAD_BYTES tell:
+    of a longer part, HEAD_BYTES are known. None where there is none. `text` is shorter only if all of the input is."""
+    head = head_of(text)
+    for name, position in sorted(known.items(), key=lambda each: -each[1].offset_bytes):
+        if position.ending == TABLE_ENDING:
+            continue
+        if position.offset_bytes <= len(text):
+            if has_rows(text, position) and begins_with(text, position):
+                return name, position.offset_bytes
+        elif head and position.head == head:
+            return name, HEAD_BYTES
+    return None
+
+
 def known_table(source: "Source", known: "Mapping[str, Position]") -> str | None:
     """The name of a known table with the same bytes. A table of another size is not hashed. Raises SourceError."""
     names = [
