@@ -50,6 +50,11 @@ class Listener:
     def is_listening(self) -> bool:
         return bool(self._handlers)
 
+    @property
+    def is_listening_here(self) -> bool:
+        """Whether this thread is the one that listens."""
+        return self.is_listening and _thread.get_ident() == self._thread
+
     def listen(self, numbers: "Sequence[int]" = tuple(NAMES)) -> None:
         """Note these signals from here on, except those that the process was told to ignore, as nohup does."""
         self.arrived = None
@@ -124,6 +129,38 @@ def while_waiting(
     """Make a call that may wait for somebody else, and let a signal end it. Raises Interrupted, and what it raises."""
     with LISTENER:
         return call(*arguments, **named)
+
+
+def in_a_thread(
+    call: "Callable[Parameters, Returned]", *arguments: "Parameters.args", **named: "Parameters.kwargs"
+) -> "Returned":
+    """Make a call that no signal ends, such as a library's that asks a network again and again, in a thread of its own,
+    and wait for it. Raises Interrupted, which leaves that thread to the end of the process, and what the call raises.
+
+    In another thread than the one that listens, the call is made there.
+    """
+    if not LISTENER.is_listening_here:
+        return call(*arguments, **named)
+    import threading
+
+    results: list[Returned] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            results.append(call(*arguments, **named))
+        except BaseException as error:
+            errors.append(error)
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    with LISTENER:
+        while not done.wait(POLL_SECONDS):
+            LISTENER.check()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 class NotedInterrupts:

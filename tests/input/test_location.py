@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -18,7 +20,7 @@ from pyarrow import fs, parquet
 
 import txfast
 from tests.support import replays
-from tests.support.command import ACCOUNTS, FILE, Folder, environment, unmeasured
+from tests.support.command import ACCOUNTS, COMMAND, FILE, PATIENCE_SECONDS, Folder, environment, unmeasured
 from tests.support.engines import run_cluster, run_ranges
 from tests.support.reference import HEADER
 from txfast.errors import SourceError
@@ -208,6 +210,57 @@ def test_messages_about_a_location_show_no_secrets(folder: Folder) -> None:
         assert "ret@" not in run.errors
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIA%3ASECRETX%40b/x", "s3://AKIA%3aSECRETX%40b/x?region=y", " s3://AKIA:SECRETX@b/x",
+        "s3:AKIA:SECRETX@b/x", "S3:AKIA:SECRETX@b/x", "s3://AKIA:SECRETX@b/x", "S3://AKIA:SECRETX@b/x",
+        "http://AKIA:SECRETX@b/x",
+    ],
+)  # fmt: skip
+def test_a_mistyped_location_shows_no_secrets(folder: Folder, uri: str) -> None:
+    for arguments in ((uri,), (uri, "trace"), (uri, "in.csv"), ("in.csv", uri, "--state", "state")):
+        run = folder.run(*arguments)
+        assert run.exit_code in (1, 2)
+        assert "SECRETX" not in run.errors
+    with pytest.raises(SourceError) as raised:
+        txfast.process(uri)
+    assert "SECRETX" not in f"{raised.value}{raised.value.filename}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "way_out"),
+    [
+        ("http://host/in.csv", "no file system is called http: download it, and read the file: curl"),
+        ("S3://b/in.csv", "no file system is called S3: write its scheme in small letters, s3://"),
+        ("kafka://host/topic", "no file system is called kafka: copy it to this machine; locations begin with s3://"),
+    ],
+)
+def test_a_scheme_that_is_none_says_what_to_do(folder: Folder, uri: str, way_out: str) -> None:
+    folder.run(uri).assert_failed(f"{uri}: cannot be read: {way_out}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+@pytest.mark.parametrize("more", [(), ("in.csv",)], ids=["alone", "among others"])
+def test_a_signal_ends_a_run_that_waits_for_a_location(
+    folder: Folder, number: signal.Signals, code: int, more: tuple[str, ...]
+) -> None:
+    """Nobody answers: Google's library asks again for many minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"127.0.0.1:{server.getsockname()[1]}"
+        uri = f"gs://anonymous@b/in.csv?endpoint_override={endpoint}&scheme=http"
+        variables = unmeasured(environment())
+        with subprocess.Popen([COMMAND, uri, *more], cwd=folder.path, env=variables, stderr=subprocess.PIPE) as process:
+            server.settimeout(PATIENCE_SECONDS)
+            connection, _ = server.accept()
+            try:
+                process.send_signal(number)
+                assert process.wait(PATIENCE_SECONDS / 4) == code
+            finally:
+                connection.close()
+                process.kill()
+
+
 def test_a_location_given_as_a_pathlib_path_is_read(
     bucket: fs.SubTreeFileSystem, variables: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +335,7 @@ def test_a_location_is_shown_without_secrets() -> None:
         ("s3://bucket/a/b.csv", "s3://bucket/a/b.csv"), ("s3://key:secret@bucket/a.csv?region=x", "s3://bucket/a.csv"),
         ("hdfs://user@host:8020/a", "hdfs://host:8020/a"), ("s3://k:a@b@bucket", "s3://bucket"),
         ("s3://AKIA:abc/de+F@bucket/a.csv?x=y@z", "s3://…"), ("s3:/k:s@bucket/a", "s3://bucket/a"),
-        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"),
+        ("s3://bucket/a@b.csv", "s3://bucket/a@b.csv"), ("s3://K%3AS%40b/x", "s3://…"),
     ):  # fmt: skip
         assert display_location(uri) == shown
     assert is_location("s3://b/a")

@@ -9,6 +9,7 @@ from txfast.errors import SourceError, unreadable
 from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of, refuse
 from txfast.input.library_errors import LocationErrors
 from txfast.input.source import Source
+from txfast.interrupts import in_a_thread
 from txfast.printable import LEFT_OUT, keep_secret
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 else:
     from txfast.late import pa
 
+# Schemes of the file systems that pyarrow has.
+SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss", "file")
 # Schemes with two names.
 SAME_SCHEMES = {"gcs": "gs", "abfss": "abfs"}
 AZURE_SCHEMES = ("abfs", "abfss")
@@ -79,10 +82,8 @@ def open_location(uri: str, copy_folder: str | None = None, room: "Room | None" 
     errors = errors_of(uri)
     name = errors.name
     with errors:
-        file_system, path = file_system_of(uri)
-        native = file_system.open_input_file(path)
-        first_bytes = native.read_at(min(FIRST_BYTES, native.size()), 0)
-        native.seek(0)  # `read_at` moves the position of a file:// location
+        # Google's library asks again for many minutes where there is no network, whatever signal arrives.
+        native, first_bytes = in_a_thread(open_native, uri)
         file = RemoteFile(native, errors)
     if layer_of(first_bytes) is not None:
         from txfast.input.layers import open_layers
@@ -90,6 +91,15 @@ def open_location(uri: str, copy_folder: str | None = None, room: "Room | None" 
         return open_layers(name, file, first_bytes, native, copy_folder, room)
     refuse(name, first_bytes)
     return Source(name, file, native.size(), kind_of(first_bytes))
+
+
+def open_native(uri: str) -> "tuple[pa.NativeFile, bytes]":
+    """The file at a location, at its start, and its first bytes. Raises as `file_system_of`."""
+    file_system, path = file_system_of(uri)
+    native = file_system.open_input_file(path)
+    first_bytes = native.read_at(min(FIRST_BYTES, native.size()), 0)
+    native.seek(0)  # `read_at` moves the position of a file:// location
+    return native, first_bytes
 
 
 def look_at_locations(uris: "Sequence[str]") -> None:
@@ -140,7 +150,7 @@ def location_version(uri: str) -> str:
     try:
         with errors_of(uri):
             file_system, path = file_system_of(uri)
-            found = file_system.get_file_info(path)
+            found = in_a_thread(file_system.get_file_info, path)
     except SourceError:
         return ""  # opening it will raise the error
     return f"{found.size} {found.mtime_ns}"
@@ -155,10 +165,24 @@ def file_system_of(uri: str) -> "tuple[pa.fs.FileSystem, str]":
     """The file system of a location, and the path on it. Raises SourceError, and pyarrow's errors: call it in a block
     of `errors_of`."""
     scheme, address = split_location(uri)
+    refuse_scheme(uri, scheme)
     if scheme in AZURE_SCHEMES:
         try_azure(uri, f"{scheme}://{address}")
     file_system, path = pa.fs.FileSystem.from_uri(f"{scheme}://{address}")
     return file_system, path
+
+
+def refuse_scheme(uri: str, scheme: str) -> None:
+    """Raise SourceError for a scheme that no file system has, with what to do."""
+    if scheme in SCHEMES:
+        return
+    if scheme.lower() in SCHEMES:
+        way_out = f"write its scheme in small letters, {scheme.lower()}://"
+    elif scheme.lower() in ("http", "https", "ftp"):
+        way_out = "download it, and read the file: curl -sSf ADDRESS | txfast"
+    else:
+        way_out = f"copy it to this machine; locations begin with {', '.join(f'{each}://' for each in SCHEMES)}"
+    raise unreadable(display_location(uri), f"no file system is called {scheme}: {way_out}")
 
 
 def try_azure(uri: str, address: str) -> None:
@@ -197,11 +221,18 @@ class Location:
     __slots__ = ("credentials", "options", "place", "scheme")
 
     def __init__(self, uri: str) -> None:
+        from urllib.parse import unquote
+
         self.scheme, address = split_location(uri)
         self.credentials = ""
         self.place, _, self.options = address.partition("?")
         first = self.place.partition("/")[0]
         is_cut = first == self.place and "@" in self.options  # s3://user?secret@bucket/key
+        if has_credentials(self.scheme, unquote(first)) and not has_credentials(self.scheme, first):
+            # Its @ is encoded: nothing in it is a place.
+            self.credentials, self.place = unquote(first).rpartition("@")[0] or unquote(first), ""
+            keep_secret(first, self.options)
+            return
         if not is_cut and not has_credentials(self.scheme, first):
             return
         if "@" not in self.options:
@@ -239,6 +270,15 @@ def display_location(uri: str) -> str:
     location = Location(uri)
     keep_secret(location.credentials, location.options)
     return f"{location.scheme}://{location.place or LEFT_OUT}"
+
+
+def keep_secrets_of_mistyped(name: str) -> None:
+    """Let no message show the secrets in a name that is no location, but looks as if it should be one: it has a blank
+    before it, or no slashes."""
+    scheme, colon, rest = name.partition(":")
+    credentials, at, _ = rest.lstrip("/").rpartition("@")
+    if colon and at and scheme.strip().isalnum():
+        keep_secret(credentials)
 
 
 def keep_secrets_of(argument: str) -> None:

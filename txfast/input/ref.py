@@ -174,6 +174,12 @@ def display_name(name: str) -> str:
         from txfast.input.location import display_location
 
         return display_location(name)
+    if "@" in name and ":" in name and not os.path.exists(name):
+        from txfast.input.location import keep_secrets_of_mistyped
+        from txfast.printable import without_secrets
+
+        keep_secrets_of_mistyped(name)
+        return without_secrets(name)
     return "standard input" if name == STANDARD_INPUT else name
 
 
