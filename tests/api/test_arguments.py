@@ -67,7 +67,7 @@ WRONG: dict[str, list[Any]] = {
     "state": [each for each in NOT_A_PATH if each is not None],
     "checkpoint": [object(), ..., [], {}, pd.DataFrame(), "1", b"1", True, -1, -0.5, math.nan, math.inf, 10**400],
     "last_line": [*ANYTHING_BUT, "auto", "Take"],
-    "progress": [*NOT_A_SWITCH, "auto"],
+    "progress": [*NOT_A_SWITCH, "on"],
     "statuses": NOT_A_SWITCH,
     "log_level": [*ANYTHING_BUT, None, "wran", "INFO", 1],
     "logger": [*ANYTHING_BUT, "txfast", logging],
@@ -83,7 +83,7 @@ RIGHT_WORDS = {
     "format of rejects": CONTENTS["rejects"][0],
     "rejects": ("True", "False"),
     "strict": ("True", "False"),
-    "progress": ("True", "False"),
+    "progress": ("True", "False", "auto", "always", "never"),
     "statuses": ("True", "False"),
 }
 
@@ -128,7 +128,7 @@ def test_a_wrong_value_is_refused_with_the_right_ones(
     ("name", "wrong", "message"),
     [
         ("log_level", "wran", "log_level='wran': it is one of error, warn, info, debug, trace"),
-        ("progress", ..., "progress of type ellipsis: it is True or False"),
+        ("progress", ..., "progress of type ellipsis: it is True, False or one of auto, always, never"),
         ("threads", True, "threads=True: it is a whole number, 1 or more, or None"),
         ("threads", pd.DataFrame(), "threads of type pandas.DataFrame: it is a whole number, 1 or more, or None"),
         ("memory_limit", 5, "memory_limit=5: the least is 100663296, 96 MiB"),
@@ -202,7 +202,7 @@ NO_INPUTS: dict[str, tuple[object, str]] = {
     "empty list": ([], r"no input: the list is empty"),
     "empty tuple": ((), r"no input: the tuple is empty"),
     "empty set": (set(), r"no input: the set is empty"),
-    "list of paths": (["a.csv", "b.csv"], r"a list of str is no input: give its elements one by one, as process\(\*f"),
+    "list of paths": (["a.csv", "b.csv"], r"a list of str is no input: give its elements one by one; only"),
     "list of a table and a path": ([FRAME, Path("a.csv")], r"a list of pathlib.PosixPath is no input"),
     "tuple of files": ((file(), file()), r"a tuple of io.BytesIO is no input: give its elements one by one"),
     "generator of paths": ((name for name in ["a.csv"]), r"a generator of str is no input: give its elements one by"),

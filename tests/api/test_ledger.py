@@ -39,13 +39,14 @@ def test_accounts_are_looked_up_as_in_a_mapping() -> None:
     ledger.apply(table_of(("deposit", 7, 1, "2"), ("deposit", 3, 1, "1")))
     assert ledger.get(3) == ledger[3]
     assert ledger.get(np.uint8(7)) == ledger[7]
-    nobody: list[Any] = [4, -1, 2**64, "3", None]
+    ledger.apply(table_of(("withdrawal", 1, 9, "1")))
+    nobody: list[Any] = [True, 4, -1, 2**64, "3", None]
     for client in nobody:
         assert ledger.get(client) is None
         assert ledger.get(client, 0) == 0
         assert client not in ledger
-    assert list(ledger) == [3, 7]
-    assert {client: ledger[client].total for client in ledger} == {3: 1, 7: 2}
+    assert list(ledger) == [1, 3, 7]
+    assert {client: ledger[client].total for client in ledger} == {1: 0, 3: 1, 7: 2}
 
 
 # ---- Statuses ------------------------------------------------------------------------------------

@@ -317,6 +317,12 @@ def test_an_unknown_variable_is_warned_of(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--account"], "--account: there is no such option; txfast -h lists the options"),
+        (["--max", "3"], "--max: there is no such option; did you mean '--max-malformed'?"),
+        (
+            ["\u2014threads", "2"],
+            "'\u2014threads' begins with a dash that is no hyphen, as pasted text often has: type - or -- instead",
+        ),
         (["--stat=x"], "--stat: there is no such option; did you mean '--stats'?"),
         (["--xyzzy", "1"], "--xyzzy: there is no such option; txfast -h lists the options"),
         (["--progress", "alwys"], "--progress: 'alwys': it is one of auto, always, never; did you mean 'always'?"),

@@ -28,7 +28,7 @@ BLOCK = 256 * KIB
 )
 def test_half_of_the_threads_scan_and_half_apply(cores: int, threads: int | None, scanners: int, ledgers: int) -> None:
     plan = make_plan(cores=cores, memory_used=0, threads=threads)
-    assert (plan.threads, plan.scanners, plan.ledgers) == (threads or cores, scanners, ledgers)
+    assert (plan.threads, plan.scanners, plan.ledgers) == (min(128, threads or cores), scanners, ledgers)
     assert (plan.ledger_bytes, plan.settling_bytes, plan.memory_limit) == (None, None, None)
 
 

@@ -16,3 +16,10 @@ def test_the_nearest_word_is_found_in_any_case() -> None:
     assert did_you_mean("inof", words) == "; did you mean 'info'?"
     assert did_you_mean("xyzzy", words) == ""
     assert did_you_mean("A", ("AB",), "TX_") == "; did you mean 'TX_AB'?"
+
+
+def test_the_beginning_of_a_word_is_taken_for_it_and_few_letters_in_common_are_not() -> None:
+    options = ("checkpoint", "quiet", "color", "max-malformed", "memory-limit")
+    assert did_you_mean("max", options, "--") == "; did you mean '--max-malformed'?"
+    for other in ("account", "dialect", "columns", "m"):
+        assert did_you_mean(other, options, "--") == ""

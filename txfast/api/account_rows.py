@@ -47,7 +47,9 @@ def amount(units: int) -> Decimal:
 
 
 def client_number(client: object) -> int | None:
-    """A client's id as an int, from any integer type; None where it is no client id."""
+    """A client's id as an int, from any integer type; None where it is no client id, as True and False are not."""
+    if isinstance(client, bool):
+        return None
     try:
         number = int(operator.index(client))  # type: ignore[arg-type]
     except TypeError:

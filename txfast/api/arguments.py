@@ -14,7 +14,7 @@ from txfast.errors import UsageError
 from txfast.input.location import keep_secrets_of
 from txfast.input.ref import is_location
 from txfast.input.source import LAST_LINE_RULES, READERS
-from txfast.log.journal import LEVELS
+from txfast.log.journal import LEVELS, PROGRESS_MODES
 from txfast.printable import without_secrets
 from txfast.run import values
 from txfast.run.values import MEMORY_LIMIT_MIN
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # The words that an argument may be, for type checkers. A test holds them to the tables that runs use.
 Reader: TypeAlias = Literal["native", "arrow"]
 LogLevel: TypeAlias = Literal["error", "warn", "info", "debug", "trace"]
+ProgressMode: TypeAlias = Literal["auto", "always", "never"]
 LastLine: TypeAlias = Literal["take", "hold", "fail"]
 AccountsFormat: TypeAlias = Literal["csv", "parquet", "arrow"]
 RejectsFormat: TypeAlias = Literal["csv", "jsonl", "parquet"]
@@ -89,6 +90,15 @@ def type_name(given: object) -> str:
 
 def switch(given: object) -> bool:
     if not isinstance(given, bool):
+        raise Wrong
+    return given
+
+
+def progress_mode(given: object) -> str:
+    """One of the command's words; True is always, False is never."""
+    if isinstance(given, bool):
+        return "always" if given else "never"
+    if not isinstance(given, str) or given not in PROGRESS_MODES:
         raise Wrong
     return given
 
@@ -194,7 +204,7 @@ ARGUMENTS: dict[str, Allowed] = {
     "threads": number_from(1),
     "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),
     "spill_dir": Allowed("the path of a folder", spill_folder, may_be_none=True),
-    "progress": Allowed("True or False", switch),
+    "progress": Allowed(f"True, False or one of {', '.join(PROGRESS_MODES)}", progress_mode),
     "statuses": Allowed("True or False", switch),
     "log_level": words(LEVELS),
     "state": Allowed("the path of a folder", folder, may_be_none=True),

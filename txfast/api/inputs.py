@@ -6,7 +6,8 @@ iterable of such objects, such as a generator of record batches. This module mus
 
 import os
 from collections.abc import Mapping, Sequence, Set
-from io import RawIOBase, TextIOBase
+from io import IOBase, RawIOBase, TextIOBase
+from types import GeneratorType
 from typing import cast
 
 from txfast.api.arguments import type_name
@@ -120,6 +121,10 @@ def refusal_of(given: object) -> str | None:
         return "bytes are no input: wrap a content in io.BytesIO(), and decode a path by os.fsdecode()"
     if getattr(given, "closed", False) is True:
         return f"a file that is closed cannot be read: {type_name(given)}"
+    if isinstance(given, IOBase) and not given.readable():
+        return f"a file that is open for writing alone cannot be read: {type_name(given)}: open it with mode 'rb'"
+    if isinstance(given, GeneratorType) and given.gi_frame is None:
+        return "a generator that has ended has no tables left: make it anew"
     if isinstance(given, TextIOBase):
         return "a file that is open as text cannot be read: open it as binary, with mode 'rb'"
     if is_file(given) or is_table(given):

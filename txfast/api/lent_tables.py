@@ -156,8 +156,8 @@ def refusal_of_element(given: object, each: object) -> str | None:
         return None
     if isinstance(each, (str, os.PathLike)) or is_file(each):
         return (
-            f"a {type_name(given)} of {type_name(each)} is no input: give its elements one by one, as process(*files) "
-            f"does; only tables may come in an iterable"
+            f"a {type_name(given)} of {type_name(each)} is no input: give its elements one by one; "
+            f"only tables may come in an iterable"
         )
     return f"an iterable of {type_name(each)} cannot be read: its elements must be tables"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import logging
     import os
 
-    from txfast.api.arguments import LastLine, LogLevel, Reader
+    from txfast.api.arguments import LastLine, LogLevel, ProgressMode, Reader
     from txfast.api.inputs import Input
 
 
@@ -30,7 +30,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
-    progress: bool = ...,
+    progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
 ) -> Result[Rejects]: ...
@@ -47,7 +47,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
-    progress: bool = ...,
+    progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
 ) -> Result[None]: ...
@@ -64,7 +64,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
-    progress: bool = ...,
+    progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
 ) -> Result: ...
@@ -80,7 +80,7 @@ def process(
     state: "str | os.PathLike[str] | None" = None,
     checkpoint: float | None = None,
     last_line: "LastLine | None" = None,
-    progress: bool = False,
+    progress: "bool | ProgressMode" = False,
     log_level: "LogLevel" = "error",
     logger: "logging.Logger | None" = None,
 ) -> "Result":

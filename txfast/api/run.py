@@ -37,7 +37,7 @@ class RunSettings:
     state: str | None
     checkpoint: float | None
     last_line: str | None
-    progress: bool
+    progress: str
 
     @property
     def needs_arrow(self) -> str:
@@ -95,7 +95,7 @@ def run(given: Inputs, settings: RunSettings) -> Result:
     kept = kept_rejects(settings)
     session = Session(
         settings.journal, settings, given.inputs, outputs,
-        collects=kept, shows_progress=Journal() if settings.progress else None,
+        collects=kept, shows_progress=shown if (shown := Journal()).shows_progress(settings.progress) else None,
     )  # fmt: skip
     if kept is not None:
         session.replay.books.make_room(kept.memory_bytes, at_once=False)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from txfast.run.usage import Parser
 
 JSON = "json"
+# Dashes that a program for texts makes of hyphens: en dash, em dash, minus and others.
+OTHER_DASHES = ("\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212")
 LOG_FORMAT_FLAG = "--log-format"
 # Variables that are read by the build and the benchmarks.
 OTHER_VARIABLES = {"TXFAST_BENCH_ROWS", "TXFAST_BUILD", "TXFAST_MODULES"}
@@ -34,7 +36,12 @@ def parse_arguments(arguments: list[str]) -> Settings:
     variables = {
         option.name: text for option in OPTIONS if option.variable and (text := os.environ.get(option.variable))
     }
-    if not variables and all(word == STANDARD_INPUT or not word.startswith("-") for word in arguments):
+    dashed = next((word for word in arguments if word.startswith(OTHER_DASHES) and not os.path.exists(word)), None)
+    if (
+        not variables
+        and dashed is None
+        and all(word == STANDARD_INPUT or not word.startswith("-") for word in arguments)
+    ):
         try:
             return Settings(arguments, {}, {})
         except UsageError:
@@ -50,6 +57,8 @@ def parse_arguments(arguments: list[str]) -> Settings:
     dashes = arguments.index("--") if "--" in arguments else len(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # the help has a character that not every encoding has
+    if dashed is not None:
+        parser.error(f"{dashed!r} begins with a dash that is no hyphen, as pasted text often has: type - or -- instead")
     try:
         flags = vars(parser.parse_intermixed_args(arguments[:dashes]))
     finally:

@@ -141,7 +141,7 @@ def make_plan(
     threads = cores if threads is None else threads
     if threads < 1:
         raise UsageError(f"{threads} threads: at least one is needed")
-    used = min(threads, THREADS_USED_MAX)
+    threads = used = min(threads, THREADS_USED_MAX)
     scanners = max(1, used // 2)
     ledgers = max(1, used - scanners)
     large_blocks = memory_limit is None or memory_limit >= LARGE_BLOCKS_MEMORY_MIN

@@ -49,8 +49,9 @@ class Parser(argparse.ArgumentParser):
         """End the process if there are arguments that no option and no positional takes."""
         if others:
             flag = others[0].partition("=")[0]
-            known = [each for each in self._option_string_actions if each.startswith("--")]
-            meant = did_you_mean(flag, known) or f"; {self.prog} -h lists the options"
+            # Without their dashes, which would make all of them alike.
+            known = [each.removeprefix("--") for each in self._option_string_actions if each.startswith("--")]
+            meant = did_you_mean(flag.lstrip("-"), known, "--") or f"; {self.prog} -h lists the options"
             self.error(f"{flag}: there is no such option{meant}")
 
     def error(self, message: str) -> "NoReturn":

@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # difflib's measure of likeness, from 0 to 1, above which a word is taken for a mistyped one.
-LIKENESS_MIN = 0.6
+LIKENESS_MIN = 0.66
+# So many letters at least are taken for the beginning of a word.
+BEGINNING_MIN = 3
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -21,6 +23,9 @@ def nearest(word: str, words: "Iterable[str]") -> str | None:
     from difflib import get_close_matches
 
     by_case = {each.lower(): each for each in words}
+    longer = [each for each in by_case if len(word) >= BEGINNING_MIN and each.startswith(word.lower())]
+    if len(longer) == 1:
+        return by_case[longer[0]]
     found = get_close_matches(word.lower(), by_case, n=1, cutoff=LIKENESS_MIN)
     return by_case[found[0]] if found else None
 

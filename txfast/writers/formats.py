@@ -57,7 +57,11 @@ FOREIGN_SUFFIXES = {
         "ORC": "orc",
         "Avro": "avro",
         "an Arrow stream": "arrows",
-        "HDF5": "h5 hdf5",
+        "Parquet by another suffix than .parquet and .pq": "parq",
+        "Arrow by another suffix than .arrow, .feather and .ipc": "arr fea",
+        "JSON5": "json5",
+        "an unfinished file": "part tmp",
+        "HDF5": "h5 hdf hdf5",
         "NumPy": "npy npz",
         "a Python pickle": "pickle pkl",
         "R": "rda rdata rds",
@@ -114,6 +118,9 @@ def refusal(content: str, path: str, suffix: str, said: str | None, chosen_by: s
     formats, _ = CONTENTS[content]
     names = listed([FORMAT_NAMES[each] for each in formats])
     means = FORMAT_NAMES[said] if said else FOREIGN_SUFFIXES.get(suffix)
+    compression = suffixes_of(path)[1]
+    if compression and not suffix:
+        suffix, means = compression, f"{COMPRESSIONS[compression]} alone"
     found = f"{suffix} means {means}" if means else f"{suffix or 'a name without a suffix'} means no format"
     way_out = f"end the name in {listed(usual_suffixes(content))}"
     if chosen_by:
