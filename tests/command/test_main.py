@@ -459,7 +459,8 @@ def test_a_folder_fails_the_run(folder: Folder) -> None:
 def test_one_bad_file_among_good_ones_fails_the_run(folder: Folder) -> None:
     folder.write("good.csv", HEADER + b"deposit,1,1,1\n")
     folder.write("empty.csv", b"")
-    folder.run("good.csv", "empty.csv", "good.csv").assert_failed("empty.csv: ")
+    folder.write("better.csv", HEADER + b"deposit,1,2,1\n")
+    folder.run("good.csv", "empty.csv", "better.csv").assert_failed("empty.csv: ")
 
 
 def test_a_closed_standard_input_fails_the_run(folder: Folder) -> None:

@@ -15,6 +15,7 @@ from tests.support.tables import ROWS, of_texts, write_table
 from txfast.input.ref import resolve
 from txfast.input.room import PYARROW_BYTES
 from txfast.log.journal import Journal
+from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.machine import ARROW_MEMORY_BYTES
 from txfast.run.plan import TABLE_BYTES_MIN, make_plan
@@ -68,11 +69,18 @@ def test_a_ledger_that_is_too_large_then_moves_to_disk(folder: Folder, threads: 
         replay.close()
 
 
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process has no memory but the run's, as in a process of its own: the tests' has that of all tests before."""
+    monkeypatch.setattr(replay_module, "memory_bytes_now", lambda: 0)
+
+
 def ledger_bytes(replay: Replay) -> int:
     assert replay.books.ledger_bytes is not None
     return replay.books.ledger_bytes * len(replay.books.ledgers)
 
 
+@pytest.mark.usefixtures("_alone")
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows"])
 def test_a_table_that_is_known_late_gets_the_memory_of_one_known_before(folder: Folder, suffix: str) -> None:
     path = write_table(folder.path / f"in.{suffix}", of_texts(ROWS, pa.string()))
@@ -88,6 +96,7 @@ def test_a_table_that_is_known_late_gets_the_memory_of_one_known_before(folder: 
     assert planned.books.ledger_bytes == planned.plan.ledger_bytes
 
 
+@pytest.mark.usefixtures("_alone")
 def test_pyarrow_for_a_compressed_pipe_is_taken_from_the_ledgers(folder: Folder) -> None:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
