@@ -5,7 +5,8 @@
     result = txfast.process("january.csv", "february.parquet", rejects=True)
     result.accounts.to_polars(), result.rejects.to_pandas(), result.stats
 
-This is the whole public interface. Each name is loaded at its first use, since the command needs none of them.
+This is the whole public interface, but for clusters: `txfast.cluster.spark.process` and `txfast.cluster.dask.process`.
+Classes, errors and `process` are loaded at their first use, since the command needs none of them.
 """
 
 from txfast._version import __version__

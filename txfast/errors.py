@@ -59,7 +59,7 @@ class SourceError(SystemFailure):
 
 
 class ThreadsError(TxfastError, RuntimeError):
-    """The system cannot start as many threads."""
+    """The system cannot start as many threads as were asked for."""
 
 
 class TooManyMalformedError(TxfastError, ValueError):
@@ -105,7 +105,8 @@ class UsageError(TxfastError, ValueError):
 
 
 class ClusterError(TxfastError, RuntimeError):
-    """A cluster lost, repeated or reordered some of its data, or its engine is not installed."""
+    """A cluster lost, repeated or reordered some of its data; a worker or its engine failed, has another Python, or has
+    ended; or the engine is not installed or cannot be reached."""
 
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:
@@ -126,7 +127,8 @@ def reason_of(reason: Exception | str) -> str:
 
 
 def way_out(reason: Exception | str, doing: int) -> str:
-    """What to do about an error of the system, as the end of its message; "" where its words say it, or it is none."""
+    """What to do about an error of the system, as the end of its message; "" where nothing is known to help, and for
+    any other error."""
     if isinstance(reason, TxfastError) or not isinstance(reason, OSError):
         return ""
     import errno

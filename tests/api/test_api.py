@@ -524,6 +524,10 @@ def test_malformed_rows_are_records_of_the_logger() -> None:
     assert len(records) == 101
     assert "bad_type: 150 rows in all" in records[-1].getMessage()
     records.clear()
+    txfast.process(io.BytesIO(HEADER + b"fee,1,1,1\n" * 150 + b"deposit,1,1,1\n"), logger=logger, log_level="warn")
+    assert [each.__dict__["line"] for each in records[:150]] == list(range(2, 152))
+    assert not any("in all" in each.getMessage() for each in records)
+    records.clear()
     txfast.Ledger(logger=logger).apply(io.BytesIO(ROWS))
     assert [each.__dict__["line"] for each in records] == [6]
     assert LEVELS[0] == "error"

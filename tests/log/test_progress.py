@@ -399,22 +399,12 @@ def test_the_rate_is_that_of_the_last_seconds(clock_in_hand: Clock) -> None:
     assert len(progress._samples) < 100
 
 
-def test_stages_after_the_input_are_named(clock_in_hand: Clock) -> None:
+def test_the_end_of_the_input_is_shown(clock_in_hand: Clock) -> None:
     progress = Progress(Journal(quiet=True), 1_000)
     progress._due = float("inf")
     advance_for(progress, clock_in_hand, 1, 1_000)
-    assert progress.figures()["stage"] == "all input read"
-    progress.stage("partition 3 of 64")
     clock_in_hand.now += 100
-    assert figure_texts(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "partition 3 of 64", "1:41")
-
-
-def test_a_stage_that_begins_late_is_shown_at_once(clock_in_hand: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(Journal(), 1_000)
-    clock_in_hand.now += 100
-    progress.stage("partition 3 of 64")
-    progress.close()
-    assert "partition 3 of 64" in capsys.readouterr().err
+    assert figure_texts(progress.figures()) == ("0.0 of 0.0 MB", "100 rows", "all input read", "1:41")
 
 
 @pytest.mark.parametrize(

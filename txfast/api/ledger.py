@@ -126,8 +126,8 @@ class Ledger:
     def _is_whole(self, before: tuple[int, int, int], tables: "LentTables | None") -> bool:
         """Whether a call that failed has applied nothing, or tables of an iterable in whole.
 
-        No ledger has applied a batch that others have not exactly where all rows of the ledgers were noted too: a batch
-        is noted when all ledgers have applied it.
+        A batch is noted when all ledgers have applied it. So if as many rows were applied as noted, no ledger has
+        applied a batch that another has not.
         """
         ledgers, malformed, noted = (now - then for now, then in zip(self._rows(), before, strict=True))
         if not ledgers:

@@ -94,7 +94,7 @@ def process(
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error
     shows how far the run is. Log lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error"
-    (the default) malformed rows, the first hundred one by one; at "warn" rejected rows too.
+    (the default) malformed rows, the first hundred one by one; at "warn" all of them, and rejected rows too.
 
     `rejects=True` collects the rows that were not applied; the path of a `rejects` file has them written as the command
     writes them, and the result has none; without it they are only counted.

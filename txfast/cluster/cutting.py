@@ -158,7 +158,7 @@ def after_late_ending(source: Source, position: Position) -> Position:
 
 
 def still_open_bytes(source: Source, position: Position) -> int:
-    """The `open_bytes` of a position, 0 where the field there is never closed, by the bytes behind it.
+    """The `open_bytes` of a position; 0 where the bytes after it show that the field there is never closed.
 
     Raises InputError where they close it, and SourceError.
     """

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 # Bytes that are searched at once for the end of a line.
 PROBE_BYTES = 1 << 16
-# Bytes before a range that are read to find where its first row begins, and how much farther a search goes back each
-# time that is in doubt. It is where quotes and line endings alternate in the same way inside fields and between them.
+# To find a range's first row, a search begins so many bytes before the range. If the text there leaves it in doubt, the
+# search begins again, this many times as far back. It is in doubt where quotes and line endings look the same inside
+# fields and between them.
 LOOK_BACK_BYTES = 1 << 16
 LOOK_BACK_FACTOR = 8
 # The size of the reader's blocks, as for large files on one machine.
@@ -67,8 +68,8 @@ def line_start(source: Source, offset: int, limit: int | None = None) -> int:
 def first_row(source: Source, part: Range) -> int | None:
     """Where the first row begins in a range that is not the first of its input; None if none begins in it.
 
-    A line some way before the range begins a row, or is inside a quoted field: the search goes on from it under both,
-    and looks farther back where they lead to different rows. At the start of the input only the first is possible.
+    A line some way before the range begins a row, or is inside a quoted field. The search tries both; if they lead to
+    different rows, it begins again farther back. At the start of the input only the first is possible.
     """
     assert part.end is not None
     bytes_back = LOOK_BACK_BYTES
@@ -130,8 +131,9 @@ class RangeFile(RawIOBase):
 class RangeReader:
     """Reads a range: iterate its batches, scanned, in order. Each batch is valid until the next one.
 
-    With `keep_text` rows can be reported. `lines_before` counts the lines that earlier runs have read, of an input that
-    is one range; it `starts_anew` where its bytes are others now. Raises InputError and SourceError.
+    With `keep_text` rows can be reported. Of an input that is one range, `lines_before` counts the lines that earlier
+    runs have read, and `starts_anew` says that its bytes have changed since, so that all of it is read. Raises
+    InputError and SourceError.
     """
 
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:

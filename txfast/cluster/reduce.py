@@ -52,7 +52,8 @@ def reduce_shard(
     summary.
 
     `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
-    process; by default it is one core's part of the machine's memory. What exceeds it goes to files in `spill_folder`.
+    process of this task; by default it is one core's part of the machine's memory. What exceeds it goes to files in
+    `spill_folder`.
 
     `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
     saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a

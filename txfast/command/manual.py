@@ -63,13 +63,13 @@ RULES = (
 SECTIONS = (("Input", INPUT), ("Output", OUTPUT), ("Rules", RULES))
 
 ENVIRONMENT = (
-    "Each option can be set by a variable. Flags override variables, and variables override defaults. A flag also "
-    "overrides the variable of an option that says the contrary: with TXFAST_STRICT=1 in the environment, "
+    "Each option of a run can be set by a variable. Flags override variables, and variables override defaults. A flag "
+    "also overrides the variable of an option that says the contrary: with TXFAST_STRICT=1 in the environment, "
     "--max-malformed 5 allows five malformed rows. LEVEL as last argument overrides TXFAST_LOG_LEVEL and TXFAST_QUIET.",
     "A switch is set by 1, true or yes, and not set by 0, false or no. An empty variable counts as not set. A value "
     "that the option does not accept is an error, as on the command line. If the level comes from a variable, every "
     "line is logged, as with --log-level.",
-    "--verify, --completion, --version, -h and --help have no variables.",
+    "--verify, --completion, --version, -h and --help, which do something else than a run, have no variables.",
     "Remote locations use the variables of pyarrow's file systems, such as AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION and "
     "AWS_ENDPOINT_URL.",
 )

@@ -23,9 +23,9 @@ class Option:
     """One option: its flags, the value that it takes, and its texts.
 
     An option without a metavar is a switch. `value` names the function of run/values.py that parses the text of its
-    value; None takes the text as it is. `help` is the line in `--help`; `manual` is the entry in the manual page, its
-    paragraphs divided by empty lines. `variable` sets the option in the environment. An option that acts `instead` of a
-    run has no variable: a variable would stay set and prevent every run.
+    value; None takes the text as it is. `help` is the line in `-h`; `manual` is the entry in `--help` and the manual
+    page, its paragraphs divided by empty lines. `variable` sets the option in the environment. An option that acts
+    `instead` of a run has no variable: a variable would stay set and prevent every run.
     """
 
     __slots__ = ("choices", "default", "flags", "group", "help", "manual", "metavar", "name", "value", "variable")
@@ -77,7 +77,7 @@ def one_of(words: "Collection[str]", text: str) -> str:
     raise UsageError(f"{text!r}: it is one of {', '.join(words)}{did_you_mean(text, words)}")
 
 
-# The arguments that are no options: name, line in `--help`, entry in the manual page.
+# The arguments that are no options: name, line in `-h`, entry in `--help` and the manual page.
 POSITIONALS = (
     (
         "FILE", "CSV, Parquet, Arrow: type, client, tx, amount; -: stdin",
@@ -131,8 +131,9 @@ OPTIONS = (
             FILE appears whole or not at all. txfast writes to a file that has no name yet, waits until all its bytes
             are on the disk, and gives it the name FILE when the run has succeeded. A run that fails or is interrupted
             leaves an existing FILE as it was. A file that replaces another takes over its owner, group, permissions,
-            access control list and extended attributes as far as the user may, but no setuid bits. If FILE is a
-            symbolic link, its target is replaced and the link stays. A device or a pipe is written to directly.
+            access control list, SELinux and SMACK labels and attributes that begin with "user.", as far as the user
+            may, but no setuid bits. If FILE is a symbolic link, its target is replaced and the link stays. A device or
+            a pipe is written to directly.
 
             FILE must not be an input, nor the file of --rejects or --stats.
         """,
@@ -302,7 +303,8 @@ OPTIONS = (
 
             The least SIZE is 96MiB. It is 256MiB where pyarrow takes part: with Parquet and Arrow inputs and outputs,
             outputs that end in .zst, remote locations, --state and --reader arrow. If a single client, or a page or
-            record batch of a table, is too large for the limit, the run fails and says what limit it needs.
+            record batch of a table, is too large for the limit, the run fails; the message says what limit it needs,
+            where that is known.
         """,
     ),
     Option(
@@ -310,8 +312,8 @@ OPTIONS = (
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
         manual="""
             If the run reaches --memory-limit, it moves accounts and rows to a file in DIR. DIR is created if it is
-            missing. The default is the directory that TMPDIR names, else /var/tmp, else /tmp. DIR should not be on a
-            file system in memory.
+            missing. The default is the first of these that is there and can be written to: the directory that TMPDIR
+            names, /var/tmp, /tmp, the current directory. DIR should not be on a file system in memory.
 
             The file has no name, or loses its name as soon as it is created. So nothing is left of it however the run
             ends. Disk space is checked first if the size of the input is known. If the disk fills up, the run fails.

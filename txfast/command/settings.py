@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-# The flags of these options override the variable of the first, because they say the contrary.
+# By option: the flags that override its variable, because they say the contrary.
 OVERRIDDEN_BY = {
     "strict": {"max_malformed"}, "max_malformed": {"strict"}, "quiet": {"log_level", "verbose"}, "verbose": {"quiet"},
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Room: memory that an input takes beside its blocks, under a memory limit: for libraries and decompressors.
 
-What is known of an input before it is opened is part of the run's plan. This is for what shows itself later: what comes
-through a pipe, or stands inside a compressed file or an archive. This module must not know ledgers.
+The run's plan keeps memory for what it knows before an input is opened. The room is for what shows only later: in a
+pipe, in a compressed file, or in an archive. This module must not know ledgers.
 """
 
 from txfast.errors import MemoryLimitError
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MIB = 1 << 20
-# Of a higher limit, less than such a share goes to more ledgers, and to their buffers.
+# Not all of a higher limit comes to the room: a part goes to more ledgers and buffers. So a message adds a quarter of
+# what is missing.
 SHARE_LOST = 4
 # Memory for the core of pyarrow, which decompresses zstd and lz4, with a window of ZSTD_WINDOW_BYTES.
 PYARROW_BYTES = 52 << 20
@@ -19,10 +20,10 @@ ZSTD_WINDOW_BYTES = 8 << 20
 
 
 class Room:
-    """Takes memory from the ledgers. `pyarrow_bytes` are kept for pyarrow by the plan.
+    """Takes memory from the ledgers. The plan has kept `pyarrow_bytes` for pyarrow already.
 
-    `give` is asked for so many bytes, with whether they are needed at once; it gives all of them or none, and returns
-    how many are missing: with so many more it could give them.
+    `give(bytes, at_once)` takes bytes from the ledgers: all of them or none. It returns how many bytes are missing, 0
+    where it gave them.
     """
 
     def __init__(self, memory_limit: int, pyarrow_bytes: int, give: "Callable[[int, bool], int]") -> None:
@@ -32,7 +33,7 @@ class Room:
         self._windows = self._windows_given = 0
 
     def load_pyarrow(self, needed: int) -> None:
-        """Make room for pyarrow, which needs so many bytes in all: as many of them as there are."""
+        """Make room for pyarrow, which needs so many bytes in all. Where there are fewer, it gets those."""
         more = needed - self._pyarrow_bytes
         if more > 0:
             missing = self._give(more, True)

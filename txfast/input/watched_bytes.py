@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class WatchedBytes:
-    """`note` each block of a stream: the parser gets what it asks for. A parser that ends looks at no more."""
+    """`note` each block of a stream: the parser gets the bytes that it asks for. It must not end before the stream."""
 
     def __init__(self, parser: "Parser") -> None:
         self._parser = parser

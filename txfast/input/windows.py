@@ -1,4 +1,4 @@
-"""Windows of compressed inputs: how much memory a decompressor takes, as the first bytes of zstd and xz say.
+"""Windows of compressed inputs: how much memory a decompressor takes, as the headers of zstd and xz say.
 
 This module must not know how a compression is undone, nor how much memory there is.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # pyarrow's decompressor of zstd takes no larger window, as `zstd -d` without --long.
 ZSTD_WINDOW_MAX = 128 << 20
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-# Frames without content have one of 16 magic numbers, and their size.
+# Skippable frames have one of 16 magic numbers, which differ in their first byte, then their size.
 SKIPPABLE_MAGIC = b"\x2a\x4d\x18"
 # Bytes of the size of the content, and of the dictionary's number, by their codes in a frame's descriptor.
 CONTENT_SIZE_BYTES = (0, 2, 4, 8)
@@ -30,7 +30,7 @@ LZMA2_SIZE_MAX = 40
 
 
 def zstd_windows(name: str, note: "Callable[[int], None]") -> "Parser":
-    """Parses the frames of zstd, for WatchedBytes; `note` is called with the size of each window, before it is taken.
+    """Parses the frames of zstd, for WatchedBytes; `note` is called with each window's size, before it is allocated.
 
     Raises InputError, with the file's name, where a window is larger than ZSTD_WINDOW_MAX. What is damaged is left to
     the decompressor.
@@ -73,8 +73,8 @@ def zstd_windows(name: str, note: "Callable[[int], None]") -> "Parser":
 
 
 def xz_bytes(first_bytes: bytes) -> int:
-    """The memory for decompressing an xz file that begins with these bytes, as its first block says; 0 where they do
-    not say it."""
+    """The memory for decompressing an xz file that begins with these bytes, as the header of its first block says; 0
+    where they end before it does."""
     try:
         return XZ_OTHER_BYTES + xz_dictionary_bytes(first_bytes)
     except IndexError:

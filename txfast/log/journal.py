@@ -292,10 +292,12 @@ def is_terminal() -> bool:
 
 
 def program_journal(log_level: str, logger: "logging.Logger | None") -> Journal:
-    """Make the journal of a run that a program starts, at one of LEVELS.
+    """Make the journal of a run that a program starts, at one of LEVELS. Above "error", the default of programs, every
+    line is logged.
 
     The default of `logger` is `logging.getLogger("txfast")`.
     """
     import logging
 
-    return Journal(LEVELS.index(log_level), logger=logger or logging.getLogger("txfast"))
+    level = LEVELS.index(log_level)
+    return Journal(level, named=level > ERROR, logger=logger or logging.getLogger("txfast"))

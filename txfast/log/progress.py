@@ -44,7 +44,6 @@ class Progress:
         self.rows = 0
         self.total_bytes = total_bytes
         self._journal = journal
-        self._stage: str | None = None
         self._started = self._advanced_at = time.monotonic()
         self._due = self._started + (FIRST_SHOWN_SECONDS if journal.on_terminal else LINE_SECONDS)
         # (time, bytes, rows) within the last RATE_SECONDS, from which the rate is computed.
@@ -65,12 +64,6 @@ class Progress:
         self.rows += rows
         self._advanced_at = now = time.monotonic()
         if now >= self._due:
-            self._show()
-
-    def stage(self, name: str) -> None:
-        """Show this text in place of the rate, such as "partition 3 of 64" once all input is read."""
-        self._stage = name
-        if self._bar is not None or time.monotonic() >= self._due:
             self._show()
 
     def close(self) -> None:
@@ -110,11 +103,11 @@ class Progress:
             "rows_per_second": round((rows - rows_then) / seconds),
             "seconds": round(now - self._started, 1),
             "seconds_left": None if left is None or not bytes_per_second else round(left / bytes_per_second, 1),
-            "stage": self._stage or self._unnamed_stage(now),
+            "stage": self._stage(now),
         }
 
-    def _unnamed_stage(self, now: float) -> str | None:
-        """Return the stage of a run that has named none: all input is read, or none comes; else None."""
+    def _stage(self, now: float) -> str | None:
+        """What is shown in place of the rate: that all input is read, or that none comes; else None."""
         if self.total_bytes is not None and self.bytes >= self.total_bytes:
             return "all input read"
         return "waiting for input" if now - self._advanced_at >= WAITING_SECONDS else None

@@ -1,8 +1,8 @@
 """The cutter: where rows end. A row goes on over the line endings inside its quoted fields (text/csv_in.pxd).
 
-Three ways lead there. `end_of_rows_by_last_quote` finds the last whole row of a block from a few lines before its end;
-of a block without quotes only one memchr is asked. Where these lines leave it in doubt, a Cutter goes from quote to
-quote through the whole block, and looks at the bytes beside them alone. `pass_row` finds the end of one row, byte by
+There are three ways. `end_of_rows_by_last_quote` finds the last whole row of a block from a few lines before its last
+quote; a block without quotes takes one memchr. If these lines leave it in doubt, a Cutter goes from quote to quote
+through the whole block, and looks only at the bytes beside them. `pass_row` finds the end of one row, byte by
 byte: for headers, for rows that are too long, and for the borders of ranges. All end a row where the row parser does.
 """
 
@@ -24,7 +24,7 @@ cdef enum:
 
 # How far a block is cut: offsets in a text that begins with a row.
 cdef struct Cutter:
-    Py_ssize_t place  # of the text before, all quotes are decided
+    Py_ssize_t place  # all quotes before it are decided
     Py_ssize_t opening  # of a field that is open at the end of the text; -1 where none is
     bint in_bad_line  # the row at `place` has bad quoting: it ends with its line
     Py_ssize_t fields  # closed so far; of the last FIELDS_KEPT, where each opens, and what comes after it:
@@ -152,7 +152,7 @@ cdef inline Py_ssize_t start_of_row_before(
         # No line begins in these bytes, or the text does, which begins with a row.
         if start == 0:
             return 0 if offset <= BYTES_BACK else -1
-        # As if a field opened before the line: where one does, it does so there or earlier.
+        # Take the byte before the line for an opening quote: a field around the line opens there or earlier.
         if close_quotes(text + start - 1, end, False, &closing, &after) == BAD:
             return start
     return -1
@@ -206,7 +206,8 @@ cdef inline const uint8_t* pass_row(
     const bint is_whole,  # IN whether nothing follows the text
     RowPassed* row,  # IN and OUT
 ) noexcept nogil:
-    """Go on to the row's ending. Without `at_end` it stops before: the text from there on is needed again, and more."""
+    """Return the row's ending, and set `at_end`. If the text ends first, return where to go on: call it again from
+    there once there is more text."""
     cdef const uint8_t* closing
     cdef const uint8_t* after
     cdef Quoting quoting

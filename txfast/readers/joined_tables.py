@@ -1,7 +1,8 @@
-"""Several Parquet or Arrow files joined into one: only the last one's footer is found, at offsets of its own.
+"""Several Parquet or Arrow files joined into one: a reader finds only the last one's footer.
 
-By such a footer the first file's rows would be read in place of the last one's. This module must not know what a
-footer says beyond where the table's content ends.
+That footer counts its offsets from the start of the last file. A reader that counts them from the start of all would
+read the first file's rows in its place. This module must not know what a footer says beyond where the table's content
+ends.
 """
 
 from txfast.errors import InputError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 PARQUET_MAGIC = b"PAR1"
 # A Parquet file ends with the length of its footer and the magic.
 PARQUET_TAIL_BYTES = 8
-# Between the content that a footer names and the footer there may be indexes of this many bytes.
+# Between the content that a footer names and the footer there may be indexes: at most so many bytes are searched.
 INDEX_BYTES_MAX = 1 << 20
 
 

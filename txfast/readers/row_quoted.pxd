@@ -1,9 +1,9 @@
 """The fast path for rows with quoted fields: delimiters, doubled quotes and line endings inside them.
 
-Writers of CSV quote a field that holds a delimiter, and some quote every field. As the fast path for plain rows, this
-one passes any other row on to the row parser, which alone decides; and it must never read a row otherwise than that.
+Writers of CSV quote a field that holds a delimiter, and some quote every field. Like the fast path for plain rows, this
+one leaves any other row to the row parser. It must never read a row differently from that.
 
-It reads whole windows of WINDOW_BYTES from a row's start on: the text has TEXT_SLACK_BYTES after it.
+It reads whole windows of WINDOW_BYTES from a row's start on, so the text has TEXT_SLACK_BYTES after it.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -25,8 +25,8 @@ cdef inline const uint8_t* quoted_row(
     Row* row,  # OUT
     Py_ssize_t* lines_inside,  # OUT the line endings inside the row
 ) noexcept nogil:
-    """Parse a row in which quotes only stand around fields and, doubled, inside them; return its line ending, or NULL
-    where the row is another one."""
+    """Parse a row whose quotes are only around fields and, doubled, inside them; return its line ending, or NULL for
+    any other row."""
     cdef Field[PLAIN_COLUMNS_MAX] cut
     cdef Fields fields
     cdef Py_ssize_t quotes, column
@@ -36,7 +36,7 @@ cdef inline const uint8_t* quoted_row(
     for column in range(plan.width):
         if cut[column].start[0] == c'"':
             quotes -= unquote(&cut[column])
-    # A quote that is left stands in a field that is not quoted, or behind one's end.
+    # A quote that is left over is in an unquoted field, or after the closing quote of a quoted one.
     if quotes:
         return NULL
     fields.type = cut[plan.columns.type]
@@ -54,8 +54,8 @@ cdef inline const uint8_t* cut_by_parity(
     Py_ssize_t* quote_count,  # OUT
     Py_ssize_t* lines_inside,  # OUT
 ) noexcept nogil:
-    """Cut a row into fields, as if whatever has an odd number of quotes before it were inside one; return its line
-    ending, or NULL where the row has more fields or fewer, is too long, or does not end in the text."""
+    """Cut a row into fields: a byte with an odd number of quotes before it is taken to be inside a quoted field. Return
+    the row's line ending, or NULL where it has more fields or fewer, is too long, or does not end in the text."""
     cdef const uint8_t* window = line
     cdef const uint8_t* ending = NULL
     cdef const uint8_t* boundary
@@ -93,7 +93,8 @@ cdef inline const uint8_t* cut_by_parity(
                 cut[column].start = boundary + 1
         inside_before = 0 - (inside >> (WINDOW_BYTES - 1))
         window += WINDOW_BYTES
-    # Behind the text anything may stand, but for the LF of a last line without its ending.
+    # An ending after the text is not the row's, unless it is the very next byte: that is the LF of a last line without
+    # an ending.
     if column < width or ending > end or ending - line > ROW_BYTES_MAX:
         return NULL
     if has_returns:
@@ -103,7 +104,7 @@ cdef inline const uint8_t* cut_by_parity(
 
 
 cdef inline uint64_t parity_before(uint64_t bits) noexcept nogil:
-    """By bit: whether an odd number of bits is set up to it."""
+    """By bit: whether an odd number of bits is set up to it, itself included."""
     bits ^= bits << 1
     bits ^= bits << 2
     bits ^= bits << 4
@@ -113,8 +114,8 @@ cdef inline uint64_t parity_before(uint64_t bits) noexcept nogil:
 
 
 cdef inline Py_ssize_t unquote(Field* field) noexcept nogil:
-    """Take the quotes around a field away; return how many quotes belong to it: these and the doubled ones, up to one
-    that is not doubled."""
+    """Take the quotes around a field away; return how many quotes are rightly in it: these two, and the doubled ones up
+    to the first that is not doubled. 0 for a field without quotes around it."""
     cdef Py_ssize_t quotes = 2
     cdef const uint8_t* quote
     if field.end - field.start < 2 or (field.end - 1)[0] != c'"':

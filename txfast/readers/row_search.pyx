@@ -1,7 +1,7 @@
-"""Where a row begins in the middle of a file: for the borders of ranges, of which nobody has read what is before.
+"""Where a row begins in the middle of a file: for the borders of ranges, where the text before was not read.
 
-A line begins a row, unless it is inside a quoted field; which of both only the text before it tells. A search follows
-the text under one of the two. If the other one contradicts the text, or leads to the same row, that is where it begins.
+A line begins a row, unless it is inside a quoted field; only the text before it says which. A search assumes one of the
+two, and follows the text. If the other assumption contradicts the text, or leads to the same row, the row begins there.
 
 This module must not know where a text comes from.
 """
@@ -75,7 +75,7 @@ cdef class RowSearch:
         """Leave the quoted field that the text starts in, if the text tells where it ends."""
         cdef const uint8_t* closing
         cdef const uint8_t* after
-        # As if the field opened before the text: it does so there or earlier.
+        # Take the byte before the text for the opening quote, which is there or earlier; it is not read.
         cdef Quoting quoting = close_quotes(start - 1, end, is_whole and not self.holds_open, &closing, &after)
         if quoting == OPEN and is_whole:
             self.found = self.place + (end - start)

@@ -355,7 +355,8 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
 
 
 cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
-    """Write a text as a field that the row parser reads back. A line ending in it becomes two characters, `\\n`."""
+    """Write a text as a field that the row parser reads back. A CR or LF in it becomes two characters, `\\r`
+    or `\\n`."""
     cdef Py_ssize_t index
     cdef bint is_plain = True
     for index in range(length):

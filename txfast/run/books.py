@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from txfast.spill.spill import Spill
     from txfast.state.snapshot import Snapshot
 
-# Bytes on disk for a row; and for an account, which is written twice: to its partition, and sorted when the partition
-# is settled. Long ids take more.
+# Bytes on disk for a row, about 10 to 12 with a margin; and for an account, which is written twice: to its partition,
+# and sorted when the partition is settled. Long ids take more.
 SPILLED_ROW_BYTES = 13
 SPILLED_ACCOUNT_BYTES = 40
 # Memory beside a ledger while it is restored.
@@ -75,8 +75,8 @@ class Books:
     def make_room(self, count: int, at_once: bool) -> int:
         """Leave so many bytes to something else, or none of them; return how many are missing.
 
-        A ledger that is too large then moves to disk `at_once`, or at its next batch: calls for batches may run then.
-        Raises SpillError.
+        A ledger that has become too large moves to disk in this call if `at_once`, else at its next batch. With
+        `at_once`, no batch may be applied meanwhile. Raises SpillError.
         """
         if self.ledger_bytes is None:
             return 0

@@ -1,7 +1,7 @@
 """Checkpoints: the progress of a run that has not ended, in its state directory. The same command resumes from there.
 
     checkpoint-<n>/     a snapshot, with the run's progress in the manifest
-    checkpoint-<n>.part the one that a run was writing when it was killed
+    checkpoint-<n>.part the one that a run was writing, or removing, when it was killed
 
 After the first checkpoint there is a complete one at every moment: the last is removed only once the next is on the
 disk. A checkpoint is valid for one command, and for the snapshot that the command began with. The rejects so far stay

@@ -120,7 +120,7 @@ class Session:
         """Look at the inputs that are left to read, and open all outputs, the state first; begin with a checkpoint of
         this command, or with the state's last snapshot.
 
-        Raises SourceError, InputError, LockedError and StateError.
+        Raises SourceError, InputError, LockedError, StateError, SpillError, CapacityError and MemoryLimitError.
         """
         self.outputs.open_state(to_read=not self._inputs)
         state = self.outputs.state

@@ -25,8 +25,8 @@ class Settled:
     """Collects the accounts of ledgers to which all their rows were applied. It has the interface of AccountColumns.
 
     `memory_limit`, in bytes for the whole process, is for messages only. `tally` is called with every ledger before it
-    is cleared, for its counts and balance. `save`, if set, is called with every ledger first. Any thread may call
-    `add` and `give_up`; calls of `tally` and `save` are serialised.
+    is cleared, for its counts and balance. `save`, if set, is called first with every ledger that is added. Any thread
+    may call `add` and `give_up`; calls of `tally` and `save` are serialised.
     """
 
     def __init__(self, file: "SpillFile", memory_limit: int, tally: "Callable[[Ledger], None]") -> None:

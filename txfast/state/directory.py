@@ -3,8 +3,8 @@
     lock                held by the run that changes the directory (lock.py)
     snapshot-<n>/       written by a run that succeeded, or by Ledger.save; it and the one before are kept
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
-    <either>….part      half written when a run was killed; of a snapshot, the next run that saves one removes it; of a
-                        checkpoint, the next run with inputs
+    <either>….part      half written or half removed when a run was killed; of a snapshot, the next run that saves one
+                        removes it; of a checkpoint, the next run with inputs
 
 A snapshot is written under a name with `.part` and renamed when all of it is on the disk. So once there is a snapshot,
 there is a complete one at every moment, even if a run is killed, and the directory is read without its lock. No

@@ -1,4 +1,4 @@
-"""The attributes of a file that is replaced: its owner, group, permissions and extended attributes.
+"""The attributes of a file that is replaced: its owner, group, permissions, access lists and some extended attributes.
 
 Its successor takes them over as far as the system allows, and where it does not, must not be readable by more users
 than before. This module must not know why a file is replaced.

@@ -21,7 +21,7 @@ else:
 
 # Size of the blocks that are compressed.
 BLOCK_BYTES = 1 << 18
-# Level 2 of isal makes smaller files than level 6 of zlib, and as fast as level 1.
+# With level 2 of isal, accounts and rejects take 10 % less than with level 1 of zlib, and 2 % more than with level 6.
 GZIP_LEVEL = 2
 GZIP_WINDOW_BITS = 31  # 15, and 16 for gzip's header
 

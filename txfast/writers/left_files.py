@@ -1,6 +1,6 @@
 """Files that killed runs have left beside an output's final place: the next run to that place removes them.
 
-A run locks its files, so those that no process has locked are left. This module must not know the content.
+A run locks its files, so a file that no process has locked was left behind. This module must not know the content.
 """
 
 import os
@@ -26,7 +26,7 @@ def remove_left(final_path: str, *kinds: str) -> None:
 
 
 def remove_if_left(path: str, final_path: str) -> None:
-    """Remove a file if it is a regular one of ours that no process has locked. Errors are ignored."""
+    """Remove a regular file of one of the `owners` if no process has locked it. Errors are ignored."""
     descriptor = -1
     try:
         found = os.lstat(path)
