@@ -23,8 +23,8 @@ TASKS_PER_CORE = 4
 
 @dataclass(frozen=True)
 class Range:
-    """Part of an input: the lines that begin from byte `start` up to `end`, without it. If `end` is None, the whole
-    input, since it cannot be cut.
+    """Part of an input: the rows that begin from byte `start` up to `end`, without it. If `end` is None, the whole
+    input, since it cannot be cut. A row that goes on beyond `end` is read whole.
 
     `number` counts all ranges in the order of the inputs; `input` counts inputs. Messages show the input's `name`;
     `path` is absolute. A file that changes gets another `version`, as far as its system says.
@@ -79,7 +79,7 @@ def open_range_input(part: Range) -> Source:
 
 
 def is_cuttable(source: Source) -> bool:
-    """Whether an input can be read from any line on."""
+    """Whether an input can be read from any row on."""
     return source.kind == CSV and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
 
 
