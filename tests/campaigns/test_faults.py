@@ -128,12 +128,13 @@ def test_a_failure_is_reported_even_if_the_log_gets_no_memory(campaign: Campaign
     [last, *_] = [fault for fault in reversed(list(faults_of(campaign.count(STRICT)))) if fault.function == "calloc"]
     assert last.lasts
     assert campaign.inject(STRICT, last) == (True, CLEAN)
-    # The log's own allocations, after too many malformed rows.
+    # The log's own allocations, for the malformed row and then for the failure. Python asks for memory in large pieces,
+    # so that either line may be the one that needs more: a row's line without memory fails the run, which is reported.
     mallocs = [call for call in campaign.count(STRICT) if call.function == "malloc"]
     logged = [number for number, call in enumerate(mallocs, 1) if call.line.startswith("log")]
-    assert logged
-    for number in logged:
-        assert campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) == (True, RIGHT)
+    outcomes = [campaign.inject(STRICT, Fault("malloc", number, "ENOMEM")) for number in logged]
+    assert (True, RIGHT) in outcomes
+    assert set(outcomes) <= {(True, RIGHT), (True, CLEAN)}
 
 
 @pytest.mark.parametrize(("scenario", "function"), [(ONE_THREAD, "rename"), (NAMED, "rename"), (NEW, "link")])
