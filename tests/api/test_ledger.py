@@ -18,6 +18,7 @@ from tests.support import reference_rows, replays, strategies
 from tests.support.reference import HEADER
 from txfast.errors import CapacityError, InputError, StateError, UsageError
 from txfast.ledger.ledger import Ledger as KernelLedger
+from txfast.readers.table import BATCH_ROWS
 
 NAMES = ["type", "client", "tx", "amount"]
 
@@ -148,12 +149,51 @@ def test_a_generator_that_fails_leaves_the_batches_before(threads: int) -> None:
     assert ledger.apply(GOOD) == {"applied": 0, "duplicate_transaction": 2, "bad_type": 1}
 
 
-def test_a_single_table_that_fails_after_rows_breaks_the_ledger() -> None:
-    ledger = txfast.Ledger()
+@pytest.mark.parametrize("threads", replays.THREADS)
+def test_a_stream_that_fails_leaves_the_batches_before(threads: int) -> None:
+    ledger = txfast.Ledger(threads=threads)
     with pytest.raises(OSError, match="the line is dead"):
         ledger.apply(failing_stream())
+    assert ledger.apply(AFTER) == {"applied": 1}
+    assert {account.client: int(account.total) for account in ledger.accounts()} == {1: 10, 5: 1}
+
+
+def test_a_stream_without_batches_applies_nothing_and_needs_its_columns() -> None:
+    ledger = txfast.Ledger()
+    reader = GOOD.to_reader()
+    assert ledger.apply(reader)["applied"] == 2
+    assert ledger.apply(reader) == {"applied": 0}
+    with pytest.raises(InputError, match="no column tx"):
+        ledger.apply(pa.RecordBatchReader.from_batches(GOOD.drop_columns(["tx"]).schema, []))
+
+
+def test_a_file_that_fails_after_rows_breaks_the_ledger() -> None:
+    rows = io.BytesIO(HEADER + b"deposit,5,1,1\n" * 200_000)
+
+    class Fails(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            count = rows.readinto(buffer)
+            if not count:
+                raise Mine
+            return count
+
+    ledger = txfast.Ledger(threads=1)
+    with pytest.raises(Mine):
+        ledger.apply(Fails())
     with pytest.raises(StateError, match="holds a part of an input"):
         ledger.get(5)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_text_of_a_large_table_that_is_not_utf_8_is_a_malformed_row(kind: pa.DataType) -> None:
+    rows = BATCH_ROWS + 1
+    words = pa.array([b"deposit"] * (rows - 1) + [b"\xff"], pa.binary() if kind == pa.string() else pa.large_binary())
+    table = pa.table({"type": words.view(kind), "client": range(rows), "tx": range(rows), "amount": ["1"] * rows})
+    for each in (table, [table], iter(table.to_batches())):
+        assert txfast.Ledger().apply(each) == {"applied": rows - 1, "bad_type": 1}
 
 
 def test_a_batch_that_only_some_ledgers_have_applied_breaks_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,8 @@ class Inputs:
 class LentInput:
     """A binary file or a table that a program gives: `name` is its type, and `ordinal` tells several tables apart.
 
-    With `whole_tables`, each table of an iterable is read to its end before its first row is given.
+    With `whole_tables`, each table of an iterable, and each record batch of a table alone, is read to its end before
+    its first row is given.
     """
 
     def __init__(

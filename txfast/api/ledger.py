@@ -86,13 +86,14 @@ class Ledger:
         `statuses`, returns what became of each row instead, in the order of the input: an Arrow array (a dictionary of
         strings) of `applied`, or the reason why it was not.
 
-        An iterable's tables are applied one after the other, each in whole or not at all: where one of them, or the
-        iterable itself, fails, those before it stay applied, and the ledger can be used further. So each is read to
-        its end before its first row is applied.
+        The record batches of a table or a stream, or the tables of an iterable, are applied one after the other, each
+        in whole or not at all: where one of them, or the stream or iterable itself, fails, those before it stay
+        applied, and the ledger can be used further. So each is read to its end before its first row is applied. A
+        stream or a generator that was read before has no rows left: it applies none, without an error.
 
-        Raises TxfastError as `txfast.process` does. If it does so after rows of a file or of a single table were
-        applied, or if the call is interrupted, or memory or a ledger is full, the ledger is left partly updated, and
-        all later calls raise StateError. An input that fails before its first row leaves the ledger as it was.
+        Raises TxfastError as `txfast.process` does. If it does so after rows of a file were applied, or if the call is
+        interrupted, or memory or a ledger is full, the ledger is left partly updated, and all later calls raise
+        StateError. An input that fails before its first row leaves the ledger as it was.
 
         A generator or a file given here must not use this ledger: that raises LockedError.
         """
@@ -124,7 +125,7 @@ class Ledger:
         return counts if kept is None else kept.array()
 
     def _is_whole(self, before: tuple[int, int, int], tables: "LentTables | None") -> bool:
-        """Whether a call that failed has applied nothing, or tables of an iterable in whole.
+        """Whether a call that failed has applied nothing, or only tables and record batches in whole.
 
         A batch is noted when all ledgers have applied it. So if as many rows were applied as noted, no ledger has
         applied a batch that another has not.
@@ -132,7 +133,7 @@ class Ledger:
         ledgers, malformed, noted = (now - then for now, then in zip(self._rows(), before, strict=True))
         if not ledgers:
             return True
-        return tables is not None and tables.is_iterable and ledgers + malformed == noted == tables.rows_before
+        return tables is not None and ledgers + malformed == noted == tables.rows_before
 
     def __getitem__(self, client: SupportsIndex) -> Account:
         """The client's account. Raises KeyError where it has none."""

@@ -87,20 +87,38 @@ class LentStream:
 class LentTables:
     """The table, or the tables of an iterable, that a program gives: iterate their streams, and `close` in the end.
 
-    With `whole`, each table of an iterable is read to its end and checked before its first row is given, so that it is
-    given in whole or not at all; `rows_before` counts the rows of those that were given. Raises UsageError for an
-    element that is no table, and what the iterable raises.
+    With `whole`, each table of an iterable, and each record batch of a table alone, is read to its end and checked
+    before its first row is given, so that it is given in whole or not at all; `rows_before` counts the rows of those
+    that were given. Raises UsageError for an element that is no table, and what the iterable raises.
     """
 
     def __init__(self, given: "Tables", *, whole: bool = False) -> None:
         self._given = given
         self._whole = whole
         self._stream: LentStream | None = None
-        self.is_iterable = not is_table(given)
         self.rows_before = 0
 
     def __iter__(self) -> "Iterator[LentStream | WholeTable]":
-        if not self.is_iterable:
+        if not self._whole:
+            yield from self._streams()
+            return
+        for whole in self._whole_tables():
+            yield whole
+            self.rows_before += whole.rows
+            del whole  # before the next one is read
+
+    def _whole_tables(self) -> "Iterator[WholeTable]":
+        if not is_table(self._given):
+            for stream in self._streams():
+                yield WholeTable(stream.schema, list(stream))
+            return
+        for stream in self._streams():
+            yield WholeTable(stream.schema, [])  # the columns count, also where there is no batch
+            for batch in stream:
+                yield WholeTable(stream.schema, [batch])
+
+    def _streams(self) -> "Iterator[LentStream]":
+        if is_table(self._given):
             self._stream = LentStream(cast("Table", self._given))
             yield self._stream
             return
@@ -109,12 +127,7 @@ class LentTables:
             if refusal is not None:
                 raise UsageError(refusal)
             self._stream = LentStream(table)
-            if not self._whole:
-                yield self._stream
-                continue
-            whole = WholeTable(self._stream)
-            yield whole
-            self.rows_before += whole.rows
+            yield self._stream
 
     def _elements(self, given: "Iterable[Table]") -> "Iterator[Table]":
         """Iterate the caller's iterable; what it raises is the caller's."""
@@ -131,23 +144,30 @@ class LentTables:
 
 
 class WholeTable:
-    """A table that was read to its end. Iterate its record batches.
+    """Record batches that are given in whole, or not at all. Iterate them.
 
     The reader converts the rows of a table piece by piece. Where there is more than one piece, all of them are checked
-    here, so that none fails after another was applied.
+    here, so that none fails after another was applied. Text that is not UTF-8 does not fail: its row is malformed.
     """
 
-    def __init__(self, stream: LentStream) -> None:
-        self.schema = stream.schema
-        self._batches = list(stream)
-        self.rows = sum(batch.num_rows for batch in self._batches)
-        if len(self._batches) > 1 or self.rows > BATCH_ROWS:
-            for batch in self._batches:
-                for name in set(COLUMN_NAMES) & set(batch.schema.names):
-                    batch.column(name).validate(full=True)
+    def __init__(self, schema: "pa.Schema", batches: "list[pa.RecordBatch]") -> None:
+        self.schema = schema
+        self._batches = batches
+        self.rows = sum(batch.num_rows for batch in batches)
+        if len(batches) > 1 or self.rows > BATCH_ROWS:
+            for batch in batches:
+                for name in set(COLUMN_NAMES) & set(schema.names):
+                    bytes_of(batch.column(name)).validate(full=True)
 
     def __iter__(self) -> "Iterator[pa.RecordBatch]":
         return iter(self._batches)
+
+
+def bytes_of(column: "pa.Array") -> "pa.Array":
+    """A column of text as one of bytes, which need not be UTF-8; any other column as it is."""
+    if pa.types.is_string(column.type):
+        return column.view(pa.binary())
+    return column.view(pa.large_binary()) if pa.types.is_large_string(column.type) else column
 
 
 def refusal_of_element(given: object, each: object) -> str | None:

@@ -88,8 +88,9 @@ def process(
 
     An input is a path; a binary file, which is read from its present position and left open; or a table: an object
     that exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an iterable of such
-    objects, such as a generator of record batches, which one of the run's threads iterates. Files may be CSV, Parquet
-    or Arrow IPC, compressed or not; the format is detected from the content.
+    objects, such as a generator of record batches, which one of the run's threads iterates. A stream or a generator
+    that was read before has no rows left: it gives none, without an error. Files may be CSV, Parquet or Arrow IPC,
+    compressed or not; the format is detected from the content.
 
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error
