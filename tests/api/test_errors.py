@@ -18,6 +18,7 @@ from tests.support import replays
 from tests.support.reference import HEADER
 from txfast import errors
 from txfast.errors import (
+    InputError,
     SourceError,
     SpillError,
     SystemFailure,
@@ -150,3 +151,12 @@ def test_every_public_error_is_documented() -> None:
     assert {kind.__name__ for kind in kinds_of(TxfastError) if kind.__module__ == errors.__name__} - set(
         txfast.__all__
     ) == {"ClusterError", "SystemFailure"}
+
+
+def test_a_reader_of_rows_says_nothing_of_accounts() -> None:
+    with pytest.raises(
+        TooManyMalformedError, match=r":3: stopped at malformed row 1 \(limit 0\): correct the rows, or"
+    ):
+        txfast.read(io.BytesIO(HEADER + b"deposit,1,1,1\nfee,1,1,1\n"), strict=True).read_all()
+    with pytest.raises(InputError, match=r"the only row is malformed: bad_type, in line 2 \(.*\)$"):
+        txfast.read(io.BytesIO(HEADER + b"fee,1,1,1\n")).read_all()

@@ -261,7 +261,7 @@ def test_a_row_is_a_record_of_the_callers_logger(handler: KeptRecords, capsys: p
     block, applied, rejected, malformed = handler.records
     assert [record.levelname for record in handler.records] == ["TRACE", "DEBUG", "WARNING", "ERROR"]
     assert [record.levelno for record in handler.records] == [5, logging.DEBUG, logging.WARNING, logging.ERROR]
-    assert rejected.getMessage() == "in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
+    assert rejected.getMessage() == "rejected: in.csv:3: insufficient_funds: withdrawal,1,2,9.5"
     assert malformed.__dict__["row"] == "fee,1,3,1"
     form = logging.Formatter("%(asctime)s %(name)s %(file)s|%(line)d|%(reason)s|%(row)s %(threadName)s %(filename)s")
     assert "txfast in.csv|2|applied|deposit,1,1,5 MainThread" in form.format(applied)
@@ -275,7 +275,7 @@ def test_the_level_of_the_callers_logger_applies_too(handler: KeptRecords) -> No
     journal = Journal(TRACE, named=True, logger=logger)
     assert [journal.shows(level) for level in range(len(LEVELS))] == [True, False, False, False, False]
     replay(journal)
-    assert [record.getMessage() for record in handler.records] == ["in.csv:4: bad_type: fee,1,3,1"]
+    assert [record.getMessage() for record in handler.records] == ["malformed: in.csv:4: bad_type: fee,1,3,1"]
 
 
 def test_records_are_of_the_type_that_the_program_chose(handler: KeptRecords) -> None:

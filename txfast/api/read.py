@@ -51,7 +51,7 @@ def read_transactions(
     batch is asked for."""
     given = Inputs(inputs)
     journal = program_journal("error", taken("logger", logger))
-    malformed = MalformedRows(malformed_limit(max_malformed, strict=strict))
+    malformed = MalformedRows(malformed_limit(max_malformed, strict=strict), outcome="")
     plan = make_plan(cores=1, memory_used=0, reader=taken("reader", reader))
     return pa.RecordBatchReader.from_batches(
         transaction_schema(), record_batches(given.sources(), plan, malformed, journal)
@@ -87,7 +87,7 @@ def batches_of(
             if len(batch):
                 yield record_batch(batch)
         counts = [count - earlier for count, earlier in zip(malformed.counts, before, strict=True)]
-        refuse_all_malformed(source.name, counts, figures.rows, examples)
+        refuse_all_malformed(source.name, counts, figures.rows, examples, outcome="")
 
 
 def record_batch(batch: "TransactionBatch") -> "pa.RecordBatch":

@@ -3,7 +3,8 @@
 It uses the standard `logging` module, and imports it with the first line: a run that logs nothing starts faster. The
 command logs to standard error, through a logger that no other code sees. A program gives a logger of its own, such as
 `logging.getLogger("txfast")`: there each event is a record, and the record of a row has the attributes `file`, `line`,
-`reason` and `row`.
+`reason` and `row`. The message of refused rows begins as in the command, `malformed: ` or `rejected: `, since a handler
+may show no more than the message; that of any other event does not, since its record has a level.
 
 This module must not know how the lines look.
 """
@@ -178,7 +179,7 @@ class Journal:
         from txfast.ledger.ledger import STATUSES
         from txfast.log.lines import row_logger
 
-        log_row = row_logger(self._open_logger(), file)
+        log_row = row_logger(self._open_logger(), file, has_prefixes=self._given_logger is not None)
         for line, malformed, status, row in report(batch, rejected=self.shows(WARN), applied=self.shows(DEBUG)):
             if not malformed:
                 log_row(WARN if status else DEBUG, line, STATUSES[status], row, "")
@@ -248,9 +249,11 @@ class Journal:
         self._write(INFO, message, progress=dict(figures))
 
     def _write(self, level: int, message: str, **fields: object) -> None:
-        from txfast.log.lines import make_record
+        from txfast.log.lines import make_record, prefixed
 
         logger = self._open_logger()
+        if self._given_logger is not None and "reason" in fields:
+            message = prefixed(level, message)
         logger.handle(make_record(logger, level, message, fields))
         self._flush()
 

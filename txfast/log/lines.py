@@ -57,8 +57,14 @@ def make_record(
     return record
 
 
-def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str, bytes, str], None]":
-    """Make a function that logs a row of this file, given its level, line, reason, raw bytes, and a hint or ""."""
+def row_logger(
+    logger: "logging.Logger", file: str, *, has_prefixes: bool
+) -> "Callable[[int, int, str, bytes, str], None]":
+    """Make a function that logs a row of this file, given its level, line, reason, raw bytes, and a hint or "".
+
+    With `has_prefixes` the messages of refused rows begin with one of ROW_PREFIXES.
+    """
+    starts = [file if not has_prefixes else prefixed(level, file) for level in range(len(PYTHON_LEVELS))]
     samples = [make_record(logger, level, "", {}) for level in range(len(PYTHON_LEVELS))]
     record_type = type(samples[0])
     shared = [sample.__dict__ for sample in samples]
@@ -66,7 +72,10 @@ def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str,
 
     def log_row(level: int, line: int, reason: str, row: bytes, hint: str) -> None:
         text = row_text(row)
-        message = printable(f"{file}:{line}: {reason}: {text} ({hint})" if hint else f"{file}:{line}: {reason}: {text}")
+        place = starts[level]
+        message = printable(
+            f"{place}:{line}: {reason}: {text} ({hint})" if hint else f"{place}:{line}: {reason}: {text}"
+        )
         record = new(record_type)
         record.__dict__ = {
             **shared[level], "msg": message, "file": file, "line": line, "reason": reason, "row": text,
@@ -74,6 +83,12 @@ def row_logger(logger: "logging.Logger", file: str) -> "Callable[[int, int, str,
         handle(record)
 
     return log_row
+
+
+def prefixed(level: int, message: str) -> str:
+    """The message of refused rows at this index into LEVELS, behind one of ROW_PREFIXES."""
+    prefix = ROW_PREFIXES.get(PYTHON_LEVELS[level])
+    return message if prefix is None else f"{prefix}: {message}"
 
 
 # ---- Lines ---------------------------------------------------------------------------------------

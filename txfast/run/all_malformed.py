@@ -32,10 +32,18 @@ def all_malformed_code(counts: "Sequence[int]", rows: int) -> int | None:
     return max(range(len(counts)), key=counts.__getitem__) if rows and rows == sum(counts) else None
 
 
-def refuse_all_malformed(name: str, counts: "Sequence[int]", rows: int, examples: "Examples | None" = None) -> None:
+def refuse_all_malformed(
+    name: str,
+    counts: "Sequence[int]",
+    rows: int,
+    examples: "Examples | None" = None,
+    *,
+    outcome: str = "; no accounts written",
+) -> None:
     """Raise InputError if an input has rows, and all of them are malformed, in these numbers by the code of the reason.
 
-    The reason that most rows have is named, with a hint from the example of it: line, row and header.
+    The reason that most rows have is named, with a hint from the example of it: line, row and header. `outcome` ends
+    the message.
     """
     code = all_malformed_code(counts, rows)
     if code is None:
@@ -51,4 +59,4 @@ def refuse_all_malformed(name: str, counts: "Sequence[int]", rows: int, examples
         line, row, header = examples[code]
         most += f", first in line {line:,}" if rows > 1 else f", in line {line:,}"
         hint = hint_of(reason, row, header) or hint
-    raise InputError(f"{name}: {found}: {most} ({hint}); no accounts written")
+    raise InputError(f"{name}: {found}: {most} ({hint}){outcome}")

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
         def scan(self, batch: TransactionBatch) -> None: ...
 
 
+# What has become of a run that malformed rows have stopped.
+NO_ACCOUNTS = "; no accounts written"
+
+
 class InputFigures:
     """The size of one input, or of the part read so far: bytes, and rows, malformed ones included."""
 
@@ -48,12 +52,16 @@ class InputFigures:
 
 
 class MalformedRows:
-    """Malformed rows of all inputs of a run, counted by reason. More than `allowed` stop the run; None allows all."""
+    """Malformed rows of all inputs of a run, counted by reason. More than `allowed` stop the run; None allows all.
 
-    __slots__ = ("_admitted", "allowed", "counts")
+    `outcome` says in the message of that what has become of the run.
+    """
 
-    def __init__(self, allowed: int | None = None) -> None:
+    __slots__ = ("_admitted", "_outcome", "allowed", "counts")
+
+    def __init__(self, allowed: int | None = None, *, outcome: str = NO_ACCOUNTS) -> None:
         self.allowed = allowed
+        self._outcome = outcome
         self.counts = [0] * len(MALFORMED_REASONS)  # by code, of batches that were applied
         self._admitted = 0  # of batches that are to be applied
 
@@ -87,8 +95,8 @@ class MalformedRows:
 
             *_, (line, reason, _, _) = report(batch, rejected=False)
             raise TooManyMalformedError(
-                f"{file}:{line}: stopped at malformed row {sum(self.counts):,} (limit {self.allowed:,}); no accounts "
-                f"written: correct the rows, or allow more of them",
+                f"{file}:{line}: stopped at malformed row {sum(self.counts):,} (limit {self.allowed:,})"
+                f"{self._outcome}: correct the rows, or allow more of them",
                 file,
                 line,
                 MALFORMED_REASONS[reason],
