@@ -39,6 +39,8 @@ LEDGER_BYTES_MIN = 24 << 20
 # TABLE_BYTES_MIN come out of what is kept for pyarrow; only what is more is taken from the ledgers.
 BYTES_PER_TABLE_BYTE = 4
 TABLE_BYTES_MIN = 40 << 20
+# Added to a limit that a message suggests: what Python itself takes differs from run to run.
+SUGGESTED_BYTES_MORE = 8 << 20
 # Of a ledger's memory, a sixteenth, and at least SPILL_BYTES_MIN, is left for its spill.
 LEDGER_BYTES_PER_SPILL_BYTE = 16
 SPILL_BYTES_MIN = 2 << 20
@@ -100,7 +102,7 @@ class Plan:
         """The memory limit that leaves so many bytes for a table."""
         assert self.memory_limit is not None
         assert self.room_bytes is not None
-        limit = self.memory_limit + BYTES_PER_TABLE_BYTE * needed - self.room_bytes
+        limit = self.memory_limit + BYTES_PER_TABLE_BYTE * needed - self.room_bytes + SUGGESTED_BYTES_MORE
         if self._large_blocks or limit < LARGE_BLOCKS_MEMORY_MIN:
             return limit
         # With this limit, blocks are large.
