@@ -230,6 +230,6 @@ def test_what_has_no_end_and_no_header_is_refused_at_once() -> None:
 def test_a_reporter_without_a_log_says_nothing_of_a_line_that_is_held_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Reporter().held_back("in.csv", 3, "it grows", in_quotes=False)
+    Reporter().held_back("in.csv", 3, "it grows", in_quotes=False, in_character=False)
     Reporter().row_in_quotes("in.csv", 3)
     assert capsys.readouterr() == ("", "")

@@ -79,6 +79,39 @@ def test_the_last_line_of_a_file_open_for_writing_is_held_back_and_taken_whole_b
     assert consumed(folder, "tx.csv") == (len(FIRST + CUT + REST), 6)
 
 
+LONG = FIRST + b"deposit,7,1,1\n" * 100_000
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("read", [FIRST + CUT, FIRST, HEADER[:-3], LONG + CUT], ids=["row", "line", "header", "long"])
+def test_a_growing_file_that_ends_inside_a_character_is_held_back_at_its_last_line(
+    folder: Folder, read: bytes, reader: str, compressed: bool
+) -> None:
+    start = LONG if read.startswith(LONG) else FIRST
+    whole = (start + CUT + REST).decode().encode("utf-16")
+    cut = whole[: 2 * len(read) + 3]  # behind the mark, and half of the next character
+    pack = gzip.compress if compressed else bytes
+    path = folder.write("tx.csv", pack(cut))
+    make_old(path)
+    arguments = (*STATE, "tx.csv", "--reader", reader)
+    message = f"tx.csv: UTF-16 that ends inside a character, at byte {len(cut) - 1:,} of it: it was cut short, or is"
+    folder.run(*arguments).assert_failed(message)
+    with being_written(path) as writer:
+        first = folder.run(*arguments)
+        assert first.exit_code == 0
+        [warning] = [line for line in first.error_lines if line.startswith("warn: ")]
+        assert "the file ends inside a character, and a program has the file open for writing" in warning
+        assert b"\n9," not in first.output
+        for rule in ("take", "fail"):
+            folder.run(*arguments, "--last-line", rule).assert_failed(message)
+        folder.run("tx.csv").assert_failed(message)
+        writer.write(pack(whole[len(cut) :]))
+    then = folder.run(*arguments, "-q")
+    assert (then.exit_code, then.errors) == (0, "")
+    assert b"\n9,98761235.5600," in then.output
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("content", [FIRST, FIRST + b" \t", FIRST[:-1] + b"\r"], ids=["LF", "blanks", "CR"])
 def test_a_file_open_for_writing_that_ends_with_a_whole_row_is_taken(

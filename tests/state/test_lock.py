@@ -97,6 +97,17 @@ def test_a_snapshot_of_the_same_number_that_was_put_in_its_place_is_another(fold
     state.discard()
 
 
+def test_a_snapshot_that_was_removed_during_a_run_is_told_as_that(folder: Folder) -> None:
+    accounts(folder, "in.csv")
+    state = opened_state(folder)
+    state.load(lambda snapshot: snapshot.restore([Ledger()]))
+    shutil.rmtree(folder.path / "state" / "snapshot-1")
+    with pytest.raises(StateError, match="state: snapshot-1, which this run began with, was removed meanwhile"):
+        save_new(state)
+    state.discard()
+    assert snapshots(folder) == []
+
+
 @pytest.mark.usefixtures("no_folder_locks")
 def test_two_runs_that_publish_in_the_same_moment_do_not_both_succeed(
     folder: Folder, monkeypatch: pytest.MonkeyPatch

@@ -15,11 +15,15 @@ from txfast.input.source import AUTO, FAIL, HOLD
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import RawIOBase
+
     from txfast.input.source import Source
 
 # Where the system does not say whether a file is open for writing, it may be growing if it was changed less than this
 # ago.
 RECENT_SECONDS = 60
+HOLD_IS_GIVEN = "--last-line hold is given"
 # File systems on which a program on another machine, or a server, may write without the kernel knowing of it; all of
 # FUSE's are named "fuse" and more.
 SHARED_FILE_SYSTEMS = {
@@ -35,13 +39,27 @@ class LastRow:
     of it is open.
     """
 
-    __slots__ = ("_rule", "_source", "in_quotes", "reason")
+    __slots__ = ("_rule", "_source", "in_character", "in_quotes", "reason")
 
     def __init__(self, source: "Source", rule: str) -> None:
         self._source = source
         self._rule = rule
         self.in_quotes = False
+        self.in_character = False
         self.reason = ""
+        for file in files_of(source):
+            if hasattr(file, "holds_end_back"):
+                file.holds_end_back = self._holds_half_a_character
+
+    def _holds_half_a_character(self) -> bool:
+        """Whether the input, which ends inside a character of UTF-16, is held back from the start of this row on.
+
+        There may be no more of the row than this half: then `is_held_back` is not called.
+        """
+        if self._rule in (AUTO, HOLD):
+            self.reason = HOLD_IS_GIVEN if self._rule == HOLD else growth_of(self._source, is_read=True)
+            self.in_character = self.reason != ""
+        return self.in_character
 
     def is_held_back(self, in_quotes: bool = False) -> bool:
         """Whether the open row is neither applied nor consumed. Raises InputError where the rule is FAIL.
@@ -50,6 +68,8 @@ class LastRow:
         reading.
         """
         self.in_quotes = in_quotes
+        if self.in_character:
+            return True
         if self._rule == FAIL:
             what = (
                 "it ends inside a quoted field; close the quotes"
@@ -58,14 +78,16 @@ class LastRow:
             )
             raise InputError(f"{self._source.name}: {what}, or say with --last-line whether to take or to hold it")
         if self._rule == HOLD:
-            self.reason = "--last-line hold is given"
+            self.reason = HOLD_IS_GIVEN
         elif self._rule == AUTO:
             self.reason = growth_of(self._source, is_read=True)
         return self.reason != ""
 
 
-def held_back_warning(name: str, line: int, reason: str, *, in_quotes: bool) -> str:
+def held_back_warning(name: str, line: int, reason: str, *, in_quotes: bool, in_character: bool = False) -> str:
     """The warning about a last row that is held back. `line` is its number."""
+    if in_character:
+        return f"{name}:{line}: the file ends inside a character, and {reason}: this line waits for the next run"
     what = "the last row has a quoted field that is not closed" if in_quotes else "the last line has no line ending"
     return (
         f"{name}:{line}: {what}, and {reason}: it is held back, and the next run reads it; "
@@ -93,11 +115,17 @@ def growth_of(source: "Source", *, is_read: bool) -> str:
     return ""
 
 
+def files_of(source: "Source") -> "Iterator[RawIOBase]":
+    """The file of a source, and those below it: of each layer, and the regular file in the end."""
+    file: RawIOBase | None = source.file
+    while file is not None:
+        yield file
+        file = getattr(file, "file_below", None)
+
+
 def descriptor_of(source: "Source") -> int | None:
     """The descriptor of the regular file that a source reads, compressed or not; None where there is none."""
-    file = source.file
-    while (below := getattr(file, "file_below", None)) is not None:
-        file = below
+    *_, file = files_of(source)
     try:
         descriptor = file.fileno()
         return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None

@@ -49,7 +49,7 @@ def open_layers(
                 break
             file = open_layer(name, file, found, archive, copy_folder, first_bytes, room)
             archive = None
-            first_bytes = take_first_bytes(file)
+            first_bytes = first_bytes_of(file)
             file = ReplayedFile(first_bytes, file)
             found = layer_of(first_bytes)
         else:
@@ -61,6 +61,15 @@ def open_layers(
             raise unreadable(name, error) from error
         raise
     return Source(name, file, None, kind_of(first_bytes))
+
+
+def first_bytes_of(layer: RawIOBase) -> bytes:
+    """The first bytes of a layer's content. UTF-16 that ends within them is not refused yet."""
+    layer.is_looked_at = True  # type: ignore[attr-defined]
+    try:
+        return take_first_bytes(layer)
+    finally:
+        layer.is_looked_at = False  # type: ignore[attr-defined]
 
 
 def open_layer(

@@ -11,6 +11,8 @@ from txfast.errors import InputError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import WriteableBuffer
 
 # Bytes of UTF-16 that are read at once.
@@ -20,7 +22,11 @@ MARK_BYTES = 2
 
 class Utf16File(RawIOBase):
     """A file of UTF-16 that begins with a byte order mark, read as UTF-8 without one. `name` is the file's in messages;
-    `encoding` is utf-16-le or utf-16-be, as the mark says."""
+    `encoding` is utf-16-le or utf-16-be, as the mark says.
+
+    A file that ends inside a character is refused at its end, unless `holds_end_back` says that this end is held back.
+    While the file `is_looked_at`, for its first bytes, nobody can say that yet, and its end is not refused.
+    """
 
     def __init__(self, name: str, file: RawIOBase, encoding: str) -> None:
         self._name = name
@@ -31,13 +37,15 @@ class Utf16File(RawIOBase):
         self._mark_bytes_left = MARK_BYTES
         self._text = memoryview(b"")
         self._at_end = False
+        self.is_looked_at = False
+        self.holds_end_back: Callable[[], bool] | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the text is damaged, and what the
-        file below raises."""
+        """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the text is damaged or ends inside a
+        character, and what the file below raises."""
         view = memoryview(buffer).cast("B")
         while not self._text and not self._at_end:
             count = self._file.readinto(self._block) or 0
@@ -46,20 +54,30 @@ class Utf16File(RawIOBase):
             self._mark_bytes_left -= first
             self._bytes_decoded += first
             self._text = memoryview(self._decode(bytes(self._block[first:count])))
+        if not self._text and not self.is_looked_at:
+            self._check_end()
         count = min(len(view), len(self._text))
         view[:count] = self._text[:count]
         self._text = self._text[count:]
         return count
 
+    def _check_end(self) -> None:
+        half = len(self._decoder.getstate()[0])
+        if half and not (self.holds_end_back and self.holds_end_back()):
+            raise InputError(
+                f"{self._name}: UTF-16 that ends inside a character, at byte {self._bytes_decoded - half:,} of it: it "
+                f"was cut short, or is still being written; read it when it is whole"
+            )
+
     def _decode(self, block: bytes) -> bytes:
         """The UTF-8 of the next block. The decoder keeps half a character for the next one."""
         kept = len(self._decoder.getstate()[0])
         try:
-            text = self._decoder.decode(block, final=self._at_end)
+            text = self._decoder.decode(block)
         except UnicodeDecodeError as error:
             offset = self._bytes_decoded - kept + error.start
             raise InputError(
-                f"{self._name}: UTF-16 that is damaged or cut short: at byte {offset:,} of it there is no character "
+                f"{self._name}: UTF-16 that is damaged: at byte {offset:,} of it there is no character "
                 f"({error.reason}); get it again"
             ) from error
         self._bytes_decoded += len(block)

@@ -154,7 +154,10 @@ class Replay:
         intake.finish()
         self._refuse_all_malformed(figures, examples)
         if last_row is not None and last_row.reason:
-            self._reporter.held_back(source.name, intake.next_line, last_row.reason, in_quotes=last_row.in_quotes)
+            self._reporter.held_back(
+                source.name, intake.next_line, last_row.reason,
+                in_quotes=last_row.in_quotes, in_character=last_row.in_character,
+            )  # fmt: skip
 
     def _refuse_all_malformed(self, figures: InputFigures, examples: "Examples") -> None:
         """At the end of an input: raise InputError if it has rows, and all of them are malformed."""

@@ -55,12 +55,12 @@ class Reporter:
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
-    def held_back(self, file: str, line: int, reason: str, *, in_quotes: bool) -> None:
+    def held_back(self, file: str, line: int, reason: str, *, in_quotes: bool, in_character: bool) -> None:
         """Report that the last row of a file is held back, since it may be a part of one."""
         if self._journal is not None:
             from txfast.input.last_line import held_back_warning
 
-            self._journal.warning(held_back_warning(file, line, reason, in_quotes=in_quotes))
+            self._journal.warning(held_back_warning(file, line, reason, in_quotes=in_quotes, in_character=in_character))
 
     def row_in_quotes(self, file: str, line: int) -> None:
         """Warn, once in a run, that a line inside a quoted field looks like a row."""

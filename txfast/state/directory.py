@@ -209,6 +209,12 @@ class StateDirectory:
 
     def _was_replaced(self) -> StateError:
         self.was_replaced = True
+        number = self.newest[0]
+        if self._find_newest()[0] < number:
+            return StateError(
+                f"{self.path}: snapshot-{number}, which this run began with, was removed meanwhile, so nothing is "
+                f"saved; put it back, or run the command again, which then begins with what is left"
+            )
         return StateError(
             f"{self.path}: another run has saved its state there since this one began, so nothing is saved; run the "
             f"command again, which then begins with that state"
