@@ -165,7 +165,7 @@ def test_the_number_of_malformed_rows_is_zero_or_more(capsys: pytest.CaptureFixt
         (("in.csv", "--log-format", "xml"), "'xml': it is one of text, json"),
         (("in.csv", "--progress", "bar"), "'bar': it is one of auto, always, never"),
         (("in.csv", "--reader", "Native"), "'Native': it is one of native, arrow"),
-        (("in.csv", "--completion", "csh"), "'csh': it is one of bash, zsh, fish"),
+        (("in.csv", "--completion", "csh"), "--completion: 'csh': it is one of bash, zsh, fish"),
         (("--quie", "in.csv"), "--quie"),
         (("--strict=1", "in.csv"), "--strict"),
         (("-", "-"), "standard input can be read only once"),
@@ -328,9 +328,19 @@ def test_an_unknown_variable_is_warned_of(folder: Folder) -> None:
         (["--progress", "alwys"], "--progress: 'alwys': it is one of auto, always, never; did you mean 'always'?"),
         (["inof"], "'inof': there is no file of this name, and it is no level; did you mean 'info'?"),
         (["INFO"], "'INFO': there is no file of this name, and it is no level; did you mean 'info'?"),
-        (["--completion", "fisch"], "'fisch': it is one of bash, zsh, fish; did you mean 'fish'?"),
+        (["--completion", "fisch"], "--completion: 'fisch': it is one of bash, zsh, fish; did you mean 'fish'?"),
         (["-o"], "--output: its value is missing"),
         (["--strict=yes"], "--strict: it takes no value"),
+        (
+            ["--memory-limit", "-1G"],
+            "--memory-limit: '-1G' is no size: it is a number with a unit, such as 512MiB, 2GB or 1G",
+        ),
+        (["--checkpoint", "-.5s"], "--checkpoint: '-.5s' is no number of seconds: it is 0 or more, as 30 or 0.5"),
+        (
+            ["--rejects", "r.gz"],
+            "--rejects: 'r.gz': .gz means gzip alone, and rejects are written as CSV, JSON lines or Parquet: end the "
+            "name in .csv, .jsonl, .parquet, .csv.gz, .csv.zst, .jsonl.gz or .jsonl.zst",
+        ),
     ],
 )
 def test_a_mistyped_word_is_answered_by_the_nearest(folder: Folder, arguments: list[str], words: str) -> None:

@@ -51,6 +51,18 @@ def test_the_reason_of_most_rows_is_named_with_their_number(folder: Folder) -> N
     )
 
 
+WAY_TO_ALL = "no accounts written; to see every row, add --log-level error"
+
+
+def test_the_way_to_rows_that_were_not_logged_is_named(folder: Folder) -> None:
+    assert WAY_TO_ALL not in folder.run("bad.csv").errors
+    assert folder.run("bad.csv", "-v").error_lines[-1].endswith(WAY_TO_ALL)
+    folder.write("bad.csv", HEADER + b"fee,1,1,1\n" * 101)
+    assert folder.run("bad.csv").error_lines[-1].endswith(WAY_TO_ALL)
+    for arguments in (("-q",), ("--log-level", "error")):
+        assert WAY_TO_ALL not in folder.run("bad.csv", *arguments).errors
+
+
 rows = st.sampled_from(
     [b"fee,1,1,1", b"deposit,1,x,1", b'"x', b"deposit,1,1", b"dispute,1,1,", b"", b" ", b'fee,"1\n"']
 )

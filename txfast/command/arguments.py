@@ -68,7 +68,7 @@ def parse_arguments(arguments: list[str]) -> Settings:
     words = flags.pop("files") + arguments[dashes + 1 :]
     try:
         if "completion" in flags:
-            print_completion(one_of(SHELLS, flags["completion"]))
+            print_completion(flags["completion"])
         return Settings(words, flags, variables)
     except UsageError as error:
         parser.error(str(error))
@@ -133,9 +133,13 @@ def make_parser() -> "Parser":
 
 
 def print_completion(shell: str) -> "NoReturn":
-    """Print the completion script of a shell, and raise SystemExit."""
+    """Print the completion script of a shell, and raise SystemExit. Raises UsageError where it is none of SHELLS."""
     from txfast.command.completion import completion_script
 
+    try:
+        one_of(SHELLS, shell)
+    except UsageError as error:
+        raise UsageError(f"--completion: {error}") from None
     if sys.stdout is None:
         raise unwritable("standard output", ValueError("it is closed"))
     print(completion_script(shell, OPTIONS), end="", flush=True)

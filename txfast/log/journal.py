@@ -228,6 +228,13 @@ class Journal:
             return
         self._write(INFO, message, outcome={"applied": applied, "rejected": rejected, "malformed": malformed})
 
+    @property
+    def way_to_all_malformed(self) -> str:
+        """How to see the malformed rows that were not logged, as the end of a failure's message; "" where all were."""
+        if self.quiet or self._given_logger is not None or not (self._lines_left_out or not self._shows_rows):
+            return ""
+        return "; to see every row, add --log-level error"
+
     def summary(self, stats: "Mapping[str, Any]") -> None:
         """Log a run's figures: as a table on a terminal, as one record for programs, else as lines."""
         if not self.shows_figures:

@@ -11,7 +11,7 @@ from txfast.interrupts import while_waiting
 from txfast.ledger.ledger import STATUSES
 from txfast.run.books import Books
 from txfast.run.flow import InlineFlow, ThreadedFlow
-from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
+from txfast.run.intake import NO_ACCOUNTS, InputFigures, Intake, MalformedRows, make_reader
 from txfast.run.machine import available_cores, memory_bytes_now
 from txfast.run.plan import Plan, make_plan
 from txfast.run.reporter import Reporter
@@ -170,7 +170,8 @@ class Replay:
             from txfast.run.all_malformed import refuse_all_malformed
 
             counts = [count - earlier for count, earlier in zip(self.malformed_rows.counts, before, strict=True)]
-            refuse_all_malformed(figures.name, counts, figures.rows, examples)
+            outcome = NO_ACCOUNTS + self._reporter.way_to_all_malformed
+            refuse_all_malformed(figures.name, counts, figures.rows, examples, outcome=outcome)
 
     def _make_last_row(self, source: "Source") -> "LastRow | None":
         if self._last_line is None:

@@ -62,6 +62,11 @@ class Reporter:
 
             self._journal.warning(held_back_warning(file, line, reason, in_quotes=in_quotes, in_character=in_character))
 
+    @property
+    def way_to_all_malformed(self) -> str:
+        """How to see the malformed rows that were not logged, as the end of a failure's message; "" where all were."""
+        return "" if self._journal is None else self._journal.way_to_all_malformed
+
     def row_in_quotes(self, file: str, line: int) -> None:
         """Warn, once in a run, that a line inside a quoted field looks like a row."""
         if self._journal is not None and not self._warned_of_quotes:

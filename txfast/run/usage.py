@@ -4,6 +4,7 @@ This module must not know which options there are. It imports argparse, so a run
 """
 
 import argparse
+import re
 
 from txfast.errors import EXIT_MISUSED
 from txfast.input.location import keep_secrets_of
@@ -26,6 +27,11 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser whose errors are lines of the log, in its format."""
 
     log_format = LOG_FORMATS[0]
+
+    def __init__(self, **settings: "Any") -> None:
+        super().__init__(**settings)
+        # A word that argparse takes as a value, although it begins with a dash: of a number with a unit too, as -1G.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def parse_known_args(self, args: "Sequence[str] | None" = None, namespace: "Any" = None) -> "Any":  # type: ignore[override]
         """Parse arguments. An error may repeat any of them, so the secrets in them are noted first."""
