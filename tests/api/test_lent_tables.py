@@ -96,6 +96,14 @@ def test_a_reader_that_is_dropped_gives_its_stream_back() -> None:
     assert connection.sql("select 42").fetchall() == [(42,)]
 
 
+def test_a_reader_at_its_end_has_given_its_stream_back() -> None:
+    connection = duckdb.connect()
+    reader = txfast.read(connection.sql("select 'deposit' as type, 1 as client, 1 as tx, '1' as amount"))
+    assert reader.read_all().num_rows == 1
+    assert connection.sql("select 42").fetchall() == [(42,)]
+    reader.close()
+
+
 class Slow:
     """A stream whose second batch comes when it is told to; `given_back` says that it was released."""
 
