@@ -10,6 +10,7 @@ import lzma
 import os
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -156,6 +157,17 @@ def test_damaged_utf_16_is_refused_with_the_offset(
         content = whole + half
         with pytest.raises(InputError, match=f"UTF-16 that ends inside a character, at byte {len(whole):,} of it"):
             txfast.process(io.BytesIO(gzip.compress(content) if compressed else content))
+
+
+@pytest.mark.parametrize("reader", ["native", "arrow"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_wrong_header_in_utf_16_says_so(folder: Folder, reader: str, pack: Callable[[bytes], bytes]) -> None:
+    tabs = FILE.replace(b",", b"\t")
+    folder.write("in.txt", pack(utf16_of(tabs)))
+    advice = "its fields are separated by tabs: separate them by commas, where the file is made"
+    folder.run("in.txt", "--reader", reader).assert_failed(f"{advice} (the file is UTF-16)")
+    folder.write("in.txt", pack(tabs))
+    assert folder.run("in.txt", "--reader", reader).errors.endswith(f"{advice}\n")
 
 
 # ---- Zip archives ----------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class LastRow:
         self.in_quotes = False
         self.in_character = False
         self.reason = ""
-        for file in files_of(source):
+        for file in files_of(source.file):
             if hasattr(file, "holds_end_back"):
                 file.holds_end_back = self._holds_half_a_character
 
@@ -115,17 +115,17 @@ def growth_of(source: "Source", *, is_read: bool) -> str:
     return ""
 
 
-def files_of(source: "Source") -> "Iterator[RawIOBase]":
+def files_of(file: "RawIOBase") -> "Iterator[RawIOBase]":
     """The file of a source, and those below it: of each layer, and the regular file in the end."""
-    file: RawIOBase | None = source.file
-    while file is not None:
-        yield file
-        file = getattr(file, "file_below", None)
+    each: RawIOBase | None = file
+    while each is not None:
+        yield each
+        each = getattr(each, "file_below", None)
 
 
 def descriptor_of(source: "Source") -> int | None:
     """The descriptor of the regular file that a source reads, compressed or not; None where there is none."""
-    *_, file = files_of(source)
+    *_, file = files_of(source.file)
     try:
         descriptor = file.fileno()
         return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
