@@ -79,7 +79,7 @@ TAKES_ID[[Kind.DISPUTE, Kind.RESOLVE, Kind.CHARGEBACK]] = False
 TAKES_ID[[Kind.WORD_FOR_CLIENT, Kind.WORD_FOR_TX, Kind.JUNK]] = False
 
 WORDS = ("copper", "lantern", "meadow", "orbit", "pebble", "saffron", "thistle", "willow")
-UNKNOWN_TYPES = ("Deposit", "fee", "payment", "refund", "reversal", "transfer", "withdraw", "wire")
+UNKNOWN_TYPES = ("deposed", "fee", "payment", "return", "reversed", "transfer", "withdrew", "wire")
 JUNK_FIELDS = ("#REF!", "%%%", "-", "0x1F", "1e5", "<null>", "NaN", "???")
 
 POWERS_OF_TEN = np.array([10**exponent for exponent in range(20)], dtype=np.uint64)

@@ -16,8 +16,13 @@ ACCOUNTS_SUFFIX = ".accounts.csv"
 GENERATED = "stress_test.csv"
 
 NAMES = sorted(
-    path.name for path in SAMPLES.glob("*.csv") if not path.name.endswith(ACCOUNTS_SUFFIX) and path.name != GENERATED
+    str(path.relative_to(SAMPLES))
+    for path in SAMPLES.rglob("*.csv")
+    if not path.name.endswith(ACCOUNTS_SUFFIX) and path.name != GENERATED
 )
+PAGE = (SAMPLES / "README.md").read_text(encoding="utf-8")
+# By sample: the policy that the page gives it. The other samples are for the default policy.
+POLICIES = dict(re.findall(r"^\| `(policies/[^`]+)` \| (?:none|`([^`]+)`) \| .+ \|$", PAGE, flags=re.MULTILINE))
 
 
 def accounts_path(name: str) -> Path:
@@ -25,7 +30,7 @@ def accounts_path(name: str) -> Path:
 
 
 def replay(name: str) -> reference.Replay:
-    return reference.replay((name, (SAMPLES / name).read_bytes()))
+    return reference.replay((name, (SAMPLES / name).read_bytes()), policy=POLICIES.get(name, ""))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,19 +41,30 @@ def test_a_sample_gives_the_accounts_beside_it(name: str) -> None:
 
 
 def test_expected_accounts_belong_to_a_sample() -> None:
-    expected = {path.name for path in SAMPLES.glob(f"*{ACCOUNTS_SUFFIX}")}
-    assert expected == {accounts_path(name).name for name in NAMES}
+    assert set(SAMPLES.rglob(f"*{ACCOUNTS_SUFFIX}")) == {accounts_path(name) for name in NAMES}
 
 
 def test_the_page_lists_every_sample_once() -> None:
-    page = (SAMPLES / "README.md").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^\| `([^`]+)` \| .+ \|$", page, flags=re.MULTILINE)) == NAMES
+    assert sorted(re.findall(r"^\| `([^`]+)` \| .+ \|$", PAGE, flags=re.MULTILINE)) == NAMES
+
+
+def test_the_samples_of_policies_have_policies_that_matter() -> None:
+    assert POLICIES.keys() == {name for name in NAMES if name.startswith("policies/")}
+    for name, policy in POLICIES.items():
+        content = (SAMPLES / name).read_bytes()
+        by_default = reference.replay((name, content))
+        assert (by_default.accounts_csv() != replay(name).accounts_csv()) == bool(policy)
+        for switch in {item.partition("=")[0] for item in policy.split(",")} - {""}:
+            others = ",".join(item for item in policy.split(",") if item.partition("=")[0] != switch)
+            without = reference.replay((name, content), policy=others)
+            assert without.accounts_csv() != replay(name).accounts_csv(), switch
 
 
 def test_the_sample_of_a_day_has_every_kind_of_row() -> None:
     run = replay("sample.csv")
     assert 2_900 < run.rows < 3_100
-    assert set(run.applied) == {kind.decode() for kind in reference.KINDS}
+    # Refunds and reversals are in the samples of policies.
+    assert set(run.applied) == {kind.decode() for kind in reference.KINDS} - {"refund", "reversal"}
     # A row over 1 MiB and a balance beyond 64 bits are not realistic.
     assert set(run.malformed) == {
         "bad_quoting",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from tests.support import reference_rows, replays, strategies
 from tests.support.reference import HEADER
 from txfast.errors import CapacityError, InputError, StateError, UsageError
 from txfast.ledger.ledger import Ledger as KernelLedger
+from txfast.ledger.policy import Policy
 from txfast.readers.table import BATCH_ROWS
 
 NAMES = ["type", "client", "tx", "amount"]
@@ -247,3 +251,84 @@ def test_a_generator_or_a_file_that_uses_the_ledger_is_told_at_once(
         yield ONE_DEPOSIT
 
     assert other.apply(of_another()) == {"applied": 1}
+
+
+# ---- Policies ------------------------------------------------------------------------------------
+
+
+@given(strategies.policy_files(), strategies.policies(), st.sampled_from(replays.THREADS), st.booleans())
+def test_a_ledger_and_a_run_mean_by_rows_what_their_policy_says(
+    content: bytes, policy: str, threads: int, as_mapping: bool
+) -> None:
+    expected = replays.run_reference([("a", content)], policy)
+    given = dict(Policy(policy)) if as_mapping else policy
+    ledger = txfast.Ledger(policy=given, threads=threads)
+    statuses = ledger.apply(io.BytesIO(content), statuses=True).to_pylist()
+    assert [status for status in statuses if status != "applied"] == [reject.reason for reject in expected.rejects]
+    assert statuses.count("applied") == sum(expected.applied.values())
+    assert csv_of(ledger.accounts()) == expected.accounts
+    if expected.rows > sum(expected.malformed.values()):
+        result = txfast.process(io.BytesIO(content), policy=given, threads=threads, rejects=True)
+        assert csv_of(result.accounts) == expected.accounts
+        assert [reject["reason"] for reject in result.rejects.to_arrow().to_pylist()] == [
+            reject.reason for reject in expected.rejects
+        ]
+        assert (result.stats["policy"], result.stats["conserved"]) == (dict(Policy(policy)), True)
+
+
+def csv_of(accounts: txfast.Accounts) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        accounts.write(f"{folder}/a.csv")
+        return Path(folder, "a.csv").read_bytes()
+
+
+DISPUTED = table_of(
+    ("deposit", 1, 1, "9"), ("deposit", 1, 2, "5"), ("refund", 1, 1, "2"), ("dispute", 1, 1, "3"),
+    ("chargeback", 1, 1, None), ("dispute", 1, 2, None), ("chargeback", 1, 2, None),
+)  # fmt: skip
+# A row for each of the reasons that came with policies, and what the card policy with a few more says.
+REASONS = {
+    "zero_amount": ("deposit", 2, 1, "0"),
+    "amount_too_large": ("dispute", 2, 2, "5.0001"),
+    "chargeback_not_found": ("reversal", 2, 2, None),
+    "duplicate_reversal": ("reversal", 1, 1, None),
+}
+
+
+def test_each_reason_of_a_policy_is_a_status() -> None:
+    ledger = txfast.Ledger(policy="card,zero-amount=reject")
+    assert ledger.apply(DISPUTED) == {"applied": 7}
+    assert ledger.apply(table_of(("reversal", 1, 1, None), ("deposit", 2, 2, "5"))) == {"applied": 2}
+    assert ledger.apply(table_of(*REASONS.values()), statuses=True).to_pylist() == list(REASONS)
+    assert ledger.apply(table_of(*REASONS.values())) == {"applied": 0, **dict.fromkeys(REASONS, 1)}
+    assert ledger[1].locked  # the other chargeback stands
+
+
+def test_a_loaded_ledger_goes_on_under_the_policy_of_its_state(tmp_path: Path) -> None:
+    ledger = txfast.Ledger(policy={"redispute": "after-resolve", "locked": "disputes", "dispute-amount": "partial"})
+    ledger.apply(DISPUTED)
+    ledger.save(tmp_path / "s")
+    for _ in range(2):
+        ledger = txfast.Ledger.load(tmp_path / "s", threads=2)
+        assert ledger[1].locked
+        ledger.save(tmp_path / "s")  # again, under the same policy
+    assert ledger.apply(table_of(("reversal", 1, 1, None))) == {"applied": 1}
+    assert ledger[1].locked
+    assert ledger.apply(table_of(("reversal", 1, 2, None), ("dispute", 1, 1, "1.5"))) == {"applied": 2}
+    assert (ledger[1].available, ledger[1].held, ledger[1].locked) == (Decimal("10.5"), Decimal("1.5"), False)
+    ledger.save(tmp_path / "s")
+    # A run goes on with it under this policy, and is refused under another.
+    given = table_of(("resolve", 1, 1, None))
+    with pytest.raises(StateError, match=r"go on with --policy redispute=after-resolve,locked=disputes,dispute-amount"):
+        txfast.process(given, state=tmp_path / "s")
+    result = txfast.process(
+        given, state=tmp_path / "s", policy="dispute-amount=partial,locked=disputes,redispute=after-resolve"
+    )
+    assert result.accounts.get(1) == (1, Decimal(12), Decimal(0), Decimal(12), False)
+
+
+def test_a_ledger_of_another_policy_is_not_saved_over_a_state(tmp_path: Path) -> None:
+    txfast.Ledger(policy="card").save(tmp_path / "s")
+    with pytest.raises(StateError, match="holds a state that this ledger does not go on from"):
+        txfast.Ledger().save(tmp_path / "s")
+    assert len(txfast.Ledger.load(tmp_path / "s")) == 0

@@ -158,7 +158,7 @@ def test_the_reference_finds_the_intended_faults(block: bytes) -> None:
         "too_many_fields": 250,
     }
     assert run.rejected["duplicate_transaction"] == 0
-    assert set(run.applied) == reference_kinds()
+    assert set(run.applied) == reference_kinds() - {"refund", "reversal"}  # of which the workload has none
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("deposit", 10_000), ("withdrawal", 5_000)])

@@ -40,7 +40,8 @@ from coverage.types import TConfigurable, TLineNo
 from tests.support.project import PROJECT_ROOT, copy_extension_modules, copy_project
 
 COVERED = (
-    *("txfast/batch/header.pxd", "txfast/ledger/rules.pxd", "txfast/readers/row.pxd", "txfast/readers/row_fast.pxd"),
+    *("txfast/batch/header.pxd", "txfast/ledger/policy.pxd", "txfast/ledger/rules.pxd"),
+    *("txfast/readers/row.pxd", "txfast/readers/row_fast.pxd"),
     *("txfast/text/csv_in.pxd", "txfast/text/numbers_in.pxd"),
 )
 PERCENT_MIN = 98
@@ -64,6 +65,7 @@ QUICK_MODULES = (
 QUICK_TESTS = (
     "tests/batch/test_header.py",
     *("tests/ledger/test_columns.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
+    "tests/ledger/test_policy_tables.py",
     *("tests/readers/test_row.py", "tests/readers/test_row_fast.py", "tests/spill/test_slices.py"),
 )
 PYTHON = (".py",)

@@ -4,9 +4,9 @@
 
 Each line is read by the row parser and by Python's `csv`, `int` and `decimal`, if the rules agree with them on this
 line; and each file of rows of several lines by the native reader and by them, if csv accepts it. Each file is replayed
-by each reader, in one thread and in several, in blocks of a random size, and must give the same accounts, rejects and
-figures, or the same refusal. The first file that differs is made as small as possible and shown. test_differential.py
-runs a few of each. Comparisons with the rules themselves are in tests/run/test_properties.py.
+by each reader, in one thread and in several, in blocks of a random size, under a random policy, and must give the same
+accounts, rejects and figures, or the same refusal. The first file that differs is made as small as possible and shown.
+test_differential.py runs a few of each. Comparisons with the rules themselves are in tests/run/test_properties.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ QUOTE_BESIDE_BLANK = tuple(pair for blank in BLANKS for pair in (f'"{blank}', f'
 EXACT = Context(prec=100_000)
 
 files = st.one_of(
-    strategies.hostile_files(), strategies.plain_files(), strategies.wide_files(), strategies.noted_files()
+    strategies.hostile_files(),
+    strategies.plain_files(),
+    strategies.policy_files(),
+    strategies.wide_files(),
+    strategies.noted_files(),
 )
 
 
@@ -77,15 +81,17 @@ def verdict_of(names: list[str], texts: list[str]) -> Verdict:
     fields = {name: text.strip(BLANKS) for name, text in zip(names, texts, strict=False)}
     if not fields.get("type") or "client" not in fields or "tx" not in fields:
         return "missing_field"
-    if fields["type"] not in KINDS:
+    word = fields["type"].lower()
+    kind = "withdrawal" if word == "withdraw" else word
+    if kind not in KINDS:
         return "bad_type"
     client, tx = whole_number(fields["client"]), whole_number(fields["tx"])
     if client is None or tx is None:
         return "bad_client" if client is None else "bad_tx"
     if not fields.get("amount"):
-        return fields["type"], client, tx, None
+        return kind, client, tx, None
     amount = units(fields["amount"])
-    return "bad_amount" if amount is None else (fields["type"], client, tx, amount)
+    return "bad_amount" if amount is None else (kind, client, tx, amount)
 
 
 def whole_number(text: str) -> int | None:
@@ -198,23 +204,24 @@ def rows_by_reader(content: bytes, block_bytes: int) -> list[tuple[int, Verdict]
 # ---- Files -----------------------------------------------------------------------------------------
 
 
-def replay(content: bytes, reader: str, block_bytes: int, threads: int) -> replays.Outcome | str:
-    """The outcome of a file, or the message of its refusal."""
+def replay(content: bytes, reader: str, block_bytes: int, threads: int, policy: str) -> replays.Outcome | str:
+    """The outcome of a file under a policy, or the message of its refusal."""
+    inputs = [("in.csv", content)]
     try:
-        return replays.run([("in.csv", content)], reader=reader, block_bytes=block_bytes, threads=threads)
+        return replays.run(inputs, reader=reader, block_bytes=block_bytes, threads=threads, policy=policy)
     except TxfastError as error:
         return str(error)
 
 
-def check_file(content: bytes, block_bytes: int, threads: int) -> str:
+def check_file(content: bytes, block_bytes: int, threads: int, policy: str = "") -> str:
     """Replay a file in every way. Returns "replayed" or "refused"."""
-    expected = replay(content, "native", 1 << 18, 1)
+    expected = replay(content, "native", 1 << 18, 1, policy)
     for reader in replays.READERS:
         if not replays.can_carry(reader, content, None):
             continue
         fitting = replays.fit_block(reader, [("in.csv", content)], block_bytes)
         for count in (1, threads):
-            found = replay(content, reader, fitting, count)
+            found = replay(content, reader, fitting, count, policy)
             assert found == expected, f"{found}\nby {reader} in {count} threads, where it should be\n{expected}"
     return "refused" if isinstance(expected, str) else "replayed"
 
@@ -230,9 +237,9 @@ def campaign(count: int, seed_number: int) -> Counter[str]:
     @settings(
         max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=False
     )
-    @given(files, strategies.block_sizes, st.sampled_from(replays.THREADS[1:]))
-    def check(content: bytes, block_bytes: int, threads: int) -> None:
-        agreed[check_file(content, block_bytes, threads)] += 1
+    @given(files, strategies.block_sizes, st.sampled_from(replays.THREADS[1:]), strategies.policies())
+    def check(content: bytes, block_bytes: int, threads: int, policy: str) -> None:
+        agreed[check_file(content, block_bytes, threads, policy)] += 1
         agreed.update(check_lines(content))
         agreed.update(check_rows(content, block_bytes))
 

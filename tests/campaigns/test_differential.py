@@ -40,7 +40,7 @@ def test_all_ways_to_read_agree_on_random_files() -> None:
         (b'deposit,1,2,1,"","x"', "too_many_fields"),
         (b"deposit,1", "missing_field"),
         (b",1,2,1", "missing_field"),
-        (b"Deposit,1,2,1", "bad_type"),
+        (b"Deposits,1,2,1", "bad_type"),
         (b"deposit,1_0,2,1", "bad_client"),
         (b"deposit,1,18446744073709551616,1", "bad_tx"),
         (b"deposit,1,2,1e3", "bad_amount"),

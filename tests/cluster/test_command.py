@@ -134,3 +134,17 @@ def test_a_command_line_that_is_wrong_ends_with_2_and_changes_nothing(
     assert message in capsys.readouterr().err
     assert folder.read("in.csv") == before
     assert folder.names() == ["in.csv"]
+
+
+def test_the_policy_may_be_said_in_several_options(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    parse = command.make_parser("dask").parse_args
+    options = parse(["in.csv", "--policy", "overdraft=all,locked=deposits", "--policy", "locked=disputes"])
+    assert command.settings_of(options, 2).policy == "locked=disputes,overdraft=all"
+    assert command.settings_of(parse(["in.csv"]), 2).policy == ""
+    for arguments, words in (
+        (["--policy", "redispute=maybe"], "policy redispute=maybe: it is one of never, after-resolve"),
+        (["--policy", ""], "the policy is empty: is a variable of the shell not set?"),
+    ):
+        assert run_command("in.csv", "-o", "b.csv", *arguments) == 2
+        assert words in capsys.readouterr().err
+    assert folder.names() == ["in.csv"]

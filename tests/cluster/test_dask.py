@@ -16,7 +16,7 @@ from tests.support.command import Folder
 from tests.support.engines import DaskClient
 from tests.support.outputs import assert_same_tables, by_command, on_one_machine, twelve_files
 from txfast.cluster import dask
-from txfast.errors import ClusterError, InputError, MemoryLimitError, TxfastError
+from txfast.errors import ClusterError, InputError, MemoryLimitError, StateError, TxfastError, UsageError
 
 
 def test_the_tasks_of_dask_give_the_same_as_the_command(folder: Folder) -> None:
@@ -41,6 +41,25 @@ def test_process_on_dask_goes_on_from_a_state(folder: Folder) -> None:
     on_one_machine(folder, *names[:8], state="other")
     assert rejects is not None
     assert_same_tables(accounts, rejects, on_one_machine(folder, *names[8:], state="other"))
+
+
+def test_process_on_dask_takes_a_policy_and_goes_on_under_it(folder: Folder) -> None:
+    names = twelve_files(folder)
+    client: Any = DaskClient()
+    policy = {"redispute": "after-resolve", "locked": "disputes", "overdraft": "all"}
+    text = ",".join(f"{name}={value}" for name, value in policy.items())
+    dask.process(client, names[:6], range_bytes=500, state="state", policy=policy)
+    with pytest.raises(StateError, match="its rows were applied by another policy"):
+        dask.process(client, names[6:], state="state")
+    accounts, rejects, stats = dask.process(client, names[6:], rejects=True, state="state", policy=text)
+    on_one_machine(folder, *names[:6], "--policy", text, state="other")
+    assert rejects is not None
+    assert_same_tables(accounts, rejects, on_one_machine(folder, *names[6:], "--policy", text, state="other"))
+    assert stats["policy"] == {**stats["policy"], **policy}
+    wrong: tuple[Any, ...] = ("kard", {"redispute": "x"}, {"redispute": "never,locked=disputes"})
+    for each in wrong:
+        with pytest.raises(UsageError, match=r"policy .*: (it is one of|there is no such preset)"):
+            dask.process(client, names, policy=each)
 
 
 # ---- What Dask and its workers raise -------------------------------------------------------------

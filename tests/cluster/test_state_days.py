@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import shutil
@@ -21,11 +22,23 @@ from tests.support.outputs import assert_alike, by_command, on_one_machine, reje
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
+from tests.support.rows import Row, make_file
 from tests.support.small_memory import small_books, small_limits
-from tests.support.states import FIRST, GROWN, MORE, content_of, positions, run_with_state, snapshots
+from tests.support.states import (
+    FIRST,
+    GROWN,
+    MORE,
+    OLD,
+    change_manifest,
+    content_of,
+    positions,
+    run_with_state,
+    snapshots,
+)
 from tests.support.strategies import hostile_files, plain_files
 from tests.support.tables import ROWS, of_texts, write_table
-from txfast.errors import InputError
+from txfast.batch.batch import KINDS
+from txfast.errors import InputError, StateError
 from txfast.run.books import Books
 from txfast.state.snapshot import Snapshot
 
@@ -51,12 +64,99 @@ def test_days_on_a_cluster_and_on_one_machine_add_up_to_one_run(folder: Folder) 
     assert len(snapshots(folder)) == 2
 
 
+POLICIES = (
+    "card,direct-chargeback=allow",
+    "redispute=after-resolve,locked=deposits+disputes,withdrawal-dispute=credit",
+)
+
+
+def files_of_lives(folder: Folder, count: int) -> list[str]:
+    """Files of rows about long-lived payments of many clients: parts in dispute, refunds, chargebacks, reversals."""
+    chance = random.Random(11)
+    often = ("deposit", "dispute", "resolve", "chargeback", "reversal")
+    for number in range(count):
+        rows = [
+            Row(kind, chance.randrange(25), chance.randrange(12), chance.choice([90_000, 40_000, 3]))
+            for kind in chance.choices([*KINDS, *often], k=700)
+        ]
+        folder.write(f"lives{number}.csv", make_file(rows))
+    return [f"lives{number}.csv" for number in range(count)]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_days_under_a_policy_add_up_to_one_run_wherever_they_are_run(folder: Folder, policy: str) -> None:
+    days = files_of_lives(folder, 6)
+    option = ("--policy", policy)
+    whole = by_command(folder, *option, *days)
+    assert whole.accounts == run_reference([(day, folder.read(day)) for day in days], policy).accounts
+    assert set(whole.stats["applied"]) == set(KINDS)
+    assert all(whole.stats["applied"].values())
+    rejects: list[bytes] = []
+    for number, day in enumerate(days):
+        if number % 3 == 2:
+            found = on_one_machine(folder, *option, day)
+        else:
+            found = run_cluster(
+                day, shards=(1, 2, 3, 5)[number % 4], range_bytes=(500, 1 << 20)[number % 2], policy=policy
+            )
+        assert_alike(found, on_one_machine(folder, *option, day, state="other"))
+        rejects += found.rejects.splitlines(keepends=True)[1:]
+        assert folder.run("--state", "state", "--verify").exit_code == 0
+        assert folder.run("--state", "state").output == found.accounts
+    assert found.accounts == whole.accounts
+    assert b"".join(rejects) == whole.rejects.partition(b"\n")[2]
+
+
+def test_shards_under_a_policy_have_their_details(folder: Folder) -> None:
+    [day] = files_of_lives(folder, 1)
+    run_cluster(day, shards=2, range_bytes=1 << 20, policy=POLICIES[0])
+    names = [str(path.relative_to("state/snapshot-1")) for path in Path("state").rglob("details.arrow")]
+    assert sorted(names) == [f"shard-{shard}/details.arrow" for shard in range(2)]
+    path = Path("state/snapshot-1/shard-1/details.arrow")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(StateError, match=r"shard-1/details.arrow: is damaged"):
+        run_cluster(day, policy=POLICIES[0])
+    path.unlink()
+    with pytest.raises(StateError, match=r"shard-1/details.arrow: is damaged: it is missing"):
+        run_cluster(day, policy=POLICIES[0])
+
+
+def test_a_state_of_another_policy_is_refused_on_a_cluster(folder: Folder) -> None:
+    run_cluster("in.csv", policy="card")
+    before = content_of(folder.path / "state")
+    for policy in ("", "card,locked=closed"):
+        with pytest.raises(StateError, match=r"^state: its rows were applied by another policy, in which .*locked is"):
+            run_cluster("in.csv", policy=policy)
+    assert content_of(folder.path / "state") == before
+    assert run_cluster("in.csv", policy="card").stats["rows"] == 0
+
+
+def test_a_state_in_shards_of_an_earlier_version_goes_on(folder: Folder) -> None:
+    shutil.copytree(OLD / "format-3", "state")
+    folder.write("day.csv", (OLD / "day.csv").read_bytes())
+    inputs = json.loads(folder.read("state/snapshot-1/manifest.json"))["inputs"]
+    change_manifest(
+        folder.path / "state" / "snapshot-1", inputs={str(folder.path / name): at for name, at in inputs.items()}
+    )
+    with pytest.raises(StateError, match="go on with the default policy"):
+        run_cluster("day.csv", policy="card")
+    assert run_cluster("day.csv").stats["rows"] == 0
+    folder.write("next.csv", HEADER + b"reversal,3,1\nrefund,3,1,4\nreversal,4,2\n")
+    found = run_cluster("day.csv", "next.csv", shards=5)
+    assert found.stats["applied"]["reversal"] == found.stats["applied"]["refund"] == 1
+    assert rejects_of(found) == [("next.csv", 4, "chargeback_not_found")]
+    assert b"\n3,6.0000,0.0000,6.0000,false\n" in found.accounts
+    lines = folder.run("--state", "state", "--verify").output.decode().splitlines()
+    assert lines[0].startswith("state/snapshot-2: good: format 4, ")
+
+
 def test_the_command_prints_and_verifies_the_state_of_a_cluster(folder: Folder) -> None:
     names = twelve_files(folder)
     found = run_cluster(*names, shards=4)
     assert folder.run("--state", "state").output == found.accounts
     lines = folder.run("--state", "state", "--verify").output.decode().splitlines()
-    assert lines[0].startswith("state/snapshot-1: good: format 3, ")
+    assert lines[0].startswith("state/snapshot-1: good: format 4, ")
     assert f"{found.stats['accounts']} accounts" in lines[0]
     assert len(lines) == 1 + len(names)
     assert folder.run("--state", "state", "--memory-limit", "256MiB").output == found.accounts
@@ -208,16 +308,17 @@ def test_a_file_read_while_it_grows_gives_the_same_as_read_at_once(data: st.Data
     assert rejects == [(str(path), reject.line, reject.reason) for reject in expected.rejects]
 
 
-def test_a_spilled_shard_is_restored_and_saved(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = twelve_files(folder)
+@pytest.mark.parametrize("policy", ["", POLICIES[0]])
+def test_a_spilled_shard_is_restored_and_saved(folder: Folder, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
+    names = files_of_lives(folder, 12) if policy else twelve_files(folder)
     monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(0))
     monkeypatch.setattr(Books, "parts_that_fit", lambda *_: 3)
     monkeypatch.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
-    expected = by_command(folder, *names)
+    expected = by_command(folder, *names, *(["--policy", policy] if policy else []))
     rejects = b""
     with small_limits(3):
         for part in (names[:5], names[5:9], names[9:]):
-            found = run_cluster(*part, shards=2, range_bytes=500)
+            found = run_cluster(*part, shards=2, range_bytes=500, policy=policy)
             assert found.stats["spilled_bytes"]
             rejects += found.rejects.partition(b"\n")[2]
     assert found.accounts == expected.accounts

@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import replays
+from tests.support import replays, strategies
 from tests.support.command import Folder
 from tests.support.engines import PlainJob, run_ranges
 from tests.support.notes import NOTE_HEADER, notes_file, raw_rows
 from tests.support.outputs import assert_alike, by_command, rejects_of, twelve_files
+from tests.support.reference import HEADER
 from tests.support.replays import though_all_malformed
 from tests.support.small_memory import small_books, small_limits
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster.cutting import cut_inputs
 from txfast.errors import ClusterError
 from txfast.input.source import Source
+from txfast.ledger.policy import Policy
 
 
 @pytest.mark.slow
@@ -36,23 +38,33 @@ def test_any_cut_of_twelve_files_gives_the_same_as_the_command(folder: Folder, r
 LINES = [
     b"deposit,1,1,5\n", b"deposit,2,1,5.5\r\n", b"withdrawal,1,2,1\r", b"dispute,1,1\n", b"resolve,1,1\n",
     b"chargeback,1,1,\r\n", b"fee,1,1,1\n", b'deposit,"1",3,1\n', b'deposit,"1,3,1\n', b"deposit,3,1,",
+    b"refund,1,1,2\n", b"reversal,1,1,\r\n", b"dispute,1,1,3\n", b"deposit,1,1,5\n", b"dispute,2,1\n",
     b"\n", b"\r", b" ", b"\xef\xbb\xbf", b"9", b'"', b'"\n"', b'"x\r\ndeposit,4,1,1\n"', b'deposit,5,1,"1"\n',
 ]  # fmt: skip
 contents = st.lists(st.sampled_from(LINES), max_size=30).map(b"".join)
 
 
-@given(st.lists(contents, min_size=1, max_size=3), st.integers(1, 80), st.sampled_from([1, 3]))
+rows_of_lives = strategies.policy_streams().map(lambda rows: b"".join(row.line() + b"\n" for row in rows))
+
+
+@given(
+    st.lists(contents | rows_of_lives, min_size=1, max_size=3),
+    st.integers(1, 80),
+    st.sampled_from([1, 3]),
+    st.just("") | strategies.policies(),
+)
 def test_ranges_of_any_size_give_the_same_as_one_run(
-    tmp_path_factory: pytest.TempPathFactory, files: list[bytes], range_bytes: int, shards: int
+    tmp_path_factory: pytest.TempPathFactory, files: list[bytes], range_bytes: int, shards: int, policy: str
 ) -> None:
     path = tmp_path_factory.mktemp("files")
     header = b"\xef\xbb\xbf\n type,client,tx,amount\r\n"
     inputs = [(str(path / f"{number}.csv"), header + text) for number, text in enumerate(files)]
     for name, content in inputs:
         Path(name).write_bytes(content)
-    found = run_ranges([name for name, _ in inputs], shards, range_bytes)
-    expected = replays.run_reference(inputs)
+    found = run_ranges([name for name, _ in inputs], shards, range_bytes, policy=policy)
+    expected = replays.run_reference(inputs, policy)
     assert found.accounts == expected.accounts
+    assert (found.stats["conserved"], found.stats["policy"]) == (True, dict(Policy(policy)))
     assert rejects_of(found) == [(reject.file, reject.line, reject.reason) for reject in expected.rejects]
 
 
@@ -97,8 +109,22 @@ def test_a_line_inside_quotes_that_looks_like_a_row_is_warned_of_once(
     with though_all_malformed():
         job = PlainJob(cut_inputs([name, "in.csv"], range_bytes), 2)
     warnings: list[str] = []
-    job.figures.warn_of_inputs(warnings.append)
+    job.figures.warn(warnings.append)
     assert [warning.partition(" looks")[0] for warning in warnings] == [f"{name}:8: this line"]
+
+
+@pytest.mark.parametrize("policy", ["", "dispute-amount=partial"])
+@pytest.mark.parametrize("range_bytes", [11, 1 << 20])
+def test_amounts_that_do_not_count_and_reversals_of_nothing_are_warned_of_once(
+    folder: Folder, range_bytes: int, policy: str
+) -> None:
+    rows = b"deposit,%d,1,5\ndispute,%d,1,2\nreversal,%d,1\n"
+    folder.write("in.csv", HEADER + b"".join(rows.replace(b"%d", b"%d" % client) for client in range(30)))
+    warnings: list[str] = []
+    PlainJob(cut_inputs(["in.csv"], range_bytes), 3, policy).figures.warn(warnings.append)
+    ended = folder.run("in.csv", *(["--policy", policy] if policy else []))
+    assert [f"warn: {warning}" for warning in warnings] == ended.error_lines
+    assert [warning[:11] for warning in warnings] == (["30 reversal"] if policy else ["30 disputes", "30 reversal"])
 
 
 @pytest.mark.parametrize("range_bytes", [50, 700, 1 << 20])

@@ -16,6 +16,7 @@ from txfast.command import settings
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
 from txfast.errors import MemoryLimitError
+from txfast.ledger.policy import Policy
 from txfast.log.journal import LEVELS
 from txfast.run.destinations import OUTPUTS
 from txfast.writers.formats import usual_suffixes
@@ -23,6 +24,7 @@ from txfast.writers.formats import usual_suffixes
 # For each option: a text that its variable accepts, the attribute of Settings, and the value that this gets.
 VALUES: dict[str, tuple[str, str, Any]] = {
     "reader": ("arrow", "reader", "arrow"),
+    "policy": ("card", "policy", Policy("card")),
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
@@ -65,7 +67,7 @@ def test_the_defaults() -> None:
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
         "checkpoint": None, "color": "auto", "last_line": None, "memory_limit": None, "output": "-",
-        "output_format": "csv",
+        "output_format": "csv", "policy": None,
         "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
         "stats": None, "threads": None, "verbose": False, "verify": False,
     }  # fmt: skip
@@ -234,6 +236,7 @@ def test_an_empty_variable_counts_as_not_set(name: str) -> None:
     ("name", "flags", "value"),
     [
         ("reader", ["--reader", "native"], "native"),
+        ("policy", ["--policy", "overdraft=all"], Policy("overdraft=all")),
         ("output", ["-o", "-"], "-"),
         ("rejects", ["--rejects", "b.csv"], "b.csv"),
         ("stats", ["--stats", "b.json"], "b.json"),
@@ -254,7 +257,9 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
         assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
 
 
-@pytest.mark.parametrize("name", [name for name in VALUES if name not in ("output", "spill_dir", "state", "stats")])
+@pytest.mark.parametrize(
+    "name", [name for name in VALUES if name not in ("output", "policy", "spill_dir", "state", "stats")]
+)
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})
     assert f"txfast: TXFAST_{name.upper()}: 'what it would not take'" in line

@@ -12,7 +12,8 @@ from pyarrow import parquet
 
 from tests.support.project import PROJECT_ROOT
 
-SAMPLE = PROJECT_ROOT / "samples" / "disputes.csv"
+# Of a run that warns of nothing: a warning imports logging.
+SAMPLE = PROJECT_ROOT / "samples" / "locks.csv"
 
 # A plain run imports these and no others.
 OURS = {
@@ -44,6 +45,7 @@ OURS = {
     "txfast.run.plan",
     "txfast.run.reporter",
     "txfast.run.replay",
+    "txfast.run.rule_warnings",
     "txfast.batch",
     "txfast.command",
     "txfast.input",

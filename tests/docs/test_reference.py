@@ -71,5 +71,7 @@ def test_a_text_written_by_hand_is_kept_by_its_row() -> None:
         ("dispute", "holds"),
         ("resolve", ""),
         ("chargeback", ""),
+        ("refund", ""),
+        ("reversal", ""),
     ]
     assert made(again) == again

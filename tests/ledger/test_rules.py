@@ -12,7 +12,6 @@ from tests.support import reference, strategies
 from tests.support.bare_ledger import Account, accounts_csv, accounts_of, apply_lines, apply_rows
 from tests.support.reference import INT64_MAX, INT64_MIN
 from tests.support.rows import Row
-from txfast.batch.batch import KINDS
 from txfast.ledger.ledger import STATUSES, Ledger
 
 pytestmark = pytest.mark.unmeasured
@@ -24,6 +23,7 @@ ROWS_THAT_APPLY = {
     "dispute": Row("dispute", 1, 1),
     "resolve": Row("resolve", 1, 2),
     "chargeback": Row("chargeback", 1, 2),
+    "refund": Row("refund", 1, 1, 10_000),
 }
 
 
@@ -141,7 +141,7 @@ def test_a_row_has_the_first_rejection_that_applies(steps: list[str]) -> None:
     play(*steps)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ROWS_THAT_APPLY)
 def test_a_lock_alone_rejects_a_row_that_would_apply(kind: str) -> None:
     for locked in (False, True):
         ledger = play("deposit,1,1,5 -> applied", "deposit,1,2,5 -> applied", "dispute,1,2 -> applied")
@@ -455,10 +455,14 @@ def test_the_statuses_are_those_of_the_rules() -> None:
         "duplicate_transaction",
         "amount_required",
         "negative_amount",
+        "zero_amount",
         "insufficient_funds",
         "overflow",
         "transaction_not_found",
         "duplicate_dispute",
         "dispute_not_found",
         "dispute_not_in_progress",
+        "amount_too_large",
+        "chargeback_not_found",
+        "duplicate_reversal",
     }

@@ -8,8 +8,10 @@ import pytest
 
 from tests.support.command import Folder
 from tests.support.reference import HEADER
-from txfast.batch.batch import MALFORMED_REASONS
-from txfast.log.hints import REASON_HINTS, amount_hint, hint_of, id_hint, type_hint
+from txfast.batch.batch import KINDS, MALFORMED_REASONS
+from txfast.batch.header import Header
+from txfast.log.hints import OTHER_WORDS, REASON_HINTS, amount_hint, hint_of, id_hint, type_hint
+from txfast.readers.parse_line import parse_line
 
 HEADER_LINE = HEADER.rstrip(b"\n")
 
@@ -120,10 +122,17 @@ def test_a_row_with_another_delimiter_than_the_header_is_named(row: bytes, delim
 
 
 def test_a_type_has_the_nearest_word() -> None:
-    assert [type_hint(word) for word in ("Deposit", "depsit", "CREDIT", "withdraw", "fee")] == [
-        "deposit?", "deposit?", "deposit?", "withdrawal?", "",
+    assert [type_hint(word) for word in ("depsit", "CREDIT", "withdrawn", "Refunded", "return", "REVERSE", "fee")] == [
+        "deposit?", "deposit?", "withdrawal?", "refund?", "refund?", "reversal?", "",
     ]  # fmt: skip
-    assert hint_of("bad_type", b"1,Deposit,1,1", b"client,type,tx,amount") == "deposit?"
+    assert hint_of("bad_type", b"1,Depsit,1,1", b"client,type,tx,amount") == "deposit?"
+
+
+@pytest.mark.parametrize("word", OTHER_WORDS)
+def test_a_word_of_another_program_has_the_type_that_it_means(word: str) -> None:
+    assert OTHER_WORDS[word] in KINDS
+    assert type_hint(word.upper()) == f"{OTHER_WORDS[word]}?"
+    assert parse_line(f"{word},1,1,1".encode(), Header(HEADER_LINE, "in")) == "bad_type"
 
 
 def test_other_reasons_have_what_is_missing_or_nothing() -> None:

@@ -565,9 +565,6 @@ def test_an_id_is_read_exactly_up_to_64_bits(number: int, zeros: int) -> None:
 # ---- Types ---------------------------------------------------------------------------------------
 
 NOT_KINDS = (
-    b"Deposit",
-    b"DEPOSIT",
-    b"dEPOSIT",
     b"deposi",
     b"deposit.",
     b"depositt",
@@ -578,23 +575,18 @@ NOT_KINDS = (
     b"dep osit",
     b"d",
     b"0",
-    b"withdraw",
     b"withdrawa",
-    b"withdrawaL",
     b"withdrawals",
     b"withdrawal\x00",
     b"disput",
-    b"Dispute",
     b"disputed",
     b"resolv",
     b"resolved",
     b"chargebac",
-    b"chargebacK",
     b"chargebacks",
     b"charge back",
     b"charge_back",
     b"transfer",
-    b"refund",
     b"type",
     b"dep\xc3\xb6sit",
     b"deposit\xff",
@@ -620,7 +612,7 @@ def test_any_other_type_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("reader", replays.READERS)
-def test_every_reader_tells_the_five_types_from_similar_words(reader: str) -> None:
+def test_every_reader_tells_the_types_from_similar_words(reader: str) -> None:
     texts = list(NOT_KINDS)
     for kind in KINDS:
         word = kind.encode()
@@ -894,7 +886,7 @@ def parse_as_reference(header: bytes, line: bytes) -> tuple[str, int, int, int |
     assert client is not None
     assert tx is not None
     units = reference.parse_amount(amount) if amount else None
-    return kind.decode(), int(client), int(tx), units
+    return reference.WORDS[kind.lower()].decode(), int(client), int(tx), units
 
 
 @given(st.tuples(strategies.type_texts, strategies.id_texts, strategies.id_texts, strategies.amount_texts), st.data())

@@ -230,7 +230,7 @@ def test_rows_without_text_are_not_reported() -> None:
 @pytest.mark.parametrize(
     ("index", "column"),
     [
-        (0, ("large_text", 0, None, b"depositDeposit", struct.pack("<3q", 0, 7, 14), None)),
+        (0, ("large_text", 0, None, b"depositdeposix", struct.pack("<3q", 0, 7, 14), None)),
         (0, ("large_text", 0, b"\1", b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)),
         (0, ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)),
         (1, ("signed", 0, None, struct.pack("<2q", 1, -1), None, None)),

@@ -24,8 +24,9 @@ from tests.support.failures import fail_renames
 from tests.support.notes import notes_file, raw_rows
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
-from tests.support.states import content_of, save_new
-from txfast.batch.batch import MALFORMED_REASONS
+from tests.support.rows import Row, make_file
+from tests.support.states import change_manifest, content_of, save_new
+from txfast.batch.batch import KINDS, MALFORMED_REASONS
 from txfast.command import main as cli
 from txfast.errors import StateError
 from txfast.interrupts import LISTENER, Interrupted
@@ -81,6 +82,8 @@ def folder(tmp_path: Path) -> Folder:
             f"{chance.choice(kinds)},{chance.randrange(40)},{chance.randrange(400)},{chance.randrange(90)}.5\n"
             for _ in range(1000)
         ]
+        # A dispute with another amount than its deposit's is warned of.
+        lines = [line.rpartition(",")[0] + ",\n" if line.startswith("dispute") else line for line in lines]
         content = HEADER + "".join(lines).encode()
         folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
     return folder
@@ -170,6 +173,72 @@ def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str
         kills += 1
         # Nothing appears before the end.
         assert not (folder.path / "out.csv").exists()
+
+
+POLICY = ("--policy", "card,direct-chargeback=allow")
+
+
+def write_lives(folder: Folder) -> None:
+    """Replace the inputs by rows about payments that live long, and have details."""
+    import gzip
+
+    chance = random.Random(8)
+    for name in COMMAND[:3]:
+        often = ("deposit", "deposit", "dispute", "chargeback", "reversal")
+        rows = [
+            Row(kind, chance.randrange(40), chance.randrange(30), chance.choice([90_000, 40_000, 3]))
+            for kind in chance.choices([*KINDS, *often], k=1500)
+        ]
+        folder.write(name, gzip.compress(make_file(rows)) if name.endswith("gz") else make_file(rows))
+
+
+@pytest.mark.parametrize("threads", ["1", pytest.param("4", marks=pytest.mark.untraced)])
+def test_a_run_killed_under_a_policy_ends_as_one_that_was_not(folder: Folder, threads: str) -> None:
+    write_lives(folder)
+    right = clean(folder, "r.csv", "--threads", threads, *POLICY)
+    kills = kill_until_it_ends(folder, "r.csv", "--threads", threads, *POLICY, takes="4" if threads == "1" else "2")
+    assert kills > 2
+    assert outputs(folder, "r.csv") == right
+    assert (folder.path / "state" / "snapshot-1" / "details.arrow").exists()
+    assert (checkpoints(folder), parts(folder)) == ([], [])
+
+
+def test_a_dispute_with_another_amount_is_warned_of_by_the_run_that_goes_on(folder: Folder) -> None:
+    rows = [
+        Row("deposit", 1, 1, 50_000),
+        Row("dispute", 1, 1, 30_000),
+        *(Row("deposit", 2, tx, 1) for tx in range(900)),
+    ]
+    folder.write("in.csv", make_file(rows))
+    command = ("in.csv", "-o", "out.csv", "--state", "state", "--checkpoint", "0")
+    assert drive(folder, *command, TAKES="4").exit_code == 9
+    ended = drive(folder, *command)
+    assert (ended.exit_code, len(ended.error_lines)) == (0, 1)
+    assert ended.errors.startswith("warn: 1 dispute with another amount than is left of the payment")
+
+
+@pytest.mark.parametrize("policy", [(), ("--policy", "card")])
+def test_a_command_with_another_policy_discards_it(folder: Folder, policy: tuple[str, ...]) -> None:
+    write_lives(folder)
+    right = clean(folder, "r.csv", *policy)
+    killed(folder, "--threads", "1", *POLICY)
+    ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, *policy)
+    assert ended.exit_code == 0
+    assert "is discarded, and the run begins anew: it is of another command, whose policy differs" in ended.errors
+    assert outputs(folder, "r.csv") == right
+
+
+def test_one_whose_rows_another_policy_has_applied_is_discarded(folder: Folder) -> None:
+    """Its command is the same, as only a forger can make it."""
+    write_lives(folder)
+    right = clean(folder, "r.csv", "--policy", "card")
+    killed(folder, "--threads", "1", "--policy", "card")
+    path = folder.path / "state" / checkpoints(folder)[-1]
+    policy = json.loads((path / manifest.NAME).read_bytes())["policy"]
+    change_manifest(path, policy=policy | {"zero-amount": "reject"})
+    ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, "--policy", "card")
+    assert "is discarded, and the run begins anew: state: its rows were applied by another policy" in ended.errors
+    assert outputs(folder, "r.csv") == right
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])

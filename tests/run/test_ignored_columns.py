@@ -92,6 +92,6 @@ def test_a_cluster_warns_once_too(folder: Folder, monkeypatch: pytest.MonkeyPatc
     folder.write("a.csv", STATUS)
     folder.write("b.csv", STATUS)
     warnings: list[str] = []
-    PlainJob(cut_inputs(["in.csv", "a.csv", "b.csv"], range_bytes), 2).figures.warn_of_inputs(warnings.append)
+    PlainJob(cut_inputs(["in.csv", "a.csv", "b.csv"], range_bytes), 2).figures.warn(warnings.append)
     assert warnings == [warning("a.csv", "column 'status' is")]
     assert run_command("a.csv", "-o", "out.csv") == 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import random
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import cast
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,29 +22,63 @@ from tests.support.reference import HEADER
 from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.replays import READERS, THREADS, Input, Outcome
 from tests.support.rows import Row, make_file
+from tests.support.tables import of_texts, write_table
 from txfast.batch.batch import KINDS
 from txfast.errors import InputError, SourceError
+from txfast.ledger.policy import Policy
 from txfast.readers import arrow_csv as arrow
 
 pytestmark = pytest.mark.unmeasured
 
 each_reader = pytest.mark.parametrize("reader", READERS)
 thread_counts = st.sampled_from(THREADS)
+policies = st.just("") | strategies.policies()
 any_files = st.one_of(strategies.hostile_files(), strategies.plain_files())
 
 
-def assert_as_reference(inputs: list[Input], reader: str, block_bytes: int, threads: int) -> Outcome | None:
+def assert_as_reference(
+    inputs: list[Input], reader: str, block_bytes: int, threads: int, policy: str = ""
+) -> Outcome | None:
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
-    return replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+    return replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads, policy=policy)
 
 
 # ---- The reference -------------------------------------------------------------------------------
 
 
 @each_reader
-@given(strategies.hostile_files(), strategies.block_sizes, thread_counts)
-def test_a_hostile_file_gives_what_the_rules_say(reader: str, content: bytes, block_bytes: int, threads: int) -> None:
-    assert_as_reference([("in.csv", content)], reader, block_bytes, threads)
+@given(strategies.hostile_files(), strategies.block_sizes, thread_counts, policies)
+def test_a_hostile_file_gives_what_the_rules_say(
+    reader: str, content: bytes, block_bytes: int, threads: int, policy: str
+) -> None:
+    assert_as_reference([("in.csv", content)], reader, block_bytes, threads, policy)
+
+
+@each_reader
+@examples(2)
+@given(strategies.policy_files(), strategies.block_sizes, thread_counts, strategies.policies())
+def test_rows_mean_what_their_policy_says(
+    reader: str, content: bytes, block_bytes: int, threads: int, policy: str
+) -> None:
+    assert_as_reference([("in.csv", content)], reader, block_bytes, threads, policy)
+
+
+@examples(0.5)
+@given(
+    strategies.policy_streams(), strategies.policies(), thread_counts, st.sampled_from(["parquet", "arrow", "arrows"]),
+    st.integers(1, 30),
+)  # fmt: skip
+def test_rows_of_a_table_mean_what_their_policy_says(
+    rows: list[Row], policy: str, threads: int, suffix: str, rows_at_once: int
+) -> None:
+    """A table's rows are numbered from 1."""
+    expected = replays.run_reference([("in.csv", make_file(rows))], policy)
+    texts = [[text or None for text in row.line().decode().split(",")] for row in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_table(Path(folder, f"in.{suffix}"), of_texts(texts, pa.string()), rows_at_once)
+        found = replays.run_files([path], threads=threads, policy=policy)
+    rejects = [each._replace(file=str(path), line=each.line - 1) for each in expected.rejects]
+    assert found == expected._replace(rejects=rejects)
 
 
 @each_reader
@@ -69,12 +105,12 @@ def test_a_file_of_notes_of_many_lines_gives_what_the_rules_say(
 
 @each_reader
 @examples(0.5)
-@given(st.lists(any_files, max_size=4), strategies.block_sizes, thread_counts)
+@given(st.lists(any_files | strategies.policy_files(), max_size=4), strategies.block_sizes, thread_counts, policies)
 def test_several_files_are_read_as_one_stream_in_their_order(
-    reader: str, contents: list[bytes], block_bytes: int, threads: int
+    reader: str, contents: list[bytes], block_bytes: int, threads: int, policy: str
 ) -> None:
     inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
-    assert_as_reference(inputs, reader, block_bytes, threads)
+    assert_as_reference(inputs, reader, block_bytes, threads, policy)
 
 
 @each_reader
@@ -130,8 +166,8 @@ def test_every_block_size_gives_the_same(reader: str, ending: bytes) -> None:
 def test_a_long_file_gives_what_the_rules_say(reader: str, threads: int) -> None:
     rng = random.Random(6)
     lines = [HEADER.rstrip()]
-    for kind in rng.choices(KINDS, [50, 30, 12, 7, 1], k=6_000):
-        row = Row(kind, rng.randrange(90), rng.randrange(30), rng.randrange(10 ** rng.randrange(1, 12)))
+    for kind in rng.choices(KINDS, [50, 30, 14, 7, 4, 8, 20], k=6_000):
+        row = Row(kind, rng.randrange(90), rng.randrange(8), rng.randrange(10 ** rng.randrange(1, 12)))
         lines.append(row.line())
         if rng.random() < 0.02:
             lines.append(rng.choice([b"", b" ", b"x" * rng.randrange(300), b"deposit,1,1,1e3", b'"x"y', b",,,"]))
@@ -333,11 +369,15 @@ def test_a_source_that_fails_is_never_taken_for_its_end(reader: str, threads: in
 # ---- Laws of their own ---------------------------------------------------------------------------
 
 
-@given(strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts), thread_counts)
+@given(
+    strategies.streams(amounts=strategies.small_amounts | strategies.edge_amounts) | strategies.policy_streams(),
+    thread_counts,
+)
 def test_no_money_is_made_or_lost(rows: list[Row], threads: int) -> None:
     outcome = replays.run([("in.csv", make_file(rows))], block_bytes=64, threads=threads)
     refused = {reject.line for reject in outcome.rejects}
-    deposits: dict[tuple[int, int], int] = {}
+    left: Counter[tuple[int, int]] = Counter()  # of each deposit, what was not refunded
+    moved: dict[tuple[int, int], int] = {}  # by its dispute
     expected = Counter({row.client: 0 for row in rows})
     for line, row in enumerate(rows, start=2):
         if line in refused:
@@ -345,63 +385,79 @@ def test_no_money_is_made_or_lost(rows: list[Row], threads: int) -> None:
         match row.kind:
             case "deposit":
                 assert row.amount is not None
-                deposits[row.client, row.tx] = row.amount
+                left[row.client, row.tx] = row.amount
                 expected[row.client] += row.amount
             case "withdrawal":
                 assert row.amount is not None
                 expected[row.client] -= row.amount
+            case "refund":
+                assert row.amount is not None
+                left[row.client, row.tx] -= row.amount
+                expected[row.client] -= row.amount
+            case "dispute":
+                moved[row.client, row.tx] = left[row.client, row.tx]
             case "chargeback":
-                expected[row.client] -= deposits[row.client, row.tx]
+                expected[row.client] -= moved[row.client, row.tx]
+            case "reversal":
+                expected[row.client] += moved[row.client, row.tx]
     accounts = parse_accounts(outcome.accounts)
     assert {account.client: account.available + account.held for account in accounts} == dict(expected)
     assert outcome.rows == len(rows) == sum(outcome.applied.values()) + len(outcome.rejects)
 
 
-@given(strategies.streams(), st.integers(0, 60))
-def test_a_stream_may_be_cut_into_files_anywhere(rows: list[Row], index: int) -> None:
-    whole = replays.run([("in.csv", make_file(rows))])
+any_streams = strategies.streams() | strategies.policy_streams()
+
+
+@given(any_streams, st.integers(0, 60), policies)
+def test_a_stream_may_be_cut_into_files_anywhere(rows: list[Row], index: int, policy: str) -> None:
+    whole = replays.run([("in.csv", make_file(rows))], policy=policy)
     files = [("a.csv", make_file(rows[:index])), ("b.csv", make_file(rows[index:]))]
-    halves = replays.run(files)
+    halves = replays.run(files, policy=policy)
     assert halves.accounts == whole.accounts
     assert halves._replace(rejects=[]) == whole._replace(rejects=[])
     assert [reject.reason for reject in halves.rejects] == [reject.reason for reject in whole.rejects]
 
 
-@given(strategies.streams())
-def test_clients_do_not_touch_each_other(rows: list[Row]) -> None:
-    together = replays.run([("in.csv", make_file(rows))])
+@given(any_streams, policies)
+def test_clients_do_not_touch_each_other(rows: list[Row], policy: str) -> None:
+    together = replays.run([("in.csv", make_file(rows))], policy=policy)
     lines = []
     for client in sorted({row.client for row in rows}):
         alone = make_file(row for row in rows if row.client == client)
-        lines += replays.run([("in.csv", alone)]).accounts.splitlines(keepends=True)[1:]
+        lines += replays.run([("in.csv", alone)], policy=policy).accounts.splitlines(keepends=True)[1:]
     assert b"".join(lines) == together.accounts.partition(b"\n")[2]
 
 
-@given(strategies.streams(), st.lists(st.booleans(), min_size=60, max_size=60))
-def test_rows_of_different_clients_may_change_places(rows: list[Row], changes: list[bool]) -> None:
+@given(any_streams, st.lists(st.booleans(), min_size=60, max_size=60), policies)
+def test_rows_of_different_clients_may_change_places(rows: list[Row], changes: list[bool], policy: str) -> None:
     moved = list(rows)
     for index, change in zip(range(1, len(moved)), changes, strict=False):
         if change and moved[index - 1].client != moved[index].client:
             moved[index - 1], moved[index] = moved[index], moved[index - 1]
-    first, second = (replays.run([("in.csv", make_file(each))]) for each in (rows, moved))
+    first, second = (replays.run([("in.csv", make_file(each))], policy=policy) for each in (rows, moved))
     assert second.accounts == first.accounts
     assert (second.applied, second.rejected) == (first.applied, first.rejected)
 
 
-@given(strategies.streams())
-def test_rows_that_were_not_applied_might_as_well_not_be_there(rows: list[Row]) -> None:
-    everything = replays.run([("in.csv", make_file(rows))])
+@given(any_streams, policies)
+def test_rows_that_were_not_applied_might_as_well_not_be_there(rows: list[Row], policy: str) -> None:
+    everything = replays.run([("in.csv", make_file(rows))], policy=policy)
     refused = {reject.line for reject in everything.rejects}
     applied = [row for line, row in enumerate(rows, start=2) if line not in refused]
-    again = replays.run([("in.csv", make_file(applied))])
+    again = replays.run([("in.csv", make_file(applied))], policy=policy)
     assert again.rejects == []
     assert again.applied == everything.applied
     known = {row.client for row in applied}
     lines = everything.accounts.splitlines(keepends=True)
     kept = [line for line in lines[1:] if int(line.partition(b",")[0]) in known]
     assert again.accounts == b"".join([lines[0], *kept])
-    # The others have an account all the same, and nothing in it.
-    assert len(lines) - 1 == len({row.client for row in rows})
-    assert set(lines[1:]) - set(kept) == {
-        b"%d,0.0000,0.0000,0.0000,false\n" % client for client in {row.client for row in rows} - known
-    }
+    # The others have nothing in their accounts. By default each has one all the same.
+    empty = {b"%d,0.0000,0.0000,0.0000,false\n" % client for client in {row.client for row in rows} - known}
+    opened = set(lines[1:]) - set(kept)
+    match Policy(policy)["open-account"]:
+        case "any-row":
+            assert opened == empty
+        case "valid-row":
+            assert opened <= empty
+        case "applied-row":
+            assert opened == set()

@@ -52,6 +52,7 @@ def test_a_client_that_does_not_fit_is_named_with_the_limit_that_it_needs() -> N
     content = make_file(rows)
     with small_limits(0), pytest.MonkeyPatch.context() as patched:
         patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: ledger.entries)
+        patched.setattr(SmallLedger, "bytes_with_batch", lambda ledger, *_, **__: ledger.entries)
         alone = r"client \d+ alone has up to \d+ transactions: they need a memory limit of \d+MiB"
         with pytest.raises(MemoryLimitError, match=alone):
             replays.run([("in.csv", content)], block_bytes=100)

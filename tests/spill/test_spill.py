@@ -25,6 +25,7 @@ from txfast.input.position import Consumption
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.run.books import Books
 from txfast.run.replay import Replay
+from txfast.run.values import policy as parse_policy
 from txfast.spill import slices, spill
 from txfast.state.directory import StateDirectory
 from txfast.state.snapshot import Snapshot
@@ -32,6 +33,16 @@ from txfast.state.snapshot import Snapshot
 MEBIBYTE = 1 << 20
 
 limits = st.sampled_from([0, 1, 3, 10, 1 << 30])
+policies = st.just("") | strategies.policies()
+# Of few clients and of many; with payments that live long.
+many_streams = st.lists(
+    st.one_of(
+        strategies.streams(),
+        strategies.policy_streams(),
+        strategies.streams(st.integers(0, 40), st.integers(0, 9), kinds=strategies.policy_kinds),
+    ),
+    max_size=4,
+)
 
 
 @pytest.fixture
@@ -41,44 +52,42 @@ def folder(tmp_path: Path) -> Folder:
 
 @pytest.mark.parametrize("reader", replays.READERS)
 @given(
-    st.lists(st.one_of(strategies.hostile_files(), strategies.plain_files()), min_size=1, max_size=3),
-    strategies.block_sizes, st.sampled_from(replays.THREADS), limits,
+    st.lists(st.one_of(strategies.hostile_files(), strategies.policy_files()), min_size=1, max_size=3),
+    strategies.block_sizes, st.sampled_from(replays.THREADS), limits, policies,
 )  # fmt: skip
 def test_hostile_files_give_the_results_of_the_reference_under_any_limit(
-    reader: str, contents: list[bytes], block_bytes: int, threads: int, limit: int
+    reader: str, contents: list[bytes], block_bytes: int, threads: int, limit: int, policy: str
 ) -> None:
     inputs = [(f"{index}.csv", content) for index, content in enumerate(contents)]
     block_bytes = replays.fit_block(reader, inputs, block_bytes)
     with small_limits(limit):
-        replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+        replays.assert_as_reference(inputs, reader=reader, block_bytes=block_bytes, threads=threads, policy=policy)
 
 
 @pytest.mark.untraced
 @given(
-    st.lists(st.one_of(strategies.streams(), strategies.streams(st.integers(0, 40), st.integers(0, 9))), max_size=4),
-    strategies.block_sizes, st.sampled_from(replays.THREADS), limits,
+    many_streams, strategies.block_sizes, st.sampled_from(replays.THREADS), limits, policies,
 )  # fmt: skip
 def test_streams_give_the_results_of_the_reference_under_any_limit(
-    streams: list[list[Row]], block_bytes: int, threads: int, limit: int
+    streams: list[list[Row]], block_bytes: int, threads: int, limit: int, policy: str
 ) -> None:
     rows = [row for stream in streams for row in stream]
     with small_limits(limit):
         replays.assert_as_reference(
-            [("in.csv", make_file(rows))], reader="native", block_bytes=block_bytes, threads=threads
+            [("in.csv", make_file(rows))], reader="native", block_bytes=block_bytes, threads=threads, policy=policy
         )
 
 
 @pytest.mark.untraced
 @examples(0.3)
 @given(
-    st.lists(strategies.streams(st.integers(0, 40), st.integers(0, 9)), min_size=1, max_size=4),
-    st.sampled_from(replays.THREADS), limits, st.integers(1, 3), st.integers(0, 9),
+    many_streams.filter(bool), st.sampled_from(replays.THREADS), limits, st.integers(1, 3), st.integers(0, 9), policies,
 )  # fmt: skip
 def test_a_state_continues_under_any_limit(
-    streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int
+    streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int, policy: str
 ) -> None:
     """A state is restored in any number of parts, and saved again from partitions."""
-    assert_goes_on(streams, threads=threads, limit=limit, parts=parts, block_bytes=100 + skipped)
+    assert_goes_on(streams, threads=threads, limit=limit, parts=parts, block_bytes=100 + skipped, policy=policy)
 
 
 @pytest.mark.parametrize("parts", [1, 3])
@@ -88,17 +97,20 @@ def test_a_state_is_restored_in_parts_and_saved_from_partitions(parts: int) -> N
     assert_goes_on(streams, threads=3, limit=4, parts=parts, block_bytes=100)
 
 
-def assert_goes_on(streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int) -> None:
+def assert_goes_on(
+    streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int, policy: str = ""
+) -> None:
     """One run for each stream, with a common state, gives the accounts of one run over all streams."""
     files = [make_file(stream) for stream in streams]
-    expected = replays.run_reference([("in.csv", make_file([row for stream in streams for row in stream]))])
+    expected = replays.run_reference([("in.csv", make_file([row for stream in streams for row in stream]))], policy)
+    reasons: list[str] = []
     with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
         patched.setattr(Books, "parts_that_fit", lambda *_: parts)
         patched.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
         for number, content in enumerate(files):
-            state = StateDirectory(name, lambda message: pytest.fail(str(message)))
+            state = StateDirectory(name, lambda message: pytest.fail(str(message)), parse_policy(policy))
             journal = replays.RejectsJournal()
-            replay = replays.new_replay(journal, "native", block_bytes, threads)
+            replay = replays.new_replay(journal, "native", block_bytes, threads, policy=policy)
             state.open()
             state.load(replay.books.restore)
             replay.read_source(replays.open_bytes(f"{number}.csv", content))
@@ -107,7 +119,9 @@ def assert_goes_on(streams: list[list[Row]], *, threads: int, limit: int, parts:
             state.publish()
             state.discard()
             replay.close()
+            reasons += [reject.reason for reject in outcome.rejects]
     assert outcome.accounts == expected.accounts
+    assert reasons == [reject.reason for reject in expected.rejects]
 
 
 class DueCheckpoints:

@@ -257,13 +257,18 @@ def test_conservation_includes_the_accounts_that_were_loaded(folder: Folder) -> 
 
 
 @examples(0.5)
-@given(data=st.data(), threads=st.sampled_from([1, 3]), reader=st.sampled_from(READERS))
+@given(
+    data=st.data(),
+    threads=st.sampled_from([1, 3]),
+    reader=st.sampled_from(READERS),
+    policy=st.just("") | strategies.policies(),
+)
 def test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once(
-    data: st.DataObject, threads: int, reader: str
+    data: st.DataObject, threads: int, reader: str, policy: str
 ) -> None:
-    content = data.draw(st.one_of(strategies.plain_files(), strategies.hostile_files()))
+    content = data.draw(st.one_of(strategies.plain_files(), strategies.hostile_files(), strategies.policy_files()))
     try:
-        whole = run_reference([("grown.csv", content)])
+        whole = run_reference([("grown.csv", content)], policy)
     except reference_rows.NotTransactions:
         return
     # Cut after a line, or inside CR LF; the first step has the header.
@@ -281,7 +286,12 @@ def test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once(
             block_bytes = replays.fit_block(reader, [("grown.csv", content)], block_bytes)
             try:
                 outcome = run_with_state(
-                    Path(made) / "state", path, reader=reader, block_bytes=block_bytes, threads=threads
+                    Path(made) / "state",
+                    path,
+                    reader=reader,
+                    block_bytes=block_bytes,
+                    threads=threads,
+                    policy=policy,
                 )
             except InputError as error:
                 if "--reader native" in str(error) or "what was added closes it" in str(error):

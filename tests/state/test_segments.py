@@ -20,6 +20,7 @@ from tests.support.profiles import examples
 from tests.support.rows import Row
 from txfast.errors import StateError
 from txfast.ledger.ledger import Ledger
+from txfast.ledger.policy import Policy
 from txfast.state import manifest
 from txfast.state.segments import Segments
 from txfast.state.snapshot import Snapshot
@@ -53,22 +54,25 @@ def segment_names(folder: Path) -> list[str]:
 
 @examples(0.5)
 @given(
-    st.lists(strategies.streams(amounts=strategies.edge_amounts), min_size=1, max_size=6), st.integers(1, 3),
-    st.integers(1, 3),
+    st.lists(
+        strategies.streams(amounts=strategies.edge_amounts) | strategies.policy_streams(), min_size=1, max_size=6
+    ),
+    st.integers(1, 3), st.integers(1, 3), strategies.policies(),
 )  # fmt: skip
 def test_a_snapshot_that_shares_entries_restores_the_same_ledgers(
-    steps: list[list[Row]], ledgers: int, shards: int
+    steps: list[list[Row]], ledgers: int, shards: int, policy: str
 ) -> None:
-    whole = [Ledger() for _ in range(ledgers)]
+    whole = [Ledger(Policy(policy)) for _ in range(ledgers)]
     with tempfile.TemporaryDirectory() as made:
         for number, folder in enumerate(write_snapshots(Path(made), whole, steps)):
             assert len(segment_names(folder)) == number + 1
-            restored = [Ledger() for _ in range(shards)]
+            restored = [Ledger(Policy(policy)) for _ in range(shards)]
             Snapshot.open(str(folder)).restore(restored)
             assert accounts_csv(restored) == accounts_csv(whole)
             assert sum(ledger.entries for ledger in restored) == sum(ledger.entries for ledger in whole)
-    # The dispute of every deposit is in the state that it was in.
-    endings = [Row(kind, row.client, row.tx, None) for rows in steps for row in rows for kind in ("resolve", "dispute")]
+    # Every payment is in the state that it was in.
+    kinds = ("resolve", "dispute", "reversal", "refund", "chargeback", "resolve")
+    endings = [Row(kind, row.client, row.tx, 1) for rows in steps for row in rows for kind in kinds]
     if shards == ledgers == 1:
         assert apply_rows(restored[0], endings) == apply_rows(whole[0], endings)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.command import Folder
 from tests.support.failures import raising
-from tests.support.states import FIRST, change_manifest, copied
+from tests.support.states import FIRST, change_manifest, copied, seal
 from txfast.errors import CapacityError, MemoryLimitError, SourceError, StateError
 from txfast.ledger.ledger import Ledger
 from txfast.state import manifest
@@ -37,18 +37,6 @@ def damages(chance: random.Random, content: bytes) -> Iterator[bytes]:
         if turned != content:
             yield bytes(turned)
         yield content + bytes([chance.randrange(256)])
-
-
-def seal(snapshot: Path) -> None:
-    """Put the hashes of changed files into the manifest, as an attacker would."""
-    from xxhash import xxh3_128_hexdigest
-
-    fields = json.loads((snapshot / manifest.NAME).read_bytes())
-    del fields["hash"]
-    for file in (ACCOUNTS_FILE, ENTRIES_FILE):
-        content = (snapshot / file).read_bytes()
-        fields["files"][file] = {"bytes": len(content), "xxh3_128": xxh3_128_hexdigest(content)}
-    (snapshot / manifest.NAME).write_bytes(manifest.text_of(fields))
 
 
 # ---- Damage ----------------------------------------------------------------------------------------

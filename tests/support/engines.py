@@ -23,22 +23,34 @@ from txfast.cluster.reduce import reduce_shard
 from txfast.cluster.rejects import reject_blobs
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses
 from txfast.cluster.state import ClusterState, open_state
+from txfast.run.values import policy as parse_policy
 from txfast.state.directory import StateDirectory
 
 
 def run_cluster(
-    *names: str, shards: int = 3, range_bytes: int = 50, state: str = "state", refuses_malformed: bool = False
+    *names: str,
+    shards: int = 3,
+    range_bytes: int = 50,
+    state: str = "state",
+    refuses_malformed: bool = False,
+    policy: str = "",
 ) -> Outputs:
     """The outputs of a run with a state, by the functions of Spark's workers. It goes on though all rows of an input
     are malformed, unless it `refuses_malformed`."""
-    with nullcontext() if refuses_malformed else though_all_malformed(), open_state(state, hash_extents) as opened:
-        return outputs_of(WorkersJob(settings_of(names, shards, opened, range_bytes), opened))
+    chosen = parse_policy(policy)
+    with (
+        nullcontext() if refuses_malformed else though_all_malformed(),
+        open_state(state, hash_extents, chosen) as opened,
+    ):
+        return outputs_of(WorkersJob(settings_of(names, shards, opened, range_bytes, policy), opened))
 
 
-def settings_of(names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700) -> Settings:
+def settings_of(
+    names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700, policy: str = ""
+) -> Settings:
     return make_settings(
         names, cores=2, shards=shards, keep_statuses=True, range_bytes=range_bytes, memory_limit=None,
-        spill_folder=None, state=state,
+        spill_folder=None, policy=parse_policy(policy), state=state,
     )  # fmt: skip
 
 
@@ -46,11 +58,16 @@ def settings_of(names: Sequence[str], shards: int = 2, state: State | None = Non
 
 
 def run_ranges(
-    names: Sequence[str], shards: int = 3, range_bytes: int = 50, *, refuses_malformed: bool = False
+    names: Sequence[str],
+    shards: int = 3,
+    range_bytes: int = 50,
+    *,
+    refuses_malformed: bool = False,
+    policy: str = "",
 ) -> Outputs:
     """The same of a run without a state, by plain calls."""
     with nullcontext() if refuses_malformed else though_all_malformed():
-        return outputs_of(PlainJob(cut_inputs(names, range_bytes), shards))
+        return outputs_of(PlainJob(cut_inputs(names, range_bytes), shards, policy))
 
 
 def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], list[RangeReport]]:
@@ -69,9 +86,9 @@ def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], l
 class PlainJob:
     """A job of plain calls: every range is mapped, then every shard is reduced."""
 
-    def __init__(self, parts: Sequence[Range], shards: int) -> None:
+    def __init__(self, parts: Sequence[Range], shards: int, policy: str = "") -> None:
         self.parts = parts
-        self.figures = Figures(parts, shards)
+        self.figures = Figures(parts, shards, policy)
         self.found_runs: list[AccountRun] = []
         self.statuses: list[RowStatuses] = []
         pieces, reports = pieces_of(parts, shards)
@@ -79,7 +96,7 @@ class PlainJob:
             self.figures.add(report)
         for shard in range(shards):
             contents = [piece.content for piece in pieces[shard]]
-            for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True):
+            for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True, policy=policy):
                 if isinstance(item, AccountRun):
                     self.found_runs.append(item)
                 elif isinstance(item, RowStatuses):
@@ -135,7 +152,7 @@ class WorkersJob:
     def __init__(self, settings: Settings, state: State | None = None) -> None:
         self.settings = settings
         self.shards = settings.shards
-        self.figures = Figures(settings.ranges, settings.shards)
+        self.figures = Figures(settings.ranges, settings.shards, settings.policy)
         texts = pa.RecordBatch.from_pydict({"text": list(map(spark_workers.task_text, settings.tasks))})
         partitions: dict[int, list[Any]] = defaultdict(list)
         for record in spark_workers.records_in(spark_workers.mapper(self.shards)(iter([texts]))):
@@ -197,6 +214,6 @@ def run_command(*arguments: str, engine: Callable[[Settings, State | None], Any]
     @contextmanager
     def start(directory: StateDirectory | None) -> Iterator[Any]:
         state = None if directory is None else ClusterState(directory, hash_extents)
-        yield engine(settings_of(options.files, options.shards or 2, state), state)
+        yield engine(settings_of(options.files, options.shards or 2, state, policy=",".join(options.policy)), state)
 
     return command.run(options, start)

@@ -1,5 +1,8 @@
 """The reference: a slow, obvious implementation of all rules, in plain Python. The oracle of the property tests.
 
+`reference_rows` cuts files into rows, `reference_policy` knows the choices, `reference_ledger` applies rows. This
+module reads the texts of a row and counts what becomes of it.
+
 It is written from the rules alone. It must not import `txfast`, nor know how the package reads, stores or orders
 anything. If the two differ, one of them breaks a rule, and this one is short enough to read in full.
 
@@ -14,6 +17,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.support.reference_ledger import INT64_MAX as INT64_MAX
+from tests.support.reference_ledger import INT64_MIN as INT64_MIN
+from tests.support.reference_ledger import Account as Account
+from tests.support.reference_ledger import Ledger
+from tests.support.reference_policy import Policy
 from tests.support.reference_rows import (
     ROW_LIMIT_BYTES,
     Columns,
@@ -27,13 +35,13 @@ from tests.support.reference_rows import (
 )
 
 HEADER = b"type,client,tx,amount\n"
-KINDS = (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback")
+KINDS = (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback", b"refund", b"reversal")
+# What the words of the type column mean, in lower case. All of them count in any case.
+WORDS = {kind: kind for kind in KINDS} | {b"withdraw": b"withdrawal"}
 
 REJECT_ROW_LIMIT_BYTES = 64 * 1024
 
 UNITS_PER_ONE = 10_000
-INT64_MIN = -(2**63)
-INT64_MAX = 2**63 - 1
 UINT64_MAX = 2**64 - 1
 
 # An optional sign, digits, optionally a point and digits. The pattern lets both groups be empty, so parse_amount checks
@@ -43,9 +51,6 @@ AMOUNT_PATTERN = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 ACCOUNTS_HEADER = b"client,available,held,total,locked\n"
 
 NO_TEXTS: Texts = (None, None, None, None)
-
-# Transaction ids belong to their client.
-Key = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +66,6 @@ class Reject:
     tx: bytes
     amount: bytes
     row: bytes
-
-
-@dataclass(slots=True)
-class Account:
-    """One client's balances: integers in units of 0.0001."""
-
-    client: int
-    available: int = 0
-    held: int = 0
-    locked: bool = False
-
-    @property
-    def total(self) -> int:
-        return self.available + self.held
-
-    def change(self, *, available: int = 0, held: int = 0) -> bool:
-        """Add to both balances. Returns False, and changes nothing, if available, held or total would not fit."""
-        new_available = self.available + available
-        new_held = self.held + held
-        for balance in (new_available, new_held, new_available + new_held):
-            if not INT64_MIN <= balance <= INT64_MAX:
-                return False
-        self.available = new_available
-        self.held = new_held
-        return True
 
 
 # ---- Texts ---------------------------------------------------------------------------------------
@@ -138,7 +118,10 @@ def format_amount(units: int) -> str:
 class Replay:
     """A run. Call `read` for each input in order, then look at the attributes.
 
+    `policy` is a text such as `card,overdraft=none`. Raises ValueError where it is none.
+
     accounts    by client; a test may put a forged Account here
+    payments    applied deposits and withdrawals, by (client, tx)
     rejects     the rows that `read` found malformed or rejected, in input order
     rows        malformed + rejected + applied
     lines       the number of lines of each input that was read to its end
@@ -150,20 +133,17 @@ class Replay:
     tests see what becomes of such rows.
     """
 
-    def __init__(self, *, takes_malformed: bool = True) -> None:
+    def __init__(self, policy: str = "", *, takes_malformed: bool = True) -> None:
         self.takes_malformed = takes_malformed
-        self.accounts: dict[int, Account] = {}
+        self._ledger = Ledger(Policy.parse(policy))
+        self.accounts = self._ledger.accounts
+        self.payments = self._ledger.payments
         self.rejects: list[Reject] = []
         self.rows = 0
         self.lines: list[int] = []
         self.applied: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
-        # Applied deposits and withdrawals, with their amounts; and every deposit that was ever disputed, with the
-        # state of its dispute: "open", "resolved" or "charged back".
-        self.deposits: dict[Key, int] = {}
-        self.withdrawals: dict[Key, int] = {}
-        self.disputes: dict[Key, str] = {}
 
     def read(self, name: str, content: bytes) -> None:
         """Apply one input, which has its own header. After a NotTransactions the run cannot be used."""
@@ -204,7 +184,9 @@ class Replay:
             return "malformed", "too_many_fields"
         if not type_text or client_text is None or tx_text is None:
             return "malformed", "missing_field"
-        if type_text not in KINDS:
+        # bytes.lower() changes ASCII letters alone.
+        kind = WORDS.get(type_text.lower())
+        if kind is None:
             return "malformed", "bad_type"
         client = parse_id(client_text)
         if client is None:
@@ -215,7 +197,7 @@ class Replay:
         amount = parse_amount(amount_text) if amount_text else None
         if amount_text and amount is None:
             return "malformed", "bad_amount"
-        outcome = self.apply(type_text.decode(), client, tx, amount)
+        outcome = self.apply(kind.decode(), client, tx, amount)
         return ("applied", "") if outcome == "applied" else ("rejected", outcome)
 
     def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
@@ -223,89 +205,13 @@ class Replay:
 
         `amount` is in units of 0.0001, None if the row has none. `read` adds to `rejects`, because it knows the line.
         """
-        if client not in self.accounts:
-            self.accounts[client] = Account(client)
-        account = self.accounts[client]
-        key = (client, tx)
-        if account.locked:
-            outcome = "account_locked"
-        elif kind == "deposit":
-            outcome = self._deposit(account, key, amount)
-        elif kind == "withdrawal":
-            outcome = self._withdraw(account, key, amount)
-        elif kind == "dispute":
-            outcome = self._dispute(account, key)
-        elif kind == "resolve":
-            outcome = self._resolve(account, key)
-        elif kind == "chargeback":
-            outcome = self._charge_back(account, key)
-        else:
-            raise ValueError(f"no kind of transaction: {kind!r}")
+        outcome = self._ledger.apply(kind, client, tx, amount)
         self.rows += 1
         if outcome == "applied":
             self.applied[kind] += 1
         else:
             self.rejected[outcome] += 1
         return outcome
-
-    def _deposit(self, account: Account, key: Key, amount: int | None) -> str:
-        if key in self.deposits or key in self.withdrawals:
-            return "duplicate_transaction"
-        if amount is None:
-            return "amount_required"
-        if amount < 0:
-            return "negative_amount"
-        if not account.change(available=amount):
-            return "overflow"
-        self.deposits[key] = amount
-        return "applied"
-
-    def _withdraw(self, account: Account, key: Key, amount: int | None) -> str:
-        if key in self.deposits or key in self.withdrawals:
-            return "duplicate_transaction"
-        if amount is None:
-            return "amount_required"
-        if amount < 0:
-            return "negative_amount"
-        if account.available < amount:
-            return "insufficient_funds"
-        if not account.change(available=-amount):
-            return "overflow"
-        self.withdrawals[key] = amount
-        return "applied"
-
-    def _dispute(self, account: Account, key: Key) -> str:
-        if key not in self.deposits:
-            return "transaction_not_found"
-        if key in self.disputes:
-            return "duplicate_dispute"
-        deposit = self.deposits[key]
-        if not account.change(available=-deposit, held=deposit):
-            return "overflow"
-        self.disputes[key] = "open"
-        return "applied"
-
-    def _resolve(self, account: Account, key: Key) -> str:
-        if key not in self.disputes:
-            return "dispute_not_found"
-        if self.disputes[key] != "open":
-            return "dispute_not_in_progress"
-        deposit = self.deposits[key]
-        if not account.change(available=deposit, held=-deposit):
-            return "overflow"
-        self.disputes[key] = "resolved"
-        return "applied"
-
-    def _charge_back(self, account: Account, key: Key) -> str:
-        if key not in self.disputes:
-            return "dispute_not_found"
-        if self.disputes[key] != "open":
-            return "dispute_not_in_progress"
-        if not account.change(held=-self.deposits[key]):
-            return "overflow"
-        account.locked = True
-        self.disputes[key] = "charged back"
-        return "applied"
 
     def accounts_csv(self) -> bytes:
         """The accounts, byte for byte as the command prints them."""
@@ -319,25 +225,13 @@ class Replay:
         return b"".join(printed)
 
     def conserved(self) -> bool:
-        """Whether available + held of every client equals its applied deposits − withdrawals − chargebacks.
-
-        The sum is computed from the applied transactions, not from the balances, so it detects a forged account.
-        """
-        expected: Counter[int] = Counter()
-        for (client, _), amount in self.deposits.items():
-            expected[client] += amount
-        for (client, _), amount in self.withdrawals.items():
-            expected[client] -= amount
-        for key, became in self.disputes.items():
-            if became == "charged back":
-                client, _ = key
-                expected[client] -= self.deposits[key]
-        return all(account.total == expected[client] for client, account in self.accounts.items())
+        """Whether available + held of every client is what its applied rows brought in, less what they took out."""
+        return self._ledger.conserved()
 
 
-def replay(*inputs: tuple[str, bytes], takes_malformed: bool = True) -> Replay:
+def replay(*inputs: tuple[str, bytes], policy: str = "", takes_malformed: bool = True) -> Replay:
     """A run over inputs, each a name and its content, in the order given. Raises NotTransactions."""
-    run = Replay(takes_malformed=takes_malformed)
+    run = Replay(policy, takes_malformed=takes_malformed)
     for name, content in inputs:
         run.read(name, content)
     return run

@@ -27,6 +27,7 @@ from txfast.log.journal import WARN, Journal
 from txfast.readers import arrow_csv
 from txfast.run import all_malformed
 from txfast.run.replay import Replay
+from txfast.run.values import policy as parse_policy
 from txfast.writers.accounts_csv import csv_blocks
 
 # Every reader must give the same bytes with every number of threads: one thread for all work, one scanner beside one
@@ -101,11 +102,22 @@ class Reads(io.RawIOBase):
 
 
 def new_replay(
-    journal: Journal, reader: str, block_bytes: int | None, threads: int, *, refuses_malformed: bool = False
+    journal: Journal,
+    reader: str,
+    block_bytes: int | None,
+    threads: int,
+    *,
+    refuses_malformed: bool = False,
+    policy: str = "",
 ) -> Replay:
     """A run that goes on though all rows of an input are malformed, unless it `refuses_malformed`."""
     return txfast.run.replay.new_replay(
-        journal, reader=reader, block_bytes=block_bytes, threads=threads, refuses_malformed=refuses_malformed
+        journal,
+        reader=reader,
+        block_bytes=block_bytes,
+        threads=threads,
+        refuses_malformed=refuses_malformed,
+        policy=parse_policy(policy),
     )
 
 
@@ -129,21 +141,27 @@ def run(
     reader: str = READERS[0],
     block_bytes: int | None = None,
     threads: int = 1,
+    policy: str = "",
 ) -> Outcome:
     """Replay inputs in memory. Raises TxfastError."""
     journal = RejectsJournal()
-    replay = new_replay(journal, reader, block_bytes, threads)
+    replay = new_replay(journal, reader, block_bytes, threads, policy=policy)
     for name, content in inputs:
         replay.read_source(open_bytes(name, content))
     return outcome_of(replay, journal)
 
 
 def run_files(
-    paths: Sequence[Path], *, reader: str = READERS[0], block_bytes: int | None = None, threads: int = 1
+    paths: Sequence[Path],
+    *,
+    reader: str = READERS[0],
+    block_bytes: int | None = None,
+    threads: int = 1,
+    policy: str = "",
 ) -> Outcome:
     """Replay files on disk. Raises TxfastError."""
     journal = RejectsJournal()
-    replay = new_replay(journal, reader, block_bytes, threads)
+    replay = new_replay(journal, reader, block_bytes, threads, policy=policy)
     for path in paths:
         replay.read(resolve(str(path)))
     return outcome_of(replay, journal)
@@ -165,9 +183,10 @@ def outcome_of(replay: Replay, journal: RejectsJournal, save: Callable[[Ledger],
     )
 
 
-def run_reference(inputs: Sequence[Input]) -> Outcome:
+def run_reference(inputs: Sequence[Input], policy: str = "") -> Outcome:
     """The same by the reference. Raises NotTransactions."""
-    replay = reference.replay(*inputs)
+    replay = reference.replay(*inputs, policy=policy)
+    assert replay.conserved()
     rejects = [Reject(each.file, each.line, each.status, each.reason, each.row) for each in replay.rejects]
     return Outcome(
         accounts=replay.accounts_csv(),
@@ -200,16 +219,16 @@ def fit_block(reader: str, inputs: Sequence[Input], block_bytes: int) -> int:
 
 
 def assert_as_reference(
-    inputs: Sequence[Input], *, reader: str, block_bytes: int | None = None, threads: int = 1
+    inputs: Sequence[Input], *, reader: str, block_bytes: int | None = None, threads: int = 1, policy: str = ""
 ) -> Outcome | None:
     """Replay the inputs and compare everything with the reference. Returns None if both refuse the inputs."""
     expected: Outcome | None = None
     outcome: Outcome | None = None
     refusal = ""
     with suppress(reference_rows.NotTransactions):
-        expected = run_reference(inputs)
+        expected = run_reference(inputs, policy)
     try:
-        outcome = run(inputs, reader=reader, block_bytes=block_bytes, threads=threads)
+        outcome = run(inputs, reader=reader, block_bytes=block_bytes, threads=threads, policy=policy)
     except TxfastError as error:
         refusal = str(error)
     if outcome is None and not all(can_carry(reader, content, block_bytes) for _, content in inputs):

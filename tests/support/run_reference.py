@@ -1,8 +1,9 @@
 """The reference as a command: prints the accounts of transactions files as CSV.
 
-    python -m tests.support.run_reference [--rejects FILE] FILE...
+    python -m tests.support.run_reference [--policy TEXT] [--rejects FILE] FILE...
 
-`--rejects` writes a line `file<TAB>line<TAB>status<TAB>reason` for each row that was not applied.
+`--policy` is a text such as `card,overdraft=none`. `--rejects` writes a line `file<TAB>line<TAB>status<TAB>reason` for
+each row that was not applied.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from tests.support.reference_rows import NotTransactions
 def main() -> int:
     parser = argparse.ArgumentParser(description="Replay transactions by the reference.")
     parser.add_argument("files", metavar="FILE", nargs="+")
+    parser.add_argument("--policy", metavar="TEXT", default="", help="what rows mean, such as card,overdraft=none")
     parser.add_argument("--rejects", metavar="FILE", help="write a line for every row not applied")
     arguments = parser.parse_args()
-    run = Replay(takes_malformed=False)
     try:
+        run = Replay(arguments.policy, takes_malformed=False)
         for name in arguments.files:
             with open(name, "rb") as file:
                 run.read(name, file.read())
-    except (NotTransactions, OSError) as error:
+    except (NotTransactions, OSError, ValueError) as error:
         print(f"reference: {error}", file=sys.stderr)
         return 1
     if arguments.rejects is not None:

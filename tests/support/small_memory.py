@@ -9,24 +9,30 @@ from typing import Any
 import pytest
 
 from tests.support import replays
+from txfast.batch.batch import TransactionBatch
 from txfast.ledger.ledger import Ledger
+from txfast.ledger.policy import Policy
 from txfast.log.journal import Journal
 from txfast.run import books, plan
 from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.plan import Plan
 from txfast.run.replay import Replay
+from txfast.run.values import policy as parse_policy
 from txfast.spill import settle, slices, spill
 
 
 class SmallLedger(Ledger):
     """A ledger that reports one byte for each account after the first, and so exceeds any small limit."""
 
-    def bytes_with(self, _: int) -> int:
+    def bytes_with(self, rows: int) -> int:  # noqa: ARG002
+        return max(0, len(self) - 1)
+
+    def bytes_with_batch(self, batch: TransactionBatch, *, shard: int = 0) -> int:  # noqa: ARG002
         return max(0, len(self) - 1)
 
     @staticmethod
-    def bytes_for(_accounts: int, _transactions: int) -> int:
+    def bytes_for(accounts: int, transactions: int, policy: Policy | None = None, *, details: int = 0) -> int:  # noqa: ARG004
         return 0
 
 
@@ -35,7 +41,9 @@ def small_limits(limit: int) -> Iterator[None]:
     """Move the ledgers of every run to disk when they exceed this number of accounts; spill rows in small batches."""
     with pytest.MonkeyPatch.context() as patched:
 
-        def new_replay(journal: Journal, reader: str, block_bytes: int | None, threads: int) -> Replay:
+        def new_replay(
+            journal: Journal, reader: str, block_bytes: int | None, threads: int, *, policy: str = ""
+        ) -> Replay:
             replay = replay_module.new_replay(
                 journal,
                 reader=reader,
@@ -43,6 +51,7 @@ def small_limits(limit: int) -> Iterator[None]:
                 threads=threads,
                 memory_limit=1 << 30,
                 refuses_malformed=False,
+                policy=parse_policy(policy),
             )
             replay.books.ledger_bytes = limit
             replay.books.settling_bytes = limit + settle.SETTLING_BYTES

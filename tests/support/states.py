@@ -11,14 +11,18 @@ import pytest
 
 from tests.support import replays
 from tests.support.command import Folder
+from tests.support.project import PROJECT_ROOT
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome, RejectsJournal, outcome_of
 from txfast.input.ref import resolve
 from txfast.ledger.ledger import Ledger
+from txfast.run.values import policy as parse_policy
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 
 STATE = ("--state", "state")
+# States that earlier versions have saved: tests/state/test_old_formats.py.
+OLD = PROJECT_ROOT / "tests" / "state" / "old"
 FIRST = HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndispute,2,2\n"
 MORE = b"withdrawal,1,3,2\nfee,1,4,1\nresolve,2,2\nwithdrawal,1,5,99\n"
 
@@ -89,6 +93,17 @@ def change_manifest(snapshot: Path, **changes: object) -> None:
     (snapshot / manifest.NAME).write_bytes(manifest.text_of({**fields, **changes}))
 
 
+def seal(snapshot: Path) -> None:
+    """Put the hashes of changed files into the manifest, as an attacker would."""
+    from xxhash import xxh3_128_hexdigest
+
+    files = {}
+    for path in sorted(snapshot.rglob("*.arrow")):
+        content = path.read_bytes()
+        files[str(path.relative_to(snapshot))] = {"bytes": len(content), "xxh3_128": xxh3_128_hexdigest(content)}
+    change_manifest(snapshot, files=files)
+
+
 def content_of(path: Path) -> dict[str, bytes]:
     """The content of every file below a folder, by relative path."""
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
@@ -99,11 +114,13 @@ def snapshots(folder: Folder) -> list[str]:
     return sorted(path.name for path in (folder.path / "state").glob("snapshot-*"))
 
 
-def run_with_state(state_path: Path, path: Path, *, reader: str, block_bytes: int | None, threads: int) -> Outcome:
+def run_with_state(
+    state_path: Path, path: Path, *, reader: str, block_bytes: int | None, threads: int, policy: str = ""
+) -> Outcome:
     """Replay one file with a state, in this process. Raises TxfastError."""
-    state = StateDirectory(str(state_path), lambda message: pytest.fail(str(message)))
+    state = StateDirectory(str(state_path), lambda message: pytest.fail(str(message)), parse_policy(policy))
     journal = RejectsJournal()
-    replay = replays.new_replay(journal, reader, block_bytes, threads)
+    replay = replays.new_replay(journal, reader, block_bytes, threads, policy=policy)
     try:
         state.open()
         state.load(replay.books.restore)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: streams of transactions, and files that try the whole format."""
+"""Hypothesis strategies: policies, streams of transactions, and files that try the whole format."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
-from tests.support import reference_rows
+from tests.support import reference, reference_rows
 from tests.support.reference import HEADER, INT64_MAX
+from tests.support.reference_policy import PRESETS, SWITCHES, Policy
 from tests.support.reference_rows import BYTE_ORDER_MARK
 from tests.support.rows import Row
 from txfast.batch.batch import KINDS
@@ -23,7 +24,22 @@ T = TypeVar("T")
 # ---- Streams of well-formed transactions -----------------------------------------------------------
 
 # Deposits are drawn often, so that other rows refer to one.
-stream_kinds = st.sampled_from([*KINDS, *["deposit"] * 4, "withdrawal", "dispute", "dispute"])
+OFTEN = ("deposit", "deposit", "deposit", "deposit", "withdrawal", "dispute", "dispute")
+stream_kinds = st.sampled_from([*KINDS, *OFTEN])
+# The same with all kinds of the rules, and more chargebacks and reversals, which need each other.
+policy_kinds = st.sampled_from([*(kind.decode() for kind in reference.KINDS), *OFTEN, "chargeback", "reversal"])
+# What a payment may live through, one row after the other.
+CHAPTERS = (
+    *("dispute resolve", "dispute resolve dispute", "dispute chargeback", "dispute chargeback reversal"),
+    *("dispute", "resolve", "chargeback", "chargeback reversal", "reversal", "reversal reversal", "refund refund"),
+    *("dispute refund resolve", "dispute chargeback reversal dispute", "dispute resolve chargeback", "deposit"),
+    *(
+        "dispute deposit resolve",
+        "dispute deposit chargeback",
+        "dispute chargeback deposit reversal",
+        "withdrawal refund",
+    ),
+)
 small_amounts = st.sampled_from([10_000, 5_000, 12_345, 1, 0, 100_000, 70_000, -1, None])
 one_or_two = st.integers(1, 2)
 edge_amounts = st.sampled_from([INT64_MAX, INT64_MAX - 1, INT64_MAX // 2, INT64_MAX // 2 + 1, -INT64_MAX, 1, 0])
@@ -33,11 +49,69 @@ def streams(
     clients: SearchStrategy[int] | None = None,
     txs: SearchStrategy[int] | None = None,
     amounts: SearchStrategy[int | None] = small_amounts,
+    kinds: SearchStrategy[str] = stream_kinds,
 ) -> SearchStrategy[list[Row]]:
     """Streams with few clients and few ids: ids repeat, disputes refer to deposits, and accounts are locked."""
     clients = st.integers(1, 3) if clients is None else clients
     txs = st.integers(1, 6) if txs is None else txs
-    return short_or_long(st.builds(Row, stream_kinds, clients, txs, amounts), 60)
+    return short_or_long(st.builds(Row, kinds, clients, txs, amounts), 60)
+
+
+def policy_streams() -> SearchStrategy[list[Row]]:
+    """Streams for any policy: payments that live long, some of them at the limits of 64 bits.
+
+    Amounts of disputes and refunds are often parts of their deposit, as they are drawn from the same few.
+    """
+    return st.one_of(
+        streams(kinds=policy_kinds),
+        lives(st.sampled_from([10_000, 70_000])),
+        lives(small_amounts),
+        lives(st.sampled_from([INT64_MAX, INT64_MAX, INT64_MAX - 1, 1])),
+    )
+
+
+@st.composite
+def lives(draw: st.DrawFn, paid: SearchStrategy[int | None]) -> list[Row]:
+    """Streams about few payments of these amounts, with rows that refer to one payment again and again."""
+    clients, txs = st.sampled_from([1, 1, 1, 1, 1, 2]), st.integers(1, 4)
+    kinds = st.sampled_from(["deposit", "deposit", "withdrawal"])
+    rows = [Row(draw(kinds), 1, tx, draw(paid)) for tx in range(1, 5)]
+    for chapter in draw(st.lists(st.sampled_from(CHAPTERS), min_size=4, max_size=16)):
+        client, tx = draw(clients), draw(txs)
+        for kind in chapter.split():
+            amount = draw(small_amounts | paid if kind in ("dispute", "refund") else paid)
+            rows.append(Row(kind, client, tx + 3 if kind in ("deposit", "withdrawal") else tx, amount))
+    return rows
+
+
+# ---- Policies --------------------------------------------------------------------------------------
+
+# A switch and a value, or a preset.
+policy_items = st.sampled_from([*PRESETS, *(f"{name}={value}" for name in SWITCHES for value in SWITCHES[name])])
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> str:
+    """The texts of policies: the default, each switch or hardly any, presets, and switches that are said again.
+
+    Never withdrawals that have no ids and may be disputed, which no policy can have.
+    """
+    if draw(st.booleans()):
+        items = [f"{name}={draw(st.sampled_from(values))}" for name, values in SWITCHES.items()]
+        items = draw(st.permutations(items))
+    else:
+        items = draw(st.lists(policy_items, max_size=4))
+    text = ",".join(items)
+    try:
+        Policy.parse(text)
+    except ValueError:
+        text += ",withdrawal-ids=checked"
+    return text
+
+
+def policy_files() -> SearchStrategy[bytes]:
+    """Plain files of streams for any policy."""
+    return files_of(policy_streams())
 
 
 def short_or_long(element: SearchStrategy[T], most: int) -> SearchStrategy[list[T]]:
@@ -63,7 +137,8 @@ type_texts = st.sampled_from(
     [kind.encode() for kind in KINDS] * 15
     + [b"deposit"] * 45
     + [b"dispute"] * 25
-    + b"Deposit DEPOSIT depositt deposi chargebac chargebackk transfer withdrawa dispose disputed".split()
+    + b"depositt deposi chargebac chargebackk transfer withdrawa dispose disputed reverse refunds".split()
+    + b"Deposit DEPOSIT withdraw WithDraw RESOLVE Refund reversaL".split()
     + [b"", b"resolv", b"1", b"+", b"with drawal", b"dep\xc3\xb6sit", b"deposit\x00"]
 )
 id_texts = st.sampled_from(
@@ -191,8 +266,14 @@ def spoilt_rows(draw: st.DrawFn, fields: tuple[bytes, ...]) -> bytes:
 @st.composite
 def plain_files(draw: st.DrawFn) -> bytes:
     """Files of plain rows with a few unusual ones, as most files are."""
+    return draw(files_of(streams()))
+
+
+@st.composite
+def files_of(draw: st.DrawFn, rows: SearchStrategy[list[Row]]) -> bytes:
+    """Plain files of these rows, with a few unusual lines among them."""
     ending = draw(endings)
-    lines = [row.line() for row in draw(streams())]
+    lines = [row.line() for row in draw(rows)]
     for index, line in draw(st.lists(st.tuples(st.integers(0, 60), soups), max_size=3)):
         lines.insert(index, line)
     content = ending.join([HEADER.rstrip(), *lines])

@@ -527,7 +527,10 @@ def test_inputs_are_one_stream_and_each_has_its_own_header() -> None:
         (b"nonsense", "missing_field"),
         (b"nonsense,x", "missing_field"),
         (b"nonsense,x,y,z", "bad_type"),
-        (b"Deposit,1,1,1", "bad_type"),
+        (b"withdra,1,1,1", "bad_type"),
+        (b"reverse,1,1,1", "bad_type"),
+        (b"charge_back,1,1,1", "bad_type"),
+        ("d\u0130spute,1,1,1".encode(), "bad_type"),
         (b"deposits,1,1,1", "bad_type"),
         (b"de posit,1,1,1", "bad_type"),
         (b"deposit\x00,1,1,1", "bad_type"),
@@ -602,6 +605,21 @@ def test_the_raw_row_of_a_reject_is_cut_at_64_kib() -> None:
     for length in (limit - 1, limit, limit + 1):
         row = b"deposit,1,1,".ljust(length)
         assert run(row).rejects[0].row == row[:limit]
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (b"Deposit,1,2,0", "deposit"),
+        (b"WITHDRAWAL,1,2,0", "withdrawal"),
+        (b"withdraw,1,2,0", "withdrawal"),
+        (b'" WithDraw ",1,2,0', "withdrawal"),
+        (b"DisputE,1,1", "dispute"),
+        (b"REFUND,1,1,0", "refund"),
+    ],
+)
+def test_words_count_in_any_case_and_withdraw_is_a_withdrawal(row: bytes, kind: str) -> None:
+    assert run(b"deposit,1,1,5\n" + row).applied == {"deposit": 1} | {kind: 2 if kind == "deposit" else 1}
 
 
 # ---- The rules -----------------------------------------------------------------------------------
@@ -721,7 +739,7 @@ def test_a_row_has_the_first_rejection_that_applies(rows: list[Row], last: str) 
     assert outcomes(*rows)[-1] == last
 
 
-@pytest.mark.parametrize("kind", ["deposit", "withdrawal", "dispute", "resolve", "chargeback"])
+@pytest.mark.parametrize("kind", ["deposit", "withdrawal", "dispute", "resolve", "chargeback", "refund"])
 @pytest.mark.parametrize("tx", [1, 2, 3])
 @pytest.mark.parametrize("amount", [None, -1, 0, INT64_MAX])
 def test_a_locked_account_rejects_every_row_for_this_reason_alone(kind: str, tx: int, amount: int | None) -> None:
@@ -815,7 +833,8 @@ def test_insufficient_funds_come_before_overflow() -> None:
 
 
 def test_a_rejected_row_creates_its_account_and_nothing_else() -> None:
-    for row in (b"deposit,9,1", b"withdrawal,9,1,1", b"dispute,9,1", b"resolve,9,1", b"chargeback,9,1"):
+    for kind in (b"deposit", b"withdrawal", b"dispute", b"resolve", b"chargeback", b"refund", b"reversal"):
+        row = b"%s,9,1%s" % (kind, b",1" if kind == b"withdrawal" else b"")
         state = run(row)
         assert state.accounts == {9: Account(9)}
         assert state.rejected.total() == 1
@@ -832,8 +851,8 @@ def test_rows_are_counted_by_status_and_reason() -> None:
 
 
 def test_an_unknown_kind_is_an_error_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="refund"):
-        Replay().apply("refund", 1, 1, 1)
+    with pytest.raises(ValueError, match="transfer"):
+        Replay().apply("transfer", 1, 1, 1)
 
 
 # ---- Accounts ------------------------------------------------------------------------------------
@@ -895,6 +914,15 @@ def test_the_command_prints_accounts_and_writes_rejects(tmp_path: Path) -> None:
     assert (finished.returncode, finished.stderr) == (0, b"")
     assert finished.stdout == b"client,available,held,total,locked\n2,5.0000,0.0000,5.0000,false\n"
     assert rejects.read_text() == (f"{first}\t4\tmalformed\tmissing_field\n{second}\t2\trejected\tinsufficient_funds\n")
+
+
+def test_the_command_applies_a_policy(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(HEADER + b"deposit,1,1,5\ndispute,1,1,2\n")
+    finished = run_command(path, "--policy", "card")
+    assert finished.stdout == b"client,available,held,total,locked\n1,3.0000,2.0000,5.0000,false\n"
+    finished = run_command(path, "--policy", "cards")
+    assert (finished.returncode, finished.stderr) == (1, b"reference: no preset of a policy: 'cards'\n")
 
 
 def test_the_command_fails_on_a_file_without_transactions(tmp_path: Path) -> None:

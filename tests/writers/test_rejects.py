@@ -26,7 +26,7 @@ from tests.support import reference, reference_rows, replays, strategies
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, THREADS, Input
 from tests.support.rows import make_batch
-from txfast.batch.batch import TransactionBatch
+from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.errors import SourceError, TxfastError, UsageError
 from txfast.log.journal import WARN, Journal
 from txfast.writers import reject_tables
@@ -205,7 +205,7 @@ def test_rejects_of_a_long_file_are_those_of_the_reference(reader: str, suffix: 
     rows = [
         rng.choice(odd)
         if rng.random() < 0.1
-        else b"%s,%d,%d,%d.5" % (rng.choice(reference.KINDS), rng.randrange(40), rng.randrange(60), rng.randrange(99))
+        else b"%s,%d,%d,%d.5" % (rng.choice(KINDS).encode(), rng.randrange(40), rng.randrange(60), rng.randrange(99))
         for _ in range(9_000)
     ]
     inputs = [("in.csv", ending.join([HEADER.rstrip(), *rows, b""]))]

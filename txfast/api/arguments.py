@@ -8,6 +8,7 @@ import logging
 import math
 import operator
 import os
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from txfast.errors import UsageError
@@ -23,6 +24,8 @@ from txfast.writers.formats import CONTENTS
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from txfast.ledger.policy import Policy
 
 # The words that an argument may be, for type checkers. A test holds them to the tables that runs use.
 Reader: TypeAlias = Literal["native", "arrow"]
@@ -177,6 +180,13 @@ def spill_folder(given: object) -> str:
     return values.spill_folder(path_text(given))
 
 
+def policy(given: object) -> "Policy | None":
+    """A text, a mapping of switches to values, or a Policy; None for the default one."""
+    if not isinstance(given, str | Mapping):
+        raise Wrong
+    return values.policy(given)
+
+
 def words(allowed: tuple[str, ...], *, may_be_none: bool = False) -> Allowed:
     """One of these words."""
 
@@ -200,6 +210,7 @@ ARGUMENTS: dict[str, Allowed] = {
     "rejects": Allowed("True, False or the path of a rejects file", switch_or_rejects_file),
     "max_malformed": number_from(0),
     "strict": Allowed("True or False", switch),
+    "policy": Allowed('a policy, such as "card" or "redispute=after-resolve"', policy, may_be_none=True),
     "reader": words(READERS),
     "threads": number_from(1),
     "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),

@@ -23,7 +23,7 @@ from txfast.text.words import counted
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import NoReturn, Self, TypeVar
 
     import pyarrow as pa
@@ -43,8 +43,8 @@ IN_USE: ContextVar[frozenset[int]] = ContextVar("ledgers in use", default=frozen
 class Ledger:
     """Accounts and their transactions in memory: `apply` transactions as they come, look accounts up by client.
 
-    Large inputs are applied with `threads`, by default one for each core that the process may use. Malformed rows
-    are logged to `logger`, by default `logging.getLogger("txfast")`.
+    Rows mean what `policy` says, as for `txfast.process`. Large inputs are applied with `threads`, by default one for
+    each core that the process may use. Malformed rows are logged to `logger`, by default `logging.getLogger("txfast")`.
 
     It may be used from several threads: calls are serialised. It cannot be pickled: `save` it.
 
@@ -61,9 +61,17 @@ class Ledger:
     (Decimal('2.5000'), None, [42])
     """
 
-    def __init__(self, *, threads: int | None = None, logger: "logging.Logger | None" = None) -> None:
+    def __init__(
+        self,
+        *,
+        policy: "str | Mapping[str, str] | None" = None,
+        threads: int | None = None,
+        logger: "logging.Logger | None" = None,
+    ) -> None:
         self._journal = program_journal("error", taken("logger", logger))
-        self._replay = new_replay(self._journal, threads=taken("threads", threads), refuses_malformed=False)
+        self._replay = new_replay(
+            self._journal, policy=taken("policy", policy), threads=taken("threads", threads), refuses_malformed=False
+        )  # fmt: skip
         self._books = self._replay.books
         self._figures = InputFigures("")  # of all inputs as one: they may be many
         self._lock = threading.Lock()
@@ -185,7 +193,7 @@ class Ledger:
         saved to, with nothing newer in it. Raises StateError where it holds something else, LockedError where a run
         is using it, SourceError (an OSError) where it cannot be written.
         """
-        state = StateDirectory(taken("path", path), self._journal.warning)
+        state = StateDirectory(taken("path", path), self._journal.warning, self._books.policy)
         with self._alone():
             try:
                 state.open()
@@ -216,9 +224,9 @@ class Ledger:
     ) -> "Self":
         """The ledger in a state directory: saved there by `save`, or by a run of the command.
 
-        Everything loaded is checked. A run that is using the directory is not waited for: the state is the one before
-        that run. Raises StateError where the directory holds no state or is damaged, SourceError (an OSError) where it
-        cannot be read.
+        Everything loaded is checked. The policy is the state's. A run that is using the directory is not waited for:
+        the state is the one before that run. Raises StateError where the directory holds no state or is damaged,
+        SourceError (an OSError) where it cannot be read.
         """
         ledger = cls(threads=threads, logger=logger)
         state = StateDirectory(taken("path", path), ledger._journal.warning)

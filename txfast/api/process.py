@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     import logging
     import os
+    from collections.abc import Mapping
 
     from txfast.api.arguments import LastLine, LogLevel, ProgressMode, Reader
     from txfast.api.inputs import Input
@@ -23,6 +24,7 @@ def process(
     rejects: Literal[True],
     max_malformed: int | None = ...,
     strict: bool = ...,
+    policy: "str | Mapping[str, str] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -40,6 +42,7 @@ def process(
     rejects: "Literal[False] | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
+    policy: "str | Mapping[str, str] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -57,6 +60,7 @@ def process(
     rejects: "bool | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
+    policy: "str | Mapping[str, str] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -73,6 +77,7 @@ def process(
     rejects: "bool | str | os.PathLike[str]" = False,
     max_malformed: int | None = None,
     strict: bool = False,
+    policy: "str | Mapping[str, str] | None" = None,
     reader: "Reader" = "native",
     threads: int | None = None,
     memory_limit: "int | str | None" = None,
@@ -93,9 +98,11 @@ def process(
     compressed or not; the format is detected from the content.
 
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
-    first malformed row too many. `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error
-    shows how far the run is. Log lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error"
-    (the default) malformed rows, the first hundred one by one; at "warn" all of them, and rejected rows too.
+    first malformed row too many. `policy` is a text as for the option, such as "card", or a mapping of switches to
+    values. `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run
+    is. Log lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default)
+    malformed rows, the first hundred one by one; at "warn" all of them, and rejected rows
+    too.
 
     `rejects=True` collects the rows that were not applied; the path of a `rejects` file has them written as the command
     writes them, and the result has none; without it they are only counted.
@@ -127,6 +134,7 @@ def process(
         journal=program_journal(taken("log_level", log_level), taken("logger", logger)),
         rejects=taken("rejects", rejects),
         max_malformed=malformed_limit(max_malformed, strict=strict),
+        policy=taken("policy", policy),
         reader=taken("reader", reader),
         threads=taken("threads", threads),
         memory_limit=limit,

@@ -13,6 +13,7 @@ from txfast.errors import TooManyMalformedError, UsageError
 from txfast.input.ref import LOCATION, InputRef
 from txfast.input.source import READERS
 from txfast.interrupts import NotedInterrupts
+from txfast.ledger.policy import Policy
 from txfast.log.journal import Journal
 from txfast.run.destinations import Destination, check_destinations
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, default_memory_limit
@@ -29,6 +30,7 @@ class RunSettings:
     journal: Journal
     rejects: bool | str
     max_malformed: int | None
+    policy: Policy | None
     reader: str
     threads: int | None
     memory_limit: int | None
@@ -91,7 +93,9 @@ def run(given: Inputs, settings: RunSettings) -> Result:
     started = time.perf_counter()
     check_settings(given, settings)
     path = settings.rejects if isinstance(settings.rejects, str) else None
-    outputs = Outputs(None, rejects=path, state=settings.state, warn=settings.journal.warning)
+    outputs = Outputs(
+        None, rejects=path, state=settings.state, policy=settings.policy, warn=settings.journal.warning
+    )  # fmt: skip
     kept = kept_rejects(settings)
     session = Session(
         settings.journal, settings, given.inputs, outputs,

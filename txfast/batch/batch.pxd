@@ -11,7 +11,9 @@ cdef enum Kind:
     DISPUTE = 2
     RESOLVE = 3
     CHARGEBACK = 4
-    KIND_COUNT = 5
+    REFUND = 5
+    REVERSAL = 6
+    KIND_COUNT = 7
     KIND_MASK = 7
     NO_AMOUNT = 8
 

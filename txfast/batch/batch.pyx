@@ -16,7 +16,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from txfast.text.bits cimport TEXT_SLACK_BYTES
 
 # The names of batch.pxd's Kind and Malformed, by code.
-KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
+KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback", "refund", "reversal")
 MALFORMED_REASONS = (
     "", "row_too_long", "bad_quoting", "too_many_fields", "missing_field", "bad_type", "bad_client", "bad_tx",
     "bad_amount",

@@ -15,6 +15,7 @@ from txfast.cluster.job import Job, Settings, State, make_settings
 from txfast.errors import UsageError, describe_failure, exit_code_of
 from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER, end_by_signal
+from txfast.ledger.policy import Policy
 from txfast.log.journal import Journal
 from txfast.report.stats import json_text
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
@@ -26,6 +27,7 @@ from txfast.run.values import (
     file_name,
     folder_name,
     memory_size,
+    named_policy,
     rejects_file,
     spill_folder,
     stats_file,
@@ -60,6 +62,9 @@ def make_parser(engine: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--memory-limit", metavar="SIZE", type=argument_type(memory_size), help="of each reducing task")
     parser.add_argument("--spill-dir", metavar="DIR", type=argument_type(spill_folder), help="for what exceeds that")
+    parser.add_argument(
+        "--policy", metavar="NAME=VALUE", action="append", default=[], help="what rows mean, as for txfast"
+    )
     parser.add_argument("--version", action="version", version=f"txfast {__version__}")
     return parser
 
@@ -80,11 +85,17 @@ def range_size(text: str) -> int:
     return size
 
 
+def policy_of(options: argparse.Namespace) -> Policy | None:
+    """The policy that all --policy together name; None for the default one. Raises UsageError."""
+    return named_policy(",".join(options.policy)) if options.policy else None
+
+
 def settings_of(options: argparse.Namespace, cores: int, state: State | None = None) -> Settings:
     """The settings of a run on an engine with this number of cores. Raises as `make_settings`."""
     return make_settings(
         options.files, cores=cores, shards=options.shards, keep_statuses=options.rejects is not None,
-        range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir, state=state,
+        range_bytes=options.range_size, memory_limit=options.memory_limit, spill_folder=options.spill_dir,
+        policy=policy_of(options), state=state,
     )  # fmt: skip
 
 
@@ -126,8 +137,9 @@ def run_job(
     started = time.perf_counter()
     account_format = format_of("accounts", options.output, chosen=options.output_format, chosen_by="--output-format")
     outputs = Outputs(
-        options.output, rejects=options.rejects, stats=options.stats, state=options.state, warn=journal.warning
-    )
+        options.output, rejects=options.rejects, stats=options.stats, state=options.state,
+        policy=policy_of(options), warn=journal.warning,
+    )  # fmt: skip
     try:
         outputs.open_state()
         outputs.open_files()
@@ -142,7 +154,7 @@ def run_job(
             figures = job.figures.stats(time.perf_counter() - started)
         if outputs.stats is not None:
             outputs.stats.write(json_text(figures))
-        job.figures.warn_of_inputs(journal.warning)
+        job.figures.warn(journal.warning)
         journal.malformed_totals(figures["malformed"], always=True)
         outputs.publish()
         applied, rejected, malformed = (sum(figures[name].values()) for name in ("applied", "rejected", "malformed"))

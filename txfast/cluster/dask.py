@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import ClusterError, MemoryLimitError, TxfastError
 from txfast.input.library_errors import words_of
 from txfast.log.journal import program_journal
+from txfast.run.values import policy as parse_policy
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.reject_tables import reject_schema
@@ -63,7 +64,7 @@ class DaskJob:
             slices = [self._submit(workers.slice_of, each, shard) for each in mapped]
             self._reduced.append(self._submit(workers.reduce_slices, slices, shard, options))
         summaries = [self._submit(workers.summary_of, each) for each in self._reduced]
-        self.figures = Figures(settings.ranges, settings.shards)
+        self.figures = Figures(settings.ranges, settings.shards, settings.policy)
         with worker_errors():
             results = [*chain(*client.gather(reports)), *client.gather(summaries)]
         for result in results:
@@ -105,6 +106,7 @@ def process(
     range_bytes: int | None = None,
     memory_limit: int | None = None,
     spill_dir: str | None = None,
+    policy: "str | Mapping[str, str] | None" = None,
     state: "str | os.PathLike[str] | None" = None,
 ) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
     """Replay inputs on Dask; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
@@ -116,16 +118,18 @@ def process(
     this limit, a worker holds the slices of its shard and the results of its tasks. Inputs are cut into ranges of
     `range_bytes`.
 
-    `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
-    The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns.
+    Rows mean what `policy` says, as for `txfast.process`. `state` is a directory as for the command's `--state`; all
+    workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
+    inputs, and has replaced it when this returns.
 
     Raises TxfastError.
     """
     started = time.perf_counter()
-    with open_state(state, hasher(client)) as opened:
+    chosen = parse_policy(policy or "")
+    with open_state(state, hasher(client), chosen) as opened:
         settings = make_settings(
             paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-            memory_limit=memory_limit, spill_folder=spill_dir, state=opened,
+            memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, state=opened,
         )  # fmt: skip
         job = DaskJob(client, settings, opened)
         accounts = merged_table(job, spill_dir)
@@ -133,7 +137,7 @@ def process(
         if rejects:
             batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
             reject_table = pa.Table.from_batches(batches, reject_schema())
-    job.figures.warn_of_inputs(program_journal("warn", None).warning)
+    job.figures.warn(program_journal("warn", None).warning)
     return accounts, reject_table, job.figures.stats(time.perf_counter() - started)
 
 

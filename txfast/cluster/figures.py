@@ -13,16 +13,19 @@ from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
 from txfast.run.intake import InputFigures
 from txfast.run.reporter import ignored_columns_warning, row_in_quotes_warning
+from txfast.run.rule_warnings import rule_warnings
+from txfast.run.values import policy as parse_policy
 
 
 class Figures:
     """The figures of a run: `add` every report and summary, then `check` that none is missing."""
 
-    def __init__(self, ranges: Sequence[Range], shards: int) -> None:
+    def __init__(self, ranges: Sequence[Range], shards: int, policy: str = "") -> None:
         self._ranges = ranges
         self._reports: dict[int, RangeReport] = {}
         self._summaries: dict[int, ShardSummary] = {}
         self.shards = shards
+        self._policy = policy
 
     def add(self, result: RangeReport | ShardSummary) -> None:
         """Add a report or a summary. Raises ClusterError if it was added before."""
@@ -78,10 +81,13 @@ class Figures:
                 )
             end = end if report.end is None else report.end
 
-    def warn_of_inputs(self, warn: Callable[[str], None]) -> None:
-        """Warn of what the inputs have, as a run on one machine does: each warning once."""
+    def warn(self, warn: Callable[[str], None]) -> None:
+        """Warn of what the run found, as a run on one machine does: each warning once."""
         self.warn_of_ignored_columns(warn)
         self.warn_of_rows_in_quotes(warn)
+        unread_amounts = sum(summary.unread_amounts for summary in self._summaries.values())
+        for warning in rule_warnings(self.counts(), unread_amounts):
+            warn(warning)
 
     def warn_of_rows_in_quotes(self, warn: Callable[[str], None]) -> None:
         """Warn, once, of a line inside a quoted field that looks like a row."""
@@ -184,7 +190,7 @@ class Figures:
         """The figures as the stats file of the command has them, except those of a single process."""
         figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
         return {
-            **make_stats(figures, self, {"total": seconds}),
+            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy)),
             "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,

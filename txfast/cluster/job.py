@@ -13,6 +13,7 @@ from txfast.cluster.map import SHARDS_MAX
 from txfast.cluster.ranges import RANGE_BYTES, Range, group_in_tasks
 from txfast.cluster.results import AccountRun
 from txfast.errors import UsageError
+from txfast.ledger.policy import Policy
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.run.values import size_text
 
@@ -21,8 +22,8 @@ from txfast.run.values import size_text
 class Settings:
     """What an engine is to do: map all `ranges`, grouped in `tasks`, and reduce `shards`.
 
-    `memory_limit` is in bytes, for each reduce task. `begin_with` and `save_in` are None without a state, else as
-    `reduce_shard` takes them.
+    `memory_limit` is in bytes, for each reduce task. `policy` is a text, as it is sent to the tasks. `begin_with` and
+    `save_in` are None without a state, else as `reduce_shard` takes them.
     """
 
     ranges: Sequence[Range]
@@ -31,6 +32,7 @@ class Settings:
     keep_statuses: bool
     memory_limit: int | None
     spill_folder: str | None
+    policy: str = ""
     begin_with: tuple[str, dict[str, Any]] | None = None
     save_in: str | None = None
 
@@ -41,6 +43,7 @@ def reduce_options(settings: Settings) -> dict[str, Any]:
     return {
         "ranges": len(settings.ranges), "shards": settings.shards, "keep_statuses": settings.keep_statuses,
         "memory_limit": settings.memory_limit, "spill_folder": settings.spill_folder,
+        "policy": settings.policy,
         "begin_with": settings.begin_with, "save_in": settings.save_in,
     }  # fmt: skip
 
@@ -73,6 +76,7 @@ def make_settings(
     range_bytes: int | None,
     memory_limit: int | None,
     spill_folder: str | None,
+    policy: Policy | None = None,
     state: State | None = None,
 ) -> Settings:
     """Begin with the state, if there is one, and cut the inputs into tasks for this number of cores.
@@ -94,4 +98,6 @@ def make_settings(
         begin_with, save_in = state.begin_with, state.save_in
     ranges = cut_into_ranges(inputs, RANGE_BYTES if range_bytes is None else range_bytes)
     tasks = group_in_tasks(ranges, max(1, cores))
-    return Settings(ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, begin_with, save_in)
+    return Settings(
+        ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, str(policy or ""), begin_with, save_in
+    )

@@ -19,6 +19,7 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
 from txfast.run.plan import make_plan
+from txfast.run.values import policy as parse_policy
 from txfast.spill.partitions import Partitions
 from txfast.spill.runs import run_blocks
 from txfast.spill.slices import SliceReader
@@ -45,6 +46,7 @@ def reduce_shard(
     keep_statuses: bool = False,
     memory_limit: int | None = None,
     spill_folder: str | None = None,
+    policy: str = "",
     begin_with: tuple[str, dict[str, Any]] | None = None,
     save_in: str | None = None,
 ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
@@ -53,7 +55,7 @@ def reduce_shard(
 
     `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
     process of this task; by default it is one core's part of the machine's memory. What exceeds it goes to files in
-    `spill_folder`.
+    `spill_folder`. Rows mean what the text `policy` says.
 
     `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
     saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
@@ -67,7 +69,7 @@ def reduce_shard(
         memory_limit=memory_limit or default_memory_limit() // available_cores(),
         memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
     )  # fmt: skip
-    books = Books(plan, keep_statuses=keep_statuses, spill_folder=spill_folder)
+    books = Books(plan, policy=parse_policy(policy), keep_statuses=keep_statuses, spill_folder=spill_folder)
     writer: SnapshotWriter | None = None
     try:
         reduction = Reduction(books, shard)
@@ -122,6 +124,7 @@ class Reduction:
             self._shard, tuple(self._books.counts()), len(accounts), accounts.locked_count, accounts.available_units,
             accounts.held_units, self._books.spilled_bytes, run_count, self._restored,
             None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
+            self._books.unread_amounts,
         )  # fmt: skip
 
     def _apply(self, number: int, read_into: Callable[[memoryview], int]) -> tuple[bytearray | None, int]:

@@ -56,7 +56,8 @@ class RangeReport:
 @dataclass(frozen=True)
 class ShardSummary:
     """The figures of a settled shard: rows by type and, within it, by status; the number of its accounts and of those
-    that are locked; sums of their amounts, in units of 0.0001; and the number of runs that hold them.
+    that are locked; sums of their amounts, in units of 0.0001; and the number of runs that hold them. `unread_amounts`
+    counts applied disputes with an amount that the policy ignores.
 
     With a state, `restored` has the accounts, entries and units that the shard began with, and `saved` says where and
     as what it was saved, as `join_shards` takes it; None if it was not saved.
@@ -72,6 +73,7 @@ class ShardSummary:
     runs: int
     restored: tuple[int, int, int] = (0, 0, 0)
     saved: dict[str, Any] | None = None
+    unread_amounts: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from txfast.cluster.spark_partitions import put_in_partitions
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.input.library_errors import words_of
 from txfast.log.journal import program_journal
+from txfast.run.values import policy as parse_policy
 from txfast.state.directory import StateDirectory
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
             # Figures, accounts and rejects each read it: settle once.
             .persist(self.storage)
         )
-        self.figures = Figures(settings.ranges, shards)
+        self.figures = Figures(settings.ranges, shards, settings.policy)
         try:
             with worker_errors():
                 for row in self._of_kind(REPORT, SUMMARY).collect():
@@ -156,6 +157,7 @@ def process(  # pragma: no cover (likewise)
     range_bytes: int | None = None,
     memory_limit: int | None = None,
     spill_dir: str | None = None,
+    policy: "str | Mapping[str, str] | None" = None,
     state: "str | os.PathLike[str] | None" = None,
 ) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
     """Replay inputs on Spark; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
@@ -168,20 +170,21 @@ def process(  # pragma: no cover (likewise)
     its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. Inputs are
     cut into ranges of `range_bytes`.
 
-    `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
-    The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns. Rejects
-    are then on the disks of Spark's workers: write them at once, before another run uses the state. If Spark loses part
-    of a frame, it makes it again from the inputs, which must be unchanged, and from the snapshot that the run began
-    with, which stays until another run has ended.
+    Rows mean what `policy` says, as for `txfast.process`. `state` is a directory as for the command's `--state`; all
+    workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
+    inputs, and has replaced it when this returns. Rejects are then on the disks of Spark's workers: write them at once,
+    before another run uses the state. If Spark loses part of a frame, it makes it again from the inputs, which must be
+    unchanged, and from the snapshot that the run began with, which stays until another run has ended.
 
     Raises TxfastError. What Spark raises later, when a frame is read, is Spark's own.
     """
     started = time.perf_counter()
+    chosen = parse_policy(policy or "")
     with ExitStack() as on_failure:
-        with open_state(state, hasher(spark)) as opened:
+        with open_state(state, hasher(spark), chosen) as opened:
             settings = make_settings(
                 paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-                memory_limit=memory_limit, spill_folder=spill_dir, state=opened,
+                memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, state=opened,
             )  # fmt: skip
             job = SparkJob(spark, settings, opened)
             on_failure.callback(job.close)
@@ -193,7 +196,7 @@ def process(  # pragma: no cover (likewise)
                 with worker_errors():
                     reject_frame.count()
         on_failure.pop_all()
-    job.figures.warn_of_inputs(program_journal("warn", None).warning)
+    job.figures.warn(program_journal("warn", None).warning)
     return job.accounts(), reject_frame, job.figures.stats(time.perf_counter() - started)
 
 

@@ -24,6 +24,7 @@ from txfast.errors import ClusterError
 from txfast.input.last_line import growth_of, held_back_warning
 from txfast.input.position import Position
 from txfast.input.source import AUTO, HOLD, TAKE
+from txfast.ledger.policy import Policy
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
 from txfast.state.directory import StateDirectory, known_bytes_warning, other_bytes_warning
@@ -167,7 +168,9 @@ def position_of_input(first: Range, ends: Sequence[Position | None]) -> Position
 
 
 @contextmanager
-def open_state(path: "str | os.PathLike[str] | None", hash_extents: HashExtents) -> Iterator[ClusterState | None]:
+def open_state(
+    path: "str | os.PathLike[str] | None", hash_extents: HashExtents, policy: Policy | None = None
+) -> Iterator[ClusterState | None]:
     """Hold a state directory for a program, and publish the new state unless an exception comes. None without a path.
 
     Raises SourceError, and LockedError if another run holds the directory.
@@ -175,7 +178,7 @@ def open_state(path: "str | os.PathLike[str] | None", hash_extents: HashExtents)
     if path is None:
         yield None
         return
-    directory = StateDirectory(os.fspath(path), program_journal("warn", None).warning)
+    directory = StateDirectory(os.fspath(path), program_journal("warn", None).warning, policy)
     try:
         directory.open()
         yield ClusterState(directory, hash_extents)

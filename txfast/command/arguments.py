@@ -66,6 +66,7 @@ def parse_arguments(arguments: list[str]) -> Settings:
         if sys.stdout is not None:
             sys.stdout.flush()
     words = flags.pop("files") + arguments[dashes + 1 :]
+    flags = {name: ",".join(each) if isinstance(each, list) else each for name, each in flags.items()}
     try:
         if "completion" in flags:
             print_completion(flags["completion"])
@@ -127,6 +128,8 @@ def make_parser() -> "Parser":
             parser.add_argument(*option.flags, action=Print, nargs=0, dest=option.name, default=argparse.SUPPRESS)
         elif option.metavar is None:
             parser.add_argument(*option.flags, action="store_true", default=argparse.SUPPRESS)
+        elif option.repeats:
+            parser.add_argument(*option.flags, metavar=option.metavar, action="append", default=argparse.SUPPRESS)
         else:
             parser.add_argument(*option.flags, metavar=option.metavar, default=argparse.SUPPRESS)
     return parser

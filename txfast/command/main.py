@@ -64,8 +64,9 @@ def replay_files(settings: Settings, journal: Journal) -> None:
 
     started = time.perf_counter()
     outputs = Outputs(
-        settings.output, rejects=settings.rejects, stats=settings.stats, state=settings.state, warn=journal.warning
-    )
+        settings.output, rejects=settings.rejects, stats=settings.stats, state=settings.state, policy=settings.policy,
+        warn=journal.warning,
+    )  # fmt: skip
     shows_progress = journal if journal.shows_progress(settings.progress) else None
     with Session(journal, settings, settings.inputs, outputs, shows_progress=shows_progress) as session:
         replay = session.replay

@@ -20,7 +20,7 @@ NAME = "txfast - replay payment transactions into account balances"
 
 # Each section is a tuple of paragraphs.
 DESCRIPTION = (
-    "txfast reads transactions (deposits, withdrawals, disputes, resolves and chargebacks) and prints the balances of "
+    "txfast reads transactions (deposits, withdrawals, refunds, disputes and how they end) and prints the balances of "
     "the accounts that they lead to. Money is counted in whole units of 0.0001 and never rounded. The rows of a client "
     "are applied in input order. The same input gives the same bytes, whatever the number of threads.",
     "Accounts go to standard output, everything else to standard error.",
@@ -35,6 +35,7 @@ INPUT = (
     "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
     "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
     "column is an error, because a float cannot hold 0.1 exactly.",
+    "A type is deposit, withdrawal or withdraw, dispute, resolve, chargeback, refund or reversal, in any case.",
     "Several files are read in the order given, as one stream. Each has a header of its own. Ids are whole numbers "
     "below 2^64. An amount is at most 922337203685477.5807; after its fourth decimal only zeros may follow.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
@@ -49,16 +50,24 @@ OUTPUT = (
 RULES = (
     "The id of a transaction belongs to its client. A row is applied whole, or it is rejected and moves no money. A "
     "rejected row has one reason: the first that holds, in the order given here. A locked account rejects everything "
-    "(account_locked).",
+    "but a reversal (account_locked). --policy changes some of these rules.",
     "A deposit adds to available, and a withdrawal takes from it. They are rejected if the id was applied before "
     "(duplicate_transaction), without an amount (amount_required), if the amount is below zero (negative_amount), "
-    "if a withdrawal is more than is available (insufficient_funds), and if the money would not fit in 64 bits "
-    "(overflow, with any row).",
+    "if it is zero and the policy rejects that (zero_amount), if a withdrawal is more than is available "
+    "(insufficient_funds), and if the money would not fit in 64 bits (overflow, with any row).",
     "A dispute moves the amount of an applied deposit from available, which may fall below zero, to held. It is "
-    "rejected if there is no such deposit (transaction_not_found), and if it was disputed before (duplicate_dispute).",
-    "A resolve moves that amount back. A chargeback takes it out of held, and locks the account for good. They are "
+    "rejected if there is no such deposit (transaction_not_found), if it was disputed before (duplicate_dispute), and, "
+    "where the policy lets a dispute be about a part, if its amount is none or more than is left of the deposit "
+    "(amount_too_large).",
+    "A resolve moves that amount back. A chargeback takes it out of held, and locks the account. They are "
     "rejected if the deposit was never disputed (dispute_not_found), and if the dispute is over "
     "(dispute_not_in_progress).",
+    "A refund takes its amount, which is a deposit or a part of it, from available; a later dispute moves only the "
+    "rest. It is rejected if there is no such deposit, if its amount is missing or below zero, if it is more than is "
+    "left of the deposit, and if it is more than is available.",
+    "A reversal puts back what a chargeback took, and opens the account unless another of its chargebacks stands. It "
+    "is rejected if the deposit was never charged back (chargeback_not_found), and if its chargeback was reversed "
+    "before (duplicate_reversal).",
 )
 SECTIONS = (("Input", INPUT), ("Output", OUTPUT), ("Rules", RULES))
 

@@ -24,11 +24,13 @@ class Option:
 
     An option without a metavar is a switch. `value` names the function of run/values.py that parses the text of its
     value; None takes the text as it is. `help` is the line in `-h`; `manual` is the entry in `--help` and the manual
-    page, its paragraphs divided by empty lines. `variable` sets the option in the environment. An option that acts
-    `instead` of a run has no variable: a variable would stay set and prevent every run.
+    page, its paragraphs divided by empty lines. One that `repeats` may be given several times, and its values are
+    joined by commas. `variable` sets the option in the environment. An option that acts `instead` of a run has no
+    variable: a variable would stay set and prevent every run.
     """
 
-    __slots__ = ("choices", "default", "flags", "group", "help", "manual", "metavar", "name", "value", "variable")
+    __slots__ = ("choices", "default", "flags", "group", "help", "manual", "metavar", "name", "repeats", "value",
+                 "variable")  # fmt: skip
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Option:
         choices: "Sequence[str] | None" = None,
         value: str | None = None,
         instead: bool = False,
+        repeats: bool = False,
     ) -> None:
         self.flags = flags
         self.name = flags[-1].lstrip("-").replace("-", "_")
@@ -52,6 +55,7 @@ class Option:
         self.default = default
         self.choices = choices
         self.value = value
+        self.repeats = repeats
 
     def parse(self, text: str) -> object:
         """Return the value that a text means. Raises UsageError."""
@@ -120,6 +124,25 @@ OPTIONS = (
         """,
     ),
     Option(
+        "--policy", group="Input", metavar="NAME=VALUE", value="named_policy", repeats=True,
+        help="what rows mean: card, or NAME=VALUE, ... (see --help)",
+        manual="""
+            Choose what rows mean where firms differ. NAME=VALUE sets one switch; several are separated by commas, or
+            --policy is repeated. Of a switch that is set twice, the later value counts. A bare word is a preset: card
+            stands for redispute=after-resolve, locked=disputes, withdrawal-dispute=hold, dispute-amount=partial.
+
+            The switches and their values, the first of which is the default: redispute (never, after-resolve); locked
+            (closed, deposits, disputes, deposits+disputes); withdrawal-dispute (reject, hold, credit, mark); overdraft
+            (disputes, none, withdrawals, all); open-account (any-row, valid-row, applied-row); zero-amount (accept,
+            reject); dispute-amount (ignore, partial); direct-chargeback (reject, allow); withdrawal-ids (checked,
+            ignored). The reference of policies says what each value changes. withdrawal-ids=ignored excludes the
+            dispute of withdrawals.
+
+            --stats has the whole policy. A state keeps it: a run with inputs and another policy fails, and names the
+            difference.
+        """,
+    ),
+    Option(
         "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, value="file_name",
         help="accounts to FILE instead of standard output",
         manual="""
@@ -174,10 +197,10 @@ OPTIONS = (
         help="the figures of the run, as JSON",
         manual="""
             Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
-            rejected and malformed rows by reason, the number of accounts and of locked accounts, seconds by stage, rows
-            per second, peak memory in bytes, bytes moved to disk, threads and reader. available, held and total are
-            sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: if the accounts
-            did not add up to the money of the applied rows, the run would fail.
+            rejected and malformed rows by reason, the number of accounts and of locked accounts, the policy, seconds by
+            stage, rows per second, peak memory in bytes, bytes moved to disk, threads and reader. available, held and
+            total are sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: if the
+            accounts did not add up to the money of the applied rows, the run would fail.
 
             A suffix of another format, such as .csv, is refused; .json.gz and .json.zst are compressed. FILE appears
             whole or not at all, as with --output. - is standard output, which is allowed when the accounts go
@@ -190,8 +213,8 @@ OPTIONS = (
         manual="""
             Begin with the accounts and transactions that earlier runs saved in the directory DIR, and save the result
             there when this run succeeds. DIR is created, private to its owner, if it is missing. It holds the
-            accounts, the applied deposits and withdrawals with the state of their disputes, and for each input, by its
-            real path, how much of it was consumed and the hash of that part.
+            accounts, the applied deposits and withdrawals with their refunds and the state of their disputes, the
+            policy, and for each input, by its real path, how much of it was consumed and the hash of that part.
 
             The accounts printed are those of all rows ever applied to DIR. Rejects and stats are those of this run
             alone. A run that finds no state in DIR says so. Without FILE, txfast reads no input and prints the accounts
@@ -236,10 +259,10 @@ OPTIONS = (
             when Ctrl-C, SIGTERM or SIGHUP arrives, before it ends the run. A second signal ends the run at once.
             SECONDS is 0 or more, and may have a fraction, such as 0.5.
 
-            The same command then resumes from the last checkpoint. It must have the same inputs, outputs and number of
-            malformed rows allowed; --threads may differ, and --checkpoint may be left out. Accounts, rejects and stats
-            are those of a run that nothing interrupted, apart from seconds and memory. Another command that reads
-            inputs discards the checkpoint with a warning. A run that fails discards its own.
+            The same command then resumes from the last checkpoint. It must have the same inputs, outputs, policy and
+            number of malformed rows allowed; --threads may differ, and --checkpoint may be left out. Accounts, rejects
+            and stats are those of a run that nothing interrupted, apart from seconds and memory. Another command that
+            reads inputs discards the checkpoint with a warning. A run that fails discards its own.
 
             --checkpoint needs --state, --reader native, and inputs that are files. --rejects must be a regular file
             that ends in .csv, .jsonl or .ndjson. No checkpoint is taken inside a Parquet or Arrow input, and none once
@@ -251,9 +274,10 @@ OPTIONS = (
         help="check --state DIR and say what is there",
         manual="""
             Check every byte of --state DIR instead of running. txfast prints a line for each snapshot, the newest
-            first, then for each checkpoint; below each of these lines, one for each input that it has consumed. At the
-            first one that is damaged it stops with exit code 1 and says what is wrong. It also fails when DIR holds
-            neither a snapshot nor a checkpoint. It does not wait for a run that uses DIR.
+            first, then for each checkpoint, with its policy where that is not the default; below each of these lines,
+            one for each input that it has consumed. At the first one that is damaged it stops with exit code 1 and says
+            what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint. It does not wait for a run
+            that uses DIR.
 
             --verify reads no FILE, and excludes --output, --rejects and --stats.
         """,

@@ -21,6 +21,8 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from txfast.ledger.policy import Policy
+
 
 # By option: the flags that override its variable, because they say the contrary.
 OVERRIDDEN_BY = {
@@ -87,14 +89,14 @@ class Settings:
     """The settings of a run, checked against each other.
 
     `inputs` are the inputs in order, each looked up once. `level` is an index into LEVELS; `level_named` says that the
-    user chose it. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in
-    bytes) are None if the machine decides.
+    user chose it. `policy` is None for the default one. `max_malformed` is None if any number of malformed rows is
+    allowed. `threads` and `memory_limit` (in bytes) are None if the machine decides.
     """
 
     __slots__ = (
         "checkpoint", "color", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed",
-        "memory_limit", "output", "output_format", "progress", "quiet", "reader", "rejects", "spill_dir", "state",
-        "stats", "threads", "verbose", "verify",
+        "memory_limit", "output", "output_format", "policy", "progress", "quiet", "reader", "rejects", "spill_dir",
+        "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -128,6 +130,7 @@ class Settings:
             given = " and ".join(map(options.as_given, ("quiet", "verbose")))
             raise UsageError(f"{given} contradict each other: leave one of them out")
         self.progress = "never" if self.quiet else str(options["progress"])
+        self.policy: Policy | None = options["policy"]  # type: ignore[assignment]
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
         self.state: str | None = options["state"]  # type: ignore[assignment]

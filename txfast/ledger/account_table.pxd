@@ -42,14 +42,30 @@ cdef inline Account* find_slot(const AccountTable* table, Account* pair, const u
     return pair
 
 
+cdef inline void add_account(AccountTable* table, Account* slot, const uint64_t client) noexcept nogil:
+    """Open the client's account in the empty slot where it belongs."""
+    slot.in_use = True
+    slot.client = client
+    slot.number = <uint32_t>table.accounts
+    table.accounts += 1
+
+
 cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
     """The client's account, which is opened if it is new. There must be room."""
     cdef Account* account = find_slot(table, pair, client)
     if not account.in_use:
-        account.in_use = True
-        account.client = client
+        add_account(table, account, client)
+    return account
+
+
+cdef inline Account* find_or_offer(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
+    """The client's account; if it is new, the slot for it, with the number that it would have and all else zero.
+
+    `add_account` opens it. A row that does not open it must leave the slot as it was.
+    """
+    cdef Account* account = find_slot(table, pair, client)
+    if not account.in_use:
         account.number = <uint32_t>table.accounts
-        table.accounts += 1
     return account
 
 

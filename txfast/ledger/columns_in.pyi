@@ -5,6 +5,7 @@ from typing_extensions import Buffer, disjoint_base
 from txfast.ledger.ledger import Ledger
 
 REFUSALS: tuple[str, ...]
+PROOF_BYTES: int
 
 @disjoint_base
 class LedgerRestorer:
@@ -15,4 +16,5 @@ class LedgerRestorer:
         self, rows: int, clients: Buffer, txs: Buffer, amounts: Buffer, kinds: Buffer, states: Buffer
     ) -> None: ...
     def add_disputes(self, rows: int, clients: Buffer, txs: Buffer, states: Buffer) -> None: ...
+    def add_details(self, rows: int, clients: Buffer, txs: Buffer, refunded: Buffer, moved: Buffer) -> None: ...
     def finish(self) -> None: ...

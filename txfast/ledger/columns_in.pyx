@@ -15,16 +15,23 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
 from txfast.ledger.buffers cimport column
-from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, amount_at, dispute_state_at, kind_at, reserve_entries
+from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, set_standing
+from txfast.ledger.entries cimport (
+    CHUNK_BITS, CHUNK_MASK, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, kind_at, reserve_entries, state_at,
+)
 from txfast.ledger.hash cimport hash_client
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes
+from txfast.ledger.payments cimport load_payment, make_whole_payment, store_payment
+from txfast.ledger.policy cimport Policy
 from txfast.ledger.proof cimport (
     ACCOUNT_TWICE, FITS, NO_ACCOUNT, NO_TRANSACTION, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE,
-    WITHDRAWAL_WITH_MORE, Proof, check_dispute, check_entry, count_dispute, count_entry, is_proven, uncount_dispute,
+    WITHDRAWAL_WITH_MORE, Proof, check_details, check_entry, check_state, count_entry, is_proven,
 )
-from txfast.ledger.rules cimport UNDISPUTED, Account, can_be_disputed
+from txfast.ledger.rules cimport (
+    CHARGED_BACK, DISPUTE_OVER, HAS_DETAILS, RESOLVED, UNDISPUTED, Account, Payment, can_be_disputed, keeps_amount,
+)
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.text.bits cimport WORD_BYTES, prefetch
@@ -43,16 +50,20 @@ cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
 # By code: proof.pxd's Refusal.
 REFUSALS = (
     "", "has two accounts", "has a total that does not fit in 64 bits", "has no account",
-    "is neither deposit nor withdrawal", "has an unknown state of dispute", "deposits less than nothing",
+    "is neither deposit nor withdrawal", "has an unknown state of dispute", "has an amount below 0",
     "is a withdrawal with an amount or a dispute", "is there twice",
-    "is not there", "has had a dispute undone",
+    "is not there", "has had a dispute undone", "has details twice",
+    "has other amounts refunded or in dispute than it can",
 )
 assert len(REFUSALS) == REFUSAL_COUNT
+# Memory that each account takes until `finish`.
+PROOF_BYTES = sizeof(Proof)
 
 
 cdef class LedgerRestorer:
     """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `add_disputes` for
-    states that were saved apart from their entries, then `finish`.
+    states that were saved apart from their entries, then `add_details`, then `finish`. The ledger must have the policy
+    of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's. Raises
     ValueError for values that no ledger can have, MemoryError and CapacityError.
@@ -175,18 +186,41 @@ cdef class LedgerRestorer:
         if refusal:
             raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
 
-    cdef int set_dispute(self, const uint64_t client, const uint64_t tx, const uint8_t state) noexcept nogil:
-        """Set the dispute state of one entry; return FITS, or why it is refused."""
+    def add_details(
+        self,
+        Py_ssize_t rows,
+        const uint8_t[::1] clients not None,
+        const uint8_t[::1] txs not None,
+        const uint8_t[::1] refunded not None,
+        const uint8_t[::1] moved not None,
+    ):
+        """Set the details of entries that were added before."""
+        cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
+        cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
+        cdef const int64_t* refunded_units = <const int64_t*>column(refunded, rows * WORD_BYTES)
+        cdef const int64_t* moved_units = <const int64_t*>column(moved, rows * WORD_BYTES)
+        cdef Py_ssize_t row
+        cdef int refusal = FITS
+        self.ledger.reserve_detailed(self.count_rows(client, rows))
+        with nogil:
+            for row in range(rows):
+                if is_own(self, client[row]):
+                    refusal = self.set_details(client[row], tx[row], refunded_units[row], moved_units[row])
+                    if refusal:
+                        break
+        if refusal:
+            raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
+
+    cdef int find_payment(
+        self, const uint64_t client, const uint64_t tx, Payment* payment, uint32_t* position, Proof** proof,
+    ) noexcept nogil:
+        """Find an entry that can be disputed, and the proof of its account; return FITS, or why there is none."""
         cdef const Index* index = &self.ledger.index
         cdef const AccountTable* table = &self.ledger.table
         cdef const Log* logs = self.ledger.logs
         cdef const Account* account
         cdef Lookup lookup
-        cdef Proof* proof
         cdef Probe probe
-        cdef uint8_t* stored
-        cdef int64_t amount
-        cdef int refusal
         if self.proofs == NULL:
             return NO_TRANSACTION
         look_up(&lookup, table, index, client, tx)
@@ -196,17 +230,47 @@ cdef class LedgerRestorer:
         probe = find(index, logs, &lookup, account.number, tx)
         if probe.position == <uint32_t>NOT_FOUND:
             return NO_TRANSACTION
-        if not can_be_disputed(kind_at(probe.position)):
+        if not can_be_disputed(self.ledger.policy, kind_at(probe.position)):
             return WITHDRAWAL_WITH_MORE
-        stored = dispute_state_at(logs, probe.position)
-        refusal = check_dispute(stored[0], state)
+        load_payment(payment, logs, &self.ledger.details, probe.position)
+        position[0] = probe.position
+        proof[0] = &self.proofs[account.number]
+        return FITS
+
+    cdef int set_dispute(self, const uint64_t client, const uint64_t tx, const uint8_t state) noexcept nogil:
+        """Set the state of one entry; return FITS, or why it is refused."""
+        cdef Payment payment
+        cdef Proof* proof
+        cdef uint32_t position
+        cdef int refusal = self.find_payment(client, tx, &payment, &position, &proof)
+        if not refusal:
+            refusal = check_state(payment.state, state)
         if refusal:
             return refusal
-        proof = &self.proofs[account.number]
-        amount = amount_at(logs, probe.position)
-        uncount_dispute(proof, amount, stored[0])
-        count_dispute(proof, amount, state)
-        stored[0] = state
+        count_entry(self.ledger.policy, proof, &payment, -1)
+        payment.state = state
+        count_entry(self.ledger.policy, proof, &payment, 1)
+        state_at(self.ledger.logs, position)[0] = state
+        return FITS
+
+    cdef int set_details(
+        self, const uint64_t client, const uint64_t tx, const int64_t refunded, const int64_t moved,
+    ) noexcept nogil:
+        """Set the details of one entry; return FITS, or why they are refused."""
+        cdef Payment payment
+        cdef Proof* proof
+        cdef uint32_t position
+        cdef int refusal = self.find_payment(client, tx, &payment, &position, &proof)
+        if not refusal:
+            refusal = check_details(self.ledger.policy, &payment, refunded, moved)
+        if refusal:
+            return refusal
+        count_entry(self.ledger.policy, proof, &payment, -1)
+        payment.refunded = refunded
+        payment.moved = moved
+        payment.state |= HAS_DETAILS
+        count_entry(self.ledger.policy, proof, &payment, 1)
+        store_payment(&payment, &self.ledger.details, position, True)
         return FITS
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
@@ -264,7 +328,9 @@ cdef class LedgerRestorer:
         cdef Log* logs = self.ledger.logs
         cdef Lookup[LOOK_AHEAD_ROWS] lookups
         cdef Lookup* lookup
+        cdef Policy policy = self.ledger.policy
         cdef Account* account
+        cdef Payment payment
         cdef Probe probe
         cdef uint32_t position
         cdef int refusal
@@ -284,7 +350,7 @@ cdef class LedgerRestorer:
                 account = find_slot(table, lookup.slots, client[row])
                 if not account.in_use:
                     return NO_ACCOUNT
-                refusal = check_entry(kind[row], amount[row], state[row])
+                refusal = check_entry(policy, kind[row], amount[row], state[row])
                 if refusal:
                     return refusal
                 probe = find(index, logs, lookup, account.number, tx[row])
@@ -293,32 +359,90 @@ cdef class LedgerRestorer:
                 second_homes += probe.at_second_home
                 position = add_entry(logs, &probe, kind[row], account.number, tx[row], amount[row])
                 if state[row] != UNDISPUTED:
-                    dispute_state_at(logs, position)[0] = state[row]
-                count_entry(&self.proofs[account.number], kind[row], amount[row], state[row])
+                    state_at(logs, position)[0] = state[row]
+                make_whole_payment(&payment, kind[row], state[row], amount[row])
+                count_entry(policy, &self.proofs[account.number], &payment, 1)
             if ahead < rows:
                 look_ahead(lookup, table, index, client[ahead], tx[ahead], self.prefetch_second_homes)
         self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
 
     def finish(self):
-        """Check that every account can be the result of its entries, by proof.pxd. Raises ValueError."""
+        """Check by proof.pxd that every account can be the result of its entries. Raises ValueError and MemoryError."""
         cdef const Account* slots = self.ledger.table.slots
         cdef const Account* account = NULL
+        cdef const Proof* proof
         cdef Proof none
-        cdef uint64_t slot
+        cdef uint64_t slot, several = 0
         cdef bint holds = True
         memset(&none, 0, sizeof(none))
         if slots == NULL:
             return
+        if self.proofs != NULL:
+            self.end_disputes()
         with nogil:
             for slot in range(self.ledger.table.slot_mask + 1):
                 account = &slots[slot]
                 if account.in_use:
-                    holds = is_proven(account, &none if self.proofs == NULL else &self.proofs[account.number])
+                    proof = &none if self.proofs == NULL else &self.proofs[account.number]
+                    several += proof.standing_chargebacks > 1
+                    holds = is_proven(self.ledger.policy, account, proof)
                     if not holds:
                         break
         if not holds:
             raise ValueError(f"the account of client {account.client} is not what its transactions make it")
+        if several:
+            self.keep_standing(several)
+
+    cdef int keep_standing(self, uint64_t several) except -1:
+        """Keep the numbers of chargebacks that stand, of the accounts with several."""
+        cdef const Account* slots = self.ledger.table.slots
+        cdef Details* details = &self.ledger.details
+        cdef uint64_t slot, standing
+        self.ledger.reserve_detailed(several)
+        for slot in range(self.ledger.table.slot_mask + 1):
+            standing = self.proofs[slots[slot].number].standing_chargebacks if slots[slot].in_use else 0
+            if standing > 1:
+                set_standing(find_or_add_detail(details, key_of_account(slots[slot].number)), standing)
+        return 0
+
+    cdef int end_disputes(self) except -1:
+        """Say how disputes ended of which an older version has saved only that they did: for the client where the
+        account is open, against him where it is locked and no other dispute ended. Else it stays unknown."""
+        cdef const AccountTable* table = &self.ledger.table
+        cdef Chunk* chunk
+        cdef uint8_t* locked
+        cdef uint64_t slot, entry, ended = 0
+        cdef uint32_t number
+        cdef Payment payment
+        cdef int kind
+        for slot in range(table.accounts):
+            ended += self.proofs[slot].ended_disputes
+        if not ended:
+            return 0
+        locked = <uint8_t*>calloc(table.accounts, 1)
+        if locked == NULL:
+            raise MemoryError(f"no memory to check {table.accounts} accounts")
+        for slot in range(table.slot_mask + 1):
+            if table.slots[slot].in_use:
+                locked[table.slots[slot].number] = table.slots[slot].locked
+        for kind in range(LOG_COUNT):
+            if not keeps_amount(self.ledger.policy, kind):
+                continue
+            for entry in range(self.ledger.logs[kind].entries):
+                chunk = self.ledger.logs[kind].chunks[entry >> CHUNK_BITS]
+                if chunk.state[entry & CHUNK_MASK] != DISPUTE_OVER:
+                    continue
+                number = chunk.account[entry & CHUNK_MASK]
+                if locked[number] and self.proofs[number].ended_disputes != 1:
+                    continue
+                make_whole_payment(&payment, kind, DISPUTE_OVER, chunk.amount[entry & CHUNK_MASK])
+                count_entry(self.ledger.policy, &self.proofs[number], &payment, -1)
+                payment.state = CHARGED_BACK if locked[number] else RESOLVED
+                count_entry(self.ledger.policy, &self.proofs[number], &payment, 1)
+                chunk.state[entry & CHUNK_MASK] = payment.state
+        free(locked)
+        return 0
 
 
 cdef inline bint is_own(LedgerRestorer restorer, const uint64_t client) noexcept nogil:

@@ -6,7 +6,7 @@ from txfast.ledger.ledger import Ledger
 
 ENTRY_KINDS: tuple[str, ...]
 DISPUTE_STATES: tuple[str, ...]
-DISPUTABLE_KINDS: tuple[int, ...]
+REVERSED_FLAG: int
 
 @disjoint_base
 class SavedLedger:
@@ -14,6 +14,9 @@ class SavedLedger:
     @property
     def total_units(self) -> int: ...
     def entries(self, kind: int) -> int: ...
+    def can_be_disputed(self, kind: int) -> bool: ...
+    @property
+    def has_details(self) -> bool: ...
     def copy_accounts(
         self, first: int, count: int, clients: Buffer, available: Buffer, held: Buffer, locked: Buffer
     ) -> None: ...
@@ -30,4 +33,15 @@ class SavedLedger:
     ) -> None: ...
     def copy_disputes(
         self, kind: int, first: int, end: int, count: int, clients: Buffer, txs: Buffer, states: Buffer
+    ) -> tuple[int, int]: ...
+    def copy_details(
+        self,
+        kind: int,
+        first: int,
+        end: int,
+        count: int,
+        clients: Buffer,
+        txs: Buffer,
+        refunded: Buffer,
+        moved: Buffer,
     ) -> tuple[int, int]: ...

@@ -8,20 +8,24 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from txfast.ledger.buffers cimport column
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk
+from txfast.ledger.details cimport Detail, find_detail, key_of_entry
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.rules cimport DISPUTE_STATE_COUNT, UNDISPUTED, Account, can_be_disputed, keeps_amount
+from txfast.ledger.rules cimport (
+    DISPUTE_STATE_COUNT, HAS_DETAILS, UNDISPUTED, WAS_REVERSED, Account, can_be_disputed, keeps_amount,
+    moves_are_open,
+)
 from txfast.ledger.sums cimport WideSum, add_wide, whole
 from txfast.text.bits cimport WORD_BYTES
 
 from txfast.batch.batch import KINDS
 
-# By code: the kinds of entries, and the states of their disputes (rules.pxd's DisputeState).
+# By code: the kinds of entries, and the states of their disputes (rules.pxd's DisputeState). To a state's code
+# REVERSED_FLAG is added where a chargeback of the entry was reversed.
 ENTRY_KINDS = KINDS[:LOG_COUNT]
-DISPUTE_STATES = ("undisputed", "in dispute", "over")
+DISPUTE_STATES = ("undisputed", "in dispute", "resolved or charged back", "resolved", "charged back")
+REVERSED_FLAG = int(WAS_REVERSED)
 assert len(DISPUTE_STATES) == DISPUTE_STATE_COUNT
-# The codes of the kinds whose entries can be disputed.
-DISPUTABLE_KINDS = tuple(kind for kind in range(LOG_COUNT) if can_be_disputed(kind))
 
 
 cdef class SavedLedger:
@@ -63,6 +67,15 @@ cdef class SavedLedger:
         if not 0 <= kind < LOG_COUNT:
             raise IndexError(f"no log of kind {kind}")
         return self.ledger.logs[kind].entries
+
+    def can_be_disputed(self, int kind):
+        """Whether entries of a kind, which is an index in ENTRY_KINDS, can be disputed."""
+        return can_be_disputed(self.ledger.policy, kind)
+
+    @property
+    def has_details(self):
+        """Whether some entries may have details."""
+        return self.ledger.details.count > 0
 
     def copy_accounts(
         self,
@@ -122,9 +135,10 @@ cdef class SavedLedger:
                 memcpy(tx + rows, chunk.tx + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
                     client[rows + row] = accounts[chunk.account[slot + row]].client
-                if keeps_amount(kind):
+                if keeps_amount(self.ledger.policy, kind):
                     memcpy(amount + rows, chunk.amount + slot, in_chunk * sizeof(int64_t))
-                    memcpy(state + rows, chunk.dispute_state + slot, in_chunk)
+                    for row in range(in_chunk):
+                        state[rows + row] = chunk.state[slot + row] & ~<uint8_t>HAS_DETAILS
                 else:
                     memset(amount + rows, 0, in_chunk * sizeof(int64_t))
                     memset(state + rows, 0, in_chunk)
@@ -149,16 +163,53 @@ cdef class SavedLedger:
         cdef Py_ssize_t rows = 0, slot
         if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
             raise IndexError(f"no entries from {first} to {end}")
-        if not can_be_disputed(kind):
+        if not can_be_disputed(self.ledger.policy, kind):
             raise ValueError(f"entries of kind {kind} cannot be disputed")
         with nogil:
             while first < end and rows < count:
                 chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
                 slot = first & CHUNK_MASK
-                if chunk.dispute_state[slot] != UNDISPUTED:
+                if chunk.state[slot] & ~<uint8_t>HAS_DETAILS != UNDISPUTED:
                     client[rows] = self.accounts_by_number[chunk.account[slot]].client
                     tx[rows] = chunk.tx[slot]
-                    state[rows] = chunk.dispute_state[slot]
+                    state[rows] = chunk.state[slot] & ~<uint8_t>HAS_DETAILS
+                    rows += 1
+                first += 1
+        return rows, first
+
+    def copy_details(
+        self,
+        int kind,
+        Py_ssize_t first,
+        Py_ssize_t end,
+        Py_ssize_t count,
+        uint8_t[::1] clients not None,
+        uint8_t[::1] txs not None,
+        uint8_t[::1] refunded not None,
+        uint8_t[::1] moved not None,
+    ):
+        """The same as `copy_disputes` for entries with details. `moved` is 0 where no dispute or chargeback stands."""
+        cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
+        cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
+        cdef int64_t* refunded_units = <int64_t*>column(refunded, count * WORD_BYTES)
+        cdef int64_t* moved_units = <int64_t*>column(moved, count * WORD_BYTES)
+        cdef const Detail* detail
+        cdef const Chunk* chunk
+        cdef Py_ssize_t rows = 0, slot
+        if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
+            raise IndexError(f"no entries from {first} to {end}")
+        if not can_be_disputed(self.ledger.policy, kind):
+            raise ValueError(f"entries of kind {kind} cannot be disputed")
+        with nogil:
+            while first < end and rows < count:
+                chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
+                slot = first & CHUNK_MASK
+                if chunk.state[slot] & HAS_DETAILS:
+                    detail = find_detail(&self.ledger.details, key_of_entry(position_of(kind, first)))
+                    client[rows] = self.accounts_by_number[chunk.account[slot]].client
+                    tx[rows] = chunk.tx[slot]
+                    refunded_units[rows] = detail.refunded
+                    moved_units[rows] = detail.moved if moves_are_open(chunk.state[slot]) else 0
                     rows += 1
                 first += 1
         return rows, first

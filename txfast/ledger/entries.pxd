@@ -1,7 +1,7 @@
-"""The logs of a ledger: every applied deposit and withdrawal, append-only, in chunks that never move.
+"""The logs of a ledger: the applied deposits and withdrawals that it keeps, append-only, in chunks that never move.
 
 There is one log for each kind. A position names an entry for good: its top bit is the kind, the others count inside
-that log. The rules say whether a log keeps amounts and dispute states: a deposit takes 21 bytes, a withdrawal 12.
+that log. The rules say whether a log keeps amounts and states: a deposit takes 21 bytes, a withdrawal 12.
 
 The fields are columns: padding wastes no bytes, and a rebuild of the index reads only what it needs. The chunks of both
 kinds begin with the same columns, so that appending does not branch on the kind, which is hard to predict.
@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from txfast.ledger.aligned_memory cimport allocate_zeroed
+from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport keeps_amount
 from txfast.text.bits cimport advise_huge_pages, prefetch
 
@@ -28,7 +29,7 @@ cdef struct Chunk:
     uint32_t account[CHUNK_ENTRIES]
     # A chunk that keeps no amounts ends after amount[0], which is written for every entry and never read.
     int64_t amount[CHUNK_ENTRIES]
-    uint8_t dispute_state[CHUNK_ENTRIES]  # all zero, UNDISPUTED, in a new chunk
+    uint8_t state[CHUNK_ENTRIES]  # rules.pxd's DisputeState and flags; all zero, UNDISPUTED, in a new chunk
 
 cdef struct Log:
     Chunk** chunks
@@ -39,7 +40,7 @@ cdef struct Log:
     uint64_t amount_mask  # 0 where amounts are not kept: all are then written to amount[0]
 
 
-cdef inline void make_logs(Log* logs) noexcept nogil:
+cdef inline void make_logs(Log* logs, const Policy policy) noexcept nogil:
     cdef int kind
     for kind in range(LOG_COUNT):
         logs[kind].chunks = NULL
@@ -47,12 +48,12 @@ cdef inline void make_logs(Log* logs) noexcept nogil:
         logs[kind].chunk_count = logs[kind].entries = 0
         logs[kind].chunk_bytes = CHUNK_ENTRIES * (sizeof(uint64_t) + sizeof(uint32_t)) + sizeof(int64_t)
         logs[kind].amount_mask = 0
-        if keeps_amount(kind):
+        if keeps_amount(policy, kind):
             logs[kind].chunk_bytes = sizeof(Chunk)
             logs[kind].amount_mask = CHUNK_MASK
 
 
-cdef inline void free_logs(Log* logs) noexcept nogil:
+cdef inline void free_logs(Log* logs, const Policy policy) noexcept nogil:
     cdef int kind
     cdef uint64_t i
     for kind in range(LOG_COUNT):
@@ -60,7 +61,7 @@ cdef inline void free_logs(Log* logs) noexcept nogil:
             free(logs[kind].allocations[i])
         free(logs[kind].chunks)
         free(logs[kind].allocations)
-    make_logs(logs)
+    make_logs(logs, policy)
 
 
 cdef inline uint64_t log_bytes(const Log* log, const uint64_t entries) noexcept nogil:
@@ -99,6 +100,11 @@ cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is
     return True
 
 
+cdef inline uint32_t position_of(const int kind, const uint64_t entry) noexcept nogil:
+    """The position that names entry number `entry` of a log, from 0 on."""
+    return <uint32_t>(entry | <uint64_t>kind << LOG_BIT)
+
+
 cdef inline uint32_t append_entry(
     Log* logs, const int kind, const uint32_t account, const uint64_t tx, const int64_t amount,
 ) noexcept nogil:
@@ -116,7 +122,7 @@ cdef inline uint32_t append_entry(
     prefetch(&chunk.tx[slot_ahead])
     prefetch(&chunk.account[slot_ahead])
     prefetch(&chunk.amount[slot_ahead & log.amount_mask])
-    return <uint32_t>(position | <uint64_t>kind << LOG_BIT)
+    return position_of(kind, position)
 
 
 cdef inline int kind_at(const uint32_t position) noexcept nogil:
@@ -133,9 +139,9 @@ cdef inline int64_t amount_at(const Log* logs, const uint32_t position) noexcept
     return chunk_of(logs, position).amount[position & CHUNK_MASK]
 
 
-cdef inline uint8_t* dispute_state_at(const Log* logs, const uint32_t position) noexcept nogil:
-    """Where the DisputeState of the entry at this position is stored. Only of a kind that keeps_amount."""
-    return &chunk_of(logs, position).dispute_state[position & CHUNK_MASK]
+cdef inline uint8_t* state_at(const Log* logs, const uint32_t position) noexcept nogil:
+    """Where the state of the entry at this position is stored. Only of a kind that keeps_amount."""
+    return &chunk_of(logs, position).state[position & CHUNK_MASK]
 
 
 cdef inline bint is_entry(

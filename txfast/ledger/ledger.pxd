@@ -1,12 +1,15 @@
 """Ledger: the accounts of one shard of clients, and everything that was applied to them. See ledger.pyx."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.sums cimport WideSum
+from txfast.ledger.details cimport Details
 from txfast.ledger.entries cimport LOG_COUNT, Log
 from txfast.ledger.index cimport Index
+from txfast.ledger.policy cimport Policy
+from txfast.ledger.rules cimport Account, Status
 
 cdef class Ledger:
     cdef AccountTable table
@@ -16,15 +19,26 @@ cdef class Ledger:
     cdef uint64_t memory_limit  # bytes; 0 for no limit
     cdef bint prefetch_second_homes  # many transactions of the last batch were there
     cdef uint64_t[::1] counts  # rows by kind and status: [kind * STATUS_COUNT + status]
-    cdef WideSum balance  # applied deposits less withdrawals and chargebacks, in units of 0.0001
+    cdef WideSum balance  # what applied rows have added to all totals, in units of 0.0001
+    cdef Details details
+    cdef Policy policy
+    cdef bint has_policy  # it is not the default one
+    cdef readonly uint64_t unread_amounts  # applied disputes with another amount than they moved, which was ignored
 
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows) except -1
     cdef uint64_t* clients_by_number(self) except NULL
-    cdef uint64_t bytes_at(
-        self, uint64_t accounts, uint64_t deposits, uint64_t withdrawals, uint64_t capacity,
-    ) noexcept nogil
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil
-    cdef void apply_rows(self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t count) noexcept nogil
+    cdef int reserve_detailed(self, uint64_t count) except -1
+    cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
+    cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
+    cdef uint64_t bytes_with_rows(self, const uint64_t rows, const uint64_t detailed) noexcept nogil
+    cdef uint64_t count_detailed(
+        self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t rows,
+    ) noexcept nogil
+    cdef Status apply_to_any_payment(
+        self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
+        const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
+    ) noexcept nogil

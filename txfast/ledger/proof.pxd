@@ -1,18 +1,20 @@
 """Proofs: the conditions that saved accounts and entries must satisfy, because the rules made them.
 
-`check_entry` and `check_dispute` check one saved record. A Proof sums up the entries of one account, and `is_proven`
-checks the account against it. A change to the rules may need a change here.
+`check_entry`, `check_state` and `check_details` check one saved record. A Proof sums up the entries of one account, and
+`is_proven` checks the account against it. A change to the rules may need a change here.
 
 These functions must not know columns or files.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE
+from txfast.ledger.policy cimport DISPUTES, DISPUTES_OVERDRAW, NONE_OVERDRAWS, REJECT, Policy
 from txfast.ledger.rules cimport (
-    DISPUTE_OVER, IN_DISPUTE, Account, adds_entry, can_become, is_dispute_state, keeps_amount,
+    DISPUTE_OVER, HAS_DETAILS, IN_DISPUTE, Account, Payment, adds_entry, can_become, change_of, change_of_total,
+    change_of_total_by, dispute_state, is_dispute_state, keeps_amount, keeps_entry, moves_are_open,
 )
-from txfast.ledger.sums cimport WideSum, add_wide
-from txfast.text.bits cimport unsigned_add_overflows
+from txfast.ledger.sums cimport WideSum, add_wide, compare_wide
 
 # Why a saved record is refused. The words for each are REFUSALS, in columns_in.pyx.
 cdef enum Refusal:
@@ -22,76 +24,101 @@ cdef enum Refusal:
     NO_ACCOUNT
     UNKNOWN_KIND
     UNKNOWN_STATE
-    NEGATIVE_DEPOSIT
+    NEGATIVE_AMOUNT
     WITHDRAWAL_WITH_MORE
     TRANSACTION_TWICE
     NO_TRANSACTION
     DISPUTE_UNDONE
+    DETAILS_TWICE
+    DETAILS_TOO_LARGE
     REFUSAL_COUNT
 
-# The entries of one account, summed up.
+# The entries of one account, summed up; all sums are exact.
 cdef struct Proof:
-    uint64_t deposited  # units of 0.0001; 2^64 - 1 if the sum does not fit
-    WideSum disputed  # the same, of deposits in dispute: exact, since states come in any order
-    uint8_t has_withdrawals
-    uint8_t has_ended_disputes
+    WideSum total  # units of 0.0001: what its entries make of its total; the most where some amounts are not known
+    WideSum held  # units of 0.0001
+    uint64_t standing_chargebacks
+    uint64_t ended_disputes  # in the state DISPUTE_OVER
+    uint8_t has_unknown_amounts
 
 
-cdef inline Refusal check_entry(const uint8_t kind, const int64_t amount, const uint8_t state) noexcept nogil:
+cdef inline Refusal check_entry(
+    const Policy policy, const uint8_t kind, const int64_t amount, const uint8_t state,
+) noexcept nogil:
     """FITS where the rules can have made an entry with these values."""
-    if not adds_entry(kind):
+    if not adds_entry(kind) or not keeps_entry(policy, kind):
         return UNKNOWN_KIND
     if not is_dispute_state(state):
         return UNKNOWN_STATE
     if amount < 0:
-        return NEGATIVE_DEPOSIT
-    if not keeps_amount(kind) and (amount or state):
+        return NEGATIVE_AMOUNT
+    if not keeps_amount(policy, kind) and (amount or state):
         return WITHDRAWAL_WITH_MORE
     return FITS
 
 
-cdef inline Refusal check_dispute(const uint8_t before, const uint8_t after) noexcept nogil:
-    """FITS where the rules can have moved a dispute from one state to the other."""
+cdef inline Refusal check_state(const uint8_t before, const uint8_t after) noexcept nogil:
+    """FITS where rules may have changed an entry's state so."""
     if not is_dispute_state(after):
         return UNKNOWN_STATE
     return FITS if can_become(before, after) else DISPUTE_UNDONE
 
 
-cdef inline void count_entry(Proof* proof, const int kind, const int64_t amount, const uint8_t state) noexcept nogil:
+cdef inline Refusal check_details(
+    const Policy policy, const Payment* payment, const int64_t refunded, const int64_t moved,
+) noexcept nogil:
+    """FITS where the rules can have refunded and moved so much of a payment."""
+    if payment.state & HAS_DETAILS:
+        return DETAILS_TWICE
+    if refunded < 0 or refunded > payment.amount or moved < 0 or moved > payment.amount - refunded:
+        return DETAILS_TOO_LARGE
+    if refunded and payment.kind != DEPOSIT:
+        return DETAILS_TOO_LARGE
+    # Where disputes ignore amounts, they move all that is left.
+    if moves_are_open(payment.state) and not policy.dispute_amount and moved != payment.amount - refunded:
+        return DETAILS_TOO_LARGE
+    return FITS
+
+
+cdef inline void count_entry(
+    const Policy policy, Proof* proof, const Payment* payment, const int sign,  # IN 1; -1 to take it out again
+) noexcept nogil:
     """Add an entry to the proof of its account."""
-    if not keeps_amount(kind):
-        proof.has_withdrawals = True
+    if not keeps_amount(policy, payment.kind):
+        proof.has_unknown_amounts = True
         return
-    if unsigned_add_overflows(proof.deposited, <uint64_t>amount, &proof.deposited):
-        proof.deposited = ~<uint64_t>0
-    count_dispute(proof, amount, state)
+    add_wide(&proof.total, sign * change_of_total(payment.kind, payment.amount))
+    add_wide(&proof.total, sign * -payment.refunded)
+    if dispute_state(payment.state) == DISPUTE_OVER:
+        proof.ended_disputes += sign
+    if not moves_are_open(payment.state):
+        return
+    add_wide(&proof.total, sign * change_of_total_by(policy, DISPUTE, payment.kind, payment.moved))
+    if dispute_state(payment.state) == IN_DISPUTE:
+        add_wide(&proof.held, sign * change_of(policy, DISPUTE, payment.kind, payment.moved).held)
+    else:
+        add_wide(&proof.total, sign * change_of_total_by(policy, CHARGEBACK, payment.kind, payment.moved))
+        proof.standing_chargebacks += sign
 
 
-cdef inline void count_dispute(Proof* proof, const int64_t amount, const uint8_t state) noexcept nogil:
-    """Add the dispute of an entry to the proof of its account."""
-    if state == IN_DISPUTE:
-        add_wide(&proof.disputed, amount)
-    proof.has_ended_disputes |= state == DISPUTE_OVER
-
-
-cdef inline void uncount_dispute(Proof* proof, const int64_t amount, const uint8_t state) noexcept nogil:
-    """Take the dispute of an entry out of the proof again, before its next state is added."""
-    if state == IN_DISPUTE:
-        add_wide(&proof.disputed, -amount)
-
-
-cdef inline bint is_proven(const Account* account, const Proof* proof) noexcept nogil:
+cdef inline bint is_proven(const Policy policy, const Account* account, const Proof* proof) noexcept nogil:
     """Whether the rules can have produced this account from these entries. The caller has checked that its total fits.
 
-    Held must be the sum of the deposits in dispute, and the total at most the sum of all deposits. A locked account
-    must have a dispute that is over. Any other account must have a total of at least 0, and without withdrawals a
-    total equal to its deposits.
+    Held must be what the disputes in progress make it, and the total what all entries make it: at most that where
+    amounts of withdrawals are not kept, or where it is not known whether an ended dispute took its deposit. The account
+    must be locked if a chargeback stands, and may be if a dispute ended in an unknown way. Else its total is
+    at least 0, if withdrawals and refunds never take more than is available and withdrawals are never disputed.
     """
     cdef int64_t total = account.available + account.held
-    if account.held < 0 or proof.disputed.high or proof.disputed.low != <uint64_t>account.held:
+    cdef int difference = compare_wide(&proof.total, total)
+    if compare_wide(&proof.held, account.held) != 0 or difference < 0:
         return False
-    if total > 0 and <uint64_t>total > proof.deposited:
+    if difference and not (proof.has_unknown_amounts or proof.ended_disputes or policy.withdrawal_ids):
         return False
+    if proof.standing_chargebacks:
+        return account.locked and (proof.standing_chargebacks == 1 or policy.locked & DISPUTES)
     if account.locked:
-        return proof.has_ended_disputes
-    return total >= 0 and (proof.has_withdrawals or <uint64_t>total == proof.deposited)
+        return proof.ended_disputes > 0
+    if policy.withdrawal_dispute != REJECT:
+        return True
+    return total >= 0 or not (policy.overdraft == DISPUTES_OVERDRAW or policy.overdraft == NONE_OVERDRAWS)

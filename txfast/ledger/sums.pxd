@@ -25,6 +25,14 @@ cdef inline void add_wide(WideSum* wide, const int64_t amount) noexcept nogil:
     wide.high += (amount >> 63) + carry
 
 
+cdef inline int compare_wide(const WideSum* wide, const int64_t amount) noexcept nogil:
+    """-1, 0 or 1 where the sum is less than the amount, the same or more."""
+    cdef int64_t high = amount >> 63
+    if wide.high != high:
+        return -1 if wide.high < high else 1
+    return (wide.low > <uint64_t>amount) - (wide.low < <uint64_t>amount)
+
+
 cdef inline object whole(const WideSum* wide):
     """The sum as a Python int."""
     return (<object>wide.high << 64) + wide.low

@@ -1,60 +1,61 @@
-"""Tags: four bits for the type of a slice's record. The layout of the record itself is in spill/record.pxd.
+"""Tags: four bits for the type of a slice's record, and a byte for the state of an account or an entry. The layout of
+the record itself is in spill/record.pxd.
 
-     0 to  4    a row of that kind; 8 to 12 the same without an amount
-     5, 13      an account; a locked account
-     6, 14, 15  a deposit that is undisputed, in dispute, with its dispute over
-     7          a withdrawal
+     0 to  6    a row of that kind; 8 to 14 the same without an amount
+     7          an account: its state is 1 where it is locked
+    15          an entry: its state is that of the log, with ENTRY_KIND where it is a withdrawal
 
-All sixteen are used. A rule that adds an entry's kind or state needs a wider tag, and so a new SLICE_VERSION.
+To the state of either, HAS_DETAILS is added where the ledger has details of it: they follow.
 """
 
 from libc.stdint cimport uint8_t
 
-from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, WITHDRAWAL
-from txfast.ledger.rules cimport DISPUTE_OVER, IN_DISPUTE, UNDISPUTED
+from txfast.batch.batch cimport KIND_MASK
+from txfast.ledger.rules cimport DISPUTE_STATE_MASK, HAS_DETAILS, WAS_REVERSED, is_dispute_state
 
 cdef enum Tag:
-    ACCOUNT = 5
-    DEPOSITED = 6
-    WITHDRAWN = 7
-    ACCOUNT_LOCKED = 13
-    DEPOSITED_IN_DISPUTE = 14
-    DEPOSITED_DISPUTE_OVER = 15
+    ACCOUNT = 7
+    ENTRY = 15
+
+cdef enum TagState:
+    LOCKED = 1  # of an account
+    ENTRY_KIND = 128  # of an entry: it is a withdrawal
 
 
 cdef inline bint is_row(const uint8_t tag) noexcept nogil:
     """Whether the record is a row; its tag is then the row's kind."""
-    return (tag & KIND_MASK) < KIND_COUNT
+    return (tag & KIND_MASK) != ACCOUNT
 
 
 cdef inline bint is_account(const uint8_t tag) noexcept nogil:
-    return tag == ACCOUNT or tag == ACCOUNT_LOCKED
+    return tag == ACCOUNT
 
 
-cdef inline bint is_locked(const uint8_t tag) noexcept nogil:
-    """Whether the account of this tag is locked."""
-    return tag == ACCOUNT_LOCKED
+cdef inline bint has_details(const uint8_t state) noexcept nogil:
+    """Whether details follow an account or an entry with this state."""
+    return state & HAS_DETAILS
 
 
-cdef inline uint8_t account_tag(const bint locked) noexcept nogil:
-    return <uint8_t>(ACCOUNT_LOCKED if locked else ACCOUNT)
+cdef inline uint8_t entry_state_of(const int kind, const uint8_t log_state) noexcept nogil:
+    """The state in the record of an entry of this kind with this state in the log."""
+    return <uint8_t>(kind << 7 | log_state)
 
 
-cdef inline uint8_t entry_tag(const int kind, const uint8_t dispute_state) noexcept nogil:
-    if kind == WITHDRAWAL:
-        return WITHDRAWN
-    if dispute_state == IN_DISPUTE:
-        return DEPOSITED_IN_DISPUTE
-    return <uint8_t>(DEPOSITED_DISPUTE_OVER if dispute_state == DISPUTE_OVER else DEPOSITED)
+cdef inline int entry_kind(const uint8_t state) noexcept nogil:
+    """The kind of the entry with this state in its record."""
+    return state >> 7
 
 
-cdef inline int entry_kind(const uint8_t tag) noexcept nogil:
-    """The kind of the entry of this tag."""
-    return WITHDRAWAL if tag == WITHDRAWN else DEPOSIT
+cdef inline bint is_account_state(const uint8_t state) noexcept nogil:
+    """Whether an account's record can have this state."""
+    return not state & ~<uint8_t>(LOCKED | HAS_DETAILS)
 
 
-cdef inline uint8_t entry_dispute_state(const uint8_t tag) noexcept nogil:
-    """The dispute state of the entry of this tag."""
-    if tag == DEPOSITED_IN_DISPUTE:
-        return IN_DISPUTE
-    return <uint8_t>(DISPUTE_OVER if tag == DEPOSITED_DISPUTE_OVER else UNDISPUTED)
+cdef inline bint is_entry_state(const uint8_t state) noexcept nogil:
+    """Whether an entry's record can have this state."""
+    return is_dispute_state(state & ~<uint8_t>(ENTRY_KIND | HAS_DETAILS))
+
+
+cdef inline uint8_t log_state(const uint8_t state) noexcept nogil:
+    """The state in the log, without HAS_DETAILS, of the entry with this state in its record."""
+    return state & (DISPUTE_STATE_MASK | WAS_REVERSED)

@@ -21,8 +21,12 @@ APOSTROPHES = ("'", "’")
 # Words of other programs for no value.
 NO_VALUES = ("null", "none", "n/a", "na", "nil", "\\n", "-")
 GROUP_SEPARATORS = "'’_ \u00a0\u202f"
-# Words of other programs for the five types.
-OTHER_WORDS = {"credit": "deposit", "debit": "withdrawal", "withdraw": "withdrawal", "charge_back": "chargeback"}
+# Words of other programs for the types.
+OTHER_WORDS = {
+    "credit": "deposit", "debit": "withdrawal", "payout": "withdrawal", "charge_back": "chargeback",
+    "repayment": "refund", "reimbursement": "refund", "representment": "reversal", "undo": "reversal",
+    "chargeback_reversal": "reversal", "chargeback reversal": "reversal", "reversed_chargeback": "reversal",
+}  # fmt: skip
 
 ENDING_HINT = "a line ending in it? leave that out"
 TYPE_HINT = f"a type is one of {', '.join(KINDS)}"

@@ -7,11 +7,10 @@ The names of the reasons for malformed rows are in batch/batch.pyx, their codes 
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcmp
 
 from txfast.batch.batch cimport (
     BAD_AMOUNT, BAD_CLIENT, BAD_QUOTING, BAD_TX, BAD_TYPE, BLANK_LINE, CHARGEBACK, DEPOSIT, DISPUTE, MISSING_FIELD,
-    NO_AMOUNT, RESOLVE, ROW_TOO_LONG, TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
+    NO_AMOUNT, REFUND, RESOLVE, REVERSAL, ROW_TOO_LONG, TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Columns, Fields, cut_fields
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, skip_blanks
@@ -25,18 +24,32 @@ cdef struct Row:
     int64_t amount  # units of 0.0001
 
 
+cdef inline bint is_word(const Field* field, const char* word, const Py_ssize_t length) noexcept nogil:
+    """Whether a field is this word of lower-case letters, in any case."""
+    cdef Py_ssize_t i
+    if field.end - field.start != length:
+        return False
+    for i in range(length):
+        if field.start[i] | 0x20 != word[i]:  # 0x20 makes a lower-case letter of an upper-case one, and of nothing else
+            return False
+    return True
+
+
 cdef inline bint parse_kind(const Field* field, uint8_t* kind) noexcept nogil:
-    cdef Py_ssize_t length = field.end - field.start
-    if length == 7 and memcmp(field.start, b"deposit", 7) == 0:
+    if is_word(field, b"deposit", 7):
         kind[0] = DEPOSIT
-    elif length == 10 and memcmp(field.start, b"withdrawal", 10) == 0:
+    elif is_word(field, b"withdrawal", 10) or is_word(field, b"withdraw", 8):
         kind[0] = WITHDRAWAL
-    elif length == 7 and memcmp(field.start, b"dispute", 7) == 0:
+    elif is_word(field, b"dispute", 7):
         kind[0] = DISPUTE
-    elif length == 7 and memcmp(field.start, b"resolve", 7) == 0:
+    elif is_word(field, b"resolve", 7):
         kind[0] = RESOLVE
-    elif length == 10 and memcmp(field.start, b"chargeback", 10) == 0:
+    elif is_word(field, b"chargeback", 10):
         kind[0] = CHARGEBACK
+    elif is_word(field, b"refund", 6):
+        kind[0] = REFUND
+    elif is_word(field, b"reversal", 8):
+        kind[0] = REVERSAL
     else:
         return False
     return True

@@ -127,7 +127,7 @@ cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:
 
 cdef inline bint plain_kind(const Field* field, const Tables* tables, uint8_t* kind) noexcept nogil:
     cdef const uint8_t* start = field.start
-    cdef const KindName* name = &tables.kind_names[(start[0] ^ start[2]) & 7]
+    cdef const KindName* name = &tables.kind_names[(start[0] + start[4]) & 7]
     cdef uint16_t rest
     memcpy(&rest, start + 8, 2)
     kind[0] = name.kind

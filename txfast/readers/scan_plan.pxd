@@ -6,7 +6,7 @@ Everything that the fast path has to know of a file is here, so that the loop ov
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, RESOLVE, WITHDRAWAL
+from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, REFUND, RESOLVE, REVERSAL, WITHDRAWAL
 from txfast.batch.header cimport Columns, Header
 
 cdef enum:
@@ -25,7 +25,7 @@ cdef struct KindName:
     uint8_t length
 
 cdef struct Tables:
-    KindName[8] kind_names  # by (first byte ^ third byte) & 7, a hash in which the five words do not collide
+    KindName[8] kind_names  # by (first byte + fifth byte) & 7, a hash in which the seven words do not collide
     uint64_t[9] powers_of_ten
     uint64_t[DECIMALS + 2] decimals_masks  # by number of decimals + 1: which bytes after the point count
 
@@ -67,13 +67,15 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
 
 cdef inline void make_tables(Tables* tables) noexcept nogil:
     cdef int i
-    # Unused slots hold "deposit", which hashes elsewhere and so never matches.
+    # The unused slot holds "deposit", which hashes elsewhere and so never matches.
     for i in range(8):
         fill_kind_name(&tables.kind_names[i], b"deposit", 7, DEPOSIT)
-    fill_kind_name(&tables.kind_names[(c"w" ^ c"t") & 7], b"withdrawal", 10, WITHDRAWAL)
-    fill_kind_name(&tables.kind_names[(c"d" ^ c"s") & 7], b"dispute", 7, DISPUTE)
-    fill_kind_name(&tables.kind_names[(c"r" ^ c"s") & 7], b"resolve", 7, RESOLVE)
-    fill_kind_name(&tables.kind_names[(c"c" ^ c"a") & 7], b"chargeback", 10, CHARGEBACK)
+    fill_kind_name(&tables.kind_names[(c"w" + c"d") & 7], b"withdrawal", 10, WITHDRAWAL)
+    fill_kind_name(&tables.kind_names[(c"d" + c"u") & 7], b"dispute", 7, DISPUTE)
+    fill_kind_name(&tables.kind_names[(c"r" + c"l") & 7], b"resolve", 7, RESOLVE)
+    fill_kind_name(&tables.kind_names[(c"c" + c"g") & 7], b"chargeback", 10, CHARGEBACK)
+    fill_kind_name(&tables.kind_names[(c"r" + c"n") & 7], b"refund", 6, REFUND)
+    fill_kind_name(&tables.kind_names[(c"r" + c"r") & 7], b"reversal", 8, REVERSAL)
     tables.powers_of_ten[0] = 1
     for i in range(1, 9):
         tables.powers_of_ten[i] = 10 * tables.powers_of_ten[i - 1]

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from txfast.ledger.policy import Policy
+
     class Input(Protocol):
         """One input: its name in messages, and the bytes and rows read."""
 
@@ -62,13 +64,16 @@ class RunFigures:
         return malformed_by_reason(self.malformed_counts)
 
 
-def make_stats(figures: RunFigures, accounts: "Totals", seconds: "dict[str, float]") -> "dict[str, Any]":
+def make_stats(
+    figures: RunFigures, accounts: "Totals", seconds: "dict[str, float]", policy: "Policy | None"
+) -> "dict[str, Any]":
     """The figures that every run has, on one machine or on a cluster.
 
     `seconds` has the run's `total`, then its stages, which overlap where there are threads. The accounts were found to
     add up: else there would be no stats.
     """
     from txfast._version import __version__
+    from txfast.ledger.policy import Policy
 
     total = seconds["total"]
     return {
@@ -84,6 +89,7 @@ def make_stats(figures: RunFigures, accounts: "Totals", seconds: "dict[str, floa
         "held": decimal_text(accounts.held_units),
         "total": decimal_text(accounts.available_units + accounts.held_units),
         "conserved": True,
+        "policy": dict(policy or Policy()),
         "seconds": seconds,
         "rows_per_second": figures.rows / total if total else 0.0,
     }

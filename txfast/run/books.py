@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.ledger.policy import Policy
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
     from txfast.spill.spill import Spill
@@ -28,7 +29,6 @@ SPILLED_ROW_BYTES = 13
 SPILLED_ACCOUNT_BYTES = 40
 # Memory beside a ledger while it is restored.
 RESTORING_BYTES = 16 << 20
-PROOF_BYTES = 24  # for each account
 # Extrapolating from the first block undercounts by about 3 %: pad it.
 EXPECTED_MARGIN = 1.03
 
@@ -36,12 +36,21 @@ EXPECTED_MARGIN = 1.03
 class Books:
     """The ledgers of a run, by shard: `route` and `apply` batches, then `collect` the accounts; `close` in the end.
 
-    With `keep_statuses` the outcome of each row is kept for the reports, even if the row was moved to disk. Such
-    rows are in a file in `spill_folder`, which is gone when the books are closed.
+    With `keep_statuses` the outcome of each row is kept for the reports, even if the row was moved to disk. Such rows
+    are in a file in `spill_folder`, which is gone when the books are closed. Rows are applied by `policy`, None for the
+    default one.
     """
 
-    def __init__(self, plan: Plan, *, keep_statuses: bool = False, spill_folder: str | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        policy: "Policy | None" = None,
+        keep_statuses: bool = False,
+        spill_folder: str | None = None,
+    ) -> None:
         self.keep_statuses = keep_statuses
+        self.policy = policy
         self.ledger_bytes = plan.ledger_bytes
         self.settling_bytes = plan.settling_bytes or 0
         self.seconds: dict[str, float] = {}  # by stage
@@ -53,7 +62,7 @@ class Books:
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
-        self.ledgers = [Ledger() for _ in range(self._plan.ledgers)]
+        self.ledgers = [Ledger(self.policy) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self.ledger_bytes)
@@ -62,7 +71,7 @@ class Books:
         self._settled: Settled | None = None
         # Counts and balance of ledgers that were given up.
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
-        self._balance_before = 0
+        self._balance_before = self._unread_amounts_before = 0
         self.begin_input(None)
 
     def begin_input(self, input_bytes: int | None) -> None:
@@ -103,8 +112,11 @@ class Books:
     # ---- Restoring ---------------------------------------------------------------------------------
 
     def restore(self, snapshot: "Snapshot") -> None:
-        """Replace all ledgers by the content of a snapshot. Raises StateError, CapacityError, MemoryError and
-        SpillError."""
+        """Replace all ledgers by the content of a snapshot, whose policy is that of all rows from then on.
+
+        Raises StateError, CapacityError, MemoryError and SpillError.
+        """
+        self.policy = snapshot.policy
         self.begin()
         parts = self.parts_that_fit(snapshot)
         if parts == 1:
@@ -125,10 +137,14 @@ class Books:
         """Into how many parts each ledger is divided, so that one part fits in memory while it is restored."""
         if self.ledger_bytes is None:
             return 1
-        least = Ledger.bytes_for(0, 0)
-        count = len(self.ledgers)
-        needed = Ledger.bytes_for(snapshot.accounts // count, snapshot.entries // count) - least
-        needed += snapshot.accounts // count * PROOF_BYTES
+        from txfast.ledger.columns_in import PROOF_BYTES
+
+        least = Ledger.bytes_for(0, 0, snapshot.policy)
+        accounts, entries, details = (
+            number // len(self.ledgers) for number in (snapshot.accounts, snapshot.entries, snapshot.details)
+        )
+        needed = Ledger.bytes_for(accounts, entries, snapshot.policy, details=details) - least
+        needed += accounts * PROOF_BYTES
         return max(1, -(-needed // (self._restoring_bytes - least - RESTORING_BYTES)))
 
     @property
@@ -136,7 +152,7 @@ class Books:
         """Memory that a ledger may take while it is restored; 0 without a limit."""
         if self.ledger_bytes is None:
             return 0
-        return max(self.ledger_bytes, Ledger.bytes_for(0, 0) + RESTORING_BYTES + LEDGER_BYTES_MIN)
+        return max(self.ledger_bytes, Ledger.bytes_for(0, 0, self.policy) + RESTORING_BYTES + LEDGER_BYTES_MIN)
 
     # ---- Applying ----------------------------------------------------------------------------------
 
@@ -156,7 +172,7 @@ class Books:
         """
         ledger, spill = self.ledgers[shard], self._spills[shard]
         limit = self.ledger_bytes
-        if spill is None and limit is not None and ledger.bytes_with(batch.shard_rows(shard)) > limit:
+        if spill is None and limit is not None and ledger.bytes_with_batch(batch, shard=shard) > limit:
             spill = self._start_spill(shard, self._spill_bytes_expected(batch))
         if spill is not None:
             spill.add_rows(batch, shard)
@@ -181,7 +197,9 @@ class Books:
                 self._spill_file.expect(bytes_expected)
                 self._settled = Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
         assert self._settled is not None
-        started = Spill(self._spill_file, self.ledger_bytes, self._settled, keep_statuses=self.keep_statuses)
+        started = Spill(
+            self._spill_file, self.ledger_bytes, self._settled, policy=self.policy, keep_statuses=self.keep_statuses
+        )
         started.add_ledger(self.ledgers[shard])
         self.ledgers[shard].clear()
         self._spills[shard] = started
@@ -200,6 +218,7 @@ class Books:
         """Keep the counts and the balance of a ledger before it is cleared."""
         self._counts_before = [sum(counts) for counts in zip(self._counts_before, counts_of(ledger), strict=True)]
         self._balance_before += ledger.balance_units
+        self._unread_amounts_before += ledger.unread_amounts
 
     # ---- Collecting --------------------------------------------------------------------------------
 
@@ -244,7 +263,7 @@ class Books:
                 settled.add(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
-        settle(spills, settled, self._plan.threads, self.settling_bytes)
+        settle(spills, settled, self._plan.threads, self.settling_bytes, self.policy)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
 
@@ -254,6 +273,15 @@ class Books:
         """Rows by kind and, within it, by status: [kind * len(STATUSES) + status]."""
         counted = [self._counts_before, *map(counts_of, self.ledgers)]
         return [sum(each) for each in zip(*counted, strict=True)]
+
+    def add_unread_amounts(self, count: int) -> None:
+        """Count disputes that were applied before the ledgers were restored, as `unread_amounts`."""
+        self._unread_amounts_before += count
+
+    @property
+    def unread_amounts(self) -> int:
+        """Applied disputes with an amount that the policy ignores, and that is not what they moved."""
+        return self._unread_amounts_before + sum(ledger.unread_amounts for ledger in self.ledgers)
 
     @property
     def is_spilled(self) -> bool:

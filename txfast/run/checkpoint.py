@@ -12,12 +12,13 @@ This module must not know how a flow is paused.
 import os
 import time
 
+from txfast.batch.batch import KINDS
 from txfast.errors import StateError, TxfastError, unwritable
 from txfast.input.open import open_input
 from txfast.input.position import Position, go_on
 from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER
-from txfast.ledger.ledger import add_counts
+from txfast.ledger.ledger import STATUSES, add_counts
 from txfast.state import manifest
 from txfast.state.folders import CHECKPOINT_NAME, remove_folder
 from txfast.state.positions import fields_of_position, position_of, positions_of
@@ -35,11 +36,18 @@ if TYPE_CHECKING:
 
     from txfast.input.position import Consumption
     from txfast.input.source import Source
+    from txfast.ledger.policy import Policy
     from txfast.run.replay import Replay
     from txfast.state.directory import StateDirectory
     from txfast.writers.rejects import Rejects
 
 
+# The kinds and statuses of which the checkpoints of earlier versions have counts.
+EARLIER_KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback")
+EARLIER_STATUSES = (
+    "applied", "account_locked", "duplicate_transaction", "amount_required", "negative_amount", "insufficient_funds",
+    "overflow", "transaction_not_found", "duplicate_dispute", "dispute_not_found", "dispute_not_in_progress",
+)  # fmt: skip
 # No run counts more rows than this.
 COUNT_MAX = 2**63 - 1
 
@@ -83,7 +91,7 @@ class Checkpoints:
     def find(self, replay: "Replay") -> bool:
         """Resume the run from the last good checkpoint of this command; False where there is none.
 
-        Other checkpoints are discarded, with a warning where the run that took one did not end.
+        Newer ones that are not this command's are discarded, with a warning where the run that took one did not end.
         """
         found = any(self._goes_on_from(self._folder(number), replay) for number in reversed(self._numbers()))
         self._holds = True
@@ -99,6 +107,7 @@ class Checkpoints:
                 self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
                 return False
             self._refuse_other_command(progress.take("command", dict))
+            self._state.check_policy(checkpoint)
             replay.books.restore(checkpoint)
             self._go_on(replay, checkpoint)
         except manifest.UnknownFormatError:
@@ -116,7 +125,7 @@ class Checkpoints:
         return bool(progress.take("base", int) == number and progress.take("base_hash", str) == identity)
 
     def _refuse_other_command(self, command: "dict[str, Any]") -> None:
-        different = [name for name in self._command if command.get(name) != self._command[name]]
+        different = [name for name in {**self._command, **command} if command.get(name) != self._command.get(name)]
         if different:
             raise StateError(f"it is of another command, whose {different[0]} differs")
 
@@ -128,9 +137,10 @@ class Checkpoints:
             (str(each.take("file", str)), int(each.take("bytes", int)), int(each.take("rows", int)))
             for each in progress.parts("figures")
         ]
-        counts, malformed = progress.numbers("counts"), progress.numbers("malformed")
+        counts, malformed = counts_in(progress), progress.numbers("malformed")
         # Checkpoints of earlier versions lack it.
         before = progress.numbers("malformed_before") if progress.has("malformed_before") else None
+        unread_amounts = progress.take("unread_amounts", int) if progress.has("unread_amounts") else 0
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
@@ -154,6 +164,7 @@ class Checkpoints:
             if opened is not None:
                 opened[0].close()
             raise
+        replay.books.add_unread_amounts(unread_amounts)
         self._opened = opened
         self.first_input = index
         replay.go_on(figures, malformed, before)
@@ -230,14 +241,14 @@ class Checkpoints:
             "counts": replay.books.counts(),
             "malformed": list(replay.malformed_rows.counts),
             "malformed_before": replay.malformed_before,
+            "unread_amounts": replay.books.unread_amounts,
             "rejects": rejects,
         }
         writer = SnapshotWriter(part, segments=self._segments)
         try:
             for ledger in replay.books.ledgers:
                 writer.add(ledger)
-            named = {"inputs": self._state.inputs_fields(), "progress": progress}
-            writer.finish(named, self._state.least_format)
+            writer.finish({**self._state.fields(), "progress": progress})
         finally:
             writer.close()
         try:
@@ -297,10 +308,26 @@ class Checkpoints:
         return os.path.join(self._state.path, f"checkpoint-{number}")
 
 
+def counts_in(progress: manifest.Fields) -> list[int]:
+    """The counts of rows by kind and status in a checkpoint, as `Books.counts` gives them. Raises StateError."""
+    counts = progress.numbers("counts")
+    if len(counts) != len(EARLIER_KINDS) * len(EARLIER_STATUSES):
+        return counts
+    by_name = {
+        (kind, status): counts[index * len(EARLIER_STATUSES) + code]
+        for index, kind in enumerate(EARLIER_KINDS)
+        for code, status in enumerate(EARLIER_STATUSES)
+    }
+    return [by_name.get((kind, status), 0) for kind in KINDS for status in STATUSES]
+
+
 def command_of(
-    files: "Sequence[str]", outputs: "Mapping[str, str | None]", max_malformed: int | None
+    files: "Sequence[str]",
+    outputs: "Mapping[str, str | None]",
+    max_malformed: int | None,
+    policy: "Policy | None" = None,
 ) -> "dict[str, Any]":
-    """Identifies a command: two are the same where their inputs, outputs and limit of malformed rows are.
+    """Identifies a command: two are the same where their inputs, outputs, limit of malformed rows and policy are.
 
     `outputs` are the paths of `Outputs`. A run that hands its accounts out is the same as one that prints them.
     """
@@ -312,4 +339,5 @@ def command_of(
         "rejects": paths["rejects"],
         "stats": paths["stats"],
         "max_malformed": max_malformed,
+        **({} if policy is None else {"policy": str(policy)}),  # checkpoints of earlier versions have none
     }

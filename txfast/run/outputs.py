@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from txfast.ledger.policy import Policy
     from txfast.state.directory import StateDirectory
     from txfast.writers.rejects import Rejects
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 class Outputs:
     """The outputs of a run: `accounts`, `rejects`, `stats` and `state`, each where a path is given for it.
 
-    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `warn` gets each warning about the
-    state, such as a damaged snapshot that is skipped. `paths` has those of files, by name of the output.
+    `open_state`, then `open_files`; write; then `publish`; `discard` in any case. `policy` is that of the state. `warn`
+    gets each warning about the state, such as a damaged snapshot that is skipped. `paths` has those of files, by name
+    of the output.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Outputs:
         rejects: str | None = None,
         stats: str | None = None,
         state: str | None = None,
+        policy: "Policy | None" = None,
         warn: "Callable[[str], object]",
     ) -> None:
         self.paths = {"accounts": accounts, "rejects": rejects, "stats": stats}
@@ -43,7 +46,7 @@ class Outputs:
         if state is not None:
             from txfast.state import directory
 
-            self.state = directory.StateDirectory(state, warn)
+            self.state = directory.StateDirectory(state, warn, policy)
         self._all = publication_order(rejects=self.rejects, stats=self.stats, accounts=self.accounts, state=self.state)
 
     def open_state(self, *, to_read: bool = False) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from txfast.input.ref import InputRef
     from txfast.input.source import Source
     from txfast.ledger.ledger import Ledger
+    from txfast.ledger.policy import Policy
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
@@ -260,7 +261,7 @@ class Replay:
         from txfast.run.machine import peak_memory_bytes
 
         return {
-            **make_stats(self.figures(), accounts, {"total": seconds, **self.seconds}),
+            **make_stats(self.figures(), accounts, {"total": seconds, **self.seconds}, self.books.policy),
             "peak_memory_bytes": peak_memory_bytes(),
             "spilled_bytes": self.books.spilled_bytes,
             "threads": self.plan.threads,
@@ -278,6 +279,7 @@ def new_replay(
     spill_folder: str | None = None,
     last_line: str | None = None,
     refuses_malformed: bool = True,
+    policy: "Policy | None" = None,
     **planned: "Any",
 ) -> Replay:
     """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
@@ -286,7 +288,7 @@ def new_replay(
     """
     plan = make_plan(cores=available_cores(), memory_used=memory_bytes_now(), **planned)
     reporter = Reporter(journal, rejects, progress)
-    books = Books(plan, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder)
+    books = Books(plan, policy=policy, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder)
     return Replay(
         plan, books, reporter,
         max_malformed=max_malformed, checkpoints=checkpoints, spill_folder=spill_folder, last_line=last_line,

@@ -19,15 +19,18 @@ from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, while_waiting
 from txfast.run.machine import default_memory_limit, library_memory_bytes
 from txfast.run.replay import Replay, new_replay
+from txfast.run.rule_warnings import rule_warnings
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Protocol, Self
 
     from txfast.input.room import Room
     from txfast.input.source import Source
+    from txfast.ledger.ledger import Ledger
+    from txfast.ledger.policy import Policy
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
         state: str | None
         checkpoint: float | None
         last_line: str | None
+        policy: "Policy | None"
 
         @property
         def needs_arrow(self) -> str: ...
@@ -102,6 +106,7 @@ class Session:
             checkpoints=self._checkpoints if self._defers_signals else None,
             spill_folder=chosen.spill_dir,
             last_line=None if chosen.state is None else chosen.last_line or AUTO,
+            policy=chosen.policy,
             reader=chosen.reader,
             threads=chosen.threads,
             memory_limit=chosen.memory_limit or default_memory_limit(),
@@ -218,13 +223,19 @@ class Session:
         """The accounts, once all inputs are read; all ledgers are saved to the state first. Raises as `Books.collect`,
         and SourceError."""
         state = self.outputs.state
-        if state is None:
-            return self.replay.collect()
+        books = self.replay.books
+        accounts = self.replay.collect() if state is None else self.replay.collect(self._saver(state))
+        for warning in rule_warnings(books.counts(), books.unread_amounts):
+            self._journal.warning(warning)
+        return accounts
+
+    def _saver(self, state: "StateDirectory") -> "Callable[[Ledger], None] | None":
+        """Begins the state's next snapshot; None where the last one stays."""
         segments = None
         # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
         if self._checkpoints is not None and not self.replay.books.is_spilled:
             segments = self._checkpoints.segments
-        return self.replay.collect(state.saver(changed=self.replay.rows > 0, segments=segments))
+        return state.saver(changed=self.replay.rows > 0, segments=segments)
 
     def publish(self) -> None:
         """Publish all outputs; no checkpoint is needed any more. Raises as `Outputs.publish`."""
@@ -265,7 +276,7 @@ def make_checkpoints(chosen: "Chosen", inputs: "Sequence[InputRef | Lent]", outp
         return None
     from txfast.run.checkpoint import Checkpoints, command_of
 
-    command = command_of([each.name for each in inputs], outputs.paths, chosen.max_malformed)
+    command = command_of([each.name for each in inputs], outputs.paths, chosen.max_malformed, chosen.policy)
     return Checkpoints(outputs.state, command, chosen.checkpoint, outputs.rejects)
 
 

@@ -11,7 +11,9 @@ from txfast.input.ref import display_name, is_location
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from txfast.ledger.policy import Policy
 
 SIZE_UNITS = {
     f"{letter}{suffix}": base ** (power + 1)
@@ -101,6 +103,28 @@ def spill_folder(text: str) -> str:
     if os.path.exists(folder_name(text)) and not os.path.isdir(text):
         raise UsageError(f"{text!r} is no folder: name a folder, or one that is to be made")
     return text
+
+
+def policy(given: "str | Mapping[str, str]") -> "Policy | None":
+    """A policy, from a text or from the values of switches; None for the default one."""
+    from txfast.ledger.policy import Policy, parse_setting
+
+    if not isinstance(given, str):
+        settings = [f"{name}={value}" for name, value in given.items()]
+        for setting in settings:
+            parse_setting(setting)  # a comma in one must not make two of it
+        given = ",".join(settings)
+    chosen = Policy(given)
+    return chosen if str(chosen) else None
+
+
+def named_policy(text: str) -> "Policy | None":
+    """The policy of a command line: as `policy`, but a text that is empty is an error."""
+    if not text:
+        raise UsageError(
+            "the policy is empty: is a variable of the shell not set? leave the option out for the default"
+        )
+    return policy(text)
 
 
 def memory_size(text: str) -> int:

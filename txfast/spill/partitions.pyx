@@ -11,12 +11,15 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from txfast.batch.batch cimport TransactionBatch
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk
+from txfast.ledger.details cimport Detail, find_detail, key_of_account, key_of_entry
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, position_of
 from txfast.ledger.hash cimport HashKey
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.rules cimport UNDISPUTED, Account, keeps_amount, reads_amount
-from txfast.ledger.tags cimport account_tag, entry_tag, is_account
-from txfast.spill.record cimport RECORD_BYTES_MAX, SLACK_BYTES, START_BYTES, Record, fold, put_record, put_start
+from txfast.ledger.rules cimport HAS_DETAILS, UNDISPUTED, Account, keeps_amount, reads_amount
+from txfast.ledger.tags cimport ACCOUNT, ENTRY, entry_state_of, is_account
+from txfast.spill.record cimport (
+    RECORD_BYTES_MAX, SLACK_BYTES, START_BYTES, Record, fold, put_record, put_start, put_state_record,
+)
 from txfast.spill.slices cimport SliceReader
 
 cdef Py_ssize_t BUFFER_BYTES_MIN = 4096
@@ -27,6 +30,27 @@ cdef inline void put(
 ) noexcept nogil:
     """Append one record to a partition's buffer, which is not full."""
     partition.filled += put_record(partition.buffer + partition.filled, tag, client, second, third)
+
+
+cdef inline void put_state(
+    Partition* partition,
+    const uint8_t tag,
+    uint8_t state,
+    const uint64_t client,
+    const uint64_t second,
+    const int64_t third,
+    const Detail* detail,  # IN NULL for none
+) noexcept nogil:
+    """The same for an account or an entry."""
+    cdef int64_t refunded = 0, moved = 0
+    state &= ~<uint8_t>HAS_DETAILS
+    if detail != NULL:
+        state |= HAS_DETAILS
+        refunded = detail.refunded
+        moved = detail.moved
+    partition.filled += put_state_record(
+        partition.buffer + partition.filled, tag, state, client, fold(second), fold(<uint64_t>third), refunded, moved
+    )
 
 
 cdef inline bint is_full(Partitions partitions, const Partition* partition) noexcept nogil:
@@ -141,6 +165,7 @@ cdef class Partitions:
     def add_rest(self, SliceReader reader not None):
         """Add all accounts and entries that a reader has left before its first row."""
         cdef uint32_t number
+        cdef uint64_t second
         cdef Record record
         cdef Partition* partition
         self.check_open()
@@ -149,13 +174,17 @@ cdef class Partitions:
             number = partition_of(self, record.client)
             self.make_room(number)
             partition = &self.partitions[number]
+            second = record.tx
             if is_account(record.tag):
-                put(partition, record.tag, record.client, fold(record.tx), fold(record.amount))
                 partition.accounts += 1
             else:
-                put(partition, record.tag, record.client, fold(record.tx - partition.last_tx), fold(record.amount))
+                second -= partition.last_tx
                 partition.last_tx = record.tx
                 partition.entries += 1
+            partition.filled += put_state_record(
+                partition.buffer + partition.filled, record.tag, record.state, record.client, fold(second),
+                fold(<uint64_t>record.amount), record.details[0], record.details[1],
+            )
 
     cdef Partition* partition_at(self, uint32_t number) except NULL:
         if number >= self.count:
@@ -220,9 +249,9 @@ cdef class Partitions:
                 if is_full(self, partition):
                     full[0] = number
                     return slot
-                put(
-                    partition, account_tag(slots[slot].locked), slots[slot].client,
-                    fold(<uint64_t>slots[slot].available), fold(<uint64_t>slots[slot].held),
+                put_state(
+                    partition, ACCOUNT, slots[slot].locked, slots[slot].client, <uint64_t>slots[slot].available,
+                    slots[slot].held, find_detail(&ledger.details, key_of_account(slots[slot].number)),
                 )
                 partition.accounts += 1
             slot += 1
@@ -236,6 +265,7 @@ cdef class Partitions:
         cdef Partition* partition
         cdef uint32_t number
         cdef uint64_t client, tx, slot
+        cdef const Detail* detail = NULL
         cdef int64_t amount = 0
         cdef uint8_t state = UNDISPUTED
         while entry < ledger.logs[kind].entries:
@@ -248,10 +278,13 @@ cdef class Partitions:
                 full[0] = number
                 return entry
             tx = chunk.tx[slot]
-            if keeps_amount(kind):
+            if keeps_amount(ledger.policy, kind):
                 amount = chunk.amount[slot]
-                state = chunk.dispute_state[slot]
-            put(partition, entry_tag(kind, state), client, fold(tx - partition.last_tx), fold(<uint64_t>amount))
+                state = chunk.state[slot]
+                detail = NULL
+                if state & HAS_DETAILS:
+                    detail = find_detail(&ledger.details, key_of_entry(position_of(kind, entry)))
+            put_state(partition, ENTRY, entry_state_of(kind, state), client, tx - partition.last_tx, amount, detail)
             partition.last_tx = tx
             partition.entries += 1
             entry += 1

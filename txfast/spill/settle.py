@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from txfast.ledger.policy import Policy
     from txfast.spill.settled import Settled
     from txfast.spill.spill import Spill
 
@@ -21,7 +22,9 @@ SETTLING_THREADS_MAX = 64
 JOIN_SECONDS = 1.0
 
 
-def settle(spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes: int) -> None:
+def settle(
+    spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes: int, policy: "Policy | None" = None
+) -> None:
     """Settle all partitions, in at most `threads` threads, fewer where memory has no room for their ledgers.
 
     Exceptions of `settle_partition` pass through; a signal raises Interrupted.
@@ -30,7 +33,7 @@ def settle(spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes:
         spill.finish()
     jobs = [(spill.records(number), spill, number) for spill in spills for number in range(spill.partitions)]
     jobs = sorted((job for job in jobs if job[0]), key=lambda job: job[0])
-    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0]) if jobs else 0
+    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0], policy) if jobs else 0
     workers = max(1, min(threads, SETTLING_THREADS_MAX, len(jobs)))
     while workers > 1 and share_of(limit_bytes, workers) < largest:
         workers -= 1

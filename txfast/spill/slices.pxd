@@ -15,6 +15,7 @@ cdef class SliceReader:
     cdef bint at_end  # `readinto` has no more bytes
     cdef bint has_begun  # the version was read
     cdef uint64_t last_tx
+    cdef bint wants_details  # the next record has details, for which its ledger has no room
 
     cdef bint state_is_next(self) except? -1
     cdef int take_next(self, Record* record) except -1

@@ -9,14 +9,19 @@ from libc.string cimport memmove
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport TransactionBatch
-from txfast.ledger.account_table cimport find_or_add
-from txfast.ledger.entries cimport dispute_state_at
+from txfast.ledger.account_table cimport AccountTable, find_or_add, find_slot, home_slots
+from txfast.ledger.details cimport Detail, find_or_add_detail, has_room, key_of_account, key_of_entry
+from txfast.ledger.entries cimport state_at
+from txfast.ledger.hash cimport hash_client
 from txfast.ledger.index cimport NOT_FOUND, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport Lookup, add_entry, find, look_up
-from txfast.ledger.rules cimport UNDISPUTED, Account
+from txfast.ledger.policy cimport DISPUTES, Policy
+from txfast.ledger.rules cimport HAS_DETAILS, Account, can_be_disputed, moves_are_open
 from txfast.ledger.sums cimport fits_as_total
-from txfast.ledger.tags cimport entry_dispute_state, entry_kind, is_account, is_locked, is_row
+from txfast.ledger.tags cimport (
+    LOCKED, entry_kind, has_details, is_account, is_account_state, is_entry_state, is_row, log_state,
+)
 from txfast.spill.record cimport (
     CONTROL_BYTES, RECORD_BYTES_MAX, SLACK_BYTES, SLICE_VERSION, START_BYTES, TAG_MASK, Record, record_bytes,
     take_record, version_of,
@@ -55,13 +60,21 @@ cdef class SliceReader:
     def restore(self, Ledger ledger not None, Py_ssize_t records=1 << 14):
         """Put at most `records` accounts and entries into a ledger; return their number, 0 when a row or the end comes
         next. Raises MemoryError and CapacityError too."""
-        cdef Py_ssize_t taken
+        cdef Py_ssize_t taken = 0, more
         if not self.state_is_next():
             return 0
         ledger.reserve_rows(records)
-        with nogil:
-            taken = self.take_state(ledger, records)
-        if taken <= 0:
+        while True:
+            self.wants_details = False
+            with nogil:
+                more = self.take_state(ledger, records - taken)
+            if more < 0:
+                raise SpillError(FAULTY)
+            taken += more
+            if not self.wants_details:
+                break
+            ledger.reserve_detailed(1)
+        if not taken:
             raise SpillError(FAULTY)
         return taken
 
@@ -169,13 +182,8 @@ cdef class SliceReader:
         cdef const uint8_t* text = self.text
         cdef const uint8_t* end = text + self.filled
         cdef Py_ssize_t done = 0, taken
-        cdef uint64_t last_tx, accounts
-        cdef uint32_t position
-        cdef uint8_t state
-        cdef Account* account
+        cdef uint64_t last_tx
         cdef Record record
-        cdef Lookup lookup
-        cdef Probe probe
         while done < records:
             last_tx = self.last_tx
             taken = take_record(text + self.offset, end, &last_tx, &record)
@@ -185,28 +193,80 @@ cdef class SliceReader:
                 break
             if is_row(record.tag):
                 break
-            look_up(&lookup, &ledger.table, &ledger.index, record.client, record.tx)
-            accounts = ledger.table.accounts
-            account = find_or_add(&ledger.table, lookup.slots, record.client)
-            if is_account(record.tag):
-                if ledger.table.accounts == accounts or not fits_as_total(<int64_t>record.tx, record.amount):
-                    return -1
-                account.available = <int64_t>record.tx
-                account.held = record.amount
-                account.locked = is_locked(record.tag)
-            else:
-                if ledger.table.accounts != accounts:
-                    return -1
-                probe = find(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
-                if probe.position != <uint32_t>NOT_FOUND:
-                    return -1
-                position = add_entry(
-                    ledger.logs, &probe, entry_kind(record.tag), account.number, record.tx, record.amount
-                )
-                state = entry_dispute_state(record.tag)
-                if state != UNDISPUTED:
-                    dispute_state_at(ledger.logs, position)[0] = state
+            if has_details(record.state) and not has_room(&ledger.details):
+                self.wants_details = True
+                break
+            if not (put_account(ledger, &record) if is_account(record.tag) else put_entry(ledger, &record)):
+                return -1
             self.offset += taken
             self.last_tx = last_tx
             done += 1
         return done
+
+
+cdef inline bint put_account(Ledger ledger, const Record* record) noexcept nogil:
+    """Open the account of a record in a ledger, which has room for it; False where no ledger can have it."""
+    cdef AccountTable* table = &ledger.table
+    cdef uint64_t accounts = table.accounts
+    cdef int64_t available = <int64_t>record.tx
+    cdef Account* account
+    if not is_account_state(record.state) or not fits_as_total(available, record.amount):
+        return False
+    if has_details(record.state) and not standing_fits(ledger.policy, record):
+        return False
+    account = find_or_add(table, home_slots(table, hash_client(&table.key, record.client)), record.client)
+    if table.accounts == accounts:
+        return False
+    account.available = available
+    account.held = record.amount
+    account.locked = record.state & LOCKED
+    if has_details(record.state):
+        keep_details(ledger, key_of_account(account.number), record)
+    return True
+
+
+cdef inline bint put_entry(Ledger ledger, const Record* record) noexcept nogil:
+    """Add the entry of a record to a ledger, which has room for it; False where no ledger can have it."""
+    cdef int kind = entry_kind(record.state)
+    cdef uint8_t state = log_state(record.state)
+    cdef const Account* account
+    cdef uint32_t position
+    cdef Lookup lookup
+    cdef Probe probe
+    if not is_entry_state(record.state) or (has_details(record.state) and not details_fit(record)):
+        return False
+    look_up(&lookup, &ledger.table, &ledger.index, record.client, record.tx)
+    account = find_slot(&ledger.table, lookup.slots, record.client)
+    if not account.in_use:
+        return False
+    probe = find(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
+    if probe.position != <uint32_t>NOT_FOUND:
+        return False
+    position = add_entry(ledger.logs, &probe, kind, account.number, record.tx, record.amount)
+    if has_details(record.state):
+        keep_details(ledger, key_of_entry(position), record)
+        state |= HAS_DETAILS
+    if state:
+        if not can_be_disputed(ledger.policy, kind):
+            return False
+        state_at(ledger.logs, position)[0] = state
+    return True
+
+
+cdef inline bint standing_fits(const Policy policy, const Record* record) noexcept nogil:
+    """Whether so many chargebacks of an account can stand."""
+    return policy.locked & DISPUTES and record.details[0] >= 0 and (record.details[0] > 0) == (record.state & LOCKED)
+
+
+cdef inline bint details_fit(const Record* record) noexcept nogil:
+    """Whether so much of an entry can be refunded, and be in dispute or charged back."""
+    if record.details[0] < 0 or record.details[0] > record.amount:
+        return False
+    return not moves_are_open(record.state) or 0 <= record.details[1] <= record.amount - record.details[0]
+
+
+cdef inline void keep_details(Ledger ledger, const uint64_t key, const Record* record) noexcept nogil:
+    """Put the details of a record into a ledger, which has room for them."""
+    cdef Detail* detail = find_or_add_detail(&ledger.details, key)
+    detail.refunded = record.details[0]
+    detail.moved = record.details[1]

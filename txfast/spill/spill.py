@@ -19,6 +19,7 @@ from txfast.spill.statuses import StatusReader, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from txfast.ledger.policy import Policy
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
 
@@ -52,8 +53,17 @@ class Spill:
     With `keep_statuses`, `statuses()` then reads the status of each row, in the original order.
     """
 
-    def __init__(self, file: "SpillFile", limit_bytes: int, settled: "Settled", *, keep_statuses: bool) -> None:
+    def __init__(
+        self,
+        file: "SpillFile",
+        limit_bytes: int,
+        settled: "Settled",
+        *,
+        policy: "Policy | None" = None,
+        keep_statuses: bool,
+    ) -> None:
         self._file = file
+        self._policy = policy
         self._settled = settled
         self._slices = [Stream(file) for _ in range(PARTITIONS)]
         self._partitions = Partitions(PARTITIONS, buffers_bytes(limit_bytes) // PARTITIONS, self._write)
@@ -98,7 +108,7 @@ class Spill:
         if not self.records(partition):
             return
         reader = SliceReader(self._slices[partition].reader())
-        ledger = Ledger()
+        ledger = Ledger(self._policy)
         ledger.limit_memory(limit_bytes)
         ledger.expect(sum(self._partitions.counts(partition)[1:]))
         divided: Spill | None = None
@@ -111,7 +121,7 @@ class Spill:
                 reader.restore(ledger)
         batch = TransactionBatch()
         while not self._settled.stopped and reader.fill(batch):
-            if divided is None and ledger.bytes_with(len(batch)) > limit_bytes and len(ledger):
+            if divided is None and ledger.bytes_with_batch(batch) > limit_bytes and len(ledger):
                 divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
             if divided is not None:
                 divided.add_rows(batch)
@@ -141,13 +151,15 @@ class Spill:
         """Begin to divide a partition: move the ledger that it was read into so far into new partitions."""
         if len(ledger) == 1 and failed_divisions >= FAILED_DIVISIONS_MAX:
             transactions = sum(self._partitions.counts(partition)[1:])
-            missing = Ledger.bytes_for(1, transactions) - limit_bytes
+            missing = Ledger.bytes_for(1, transactions, self._policy) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
                 f"client {ledger.any_client()} alone has up to {transactions:,} transactions: "
                 f"they need a memory limit of {least}MiB"
             )
-        divided = Spill(self._file, limit_bytes, self._settled, keep_statuses=self._statuses is not None)
+        divided = Spill(
+            self._file, limit_bytes, self._settled, policy=self._policy, keep_statuses=self._statuses is not None
+        )
         divided.add_ledger(ledger)
         ledger.clear()
         return divided

@@ -26,6 +26,7 @@ from txfast.state import manifest
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
 from txfast.state.known_bytes import find_known, find_known_start
 from txfast.state.lock import DirectoryLock
+from txfast.state.policies import OtherPolicyError, check_policy, fields_of_policy
 from txfast.state.positions import fields_of_position, positions_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter, join_shards
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from txfast.input.ref import InputRef
     from txfast.input.room import Room
     from txfast.ledger.ledger import Ledger
+    from txfast.ledger.policy import Policy
     from txfast.state.segments import Segments
 
 
@@ -51,19 +53,22 @@ class StateDirectory:
     `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
     To read, call `open_to_read` instead of `open`, and publish nothing.
 
-    `warn` gets each warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the
-    position up to which each input was read, by the input's key.
+    `policy` is that of the run, None for the default one: a state of another policy is refused. `warn` gets each
+    warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the position up to which
+    each input was read, by the input's key.
     """
 
-    def __init__(self, path: str, warn: "Callable[[str], object]") -> None:
+    def __init__(self, path: str, warn: "Callable[[str], object]", policy: "Policy | None" = None) -> None:
         self.path = path
+        self._policy = policy
+        self._is_read_only = False
         self.inputs: dict[str, Position] = {}
         self.warn = warn
         self._lock = DirectoryLock()
         # The number and the identity of the newest snapshot, when this run began and after it has published one.
         self.newest: tuple[int, str] = (0, "")
         self._had_checkpoint = False  # when the run began
-        self.was_replaced = False  # another run has published a snapshot: what is in the directory now is that run's
+        self.was_replaced = False  # the newest snapshot is not this run's any more: published by another, or removed
         self._base: str | None = None  # the folder of the snapshot that the run began with
         self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
         self._base_inputs: dict[str, Position] = {}
@@ -90,8 +95,10 @@ class StateDirectory:
         self._had_checkpoint = bool(self.numbers(CHECKPOINT_NAME))
 
     def open_to_read(self) -> None:
-        """Use the directory without its lock, while another run may change it. Raises SourceError."""
+        """Use the directory without its lock, while another run may change it, and whatever its policy. Raises
+        SourceError."""
         self._refuse_location()
+        self._is_read_only = True
         try:
             os.listdir(self.path)
         except FileNotFoundError as error:
@@ -119,7 +126,7 @@ class StateDirectory:
 
         `open_snapshot` reads one from its folder and `restore` takes it; either raises StateError where it is damaged,
         and then the one before it is tried. Raises StateError where none of them is good, or the last has a format that
-        this version does not know.
+        this version does not know or another policy than the run.
         """
         while True:
             numbers = self.snapshots()
@@ -142,8 +149,10 @@ class StateDirectory:
             try:
                 snapshot = open_snapshot(folder)
                 self._base_inputs = positions_of(snapshot)
+                if not self._is_read_only:
+                    self.check_policy(snapshot)
                 restore(snapshot)
-            except manifest.UnknownFormatError:
+            except (manifest.UnknownFormatError, OtherPolicyError):
                 raise
             except StateError as error:
                 failures.append(error)
@@ -155,6 +164,10 @@ class StateDirectory:
             return
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
+
+    def check_policy(self, snapshot: Snapshot) -> None:
+        """Raise OtherPolicyError where a snapshot or checkpoint in here has another policy than the run."""
+        check_policy(self.path, snapshot.policy, self._policy)
 
     def go_on(self, inputs: "dict[str, Position]", base: int | None = None) -> None:
         """Instead of `load`: begin with ledgers that the caller has, and these positions.
@@ -286,14 +299,10 @@ class StateDirectory:
         if consumption is not None and consumption.header is not None:
             self.inputs[ref.key()] = consumption.position(consumption.lines, consumption.header)
 
-    def inputs_fields(self) -> "dict[str, dict[str, object]]":
-        """The positions of all inputs, as a manifest has them."""
-        return {key: fields_of_position(position) for key, position in self.inputs.items()}
-
-    @property
-    def least_format(self) -> int:
-        """The format that a manifest with these positions needs."""
-        return manifest.SHARDED_FORMAT if any(position.parts for position in self.inputs.values()) else manifest.FORMAT
+    def fields(self) -> "dict[str, object]":
+        """What a manifest has of the run: the positions of all inputs, and the policy."""
+        inputs = {key: fields_of_position(position) for key, position in self.inputs.items()}
+        return {"inputs": inputs, "policy": fields_of_policy(self._policy)}
 
     # ---- Ending ------------------------------------------------------------------------------------
 
@@ -342,7 +351,7 @@ class StateDirectory:
         assert self._part is not None, "no shards were begun"
         # Where the last snapshot stays, the folder is kept until the run is over: an engine may settle a shard again.
         if not self._stays(changed):
-            self._kept_names = join_shards(self._part, shards, {"inputs": self.inputs_fields()})
+            self._kept_names = join_shards(self._part, shards, self.fields())
             self._final = self._shards_final
 
     def finish(self) -> None:
@@ -351,7 +360,7 @@ class StateDirectory:
         Raises SourceError and StateError.
         """
         if self._writer is not None:
-            self._writer.finish({"inputs": self.inputs_fields()}, self.least_format)
+            self._writer.finish(self.fields())
             self._close_writer()
 
     def _close_writer(self) -> None:

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-FORMAT = 1
-# For a snapshot that shares its entries with others.
-SHARED_FORMAT = 2
-# For a snapshot in shards, or one that has inputs with several parts.
-SHARDED_FORMAT = 3
-FORMATS = (FORMAT, SHARED_FORMAT, SHARDED_FORMAT)
+# The format that is written. Earlier ones, which are read: 1; 2 shared its entries with other snapshots; 3 was in
+# shards, or had inputs with several parts. They had no policy, and did not say how a dispute had ended.
+FORMAT = 4
+FORMATS = (1, 2, 3, FORMAT)
 NAME = "manifest.json"
 # The largest manifest, in bytes, that is written or read. An input takes about 300 bytes, and 90 more for each part in
 # which it was hashed: a year with one input a day makes some 100 KiB.
@@ -90,6 +88,13 @@ class Fields:
     def error(self, name: str) -> StateError:
         """The error for a field of this name with a value that cannot be."""
         return self._error(f"{self._name}{name}")
+
+    def unknown(self, what: str) -> UnknownFormatError:
+        """The error for a good manifest with something that this version does not know."""
+        return UnknownFormatError(
+            f"{self._path}: has {what}, which this txfast does not know, written by txfast "
+            f"{self._fields.get('txfast')!r}: use the one that wrote it"
+        )
 
     def _error(self, name: str) -> StateError:
         return StateError(f"{self._path}: is damaged: {name} is not what it should be")

@@ -12,7 +12,17 @@ from txfast.ledger.ledger import Ledger
 from txfast.state import manifest
 from txfast.state.arrow_columns import read_columns
 from txfast.state.checked_file import check_file, read_small
-from txfast.state.snapshot_layout import ACCOUNTS, DISPUTES, EARLIER_ENTRIES, ENTRIES, ROW_BYTES, SHARD, schemas
+from txfast.state.policies import policy_of
+from txfast.state.snapshot_layout import (
+    ACCOUNTS,
+    DETAILS,
+    DISPUTES,
+    EARLIER_ENTRIES,
+    ENTRIES,
+    ROW_BYTES,
+    SHARD,
+    schemas,
+)
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -44,10 +54,12 @@ class Snapshot:
         self.entries: int = self.fields.take("entries", int)
         self.balance_units = self.fields.whole("balance_units")
         self.created: str = self.fields.take("created", str)
+        self.policy = policy_of(self.fields)
         self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
         self.restored = (0, 0, 0)
-        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES), in the order in which they are read.
+        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES, DETAILS), in the order in which they are
+        # read.
         self._files = self._files_named(self.fields.part("files").names())
         if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
@@ -55,13 +67,14 @@ class Snapshot:
     def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
         """The names that the files must have, given how many there are, and the kind of each file."""
         if self._saved_shards:
-            return self._files_of_shards(range(len(self._saved_shards)))
-        disputes = [(DISPUTES, DISPUTES)] if DISPUTES in names else []
-        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(disputes))]
-        return [(ACCOUNTS, ACCOUNTS), *((name, ENTRIES) for name in (*earlier, ENTRIES)), *disputes]
+            return self._files_of_shards(range(len(self._saved_shards)), names)
+        more = [(kind, kind) for kind in (DISPUTES, DETAILS) if kind in names]
+        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(more))]
+        return [(ACCOUNTS, ACCOUNTS), *((name, ENTRIES) for name in (*earlier, ENTRIES)), *more]
 
-    def _files_of_shards(self, saved: range) -> list[tuple[str, str]]:
-        return [(f"{SHARD.format(number)}/{kind}", kind) for kind in (ACCOUNTS, ENTRIES) for number in saved]
+    def _files_of_shards(self, saved: range, names: "Sequence[str]") -> list[tuple[str, str]]:
+        files = [(f"{SHARD.format(number)}/{kind}", kind) for kind in (ACCOUNTS, ENTRIES, DETAILS) for number in saved]
+        return [(name, kind) for name, kind in files if kind != DETAILS or name in names]
 
     @classmethod
     def open(cls, folder: str) -> "Snapshot":
@@ -79,6 +92,13 @@ class Snapshot:
         """Read the manifest alone. Raises as `open`."""
         path = os.path.join(folder, manifest.NAME)
         return cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
+
+    @property
+    def details(self) -> int:
+        """How many entries have details, by the size of their files."""
+        files = self.fields.part("files")
+        sizes = (files.part(name).take("bytes", int) for name, kind in self._files if kind == DETAILS)
+        return int(sum(sizes)) // sum(ROW_BYTES[DETAILS])
 
     def files(self) -> "Iterator[tuple[str, int, str]]":
         """Iterate the files: path, expected bytes and expected hash. Raises StateError."""
@@ -101,7 +121,7 @@ class Snapshot:
             # Shards are ranges of the clients' hashes, so that a shard of one division overlaps few of another.
             saved = len(self._saved_shards)
             overlapping = range(shard * saved // shard_count, -(-(shard + 1) * saved // shard_count))
-            snapshot._files = self._files_of_shards(overlapping)
+            snapshot._files = self._files_of_shards(overlapping, self.fields.part("files").names())
             counted = [self._saved_shards[number] for number in overlapping]
             snapshot.accounts = sum(each.take("accounts", int) for each in counted)
             snapshot.entries = sum(each.take("entries", int) for each in counted)
@@ -139,7 +159,7 @@ class Snapshot:
 
     def _ledgers_of(self, shard: int, count: int, limit_bytes: int) -> "Iterator[Ledger]":
         """Iterate the ledgers of one of `count` shards: one, or those of its halves where it is too large."""
-        ledger = Ledger()
+        ledger = Ledger(self.policy)
         ledger.limit_memory(limit_bytes)
 
         def check_size() -> None:
@@ -210,5 +230,10 @@ class Snapshot:
 def adder(restorer: LedgerRestorer, kind: str) -> "Callable[..., object]":
     """The method of a restorer that takes the columns of this kind of file."""
     adders: dict[str, Callable[..., object]]
-    adders = {ACCOUNTS: restorer.add_accounts, ENTRIES: restorer.add_entries, DISPUTES: restorer.add_disputes}
+    adders = {
+        ACCOUNTS: restorer.add_accounts,
+        ENTRIES: restorer.add_entries,
+        DISPUTES: restorer.add_disputes,
+        DETAILS: restorer.add_details,
+    }
     return adders[kind]

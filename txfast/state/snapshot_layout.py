@@ -4,8 +4,8 @@
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
 
-An entry is an applied deposit or withdrawal. Amounts are in units of 0.0001; the amount of a withdrawal is 0, since the
-ledger does not keep it. The metadata of the schema says what the numbers in `kind` and `state` mean.
+An entry is an applied deposit or withdrawal. Amounts are in units of 0.0001; the amount of a withdrawal is 0 where its
+policy does not keep it. The metadata of the schema says what the numbers in `kind` and `state` mean.
 
 The checkpoints of one run share the files of entries, so that each one writes only the entries since the last one:
 
@@ -14,14 +14,19 @@ The checkpoints of one run share the files of entries, so that each one writes o
 
 The states in the files of entries are all 0 then.
 
-On a cluster several processes write one snapshot. It has the first two files for each of its shards:
+Where payments were refunded, or disputed in part:
+
+    details.arrow    client uint64, tx uint64, refunded int64, moved int64: `moved` is in dispute, or charged back
+
+On a cluster several processes write one snapshot. For each of its shards it has accounts.arrow, entries.arrow and,
+where there are any, details.arrow:
 
     shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd)
 
 This module must not know how the files are written or read.
 """
 
-from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS
+from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS, REVERSED_FLAG
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -34,10 +39,11 @@ else:
 ACCOUNTS = "accounts.arrow"
 ENTRIES = "entries.arrow"
 DISPUTES = "disputes.arrow"
+DETAILS = "details.arrow"
 EARLIER_ENTRIES = "entries-{}.arrow"
 SHARD = "shard-{}"
 # Bytes of one row, by column; 0 where it is a bit.
-ROW_BYTES = {ACCOUNTS: (8, 8, 8, 0), ENTRIES: (8, 8, 8, 1, 1), DISPUTES: (8, 8, 1)}
+ROW_BYTES = {ACCOUNTS: (8, 8, 8, 0), ENTRIES: (8, 8, 8, 1, 1), DISPUTES: (8, 8, 1), DETAILS: (8, 8, 8, 8)}
 
 
 def schemas() -> "dict[str, pa.Schema]":
@@ -49,8 +55,10 @@ def schemas() -> "dict[str, pa.Schema]":
             ("state", pa.uint8()),
         ],
         DISPUTES: [("client", pa.uint64()), ("tx", pa.uint64()), ("state", pa.uint8())],
+        DETAILS: [("client", pa.uint64()), ("tx", pa.uint64()), ("refunded", pa.int64()), ("moved", pa.int64())],
     }  # fmt: skip
-    notes = {"amounts": "units of 0.0001", "kind": legend(ENTRY_KINDS), "state": legend(DISPUTE_STATES)}
+    states = f"{legend(DISPUTE_STATES)}; {REVERSED_FLAG} more where a chargeback was reversed"
+    notes = {"amounts": "units of 0.0001", "kind": legend(ENTRY_KINDS), "state": states}
     return {
         name: pa.schema([pa.field(field, kind, nullable=False) for field, kind in fields], metadata=notes)
         for name, fields in columns.items()

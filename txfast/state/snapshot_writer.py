@@ -8,11 +8,11 @@ import time
 
 from txfast._version import __version__
 from txfast.errors import StateError, unwritable
-from txfast.ledger.columns_out import DISPUTABLE_KINDS, ENTRY_KINDS, SavedLedger
+from txfast.ledger.columns_out import ENTRY_KINDS, SavedLedger
 from txfast.state import manifest
 from txfast.state.arrow_columns import BATCH_ROWS, ColumnsWriter, new_columns, row_ranges
 from txfast.state.segments import Segments
-from txfast.state.snapshot_layout import ACCOUNTS, DISPUTES, ENTRIES, ROW_BYTES, SHARD, schemas
+from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, ROW_BYTES, SHARD, schemas
 from txfast.writers.file import FileWriter, sync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -48,12 +48,15 @@ class SnapshotWriter:
         if segments is not None and not segments.are_many:
             self._linked = segments.link_into(folder)
         try:
-            for name, schema in schemas().items():
-                if name != DISPUTES or segments is not None:
-                    self._writers[name] = ColumnsWriter(os.path.join(folder, name), schema)
+            for name in (ACCOUNTS, ENTRIES, *([] if segments is None else [DISPUTES])):
+                self._open(name)
         except BaseException:
             self.close()
             raise
+
+    def _open(self, name: str) -> ColumnsWriter:
+        writer = self._writers[name] = ColumnsWriter(os.path.join(self.folder, name), schemas()[name])
+        return writer
 
     def add(self, ledger: "Ledger") -> None:
         """Write a ledger's accounts and entries."""
@@ -65,6 +68,7 @@ class SnapshotWriter:
         self._add_entries(saved)
         if self._segments is not None:
             self._add_disputes(saved)
+        self._add_details(saved)
         self._accounts += len(ledger)
         self._entries += ledger.entries
         self._balance_units += saved.total_units
@@ -86,7 +90,7 @@ class SnapshotWriter:
 
     def _add_disputes(self, saved: SavedLedger) -> None:
         """Write all entries that were ever disputed. They are few, so that each snapshot can have all of them."""
-        for kind in DISPUTABLE_KINDS:
+        for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS))):
             first, end = 0, saved.entries(kind)
             while first < end:
                 columns = new_columns(ROW_BYTES[DISPUTES], BATCH_ROWS)
@@ -94,14 +98,19 @@ class SnapshotWriter:
                 if rows:
                     self._writers[DISPUTES].write(rows, columns)
 
-    def finish(self, fields: "dict[str, Any]", least_format: int = manifest.FORMAT) -> "dict[str, Any]":
-        """Close the files and write the manifest, with these fields too; return all of its fields.
+    def _add_details(self, saved: SavedLedger) -> None:
+        """Write the details of all entries that have some, into a file that is there only then."""
+        for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS) if saved.has_details else 0)):
+            first, end = 0, saved.entries(kind)
+            while first < end:
+                columns = new_columns(ROW_BYTES[DETAILS], BATCH_ROWS)
+                rows, first = saved.copy_details(kind, first, end, BATCH_ROWS, *columns)
+                if rows:
+                    (self._writers.get(DETAILS) or self._open(DETAILS)).write(rows, columns)
 
-        `least_format` is the format that these fields need.
-        """
-        own_format = manifest.FORMAT if self._segments is None else manifest.SHARED_FORMAT
-        all_fields = self.finish_files() | fields
-        return write_manifest(self.folder, max(own_format, least_format), all_fields, durable=self._durable)
+    def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
+        """Close the files and write the manifest, with these fields too; return all of its fields."""
+        return write_manifest(self.folder, self.finish_files() | fields, durable=self._durable)
 
     def finish_files(self) -> "dict[str, Any]":
         """Close the files, which are on the disk then; return the fields that a manifest has of them."""
@@ -129,15 +138,13 @@ class SnapshotWriter:
             writer.discard()
 
 
-def write_manifest(
-    folder: str, format_number: int, fields: "dict[str, Any]", *, durable: bool = True
-) -> "dict[str, Any]":
+def write_manifest(folder: str, fields: "dict[str, Any]", *, durable: bool = True) -> "dict[str, Any]":
     """Write the manifest of a snapshot, whose other files are there; return all of its fields.
 
     Raises SourceError, and StateError where it is longer than any reader accepts.
     """
     all_fields = {
-        "format": format_number,
+        "format": manifest.FORMAT,
         "txfast": __version__,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **fields,
@@ -176,5 +183,5 @@ def join_shards(folder: str, shards: "Sequence[dict[str, Any]]", fields: "dict[s
         files |= {f"{name}/{file}": said for file, said in shard["files"].items()}
     counts = [{"accounts": shard["accounts"], "entries": shard["entries"]} for shard in shards]
     sums = {name: sum(shard[name] for shard in shards) for name in ("accounts", "entries", "balance_units")}
-    write_manifest(folder, manifest.SHARDED_FORMAT, {"files": files, "shards": counts, **sums, **fields})
+    write_manifest(folder, {"files": files, "shards": counts, **sums, **fields})
     return {manifest.NAME, *(SHARD.format(number) for number in range(len(shards)))}

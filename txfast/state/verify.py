@@ -55,7 +55,7 @@ def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
     yield (
         f"{folder}: good: format {number}, {snapshot.created}, {counted(snapshot.accounts, 'account')}, "
         f"{counted(snapshot.entries, 'deposit or withdrawal', 'deposits and withdrawals')}, "
-        f"{counted(len(inputs), 'input')}"
+        f"{counted(len(inputs), 'input')}{f', policy {snapshot.policy}' if snapshot.policy else ''}"
     )
     for path, position in inputs.items():
         yield f"{folder}: {path}: {counted(position.offset_bytes, 'byte')}, {counted(position.lines, 'line')}"

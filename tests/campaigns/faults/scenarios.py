@@ -120,6 +120,7 @@ def inputs() -> dict[str, bytes]:
         kind = chance.choice((b"deposit", b"deposit", b"deposit", b"withdrawal", b"dispute", b"resolve", b"fee"))
         large.append(b"%s,%d,%d,%d.25\n" % (kind, chance.randrange(tx // 2 + 5) + 1, tx, chance.randrange(900)))
     small = [b"deposit,%d,%d,7\n" % (tx % 90, tx) for tx in range(200)]
+    small[20:20] = [b"refund,5,5,3\n", b"dispute,5,5,1\n", b"refund,6,6,1\n", b"dispute,7,7,2\nchargeback,7,7\n"]
     small += [b"withdrawal,3,300,900\n", b"fee,4,301,1\n", b"dispute,3,3,\n", b"chargeback,3,3,\n"]
     other = [b"deposit,%d,%d,2\n" % (tx % 500, tx + 1000) for tx in range(5000)]
     return {

@@ -13,14 +13,17 @@ from itertools import permutations
 
 from tests.campaigns.differential import check_rows
 from tests.campaigns.fuzz import probe
+from tests.campaigns.fuzz.saved_ledgers import SavedAccount, SavedEntry, is_ledger
 from tests.support import reference, reference_rows, replays
 from tests.support.reference import INT64_MAX
+from tests.support.reference_policy import SWITCHES
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.csv import CsvReader
@@ -31,9 +34,6 @@ from txfast.readers.table_rows import TableColumns, parse
 # Type, client, tx and amount, in units of 0.0001.
 Transaction = tuple[str, int, int, int | None]
 Rows = list[Transaction | str]
-# Client, available, held and whether it is locked; client, tx, amount, kind and state.
-SavedAccount = tuple[int, int, int, bool]
-SavedEntry = tuple[int, int, int, int, int]
 
 STANDARD_COLUMNS = reference_rows.Columns(0, 1, 2, 3, width=4)
 # Where the four columns may be: the fifth index is another column.
@@ -50,6 +50,13 @@ HEADERS = (
 AMOUNTS = (
     None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, INT64_MAX, INT64_MAX - 1, INT64_MAX // 2,
     INT64_MAX // 2 + 1, -INT64_MAX, 10_001, 5_000, 20_000,
+)  # fmt: skip
+# The default, each switch by itself, and combinations that keep much of each payment.
+LEDGER_POLICIES = (
+    "", "card", "card,direct-chargeback=allow,locked=deposits+disputes",
+    *(f"{name}={value}" for name, (_, *values) in SWITCHES.items() for value in values),
+    "card,withdrawal-dispute=credit,overdraft=none", "card,withdrawal-dispute=mark,overdraft=all,zero-amount=reject",
+    "redispute=after-resolve,direct-chargeback=allow,open-account=valid-row,withdrawal-ids=ignored",
 )  # fmt: skip
 TX_SHIFTS = (0, 0, 8, 56)
 OPERATION_BYTES = 3
@@ -318,10 +325,11 @@ def operations(content: bytes) -> Iterator[tuple[bool, Operation]]:
 
 
 def ledger(content: bytes) -> None:
-    """Ledgers against the reference. Input: a byte for the number of shards, and transactions."""
-    shard_count = 1 + (content[0] if content else 0) % 3
-    ledgers = [Ledger() for _ in range(shard_count)]
-    replay = reference.Replay()
+    """Ledgers against the reference. Input: a byte for policy and number of shards, and transactions."""
+    policy_number, shard_index = divmod(content[0] if content else 0, 3)
+    policy, shard_count = LEDGER_POLICIES[policy_number % len(LEDGER_POLICIES)], 1 + shard_index
+    ledgers = [Ledger(Policy(policy)) for _ in range(shard_count)]
+    replay = reference.Replay(policy)
     pending: list[Operation] = []
 
     def apply() -> None:
@@ -360,34 +368,10 @@ def saved_rows(content: bytes) -> tuple[list[SavedAccount], list[SavedEntry]]:
             for what, scales, available, held in accounts
         ],
         [
-            (what & 3, what >> 2 & 7, amount * SCALES[tail & 3], scales % 5 // 2, tail >> 2 & 3)
+            (what & 3, what >> 2 & 7, amount * SCALES[tail & 3], scales % 5 // 2, tail >> 2 & 15)
             for what, scales, amount, tail in entries
         ],
     )
-
-
-def is_ledger(accounts: Sequence[SavedAccount], entries: Sequence[SavedEntry]) -> bool:
-    """Whether a ledger can hold this, by the rules of restoring, in numbers of any size."""
-    clients = {client for client, _, _, _ in accounts}
-    ids = {(client, tx) for client, tx, _, _, _ in entries}
-    if len(clients) < len(accounts) or len(ids) < len(entries):
-        return False
-    for client, _, amount, kind, state in entries:
-        if client not in clients or kind > 1 or state > 2 or amount < 0 or (kind == 1 and (amount or state)):
-            return False
-    for client, available, held, locked in accounts:
-        own = [entry for entry in entries if entry[0] == client]
-        total, deposited = available + held, sum(amount for _, _, amount, _, _ in own)
-        if not -(2**63) <= total < 2**63 or total > deposited:
-            return False
-        if held != sum(amount for _, _, amount, _, state in own if state == 1):
-            return False
-        if locked:
-            if not any(state == 2 for *_, state in own):
-                return False
-        elif total < 0 or (total != deposited and all(kind == 0 for _, _, _, kind, _ in own)):
-            return False
-    return True
 
 
 def saved(content: bytes) -> None:

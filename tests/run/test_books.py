@@ -1,0 +1,39 @@
+"""Books: how a snapshot is restored under a memory limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Folder
+from tests.support.rows import Row, make_file
+from txfast.run.books import Books
+from txfast.run.plan import make_plan
+from txfast.state.snapshot import Snapshot
+
+MIB = 1 << 20
+PAYMENTS = 200_000
+
+
+@pytest.fixture
+def refunded(tmp_path: Path) -> Snapshot:
+    """A state in which every payment was refunded in part."""
+    folder = Folder(tmp_path)
+    rows = [row for tx in range(PAYMENTS) for row in (Row("deposit", tx % 100, tx, 2), Row("refund", tx % 100, tx, 1))]
+    folder.write("in.csv", make_file(rows))
+    assert folder.run("in.csv", "--state", "state").exit_code == 0
+    return Snapshot.open(str(folder.path / "state" / "snapshot-1"))
+
+
+def test_details_count_when_a_snapshot_is_divided_into_parts_that_fit(
+    refunded: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PAYMENTS <= refunded.details <= 1.1 * PAYMENTS
+    books = Books(make_plan(cores=1, memory_used=0, memory_limit=96 * MIB))
+    books.ledger_bytes = 0  # the least that it restores with
+    parts = books.parts_that_fit(refunded)
+    for part, ledger in refunded.parts(parts, books._restoring_bytes):
+        assert ledger.bytes_with(0) <= books._restoring_bytes, part
+    monkeypatch.setattr(Snapshot, "details", 0)
+    assert books.parts_that_fit(refunded) < parts
