@@ -155,7 +155,7 @@ cdef class Ledger:
         cdef uint64_t detailed = 0
         cdef Py_ssize_t i
         if not self.has_policy:
-            if memchr(kinds, REFUND, batch.rows) == NULL:
+            if not batch.rows or memchr(kinds, REFUND, batch.rows) == NULL:
                 return 0
         for i in range(rows):
             detailed += may_add_details(self.policy, kinds[i if routed == NULL else routed[i]] & KIND_MASK)

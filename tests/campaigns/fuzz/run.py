@@ -39,12 +39,12 @@ TARGETS = ("row", "plain", "money", "scanner", "notes", "arrow", "table", "ledge
 CANARY = "canary"
 CANARY_EXECUTIONS = 5_000_000
 INPUT_BYTES_MAX = {
-    "row": 64, "plain": 64, "money": 32, "scanner": 256, "arrow": 128, "table": 49, "ledger": 64, "saved": 49,
-    CANARY: 32,
+    "row": 64, "plain": 64, "money": 32, "scanner": 256, "notes": 256, "arrow": 128, "table": 49, "ledger": 64,
+    "saved": 49, CANARY: 32,
 }  # fmt: skip
 # For targets whose texts are small Python objects: each object needs a block of its own, or an overrun into the next
 # object is not detected.
-PYTHON_MALLOC = {"scanner": "malloc", "arrow": "malloc"}
+PYTHON_MALLOC = {"scanner": "malloc", "notes": "malloc", "arrow": "malloc"}
 # An execution that takes longer is a finding too.
 EXECUTION_SECONDS_MAX = 10
 
@@ -53,7 +53,7 @@ INSTRUMENTED = "-g -O2 -fno-omit-frame-pointer -fno-wrapv -fsanitize=fuzzer-no-l
 # accounts, and of sorting.
 SMALL = {
     "txfast/ledger/entries.pxd": (("CHUNK_BITS = 19", "CHUNK_BITS = 3"), ("ENTRIES = 1 << 19", "ENTRIES = 1 << 3")),
-    "txfast/ledger/ledger.pyx": (("INDEX_CAPACITY_MIN = 4096", "INDEX_CAPACITY_MIN = 4"),),
+    "txfast/ledger/sizes.pxd": (("INDEX_CAPACITY_MIN = 4096", "INDEX_CAPACITY_MIN = 4"),),
     "txfast/ledger/sorted_accounts.pyx": (
         (" BUCKETS = 2100", " BUCKETS = 5"), ("SMALL_BUCKETS = 512", "SMALL_BUCKETS = 3"),
         ("INSERTION_KEYS_MAX = 32", "INSERTION_KEYS_MAX = 1"),

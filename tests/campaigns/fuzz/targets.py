@@ -256,22 +256,23 @@ def table_column(shape: bytes, rows: int) -> tuple[TableColumn, list[bytes] | No
     packed = struct.pack(f"<{len(offsets)}{'q' if is_large else 'i'}", *offsets)
     text = TABLE_TEXTS[: len(TABLE_TEXTS) - rest[2] % 4]
     indices = None
-    used = indexes
+    used: Sequence[int] = indexes
     if sort_name == "indices":
         named = [number % (len(offsets) - 1) - (number == 255) for number in rest[: 8 - rest[3] % 2]]
         indices = struct.pack(f"<{len(named)}i", *named)
         is_good = is_good and first + rows <= len(named)
-        is_good = is_good and all(null or named[index] >= 0 for index, null in zip(indexes, nulls, strict=True))
-        checked = offsets
+        # Only the texts count that a row names.
+        used = [named[index] for index, null in zip(indexes, nulls, strict=True) if not null] if is_good else []
+        is_good = is_good and all(at >= 0 and 0 <= offsets[at] <= offsets[at + 1] <= len(text) for at in used)
     else:
         is_good = is_good and first + rows < len(offsets)
         checked = offsets[first : first + rows + 1] if is_good else offsets
-    is_good = is_good and checked[0] >= 0 and checked == sorted(checked) and checked[-1] <= len(text)
+        is_good = is_good and checked[0] >= 0 and checked == sorted(checked) and checked[-1] <= len(text)
     column: TableColumn = ("large_text" if is_large else "text", first, bits, text, packed, indices)
     if not is_good:
         return column, None
     if indices is not None:
-        used = [named[index] for index in indexes]  # type: ignore[assignment]
+        used = [named[index] for index in indexes]
     fields = [b"" if null else text[offsets[at] : offsets[at + 1]] for at, null in zip(used, nulls, strict=True)]
     return column, fields
 
