@@ -1,4 +1,5 @@
-"""What pytest does around each test: signals are heard, and coverage follows only the tests that it is for."""
+"""The folder in which most tests run the command. And what pytest does around each test: signals are heard, and
+coverage follows only the tests that it is for."""
 
 from __future__ import annotations
 
@@ -6,11 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import profiles as profiles
-from tests.support.command import unmeasured
+from tests.support.command import Folder, unmeasured
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """A folder with in.csv in it."""
+    return Folder(tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +23,6 @@ SECRET = "S3CR3TW0RD/of?me"
 @pytest.fixture(autouse=True)
 def no_secrets_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_secrets", {})
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 # ---- Control characters ---------------------------------------------------------------------------

@@ -51,11 +51,6 @@ ROWS = HEADER + (
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Malformed rows are logged, and nobody here wants to see them."""

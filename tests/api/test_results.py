@@ -35,11 +35,6 @@ SAMPLE = PROJECT_ROOT / "samples" / "sample.csv"
 CLIENTS = [*range(0, 60, 3), 2**63, 2**64 - 1]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 def silent_logger() -> logging.Logger:
     logger = logging.Logger("silent")
     logger.addHandler(logging.NullHandler())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,11 +46,6 @@ VALUES: dict[str, tuple[str, str, Any]] = {
 # Variables that an option needs beside its own.
 NEEDED = {"checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}}
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:

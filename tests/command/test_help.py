@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,6 @@ from txfast.command.help import (
     terminal_columns,
 )
 from txfast.command.options import OPTIONS
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])

@@ -36,11 +36,6 @@ SAMPLES = PROJECT_ROOT / "samples"
 SAMPLE_NAMES = sorted(path.name.removesuffix(".accounts.csv") for path in SAMPLES.glob("*.accounts.csv"))
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 # ---- Inputs --------------------------------------------------------------------------------------
 
 

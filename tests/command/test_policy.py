@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from txfast.ledger.policy import EXCLUDED, PRESETS, SWITCHES, Policy
 ROWS = b"type,client,tx,amount\n"
 # A deposit is disputed, resolved, and disputed again.
 TWICE = ROWS + b"deposit,1,1,5\ndispute,1,1,\nresolve,1,1,\ndispute,1,1,\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def policy(*arguments: str, **variables: str) -> str:

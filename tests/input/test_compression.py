@@ -10,7 +10,6 @@ import subprocess
 import threading
 from collections.abc import Callable
 from io import FileIO
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -45,11 +44,6 @@ MANY_ROWS = HEADER + b"".join(b"deposit,%d,%d,%d.25\n" % (row % 997, row, row) f
 PIPED = {"cat": "cat {} | {} -q", "in pieces": "(head -c 3 {0}; sleep 0.1; tail -c +4 {0}) | {1} -q"}
 
 each_compression = pytest.mark.parametrize("compression", COMPRESS)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def decompress(compression: str, pieces: list[bytes]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from txfast.input.copies import copies_among
 from txfast.input.ref import resolve
 
 LONG = HEADER + b"".join(b"deposit,1,%d,1\n" % tx for tx in range(1_000))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def test_a_copy_and_a_file_named_twice_are_warned_of(folder: Folder) -> None:

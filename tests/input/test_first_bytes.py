@@ -10,7 +10,6 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -21,11 +20,6 @@ from tests.support.command import ACCOUNTS, COMMAND, FILE, Folder, environment
 from tests.support.reference import HEADER
 from txfast.errors import InputError
 from txfast.input.first_bytes import FIRST_BYTES, REFUSED, SUSPECTS, refused_format
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def in_memory(write: Callable[[io.BytesIO], object]) -> bytes:

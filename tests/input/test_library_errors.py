@@ -12,7 +12,6 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -26,11 +25,6 @@ from txfast.errors import InputError, SourceError, TxfastError
 from txfast.input.library_errors import WORDS_LENGTH_MAX, LibraryErrors, LocationErrors, mark_as_callers
 
 ROWS = HEADER + b"".join(b"deposit,%d,%d,%d.5\n" % (row % 7, row, row * 37 % 1000) for row in range(60))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def table() -> pa.Table:

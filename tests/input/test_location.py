@@ -74,11 +74,6 @@ def variables(endpoint: str) -> Mapping[str, str]:
     }  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 def put(bucket: fs.SubTreeFileSystem, name: str, content: bytes) -> str:
     with bucket.open_output_stream(name, compression=None) as file:
         file.write(content)

@@ -32,11 +32,6 @@ from txfast.input.ref import (
 from txfast.input.source import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 def read_all(ref: InputRef) -> bytes:
     source = open_input(ref)
     try:

@@ -48,11 +48,6 @@ NONE = ("absent", 0, None, None, None, None)
 DEPOSITS = ("large_text", 0, None, b"depositdeposit", struct.pack("<3q", 0, 7, 14), None)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 def csv_of(rows: Sequence[Sequence[Field]]) -> bytes:
     """The CSV file of the same fields, all of them quoted."""
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.support.arguments import parse
 from tests.support.command import FILE, Folder, shell
 from txfast.run.destinations import identities_of
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("flags", [("-o", "in.csv"), ("--rejects", "in.csv"), ("--stats", "link"), ("-o", "./link")])

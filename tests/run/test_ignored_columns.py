@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -28,11 +27,6 @@ def warning(name: str, columns: str) -> str:
         f"{name}: {columns} ignored: rows are applied whatever it says there; if it matters, leave out the rows that "
         f"should not count, where the file is made"
     )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("reader", READERS)

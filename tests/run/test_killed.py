@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -44,11 +43,6 @@ entry()
 each_way = pytest.mark.parametrize("named", [False, True], ids=["without names", "with names"])
 
 pytestmark = [pytest.mark.untraced, pytest.mark.unmeasured]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def run(folder: Folder, *, named: bool, kill_at: int = 0) -> Run:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -43,11 +42,6 @@ from txfast.run.replay import new_replay
 
 ALL = ("-o", "a.csv", "--rejects", "r.csv", "--stats", "s.json")
 NAMES = ["a.csv", "in.csv", "r.csv", "s.json"]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def with_old_outputs(folder: Folder) -> Folder:

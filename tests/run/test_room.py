@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -25,11 +24,6 @@ from txfast.writers.accounts_csv import csv_blocks
 MIB = 1 << 20
 ROW = b"deposit,%d,%d,1\n"
 HEADER = b"type,client,tx,amount\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def books(threads: int, limit: int | None) -> Books:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +22,6 @@ def warning(name: str, line: int) -> str:
         f"warn: {name}:{line}: this line looks like a row, but is part of a quoted field, so it is not applied; if it "
         f"should be a row, a quote before it is wrong"
     )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from tests.support.command import Folder
 
 HEADER = b"type,client,tx,amount\n"
@@ -17,11 +13,6 @@ MISSING = (
     "warn: {} rejected, because no chargeback was found: a chargeback must be applied, in this run or in the state, "
     "before the row that reverses it"
 )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def warnings(folder: Folder, rows: bytes, *arguments: str) -> list[str]:

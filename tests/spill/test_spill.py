@@ -45,11 +45,6 @@ many_streams = st.lists(
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 @pytest.mark.parametrize("reader", replays.READERS)
 @given(
     st.lists(st.one_of(strategies.hostile_files(), strategies.policy_files()), min_size=1, max_size=3),

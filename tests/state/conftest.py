@@ -1,4 +1,4 @@
-"""Folders and states that the tests of this package begin with."""
+"""The state that many tests of this package begin with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ import pytest
 
 from tests.support.command import Folder
 from tests.support.states import FIRST, MORE, accounts
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 @pytest.fixture(scope="session")

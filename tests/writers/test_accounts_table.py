@@ -44,11 +44,6 @@ accounts = st.dictionaries(
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 def read_table(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         return parquet.read_table(path)

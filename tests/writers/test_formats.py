@@ -27,11 +27,6 @@ from txfast.writers.formats import (
 OUTPUT_OPTIONS = {"accounts": "--output", "rejects": "--rejects", "stats": "--stats"}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
-
-
 # ---- The table -------------------------------------------------------------------------------------
 
 
