@@ -12,7 +12,6 @@ and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had importe
 import anything of txfast.
 """
 
-import os
 import sys
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 # pyarrow crashes at its import with less, and hangs where its CSV reader starts a thread.
 PYARROW_ADDRESS_BYTES = 128 << 20
 THREAD_ADDRESS_BYTES = 32 << 20
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class LateModule:
@@ -76,9 +74,11 @@ def check_address_space(needed: int) -> None:
     limit = address_space_limit()
     if limit is None:
         return
+    from resource import getpagesize
+
     try:
         with open("/proc/self/statm") as file:
-            used = int(file.read().split()[0]) * PAGE_BYTES
+            used = int(file.read().split()[0]) * getpagesize()
     except OSError:
         return
     if limit - used < needed:

@@ -15,23 +15,18 @@ import txfast
 from tests.support import replays
 from tests.support.command import Folder
 from tests.support.peaks import peak_bytes
-from tests.support.tables import NAMES, ROWS, of_texts
+from tests.support.tables import NAMES, ROWS, of_texts, reads_of
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import InputError, MemoryLimitError
 from txfast.input.open import open_source
 from txfast.readers.allowance import Allowance
 from txfast.readers.arrow_memory import FileMemory, StreamMemory, layouts_of
-from txfast.readers.arrow_messages import Message, MessageError, blocks_of, footer_of, metadata_in, root
+from txfast.readers.arrow_messages import Message, MessageError, blocks_of, footer_place, metadata_in, root
 from txfast.readers.table import TableReader
 
 MIB = 1 << 20
 FORMATS = ("arrow", "arrows")
 LONG = "x" * 3000
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def columns(tx: pa.Array) -> pa.Table:
@@ -280,7 +275,7 @@ def test_damaged_metadata_ends_in_an_error_of_the_input(folder: Folder, suffix: 
 
 def test_metadata_that_leads_out_of_itself_is_damaged() -> None:
     content = bytes(written(columns(pa.array(range(5))), "arrow", None))
-    offset, size = footer_of(lambda at, count: content[at : at + count], len(content))
+    offset, size = footer_place(reads_of(content), len(content))
     footer = content[offset : offset + size]
     _, [block] = blocks_of(footer)
     metadata = metadata_in(content[block[0] :])
@@ -298,7 +293,7 @@ def test_metadata_that_leads_out_of_itself_is_damaged() -> None:
         root(b"")
     for wrong in (b"", b"x" * 30, content[:-6] + b"MAGIC!", content[-9:]):
         with pytest.raises(MessageError, match="no footer"):
-            FileMemory("in", lambda at, count, wrong=wrong: wrong[at : at + count], len(wrong), Allowance(MIB))  # type: ignore[misc]
+            FileMemory("in", reads_of(wrong), len(wrong), Allowance(MIB))
 
 
 def forged(content: bytes, before: bytes, after: bytes) -> bytes:
@@ -327,7 +322,7 @@ def test_sizes_that_cannot_be_are_damage(folder: Folder) -> None:
 
 def test_a_message_that_a_footer_puts_beyond_the_end_is_damage() -> None:
     content = written(columns(pa.array(range(5))), "arrow")
-    memory = FileMemory("in", lambda at, count: content[at : at + count], len(content), Allowance(MIB))
+    memory = FileMemory("in", reads_of(content), len(content), Allowance(MIB))
     memory._blocks = [(len(content), 8, 8)]
     with pytest.raises(MessageError, match="ends beyond the end"):
         memory.check_batch(0, [])

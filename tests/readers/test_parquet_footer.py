@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests.support import thrift
+from tests.support.tables import reads_of
 from tests.support.thrift import NAMES, Value, binary, i32, i64, list_of, map_of, struct_of
 from txfast.readers.parquet_footer import (
     DATA_PAGE,
@@ -25,7 +26,7 @@ from txfast.readers.parquet_footer import (
     Leaf,
     Page,
     RowGroup,
-    footer_bytes,
+    footer_place,
     longest_text,
     pages_of,
     read_footer,
@@ -37,11 +38,12 @@ READ_BYTES = 64
 
 
 def footer_of(content: bytes, names: Sequence[str] = NAMES) -> tuple[list[Leaf], list[RowGroup]]:
-    return read_footer(lambda offset, count: content[offset : offset + count], len(content), names)
+    offset, size = footer_place(reads_of(content), len(content))
+    return read_footer(content[offset : offset + size], names)
 
 
 def pages_in(content: bytes, chunk: Chunk, read_bytes: int = READ_BYTES) -> list[Page]:
-    return list(pages_of(chunk, lambda offset, count: content[offset : offset + count], len(content), read_bytes))
+    return list(pages_of(chunk, reads_of(content), len(content), read_bytes))
 
 
 def written(table: pa.Table, **options: Any) -> bytes:
@@ -264,7 +266,7 @@ def test_a_nested_column_of_the_same_name_is_another() -> None:
 def test_a_file_without_a_footer_is_damage(tail: bytes) -> None:
     content = b"PAR1" + tail
     with pytest.raises(ThriftError, match="no footer at its end"):
-        footer_bytes(lambda offset, count: content[offset : offset + count], len(content))
+        footer_place(reads_of(content), len(content))
 
 
 @pytest.mark.parametrize("offset", [-1, 4])

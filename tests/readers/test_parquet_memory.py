@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,19 +14,14 @@ from pyarrow import parquet
 
 from tests.support.command import Folder
 from tests.support.peaks import peak_bytes
-from tests.support.tables import NAMES, ROWS, of_texts, write_table
+from tests.support.tables import NAMES, ROWS, of_texts, reads_of, write_table
 from txfast.errors import MemoryLimitError
 from txfast.readers.allowance import Allowance
-from txfast.readers.parquet_footer import read_footer
+from txfast.readers.parquet_footer import Leaf, RowGroup, footer_place, read_footer
 from txfast.readers.parquet_memory import LUMP_BYTES, ColumnMemory, ParquetMemory
 
 MIB = 1 << 20
 TEXTS = pa.string()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
 
 
 def written(columns: Sequence[Sequence[Any] | pa.Array], **options: Any) -> bytes:
@@ -37,11 +31,13 @@ def written(columns: Sequence[Sequence[Any] | pa.Array], **options: Any) -> byte
 
 
 def runs_of(content: bytes, allowed: int, rows_max: int = 1000) -> list[tuple[list[int], int]]:
-    def read_at(offset: int, count: int) -> bytes:
-        return content[offset : offset + count]
+    memory = ParquetMemory("in.parquet", reads_of(content), len(content), 4096, Allowance(allowed), rows_max)
+    return list(memory.runs(*footer_of(content)))
 
-    memory = ParquetMemory("in.parquet", read_at, len(content), 4096, Allowance(allowed), rows_max)
-    return list(memory.runs(*read_footer(read_at, len(content), NAMES)))
+
+def footer_of(content: bytes) -> tuple[list[Leaf], list[RowGroup]]:
+    offset, size = footer_place(reads_of(content), len(content))
+    return read_footer(content[offset : offset + size], NAMES)
 
 
 def texts(rows: int, tx: Sequence[str]) -> list[list[str]]:
@@ -82,9 +78,9 @@ def test_a_dictionary_in_a_codec_that_is_not_read_here_counts_as_one_text() -> N
     """The file says that it has LZ4's old frames."""
     content = written(texts(100, [LONG + str(row) for row in range(100)]), compression="none", data_page_size=MIB)
     [(_, rows)] = runs_of(content, 8 * MIB, rows_max=64)
-    codec_of_chunk = read_footer(lambda offset, count: content[offset : offset + count], len(content), NAMES)[1][0]
+    _, [group] = footer_of(content)
     assert rows == 64
-    assert [chunk.codec for chunk in codec_of_chunk.chunks] == [0] * 4
+    assert [chunk.codec for chunk in group.chunks] == [0] * 4
     memory = ParquetMemory("in", lambda _offset, _count: b"", 0, 1, Allowance(0), 1)
     page = type("Page", (), {"uncompressed_bytes": 12345})()
     assert memory._longest(page, 5) == 12345

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,15 @@ ROWS: list[Sequence[Field]] = [
     ["deposit", "1", "1", "5.0000"], ["withdrawal", "1", "2", "7.5"], ["fee", "1", "3", "1"],
     ["deposit", "2", "4", None], ["dispute", "1", "1", None], ['de"po,sit\n', "1", "5", "=1"],
 ]  # fmt: skip
+
+
+def reads_of(content: bytes) -> Callable[[int, int], bytes]:
+    """Reads of up to so many bytes at an offset of this content, as the readers of metadata take them."""
+
+    def read_at(offset: int, count: int) -> bytes:
+        return content[offset : offset + count]
+
+    return read_at
 
 
 def of_texts(rows: Sequence[Sequence[Field]], kind: pa.DataType) -> pa.Table:

@@ -50,7 +50,8 @@ def line_start(source: Source, offset: int, limit: int | None = None) -> int:
     if offset <= 0:
         return 0
     searched = offset - 1
-    while searched < (size if limit is None else min(size, limit)):
+    stop = size if limit is None else min(size, limit)
+    while searched < stop:
         block = source.read_at(searched, PROBE_BYTES)
         if not block:
             break
@@ -93,9 +94,8 @@ def search_row(source: Source, part: Range, line: int, *, in_quotes: bool) -> in
         place = len(BYTE_ORDER_MARK)
     first_place = place
     search = RowSearch(part.start - place, in_quotes=in_quotes, holds_open=part.last_line == HOLD)
-    byte_count = max(0, part.start - place) + PROBE_BYTES
+    byte_count = min(max(0, part.start - place) + PROBE_BYTES, max(BLOCK_BYTES, DECIDED_BYTES))
     while search.found is None and not search.is_impossible:
-        byte_count = min(byte_count, max(BLOCK_BYTES, DECIDED_BYTES))
         text = source.read_at(place, byte_count)
         done = search.search(text, is_whole=place + len(text) >= (source.size_bytes or 0))
         place += done

@@ -283,7 +283,7 @@ def describe(text: str) -> str:
     if any(words in text for words in OTHER_PYTHON):
         return (
             "Spark's workers run a Python without txfast and pyarrow, or of another version than the driver's: name "
-            "the Python to use in the variable PYSPARK_PYTHON, or install txfast in theirs"
+            f"the Python to use in the variable {WORKERS_PYTHON}, or install txfast in theirs"
         )
     if "JAVA_GATEWAY_EXITED" in text:
         return (

@@ -21,7 +21,7 @@ from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
 from txfast.cluster.ranges import Range, open_range_input
 from txfast.errors import ClusterError
-from txfast.input.last_line import growth_of, held_back_warning
+from txfast.input.last_line import HOLD_IS_GIVEN, growth_of, held_back_warning
 from txfast.input.position import Position
 from txfast.input.source import AUTO, HOLD, TAKE
 from txfast.ledger.policy import Policy
@@ -152,7 +152,7 @@ class ClusterState:
                 raise ClusterError(f"{parts[0].name}: nobody says how far it was read; nothing is put out")
             if held_bytes:
                 line = 1 if position is None else position.lines + 1
-                reason = self._growing.get(parts[0].key, "--last-line hold is given")
+                reason = self._growing.get(parts[0].key, HOLD_IS_GIVEN)
                 self._directory.warn(held_back_warning(parts[0].name, line, reason, in_quotes=in_quotes))
 
 

@@ -86,7 +86,7 @@ class DecompressedFile(RawIOBase):
         if words.startswith("Memory usage limit"):
             return (
                 f"{self._compression} cannot be decompressed in {self._xz_bytes_max >> 20} MiB of memory: compress it "
-                f"with a smaller dictionary, as xz -9 has it, or decompress it first: xz -dc FILE | txfast"
+                f"with a smaller dictionary, as xz -9 has it, or decompress it first: {DECOMPRESS['xz']}"
             )
         return f"{self._compression} cannot be decompressed: it is damaged or cut short ({words})"
 

@@ -36,7 +36,7 @@ class LastRow:
     """Decides about the last row of one input. A reader calls `is_held_back` once, where the input ends in an open row.
 
     `reason` says then why the row is held back; it is empty where no row was. `in_quotes` says whether a quoted field
-    of it is open.
+    of it is open, `in_character` whether the input ends inside a character.
     """
 
     __slots__ = ("_rule", "_source", "in_character", "in_quotes", "reason")
@@ -56,9 +56,8 @@ class LastRow:
 
         There may be no more of the row than this half: then `is_held_back` is not called.
         """
-        if self._rule in (AUTO, HOLD):
-            self.reason = HOLD_IS_GIVEN if self._rule == HOLD else growth_of(self._source, is_read=True)
-            self.in_character = self.reason != ""
+        self.reason = self._reason_to_hold()
+        self.in_character = self.reason != ""
         return self.in_character
 
     def is_held_back(self, in_quotes: bool = False) -> bool:
@@ -77,11 +76,14 @@ class LastRow:
                 else ("its last line has no line ending; end the line")
             )
             raise InputError(f"{self._source.name}: {what}, or say with --last-line whether to take or to hold it")
-        if self._rule == HOLD:
-            self.reason = HOLD_IS_GIVEN
-        elif self._rule == AUTO:
-            self.reason = growth_of(self._source, is_read=True)
+        self.reason = self._reason_to_hold()
         return self.reason != ""
+
+    def _reason_to_hold(self) -> str:
+        """Why the end of the input is held back, now that it is read; "" where it is not."""
+        if self._rule == HOLD:
+            return HOLD_IS_GIVEN
+        return growth_of(self._source, is_read=True) if self._rule == AUTO else ""
 
 
 def held_back_warning(name: str, line: int, reason: str, *, in_quotes: bool, in_character: bool = False) -> str:

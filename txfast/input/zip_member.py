@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 20
 # zipfile holds the whole directory of an archive in memory, some ten times larger than in the file.
 DIRECTORY_BYTES_MAX = 1 << 22
-# The end of an archive: at most so long, with its comment.
-END_BYTES_MAX = (1 << 16) + 22
+# An archive ends with a record about its directory: END_MAGIC, fields, and a comment. Where the directory is too large
+# for these fields, those of a wider record before them count.
+END_MAGIC = b"PK\5\6"
+END_BYTES = 22
+END_BYTES_MAX = END_BYTES + (1 << 16)
+WIDE_END_MAGIC = b"PK\6\6"
+WIDE_END_BYTES = 56
+WIDE_END_POINTER_BYTES = 20  # between the two
 NAMES_SHOWN = 3
 # Names of members by which documents are known, and what they are.
 DOCUMENTS = {
@@ -37,7 +43,6 @@ ENCRYPTED = 1  # a member's flag
 SIZES_BEHIND, SIZES_BYTES_MAX = 8, 24
 # A member begins with a header of this form: its last two numbers are the lengths of the name and of what else follows.
 MEMBER_HEADER = struct.Struct("<26xHH")
-END_BYTES = 22  # of the end of an archive, without its comment
 PADDING = b"\0"
 
 
@@ -149,21 +154,21 @@ def ends_with_its_comment(archive: "ZipFile", file: "IO[bytes]") -> bool:
     end = END_BYTES + len(archive.comment)
     file.seek(max(0, file.seek(0, 2) - END_BYTES_MAX))
     tail = file.read()
-    at = tail.rfind(b"PK\5\6")
+    at = tail.rfind(END_MAGIC)
     return not tail[at + end :].strip(PADDING)
 
 
 def refuse_large_directory(name: str, file: "IO[bytes]") -> None:
     """Raise InputError where the directory of an archive would take much memory: it has too many members."""
     size = file.seek(0, 2)
-    file.seek(max(0, size - END_BYTES_MAX - 76))
+    file.seek(max(0, size - END_BYTES_MAX - WIDE_END_POINTER_BYTES - WIDE_END_BYTES))
     end = file.read()
     directory_bytes = 0
-    at = end.rfind(b"PK\5\6")
-    if 0 <= at <= len(end) - 22:
+    at = end.rfind(END_MAGIC)
+    if 0 <= at <= len(end) - END_BYTES:
         directory_bytes = struct.unpack_from("<I", end, at + 12)[0]
-    at = end.rfind(b"PK\6\6", 0, max(at, 0))
-    if directory_bytes == 0xFFFFFFFF and 0 <= at <= len(end) - 56:
+    at = end.rfind(WIDE_END_MAGIC, 0, max(at, 0))
+    if directory_bytes == 0xFFFFFFFF and 0 <= at <= len(end) - WIDE_END_BYTES:
         directory_bytes = struct.unpack_from("<Q", end, at + 40)[0]
     if directory_bytes > DIRECTORY_BYTES_MAX:
         raise InputError(

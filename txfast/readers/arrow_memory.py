@@ -15,7 +15,7 @@ from txfast.readers.arrow_messages import (
     Message,
     MessageError,
     blocks_of,
-    footer_of,
+    footer_place,
     layout_of,
     metadata_in,
 )
@@ -106,9 +106,8 @@ class StreamMemory(ArrowMemory):
             if self._size is not None and message.body_bytes > self._size:
                 raise MessageError("a message ends beyond the end of the file")
             self.check(message, message.body_bytes)
-            buffers = message.buffers if message.kind == DICTIONARY else message.buffers_of(self._layouts)
             decoded_bytes = at = 0
-            for offset, count in compressed(message, buffers):
+            for offset, count in compressed(message, message.buffers_of(self._layouts)):
                 if offset < at:
                     raise MessageError("its buffers overlap")
                 yield offset - at, True
@@ -120,8 +119,8 @@ class StreamMemory(ArrowMemory):
 
 
 class FileMemory(ArrowMemory):
-    """The messages of a file that can be read at any offset: `batches` says how many record batches there are, and
-    `check_batch` looks at one. All dictionaries are looked at first, as pyarrow reads them.
+    """The messages of a file that can be read at any offset: `check_dictionaries` first, as pyarrow reads all of them
+    first, then `check_batch` before each record batch is read.
 
     `footer_start` is the offset of the footer, and `content_end` the end of the last message, as the footer says it.
     """
@@ -130,7 +129,7 @@ class FileMemory(ArrowMemory):
         super().__init__(name, allowance)
         self._read_at = read_at
         self._size = size
-        offset, count = footer_of(read_at, size)
+        offset, count = footer_place(read_at, size)
         self.check_metadata(count, "its footer")
         self._dictionary_blocks, self._blocks = blocks_of(read_at(offset, count))
         self.footer_start = offset
@@ -139,13 +138,13 @@ class FileMemory(ArrowMemory):
     def check_dictionaries(self) -> None:
         """See that there is room for all dictionaries."""
         for block in self._dictionary_blocks:
-            self._check_block(block, None)
+            self._check_block(block, ())
 
     def check_batch(self, number: int, layouts: "Sequence[tuple[bool, int, int]]") -> None:
         """See that there is room for the columns that are read of the record batch of this number."""
         self._check_block(self._blocks[number], layouts)
 
-    def _check_block(self, block: tuple[int, ...], layouts: "Sequence[tuple[bool, int, int]] | None") -> None:
+    def _check_block(self, block: tuple[int, ...], layouts: "Sequence[tuple[bool, int, int]]") -> None:
         offset, metadata_bytes, _ = block
         if metadata_bytes < 0 or not 0 <= offset <= self._size - metadata_bytes:
             raise MessageError("a message ends beyond the end of the file")
@@ -154,7 +153,7 @@ class FileMemory(ArrowMemory):
         start = offset + metadata_bytes
         if message.body_bytes > self._size - start:
             raise MessageError("a message ends beyond the end of the file")
-        buffers = message.buffers if layouts is None else message.buffers_of(layouts)
+        buffers = message.buffers_of(layouts)
         read_bytes = sum(count for _, count in buffers)
         self.check(message, read_bytes)
         decoded_bytes = 0

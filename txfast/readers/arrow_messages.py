@@ -127,10 +127,12 @@ class Message:
             raise MessageError("a message has a size below zero")
 
     def buffers_of(self, layouts: "Sequence[tuple[bool, int, int]]") -> list[tuple[int, ...]]:
-        """The buffers of the columns that are read; all of them where they are not those of such columns.
+        """The buffers of the columns that are read; all of them in a dictionary, or where the columns have others.
 
         Each column is given as (whether it is read, its number of buffers, and of arrays of views).
         """
+        if self.kind == DICTIONARY:
+            return self.buffers
         found = []
         start = views_start = 0
         for is_read, count, views in layouts:
@@ -172,7 +174,7 @@ def own_buffers(kind: "pa.DataType") -> int:
     return 3 if any(test(kind) for test in three) else 2
 
 
-def footer_of(read_at: "ReadAt", size: int) -> tuple[int, int]:
+def footer_place(read_at: "ReadAt", size: int) -> tuple[int, int]:
     """(offset, size) of the footer of a file of this size. Raises MessageError."""
     tail = read_at(max(0, size - TAIL_BYTES), TAIL_BYTES)
     count = int.from_bytes(tail[:SIZE_BYTES], "little")
@@ -187,8 +189,13 @@ def blocks_of(footer: bytes) -> tuple[list[tuple[int, ...]], list[tuple[int, ...
     return fields.structs(2, BLOCK), fields.structs(3, BLOCK)
 
 
+def metadata_place(content: bytes) -> tuple[int, int]:
+    """(offset, size) of the metadata of a message that begins the content."""
+    start = SIZE_BYTES if content.startswith(CONTINUATION) else 0
+    return start + SIZE_BYTES, int.from_bytes(content[start : start + SIZE_BYTES], "little")
+
+
 def metadata_in(content: bytes) -> bytes:
     """The metadata of a message that begins the content."""
-    start = SIZE_BYTES if content.startswith(CONTINUATION) else 0
-    count = int.from_bytes(content[start : start + SIZE_BYTES], "little")
-    return content[start + SIZE_BYTES : start + SIZE_BYTES + count]
+    start, size = metadata_place(content)
+    return content[start : start + size]

@@ -6,7 +6,7 @@ ends.
 """
 
 from txfast.errors import InputError
-from txfast.readers.parquet_footer import footer_bytes
+from txfast.readers.parquet_footer import PARQUET_MAGIC
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from txfast.readers.arrow_messages import ReadAt
     from txfast.readers.parquet_footer import RowGroup
 
-PARQUET_MAGIC = b"PAR1"
-# A Parquet file ends with the length of its footer and the magic.
-PARQUET_TAIL_BYTES = 8
 # Between the content that a footer names and the footer there may be indexes: at most so many bytes are searched.
 INDEX_BYTES_MAX = 1 << 20
 
@@ -38,8 +35,7 @@ def refuse_joined(name: str, read_at: "ReadAt", magic: bytes, content_end: int, 
         )
 
 
-def refuse_joined_parquet(name: str, read_at: "ReadAt", size: int, groups: "Sequence[RowGroup]") -> None:
-    """Raise InputError where a Parquet file of this size and these row groups is several files joined into one."""
+def refuse_joined_parquet(name: str, read_at: "ReadAt", footer_start: int, groups: "Sequence[RowGroup]") -> None:
+    """Raise InputError where a Parquet file whose footer names these row groups is several files joined into one."""
     content_end = max([len(PARQUET_MAGIC), *(group.end for group in groups[-1:])])
-    footer_start = size - PARQUET_TAIL_BYTES - footer_bytes(read_at, size)
     refuse_joined(name, read_at, PARQUET_MAGIC, content_end, footer_start)

@@ -14,7 +14,7 @@ from txfast.readers.thrift_compact cimport BINARY, I32, I64, LIST, STRUCT, Compa
 from txfast.readers.thrift_compact import ThriftError
 
 cdef enum:
-    # A file ends with the length of the footer, and MAGIC.
+    # A file ends with the length of the footer, and PARQUET_MAGIC.
     TAIL_BYTES = 8
     # Physical types.
     BYTE_ARRAY = 6
@@ -24,7 +24,7 @@ cdef enum:
     DICTIONARY_FIELD = 7
     DATA_V2_FIELD = 8
 
-cdef bytes MAGIC = b"PAR1"
+PARQUET_MAGIC = b"PAR1"
 # A page header may have long texts in its statistics; pyarrow reads no longer ones.
 cdef Py_ssize_t PAGE_HEADER_BYTES_MAX = 16 << 20
 
@@ -82,19 +82,19 @@ cdef class Page:
 # ---- The footer ------------------------------------------------------------------------------------
 
 
-def footer_bytes(read_at, int64_t size):
-    """The size of the footer of a file of this size. `read_at` reads bytes: (offset, count). Raises ThriftError."""
+def footer_place(read_at, int64_t size):
+    """(offset, size) of the footer of a file of this size. `read_at` reads bytes: (offset, count). Raises
+    ThriftError."""
     cdef bytes tail = read_at(max(0, size - TAIL_BYTES), TAIL_BYTES)
     cdef int64_t count = int.from_bytes(tail[:4], "little")
-    if tail[4:] != MAGIC or count > size - TAIL_BYTES - len(MAGIC):
+    if tail[4:] != PARQUET_MAGIC or count > size - TAIL_BYTES - len(PARQUET_MAGIC):
         raise ThriftError("it has no footer at its end")
-    return count
+    return size - TAIL_BYTES - count, count
 
 
-def read_footer(read_at, int64_t size, names):
-    """The leaves of these columns, and the row groups of a file of this size. Raises ThriftError."""
-    cdef int64_t count = footer_bytes(read_at, size)
-    cdef CompactReader reader = CompactReader(read_at(size - TAIL_BYTES - count, count))
+def read_footer(bytes footer not None, names):
+    """The leaves of these columns, and the row groups, that a footer names. Raises ThriftError."""
+    cdef CompactReader reader = CompactReader(footer)
     cdef FieldHead head
     cdef Py_ssize_t columns = 0
     cdef list leaves = None

@@ -19,15 +19,13 @@ from txfast.readers.parquet_footer import (
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
     from txfast.readers.allowance import Allowance
+    from txfast.readers.arrow_messages import ReadAt
     from txfast.readers.parquet_footer import Chunk, Leaf, Page, RowGroup
-
-    # Reads up to so many bytes at an offset: (offset, count).
-    ReadAt = Callable[[int, int], bytes]
 else:
     from txfast.late import pa
 

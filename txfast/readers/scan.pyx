@@ -148,6 +148,7 @@ cdef Py_ssize_t find_line_like_row(
     that is the rest of a row. `line` is the index of the line on which the field opens; return that of its end."""
     cdef const uint8_t* inner = find_ending(opening, closing)
     cdef const uint8_t* inner_end
+    cdef const uint8_t* row_end
     cdef bint has_quotes
     cdef Row row
     while inner < closing:
@@ -157,10 +158,10 @@ cdef Py_ssize_t find_line_like_row(
         if (
             batch.line_like_row < 0
             and memchr(inner, c",", inner_end - inner) != NULL  # most text has fewer fields than a row
-            and parse_row(inner, inner_end, columns, &row, &inner_end, &has_quotes) == WELL_FORMED
+            and parse_row(inner, inner_end, columns, &row, &row_end, &has_quotes) == WELL_FORMED
         ):
             batch.line_like_row = line
-        inner = find_ending(inner, closing)
+        inner = inner_end
     return line
 
 

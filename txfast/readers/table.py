@@ -17,10 +17,10 @@ from txfast.input.whole_reads import StreamReads
 from txfast.late import pyarrow_may_start_threads
 from txfast.readers.allowance import Allowance
 from txfast.readers.arrow_memory import FileMemory, StreamMemory, layouts_of
-from txfast.readers.arrow_messages import CONTINUATION, MAGIC, PREFIX_BYTES, SIZE_BYTES
+from txfast.readers.arrow_messages import MAGIC, PREFIX_BYTES, metadata_place
 from txfast.readers.column_types import bytes_to_convert, column_of, columns_of, is_taken_directly
 from txfast.readers.joined_tables import refuse_joined, refuse_joined_parquet
-from txfast.readers.parquet_footer import footer_bytes, read_footer
+from txfast.readers.parquet_footer import footer_place, read_footer
 from txfast.readers.parquet_memory import FOOTER_COPIES, WAY_OUT, ParquetMemory
 from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
 
@@ -187,11 +187,12 @@ class TableReader:
         size, read_at = content.size(), reads_at(content)
         is_remote = isinstance(self._source.file, RemoteFile)
         read_bytes = REMOTE_READ_BYTES if is_remote else LOCAL_READ_BYTES
-        self._allowance.check(FOOTER_COPIES * footer_bytes(read_at, size), self._name, "its footer", WAY_OUT)
+        footer_start, footer_bytes = footer_place(read_at, size)
+        self._allowance.check(FOOTER_COPIES * footer_bytes, self._name, "its footer", WAY_OUT)
         plain = pa.parquet.ParquetFile(content)
         names = self._columns_of(plain.schema_arrow)
-        leaves, row_groups = read_footer(read_at, size, names)
-        refuse_joined_parquet(self._name, read_at, size, row_groups)
+        leaves, row_groups = read_footer(read_at(footer_start, footer_bytes), names)
+        refuse_joined_parquet(self._name, read_at, footer_start, row_groups)
         # Without pre_buffer=False pyarrow holds the compressed bytes of all row groups at once.
         file = pa.parquet.ParquetFile(
             content, metadata=plain.metadata, page_checksum_verification=True, read_dictionary=names[:1],
@@ -322,7 +323,5 @@ def reads_at(file: "pa.NativeFile") -> "ReadAt":
 
 def schema_ahead(file: StreamReads) -> "pa.Schema":
     """The schema at the start of a stream, which stays to be read."""
-    prefix = file.peek(PREFIX_BYTES)
-    start = SIZE_BYTES if prefix.startswith(CONTINUATION) else 0
-    size = int.from_bytes(prefix[start : start + SIZE_BYTES], "little")
-    return pa.ipc.read_schema(pa.py_buffer(file.peek(start + SIZE_BYTES + size)))
+    start, size = metadata_place(file.peek(PREFIX_BYTES))
+    return pa.ipc.read_schema(pa.py_buffer(file.peek(start + size)))
