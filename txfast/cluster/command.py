@@ -1,5 +1,4 @@
-"""The command of each engine: options, checks, outputs and exit codes, as those of `txfast` where both have
-them.
+"""The command of each engine: options, checks, outputs and exit codes, as those of `txfast` where both have them.
 
 This module must not know an engine.
 """

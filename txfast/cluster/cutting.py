@@ -11,12 +11,12 @@ from dataclasses import replace
 from itertools import chain, count, islice, repeat
 
 from txfast.batch.batch import TransactionBatch
-from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of
 from txfast.errors import SourceError
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending, open_field_at
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
-from txfast.input.source import Source
+from txfast.input.source import Source, was_changed
 from txfast.readers.csv import CsvReader
 
 # Each input in a remote location takes some round trips.

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of, was_changed
+from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of
 from txfast.input.first_bytes import BYTE_ORDER_MARK
 from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import Consumption, Position, go_on
-from txfast.input.source import CSV, HOLD, Source
+from txfast.input.source import CSV, HOLD, Source, was_changed
 from txfast.readers.allowance import Allowance
 from txfast.readers.csv import CsvReader
 from txfast.readers.row_search import RowSearch

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from txfast.errors import InputError
 from txfast.input.compression import DecompressedFile
 from txfast.input.location import location_version
 from txfast.input.open import open_source
@@ -92,8 +91,3 @@ def version_of(path: str) -> str:
     except (OSError, ValueError):
         return ""
     return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def was_changed(name: str) -> InputError:
-    """The error for an input that changes during the run."""
-    return InputError(f"{name}: was changed while it was read: run again when no program writes it")

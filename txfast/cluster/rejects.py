@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.range_reader import RangeReader
-from txfast.cluster.ranges import Range, was_changed
+from txfast.cluster.ranges import Range
 from txfast.cluster.results import RowStatuses
 from txfast.errors import ClusterError
+from txfast.input.source import was_changed
 from txfast.ledger.route import route
 from txfast.spill.statuses import set_statuses
 from txfast.writers.reject_tables import CollectedRejects

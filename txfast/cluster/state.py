@@ -21,9 +21,9 @@ from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
 from txfast.cluster.ranges import Range, open_range_input
 from txfast.errors import ClusterError
-from txfast.input.last_line import HOLD_IS_GIVEN, growth_of, held_back_warning
+from txfast.input.last_line import growth_of, held_back_warning
 from txfast.input.position import Position
-from txfast.input.source import AUTO, HOLD, TAKE
+from txfast.input.source import HOLD
 from txfast.ledger.policy import Policy
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
@@ -42,11 +42,10 @@ class ClusterState:
     are saved in: both as `reduce_shard` takes them.
     """
 
-    def __init__(self, directory: StateDirectory, hash_extents: HashExtents, last_line: str = AUTO) -> None:
+    def __init__(self, directory: StateDirectory, hash_extents: HashExtents) -> None:
         self._directory = directory
         self._hash_extents = hash_extents
         self._snapshot: Snapshot | None = None
-        self._last_line = last_line
         self._growing: dict[str, str] = {}  # by key of the input: why its last line is held back, if it has no ending
         self.begin_with: tuple[str, dict[str, Any]] | None = None
         self.save_in: str | None = None
@@ -70,8 +69,8 @@ class ClusterState:
 
     def _with_last_line(self, whole: Range) -> Range:
         """An input with what becomes of its last line: the driver decides, and sees that it does not change later."""
-        if whole.is_over or self._last_line != AUTO:
-            return replace(whole, last_line=TAKE if whole.is_over else self._last_line)
+        if whole.is_over:
+            return whole
         source = open_range_input(whole)
         try:
             reason = growth_of(source, is_read=False)
@@ -152,7 +151,7 @@ class ClusterState:
                 raise ClusterError(f"{parts[0].name}: nobody says how far it was read; nothing is put out")
             if held_bytes:
                 line = 1 if position is None else position.lines + 1
-                reason = self._growing.get(parts[0].key, HOLD_IS_GIVEN)
+                reason = self._growing[parts[0].key]
                 self._directory.warn(held_back_warning(parts[0].name, line, reason, in_quotes=in_quotes))
 
 

@@ -1,7 +1,7 @@
 """Opens inputs: each becomes a Source, without its layers, which its first bytes show.
 
-The format is detected from the content, not the name; pipes work too. A format that is not read is refused, and
-the message says which one it is. This module must not know what rows mean.
+The format is detected from the content, not the name; pipes work too. A format that is not read is refused, and the
+message says which one it is. This module must not know what rows mean.
 """
 
 import os

@@ -3,9 +3,8 @@
 A run consumes every complete line, and also a last line that has no line ending, unless that line is blank or is held
 back (last_line.py). A later run continues with the lines after the position. If it finds that the last line has been
 continued, it fails, because the first part was already applied; so it does where a quoted field that was open at the
-end is closed now (open_field.py). The hash is xxh3-128 of all decompressed bytes before
-the position; an input that was read in several parts at once has one hash for each part. A table is consumed whole, or
-not at all.
+end is closed now (open_field.py). The hash is xxh3-128 of all decompressed bytes before the position; an input that was
+read in several parts at once has one hash for each part. A table is consumed whole, or not at all.
 
 This module must not know what the lines mean, nor where positions are kept. xxhash is imported where something is
 hashed.
@@ -41,8 +40,8 @@ class Position:
     `offset_bytes`, `lines` and `digest` count and hash the bytes before it; `ending` is one of ENDINGS; `header` is the
     input's raw header line. Where the bytes were hashed in parts, `parts` has the end and the digest of each part but
     the last, whose digest is `digest`. `head` is the digest of the first HEAD_BYTES of the input; "" where there are
-    fewer, and of a table. `open_bytes` are those from an opening quote on, of a field that was read as rows since
-    nothing closed it, and that more bytes may yet close; 0 where there is none.
+    fewer, and of a table. Where a quoted field is open at the position, and its lines were read as rows, `open_bytes`
+    counts the bytes from its opening quote on: more bytes may yet close it. It is 0 where none is open.
     """
 
     __slots__ = ("digest", "ending", "head", "header", "lines", "offset_bytes", "open_bytes", "parts")
@@ -84,7 +83,8 @@ class Consumption:
     """Counts and hashes what a reader reads: `advance` over each block of bytes in order, `finish` at the end.
 
     `header` (the header line) and `lines` are what the reader starts from: None and 0 at the start of an input, else
-    those of the position where it continues.
+    those of the position where it continues. The last `tail_bytes` are kept for `go_on_from`: the text of a field that
+    is open there.
     """
 
     __slots__ = (

@@ -6,7 +6,7 @@ It has the detected format in `kind`, but must not interpret the bytes.
 import os
 from io import RawIOBase
 
-from txfast.errors import unreadable
+from txfast.errors import InputError, unreadable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -98,3 +98,8 @@ class Source:
             self.file.close()
         except OSError:
             pass  # all that was needed has been read
+
+
+def was_changed(name: str) -> InputError:
+    """The error for an input that changes during the run."""
+    return InputError(f"{name}: was changed while it was read: run again when no program writes it")

@@ -6,9 +6,8 @@ This module must not know what the bytes mean.
 import os
 import time
 
-from txfast.errors import InputError
 from txfast.input.position import Consumption
-from txfast.input.source import Source
+from txfast.input.source import Source, was_changed
 
 # A file that changed less than this ago may change again within one tick of its time stamps: 4 ms on Linux's own file
 # systems, 2 s on FAT.
@@ -39,7 +38,7 @@ class TableWatch:
         else:
             is_same = size_and_time(self._source) == self._stamp
         if not is_same:
-            raise InputError(f"{self._source.name}: was changed while it was read: run again when no program writes it")
+            raise was_changed(self._source.name)
 
 
 def stamp_of(source: Source) -> tuple[int, int] | None:

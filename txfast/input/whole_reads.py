@@ -56,7 +56,8 @@ class WholeReads:
 
 
 class StreamReads(WholeReads):
-    """WholeReads that can look ahead, and keep the last bytes that were read. What is looked at is noted then."""
+    """WholeReads that can look ahead, and keep the last bytes that were read. Bytes that are looked at are noted at
+    once."""
 
     def __init__(self, file: "RawIOBase", note: "Callable[[bytearray], None] | None" = None) -> None:
         super().__init__(file, note)

@@ -214,8 +214,8 @@ class Journal:
                     self.log(ERROR, f"{reason}: {counted(count, 'row')} in all", reason=reason, count=count)
 
     def outcome(self, applied: int, rejected: int, malformed: int, *, rejects: str | None = None) -> None:
-        """Log how a run ended in which rows were refused, at every level unless the journal is quiet; of any other run
-        nothing. `rejects` is the path of the file that has the refused rows."""
+        """Log the counts of a run in which rows were refused, at every level unless the journal is quiet. A run without
+        refused rows logs none. `rejects` is the path of the file that has the refused rows."""
         if self.quiet or not (rejected or malformed):
             return
         message = f"{applied:,} applied, {rejected:,} rejected, {malformed:,} malformed"

@@ -17,7 +17,7 @@ from txfast.input.position import HASHED_BLOCK_BYTES, Consumption
 from txfast.input.source import Source
 from txfast.input.whole_reads import WholeReads, open_for_pyarrow
 from txfast.late import THREAD_ADDRESS_BYTES, check_address_space, pyarrow_may_start_threads
-from txfast.readers.csv import find_spanning_row, take_header
+from txfast.readers.csv import find_spanning_row, no_header, take_header
 from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
 from txfast.text.quotes import closes
@@ -267,12 +267,6 @@ class ArrowCsvReader:
                 f"{self._name}: goes on with a byte order mark, which the arrow reader cannot carry; "
                 f"read it with --reader native"
             )
-
-
-def no_header(bytes_read: int) -> str:
-    """What is said of a file that ended before its header."""
-    found = "it has no header, only blank lines" if bytes_read else "it is empty"
-    return f"not a transactions file: {found}: check the export that made it"
 
 
 def explain(block_bytes: int, bytes_read: int, message: str) -> str:

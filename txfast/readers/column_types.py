@@ -176,18 +176,19 @@ def exact_decimals(array: "pa.Array", *, amounts: bool) -> "pa.Array":
 
 
 def decimal_texts(array: "pa.Array") -> "pa.Array":
-    """Amounts as text without exponents. Those that do not fit decimal128(38, 4) are converted one by one."""
+    """Amounts as text without exponents. Those that do not fit decimal128(38, UNIT_DECIMALS) are converted one by
+    one."""
     compute = pa.compute
     if array.type.scale < 0:  # which pyarrow cannot compute with
         return pa.array([each and whole_text(each) for each in array.cast(pa.string()).to_pylist()], pa.string())
     if array.type.bit_width < 128:
         array = array.cast(pa.decimal128(38, array.type.scale))
     kind = array.type
-    is_exact = compute.equal(compute.round(array, ndigits=4, round_mode="towards_zero"), array)
+    is_exact = compute.equal(compute.round(array, ndigits=UNIT_DECIMALS, round_mode="towards_zero"), array)
     if kind.precision - kind.scale > WHOLE_DIGITS:
         is_small = compute.less(compute.abs(array), pa.scalar(Decimal(10) ** WHOLE_DIGITS, kind))
         is_exact = compute.and_(is_exact, is_small)
-    exact = compute.if_else(is_exact, array, pa.scalar(None, kind)).cast(pa.decimal128(38, 4))
+    exact = compute.if_else(is_exact, array, pa.scalar(None, kind)).cast(pa.decimal128(38, UNIT_DECIMALS))
     is_other = compute.fill_null(compute.invert(is_exact), False)
     others = [f"{value:f}" for value in array.filter(is_other).to_pylist()]
     return compute.replace_with_mask(exact.cast(pa.string()), is_other, pa.array(others, pa.string()))

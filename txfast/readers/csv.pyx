@@ -288,12 +288,14 @@ cdef class CsvReader:
         """At the end of the file: return False, or raise the error that it has no header. One that is held back comes
         with the next run."""
         if self.header is None and not self.held_bytes:
-            raise InputError(
-                f"{self.name}: not a transactions file: "
-                + ("it has no header, only blank lines" if self.bytes_read else "it is empty")
-                + ": check the export that made it"
-            )
+            raise InputError(f"{self.name}: {no_header(self.bytes_read)}")
         return False
+
+
+def no_header(uint64_t bytes_read):
+    """What is said of a file that ended before its header."""
+    found = "it has no header, only blank lines" if bytes_read else "it is empty"
+    return f"not a transactions file: {found}: check the export that made it"
 
 
 def take_header(TransactionBatch batch not None, str file not None):

@@ -1,8 +1,8 @@
 """The fast path: plain rows, from text to numbers, eight bytes at a time.
 
 A plain row has no blanks, quotes or plus signs where they would matter. A function that meets anything else passes the
-row on to the row parser: that alone decides. So the fast path may pass on any row, but must never read one
-otherwise than the row parser does.
+row on to the row parser: that alone decides. So the fast path may pass on any row, but must never read one otherwise
+than the row parser does.
 
 It reads up to WINDOW_BYTES from a row's start, and up to 24 bytes from a field's start or from its decimal point: the
 text has TEXT_SLACK_BYTES after it.

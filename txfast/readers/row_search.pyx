@@ -18,8 +18,8 @@ cdef class RowSearch:
 
     The line begins a row or, if it starts `in_quotes`, is inside a quoted field that is closed later. `search` the text
     from that line on, in pieces, until `found` has the offset of the row, or `is_impossible` says that the line is not
-    in quotes. With `holds_open`, a row with a field that is open at the end of the file belongs to the row before: no
-    row begins in it.
+    in quotes. With `holds_open`, a row whose quoted field is still open at the end of the file is held back whole: no
+    row begins on its later lines.
     """
 
     cdef readonly object found  # None until it is known

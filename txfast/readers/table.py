@@ -45,7 +45,7 @@ REMOTE_READ_BYTES = 1 << 22
 PAGE_READ_BYTES = 1 << 12
 # Texts that share their bytes, as views can, are copied so many bytes at once.
 CONVERTED_BYTES_MAX = 8 << 20
-# Scanners may keep a share of the allowance in record batches that are behind the one that is read.
+# Record batches that scanners still parse take at most one part in SHARE_BEHIND of the allowance.
 SHARE_BEHIND = 8
 # What a reader takes that is given no allowance.
 ALLOWED_BYTES = 1 << 30

@@ -59,7 +59,7 @@ cdef inline bint is_full(Partitions partitions, const Partition* partition) noex
 
 cdef class Partitions:
     """`count` partitions, at least two, by a hash of the client with the 16 bytes of `key`, which is random by default.
-    With `by_shard` they are the shards of as many ledgers, at least one.
+    With `by_shard` they are the shards that as many ledgers would have, at least one.
 
     Each partition collects its records in a buffer of `buffer_bytes`. When that is full, `write(partition, view)` gets
     it and must take all of it; `finish` writes the rest. Exceptions of `write` pass through.

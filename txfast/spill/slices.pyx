@@ -57,7 +57,7 @@ cdef class SliceReader:
         """Whether an account or an entry comes next."""
         return self.state_is_next()
 
-    def restore(self, Ledger ledger not None, Py_ssize_t records=1 << 14):
+    def restore(self, Ledger ledger not None, Py_ssize_t records=STATE_RECORDS):
         """Put at most `records` accounts and entries into a ledger; return their number, 0 when a row or the end comes
         next. Raises MemoryError and CapacityError too."""
         cdef Py_ssize_t taken = 0, more
