@@ -85,7 +85,8 @@ class SpillError(SystemFailure):
 
 
 class MemoryLimitError(TxfastError, MemoryError):
-    """An input, a state or a client needs more memory than the limit."""
+    """An input, a state, a client or a library needs more memory than the run's limit, or that of the process's address
+    space."""
 
 
 class CapacityError(TxfastError, OverflowError):
