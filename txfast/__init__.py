@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from txfast.api.results import Result as Result
     from txfast.errors import CapacityError as CapacityError
     from txfast.errors import ConservationError as ConservationError
+    from txfast.errors import HeaderError as HeaderError
     from txfast.errors import InputError as InputError
     from txfast.errors import LockedError as LockedError
     from txfast.errors import MemoryLimitError as MemoryLimitError
@@ -44,6 +45,7 @@ __all__ = [
     "Accounts",
     "CapacityError",
     "ConservationError",
+    "HeaderError",
     "InputError",
     "Ledger",
     "LockedError",
