@@ -25,7 +25,8 @@ from tests.support.command import ACCOUNTS, FILE, Folder
 from tests.support.reference import HEADER
 from txfast.errors import InputError, TxfastError
 from txfast.input import utf16, zip_member
-from txfast.input.first_bytes import ReplayedFile
+from txfast.input.first_bytes import FIRST_BYTES, ReplayedFile
+from txfast.input.layers import open_layer
 from txfast.input.open import open_source
 from txfast.input.utf16 import Utf16File
 
@@ -118,6 +119,27 @@ def test_positions_in_utf_16_are_those_of_the_same_text_as_utf_8(folder: Folder)
     run = folder.run("-q", "in.csv", "--state", "state", "--stats", "stats.json")
     assert run.output == ACCOUNTS.replace(b"5.0000", b"6.0000")
     assert b'"rows": 1,' in folder.read("stats.json")
+
+
+# ---- First bytes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [FILE, FILE * 50], ids=["short", "long"])
+@pytest.mark.parametrize("kind", ["gzip", "utf-16-le", "zip"])
+def test_each_layer_gives_its_first_bytes_and_then_the_rest(kind: str, text: bytes) -> None:
+    content = {"gzip": gzip.compress(text), "utf-16-le": utf16_of(text), "zip": zip_of({"a.csv": text})}[kind]
+    file = io.BytesIO(content)
+    layer = open_layer("in", file, kind, file, None, content, None)  # type: ignore[arg-type]
+    assert layer.take_first_bytes() == text[:FIRST_BYTES]
+    assert layer.read() == text[FIRST_BYTES:]
+    layer.close()
+
+
+def test_an_end_of_utf_16_inside_a_character_is_refused_after_the_first_bytes() -> None:
+    layer = Utf16File("in", io.BytesIO(utf16_of(FILE) + b"x"), "utf-16-le")  # type: ignore[arg-type]
+    assert layer.take_first_bytes() == FILE
+    with pytest.raises(InputError, match="ends inside a character"):
+        layer.read()
 
 
 # ---- UTF-16 ----------------------------------------------------------------------------------------

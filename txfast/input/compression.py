@@ -9,6 +9,7 @@ This module must not know what the bytes mean, nor how a compression is recognis
 
 from io import BufferedReader, RawIOBase
 
+from txfast.input.first_bytes import Layer
 from txfast.input.library_errors import LibraryErrors
 from txfast.input.room import PYARROW_BYTES, ZSTD_WINDOW_BYTES, in_mib
 from txfast.input.watched_bytes import WatchedBytes, WatchedFile
@@ -53,7 +54,7 @@ DECOMPRESS = {"zstd": "zstd -dc --long=27 FILE | txfast", "xz": "xz -dc FILE | t
 PADDING = b"\0"
 
 
-class DecompressedFile(RawIOBase):
+class DecompressedFile(Layer):
     """A compressed file, read as the bytes that were compressed. `name` is the file's in messages, `first_bytes` what
     the file begins with.
 
@@ -72,9 +73,6 @@ class DecompressedFile(RawIOBase):
         self._errors = LibraryErrors(name, self._describe)
         with self._errors:
             self._stream = self._open_stream(first_bytes)
-
-    def readable(self) -> bool:
-        return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the file is damaged, and

@@ -10,6 +10,7 @@ import struct
 from io import BufferedReader, RawIOBase
 
 from txfast.errors import InputError
+from txfast.input.first_bytes import Layer
 from txfast.input.library_errors import LibraryErrors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -41,7 +42,7 @@ END_BYTES = 22  # of the end of an archive, without its comment
 PADDING = b"\0"
 
 
-class ZipMember(RawIOBase):
+class ZipMember(Layer):
     """The single member of a zip archive, decompressed; its CRC is checked at its end.
 
     `archive` is the archive for reads at any offset, and `file` the input that it comes from, which may be the same:
@@ -66,9 +67,6 @@ class ZipMember(RawIOBase):
         except BaseException:
             self._content.close()
             raise
-
-    def readable(self) -> bool:
-        return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the archive is damaged, and
