@@ -81,7 +81,7 @@ def open_layer(
         return DecompressedFile(name, file, layer, room, first_bytes)
     from txfast.input.zip_member import ZipMember
 
-    return ZipMember(name, file, archive or copied(name, file, copy_folder))
+    return ZipMember(name, file, archive or copied(name, file, copy_folder), room)
 
 
 def copied(name: str, file: RawIOBase, folder: str | None) -> RawIOBase:
