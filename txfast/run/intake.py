@@ -5,7 +5,6 @@ This module must not know ledgers.
 
 from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
 from txfast.errors import HeaderError, MemoryLimitError, TooManyMalformedError
-from txfast.input.encoding import tell_encoding
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
@@ -155,6 +154,8 @@ class Intake:
         try:
             more = self._reader.fill(batch)
         except HeaderError as error:
+            from txfast.input.encoding import tell_encoding
+
             tell_encoding(error, self._file)
             raise
         batch.input_bytes_read = self._reader.bytes_read
