@@ -8,6 +8,7 @@ import pyarrow
 import pytest
 
 from txfast import late
+from txfast.errors import MemoryLimitError
 from txfast.late import pa
 
 
@@ -64,7 +65,7 @@ def test_the_limit_of_the_address_space_is_looked_up(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 50, 1 << 50))
     assert not late.pyarrow_may_start_threads()
     late.check_address_space(1 << 20)
-    with pytest.raises(MemoryError, match="raise it"):
+    with pytest.raises(MemoryLimitError, match=r"raise it \(ulimit -v\)$"):
         late.check_address_space(1 << 51)
     monkeypatch.setattr("builtins.open", lambda *_: (_ for _ in ()).throw(FileNotFoundError()))
     late.check_address_space(1 << 51)  # a system that does not say what is used

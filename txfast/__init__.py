@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from txfast.api.results import Result as Result
     from txfast.errors import CapacityError as CapacityError
     from txfast.errors import ConservationError as ConservationError
+    from txfast.errors import HeaderError as HeaderError
     from txfast.errors import InputError as InputError
     from txfast.errors import LockedError as LockedError
     from txfast.errors import MemoryLimitError as MemoryLimitError
@@ -44,6 +45,7 @@ __all__ = [
     "Accounts",
     "CapacityError",
     "ConservationError",
+    "HeaderError",
     "InputError",
     "Ledger",
     "LockedError",
@@ -76,7 +78,7 @@ def read(
 
     Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
     are read as they are asked for. The inputs are given back when the reader has come to their end, when it fails, and
-    when it is deleted (`del`): its `close()`, which is pyarrow's, does not give them back before.
+    when it is closed, by `close()`, `with` or `del`. A closed reader raises UsageError where more is asked of it.
 
     Inputs, arguments and errors are those of `txfast.process`. Malformed rows are left out, logged, and counted
     against `max_malformed`. Rows are read and parsed, not applied, so `process` may still reject a row

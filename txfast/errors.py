@@ -50,6 +50,14 @@ class InputError(TxfastError, ValueError):
     """An input is not a transactions file, is damaged, or has rows that the chosen reader cannot read."""
 
 
+class HeaderError(InputError):
+    """An input is not a transactions file: it has no header, or a wrong one. `file` names it."""
+
+    def __init__(self, message: str, file: str | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+
+
 class SourceError(SystemFailure):
     """The system cannot open, read or write an input or output. `errno` and `filename` say which, and why."""
 
@@ -85,7 +93,8 @@ class SpillError(SystemFailure):
 
 
 class MemoryLimitError(TxfastError, MemoryError):
-    """An input, a state or a client needs more memory than the limit."""
+    """An input, a state, a client or a library needs more memory than the run's limit, or that of the process's address
+    space."""
 
 
 class CapacityError(TxfastError, OverflowError):
@@ -107,6 +116,11 @@ class UsageError(TxfastError, ValueError):
 class ClusterError(TxfastError, RuntimeError):
     """A cluster lost, repeated or reordered some of its data; a worker or its engine failed, has another Python, or has
     ended; or the engine is not installed or cannot be reached."""
+
+
+def not_transactions(name: str, found: str) -> HeaderError:
+    """The error for an input whose header is not there, or wrong. `found` says what is wrong, and what to do."""
+    return HeaderError(f"{name}: not a transactions file: {found}", name)
 
 
 def unreadable(name: str, reason: Exception | str) -> SourceError:

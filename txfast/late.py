@@ -9,7 +9,7 @@ A module that needs pyarrow has, beside its other imports,
         from txfast.late import pa
 
 and then uses `pa.array`, `pa.ipc`, `pa.parquet` and so on, as if it had imported the library. This module must not
-import anything of txfast.
+import anything of txfast but its errors, and these only where it raises one.
 """
 
 import sys
@@ -69,8 +69,8 @@ def pyarrow_may_start_threads() -> bool:
 
 
 def check_address_space(needed: int) -> None:
-    """Raise MemoryError where the limit of the address space leaves too little for pyarrow, which may crash or hang
-    then."""
+    """Raise MemoryLimitError where the limit of the address space leaves too little for pyarrow, which may crash or
+    hang then."""
     limit = address_space_limit()
     if limit is None:
         return
@@ -82,7 +82,9 @@ def check_address_space(needed: int) -> None:
     except OSError:
         return
     if limit - used < needed:
-        raise MemoryError(
+        from txfast.errors import MemoryLimitError
+
+        raise MemoryLimitError(
             f"pyarrow needs {needed >> 20}MiB of address space and more, and the limit leaves "
             f"{max(0, limit - used) >> 20}MiB: raise it (ulimit -v)"
         )

@@ -9,7 +9,9 @@ import logging
 import multiprocessing
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.support import replays
 from tests.support.reference import HEADER
 from txfast import errors
 from txfast.errors import (
+    HeaderError,
     InputError,
     SourceError,
     SpillError,
@@ -160,3 +163,32 @@ def test_a_reader_of_rows_says_nothing_of_accounts() -> None:
         txfast.read(io.BytesIO(HEADER + b"deposit,1,1,1\nfee,1,1,1\n"), strict=True).read_all()
     with pytest.raises(InputError, match=r"the only row is malformed: bad_type, in line 2 \(.*\)$"):
         txfast.read(io.BytesIO(HEADER + b"fee,1,1,1\n")).read_all()
+
+
+@pytest.mark.parametrize("reader", ["native", "arrow"])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "it is empty"),
+        (b"\xef\xbb\xbf", "it is empty|only blank lines"),
+        (b"\n \n", "only blank lines"),
+        (b"a,b\n", "no column"),
+        (b"type,type,client,tx,amount\n", "twice"),
+        (b'"type,client,tx,amount\n', "badly quoted"),
+        (b"type,client,tx,amount\x02\n", "control byte"),
+        (b"x" * (3 << 20), "longer than 1 MiB"),
+    ],
+)
+def test_a_header_that_is_wrong_or_not_there_has_a_type_of_its_own(
+    tmp_path: Path, reader: str, content: bytes, found: str
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(content)
+    calls: list[Callable[..., Any]] = [txfast.process, lambda path, **given: txfast.read(path, **given).read_all()]
+    for call in calls:
+        with pytest.raises(HeaderError, match=found) as caught:
+            call(path, reader=reader)
+        for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+            assert isinstance(error, HeaderError)
+            assert str(error).startswith(f"{path}: not a transactions file: ")
+            assert error.file == str(path)

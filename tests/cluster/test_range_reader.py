@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from txfast.cluster.map import map_range
 from txfast.cluster.range_reader import RangeFile, RangeReader, line_start
 from txfast.cluster.rejects import reject_blobs
 from txfast.cluster.results import RowStatuses
-from txfast.errors import InputError, SourceError
+from txfast.errors import HeaderError, InputError, SourceError
 from txfast.input.open import open_source
 from txfast.input.source import HOLD, TAKE, Source
 
@@ -166,3 +167,13 @@ def test_a_file_that_becomes_shorter_is_refused(folder: Folder) -> None:
     with pytest.raises(InputError, match="was changed"):
         file.readinto(bytearray(100))
     source.close()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_wrong_header_in_utf_16_says_so_on_a_cluster_too(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes(pack("\ufefftype\tclient\ttx\tamount\n".encode("utf-16-le")))
+    [part] = cut_inputs([str(path)])
+    with pytest.raises(HeaderError, match=r"separated by tabs: .* \(the file is UTF-16\)$") as caught:
+        list(RangeReader(part))
+    assert caught.value.file == str(path)

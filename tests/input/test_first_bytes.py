@@ -232,7 +232,7 @@ def test_an_unreadable_input_is_found_before_the_first_row(folder: Folder, monke
         return FILE[:FIRST_BYTES]
 
     folder.write("secret.csv", FILE)
-    monkeypatch.setattr(ref, "first_bytes_of", refuse)
+    monkeypatch.setattr(ref, "peek_first_bytes", refuse)
     read: list[bytes] = []
 
     def batches() -> Iterator[pa.Table]:

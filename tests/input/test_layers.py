@@ -20,13 +20,17 @@ from pyarrow import parquet
 
 import txfast
 from tests.support import replays
-from tests.support.command import ACCOUNTS, FILE, Folder
+from tests.support.command import ACCOUNTS, FILE, Folder, Run
 from tests.support.reference import HEADER
 from txfast.errors import InputError, TxfastError
 from txfast.input import utf16, zip_member
-from txfast.input.first_bytes import ReplayedFile
-from txfast.input.open import open_source
+from txfast.input.first_bytes import FIRST_BYTES, ReplayedFile
+from txfast.input.layers import open_layer
+from txfast.input.open import open_input, open_source
+from txfast.input.ref import resolve
+from txfast.input.room import Room
 from txfast.input.utf16 import Utf16File
+from txfast.input.windows import XZ_MEMORY_BYTES_MAX, XZ_OTHER_BYTES
 
 ORDINARY = HEADER + b"deposit,1,1,5\nwithdrawal,1,2,9.5\nfee,1,3,1\n"
 MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
@@ -112,6 +116,27 @@ def test_positions_in_utf_16_are_those_of_the_same_text_as_utf_8(folder: Folder)
     run = folder.run("-q", "in.csv", "--state", "state", "--stats", "stats.json")
     assert run.output == ACCOUNTS.replace(b"5.0000", b"6.0000")
     assert b'"rows": 1,' in folder.read("stats.json")
+
+
+# ---- First bytes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [FILE, FILE * 50], ids=["short", "long"])
+@pytest.mark.parametrize("kind", ["gzip", "utf-16-le", "zip"])
+def test_each_layer_gives_its_first_bytes_and_then_the_rest(kind: str, text: bytes) -> None:
+    content = {"gzip": gzip.compress(text), "utf-16-le": utf16_of(text), "zip": zip_of({"a.csv": text})}[kind]
+    file = io.BytesIO(content)
+    layer = open_layer("in", file, kind, file, None, content, None)  # type: ignore[arg-type]
+    assert layer.take_first_bytes() == text[:FIRST_BYTES]
+    assert layer.read() == text[FIRST_BYTES:]
+    layer.close()
+
+
+def test_an_end_of_utf_16_inside_a_character_is_refused_after_the_first_bytes() -> None:
+    layer = Utf16File("in", io.BytesIO(utf16_of(FILE) + b"x"), "utf-16-le")  # type: ignore[arg-type]
+    assert layer.take_first_bytes() == FILE
+    with pytest.raises(InputError, match="ends inside a character"):
+        layer.read()
 
 
 # ---- UTF-16 ----------------------------------------------------------------------------------------
@@ -318,6 +343,55 @@ def test_xz_that_needs_much_memory_is_refused(folder: Folder) -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 256 << 20}]
     folder.write("in.xz", lzma.compress(FILE, filters=filters))
     folder.run("in.xz").assert_failed("in.xz: xz cannot be decompressed in 128 MiB of memory", "smaller dictionary")
+
+
+def lzma_zip(dictionary: int, members: dict[str, bytes]) -> bytes:
+    """A zip archive by LZMA, whose members say that they need a dictionary of this size."""
+    content = bytearray(zip_of(members, zipfile.ZIP_LZMA))
+    for member in zipfile.ZipFile(io.BytesIO(content)).infolist():
+        at = member.header_offset + 30 + len(member.filename) + 5
+        struct.pack_into("<I", content, at, dictionary)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_zip_member_by_lzma_has_the_same_limit_of_memory_as_xz(folder: Folder, piped: bool) -> None:
+    def run(dictionary: int, *arguments: str) -> Run:
+        content = lzma_zip(dictionary, {"in.csv": FILE})
+        folder.write("in.zip", content)
+        return folder.run("-q", *(("-",) if piped else ("in.zip",)), *arguments, stdin=content if piped else b"")
+
+    limit = XZ_MEMORY_BYTES_MAX - XZ_OTHER_BYTES
+    assert run(limit).output == ACCOUNTS
+    for dictionary in (limit + 1, 2**32 - 1):
+        run(dictionary).assert_failed("the LZMA in the zip archive cannot be decompressed in 128 MiB of memory")
+    failed = run(80 << 20, "--memory-limit", "96MiB", "--threads", "1")
+    failed.assert_failed("its LZMA takes 81MiB more to decompress it, and the memory limit of 96MiB leaves", "7z x -so")
+    needed = failed.errors.rpartition(" ")[2].strip()
+    assert run(80 << 20, "--memory-limit", needed, "--threads", "1").output == ACCOUNTS
+
+
+def test_a_type_of_document_by_lzma_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = lzma_zip(2**32 - 1, {"mimetype": zip_member.OPEN_DOCUMENT_SPREADSHEET, "content.xml": b"<office/>"})
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("its dictionary would take 4 GiB"))
+    with pytest.raises(InputError, match="a zip archive with 2 members"):
+        txfast.process(io.BytesIO(content))
+
+
+def test_memory_for_lzma_is_given_back(folder: Folder) -> None:
+    given: list[int] = []
+
+    def give(count: int, _: bool) -> int:
+        given.append(count)
+        return 0
+
+    room = Room(1 << 30, 0, give)
+    content = lzma_zip(9 << 20, {"in.csv": FILE})
+    path = folder.write("in.zip", content)
+    for _ in range(2):
+        open_input(resolve(str(path)), None, room).close()
+    # The second time it is there already.
+    assert given == [10 << 20]
 
 
 @pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])

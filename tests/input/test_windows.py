@@ -11,10 +11,10 @@ from tests.support import replays
 from tests.support.command import Folder
 from tests.support.peaks import peak_bytes
 from txfast.errors import InputError, MemoryLimitError
-from txfast.input.compression import XZ_MEMORY_BYTES_MAX, DecompressedFile
+from txfast.input.compression import DecompressedFile
 from txfast.input.room import PYARROW_BYTES, ZSTD_WINDOW_BYTES, Room
 from txfast.input.watched_bytes import WatchedBytes
-from txfast.input.windows import XZ_OTHER_BYTES, xz_bytes, zstd_windows
+from txfast.input.windows import XZ_MEMORY_BYTES_MAX, XZ_OTHER_BYTES, xz_bytes, zstd_windows
 
 MIB = 1 << 20
 FILE = b"type,client,tx,amount\ndeposit,1,1,5\n"

@@ -133,12 +133,14 @@ class Watched:
 
 
 @contextmanager
-def watched(*arguments: str, columns: int = 100, term: str = "xterm-256color") -> Iterator[Watched]:
+def watched(
+    *arguments: str, columns: int = 100, term: str = "xterm-256color", program: str = PROGRAM
+) -> Iterator[Watched]:
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments],
+            [sys.executable, "-c", program, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=terminal, env=os.environ | {"TERM": term}, bufsize=0,
         )  # fmt: skip
     finally:
@@ -167,6 +169,69 @@ def feed_until_bar(run: Watched) -> int:
         rows += BLOCK_ROWS
         time.sleep(0.1)
     return rows
+
+
+# ---- Settling ------------------------------------------------------------------------------------
+
+# A run whose rows go to disk, where a part takes a while to settle.
+SPILLED = """
+import sys, time
+from tests.support.small_memory import SmallLedger
+from txfast.run import books, plan
+from txfast.spill import spill
+from txfast.command.main import main
+
+settle_partition = spill.Spill.settle_partition
+def settle_slowly(self, *arguments):
+    time.sleep(0.05)
+    settle_partition(self, *arguments)
+spill.Spill.settle_partition = settle_slowly
+make_books = books.Books.__init__
+def make_small_books(self, *arguments, **options):
+    make_books(self, *arguments, **options)
+    self.ledger_bytes = 100
+books.Books.__init__, books.Ledger = make_small_books, SmallLedger
+plan.READ_BLOCK_BYTES = 1 << 14
+sys.argv = ["txfast", *sys.argv[1:]]
+sys.exit(main())
+"""
+
+
+@pytest.mark.untraced
+@pytest.mark.unmeasured
+def test_a_spilled_run_shows_which_part_it_settles(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(HEADER + b"".join(b"deposit,%d,1,1\n" % client for client in range(10_000)))
+    arguments = [str(path), "--threads", "1", "--memory-limit", "1GiB", "-o", str(tmp_path / "out.csv")]
+    with watched(*arguments, program=SPILLED) as run:
+        assert run.end().lines == [""]
+        assert run.process.returncode == 0
+        parts = [tuple(map(int, each)) for each in re.findall(rb"settling part (\d+) of (\d+)", run.sent)]
+    assert len({of for _, of in parts}) == 1
+    assert parts == sorted(parts)
+    # As often as the rest: not for each part.
+    assert 1 < len(parts) < parts[0][1] * 2
+    # Not where there is no terminal.
+    command = [sys.executable, "-c", SPILLED, *arguments, "--progress", "always"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "settling" not in ended.stderr
+
+
+def test_what_is_settled_is_shown_again_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "on_terminal", True)
+    shown: list[str | None] = []
+    progress = Progress(Journal(), 100)
+    monkeypatch.setattr(progress, "_show", lambda: shown.append(progress.figures()["stage"]))
+    progress.close()
+    monkeypatch.setattr(progress_module, "FIRST_SHOWN_SECONDS", 0.0)
+    progress.settling(1, 1200)
+    progress.settling(2, 1200)
+    progress.close()
+    assert shown == ["settling part 1 of 1,200", "settling part 2 of 1,200"]
+    assert progress.figures()["stage"] is None
+    monkeypatch.setattr(Journal, "on_terminal", False)
+    progress.settling(3, 1200)
+    assert len(shown) == 2
 
 
 # ---- On a terminal -------------------------------------------------------------------------------

@@ -472,4 +472,4 @@ def test_a_file_that_cannot_be_opened_twice_is_read_through_python(
 
 
 def test_an_unknown_message_of_pyarrow_is_passed_on() -> None:
-    assert explain(10, 1, "it rains") == "pyarrow cannot read it: it rains"
+    assert explain(10, "it rains") == "pyarrow cannot read it: it rains"

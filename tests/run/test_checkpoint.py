@@ -10,7 +10,7 @@ import random
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +224,7 @@ def test_a_command_with_another_policy_discards_it(folder: Folder, policy: tuple
     killed(folder, "--threads", "1", *POLICY)
     ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, *policy)
     assert ended.exit_code == 0
-    assert "is discarded, and the run begins anew: it is of another command, whose policy differs" in ended.errors
+    assert "is not resumed, and the run begins anew: it is of another command, whose policy differs" in ended.errors
     assert outputs(folder, "r.csv") == right
 
 
@@ -237,7 +237,7 @@ def test_one_whose_rows_another_policy_has_applied_is_discarded(folder: Folder) 
     policy = json.loads((path / manifest.NAME).read_bytes())["policy"]
     change_manifest(path, policy=policy | {"zero-amount": "reject"})
     ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, "--policy", "card")
-    assert "is discarded, and the run begins anew: state: its rows were applied by another policy" in ended.errors
+    assert "is not resumed, and the run begins anew: state: its rows were applied by another policy" in ended.errors
     assert outputs(folder, "r.csv") == right
 
 
@@ -356,7 +356,7 @@ def assert_begun_anew(folder: Folder, right: list[object], *words: str) -> None:
     assert ended.exit_code == 0, ended.errors
     warnings = [line for line in ended.error_lines if line.startswith("warn: ")]
     assert len(warnings) == 1
-    assert [word for word in (*words, "is discarded, and the run begins anew") if word not in warnings[0]] == []
+    assert [word for word in (*words, "is not resumed, and the run begins anew") if word not in warnings[0]] == []
     assert outputs(folder, "r.csv") == right
     assert checkpoints(folder) == []
 
@@ -505,6 +505,7 @@ def test_a_run_that_another_has_overtaken_takes_no_checkpoint_and_removes_none(
     state.open()
     checkpoints = Checkpoints(state, {}, 0.0, None)
     monkeypatch.setattr(checkpoints, "_holds", True)
+    monkeypatch.setattr(checkpoints, "_rows_before", -1)
     # Another run has published a snapshot, although this one holds the lock.
     save_new(other := StateDirectory(str(folder.path / "state"), lambda _: None))
     other.publish()
@@ -538,6 +539,151 @@ def test_a_run_that_cannot_go_on_gives_back_what_it_opened(folder: Folder) -> No
     killed(folder, "--threads", "1")
     (folder.path / "out.csv").mkdir()
     folder.run(*COMMAND, "r.csv", *STATE, "--threads", "1").assert_failed("out.csv: cannot be written")
+
+
+# ---- Runs that end before they replay anything -----------------------------------------------------
+
+
+def forge_newest_snapshot(folder: Folder) -> None:
+    change_manifest(folder.path / "state" / "snapshot-1", format=7)
+
+
+def damage_newest_snapshot(folder: Folder) -> None:
+    (folder.path / "state" / "snapshot-1" / "accounts.arrow").write_bytes(b"")
+
+
+def forge_older_checkpoint(folder: Folder) -> None:
+    """An older checkpoint, of an unknown format, beside the one that waits."""
+    state = folder.path / "state"
+    [name] = checkpoints(folder)
+    shutil.move(state / name, state / "checkpoint-100")
+    shutil.copytree(state / "checkpoint-100", state / name)
+    change_manifest(state / name, format=7)
+
+
+def replace_input(folder: Folder) -> None:
+    folder.write("b.csv", b"%PDF-1.7")
+
+
+def replace_output(folder: Folder) -> None:
+    (folder.path / "out.csv").mkdir()
+
+
+OWN = (*COMMAND, "r.csv", "--policy", "card")
+OTHER_POLICY = ("--policy", "card,zero-amount=reject")
+# By name: what is done before a run, its arguments, its exit code.
+FAILING: dict[str, tuple[Callable[[Folder], object] | None, tuple[str, ...], int]] = {
+    "another policy": (None, (*COMMAND, "r.csv", *OTHER_POLICY), 1),
+    "the default policy": (None, (*COMMAND, "r.csv"), 1),
+    "another policy and rejects": (None, (*COMMAND, "r2.csv", *OTHER_POLICY), 1),
+    "no such policy": (None, (*COMMAND, "r.csv", "--policy", "crad"), 2),
+    "no such option": (None, (*OWN, "--stat"), 2),
+    "an output that is an input": (None, (*OWN, "-o", "a.csv"), 2),
+    "a later input is missing": (lambda folder: (folder.path / "b.csv").unlink(), OWN, 1),
+    "the input that it is inside is missing": (lambda folder: (folder.path / "a.csv").unlink(), OWN, 1),
+    "another input is missing": (None, (*OWN, "missing.csv"), 1),
+    "an input of another format": (replace_input, OWN, 1),
+    "no transactions file": (lambda folder: folder.write("x.csv", b"a,b\n1,2\n"), ("x.csv", "--policy", "card"), 1),
+    "no text": (lambda folder: folder.write("x.csv", bytes(range(256))), ("x.csv", "--policy", "card"), 1),
+    "a place that is a folder": (replace_output, OWN, 1),
+    "no folder for the rejects": (None, (*COMMAND, "no/r.csv", "--policy", "card"), 1),
+    "a snapshot of another format": (forge_newest_snapshot, (*COMMAND, "r2.csv", "--policy", "card"), 1),
+    "a damaged snapshot": (damage_newest_snapshot, (*COMMAND, "r2.csv", "--policy", "card"), 1),
+    "a checkpoint of another format": (forge_older_checkpoint, (*COMMAND, "r2.csv", "--policy", "card"), 1),
+}
+
+
+@pytest.mark.parametrize(("prepare", "arguments", "exit_code"), FAILING.values(), ids=FAILING.keys())
+@pytest.mark.parametrize("checkpoint", [(), ("--checkpoint", "0")])
+def test_a_run_that_ends_before_it_replays_anything_leaves_all_as_it_was(
+    folder: Folder,
+    prepare: Callable[[Folder], object] | None,
+    arguments: tuple[str, ...],
+    exit_code: int,
+    checkpoint: tuple[str, ...],
+) -> None:
+    before = save_a_day_and_be_killed(folder)
+    if prepare is not None:
+        prepare(folder)
+        before = content_of(folder.path / "state")
+    kept = {name: folder.read(name) for name in parts(folder)}
+    ended = drive(folder, *arguments, "--state", "state", *checkpoint)
+    assert ended.exit_code == exit_code, ended.errors
+    assert content_of(folder.path / "state") == before
+    assert {name: folder.read(name) for name in parts(folder)} == kept
+
+
+def test_a_run_that_failed_at_once_goes_on_when_its_inputs_are_there_again(folder: Folder) -> None:
+    for argument in ("right", "state"):
+        folder.write("day.csv", FILE)
+        assert folder.run("day.csv", "--state", argument, "-q").exit_code == 0
+    assert drive(folder, *COMMAND, "r.csv", "--state", "right").exit_code == 0
+    right = outputs(folder, "r.csv")
+    killed(folder)
+    taken = checkpoints(folder)
+    shutil.move(folder.path / "b.csv", folder.path / "away")
+    drive(folder, *COMMAND, "r.csv", *STATE).assert_failed("b.csv: cannot be read")
+    shutil.move(folder.path / "away", folder.path / "b.csv")
+    assert checkpoints(folder) == taken
+    ended = drive(folder, *(word for word in COMMAND if word != "-q"), "r.csv", *STATE)
+    assert ended.exit_code == 0
+    assert "begins anew" not in ended.errors
+    assert outputs(folder, "r.csv") == right
+    assert (checkpoints(folder), parts(folder)) == ([], [])
+
+
+def test_a_program_that_fails_before_its_first_row_leaves_all_as_it_was(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = save_a_day_and_be_killed(folder)
+    monkeypatch.chdir(folder.path)
+
+    def tables() -> Iterator[pa.Table]:
+        raise ZeroDivisionError
+        yield
+
+    for given in (tables(), io.BytesIO(b"a,b\n"), "missing.csv", pa.table({"a": [1]})):
+        with pytest.raises((ZeroDivisionError, txfast.TxfastError)):
+            txfast.process(given, state="state", policy="card", logger=QUIET)
+    with pytest.raises(StateError, match="by another policy"):
+        txfast.process("a.csv", state="state", logger=QUIET)
+    assert content_of(folder.path / "state") == before
+
+
+def test_another_command_that_fails_after_its_first_row_discards_it(folder: Folder) -> None:
+    save_a_day_and_be_killed(folder)
+    ended = folder.run("a.csv", "--state", "state", "--policy", "card", "--strict")
+    assert ended.exit_code == 3
+    assert "is not resumed, and the run begins anew: it is of another command" in ended.error_lines[0]
+    assert (checkpoints(folder), parts(folder)) == ([], [])
+
+
+@pytest.mark.parametrize("rejects", ["r.csv", "r2.csv"])
+def test_another_command_replaces_it_by_its_own(folder: Folder, rejects: str) -> None:
+    save_a_day_and_be_killed(folder)
+    [earlier] = parts(folder)
+    again = (*COMMAND, rejects, "--policy", "card", "--max-malformed", "100000")
+    # At the first time, nothing was replayed yet.
+    assert drive(folder, *again, *STATE, TAKES="1").exit_code == 9
+    assert (checkpoints(folder), parts(folder)) == (["checkpoint-3"], [earlier])
+    assert drive(folder, *again, *STATE, TAKES="2").exit_code == 9
+    assert checkpoints(folder) == ["checkpoint-4"]
+    # With the same place of the rejects too.
+    [own] = parts(folder)
+    assert own != earlier
+    assert own.startswith(rejects)
+    ended = drive(folder, *again, *STATE)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert (checkpoints(folder), parts(folder)) == ([], [])
+
+
+def save_a_day_and_be_killed(folder: Folder) -> dict[str, bytes]:
+    """Save a state, then have the command that goes on be killed after a checkpoint; what the state has in it."""
+    folder.write("day.csv", FILE)
+    assert folder.run("day.csv", "--state", "state", "-q", "--policy", "card").exit_code == 0
+    killed(folder, "--threads", "1", "--policy", "card")
+    assert len(parts(folder)) == 1
+    return content_of(folder.path / "state")
 
 
 # ---- In this process -------------------------------------------------------------------------------

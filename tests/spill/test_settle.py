@@ -139,3 +139,22 @@ def test_an_interrupt_ends_the_threads_that_settle(tmp_path: Path, monkeypatch: 
         settle.settle(spills, settled, 3, 1 << 30)
     assert settled.stopped
     assert waits == [POLL_SECONDS, settle.JOIN_SECONDS, settle.JOIN_SECONDS]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_caller_is_told_which_part_of_how_many_is_begun(tmp_path: Path, threads: int) -> None:
+    spills, settled = spilled_settled(tmp_path)
+    parts = sum(1 for number in range(spill.PARTITIONS) if spills[0].records(number))
+    told: list[tuple[int, int]] = []
+    callers: set[int] = set()
+
+    def begins(part: int, of: int) -> None:
+        told.append((part, of))
+        callers.add(threading.get_ident())
+
+    settle.settle(spills, settled, threads, 1 << 30, begins=begins)
+    assert callers <= {threading.get_ident()}
+    assert told == sorted(set(told))
+    assert {of for _, of in told} <= {parts}
+    if threads == 1:
+        assert [part for part, _ in told] == list(range(1, parts + 1))

@@ -22,7 +22,8 @@ PACKAGE = PROJECT_ROOT / "txfast"
 # The architecture: a package imports only from itself and from layers above its own in this list. Packages of one
 # layer do not import each other. A new package needs a place here.
 LAYERS = [
-    {"_version", "errors", "interrupts", "late", "printable", "text"},
+    {"_version", "errors", "interrupts", "printable", "text"},
+    {"late"},
     {"batch"},
     {"input", "ledger"},
     {"readers", "spill", "writers"},

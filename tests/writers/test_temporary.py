@@ -347,13 +347,22 @@ def test_what_a_checkpoint_keeps_is_left_by_runs_without_checkpoints(
     assert (tmp_path / "out").read_bytes() == b"kept, then more"
 
 
-def test_a_run_with_checkpoints_that_begins_anew_removes_what_another_has_kept(tmp_path: Path) -> None:
-    Path(path_beside(str(tmp_path / "out"), PROGRESS)).write_bytes(b"kept")
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_a_run_with_checkpoints_removes_what_another_has_kept_once_it_has_succeeded(
+    tmp_path: Path, *, succeeds: bool
+) -> None:
+    kept = path_beside(str(tmp_path / "out"), PROGRESS)
+    Path(kept).write_bytes(b"kept")
     output = Output(str(tmp_path / "out"))
     output.follow()
     output.open()
-    assert names_in(tmp_path) == []
+    output.write(b"more")
+    assert os.path.basename(kept) in names_in(tmp_path)
+    if succeeds:
+        output.finish()
+        output.publish()
     output.discard()
+    assert names_in(tmp_path) == ["out" if succeeds else os.path.basename(kept)]
 
 
 def test_a_file_that_an_earlier_version_has_kept_goes_on(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ mean.
 """
 
 import os
-import threading
 from typing import cast
 
 from txfast.api.arguments import type_name
+from txfast.api.closable_batches import ClosableBatches
 from txfast.batch.header import COLUMN_NAMES
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
@@ -40,48 +40,18 @@ else:
     from txfast.late import pa
 
 
-class LentStream:
-    """One table as a stream of record batches: iterate it, and `close` it in the end, from any thread.
-
-    While another thread waits for the stream's next batch, it cannot be closed: that thread closes it then.
-    """
+class LentStream(ClosableBatches):
+    """One table as a stream of record batches of this `schema`: iterate it, and `close` it in the end, from any
+    thread."""
 
     def __init__(self, table: "Table") -> None:
         if hasattr(table, "__arrow_c_stream__"):
-            self._reader = pa.RecordBatchReader.from_stream(table)
+            reader = pa.RecordBatchReader.from_stream(table)
         else:
             batch = pa.record_batch(table)
-            self._reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
-        self.schema = self._reader.schema
-        self._reading = threading.Lock()
-        self._is_closed = False
-
-    def __iter__(self) -> "Iterator[pa.RecordBatch]":
-        while (batch := self._next_batch()) is not None:
-            yield batch
-
-    def _next_batch(self) -> "pa.RecordBatch | None":
-        """The next batch; None at the end. Raises what the lender does, and RuntimeError after `close`."""
-        try:
-            with self._reading:
-                if self._is_closed:
-                    raise RuntimeError("the stream was given back")
-                return self._reader.read_next_batch()
-        except StopIteration:
-            self.close()
-            return None
-        finally:
-            if self._is_closed:  # by another thread, while this one was reading
-                self.close()
-
-    def close(self) -> None:
-        """Give the stream back. May be called more than once."""
-        self._is_closed = True
-        if self._reading.acquire(blocking=False):
-            try:
-                self._reader.close()
-            finally:
-                self._reading.release()
+            reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
+        self.schema = reader.schema
+        super().__init__(reader.read_next_batch, reader.close)
 
 
 class LentTables:

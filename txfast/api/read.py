@@ -3,7 +3,9 @@
 from contextlib import closing
 
 from txfast.api.arguments import malformed_limit, taken
+from txfast.api.closable_batches import ClosableBatches
 from txfast.api.inputs import Inputs
+from txfast.api.transaction_reader import TransactionReader
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.log.journal import program_journal
 from txfast.run.all_malformed import Examples, keep_examples, refuse_all_malformed
@@ -53,14 +55,13 @@ def read_transactions(
     journal = program_journal("error", taken("logger", logger))
     malformed = MalformedRows(malformed_limit(max_malformed, strict=strict), outcome="")
     plan = make_plan(cores=1, memory_used=0, reader=taken("reader", reader))
-    return pa.RecordBatchReader.from_batches(
-        transaction_schema(), record_batches(given.sources(), plan, malformed, journal)
-    )
+    batches = record_batches(given.sources(), plan, malformed, journal)
+    return TransactionReader(record_batch(TransactionBatch()), ClosableBatches(batches.__next__, batches.close))
 
 
 def record_batches(
     sources: "Generator[Source, None, None]", plan: "Plan", malformed: MalformedRows, journal: "Journal"
-) -> "Iterator[pa.RecordBatch]":
+) -> "Generator[pa.RecordBatch, None, None]":
     """Read and scan inputs; nothing is applied. Malformed rows are logged and counted."""
     with closing(sources):
         yield from batches_of(sources, plan, malformed, journal)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of
+from txfast.errors import HeaderError
+from txfast.input.encoding import tell_encoding
 from txfast.input.first_bytes import BYTE_ORDER_MARK
 from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
@@ -183,6 +185,9 @@ class RangeReader:
             if self.begin is not None and isinstance(reader, CsvReader):
                 self.end = self.begin + reader.bytes_taken + reader.held_bytes
             self._check_unchanged()
+        except HeaderError as error:
+            tell_encoding(error, source.file)
+            raise
         finally:
             source.close()
 

@@ -9,10 +9,11 @@ This module must not know what the bytes mean, nor how a compression is recognis
 
 from io import BufferedReader, RawIOBase
 
+from txfast.input.first_bytes import Layer
 from txfast.input.library_errors import LibraryErrors
 from txfast.input.room import PYARROW_BYTES, ZSTD_WINDOW_BYTES, in_mib
 from txfast.input.watched_bytes import WatchedBytes, WatchedFile
-from txfast.input.windows import xz_bytes, zstd_windows
+from txfast.input.windows import XZ_MEMORY_BYTES_MAX, xz_bytes, zstd_windows
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -45,15 +46,13 @@ else:
 
 # Size of a read of compressed bytes.
 COMPRESSED_BLOCK_BYTES = 1 << 18
-# xz -9 needs half as much; a file says itself how much it needs, up to 4 GiB.
-XZ_MEMORY_BYTES_MAX = 128 << 20
 # How a user decompresses a file.
 DECOMPRESS = {"zstd": "zstd -dc --long=27 FILE | txfast", "xz": "xz -dc FILE | txfast"}
 # What may stand between files and after the last, as on tapes.
 PADDING = b"\0"
 
 
-class DecompressedFile(RawIOBase):
+class DecompressedFile(Layer):
     """A compressed file, read as the bytes that were compressed. `name` is the file's in messages, `first_bytes` what
     the file begins with.
 
@@ -72,9 +71,6 @@ class DecompressedFile(RawIOBase):
         self._errors = LibraryErrors(name, self._describe)
         with self._errors:
             self._stream = self._open_stream(first_bytes)
-
-    def readable(self) -> bool:
-        return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the file is damaged, and

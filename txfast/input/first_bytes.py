@@ -162,6 +162,18 @@ def take_first_bytes(file: RawIOBase) -> bytes:
     return bytes(first_bytes[:filled])
 
 
+class Layer(RawIOBase):
+    """The content of one layer of a file, as a raw file that owns the file below."""
+
+    def readable(self) -> bool:
+        return True
+
+    def take_first_bytes(self) -> bytes:
+        """The first bytes of the content, which tell what comes next. Call it before anything else is read. Raises as
+        `readinto`."""
+        return take_first_bytes(self)
+
+
 class ReplayedFile(RawIOBase):
     """A file whose first bytes were already taken: gives them once more, then the rest."""
 

@@ -12,11 +12,11 @@ from txfast.input.first_bytes import (
     UTF_16_BE,
     UTF_16_LE,
     ZIP,
+    Layer,
     ReplayedFile,
     kind_of,
     layer_of,
     refuse,
-    take_first_bytes,
 )
 from txfast.input.source import Source
 
@@ -47,10 +47,10 @@ def open_layers(
         for _ in range(LAYERS_MAX):
             if found is None:
                 break
-            file = open_layer(name, file, found, archive, copy_folder, first_bytes, room)
+            file = layer = open_layer(name, file, found, archive, copy_folder, first_bytes, room)
             archive = None
-            first_bytes = first_bytes_of(file)
-            file = ReplayedFile(first_bytes, file)
+            first_bytes = layer.take_first_bytes()
+            file = ReplayedFile(first_bytes, layer)
             found = layer_of(first_bytes)
         else:
             raise InputError(f"{name}: compressed {LAYERS_MAX} times and more: decompress it first")
@@ -63,15 +63,6 @@ def open_layers(
     return Source(name, file, None, kind_of(first_bytes))
 
 
-def first_bytes_of(layer: RawIOBase) -> bytes:
-    """The first bytes of a layer's content. UTF-16 that ends within them is not refused yet."""
-    layer.is_looked_at = True  # type: ignore[attr-defined]
-    try:
-        return take_first_bytes(layer)
-    finally:
-        layer.is_looked_at = False  # type: ignore[attr-defined]
-
-
 def open_layer(
     name: str,
     file: RawIOBase,
@@ -80,8 +71,8 @@ def open_layer(
     copy_folder: str | None,
     first_bytes: bytes,
     room: "Room | None",
-) -> RawIOBase:
-    """The content of one layer, as a raw file that owns the file below."""
+) -> Layer:
+    """Undo one layer. Raises InputError, SourceError and MemoryLimitError."""
     if layer in (UTF_16_LE, UTF_16_BE):
         from txfast.input.utf16 import Utf16File
 
@@ -90,7 +81,7 @@ def open_layer(
         return DecompressedFile(name, file, layer, room, first_bytes)
     from txfast.input.zip_member import ZipMember
 
-    return ZipMember(name, file, archive or copied(name, file, copy_folder))
+    return ZipMember(name, file, archive or copied(name, file, copy_folder), room)
 
 
 def copied(name: str, file: RawIOBase, folder: str | None) -> RawIOBase:

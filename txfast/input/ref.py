@@ -109,7 +109,7 @@ def resolve(name: str) -> InputRef:
         found = os.stat(path)
         if stat.S_ISREG(found.st_mode):
             ref.identity = found.st_dev, found.st_ino
-            ref.first_bytes = first_bytes_of(path)
+            ref.first_bytes = peek_first_bytes(path)
             ref.size_bytes = found.st_size
         elif name != STANDARD_INPUT:
             ref.origin = PIPE
@@ -120,7 +120,7 @@ def resolve(name: str) -> InputRef:
     return ref
 
 
-def first_bytes_of(path: str | int) -> bytes:
+def peek_first_bytes(path: str | int) -> bytes:
     """The first bytes of a regular file; of a descriptor, from its position on, which stays. Raises OSError."""
     file = FileIO(path, closefd=isinstance(path, str))
     try:

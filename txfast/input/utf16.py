@@ -8,6 +8,7 @@ from codecs import getincrementaldecoder
 from io import RawIOBase
 
 from txfast.errors import InputError
+from txfast.input.first_bytes import Layer
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -20,12 +21,11 @@ BLOCK_BYTES = 1 << 18
 MARK_BYTES = 2
 
 
-class Utf16File(RawIOBase):
+class Utf16File(Layer):
     """A file of UTF-16 that begins with a byte order mark, read as UTF-8 without one. `name` is the file's in messages;
     `encoding` is utf-16-le or utf-16-be, as the mark says.
 
     A file that ends inside a character is refused at its end, unless `holds_end_back` says that this end is held back.
-    While the file `is_looked_at`, for its first bytes, nobody can say that yet, and its end is not refused.
     """
 
     def __init__(self, name: str, file: RawIOBase, encoding: str) -> None:
@@ -37,11 +37,16 @@ class Utf16File(RawIOBase):
         self._mark_bytes_left = MARK_BYTES
         self._text = memoryview(b"")
         self._at_end = False
-        self.is_looked_at = False
+        self._refuses_end = True
         self.holds_end_back: Callable[[], bool] | None = None
 
-    def readable(self) -> bool:
-        return True
+    def take_first_bytes(self) -> bytes:
+        """As every layer does. An end among them is not refused yet: nobody can say so far whether it is held back."""
+        self._refuses_end = False
+        try:
+            return super().take_first_bytes()
+        finally:
+            self._refuses_end = True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the text is damaged or ends inside a
@@ -54,7 +59,7 @@ class Utf16File(RawIOBase):
             self._mark_bytes_left -= first
             self._bytes_decoded += first
             self._text = memoryview(self._decode(bytes(self._block[first:count])))
-        if not self._text and not self.is_looked_at:
+        if not self._text and self._refuses_end:
             self._check_end()
         count = min(len(view), len(self._text))
         view[:count] = self._text[:count]

@@ -1,4 +1,4 @@
-"""Windows of compressed inputs: how much memory a decompressor takes, as the headers of zstd and xz say.
+"""Windows of compressed inputs: how much memory a decompressor takes, as the headers of zstd, xz and LZMA say.
 
 This module must not know how a compression is undone, nor how much memory there is.
 """
@@ -22,9 +22,13 @@ DICTIONARY_BYTES = (0, 1, 2, 4)
 CHECKSUM_BYTES = 4
 RUN_BLOCK = 1  # a byte that is repeated
 
+# xz -9 needs half as much; a file says itself how much it needs, up to 4 GiB.
+XZ_MEMORY_BYTES_MAX = 128 << 20
 XZ_HEADER_BYTES = 12
-# Beside its dictionary, a decompressor of xz takes less than this.
+# Beside its dictionary, a decompressor of xz or LZMA takes less than this.
 XZ_OTHER_BYTES = 1 << 20
+# A zip member by LZMA begins with a version, the size of the properties, and these: a byte, then the dictionary.
+ZIP_LZMA_DICTIONARY_AT, ZIP_LZMA_HEADER_BYTES = 5, 9
 LZMA2 = 0x21
 LZMA2_SIZE_MAX = 40
 
@@ -100,6 +104,13 @@ def xz_dictionary_bytes(first_bytes: bytes) -> int:
             return (2 | code & 1) << (code // 2 + 11)
         at += 1 + properties
     return 0
+
+
+def lzma_bytes(member: bytes) -> int:
+    """The memory for decompressing a zip member by LZMA that begins with these bytes, as they say its dictionary; 0
+    where they end before that."""
+    dictionary = member[ZIP_LZMA_DICTIONARY_AT:ZIP_LZMA_HEADER_BYTES]
+    return XZ_OTHER_BYTES + int.from_bytes(dictionary, "little") if len(member) >= ZIP_LZMA_HEADER_BYTES else 0
 
 
 def after_number(content: bytes, at: int) -> int:

@@ -10,7 +10,10 @@ import struct
 from io import BufferedReader, RawIOBase
 
 from txfast.errors import InputError
+from txfast.input.first_bytes import Layer
 from txfast.input.library_errors import LibraryErrors
+from txfast.input.room import in_mib
+from txfast.input.windows import XZ_MEMORY_BYTES_MAX, ZIP_LZMA_HEADER_BYTES, lzma_bytes
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from zipfile import ZipExtFile, ZipFile, ZipInfo
 
     from _typeshed import WriteableBuffer
+
+    from txfast.input.room import Room
 
 # Bytes that are read of the archive at once: at a location, each read is a round trip.
 READ_BYTES = 1 << 20
@@ -43,20 +48,25 @@ ENCRYPTED = 1  # a member's flag
 SIZES_BEHIND, SIZES_BYTES_MAX = 8, 24
 # A member begins with a header of this form: its last two numbers are the lengths of the name and of what else follows.
 MEMBER_HEADER = struct.Struct("<26xHH")
+ZIP_LZMA = 14  # the number of this compression, the only one whose memory a member says itself
+UNPACK = "unpack it first: 7z x -so FILE | txfast"
 PADDING = b"\0"
 
 
-class ZipMember(RawIOBase):
+class ZipMember(Layer):
     """The single member of a zip archive, decompressed; its CRC is checked at its end.
 
     `archive` is the archive for reads at any offset, and `file` the input that it comes from, which may be the same:
-    both are closed with the member. Raises InputError where there is no single member that can be read.
+    both are closed with the member. Under a memory limit, the dictionary of LZMA is taken from the `room`. Raises
+    InputError where there is no single member that can be read, and MemoryLimitError.
     """
 
-    def __init__(self, name: str, file: RawIOBase, archive: RawIOBase) -> None:
+    def __init__(self, name: str, file: RawIOBase, archive: RawIOBase, room: "Room | None" = None) -> None:
         from zipfile import ZipFile
 
         self._file = file
+        self._room = room
+        self._taken_bytes = 0
         self._content = BufferedReader(archive, READ_BYTES)
         self._errors = LibraryErrors(
             name, "the zip archive cannot be read: it is damaged, cut short or of an unknown kind ({})".format
@@ -67,13 +77,23 @@ class ZipMember(RawIOBase):
                 opened = ZipFile(self._content)
                 member = single_member(name, opened)
                 refuse_unexplained_bytes(name, opened, self._content)
+                self._take_memory(name, member)
                 self._member: ZipExtFile = opened.open(member)  # type: ignore[assignment]
         except BaseException:
             self._content.close()
+            self._give_memory_back()
             raise
 
-    def readable(self) -> bool:
-        return True
+    def _take_memory(self, name: str, member: "ZipInfo") -> None:
+        """Take the memory that the member needs; the library itself knows no limit."""
+        count = lzma_bytes_of(name, member, self._content)
+        if self._room is not None and count:
+            self._room.take(count, name, f"its LZMA takes {in_mib(count)} more to decompress it", UNPACK)
+            self._taken_bytes = count
+
+    def _give_memory_back(self) -> None:
+        if self._room is not None:
+            self._room.give_back(self._taken_bytes)
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer, or a part of it; 0 at the end. Raises InputError where the archive is damaged, and
@@ -90,6 +110,7 @@ class ZipMember(RawIOBase):
             self._member.close()
             self._content.close()
             self._file.close()
+            self._give_memory_back()
         super().close()
 
 
@@ -120,13 +141,28 @@ def is_member(member: "ZipInfo") -> bool:
 def refuse_document(name: str, archive: "ZipFile", names: list[str]) -> None:
     """Raise InputError where an archive is a workbook."""
     found = next((found for start, found in DOCUMENTS.items() if any(each.startswith(start) for each in names)), None)
-    if "mimetype" in names and len(names) > 1:
+    if "mimetype" in names and len(names) > 1 and archive.getinfo("mimetype").compress_type != ZIP_LZMA:
         with archive.open("mimetype") as file:
             if file.read(len(OPEN_DOCUMENT_SPREADSHEET)) == OPEN_DOCUMENT_SPREADSHEET:
                 found = ("an OpenDocument spreadsheet", "save the sheet as CSV")
     if found is not None:
         what, way_out = found
         raise InputError(f"{name}: {what}: {way_out}")
+
+
+def lzma_bytes_of(name: str, member: "ZipInfo", file: "IO[bytes]") -> int:
+    """The memory that LZMA needs for a member, 0 for another compression. Raises InputError where it is too much."""
+    if member.compress_type != ZIP_LZMA:
+        return 0
+    file.seek(member.header_offset)
+    file.seek(sum(MEMBER_HEADER.unpack(file.read(MEMBER_HEADER.size))), 1)
+    count = lzma_bytes(file.read(ZIP_LZMA_HEADER_BYTES))
+    if count > XZ_MEMORY_BYTES_MAX:
+        raise InputError(
+            f"{name}: the LZMA in the zip archive cannot be decompressed in {XZ_MEMORY_BYTES_MAX >> 20} MiB of memory: "
+            f"compress it with a smaller dictionary, or {UNPACK}"
+        )
+    return count
 
 
 def refuse_unexplained_bytes(name: str, archive: "ZipFile", file: "IO[bytes]") -> None:

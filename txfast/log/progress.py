@@ -34,6 +34,7 @@ BAR_TERMINAL_COLUMNS_MIN = 64
 
 class Progress:
     """Shows how far a run is. Call `advance` with each batch, and `close` when all input is read, or use it in `with`.
+    After that, `settling` shows it again on a terminal, until the next `close`.
 
     `total_bytes` is the size of all inputs, None if the size of one is unknown. Create it when reading starts, if
     `Journal.shows_progress` says so.
@@ -49,6 +50,7 @@ class Progress:
         # (time, bytes, rows) within the last RATE_SECONDS, from which the rate is computed.
         self._samples = [(self._started, 0, 0)]
         self._bar: Bar | None = None
+        self._settling = ""  # which part of how many, in words
 
     def __enter__(self) -> "Self":
         return self
@@ -66,9 +68,21 @@ class Progress:
         if now >= self._due:
             self._show()
 
+    def settling(self, part: int, parts: int) -> None:
+        """Show on a terminal that this part of what went to disk is being settled."""
+        if not self._journal.on_terminal:
+            return
+        now = time.monotonic()
+        if not self._settling:
+            self._due = max(now, self._started + FIRST_SHOWN_SECONDS)
+        self._settling = f"settling part {part:,} of {parts:,}"
+        if now >= self._due:
+            self._show()
+
     def close(self) -> None:
-        """Erase the bar. Nothing is shown from now on."""
+        """Erase the bar. Nothing more is shown."""
         self._due = float("inf")
+        self._settling = ""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -107,7 +121,9 @@ class Progress:
         }
 
     def _stage(self, now: float) -> str | None:
-        """What is shown in place of the rate: that all input is read, or that none comes; else None."""
+        """What is shown in place of the rate: what is settled, that all is read, or that no input comes; else None."""
+        if self._settling:
+            return self._settling
         if self.total_bytes is not None and self.bytes >= self.total_bytes:
             return "all input read"
         return "waiting for input" if now - self._advanced_at >= WAITING_SECONDS else None

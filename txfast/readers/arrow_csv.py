@@ -102,7 +102,7 @@ class ArrowCsvReader:
             batch.header = self._header
             return True
         if self._header is None and not self.held_bytes:
-            raise InputError(f"{self._name}: {no_header(self.bytes_read)}")
+            raise no_header(self._name, self.bytes_read)
         if self._consumption is None:
             return False
         if not isinstance(self._file, WholeReads):
@@ -224,7 +224,9 @@ class ArrowCsvReader:
 
     def _explain(self, words: str) -> str:
         self._nothing_added = self._continues and not self.bytes_read
-        return explain(self._block_bytes, self.bytes_read, words)
+        if words.startswith("Empty CSV file"):
+            raise no_header(self._name, self.bytes_read)  # a byte order mark alone is empty for pyarrow
+        return explain(self._block_bytes, words)
 
     # ---- Consumption ---------------------------------------------------------------------------------
 
@@ -269,14 +271,11 @@ class ArrowCsvReader:
             )
 
 
-def explain(block_bytes: int, bytes_read: int, message: str) -> str:
+def explain(block_bytes: int, message: str) -> str:
     """The user's message for an error of pyarrow, after the input's name. Only starts are compared: a quoted row may
     hold anything."""
     import re
 
-    if message.startswith("Empty CSV file"):
-        # To pyarrow a file that is a byte order mark alone is empty.
-        return no_header(bytes_read)
     if message.startswith("straddling object straddles two block boundaries"):
         return f"has a row longer than the arrow reader's block of {block_bytes:,} bytes; read it with --reader native"
     if re.match(r"CSV parse error: (Row #\d+: )?Expected 1 columns", message):

@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
+from txfast.errors import HeaderError
 from txfast.input.last_line import LastRow
 from txfast.input.position import Consumption
 
@@ -15,6 +16,7 @@ class _Readable(Protocol):
 
 def no_header(bytes_read: int) -> str: ...
 def take_header(batch: TransactionBatch, file: str) -> Header | None: ...
+def no_header(file: str, bytes_read: int) -> HeaderError: ...
 def find_spanning_row(batch: TransactionBatch) -> tuple[int, int]: ...
 
 @disjoint_base

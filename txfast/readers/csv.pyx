@@ -23,7 +23,7 @@ from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport LF, is_ending, past_ending
 
-from txfast.errors import InputError, SourceError, unreadable
+from txfast.errors import HeaderError, InputError, SourceError, not_transactions, unreadable
 
 # Bytes of a block, unless the caller says otherwise.
 READ_BLOCK_BYTES = 1 << 18
@@ -247,9 +247,7 @@ cdef class CsvReader:
             with nogil:
                 start = pass_row(start, end, is_whole, &row)
             if self.header is None and not row.is_blank:
-                raise InputError(
-                    f"{self.name}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?"
-                )
+                raise not_transactions(self.name, "its header is longer than 1 MiB: is it text, in lines?")
             # A CR that was read last may be half of an ending.
             if is_whole or (row.at_end and (start < end - 1 or start[0] == LF)):
                 break
@@ -288,20 +286,20 @@ cdef class CsvReader:
         """At the end of the file: return False, or raise the error that it has no header. One that is held back comes
         with the next run."""
         if self.header is None and not self.held_bytes:
-            raise InputError(f"{self.name}: {no_header(self.bytes_read)}")
+            raise no_header(self.name, self.bytes_read)
         return False
 
 
-def no_header(uint64_t bytes_read):
-    """What is said of a file that ended before its header."""
+def no_header(str file not None, uint64_t bytes_read):
+    """The error for a file that ended before its header."""
     found = "it has no header, only blank lines" if bytes_read else "it is empty"
-    return f"not a transactions file: {found}: check the export that made it"
+    return not_transactions(file, f"{found}: check the export that made it")
 
 
 def take_header(TransactionBatch batch not None, str file not None):
     """Find the header in a batch's text: the first row that is not blank. Move the text after it, and return it.
 
-    None where all lines are blank. Raises InputError where the first row is no header.
+    None where all lines are blank. Raises HeaderError where the first row is no header.
     """
     cdef const uint8_t* start = batch.text
     cdef const uint8_t* end = start + batch.text_bytes
@@ -312,7 +310,10 @@ def take_header(TransactionBatch batch not None, str file not None):
         row = new_row()
         start = pass_row(row_start, end, True, &row)
         if not row.is_blank:
-            batch.header = Header(row_start[:start - row_start], file)
+            try:
+                batch.header = Header(row_start[:start - row_start], file)
+            except InputError as error:
+                raise HeaderError(str(error), file) from None
         start = past_ending(start, end)
         batch.lines_before += 1 + row.lines
     batch.text_bytes = end - start

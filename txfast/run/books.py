@@ -222,15 +222,20 @@ class Books:
 
     # ---- Collecting --------------------------------------------------------------------------------
 
-    def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
-        """The accounts, once all rows are applied. `save` is called with every ledger before that, one by one.
+    def collect(
+        self,
+        save: "Callable[[Ledger], object] | None" = None,
+        begins: "Callable[[int, int], object] | None" = None,
+    ) -> "AccountColumns | Settled":
+        """The accounts, once all rows are applied. `save` is called with every ledger before that, one by one. Where
+        ledgers are on disk, `begins` is told of each partition, as by `settle`.
 
         Raises ConservationError where accounts do not add up, SpillError and MemoryLimitError where ledgers were moved
         to disk, and what `save` raises.
         """
         accounts: AccountColumns | Settled
         if self._settled is not None:
-            accounts = self._settle(self._settled, save)
+            accounts = self._settle(self._settled, save, begins)
         else:
             if save is not None:
                 started = time.perf_counter()
@@ -252,7 +257,12 @@ class Books:
                 f"nothing is put out, since this is a defect: please report it"
             )
 
-    def _settle(self, settled: "Settled", save: "Callable[[Ledger], object] | None") -> "Settled":
+    def _settle(
+        self,
+        settled: "Settled",
+        save: "Callable[[Ledger], object] | None",
+        begins: "Callable[[int, int], object] | None",
+    ) -> "Settled":
         """Settle every partition on disk, and the ledgers in memory."""
         from txfast.spill.settle import settle
 
@@ -263,7 +273,7 @@ class Books:
                 settled.add(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
-        settle(spills, settled, self._plan.threads, self.settling_bytes, self.policy)
+        settle(spills, settled, self._plan.threads, self.settling_bytes, self.policy, begins)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
 

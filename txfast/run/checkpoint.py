@@ -3,9 +3,10 @@
     checkpoint-<n>/     a snapshot, with the run's progress in the manifest
     checkpoint-<n>.part the one that a run was writing, or removing, when it was killed
 
-After the first checkpoint there is a complete one at every moment: the last is removed only once the next is on the
-disk. A checkpoint is valid for one command, and for the snapshot that the command began with. The rejects so far stay
-in the temporary file beside their final place; the manifest says how many bytes of it belong to the checkpoint.
+After the first checkpoint there is a complete one at every moment: the last, whichever command took it, is removed only
+once the next is on the disk. A checkpoint is valid for one command, and for the snapshot that the command began with.
+The rejects so far stay in the temporary file beside their final place; the manifest says how many bytes of it belong to
+the checkpoint.
 This module must not know how a flow is paused.
 """
 
@@ -55,6 +56,8 @@ COUNT_MAX = 2**63 - 1
 class Checkpoints:
     """The checkpoints of a run: `find` one to resume from, `take` new ones, `discard` them when the run has ended.
 
+    Nothing is removed before this run has replayed a row: one that fails at once leaves all as it was.
+
     `command` identifies the command (see `command_of`). `seconds` is the time from one checkpoint to the next; None
     takes none. The first signal takes one more checkpoint before it ends the run, except inside a table and after
     ledgers went to disk.
@@ -76,7 +79,10 @@ class Checkpoints:
         self._next = time.monotonic() + seconds if seconds is not None else float("inf")
         self._holds = False  # whether this run has looked for checkpoints, so that it may remove them
         self._own = False  # a checkpoint that this run may go on from is on the disk
+        self._refused: list[tuple[str, TxfastError]] = []  # folders that do not fit, and why
+        self._rejects_path = ""  # of the temporary file of rejects that this run's checkpoint names
         self._segments = Segments()  # of this run's last checkpoint
+        self._rows_before: int | None = None  # of the run that is resumed, once this one begins to read
         self._input_index = 0  # of the input that is read now
         self.first_input = 0  # number of the first input that is left, whole or in part
         self._opened: tuple[Source, Consumption] | None = None
@@ -89,23 +95,19 @@ class Checkpoints:
     # ---- Resuming ----------------------------------------------------------------------------------
 
     def find(self, replay: "Replay") -> bool:
-        """Resume the run from the last good checkpoint of this command; False where there is none.
-
-        Newer ones that are not this command's are discarded, with a warning where the run that took one did not end.
-        """
+        """Resume the run from the last good checkpoint of this command; False where there is none."""
         found = any(self._goes_on_from(self._folder(number), replay) for number in reversed(self._numbers()))
         self._holds = True
         self._own = found
         return found
 
     def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
-        """Resume from this checkpoint, or remove it and return False. Raises UnknownFormatError."""
+        """Resume from this checkpoint; False where that cannot be. Raises UnknownFormatError."""
         try:
             checkpoint = Snapshot.open(folder)
             progress = checkpoint.fields.part("progress")
             if not self._is_of_this_base(progress):
-                self._discard_other(folder)  # of a run that has ended since, or of a state that was put back
-                return False
+                return False  # of a run that has ended since, or of a state that was put back
             self._refuse_other_command(progress.take("command", dict))
             self._state.check_policy(checkpoint)
             replay.books.restore(checkpoint)
@@ -114,10 +116,20 @@ class Checkpoints:
             raise
         except TxfastError as error:
             replay.books.begin()
-            self._state.warn(f"{folder}: is discarded, and the run begins anew: {error}")
-            self._discard_other(folder)
+            self._refused.append((folder, error))
             return False
         return True
+
+    def begin(self, replay: "Replay") -> None:
+        """Once nothing keeps the run from reading: warn of each checkpoint of a run that did not end and that this one
+        does not resume."""
+        self._rows_before = replay.rows
+        for folder, error in self._refused:
+            self._state.warn(f"{folder}: is not resumed, and the run begins anew: {error}")
+
+    def has_replayed(self, replay: "Replay") -> bool:
+        """Whether this run has replayed a row itself."""
+        return self._rows_before is not None and replay.rows > self._rows_before
 
     def _is_of_this_base(self, progress: manifest.Fields) -> bool:
         """Whether the run that took the checkpoint began with the snapshot that is now the newest."""
@@ -159,7 +171,9 @@ class Checkpoints:
         try:
             if self._rejects is not None:
                 part = progress.part("rejects")
-                self._rejects.reopen(part.take("path", str), part.take("bytes", int), part.take("xxh3_128", str))
+                path = part.take("path", str)
+                self._rejects.reopen(path, part.take("bytes", int), part.take("xxh3_128", str))
+                self._rejects_path = path
         except BaseException:
             if opened is not None:
                 opened[0].close()
@@ -218,11 +232,18 @@ class Checkpoints:
         LISTENER.stop_deferring()
 
     def take(self, replay: "Replay", position: Position | None) -> None:
-        """Take a checkpoint at this position inside the input, or before the input where it is None.
+        """Take a checkpoint at this position inside the input, or before the input where it is None; none where the run
+        has replayed nothing yet.
 
         Then a signal that has arrived ends the run. Raises SourceError and Interrupted, and StateError where another
         run has ended in the directory meanwhile.
         """
+        if self.has_replayed(replay):
+            self._take(replay, position)
+        if LISTENER.arrived is not None:
+            LISTENER.stop_deferring()
+
+    def _take(self, replay: "Replay", position: Position | None) -> None:
         started = time.monotonic()
         self._state.check_newest()
         numbers = self._numbers()
@@ -258,14 +279,13 @@ class Checkpoints:
         sync_folder(self._state.path)
         self._own = True
         self._segments = writer.segments_in(folder)
+        self._rejects_path = "" if rejects is None else str(rejects["path"])
         for number in numbers:
-            remove_folder(self._folder(number))
+            self._remove(self._folder(number))
         ended = time.monotonic()
         replay.spend("checkpoint", ended - started)
         assert self._seconds is not None, "none is due"
         self._next = ended + self._seconds
-        if LISTENER.arrived is not None:
-            LISTENER.stop_deferring()
 
     # ---- Ending ------------------------------------------------------------------------------------
 
@@ -275,11 +295,11 @@ class Checkpoints:
             self._rejects.keep_temporary()
 
     def discard(self) -> None:
-        """Remove all checkpoints: the run has ended well, or has failed."""
+        """Remove all checkpoints: the run has ended well, or has failed after it had begun."""
         self._own = False
         if self._holds and not self._state.was_replaced:
             for number in self._numbers():
-                remove_folder(self._folder(number))
+                self._remove(self._folder(number))
 
     def close(self) -> None:
         """Close an input that was opened, and remove a checkpoint that was not finished."""
@@ -289,13 +309,14 @@ class Checkpoints:
             if CHECKPOINT_NAME.fullmatch(name.removesuffix(PART)) and name.endswith(PART):
                 remove_folder(os.path.join(self._state.path, name))
 
-    def _discard_other(self, folder: str) -> None:
-        """Remove a checkpoint, and the temporary file of rejects that it names."""
+    def _remove(self, folder: str) -> None:
+        """Remove a checkpoint, and the temporary file of rejects that it names, unless that is this run's."""
         try:
-            fields = Snapshot.open(folder).fields.part("progress")
+            fields = Snapshot.open_unchecked(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
             final = fields.part("command").take("rejects", str)
-            if is_beside(path, final, PROGRESS, PART):  # earlier versions kept it under the name of an unfinished file
+            # Earlier versions kept it under the name of an unfinished file.
+            if path != self._rejects_path and is_beside(path, final, PROGRESS, PART):
                 os.unlink(path)
         except (TxfastError, OSError):
             pass  # there are none

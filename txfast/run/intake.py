@@ -4,7 +4,7 @@ This module must not know ledgers.
 """
 
 from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
-from txfast.errors import InputError, MemoryLimitError, TooManyMalformedError
+from txfast.errors import HeaderError, MemoryLimitError, TooManyMalformedError
 from txfast.input.source import CSV
 from txfast.readers.csv import CsvReader
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
@@ -12,7 +12,6 @@ from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from io import RawIOBase
     from typing import Protocol
 
     from txfast.batch.batch import TransactionBatch
@@ -154,9 +153,10 @@ class Intake:
         """Read the next block into a batch; False at the end of the input. Raises InputError and SourceError."""
         try:
             more = self._reader.fill(batch)
-        except InputError as error:
-            if "not a transactions file" in str(error) and is_utf_16(self._file):
-                raise InputError(f"{error} (the file is UTF-16)") from error
+        except HeaderError as error:
+            from txfast.input.encoding import tell_encoding
+
+            tell_encoding(error, self._file)
             raise
         batch.input_bytes_read = self._reader.bytes_read
         if self._keep_positions and self._consumption is not None:
@@ -244,11 +244,3 @@ def allowance_of(plan: "Plan") -> "Allowance":
     if plan.table_bytes is None:
         return Allowance(default_memory_limit() // BYTES_PER_TABLE_BYTE)
     return Allowance(plan.table_bytes, plan.memory_limit, plan.limit_for_table)
-
-
-def is_utf_16(file: "RawIOBase") -> bool:
-    """Whether a file is read from a layer of UTF-16, as spreadsheets write their "Unicode text", with tabs."""
-    from txfast.input.last_line import files_of
-    from txfast.input.utf16 import Utf16File
-
-    return any(isinstance(each, Utf16File) for each in files_of(file))

@@ -217,7 +217,7 @@ class Replay:
     def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
         """The accounts, once all inputs are read; deferred rows are reported. `save` is given every ledger before that,
         one by one. Raises as `Books.collect`."""
-        accounts = self.books.collect(save)
+        accounts = self.books.collect(save, self._reporter.settling)
         started = perf_counter()
         self._reporter.report_deferred(self.books)
         self._seconds["report"] += perf_counter() - started

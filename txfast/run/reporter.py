@@ -55,6 +55,11 @@ class Reporter:
         if self._progress is not None:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
+    def settling(self, part: int, parts: int) -> None:
+        """Report that this part of what went to disk is being settled, of so many."""
+        if self._progress is not None:
+            self._progress.settling(part, parts)
+
     def held_back(self, file: str, line: int, reason: str, *, in_quotes: bool, in_character: bool) -> None:
         """Report that the last row of a file is held back, since it may be a part of one."""
         if self._journal is not None:
@@ -88,6 +93,8 @@ class Reporter:
 
     def report_deferred(self, books: "Books") -> None:
         """Report the batches that waited, once all is settled."""
+        if self._progress is not None:
+            self._progress.close()
         if self._deferred is None:
             return
         for file, batch in self._deferred.with_statuses(books.spills):

@@ -70,9 +70,9 @@ if TYPE_CHECKING:
 class Session:
     """A run over inputs. Use it in `with`: `begin`, `read`, `collect`, then `publish`.
 
-    An exception in the block removes what was not published, and the run's checkpoints; those of a run that is
-    interrupted, or whose reader went away, stay. Accounts that were moved to disk can be read after the block, until
-    `close_books`.
+    An exception in the block removes what was not published, and the checkpoints; those of a run that is interrupted,
+    whose reader went away, or that has replayed nothing, stay. Accounts that were moved to disk can be read after the
+    block, until `close_books`.
 
     `collects` takes the rejects instead of the outputs' file. `shows_progress` is the journal that shows how far the
     run is, None for no such display.
@@ -141,6 +141,8 @@ class Session:
             started = time.perf_counter()
             state.load(self.replay.books.restore)
             self.replay.spend("load", time.perf_counter() - started)
+        if self._checkpoints is not None:
+            self._checkpoints.begin(self.replay)
         if state.is_new:
             self._say_it_is_new(state)
 
@@ -263,7 +265,8 @@ class Session:
             self.outputs.discard()
 
     def _end_checkpoints(self, checkpoints: "Checkpoints", error: BaseException | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
+        has_failed = isinstance(error, Exception) and not isinstance(error, BrokenPipeError)
+        if has_failed and checkpoints.has_replayed(self.replay):
             checkpoints.discard()
         elif error is not None:
             checkpoints.keep()

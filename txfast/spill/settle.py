@@ -23,11 +23,17 @@ JOIN_SECONDS = 1.0
 
 
 def settle(
-    spills: "list[Spill]", settled: "Settled", threads: int, limit_bytes: int, policy: "Policy | None" = None
+    spills: "list[Spill]",
+    settled: "Settled",
+    threads: int,
+    limit_bytes: int,
+    policy: "Policy | None" = None,
+    begins: "Callable[[int, int], object] | None" = None,
 ) -> None:
     """Settle all partitions, in at most `threads` threads, fewer where memory has no room for their ledgers.
 
-    Exceptions of `settle_partition` pass through; a signal raises Interrupted.
+    Whenever the calling thread begins a partition, `begins` is told how many were begun, this one included, and how
+    many there are. Exceptions of `settle_partition` pass through; a signal raises Interrupted.
     """
     for spill in spills:
         spill.finish()
@@ -38,6 +44,7 @@ def settle(
     while workers > 1 and share_of(limit_bytes, workers) < largest:
         workers -= 1
     share = share_of(limit_bytes, workers)
+    parts, caller = len(jobs), threading.get_ident()
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -47,6 +54,8 @@ def settle(
                     _, spill, number = jobs.pop()  # the largest first, so that no thread ends long after the others
                 except IndexError:
                     return
+                if begins is not None and threading.get_ident() == caller:
+                    begins(parts - len(jobs), parts)
                 spill.settle_partition(number, share)
                 check()
         except BaseException as failure:

@@ -54,7 +54,7 @@ class StateDirectory:
     To read, call `open_to_read` instead of `open`, and publish nothing.
 
     `policy` is that of the run, None for the default one: a state of another policy is refused. `warn` gets each
-    warning: a damaged snapshot that is skipped, a checkpoint that is discarded. `inputs` has the position up to which
+    warning: a damaged snapshot that is skipped, a checkpoint that is not resumed. `inputs` has the position up to which
     each input was read, by the input's key.
     """
 

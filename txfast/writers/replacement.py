@@ -22,7 +22,7 @@ class Replacement:
     All raise OSError.
     """
 
-    __slots__ = ("_earlier", "_final_path", "_is_new", "_is_published", "_replaced", "_temporary")
+    __slots__ = ("_earlier", "_final_path", "_is_new", "_is_published", "_left", "_replaced", "_temporary")
 
     def __init__(self, path: str, *, is_new: bool) -> None:
         """Take the path of the final place, and whether no file is there.
@@ -36,14 +36,17 @@ class Replacement:
         self._earlier: EarlierFile | None = None  # the file that was replaced, for `revoke`
         self._is_new = False  # published where no file was before
         self._is_published = False
+        self._left: tuple[str, ...] = (OLD,)  # kinds of files that go once this one is published
 
     def create(self, *, with_progress: bool) -> int:
         """Create the file, and remove those that killed runs have left; return a descriptor, which the caller closes.
 
-        If a file is to be replaced, only the owner can read the new one for now. `with_progress` also removes the files
-        of a run whose checkpoint is no longer needed.
+        If a file is to be replaced, only the owner can read the new one for now. `with_progress` also removes what
+        checkpoints of other runs have kept, once the file is published.
         """
-        remove_left(self._final_path, *([PART, PROGRESS] if with_progress else [PART]))
+        remove_left(self._final_path, PART)
+        if with_progress:
+            self._left = (OLD, PROGRESS)
         return self._temporary.create(0o666 if self._replaced is None else 0o600)
 
     def reopen(self, temporary_path: str) -> int:
@@ -106,4 +109,4 @@ class Replacement:
             # After `_earlier` is closed: an .old name that a killed run has left may be a second name of the file that
             # this run replaced, and kept locked until here.
             self._is_published = False
-            remove_left(self._final_path, OLD)
+            remove_left(self._final_path, *self._left)

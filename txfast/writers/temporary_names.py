@@ -1,8 +1,8 @@
 """The names that files have beside an output's final place until it is published:
 
     NAME.<12 hexadecimal digits>.part      an output that is being written
-    NAME.<12 hexadecimal digits>.progress  an output so far, which a checkpoint needs; a run without checkpoints leaves
-                                           it there
+    NAME.<12 hexadecimal digits>.progress  an output so far, which a checkpoint needs; only a run with checkpoints
+                                           that succeeds removes it
     NAME.<12 hexadecimal digits>.old       the file that was replaced, until all outputs of the run are in their places
 
 A long NAME is replaced by its hash. This module must not open or remove files.
