@@ -12,7 +12,7 @@ from txfast.ledger.details cimport (
 from txfast.ledger.entries cimport CHUNK_MASK, Chunk, Log, chunk_of, kind_at, state_at
 from txfast.ledger.policy cimport DISPUTES, Policy
 from txfast.ledger.rules cimport (
-    APPLIED, HAS_DETAILS, Account, Payment, Status, change_of_total_by, changes_total, chargeback, dispute,
+    APPLIED, HAS_DETAILS, Account, Payment, Status, change_of_total_by, chargeback, dispute,
     may_add_details, needs_details, refund, resolve, reverse,
 )
 from txfast.ledger.sums cimport WideSum, add_wide
@@ -118,9 +118,8 @@ cdef inline Status apply_to_payment(
             keep_standing(details, account, standing)
     if status == APPLIED:
         store_payment(&payment, NULL if is_plain else details, position, may_add_details(policy, kind))
-        if changes_total(policy, kind):
-            moved = amount if not is_plain and kind == REFUND else payment.moved
-            add_wide(balance, change_of_total_by(policy, kind, payment.kind, moved))
+        moved = amount if not is_plain and kind == REFUND else payment.moved
+        add_wide(balance, change_of_total_by(policy, kind, payment.kind, moved))
     return status
 
 

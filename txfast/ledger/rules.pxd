@@ -1,9 +1,9 @@
 """The rules: the effect of one row on one account. No other file decides it.
 
 First come the facts about kinds and states that other files ask for by name, such as which entries can be disputed.
-Then comes what rows move: `change_of` says it of the two balances, `change_of_total_by` of the total. Then come the
-rules. Each rule gets the values that the ledger looked up and returns a Status: the first reason that applies, in the
-order of the checks, or APPLIED. A rule that returns a reason has changed nothing.
+Then comes what rows move: `change_of` says it of the two balances, and so of the total. Then come the rules. Each rule
+gets the values that the ledger looked up and returns a Status: the first reason that applies, in the order of the
+checks, or APPLIED. A rule that returns a reason has changed nothing.
 
 The rules must not know where rows come from, nor how accounts and entries are stored. Two files beside this one say
 what follows from the rules: proof.pxd for saved ledgers, tags.pxd for slices.
@@ -160,9 +160,12 @@ cdef inline bint opens_account(const Policy policy, const Status status) noexcep
 cdef inline Change change_of(
     const Policy policy, const int kind, const int payment_kind, const int64_t amount,
 ) noexcept nogil:
-    """What a dispute, resolve, chargeback or reversal of this amount of a payment adds to both balances."""
+    """What a row of this kind, which names a payment, adds to both balances where it moves this amount of it."""
     cdef Change change
     change.available = change.held = 0
+    if kind == REFUND:
+        change.available = -amount
+        return change
     if payment_kind == DEPOSIT:
         if kind == DISPUTE:
             change.available = -amount
@@ -196,24 +199,12 @@ cdef inline int64_t change_of_total(const int kind, const int64_t amount) noexce
     return (amount ^ -<int64_t>kind) + kind
 
 
-cdef inline bint changes_total(const Policy policy, const int kind) noexcept nogil:
-    """Whether rows of this kind, which name a payment, may change the total."""
-    return kind > RESOLVE or policy.withdrawal_dispute == HOLD
-
-
 cdef inline int64_t change_of_total_by(
     const Policy policy, const int kind, const int payment_kind, const int64_t amount,
 ) noexcept nogil:
     """The change of an account's total by another applied row, which moved this amount of a payment."""
-    if kind == REFUND:
-        return -amount
-    if payment_kind == DEPOSIT:
-        return -amount if kind == CHARGEBACK else amount if kind == REVERSAL else 0
-    if kind == REVERSAL:
-        return -amount
-    if policy.withdrawal_dispute == HOLD:
-        return amount if kind == DISPUTE else -amount if kind == RESOLVE else 0
-    return amount if kind == CHARGEBACK else 0
+    cdef Change change = change_of(policy, kind, payment_kind, amount)
+    return change.available + change.held
 
 
 cdef inline bint add_change(Account* account, const Change change) noexcept nogil:
@@ -362,33 +353,38 @@ cdef inline Status chargeback(
 ) noexcept nogil:
     """End a dispute against the payment: take what was disputed out of a deposit, and lock the account."""
     cdef Status status = check_in_dispute(policy, account, payment)
+    cdef Change change
     if status != APPLIED:
         if policy.direct_chargeback and status != ACCOUNT_LOCKED and payment.exists and payment.kind == DEPOSIT:
             return charge_back_directly(policy, account, payment, standing)
         return status
-    if not add_change(account, change_of(policy, CHARGEBACK, payment.kind, payment.moved)):
-        return OVERFLOW
-    payment.state = with_flags(CHARGED_BACK, payment.state)
-    standing[0] += 1
-    account.locked = True
-    return APPLIED
+    change = change_of(policy, CHARGEBACK, payment.kind, payment.moved)
+    return take_out(account, payment, payment.moved, change, standing)
 
 
 cdef inline Status charge_back_directly(
     const Policy policy, Account* account, Payment* payment, uint64_t* standing,
 ) noexcept nogil:
-    """Take what is left of a deposit that is not in dispute from available, and lock the account."""
+    """Take what is left of a deposit that is not in dispute from available, as a refund does, and lock the account."""
     cdef int64_t left = left_of(payment)
-    cdef Change change
     if dispute_state(payment.state) == CHARGED_BACK or dispute_state(payment.state) == DISPUTE_OVER:
         return DISPUTE_NOT_IN_PROGRESS
     if overdraws(policy, account, payment, left):
         return INSUFFICIENT_FUNDS
-    change.available = -left
-    change.held = 0
+    return take_out(account, payment, left, change_of(policy, REFUND, payment.kind, left), standing)
+
+
+cdef inline Status take_out(
+    Account* account,  # IN, OUT
+    Payment* payment,  # IN, OUT
+    const int64_t amount,  # IN what is charged back of the payment
+    const Change change,  # IN what that adds to both balances
+    uint64_t* standing,  # IN, OUT
+) noexcept nogil:
+    """The end that both chargebacks share: take the money out, and lock the account."""
     if not add_change(account, change):
         return OVERFLOW
-    payment.moved = left
+    payment.moved = amount
     payment.state = with_flags(CHARGED_BACK, payment.state)
     standing[0] += 1
     account.locked = True
@@ -403,7 +399,6 @@ cdef inline Status refund(
     const int64_t amount,  # IN
 ) noexcept nogil:
     """Pay back a deposit, or a part of it, from available."""
-    cdef Change change
     if account.locked:
         return ACCOUNT_LOCKED
     if not payment.exists or payment.kind != DEPOSIT:
@@ -416,9 +411,7 @@ cdef inline Status refund(
         return AMOUNT_TOO_LARGE
     if account.available < amount and policy.overdraft != ALL_OVERDRAW:
         return INSUFFICIENT_FUNDS
-    change.available = -amount
-    change.held = 0
-    if not add_change(account, change):
+    if not add_change(account, change_of(policy, REFUND, payment.kind, amount)):
         return OVERFLOW
     payment.refunded += amount
     return APPLIED
