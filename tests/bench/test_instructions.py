@@ -10,6 +10,8 @@ import instructions
 import pytest
 from measure import BenchError
 
+from txfast.ledger.policy import EXCLUDED, PRESETS, SWITCHES, Policy
+
 pytestmark = pytest.mark.unmeasured
 
 REPORT = """\
@@ -102,6 +104,47 @@ def test_an_update_leaves_the_numbers_of_other_compilers(counted: dict[str, floa
         "gcc 11 x86_64": {"scan": 1.0, "apply": 2.0},
         "gcc 12 x86_64": counted,
     }
+
+
+def test_every_value_of_every_switch_is_counted_and_all_of_them_together() -> None:
+    names = instructions.policies()
+    assert names[0] == ""
+    single = {name for name in names if name.count("=") == 1}
+    assert single == {f"{each.name}={value}" for each in SWITCHES for value in list(each.values)[1:]}
+    assert set(PRESETS) < set(names)
+    assert len(str(Policy(names[-1])).split(",")) == len(SWITCHES) - len(EXCLUDED)
+
+
+def test_what_was_dumped_is_read_by_number_without_what_came_before(tmp_path: Path) -> None:
+    for number, count in ((1, 900), (2, 30), (3, 70), (10, 80)):
+        (tmp_path / f"callgrind.out.{number}").write_text(f"version: 1\nsummary: {count}\n\ntotals: {count}\n")
+    (tmp_path / "callgrind.out").write_text("summary: 5\n")
+    assert instructions.dumped(tmp_path) == [30, 70, 80]
+
+
+def test_a_policy_is_counted_without_the_few_rows() -> None:
+    counts = [100_000, 30_100_000, 200_000, 33_200_000]
+    assert instructions.by_policy(counts, ["", "card"]) == {"": 300.0, "card": 330.0}
+    with pytest.raises(BenchError, match="3 counts of 2 policies"):
+        instructions.by_policy(counts[:3], ["", "card"])
+
+
+@pytest.mark.parametrize(("count", "code"), [(335.9, 0), (336.4, 1)])
+def test_a_policy_that_costs_more_than_twelve_percent_is_a_problem(
+    count: float,
+    code: int,
+    counted: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(instructions, "count_policies", lambda _: {"": 300.0, "card": count})
+    assert counted
+    assert instructions.main(["--policies", "--update"]) == code
+    assert instructions.main(["--policies"]) == code
+    said = capsys.readouterr()
+    assert "apply by default: 300.0 instructions a row, +0.0%" in said.out
+    problem = "instructions: apply by card: 336.4 instructions a row, 300.0 by default: +12.1%, more than 12%"
+    assert (problem in said.err) == bool(code)
 
 
 @pytest.mark.usefixtures("counted")

@@ -366,11 +366,13 @@ def misuse() -> list[Callable[[], object]]:
         lambda: SavedLedger(full).copy_disputes(0, 0, 2, 1, *columns[:3]),
         lambda: SavedLedger(full).copy_disputes(0, 1, 0, 1, *columns[:3]),
         lambda: SavedLedger(full).copy_disputes(1, 0, 0, 1, *columns[:3]),
+        lambda: SavedLedger(full).copy_details(0, 0, 2, 1, *columns[:4]),
+        lambda: SavedLedger(full).copy_details(1, 0, 0, 1, *columns[:4]),
         lambda: LedgerRestorer(Ledger()).add_accounts(1, *[memoryview(bytes(80))[1:]] * 4),
     ]
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(14))
 def test_misuse_is_refused(number: int) -> None:
     with pytest.raises((ValueError, IndexError)):
         misuse()[number]()

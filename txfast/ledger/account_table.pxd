@@ -58,15 +58,11 @@ cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint6
     return account
 
 
-cdef inline Account* find_or_offer(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
-    """The client's account; if it is new, the slot for it, with the number that it would have and all else zero.
-
-    `add_account` opens it. A row that does not open it must leave the slot as it was.
-    """
-    cdef Account* account = find_slot(table, pair, client)
-    if not account.in_use:
-        account.number = <uint32_t>table.accounts
-    return account
+cdef inline void remove_last(AccountTable* table, Account* account) noexcept nogil:
+    """Remove the account that was added last, to which nothing was applied."""
+    account.in_use = False
+    account.client = account.number = 0
+    table.accounts -= 1
 
 
 cdef inline uint64_t slots_for(const AccountTable* table, const uint64_t accounts) noexcept nogil:

@@ -72,6 +72,14 @@ cdef class SavedLedger:
         """Whether entries of a kind, which is an index in ENTRY_KINDS, can be disputed."""
         return can_be_disputed(self.ledger.policy, kind)
 
+    cdef int check_disputable(self, int kind, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Raise an exception where entries of a kind cannot be disputed, or not all from `first` to `end` exist."""
+        if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
+            raise IndexError(f"no entries from {first} to {end}")
+        if not can_be_disputed(self.ledger.policy, kind):
+            raise ValueError(f"entries of kind {kind} cannot be disputed")
+        return 0
+
     @property
     def has_details(self):
         """Whether some entries may have details."""
@@ -161,10 +169,7 @@ cdef class SavedLedger:
         cdef uint8_t* state = column(states, count)
         cdef const Chunk* chunk
         cdef Py_ssize_t rows = 0, slot
-        if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
-            raise IndexError(f"no entries from {first} to {end}")
-        if not can_be_disputed(self.ledger.policy, kind):
-            raise ValueError(f"entries of kind {kind} cannot be disputed")
+        self.check_disputable(kind, first, end)
         with nogil:
             while first < end and rows < count:
                 chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
@@ -196,10 +201,7 @@ cdef class SavedLedger:
         cdef const Detail* detail
         cdef const Chunk* chunk
         cdef Py_ssize_t rows = 0, slot
-        if not (0 <= first <= end <= <Py_ssize_t>self.entries(kind)):
-            raise IndexError(f"no entries from {first} to {end}")
-        if not can_be_disputed(self.ledger.policy, kind):
-            raise ValueError(f"entries of kind {kind} cannot be disputed")
+        self.check_disputable(kind, first, end)
         with nogil:
             while first < end and rows < count:
                 chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]

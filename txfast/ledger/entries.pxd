@@ -134,11 +134,6 @@ cdef inline Chunk* chunk_of(const Log* logs, const uint32_t position) noexcept n
     return logs[kind_at(position)].chunks[(position & <uint32_t>LOG_ENTRIES_MAX) >> CHUNK_BITS]
 
 
-cdef inline int64_t amount_at(const Log* logs, const uint32_t position) noexcept nogil:
-    """The amount of the entry at this position, in units of 0.0001. Only of a kind that keeps_amount."""
-    return chunk_of(logs, position).amount[position & CHUNK_MASK]
-
-
 cdef inline uint8_t* state_at(const Log* logs, const uint32_t position) noexcept nogil:
     """Where the state of the entry at this position is stored. Only of a kind that keeps_amount."""
     return &chunk_of(logs, position).state[position & CHUNK_MASK]

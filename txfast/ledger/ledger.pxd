@@ -35,9 +35,7 @@ cdef class Ledger:
     cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef uint64_t bytes_with_rows(self, const uint64_t rows, const uint64_t detailed) noexcept nogil
-    cdef uint64_t count_detailed(
-        self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t rows,
-    ) noexcept nogil
+    cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil
     cdef Status apply_to_any_payment(
         self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
         const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,

@@ -7,16 +7,13 @@ GIL: a batch is applied in whole or not at all.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from cython.view cimport array as cython_array
 
-from txfast.batch.batch cimport (
-    CHARGEBACK, DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, REFUND, WITHDRAWAL, TransactionBatch,
-)
+from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, add_account, find_or_add, find_or_offer, find_slot, free_accounts, home_slots,
-    reserve_accounts,
+    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, home_slots, remove_last, reserve_accounts,
 )
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
@@ -27,11 +24,11 @@ from txfast.ledger.index cimport (
     NOT_FOUND, Group, Index, Probe, index_capacity, index_fill, index_free, index_reset,
 )
 from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, needs_second_homes
-from txfast.ledger.payments cimport apply_to_payment, entry_has_details
-from txfast.ledger.policy cimport ANY_ROW, Policy, default_policy
+from txfast.ledger.payments cimport apply_to_payment, count_detailed, is_plain_row
+from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport (
     APPLIED, STATUS_COUNT, Account, Status, adds_entry, can_be_disputed, change_of_total, deposit_or_withdraw,
-    keeps_entry, may_add_details, opens_account, reasons_left_out,
+    keeps_entry, opens_account, reasons_considered,
 )
 from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity
 from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
@@ -137,8 +134,8 @@ cdef class Ledger:
     def bytes_with_batch(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """The same for the rows of a batch; only those of `shard` if the batch was routed."""
         cdef Py_ssize_t rows
-        cdef const uint32_t* routed = batch.routed_to(shard, &rows)
-        return self.bytes_with_rows(rows, self.count_detailed(batch, routed, rows))
+        batch.routed_to(shard, &rows)
+        return self.bytes_with_rows(rows, self.most_details(batch, rows))
 
     cdef uint64_t bytes_with_rows(self, const uint64_t rows, const uint64_t detailed) noexcept nogil:
         cdef uint64_t entries = self.count_entries() + rows
@@ -147,19 +144,9 @@ cdef class Ledger:
             self.logs[<int>WITHDRAWAL].entries + rows, least_capacity(&self.index, entries),
         )
 
-    cdef uint64_t count_detailed(
-        self, TransactionBatch batch, const uint32_t* routed, const Py_ssize_t rows,
-    ) noexcept nogil:
-        """The rows of a batch that may make the ledger keep details: those in `routed`, or the first ones."""
-        cdef const uint8_t* kinds = batch.kind
-        cdef uint64_t detailed = 0
-        cdef Py_ssize_t i
-        if not self.has_policy:
-            if not batch.rows or memchr(kinds, REFUND, batch.rows) == NULL:
-                return 0
-        for i in range(rows):
-            detailed += may_add_details(self.policy, kinds[i if routed == NULL else routed[i]] & KIND_MASK)
-        return detailed
+    cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil:
+        """The most details that so many rows of a batch can add."""
+        return min(count_detailed(self.policy, batch.kind, batch.rows), <uint64_t>rows)
 
     @staticmethod
     def bytes_for(uint64_t accounts, uint64_t transactions, policy=None, *, uint64_t details=0):
@@ -214,7 +201,7 @@ cdef class Ledger:
         if routed != NULL and rows == 0:
             return 0
         self.reserve_rows(rows)
-        self.reserve_detailed(self.count_detailed(batch, routed, rows))
+        self.reserve_detailed(self.most_details(batch, rows))
         with nogil:
             if self.has_policy:
                 self.apply_by_policy(batch, routed, rows)
@@ -385,14 +372,17 @@ cdef inline void apply_rows(
     cdef Lookup[LOOK_AHEAD_ROWS] lookups
     cdef Lookup* lookup
     cdef Py_ssize_t i, row, ahead, second_homes = 0
+    cdef uint64_t accounts_before
     cdef Account* account
     cdef Probe probe
     cdef int64_t amount
     cdef int kind, status
     cdef bint found, is_payment
-    cdef uint32_t deposits_leave_out = reasons_left_out(policy, DEPOSIT)
-    cdef uint32_t withdrawals_leave_out = reasons_left_out(policy, WITHDRAWAL)
-    cdef uint32_t left_out = 0
+    cdef uint32_t[LOG_COUNT] considered_by_kind
+    cdef uint32_t considered = reasons_considered(policy, DEPOSIT)
+    cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT  # of the kinds that keeps_entry
+    for kind in range(LOG_COUNT):
+        considered_by_kind[kind] = reasons_considered(policy, kind)
     memset(counts, 0, sizeof(counts))
     for i in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
         row = i if routed == NULL else routed[i]
@@ -400,10 +390,8 @@ cdef inline void apply_rows(
     for i in range(count):
         row = i if routed == NULL else routed[i]
         lookup = &lookups[i & (LOOK_AHEAD_ROWS - 1)]
-        if policy.open_account == ANY_ROW:
-            account = find_or_add(&table, lookup.slots, clients[row])
-        else:
-            account = find_or_offer(&table, lookup.slots, clients[row])
+        accounts_before = table.accounts
+        account = find_or_add(&table, lookup.slots, clients[row])
         probe = find(&index, logs, lookup, account.number, txs[row])
         if i + LOOK_AHEAD_ROWS < count:
             ahead = i + LOOK_AHEAD_ROWS
@@ -415,18 +403,16 @@ cdef inline void apply_rows(
         kind = kinds[row] & KIND_MASK
         if adds_entry(kind):
             amount = amounts[row]
-            if not keeps_entry(policy, kind):
-                found = False
-            if not is_default:
-                left_out = withdrawals_leave_out if kind == WITHDRAWAL else deposits_leave_out
-            status = deposit_or_withdraw(policy, account, kind, left_out, found, not kinds[row] & NO_AMOUNT, amount)
+            if not is_default:  # where it is the same for both kinds
+                considered = considered_by_kind[kind]
+            status = deposit_or_withdraw(policy, account, kind, considered, found, not kinds[row] & NO_AMOUNT, amount)
             if status == APPLIED:
-                if keeps_entry(policy, kind):
+                if kind <= last_kept:
                     add_entry(logs, &probe, kind, account.number, txs[row], amount)
                 add_wide(&balance, change_of_total(kind, amount))
         else:
             is_payment = found and can_be_disputed(policy, kind_at(probe.position))
-            if is_default and kind <= CHARGEBACK and not (is_payment and entry_has_details(logs, probe.position)):
+            if is_plain_row(policy, logs, probe.position, is_payment, kinds[row]):
                 # Inline, and folded once more, since a tenth of all rows comes here.
                 status = apply_to_payment(
                     policy, True, account, logs, &ledger.details, probe.position, is_payment, kinds[row], amounts[row],
@@ -436,8 +422,9 @@ cdef inline void apply_rows(
                 status = ledger.apply_to_any_payment(
                     account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance
                 )
-        if policy.open_account != ANY_ROW and not account.in_use and opens_account(policy, <Status>status):
-            add_account(&table, account, clients[row])
+        # An account that a rejected row must not open is opened and removed, since few rows have a new client.
+        if not opens_account(policy, <Status>status) and table.accounts > accounts_before:
+            remove_last(&table, account)
         counts[kind * STATUS_STRIDE + status] += 1
         statuses[row] = status
     ledger.table.accounts = table.accounts

@@ -4,15 +4,16 @@ Nothing here decides what a row means: that is for the rules.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr
 
-from txfast.batch.batch cimport CHARGEBACK, DISPUTE, KIND_MASK, NO_AMOUNT, REFUND, RESOLVE
+from txfast.batch.batch cimport CHARGEBACK, DISPUTE, KIND_COUNT, KIND_MASK, NO_AMOUNT, REFUND, RESOLVE
 from txfast.ledger.details cimport (
     Detail, Details, find_detail, find_or_add_detail, key_of_account, key_of_entry, set_standing, standing_in,
 )
 from txfast.ledger.entries cimport CHUNK_MASK, Chunk, Log, chunk_of, kind_at, state_at
 from txfast.ledger.policy cimport DISPUTES, Policy
 from txfast.ledger.rules cimport (
-    APPLIED, HAS_DETAILS, Account, Payment, Status, change_of_total_by, changes_total, chargeback, dispute,
+    APPLIED, HAS_DETAILS, Account, Payment, Status, change_of_total_by, chargeback, dispute,
     may_add_details, needs_details, refund, resolve, reverse,
 )
 from txfast.ledger.sums cimport WideSum, add_wide
@@ -39,6 +40,42 @@ cdef inline void make_whole_payment(
 cdef inline bint entry_has_details(const Log* logs, const uint32_t position) noexcept nogil:
     """Whether the ledger has details of an entry of a kind that keeps_amount."""
     return state_at(logs, position)[0] & HAS_DETAILS
+
+
+cdef inline bint is_plain_row(
+    const Policy policy, const Log* logs, const uint32_t position, const bint is_payment, const uint8_t kind_and_flag,
+) noexcept nogil:
+    """Whether a row that names a payment is no refund or reversal, and meets and makes no details of an entry."""
+    return (
+        kind_and_flag & KIND_MASK <= CHARGEBACK
+        and not may_add_details(policy, kind_and_flag & KIND_MASK, not kind_and_flag & NO_AMOUNT)
+        and not (is_payment and entry_has_details(logs, position))
+    )
+
+
+cdef inline uint64_t count_kind(const uint8_t* kinds, const Py_ssize_t rows, const int kind_and_flag) noexcept nogil:
+    """The number of rows of a kind, with NO_AMOUNT or without."""
+    cdef const uint8_t* end = kinds + rows
+    cdef uint64_t count = 0
+    while kinds < end:
+        kinds = <const uint8_t*>memchr(kinds, kind_and_flag, end - kinds)
+        if kinds == NULL:
+            break
+        count += 1
+        kinds += 1
+    return count
+
+
+cdef inline uint64_t count_detailed(const Policy policy, const uint8_t* kinds, const Py_ssize_t rows) noexcept nogil:
+    """The number of rows that may make the ledger keep details, kind by kind: most rows are of none of them."""
+    cdef uint64_t detailed = 0
+    cdef int kind
+    for kind in range(KIND_COUNT):
+        if may_add_details(policy, kind, True):
+            detailed += count_kind(kinds, rows, kind)
+        if may_add_details(policy, kind, False):
+            detailed += count_kind(kinds, rows, kind | NO_AMOUNT)
+    return detailed
 
 
 cdef inline void load_payment(
@@ -79,7 +116,7 @@ cdef inline void store_payment(
 
 cdef inline Status apply_to_payment(
     const Policy policy,
-    const bint is_plain,  # IN a constant: the row is no refund or reversal, and the ledger has no details of the entry
+    const bint is_plain,  # IN a constant: is_plain_row
     Account* account,  # IN, OUT
     const Log* logs,  # IN, OUT the states in them
     Details* details,  # IN, OUT with room for one more where `may_add_details`
@@ -117,10 +154,9 @@ cdef inline Status apply_to_payment(
         if status == APPLIED and policy.locked & DISPUTES:
             keep_standing(details, account, standing)
     if status == APPLIED:
-        store_payment(&payment, NULL if is_plain else details, position, may_add_details(policy, kind))
-        if changes_total(policy, kind):
-            moved = amount if not is_plain and kind == REFUND else payment.moved
-            add_wide(balance, change_of_total_by(policy, kind, payment.kind, moved))
+        store_payment(&payment, NULL if is_plain else details, position, may_add_details(policy, kind, has_amount))
+        moved = amount if not is_plain and kind == REFUND else payment.moved
+        add_wide(balance, change_of_total_by(policy, kind, payment.kind, moved))
     return status
 
 

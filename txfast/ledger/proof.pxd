@@ -8,7 +8,7 @@ These functions must not know columns or files.
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE
+from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, REFUND
 from txfast.ledger.policy cimport DISPUTES, DISPUTES_OVERDRAW, NONE_OVERDRAWS, REJECT, Policy
 from txfast.ledger.rules cimport (
     DISPUTE_OVER, HAS_DETAILS, IN_DISPUTE, Account, Payment, adds_entry, can_become, change_of, change_of_total,
@@ -88,7 +88,7 @@ cdef inline void count_entry(
         proof.has_unknown_amounts = True
         return
     add_wide(&proof.total, sign * change_of_total(payment.kind, payment.amount))
-    add_wide(&proof.total, sign * -payment.refunded)
+    add_wide(&proof.total, sign * change_of_total_by(policy, REFUND, payment.kind, payment.refunded))
     if dispute_state(payment.state) == DISPUTE_OVER:
         proof.ended_disputes += sign
     if not moves_are_open(payment.state):

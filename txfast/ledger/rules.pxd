@@ -1,9 +1,9 @@
 """The rules: the effect of one row on one account. No other file decides it.
 
 First come the facts about kinds and states that other files ask for by name, such as which entries can be disputed.
-Then comes what rows move: `change_of` says it of the two balances, `change_of_total_by` of the total. Then come the
-rules. Each rule gets the values that the ledger looked up and returns a Status: the first reason that applies, in the
-order of the checks, or APPLIED. A rule that returns a reason has changed nothing.
+Then comes what rows move: `change_of` says it of the two balances, and so of the total. Then come the rules. Each rule
+gets the values that the ledger looked up and returns a Status: the first reason that applies, in the order of the
+checks, or APPLIED. A rule that returns a reason has changed nothing.
 
 The rules must not know where rows come from, nor how accounts and entries are stored. Two files beside this one say
 what follows from the rules: proof.pxd for saved ledgers, tags.pxd for slices.
@@ -103,14 +103,14 @@ cdef inline bint keeps_amount(const Policy policy, const int kind) noexcept nogi
     return can_be_disputed(policy, kind)
 
 
-cdef inline bint may_add_details(const Policy policy, const int kind) noexcept nogil:
+cdef inline bint may_add_details(const Policy policy, const int kind, const bint has_amount) noexcept nogil:
     """Whether a row of this kind may make the ledger keep details: of an entry, or of an account with several standing
     chargebacks."""
-    return (
-        kind == REFUND
-        or (kind == DISPUTE and policy.dispute_amount)
-        or (kind == CHARGEBACK and policy.locked & DISPUTES)
-    )
+    if policy.locked & DISPUTES and kind == CHARGEBACK:
+        return True
+    if policy.dispute_amount and kind == DISPUTE:
+        return has_amount
+    return kind == REFUND and has_amount
 
 
 cdef inline int dispute_state(const uint8_t state) noexcept nogil:
@@ -160,9 +160,12 @@ cdef inline bint opens_account(const Policy policy, const Status status) noexcep
 cdef inline Change change_of(
     const Policy policy, const int kind, const int payment_kind, const int64_t amount,
 ) noexcept nogil:
-    """What a dispute, resolve, chargeback or reversal of this amount of a payment adds to both balances."""
+    """What a row of this kind, which names a payment, adds to both balances where it moves this amount of it."""
     cdef Change change
     change.available = change.held = 0
+    if kind == REFUND:
+        change.available = -amount
+        return change
     if payment_kind == DEPOSIT:
         if kind == DISPUTE:
             change.available = -amount
@@ -196,24 +199,12 @@ cdef inline int64_t change_of_total(const int kind, const int64_t amount) noexce
     return (amount ^ -<int64_t>kind) + kind
 
 
-cdef inline bint changes_total(const Policy policy, const int kind) noexcept nogil:
-    """Whether rows of this kind, which name a payment, may change the total."""
-    return kind > RESOLVE or policy.withdrawal_dispute == HOLD
-
-
 cdef inline int64_t change_of_total_by(
     const Policy policy, const int kind, const int payment_kind, const int64_t amount,
 ) noexcept nogil:
     """The change of an account's total by another applied row, which moved this amount of a payment."""
-    if kind == REFUND:
-        return -amount
-    if payment_kind == DEPOSIT:
-        return -amount if kind == CHARGEBACK else amount if kind == REVERSAL else 0
-    if kind == REVERSAL:
-        return -amount
-    if policy.withdrawal_dispute == HOLD:
-        return amount if kind == DISPUTE else -amount if kind == RESOLVE else 0
-    return amount if kind == CHARGEBACK else 0
+    cdef Change change = change_of(policy, kind, payment_kind, amount)
+    return change.available + change.held
 
 
 cdef inline bint add_change(Account* account, const Change change) noexcept nogil:
@@ -236,28 +227,31 @@ cdef inline int64_t left_of(const Payment* payment) noexcept nogil:
 # ---- The rules -------------------------------------------------------------------------------------
 
 
-cdef inline uint32_t reasons_left_out(const Policy policy, const int kind) noexcept nogil:
-    """The reasons that a policy leaves out for deposits or for withdrawals: the bits of their codes in Status."""
+cdef inline uint32_t reasons_considered(const Policy policy, const int kind) noexcept nogil:
+    """The reasons to reject deposits or withdrawals that a policy considers: the bits of their codes in Status."""
     cdef uint32_t left_out = 0
+    if not keeps_entry(policy, kind):
+        left_out |= 1 << <int>DUPLICATE_TRANSACTION
     if policy.locked & DEPOSITS and kind == DEPOSIT:
         left_out |= 1 << <int>ACCOUNT_LOCKED
     if policy.overdraft >= WITHDRAWALS_OVERDRAW:
         left_out |= 1 << <int>INSUFFICIENT_FUNDS
-    return left_out
+    return ~left_out
 
 
 cdef inline Status deposit_or_withdraw(
     const Policy policy,
     Account* account,  # IN, OUT
     const int kind,  # IN DEPOSIT or WITHDRAWAL
-    const uint32_t left_out,  # IN reasons_left_out for this kind
+    const uint32_t considered,  # IN reasons_considered for this kind
     const bint applied_before,  # IN whether (client, tx) was
     const bint has_amount,  # IN
     const int64_t amount,  # IN
 ) noexcept nogil:
     """One rule for both kinds: rows of the two alternate, and a mispredicted branch would cost more than both rules.
 
-    Each reason sets the bit of its code in Status, so the lowest bit is the first reason that applies.
+    Each reason sets the bit of its code in Status, so the lowest bit is the first reason that applies. They are shifted
+    in from the last one to the first: an instruction each, where setting a bit by its code takes two.
     """
     cdef int64_t available = 0
     cdef bint overflow = add_overflows(account.available, change_of_total(kind, amount), &available)
@@ -265,15 +259,14 @@ cdef inline Status deposit_or_withdraw(
     cdef bint locked = account.locked
     cdef uint32_t reasons
     overflow |= not fits_as_total(available, account.held)
-    reasons = locked << <int>ACCOUNT_LOCKED
-    reasons |= applied_before << <int>DUPLICATE_TRANSACTION
-    reasons |= (not has_amount) << <int>AMOUNT_REQUIRED
-    reasons |= (amount < 0) << <int>NEGATIVE_AMOUNT
-    if policy.zero_amount:
-        reasons |= (amount == 0) << <int>ZERO_AMOUNT
-    reasons |= insufficient << <int>INSUFFICIENT_FUNDS
-    reasons |= overflow << <int>OVERFLOW
-    reasons &= ~left_out
+    reasons = overflow  # OVERFLOW
+    reasons = reasons << 1 | insufficient  # INSUFFICIENT_FUNDS
+    reasons = reasons << 1 | (policy.zero_amount & (amount == 0))  # ZERO_AMOUNT
+    reasons = reasons << 1 | (amount < 0)  # NEGATIVE_AMOUNT
+    reasons = reasons << 1 | (not has_amount)  # AMOUNT_REQUIRED
+    reasons = reasons << 1 | applied_before  # DUPLICATE_TRANSACTION
+    reasons = reasons << 1 | locked  # ACCOUNT_LOCKED
+    reasons = reasons << 1 & considered
     if reasons:
         return <Status>lowest_bit(reasons)
     account.available = available
@@ -362,33 +355,38 @@ cdef inline Status chargeback(
 ) noexcept nogil:
     """End a dispute against the payment: take what was disputed out of a deposit, and lock the account."""
     cdef Status status = check_in_dispute(policy, account, payment)
+    cdef Change change
     if status != APPLIED:
         if policy.direct_chargeback and status != ACCOUNT_LOCKED and payment.exists and payment.kind == DEPOSIT:
             return charge_back_directly(policy, account, payment, standing)
         return status
-    if not add_change(account, change_of(policy, CHARGEBACK, payment.kind, payment.moved)):
-        return OVERFLOW
-    payment.state = with_flags(CHARGED_BACK, payment.state)
-    standing[0] += 1
-    account.locked = True
-    return APPLIED
+    change = change_of(policy, CHARGEBACK, payment.kind, payment.moved)
+    return take_out(account, payment, payment.moved, change, standing)
 
 
 cdef inline Status charge_back_directly(
     const Policy policy, Account* account, Payment* payment, uint64_t* standing,
 ) noexcept nogil:
-    """Take what is left of a deposit that is not in dispute from available, and lock the account."""
+    """Take what is left of a deposit that is not in dispute from available, as a refund does, and lock the account."""
     cdef int64_t left = left_of(payment)
-    cdef Change change
     if dispute_state(payment.state) == CHARGED_BACK or dispute_state(payment.state) == DISPUTE_OVER:
         return DISPUTE_NOT_IN_PROGRESS
     if overdraws(policy, account, payment, left):
         return INSUFFICIENT_FUNDS
-    change.available = -left
-    change.held = 0
+    return take_out(account, payment, left, change_of(policy, REFUND, payment.kind, left), standing)
+
+
+cdef inline Status take_out(
+    Account* account,  # IN, OUT
+    Payment* payment,  # IN, OUT
+    const int64_t amount,  # IN what is charged back of the payment
+    const Change change,  # IN what that adds to both balances
+    uint64_t* standing,  # IN, OUT
+) noexcept nogil:
+    """The end that both chargebacks share: take the money out, and lock the account."""
     if not add_change(account, change):
         return OVERFLOW
-    payment.moved = left
+    payment.moved = amount
     payment.state = with_flags(CHARGED_BACK, payment.state)
     standing[0] += 1
     account.locked = True
@@ -403,7 +401,6 @@ cdef inline Status refund(
     const int64_t amount,  # IN
 ) noexcept nogil:
     """Pay back a deposit, or a part of it, from available."""
-    cdef Change change
     if account.locked:
         return ACCOUNT_LOCKED
     if not payment.exists or payment.kind != DEPOSIT:
@@ -416,9 +413,7 @@ cdef inline Status refund(
         return AMOUNT_TOO_LARGE
     if account.available < amount and policy.overdraft != ALL_OVERDRAW:
         return INSUFFICIENT_FUNDS
-    change.available = -amount
-    change.held = 0
-    if not add_change(account, change):
+    if not add_change(account, change_of(policy, REFUND, payment.kind, amount)):
         return OVERFLOW
     payment.refunded += amount
     return APPLIED

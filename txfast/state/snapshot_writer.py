@@ -17,7 +17,7 @@ from txfast.writers.file import FileWriter, sync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from txfast.ledger.ledger import Ledger
@@ -90,23 +90,22 @@ class SnapshotWriter:
 
     def _add_disputes(self, saved: SavedLedger) -> None:
         """Write all entries that were ever disputed. They are few, so that each snapshot can have all of them."""
-        for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS))):
-            first, end = 0, saved.entries(kind)
-            while first < end:
-                columns = new_columns(ROW_BYTES[DISPUTES], BATCH_ROWS)
-                rows, first = saved.copy_disputes(kind, first, end, BATCH_ROWS, *columns)
-                if rows:
-                    self._writers[DISPUTES].write(rows, columns)
+        self._add_disputable(saved, DISPUTES, saved.copy_disputes)
 
     def _add_details(self, saved: SavedLedger) -> None:
         """Write the details of all entries that have some, into a file that is there only then."""
-        for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS) if saved.has_details else 0)):
+        if saved.has_details:
+            self._add_disputable(saved, DETAILS, saved.copy_details)
+
+    def _add_disputable(self, saved: SavedLedger, name: str, copy: "Callable[..., tuple[int, int]]") -> None:
+        """Write the few entries that `copy` finds, a method of `saved`, out of all that can be disputed."""
+        for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS))):
             first, end = 0, saved.entries(kind)
             while first < end:
-                columns = new_columns(ROW_BYTES[DETAILS], BATCH_ROWS)
-                rows, first = saved.copy_details(kind, first, end, BATCH_ROWS, *columns)
+                columns = new_columns(ROW_BYTES[name], BATCH_ROWS)
+                rows, first = copy(kind, first, end, BATCH_ROWS, *columns)
                 if rows:
-                    (self._writers.get(DETAILS) or self._open(DETAILS)).write(rows, columns)
+                    (self._writers.get(name) or self._open(name)).write(rows, columns)
 
     def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
         """Close the files and write the manifest, with these fields too; return all of its fields."""
