@@ -296,8 +296,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{stage}: {count} instructions a row{change} ({builder})")
     for policy, count in by_name.items():
         print(f"apply by {policy or 'default'}: {count} instructions a row, {count / by_name[''] - 1:+.1%}")
-    dear = compare_policies(by_name)
-    for problem in dear:
+    costly = compare_policies(by_name)
+    for problem in costly:
         say(f"instructions: {problem}; mend it: a policy may cost no more")
     if options.update:
         keep(builder, counts)
@@ -307,8 +307,8 @@ def main(arguments: list[str] | None = None) -> int:
         grown = compare(counts, kept)
         for problem in grown:
             say(f"instructions: {problem}; mend it, or keep the new numbers by --update and say why in the commit")
-        return 1 if grown or dear else 0
-    return 1 if dear else 0
+        return 1 if grown or costly else 0
+    return 1 if costly else 0
 
 
 if __name__ == "__main__":

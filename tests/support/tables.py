@@ -21,7 +21,7 @@ ROWS: list[Sequence[Field]] = [
 
 
 def reads_of(content: bytes) -> Callable[[int, int], bytes]:
-    """Reads of up to so many bytes at an offset of this content, as the readers of metadata take them."""
+    """A function that reads up to a number of bytes at an offset of this content, for the readers of metadata."""
 
     def read_at(offset: int, count: int) -> bytes:
         return content[offset : offset + count]

@@ -41,11 +41,10 @@ class ClosableBatches:
                     raise UsageError("no record batch can be read: the reader was closed")
                 return self._read()
         except StopIteration:
-            self._has_ended = True
-            self.close()
+            self._has_ended = self._is_closed = True
             raise
         finally:
-            if self._is_closed:  # by another thread, while this one was reading
+            if self._is_closed:  # at the end, or by another thread while this one was reading
                 self.close()
 
     def close(self) -> None:

@@ -3,11 +3,14 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from txfast.errors import HeaderError
+
 COLUMN_NAMES: tuple[str, ...]
 
 TELLING_NAMES: tuple[str, ...]
 
 def telling_names(names: Iterable[str]) -> tuple[str, ...]: ...
+def too_long(file: str) -> HeaderError: ...
 def find_columns(names: Iterable[str]) -> list[list[int]]: ...
 
 @disjoint_base

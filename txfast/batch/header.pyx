@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t
 
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, take_field
 
-from txfast.errors import InputError
+from txfast.errors import not_transactions
 
 cdef enum:
     DEL = 0x7f
@@ -37,16 +37,19 @@ def telling_names(names not None):
     return tuple([name for name in names if name.strip().lower() in TELLING_NAMES])
 
 
+def too_long(str file not None):
+    """The error for a file whose header is longer than a row may be."""
+    return not_transactions(file, "its header is longer than 1 MiB: is it text, in lines?")
+
+
 cdef int refuse_controls(bytes line, str file) except -1:
-    """Raise InputError where a header line has a byte that no text has: the file may be an archive of CSV files."""
+    """Raise HeaderError where a header line has a byte that no text has: the file may be an archive of CSV files."""
     cdef uint8_t byte
     for byte in line:
         if (byte < c" " and not c"\t" <= byte <= c"\r") or byte == DEL:
             from txfast.batch.header_advice import control_advice
 
-            raise InputError(
-                f"{file}: not a transactions file: its header has a control byte, 0x{byte:02x}: {control_advice(line)}"
-            )
+            raise not_transactions(file, f"its header has a control byte, 0x{byte:02x}: {control_advice(line)}")
     return 0
 
 
@@ -54,7 +57,7 @@ cdef class Header:
     """The header line of a transactions file.
 
     `line` is the raw line, without its ending and without a byte order mark. `file` is the file's name for the
-    InputError that is raised where the line is no such header. `of_table` says that the file is a table: its rows were
+    HeaderError that is raised where the line is no such header. `of_table` says that the file is a table: its rows were
     made into lines, under a header line that the file does not have. `ignored` are the `telling_names` of the file: of
     a table, its reader says them.
     """
@@ -69,15 +72,13 @@ cdef class Header:
         self.line = line
         self.of_table = of_table
         if len(line) > ROW_BYTES_MAX:
-            raise InputError(f"{file}: not a transactions file: its header is longer than 1 MiB: is it text, in lines?")
+            raise too_long(file)
         while True:
             start = take_field(start, end, &field)
             if start == NULL or (start < end and start[0] != c","):
                 from txfast.batch.header_advice import quoting_advice
 
-                raise InputError(
-                    f"{file}: not a transactions file: its header is badly quoted: {quoting_advice(line)}"
-                )
+                raise not_transactions(file, f"its header is badly quoted: {quoting_advice(line)}")
             names.append(field.start[:field.end - field.start].decode("utf-8", "replace"))
             if start == end:
                 break
@@ -85,17 +86,17 @@ cdef class Header:
         found = dict(zip(COLUMN_NAMES, find_columns(names), strict=True))
         for name, indexes in found.items():
             if len(indexes) > 1:
-                raise InputError(
-                    f"{file}: not a transactions file: its header names {name!r} twice, in columns "
-                    f"{indexes[0] + 1} and {indexes[1] + 1}: leave one out"
+                raise not_transactions(
+                    file,
+                    f"its header names {name!r} twice, in columns {indexes[0] + 1} and {indexes[1] + 1}: "
+                    f"leave one out",
                 )
         missing = [name for name, indexes in found.items() if not indexes]
         if missing:
             from txfast.batch.header_advice import header_advice
 
-            raise InputError(
-                f"{file}: not a transactions file: its header has no column {', '.join(missing)}: "
-                f"{header_advice(line, names, missing)}"
+            raise not_transactions(
+                file, f"its header has no column {', '.join(missing)}: {header_advice(line, names, missing)}"
             )
         self.columns.type = found["type"][0]
         self.columns.client = found["client"][0]

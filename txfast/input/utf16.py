@@ -41,7 +41,7 @@ class Utf16File(Layer):
         self.holds_end_back: Callable[[], bool] | None = None
 
     def take_first_bytes(self) -> bytes:
-        """As every layer does. An end among them is not refused yet: nobody can say so far whether it is held back."""
+        """As every layer does. An end among them is not refused yet: whether it is held back shows later."""
         self._refuses_end = False
         try:
             return super().take_first_bytes()

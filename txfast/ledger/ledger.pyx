@@ -145,7 +145,7 @@ cdef class Ledger:
         )
 
     cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil:
-        """The most details that so many rows of a batch can add."""
+        """The most details that this number of rows of a batch can add."""
         return min(count_detailed(self.policy, batch.kind, batch.rows), <uint64_t>rows)
 
     @staticmethod

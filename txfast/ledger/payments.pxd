@@ -55,8 +55,11 @@ cdef inline bint is_plain_row(
 
 cdef inline uint64_t count_kind(const uint8_t* kinds, const Py_ssize_t rows, const int kind_and_flag) noexcept nogil:
     """The number of rows of a kind, with NO_AMOUNT or without."""
-    cdef const uint8_t* end = kinds + rows
+    cdef const uint8_t* end
     cdef uint64_t count = 0
+    if not rows:
+        return 0  # an empty batch may have no array: not even 0 may be added to NULL
+    end = kinds + rows
     while kinds < end:
         kinds = <const uint8_t*>memchr(kinds, kind_and_flag, end - kinds)
         if kinds == NULL:

@@ -23,7 +23,8 @@ from txfast.text.bits cimport TEXT_SLACK_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, skip_blanks
 from txfast.text.endings cimport LF, is_ending, past_ending
 
-from txfast.errors import HeaderError, InputError, SourceError, not_transactions, unreadable
+from txfast.batch.header import too_long
+from txfast.errors import SourceError, not_transactions, unreadable
 
 # Bytes of a block, unless the caller says otherwise.
 READ_BLOCK_BYTES = 1 << 18
@@ -86,7 +87,7 @@ cdef class CsvReader:
     def fill(self, TransactionBatch batch not None):
         """Put the next whole lines into the batch. False at the end of the file.
 
-        Raises InputError where the file is no transactions file, and SourceError where it cannot be read.
+        Raises HeaderError where the file is no transactions file, and SourceError where it cannot be read.
         """
         cdef Py_ssize_t filled = len(self.carry)
         cdef Py_ssize_t end = 0
@@ -247,7 +248,7 @@ cdef class CsvReader:
             with nogil:
                 start = pass_row(start, end, is_whole, &row)
             if self.header is None and not row.is_blank:
-                raise not_transactions(self.name, "its header is longer than 1 MiB: is it text, in lines?")
+                raise too_long(self.name)
             # A CR that was read last may be half of an ending.
             if is_whole or (row.at_end and (start < end - 1 or start[0] == LF)):
                 break
@@ -310,10 +311,7 @@ def take_header(TransactionBatch batch not None, str file not None):
         row = new_row()
         start = pass_row(row_start, end, True, &row)
         if not row.is_blank:
-            try:
-                batch.header = Header(row_start[:start - row_start], file)
-            except InputError as error:
-                raise HeaderError(str(error), file) from None
+            batch.header = Header(row_start[:start - row_start], file)
         start = past_ending(start, end)
         batch.lines_before += 1 + row.lines
     batch.text_bytes = end - start

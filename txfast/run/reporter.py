@@ -56,7 +56,7 @@ class Reporter:
             self._progress.advance(batch.text_bytes, len(batch) + batch.malformed_rows)
 
     def settling(self, part: int, parts: int) -> None:
-        """Report that this part of what went to disk is being settled, of so many."""
+        """Report which part of the spilled rows is being settled, and how many parts there are."""
         if self._progress is not None:
             self._progress.settling(part, parts)
 
