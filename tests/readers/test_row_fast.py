@@ -1,10 +1,14 @@
-"""The fast path on rows with more than four columns: the outcome is the reference's, whether it takes a row or not."""
+"""The fast path: rows with more than four columns have the reference's outcome, and any block fits into its batch."""
 
 from __future__ import annotations
+
+import io
 
 import pytest
 
 from tests.support.replays import assert_as_reference
+from txfast.batch.batch import TransactionBatch
+from txfast.readers.csv import CsvReader
 
 pytestmark = pytest.mark.unmeasured
 
@@ -43,3 +47,14 @@ def test_a_row_among_other_columns_has_the_outcome_of_the_rules(name: str, endin
         assert outcome is not None
         # A single quote goes on to the next row's, which closes it.
         assert outcome.rows >= (2 if name == "a single quote" else 3)
+
+
+def test_a_block_of_the_shortest_rows_fits_into_the_columns_of_its_batch() -> None:
+    batch = TransactionBatch()
+    reader = CsvReader(io.BytesIO(b"type,client,tx,amount\n" + b"refund,1,1\n" * 10_000), "in.csv", 1 << 16)
+    rows = 0
+    while reader.fill(batch):
+        reader.scan(batch)
+        assert batch.rows <= batch.capacity
+        rows += batch.rows
+    assert rows == 10_000

@@ -19,9 +19,9 @@ from txfast.text.csv_in cimport CLOSED, close_quotes, skip_blanks
 from txfast.text.endings cimport count_lines, find_ending, past_ending
 
 cdef enum:
-    # The shortest rows of each sort, with their endings: `dispute,1,1`, one byte that is not blank, and a line ending
+    # The shortest rows of each sort, with their endings: `refund,1,1`, one byte that is not blank, and a line ending
     # between quotes.
-    WELL_FORMED_BYTES_MIN = 12
+    WELL_FORMED_BYTES_MIN = 11
     MALFORMED_BYTES_MIN = 2
     SPANNING_BYTES_MIN = 4
 
