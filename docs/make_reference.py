@@ -24,7 +24,8 @@ import txfast  # noqa: E402
 from docs.interface import docstring, filled, interface  # noqa: E402
 from txfast import errors  # noqa: E402
 from txfast.batch.batch import KINDS  # noqa: E402
-from txfast.command.options import OPTIONS, Option  # noqa: E402
+from txfast.command.option import Option  # noqa: E402
+from txfast.command.options import OPTIONS  # noqa: E402
 from txfast.input.first_bytes import REFUSED, TAR  # noqa: E402
 from txfast.ledger.ledger import STATUSES  # noqa: E402
 from txfast.ledger.policy import EXCLUDED, PRESETS, SWITCHES  # noqa: E402

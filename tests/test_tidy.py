@@ -149,10 +149,14 @@ cdef class A:
             pass
         # The end.
 
+cdef class B(A):
+    def j(self):
+        pass
+
 cdef extern from "x.h" nogil:
     int i(int a) noexcept
 """
-    assert list(cython_function_lengths(text)) == [("f", 5), ("h", 2), ("g", 4)]
+    assert list(cython_function_lengths(text)) == [("f", 5), ("h", 2), ("g", 4), ("j", 2)]
 
 
 # ---- All sources ---------------------------------------------------------------------------------

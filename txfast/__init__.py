@@ -14,15 +14,18 @@ from txfast._version import __version__
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
     import pyarrow as pa
 
     from txfast.api.account_rows import Account as Account
     from txfast.api.arguments import Reader
+    from txfast.api.differences import Difference as Difference
     from txfast.api.inputs import Input
     from txfast.api.ledger import Ledger as Ledger
     from txfast.api.process import process as process
     from txfast.api.results import Accounts as Accounts
+    from txfast.api.results import Differences as Differences
     from txfast.api.results import Reject as Reject
     from txfast.api.results import Rejects as Rejects
     from txfast.api.results import Result as Result
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from txfast.errors import ThreadsError as ThreadsError
     from txfast.errors import TooManyMalformedError as TooManyMalformedError
     from txfast.errors import TxfastError as TxfastError
+    from txfast.errors import UnexpectedAccountsError as UnexpectedAccountsError
     from txfast.errors import UsageError as UsageError
 
 __all__ = [
@@ -45,6 +49,8 @@ __all__ = [
     "Accounts",
     "CapacityError",
     "ConservationError",
+    "Difference",
+    "Differences",
     "HeaderError",
     "InputError",
     "Ledger",
@@ -59,6 +65,7 @@ __all__ = [
     "ThreadsError",
     "TooManyMalformedError",
     "TxfastError",
+    "UnexpectedAccountsError",
     "UsageError",
     "__version__",
     "process",
@@ -71,10 +78,11 @@ def read(
     max_malformed: int | None = None,
     strict: bool = False,
     reader: "Reader" = "native",
+    dialect: "Mapping[str, str | int] | None" = None,
     logger: "logging.Logger | None" = None,
 ) -> "pa.RecordBatchReader":
     """Read the transactions in inputs, as a pyarrow RecordBatchReader: `type` (dictionary of string), `client` and `tx`
-    (uint64), `amount` (decimal128(19, 4), null where the row has none).
+    (uint64), `amount` (decimal128(19, 4), or as many decimals as the dialect says; null where the row has none).
 
     Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
     are read as they are asked for. The inputs are given back when the reader has come to their end, when it fails, and
@@ -91,7 +99,9 @@ def read(
     """
     from txfast.api.read import read_transactions
 
-    return read_transactions(inputs, max_malformed=max_malformed, strict=strict, reader=reader, logger=logger)
+    return read_transactions(
+        inputs, max_malformed=max_malformed, strict=strict, reader=reader, dialect=dialect, logger=logger
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
 EXIT_TOO_MANY_MALFORMED = 3
+EXIT_UNEXPECTED_ACCOUNTS = 4
 
 # What was done when an error of the system came, for `way_out`.
 READING, WRITING = 0, 1
@@ -82,6 +83,14 @@ class TooManyMalformedError(TxfastError, ValueError):
         self.line = line
         self.reason = reason
         self.rejects: Any = None  # a txfast.Rejects, which this module must not know
+
+
+class UnexpectedAccountsError(TxfastError, ValueError):
+    """The accounts of a run are not those that were expected. `count` is the number of differences."""
+
+    def __init__(self, message: str, count: int = 0) -> None:
+        super().__init__(message)
+        self.count = count
 
 
 class ConservationError(TxfastError, ArithmeticError):
@@ -175,6 +184,8 @@ def exit_code_of(error: Exception) -> int:
     """The exit code of a command that this error ends."""
     if isinstance(error, UsageError):
         return EXIT_MISUSED
+    if isinstance(error, UnexpectedAccountsError):
+        return EXIT_UNEXPECTED_ACCOUNTS
     return EXIT_TOO_MANY_MALFORMED if isinstance(error, TooManyMalformedError) else EXIT_FAILED
 
 

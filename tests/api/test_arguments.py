@@ -47,8 +47,10 @@ CALLS: dict[str, Callable[..., object]] = {
     "Accounts.write": lambda path="a.csv", **given: accounts().write(path, **given),
     "Rejects.write": lambda path="r.csv", **given: txfast.process(file(), rejects=True).rejects.write(path, **given),
 }
-# Inputs are checked by themselves, and a client that is none has no account.
-NOT_IN_THE_TABLE = {"inputs", "transactions", "client", "default", "row", "start", "stop", "requested_schema"}
+# Inputs are checked by themselves, as are files of balances, and a client that is none has no account.
+NOT_IN_THE_TABLE = {
+    "inputs", "transactions", "opening", "expected", "client", "default", "row", "start", "stop", "requested_schema",
+}  # fmt: skip
 # An argument that means something else in one function.
 OTHER_NAMES = {("Rejects.write", "format"): "format of rejects"}
 
@@ -60,6 +62,21 @@ WRONG: dict[str, list[Any]] = {
     "rejects": NOT_A_SWITCH,
     "max_malformed": NOT_A_NUMBER,
     "strict": NOT_A_SWITCH,
+    "dialect": [
+        *(each for each in ANYTHING_BUT if not isinstance(each, dict)),
+        True,
+        {"delimiter": ";;"},
+        {"delimitter": ";"},
+        {"decimals": 10},
+        {"decimals": True},
+        {"columns.customer": "Customer"},
+        {"types.SALE": "sale"},
+        {"types.+": "deposit"},
+        {"thousands": "."},
+        {"skip": None},
+        {1: ";"},
+        {"": ""},
+    ],
     "policy": [
         *(each for each in ANYTHING_BUT if not isinstance(each, str | dict)),
         "wrong",

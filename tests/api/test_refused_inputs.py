@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import txfast
+from tests.support.reference import HEADER
 from txfast.api.arguments import taken
 from txfast.errors import UsageError
 from txfast.run.plan import THREADS_USED_MAX
@@ -46,3 +48,12 @@ def test_progress_is_a_switch_or_one_of_the_command_s_words(capfd: pytest.Captur
 
 def test_stats_say_how_many_threads_are_used() -> None:
     assert txfast.process(TABLE, threads=1_000_000).stats["threads"] == THREADS_USED_MAX
+
+
+@pytest.mark.parametrize("given", [5, b"x", object(), [], io.StringIO("client,available\n")])
+def test_what_cannot_be_read_is_no_file_of_balances(given: Any) -> None:
+    result = txfast.process(io.BytesIO(HEADER))
+    with pytest.raises(UsageError, match=r"^opening: "):
+        txfast.process(io.BytesIO(HEADER), opening=given)
+    with pytest.raises(UsageError, match=r"^expected: "):
+        result.accounts.differences(given)

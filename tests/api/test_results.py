@@ -151,7 +151,7 @@ def test_what_a_table_contains_are_tuples() -> None:
 
 def test_a_chunk_that_is_missing_is_an_error() -> None:
     with pytest.raises(IndexError, match="fewer accounts"):
-        account_at(AccountParts([]), 0)
+        account_at(AccountParts([]), 0, 4)
 
 
 def test_accounts_that_went_to_disk_are_a_sequence_too() -> None:

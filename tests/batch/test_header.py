@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
 import pytest
 
+import txfast
 from tests.support import replays
 from txfast.batch.header import COLUMN_NAMES, Header
 from txfast.errors import InputError, TxfastError
@@ -63,6 +65,30 @@ def test_the_four_columns_stand_among_any_others(header: bytes, row: bytes) -> N
         assert outcome.accounts.endswith(b"\n1,1.5000,0.0000,1.5000,false\n")
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "delimiter"),
+    [
+        (b"type;client;tx;amount", b"deposit;1;2;1.5", ";"),
+        (b"type\tclient\ttx\tamount", b"deposit\t1\t2\t1.5", "\t"),
+        (b"note|type|client|tx|amount", b"a,b|deposit|1|2|1.5", "|"),
+        (b"a,b;client;tx;amount;type", b"a,b;1;2;1.5;deposit", ";"),
+        (b'"a;b",type,client,tx,amount', b"x,deposit,1,2,1.5", ","),
+    ],
+    ids=short,
+)
+def test_the_delimiter_is_the_one_that_makes_the_header_name_the_four_columns(
+    header: bytes, row: bytes, delimiter: str
+) -> None:
+    found = Header(header, "in")
+    assert found.delimiter == delimiter
+    assert parse_line(row, found) == ONE_DEPOSIT
+    for accounts in (
+        txfast.process(io.BytesIO(header + b"\n" + row)).accounts,
+        txfast.process(io.BytesIO(header + b"\n" + row), reader="arrow").accounts,
+    ):
+        assert [(each.client, str(each.total)) for each in accounts] == [(1, "1.5000")]
+
+
 def test_a_row_may_end_before_its_last_columns() -> None:
     header = Header(b"amount,note,tx,client,type", "in")
     assert parse_line(b"1.5,,2,1,deposit", header) == ONE_DEPOSIT
@@ -90,8 +116,8 @@ def test_the_width_of_a_header_is_its_number_of_columns() -> None:
         (b"type,type,TYPE,client,tx,amount", "names 'type' twice"),
         (b"Types,client,tx,amount", "no column type"),
         ("\u0442ype,client,tx,amount".encode(), "no column type"),
-        (b"type;client;tx;amount", "no column"),
-        (b"type\tclient\ttx\tamount", "no column"),
+        (b"type:client:tx:amount", "no column"),
+        (b"x;type;client;tx;amount;,type,client,tx,amount", "by ',' and by ';'"),
         (b"ty pe,client,tx,amount", "no column type"),
         (b"type\xc2\xa0,client,tx,amount", "no column type"),
         (b"\xef\xbb\xbftype,client,tx,amount", "no column type"),

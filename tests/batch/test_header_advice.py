@@ -17,25 +17,41 @@ def short(value: object) -> str:
 @pytest.mark.parametrize(
     ("header", "advice"),
     [
-        (b"type;client;tx;amount", "its fields are separated by semicolons: separate them by commas"),
-        (b"Type\tClient\tTx\tAmount", "its fields are separated by tabs: separate them by commas"),
-        (b"tx | amount | currency", "its fields are separated by pipes: separate them by commas"),
+        (
+            b"tx | amount | currency",
+            "no column type, client: it needs type, client, tx, amount, and has 'tx', 'amount',",
+        ),
+        (
+            b"Konto;Art;Nr",
+            "and has 'Konto', 'Art', 'Nr': add --columns NAME=COLUMN; if lines stand before the header, add",
+        ),
         (b'"type,client,tx,amount"', "it is one field in quotes: leave the quotes around the whole line out"),
-        (b"# made by the nightly export", "its first line is a comment: remove the lines before the header"),
+        (
+            b"# made by the nightly export",
+            "its first line, '# made by the nightly export', is a comment: add --dialect comment='#'",
+        ),
         (
             b"deposit,1,1,10.00",
-            "its first line is a row, 'deposit,1,1,10.00': put a line in front of it, type,client,tx",
+            "its first line is a row, 'deposit,1,1,10.00': add --dialect header=no, or a line in front",
         ),
-        (b"type,customer,id,amount", "rename 'customer' to client, 'id' to tx"),
+        (b"type,customer,id,amount", "add --columns client=customer,tx=id"),
         (
             b"Transaction Type,USER_ID,txn-id,Value",
-            "rename 'Transaction Type' to type, 'USER_ID' to client, 'txn-id' to tx",
+            "add --columns 'type=Transaction Type',client=USER_ID,tx=txn-id,amount=Value",
         ),
-        (b"type,cleint,tx,amonut", "rename 'cleint' to client, 'amonut' to amount"),
-        (b"Date,Account,Reference,Debit,Credit", "make one column amount of debit and credit"),
-        (b"Account:,1234", "it needs type, client, tx, amount, and has 'Account:', '1234'; if lines stand before the"),
+        (
+            b"Date,Account,Reference,Amount",
+            "name the column of types, as in --columns type=COLUMN; or, if the sign of an amount is its type, add "
+            "--columns client=Account,tx=Reference --types +=deposit,-=withdrawal",
+        ),
+        (b"type,cleint,tx,amonut", "add --columns client=cleint,amount=amonut"),
+        (b"Date,Account,Reference,Debit,Credit", "add --columns client=Account,tx=Reference,credit=Credit,debit=Debit"),
+        (b"Account:,1234", "it needs type, client, tx, amount, and has 'Account:', '1234': add --columns"),
         (b"type,client,tx,zzz", "it needs type, client, tx, amount, and has 'type', 'client', 'tx', 'zzz'"),
-        (b"x" * 300, "it needs type, client, tx, amount, and has '" + "x" * 79 + "\u2026; if lines stand"),
+        (
+            b"x" * 300,
+            "it needs type, client, tx, amount, and has '" + "x" * 79 + "\u2026: add --columns NAME=COLUMN; if",
+        ),
     ],
     ids=short,
 )
@@ -73,12 +89,8 @@ def test_advice_knows_the_four_columns() -> None:
         (b"type,client,tx,amount,type", "its header names 'type' twice, in columns 1 and 5: leave one out"),
         (
             b'type,client,tx,"amount',
-            "its header is badly quoted: close each quote before a comma, or leave the quotes out",
-        ),
-        (
-            b'"type";"client";"tx";"amount"',
-            "its header is badly quoted: its fields are separated by semicolons: separate them by commas, where the "
-            "file is made",
+            "its header is badly quoted: close each quote before a delimiter, or add --dialect quote=none where quotes "
+            "mean nothing",
         ),
         (b"x" * (MIB + 1), "its header is longer than 1 MiB: is it text, in lines?"),
     ],

@@ -41,7 +41,7 @@ from tests.support.project import PROJECT_ROOT, copy_extension_modules, copy_pro
 
 COVERED = (
     *("txfast/batch/header.pxd", "txfast/ledger/policy.pxd", "txfast/ledger/rules.pxd"),
-    *("txfast/readers/row.pxd", "txfast/readers/row_fast.pxd"),
+    *("txfast/readers/row.pxd", "txfast/readers/row_dialect.pxd", "txfast/readers/row_fast.pxd"),
     *("txfast/text/csv_in.pxd", "txfast/text/numbers_in.pxd"),
 )
 PERCENT_MIN = 98
@@ -66,7 +66,8 @@ QUICK_TESTS = (
     "tests/batch/test_header.py",
     *("tests/ledger/test_columns.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
     "tests/ledger/test_policy_tables.py",
-    *("tests/readers/test_row.py", "tests/readers/test_row_fast.py", "tests/spill/test_slices.py"),
+    *("tests/readers/test_row.py", "tests/readers/test_row_dialect.py", "tests/readers/test_row_fast.py"),
+    "tests/spill/test_slices.py",
 )
 PYTHON = (".py",)
 # Cython's own support code.

@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -251,6 +252,49 @@ def byte_offsets(full: bool) -> Figures:
     return Figures(rows, rejects, 0.0, None, problems)
 
 
+JSON_ROWS = (
+    b'{"type":"deposit","client":1,"tx":2,"amount":"3.5"}',
+    b'{"a":[{}],"type":"d\\u0065posit","client":1,"tx":2,"amount":-0.5}',
+)
+
+
+def json_offsets(full: bool) -> Figures:
+    """The same for JSON lines, between rows of the same shape."""
+    rows, rejects, problems = 0, 0, []
+    for row in JSON_ROWS if full else JSON_ROWS[:1]:
+        lines = [
+            row[:index] + bytes([byte]) + row[index + replaced :]
+            for index in range(len(row) + 1)
+            for replaced in (0, 1)
+            for byte in range(256)
+        ]
+        for block_bytes in (None, 61):
+            inputs = [("in.jsonl", (b"\n" + row + b"\n").join([row, *lines]))]
+            try:
+                outcome = replays.assert_as_reference(inputs, reader="native", block_bytes=block_bytes)
+            except AssertionError as error:
+                problems.append(str(error)[:200])
+            else:
+                assert outcome is not None
+                rows += outcome.rows
+                rejects += len(outcome.rejects)
+    return Figures(rows, rejects, 0.0, None, problems)
+
+
+def deep_json(full: bool) -> Figures:
+    """Lines of JSON with nested values as deep as a line is long, whole and cut short."""
+    depth, count = 500_000, 200 if full else 3
+    rest = b',"type":"deposit","client":1,"tx":1,"amount":1}\n'
+    whole = b'{"a":' + b"[" * depth + b"]" * depth + rest
+    content = b"{}\n" + whole * count + (b'{"a":' + b"[" * 2 * depth + b"\n") * count
+    started = time.perf_counter()
+    outcome = replays.run([("in.jsonl", content)])
+    seconds = time.perf_counter() - started
+    expected = {"missing_field": 1, "bad_json": count}
+    problems = [] if outcome.malformed == expected else [f"{outcome.malformed}, not {expected}"]
+    return Figures(outcome.rows, len(outcome.rejects), seconds, None, problems)
+
+
 MALFORMED = {
     "bad_quoting": b'deposit,1,"1,1',
     "too_many_fields": b"deposit,1,1,12,50",
@@ -360,7 +404,7 @@ CASES: dict[str, Callable[[bool], Figures]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         long_line, no_ending, long_header, blank_line, empty_lines, open_quotes, wide_header, byte_offsets,
-        reject_lines, crafted_ids, crafted_clients, one_client, many_clients,
+        json_offsets, deep_json, reject_lines, crafted_ids, crafted_clients, one_client, many_clients,
     )
 }  # fmt: skip
 

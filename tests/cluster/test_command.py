@@ -148,3 +148,11 @@ def test_the_policy_may_be_said_in_several_options(folder: Folder, capsys: pytes
         assert run_command("in.csv", "-o", "b.csv", *arguments) == 2
         assert words in capsys.readouterr().err
     assert folder.names() == ["in.csv"]
+
+
+@pytest.mark.parametrize("option", ["--opening", "--expect", "--differences"])
+def test_options_of_one_machine_are_refused_with_what_to_do(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        command.make_parser("dask").parse_args(["in.csv", option, "b.csv"])
+    assert end.value.code == 2
+    assert f"{option} is for txfast on one machine" in capsys.readouterr().err

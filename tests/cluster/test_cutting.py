@@ -77,7 +77,7 @@ def test_a_format_that_is_not_read_fails_before_any_range_is_read(folder: Folder
     """The driver opens every input to cut it, so the last of many fails the run at once."""
     folder.write("export.json", b'[{"type": "deposit"}]\n')
     names = [str(folder.path / name) for name in ("in.csv", "export.json")]
-    with pytest.raises(InputError, match=r"export\.json: JSON: convert it"):
+    with pytest.raises(InputError, match=r"export\.json: JSON in an array: put each object into a line"):
         cut_inputs(names)
     with pytest.raises(SourceError, match="No such file"):
         cut_inputs([names[0], str(folder.path / "missing.csv")])

@@ -172,8 +172,8 @@ def test_a_file_that_becomes_shorter_is_refused(folder: Folder) -> None:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_wrong_header_in_utf_16_says_so_on_a_cluster_too(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "in.txt"
-    path.write_bytes(pack("\ufefftype\tclient\ttx\tamount\n".encode("utf-16-le")))
+    path.write_bytes(pack("\ufefftype\tclient\ttx\tamont\n".encode("utf-16-le")))
     [part] = cut_inputs([str(path)])
-    with pytest.raises(HeaderError, match=r"separated by tabs: .* \(the file is UTF-16\)$") as caught:
+    with pytest.raises(HeaderError, match=r"no column amount: .* \(the file is UTF-16\)$") as caught:
         list(RangeReader(part))
     assert caught.value.file == str(path)

@@ -122,3 +122,20 @@ def test_one_machine_keeps_the_parts_of_an_input(folder: Folder) -> None:
     assert on_one_machine(folder, "in.csv").stats["rows"] == 0
     folder.write("in.csv", folder.read("in.csv").replace(b"deposit,3", b"deposit,4"))
     assert on_one_machine(folder, "in.csv").stats["rows"] == 4
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_opening_balances_of_a_state_go_with_their_shards(folder: Folder, shards: int) -> None:
+    folder.write("open.csv", b"client,opening\n" + b"".join(b"%d,%d.5\n" % (n * 7919, n - 9) for n in range(30)))
+    folder.write("first.csv", HEADER + b"withdrawal,158380,1,2\n")
+    assert folder.run("first.csv", "--opening", "open.csv", "--state", "state", "-q").exit_code == 0
+    folder.write("many.csv", HEADER + b"deposit,0,2,1\ndeposit,95028,3,1\n")
+    run_cluster("many.csv", shards=shards, range_bytes=1 << 20)
+    folder.write("last.csv", HEADER + b"deposit,7919,4,1\n")
+    ended = folder.run("last.csv", "--state", "state")
+    assert ended.exit_code == 0, ended.errors
+    assert b"\n0,-8.5000," in ended.output
+    assert b"\n7919,-7.5000," in ended.output
+    assert b"\n158380,9.5000," in ended.output
+    assert ended.output.count(b"\n") == 31
+    assert folder.run("--verify", "--state", "state").exit_code == 0

@@ -14,7 +14,9 @@ from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE,
 from txfast.command import settings
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
+from txfast.dialect.dialect import Dialect
 from txfast.errors import MemoryLimitError
+from txfast.input.ref import InputRef
 from txfast.ledger.policy import Policy
 from txfast.log.journal import LEVELS
 from txfast.run.destinations import OUTPUTS
@@ -23,10 +25,27 @@ from txfast.writers.formats import usual_suffixes
 # For each option: a text that its variable accepts, the attribute of Settings, and the value that this gets.
 VALUES: dict[str, tuple[str, str, Any]] = {
     "reader": ("arrow", "reader", "arrow"),
+    "delimiter": ("tab", "dialect", Dialect({"delimiter": "tab"})),
+    "columns": (
+        "client=Payer ID,tx=Ref",
+        "dialect",
+        Dialect({"columns.client": "Payer ID", "columns.tx": "Ref"}),
+    ),
+    "types": (
+        "SALE=deposit,a=b=ignore",
+        "dialect",
+        Dialect({"types.SALE": "deposit", "types.a=b": "ignore"}),
+    ),
+    "decimal": (",", "dialect", Dialect({"decimal": ","})),
+    "decimals": ("2", "dialect", Dialect({"decimals": "2"})),
+    "dialect": ("null=-,NULL\nskip=3", "dialect", Dialect({"null": "-,NULL", "skip": "3"})),
     "policy": ("card", "policy", Policy("card")),
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
+    "opening": ("open.csv", "opening", "open.csv"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
+    "expect": ("right.csv", "expect", "right.csv"),
+    "differences": ("d.jsonl", "differences", "d.jsonl"),
     "stats": ("s.json", "stats", "s.json"),
     "state": ("folder", "state", "folder"),
     "checkpoint": ("0.5", "checkpoint", 0.5),
@@ -44,13 +63,16 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "verbose": ("1", "verbose", True),
 }
 # Variables that an option needs beside its own.
-NEEDED = {"checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}}
+NEEDED = {
+    "checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}, "differences": {"expect": "right.csv"},
+}  # fmt: skip
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:
-    """All settings but `inputs`, by name."""
-    return {name: getattr(settings, name) for name in Settings.__slots__ if name != "inputs"}
+    """All settings but `inputs`, by name; of other files that are looked up, their names."""
+    values = {name: getattr(settings, name) for name in Settings.__slots__ if name != "inputs"}
+    return {name: value.name if isinstance(value, InputRef) else value for name, value in values.items()}
 
 
 # ---- Flags ----------------------------------------------------------------------------------------
@@ -60,8 +82,8 @@ def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "checkpoint": None, "color": "auto", "last_line": None, "memory_limit": None, "output": "-",
-        "output_format": "csv", "policy": None,
+        "checkpoint": None, "color": "auto", "dialect": None, "differences": None, "expect": None, "last_line": None,
+        "memory_limit": None, "opening": None, "output": "-", "output_format": "csv", "policy": None,
         "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
         "stats": None, "threads": None, "verbose": False, "verify": False,
     }  # fmt: skip
@@ -78,8 +100,8 @@ def test_a_flag_is_set(option: Any) -> None:
     for flag in option.flags:
         words = [flag] if option.metavar is None else [flag, text]
         needed = NEEDED.get(option.name, {})
-        assert getattr(parse(*words, "in.csv", **needed), attribute) == value
-        assert getattr(parse("in.csv", *words, **needed), attribute) == value
+        assert plain_settings(parse(*words, "in.csv", **needed))[attribute] == value
+        assert plain_settings(parse("in.csv", *words, **needed))[attribute] == value
 
 
 def test_quiet_turns_progress_off() -> None:
@@ -215,7 +237,7 @@ def test_variables_are_named_after_their_options() -> None:
 def test_a_variable_is_set(name: str) -> None:
     text, attribute, value = VALUES[name]
     for arguments in (("in.csv",), ("--", "in.csv")):
-        assert getattr(parse(*arguments, **{name: text}, **NEEDED.get(name, {})), attribute) == value
+        assert plain_settings(parse(*arguments, **{name: text}, **NEEDED.get(name, {})))[attribute] == value
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -252,7 +274,8 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in VALUES if name not in ("output", "policy", "spill_dir", "state", "stats")]
+    "name",
+    [name for name in VALUES if name not in ("expect", "opening", "output", "policy", "spill_dir", "state", "stats")],
 )
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})

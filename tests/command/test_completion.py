@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.command import Folder, shell
 from txfast.command.completion import FILE_METAVARS, completion_script
-from txfast.command.options import OPTIONS, SHELLS, Option
+from txfast.command.option import Option
+from txfast.command.options import OPTIONS, SHELLS
 from txfast.log.journal import LEVELS
 
 PATIENCE_SECONDS = 30

@@ -13,7 +13,8 @@ from tests.support.project import PROJECT_ROOT
 from txfast.batch.batch import MALFORMED_REASONS
 from txfast.command.help import paragraphs_of
 from txfast.command.manual import manual_page, text_lines
-from txfast.command.options import OPTIONS, Option
+from txfast.command.option import Option
+from txfast.command.options import OPTIONS
 from txfast.ledger.ledger import STATUSES
 
 MAKE = "python -m txfast.command.manual > txfast/command/txfast.1"

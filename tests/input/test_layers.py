@@ -181,12 +181,18 @@ def test_damaged_utf_16_is_refused_with_the_offset(
 @pytest.mark.parametrize("reader", ["native", "arrow"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_wrong_header_in_utf_16_says_so(folder: Folder, reader: str, pack: Callable[[bytes], bytes]) -> None:
-    tabs = FILE.replace(b",", b"\t")
-    folder.write("in.txt", pack(utf16_of(tabs)))
-    advice = "its fields are separated by tabs: separate them by commas, where the file is made"
+    wrong = FILE.replace(b",", b"\t").replace(b"amount", b"value")
+    folder.write("in.txt", pack(utf16_of(wrong)))
+    advice = "its header has no column amount: add --columns amount=value"
     folder.run("in.txt", "--reader", reader).assert_failed(f"{advice} (the file is UTF-16)")
-    folder.write("in.txt", pack(tabs))
+    folder.write("in.txt", pack(wrong))
     assert folder.run("in.txt", "--reader", reader).errors.endswith(f"{advice}\n")
+
+
+@pytest.mark.parametrize("reader", ["native", "arrow"])
+def test_a_spreadsheets_unicode_text_is_read(folder: Folder, reader: str) -> None:
+    folder.write("in.txt", utf16_of(FILE.replace(b",", b"\t")))
+    assert folder.run("in.txt", "--reader", reader).output == ACCOUNTS
 
 
 # ---- Zip archives ----------------------------------------------------------------------------------

@@ -31,13 +31,13 @@ from tests.support.tables import NAMES, ROWS, Field, of_texts, write_table
 from txfast.api.inputs import LentInput
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
-from txfast.batch.header import Header
+from txfast.batch.header import Header, table_header
 from txfast.errors import InputError, SourceError, TxfastError
 from txfast.input.open import open_source
 from txfast.input.position import Consumption
 from txfast.readers import table as table_module
 from txfast.readers.table import END_OF_STREAM, TableReader
-from txfast.readers.table_rows import HEADER_LINE, TableColumns, parse, units_fit
+from txfast.readers.table_rows import TableColumns, parse, units_fit
 from txfast.run.replay import new_replay
 
 FORMATS = ("parquet", "arrow", "arrows")
@@ -214,7 +214,7 @@ def test_rows_without_text_are_not_reported() -> None:
     table = TableColumns(2, (DEPOSITS, ONE, ONE, NONE))
     batch = TransactionBatch()
     assert table.hold(batch)
-    parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
+    parse(batch, Header(table_header(None), "table", of_table=True), keep_text=False)
     assert (len(batch), batch.lines, batch.malformed_rows, batch.raw_text()) == (2, 2, 0, b"")
     assert list(report(batch, rejected=False)) == []
     for wanted in ({"applied": True}, {"rejected": True}):
@@ -244,7 +244,7 @@ def test_a_batch_with_a_value_that_is_no_number_keeps_its_text(index: int, colum
     columns[index] = column
     batch = TransactionBatch()
     assert TableColumns(2, columns).hold(batch)
-    parse(batch, Header(HEADER_LINE, "table", of_table=True), keep_text=False)
+    parse(batch, Header(table_header(None), "table", of_table=True), keep_text=False)
     assert len(list(report(batch, rejected=False))) == batch.malformed_rows
     assert batch.raw_text().count(b"\n") == 2
 
@@ -630,7 +630,7 @@ def rows_of(*columns: Any, rows: int = 2) -> TransactionBatch:
     table = TableColumns(rows, columns)
     batch = TransactionBatch()
     while table.hold(batch):
-        parse(batch, Header(HEADER_LINE, "table", of_table=True))
+        parse(batch, Header(table_header(None), "table", of_table=True))
     return batch
 
 
@@ -685,8 +685,8 @@ def test_decimals_fit_only_if_all_of_them_do() -> None:
             units_fit(values, first, count)
 
 
-def test_other_than_four_columns_are_refused() -> None:
-    for rows, columns in ((2, (ONE,) * 3), (-1, (NONE,) * 4)):
+def test_other_numbers_of_columns_and_rows_are_refused() -> None:
+    for rows, columns in ((2, ()), (2, (ONE,) * 13), (-1, (NONE,) * 4)):
         with pytest.raises(ValueError, match="rows of"):
             TableColumns(rows, columns)
 

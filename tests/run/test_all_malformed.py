@@ -22,7 +22,10 @@ from txfast.errors import InputError
 from txfast.log.journal import Journal
 
 CREDITS = HEADER + b"CREDIT,1,1,10.00\nDEBIT,2,2,5.00\ndeposit,1,x,2.00\n"
-MESSAGE = "bad.csv: all 3 rows are malformed: bad_type in 2 rows, first in line 2 (deposit?); no accounts written"
+MESSAGE = (
+    "bad.csv: all 3 rows are malformed: bad_type in 2 rows, first in line 2 (deposit? correct it, or add "
+    "--types CREDIT=deposit); no accounts written"
+)
 
 
 @pytest.fixture

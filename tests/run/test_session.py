@@ -43,7 +43,7 @@ def session(tmp_path: Path) -> Session:
     """A run over a file that hands its accounts out, and keeps a state."""
     (tmp_path / "in.csv").write_bytes(FILE)
     settings = RunSettings(
-        Journal(quiet=True), rejects=False, max_malformed=None, policy=None, reader=READERS[0], threads=1,
+        Journal(quiet=True), rejects=False, max_malformed=None, policy=None, dialect=None, reader=READERS[0], threads=1,
         memory_limit=None, memory_said="", spill_dir=None, state=str(tmp_path / "state"), checkpoint=None,
         last_line=None, progress="never",
     )  # fmt: skip

@@ -24,6 +24,7 @@ PACKAGE = PROJECT_ROOT / "txfast"
 LAYERS = [
     {"_version", "errors", "interrupts", "printable", "text"},
     {"late"},
+    {"dialect"},
     {"batch"},
     {"input", "ledger"},
     {"readers", "spill", "writers"},

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tests.support.reference_json import find_json_texts, is_json, split_lines
 from tests.support.reference_ledger import INT64_MAX as INT64_MAX
 from tests.support.reference_ledger import INT64_MIN as INT64_MIN
 from tests.support.reference_ledger import Account as Account
@@ -145,14 +146,22 @@ class Replay:
         self.malformed: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
 
+    def open(self, openings: Mapping[int, int]) -> None:
+        """Begin with these balances, by client, in units of 0.0001. Raises ValueError for a client that is known."""
+        for client, units in openings.items():
+            if not self._ledger.open(client, units):
+                raise ValueError(f"client {client} has an account already")
+
     def read(self, name: str, content: bytes) -> None:
         """Apply one input, which has its own header. After a NotTransactions the run cannot be used."""
-        rows, lines = split_rows(content)
-        if not rows:
-            raise NotTransactions(f"{name}: there is no header")
-        columns = find_columns(name, rows[0][1])
+        columns = None
+        rows, lines = split_lines(content) if is_json(content) else split_rows(content)
+        if not is_json(content):
+            if not rows:
+                raise NotTransactions(f"{name}: there is no header")
+            columns = find_columns(name, rows.pop(0)[1])
         rows_before, malformed_before = self.rows, self.malformed.copy()
-        for line, row in rows[1:]:
+        for line, row in rows:
             self._read_row(name, line, row, columns)
         self.lines.append(lines)
         malformed = self.malformed - malformed_before
@@ -160,10 +169,15 @@ class Replay:
             [(reason, count), *_] = malformed.most_common()
             raise NotTransactions(f"{name}: all {malformed.total()} rows are malformed: {reason} in {count} of them")
 
-    def _read_row(self, file: str, line: int, row: bytes, columns: Columns) -> None:
+    def _read_row(self, file: str, line: int, row: bytes, columns: Columns | None) -> None:
+        """Read a row under these columns, or a line of JSON where there are none."""
         texts = NO_TEXTS
         if len(row) > ROW_LIMIT_BYTES:
             status, reason = "malformed", "row_too_long"
+        elif columns is None:
+            found = find_json_texts(row)
+            texts = NO_TEXTS if found is None else found
+            status, reason = ("malformed", "bad_json") if found is None else self._read_texts(found)
         elif (fields := split_fields(row)) is None:
             status, reason = "malformed", "bad_quoting"
         else:
@@ -179,9 +193,13 @@ class Replay:
 
     def _read_fields(self, fields: Sequence[bytes], columns: Columns) -> tuple[str, str]:
         """(status, reason) of a row with these fields."""
-        type_text, client_text, tx_text, amount_text = find_texts(fields, columns)
         if has_surplus(fields, columns):
             return "malformed", "too_many_fields"
+        return self._read_texts(find_texts(fields, columns))
+
+    def _read_texts(self, texts: Texts) -> tuple[str, str]:
+        """(status, reason) of a row with these texts."""
+        type_text, client_text, tx_text, amount_text = texts
         if not type_text or client_text is None or tx_text is None:
             return "malformed", "missing_field"
         # bytes.lower() changes ASCII letters alone.

@@ -94,6 +94,15 @@ class Ledger:
         self.accounts: dict[int, Account] = {}
         self.payments: dict[Key, Payment] = {}
         self.applied: list[Applied] = []
+        self.openings: dict[int, int] = {}
+
+    def open(self, client: int, units: int) -> bool:
+        """Open an account that begins with this much available; False where the client has one already."""
+        if client in self.accounts:
+            return False
+        self.accounts[client] = Account(client, available=units)
+        self.openings[client] = units
+        return True
 
     def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
         """Apply one well-formed row. Returns "applied" or the reason of the rejection."""
@@ -258,11 +267,12 @@ class Ledger:
     # ---- Conservation ------------------------------------------------------------------------------
 
     def conserved(self) -> bool:
-        """Whether available + held of every client is what its applied rows brought in, less what they took out.
+        """Whether available + held of every client is what its opening balance and its applied rows brought in, less
+        what these took out.
 
         The sum is computed from the list of applied rows, not from the balances, so it detects a forged account.
         """
-        expected: Counter[int] = Counter()
+        expected: Counter[int] = Counter(self.openings)
         for row in self.applied:
             expected[row.client] += self._brought_in(row)
         return all(account.total == expected[client] for client, account in self.accounts.items())

@@ -19,6 +19,7 @@ from tests.support import reference, reference_rows
 from txfast.batch.batch import MALFORMED_REASONS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.errors import TxfastError
+from txfast.input.first_bytes import FIRST_BYTES, kind_of
 from txfast.input.ref import resolve
 from txfast.input.source import READERS as READERS
 from txfast.input.source import Source
@@ -132,7 +133,8 @@ def though_all_malformed() -> Iterator[None]:
 def open_bytes(name: str, content: bytes | Sequence[bytes]) -> Source:
     """An input in memory: its bytes, or the pieces in which it is read."""
     stream = io.BytesIO(content) if isinstance(content, bytes) else Reads(content)
-    return Source(name, cast(io.FileIO, stream), None)
+    first_bytes = (content if isinstance(content, bytes) else b"".join(content))[:FIRST_BYTES]
+    return Source(name, cast(io.FileIO, stream), None, kind_of(first_bytes))
 
 
 def run(

@@ -10,16 +10,18 @@ import pytest
 
 from tests.support import replays
 from txfast.batch.batch import TransactionBatch
+from txfast.ledger import openings
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
 from txfast.log.journal import Journal
-from txfast.run import books, plan
+from txfast.run import books, plan, session
 from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.plan import Plan
 from txfast.run.replay import Replay
 from txfast.run.values import policy as parse_policy
 from txfast.spill import settle, slices, spill
+from txfast.state import snapshot
 
 
 class SmallLedger(Ledger):
@@ -67,6 +69,23 @@ def small_limits(limit: int) -> Iterator[None]:
         patched.setattr(spill, "LIMIT_BYTES_PER_BUFFER_BYTE", 1 << 60)
         patched.setattr(slices, "ROWS_AT_ONCE", 4)
         patched.setattr(replays, "new_replay", new_replay)
+        yield
+
+
+@contextmanager
+def small_runs(limit: int) -> Iterator[None]:
+    """The same for every run of the command and of programs in this process."""
+    with small_limits(limit), pytest.MonkeyPatch.context() as patched:
+
+        def new_replay(*arguments: Any, **options: Any) -> Replay:
+            replay = replay_module.new_replay(*arguments, **options)
+            replay.books.ledger_bytes = limit
+            replay.books.settling_bytes = limit + settle.SETTLING_BYTES
+            return replay
+
+        patched.setattr(session, "new_replay", new_replay)
+        patched.setattr(snapshot, "Ledger", SmallLedger)
+        patched.setattr(openings, "bytes_with_openings", lambda ledger, _: ledger.bytes_with(0))
         yield
 
 

@@ -78,7 +78,7 @@ def cython_function_lengths(text: str) -> Iterator[tuple[str, int]]:
         while open_functions and indent <= open_functions[-1][2]:
             name, first, _ = open_functions.pop()
             yield name, last - first + 1
-        defined = re.match(r"(?:def|cdef|cpdef)\b[^=(]*?(\w+) ?\(.*:$", line)
+        defined = re.match(r"(?:def|cdef|cpdef)\b(?! class\b)[^=(]*?(\w+) ?\(.*:$", line)
         if defined is not None:
             open_functions.append((defined[1], start, indent))
         last = end

@@ -27,7 +27,8 @@ CLIENT_MAX = 2**64 - 1
 
 
 class Account(NamedTuple):
-    """One account. Amounts have four decimals; `total` is what is available and what is held together."""
+    """One account. Amounts have four decimals, or those of the dialect; `total` is what is available and what is held
+    together."""
 
     client: int
     available: Decimal
@@ -36,14 +37,10 @@ class Account(NamedTuple):
     locked: bool
 
 
-def account_of(client: int, available: int, held: int, locked: bool) -> Account:
-    """An account whose amounts are given in units of 0.0001."""
-    return Account(client, amount(available), amount(held), amount(available + held), locked)
-
-
-def amount(units: int) -> Decimal:
-    """An amount in units of 0.0001, with its four decimals."""
-    return Decimal(decimal_text(units))
+def account_of(client: int, available: int, held: int, locked: bool, decimals: int) -> Account:
+    """An account whose amounts are given in units of their last decimal."""
+    amounts = (Decimal(decimal_text(units, decimals)) for units in (available, held, available + held))
+    return Account._make((client, *amounts, locked))
 
 
 def client_number(client: object) -> int | None:
@@ -71,21 +68,21 @@ class AccountParts:
         return sum(map(len, self._parts))
 
 
-def account_at(accounts: "AccountChunks", index: int) -> Account:
-    """The account at an index, which must be one of them."""
+def account_at(accounts: "AccountChunks", index: int, decimals: int) -> Account:
+    """The account at an index, which must be one of them. Its amounts have these decimals."""
     for chunk in accounts.chunks():
         if index < len(chunk):
-            return account_of(*chunk.account(index))
+            return account_of(*chunk.account(index), decimals)
         index -= len(chunk)
     raise IndexError("fewer accounts than there are said to be")
 
 
-def account_of_client(accounts: "AccountChunks", client: int) -> Account | None:
-    """The client's account; None where it has none."""
+def account_of_client(accounts: "AccountChunks", client: int, decimals: int) -> Account | None:
+    """The client's account, whose amounts have these decimals; None where it has none."""
     for chunk in accounts.chunks():
         index = chunk.find(client)
         if index >= 0:
-            return account_of(*chunk.account(index))
+            return account_of(*chunk.account(index), decimals)
     return None
 
 

@@ -25,6 +25,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from txfast.dialect.dialect import Dialect
     from txfast.ledger.policy import Policy
 
 # The words that an argument may be, for type checkers. A test holds them to the tables that runs use.
@@ -187,6 +188,18 @@ def policy(given: object) -> "Policy | None":
     return values.policy(given)
 
 
+def dialect(given: object) -> "Dialect | None":
+    """A mapping of parts to values, or a Dialect; None for the default one."""
+    if not isinstance(given, Mapping):
+        raise Wrong
+    settings = {}
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(name, str) or not isinstance(value, str | int):
+            raise Wrong
+        settings[name] = str(value)
+    return values.dialect(settings)
+
+
 def words(allowed: tuple[str, ...], *, may_be_none: bool = False) -> Allowed:
     """One of these words."""
 
@@ -211,6 +224,9 @@ ARGUMENTS: dict[str, Allowed] = {
     "max_malformed": number_from(0),
     "strict": Allowed("True or False", switch),
     "policy": Allowed('a policy, such as "card" or "redispute=after-resolve"', policy, may_be_none=True),
+    "dialect": Allowed(
+        'a mapping of parts to values, such as {"delimiter": ";", "decimals": 2}', dialect, may_be_none=True
+    ),
     "reader": words(READERS),
     "threads": number_from(1),
     "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),

@@ -103,6 +103,16 @@ class LentInput:
         return Source(self.name + self._ordinal, RawIOBase(), size_bytes, TABLE, tables)
 
 
+def balance_input(name: str, given: "Input") -> "InputRef | LentInput":
+    """The argument of this name, which is a file or a table of balances. Raises UsageError for an object that is
+    none."""
+    refusal = refusal_of(given)
+    if refusal is not None:
+        raise UsageError(f"{name}: {refusal}")
+    [found] = Inputs((given,)).inputs
+    return found
+
+
 def check_inputs(inputs: "tuple[Input, ...]") -> None:
     """Raise UsageError where there is no input, or an object that cannot be one."""
     if not inputs:

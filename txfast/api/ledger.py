@@ -43,8 +43,9 @@ IN_USE: ContextVar[frozenset[int]] = ContextVar("ledgers in use", default=frozen
 class Ledger:
     """Accounts and their transactions in memory: `apply` transactions as they come, look accounts up by client.
 
-    Rows mean what `policy` says, as for `txfast.process`. Large inputs are applied with `threads`, by default one for
-    each core that the process may use. Malformed rows are logged to `logger`, by default `logging.getLogger("txfast")`.
+    Rows mean what `policy` says and inputs are read in a `dialect`, as for `txfast.process`. Large inputs are applied
+    with `threads`, by default one for each core that the process may use. Malformed rows are logged to `logger`, by
+    default `logging.getLogger("txfast")`.
 
     It may be used from several threads: calls are serialised. It cannot be pickled: `save` it.
 
@@ -65,12 +66,15 @@ class Ledger:
         self,
         *,
         policy: "str | Mapping[str, str] | None" = None,
+        dialect: "Mapping[str, str | int] | None" = None,
         threads: int | None = None,
         logger: "logging.Logger | None" = None,
     ) -> None:
         self._journal = program_journal("error", taken("logger", logger))
         self._replay = new_replay(
-            self._journal, policy=taken("policy", policy), threads=taken("threads", threads), refuses_malformed=False
+            self._journal,
+            policy=taken("policy", policy), dialect=taken("dialect", dialect), threads=taken("threads", threads),
+            refuses_malformed=False,
         )  # fmt: skip
         self._books = self._replay.books
         self._figures = InputFigures("")  # of all inputs as one: they may be many
@@ -151,7 +155,7 @@ class Ledger:
                 for ledger in self._books.ledgers:
                     found = ledger.account(number)
                     if found is not None:
-                        return account_of(number, *found)
+                        return account_of(number, *found, self._books.decimals)
         raise KeyError(client)
 
     @overload
@@ -184,7 +188,7 @@ class Ledger:
     def accounts(self) -> Accounts:
         """All accounts as they are now: rows that are applied later do not change them."""
         with self._alone():
-            return Accounts(self._books.collect())
+            return Accounts(self._books.collect(), self._books.decimals)
 
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Save all of it to a state directory, as the command's `--state` keeps it: whole or not at all.
@@ -193,7 +197,7 @@ class Ledger:
         saved to, with nothing newer in it. Raises StateError where it holds something else, LockedError where a run
         is using it, SourceError (an OSError) where it cannot be written.
         """
-        state = StateDirectory(taken("path", path), self._journal.warning, self._books.policy)
+        state = StateDirectory(taken("path", path), self._journal.warning, self._books.policy, self._books.dialect)
         with self._alone():
             try:
                 state.open()
@@ -224,9 +228,9 @@ class Ledger:
     ) -> "Self":
         """The ledger in a state directory: saved there by `save`, or by a run of the command.
 
-        Everything loaded is checked. The policy is the state's. A run that is using the directory is not waited for:
-        the state is the one before that run. Raises StateError where the directory holds no state or is damaged,
-        SourceError (an OSError) where it cannot be read.
+        Everything loaded is checked. Policy and dialect are the state's. A run that is using the directory is not
+        waited for: the state is the one before that run. Raises StateError where the directory holds no state or is
+        damaged, SourceError (an OSError) where it cannot be read.
         """
         ledger = cls(threads=threads, logger=logger)
         state = StateDirectory(taken("path", path), ledger._journal.warning)

@@ -3,7 +3,7 @@
 from typing import Literal, overload
 
 from txfast.api.arguments import malformed_limit, taken
-from txfast.api.inputs import Inputs
+from txfast.api.inputs import Inputs, balance_input
 from txfast.api.results import Rejects, Result
 from txfast.api.run import RunSettings, run
 from txfast.log.journal import program_journal
@@ -25,6 +25,7 @@ def process(
     max_malformed: int | None = ...,
     strict: bool = ...,
     policy: "str | Mapping[str, str] | None" = ...,
+    dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -32,6 +33,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
+    opening: "Input | None" = ...,
     progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
@@ -43,6 +45,7 @@ def process(
     max_malformed: int | None = ...,
     strict: bool = ...,
     policy: "str | Mapping[str, str] | None" = ...,
+    dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -50,6 +53,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
+    opening: "Input | None" = ...,
     progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
@@ -61,6 +65,7 @@ def process(
     max_malformed: int | None = ...,
     strict: bool = ...,
     policy: "str | Mapping[str, str] | None" = ...,
+    dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
     threads: int | None = ...,
     memory_limit: "int | str | None" = ...,
@@ -68,6 +73,7 @@ def process(
     state: "str | os.PathLike[str] | None" = ...,
     checkpoint: float | None = ...,
     last_line: "LastLine | None" = ...,
+    opening: "Input | None" = ...,
     progress: "bool | ProgressMode" = ...,
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
@@ -78,6 +84,7 @@ def process(
     max_malformed: int | None = None,
     strict: bool = False,
     policy: "str | Mapping[str, str] | None" = None,
+    dialect: "Mapping[str, str | int] | None" = None,
     reader: "Reader" = "native",
     threads: int | None = None,
     memory_limit: "int | str | None" = None,
@@ -85,6 +92,7 @@ def process(
     state: "str | os.PathLike[str] | None" = None,
     checkpoint: float | None = None,
     last_line: "LastLine | None" = None,
+    opening: "Input | None" = None,
     progress: "bool | ProgressMode" = False,
     log_level: "LogLevel" = "error",
     logger: "logging.Logger | None" = None,
@@ -94,18 +102,22 @@ def process(
     An input is a path; a binary file, which is read from its present position and left open; or a table: an object
     that exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an iterable of such
     objects, such as a generator of record batches, which one of the run's threads iterates. A stream or a generator
-    that was read before has no rows left: it gives none, without an error. Files may be CSV, Parquet or Arrow IPC,
-    compressed or not; the format is detected from the content.
+    that was read before has no rows left: it gives none, without an error. Files may be CSV, JSON lines, Parquet
+    or Arrow IPC, compressed or not; the format is detected from the content.
 
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `policy` is a text as for the option, such as "card", or a mapping of switches to
-    values. `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run
-    is. Log lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default)
-    malformed rows, the first hundred one by one; at "warn" all of them, and rejected rows
-    too.
+    values. `dialect` says how files and tables are to be read: a mapping of its parts to values, such as
+    {"delimiter": ";", "columns.client": "Customer"}. `memory_limit` is in bytes, or text such as "2GiB". With
+    `progress`, standard error shows how far the run is. Log lines go to `logger`, by default
+    `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first hundred one by one; at
+    "warn" all of them, and rejected rows too.
 
     `rejects=True` collects the rows that were not applied; the path of a `rejects` file has them written as the command
     writes them, and the result has none; without it they are only counted.
+
+    `opening` has the accounts to begin with: a path, a binary file or a table with a column `client`, and a column
+    `available` or `opening`. A client that is there twice, or that the state knows, is an InputError.
 
     `state` is a state directory, as the command's: the run begins with what it holds, reads of each file what is new,
     and keeps the result there. Tables and open files are always new. `last_line` says what becomes of a last line that
@@ -135,6 +147,7 @@ def process(
         rejects=taken("rejects", rejects),
         max_malformed=malformed_limit(max_malformed, strict=strict),
         policy=taken("policy", policy),
+        dialect=taken("dialect", dialect),
         reader=taken("reader", reader),
         threads=taken("threads", threads),
         memory_limit=limit,
@@ -145,4 +158,4 @@ def process(
         last_line=taken("last_line", last_line),
         progress=taken("progress", progress),
     )
-    return run(Inputs(inputs), settings)
+    return run(Inputs(inputs), settings, None if opening is None else balance_input("opening", opening))

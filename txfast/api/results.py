@@ -20,9 +20,13 @@ from txfast.api.account_rows import (
     client_number,
 )
 from txfast.api.arguments import taken
-from txfast.errors import unwritable
+from txfast.api.differences import Difference, compare
+from txfast.dialect.names import DECIMALS
+from txfast.errors import UsageError, unwritable
+from txfast.readers.balance_columns import BALANCE_DECIMALS
 from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
+from txfast.writers.differences import difference_schema
 from txfast.writers.formats import compression_of, format_of, write_accounts
 from txfast.writers.output import Output
 from txfast.writers.reject_tables import reject_schema
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
     from txfast.api.account_rows import AccountChunks
     from txfast.api.arguments import AccountsFormat, RejectsFormat
+    from txfast.api.inputs import Input
     from txfast.writers.output import Publishable
 
     Default = TypeVar("Default")
@@ -74,7 +79,7 @@ class Reject(NamedTuple):
     row: bytes
 
 
-Row = TypeVar("Row", Account, Reject)
+Row = TypeVar("Row", Account, Reject, Difference)
 
 
 class ResultTable(Generic[Row]):
@@ -189,7 +194,7 @@ class Accounts(ResultTable[Account]):
     to disk, under a memory limit, such a look-up reads them from the first one on: iterate them instead.
 
     client     uint64
-    available  decimal128(19, 4)
+    available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
     locked     bool
@@ -198,26 +203,48 @@ class Accounts(ResultTable[Account]):
     _row_type = Account
     _what = "accounts"
 
-    def __init__(self, columns: "AccountChunks") -> None:
+    def __init__(self, columns: "AccountChunks", decimals: int = DECIMALS) -> None:
         self._columns = columns
+        self._decimals = decimals
 
     @property
     def schema(self) -> "pa.Schema":
         """The schema of the table."""
-        return account_schema()
+        return account_schema(self._decimals)
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         """Iterate the accounts as Arrow record batches."""
-        return account_batches(self._columns)
+        return account_batches(self._columns, self._decimals)
 
     def __len__(self) -> int:
         return len(self._columns)
 
     def _row_at(self, index: int) -> Account:
-        return account_at(self._columns, index)
+        return account_at(self._columns, index, self._decimals)
 
     def _table_of(self, chosen: range) -> "Accounts":
-        return Accounts(chosen_accounts(self._columns, chosen))
+        return Accounts(chosen_accounts(self._columns, chosen), self._decimals)
+
+    def differences(self, expected: "Input") -> "Differences":
+        """Where these accounts are not as `expected`: a path, a binary file or a table with a column `client`, and any
+        of available, held, total and locked, in any order of rows. An account that only one side has is a difference
+        too.
+
+        Raises InputError for a row that is wrong and for a client that is there twice, SourceError, and UsageError for
+        accounts that have not four decimals.
+
+        >>> import io, txfast
+        >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\n")
+        >>> list(txfast.process(file).accounts.differences(io.BytesIO(b"client,total\\n42,2\\n")))
+        [Difference(client=42, column='total', expected='2.0000', found='2.5000')]
+        """
+        if self._decimals != BALANCE_DECIMALS:
+            raise UsageError(
+                f"expected accounts have {BALANCE_DECIMALS} decimals, and these {self._decimals}: leave decimals out "
+                f"of the dialect"
+            )
+        ascends = len(self) <= 1 or self[0].client < self[1].client
+        return Differences(compare((self if ascends else self[::-1])._columns, expected))
 
     @overload
     def get(self, client: "SupportsIndex") -> Account | None: ...
@@ -233,7 +260,7 @@ class Accounts(ResultTable[Account]):
         (Decimal('2.5000'), None)
         """
         number = client_number(client)
-        found = None if number is None else account_of_client(self._columns, number)
+        found = None if number is None else account_of_client(self._columns, number, self._decimals)
         return default if found is None else found
 
     def __contains__(self, row: object) -> bool:
@@ -257,10 +284,57 @@ class Accounts(ResultTable[Account]):
         written = format_of("accounts", text, chosen=taken("format", format), chosen_by="format=")
         output = Output(text, compression_of(text))
         with whole_file(text, output):
-            write_accounts(self._columns, output, written)
+            write_accounts(self._columns, output, written, self._decimals)
 
 
-class Rejects(ResultTable[Reject]):
+class StoredTable(ResultTable[Row]):
+    """A table of record batches that are there."""
+
+    def __init__(self, batches: "list[pa.RecordBatch]") -> None:
+        self._batches = batches
+        self._ends = list(accumulate(batch.num_rows for batch in batches))
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        """Iterate the rows as Arrow record batches."""
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __reduce__(self) -> "tuple[type[Self], tuple[list[pa.RecordBatch]]]":  # type: ignore[override]
+        """For pickle: an error that has rejects must pass from process to process."""
+        return type(self), (self._batches,)
+
+    def _row_at(self, index: int) -> Row:
+        number = bisect_right(self._ends, index)
+        batch = self._batches[number]
+        [row] = batch.slice(index - self._ends[number] + batch.num_rows, 1).to_pylist()
+        return self._row_type(**row)
+
+    def _table_of(self, chosen: range) -> "Self":
+        ascending = chosen if chosen.step > 0 else chosen[::-1]
+        if not ascending:
+            return type(self)([])
+        table = self.to_arrow().slice(ascending[0], ascending[-1] - ascending[0] + 1)
+        if chosen.step != 1:
+            table = table.take(pa.array([index - ascending[0] for index in chosen], pa.uint64()))
+        return type(self)(table.to_batches())
+
+
+class Differences(StoredTable[Difference]):
+    """Differences between accounts and those that were expected, in order of client: a sequence of Difference tuples,
+    and a table of all of them. `client` is uint64, all else strings."""
+
+    _row_type = Difference
+    _what = "differences"
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """The schema of the table."""
+        return difference_schema()
+
+
+class Rejects(StoredTable[Reject]):
     """The rows that were not applied, in input order: a sequence of Reject tuples, and a table of all of them.
 
     `line` is uint64, `row` binary, all else strings.
@@ -269,40 +343,10 @@ class Rejects(ResultTable[Reject]):
     _row_type = Reject
     _what = "rejects"
 
-    def __init__(self, batches: "list[pa.RecordBatch]") -> None:
-        self._batches = batches
-        self._ends = list(accumulate(batch.num_rows for batch in batches))
-
     @property
     def schema(self) -> "pa.Schema":
         """The schema of the table."""
         return reject_schema()
-
-    def batches(self) -> "Iterator[pa.RecordBatch]":
-        """Iterate the rejects as Arrow record batches."""
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def __reduce__(self) -> "tuple[type[Rejects], tuple[list[pa.RecordBatch]]]":  # type: ignore[override]
-        """For pickle: an error that has rejects must pass from process to process."""
-        return Rejects, (self._batches,)
-
-    def _row_at(self, index: int) -> Reject:
-        number = bisect_right(self._ends, index)
-        batch = self._batches[number]
-        [row] = batch.slice(index - self._ends[number] + batch.num_rows, 1).to_pylist()
-        return Reject(**row)
-
-    def _table_of(self, chosen: range) -> "Rejects":
-        ascending = chosen if chosen.step > 0 else chosen[::-1]
-        if not ascending:
-            return Rejects([])
-        table = self.to_arrow().slice(ascending[0], ascending[-1] - ascending[0] + 1)
-        if chosen.step != 1:
-            table = table.take(pa.array([index - ascending[0] for index in chosen], pa.uint64()))
-        return Rejects(table.to_batches())
 
     def write(
         self,

@@ -6,9 +6,10 @@ Accounts are handed out here, not written. This module must not know the command
 import time
 from dataclasses import dataclass
 
-from txfast.api.inputs import Inputs
+from txfast.api.inputs import Inputs, LentInput
 from txfast.api.kept_rejects import LIMIT_BYTES_PER_BYTE, KeptRejects
 from txfast.api.results import Accounts, Rejects, Result
+from txfast.dialect.dialect import Dialect
 from txfast.errors import TooManyMalformedError, UsageError
 from txfast.input.ref import LOCATION, InputRef
 from txfast.input.source import READERS
@@ -31,6 +32,7 @@ class RunSettings:
     rejects: bool | str
     max_malformed: int | None
     policy: Policy | None
+    dialect: Dialect | None
     reader: str
     threads: int | None
     memory_limit: int | None
@@ -54,13 +56,14 @@ class RunSettings:
         return ""
 
 
-def check_settings(given: Inputs, settings: RunSettings) -> None:
+def check_settings(given: Inputs, settings: RunSettings, opening: "InputRef | LentInput | None" = None) -> None:
     """Check arguments against each other, and against the inputs. Raises UsageError."""
     if settings.needs_arrow and (settings.memory_limit or default_memory_limit()) < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
         raise UsageError(f"{settings.memory_said} is too little for {settings.needs_arrow}: the least is {least!r}")
     if isinstance(settings.rejects, str):
-        check_destinations(given.refs, {"rejects": Destination(settings.rejects, f"rejects={settings.rejects!r}")})
+        refs = [*given.refs, *([opening] if isinstance(opening, InputRef) else [])]
+        check_destinations(refs, {"rejects": Destination(settings.rejects, f"rejects={settings.rejects!r}")})
     if settings.state is None:
         for name in ("checkpoint", "last_line"):
             if getattr(settings, name) is not None:
@@ -88,17 +91,18 @@ def check_checkpoint(given: Inputs, settings: RunSettings) -> None:
         )
 
 
-def run(given: Inputs, settings: RunSettings) -> Result:
-    """Replay the inputs. Raises as `txfast.process`."""
+def run(given: Inputs, settings: RunSettings, opening: "InputRef | LentInput | None" = None) -> Result:
+    """Replay the inputs, after `opening` balances where there are some. Raises as `txfast.process`."""
     started = time.perf_counter()
-    check_settings(given, settings)
+    check_settings(given, settings, opening)
     path = settings.rejects if isinstance(settings.rejects, str) else None
     outputs = Outputs(
-        None, rejects=path, state=settings.state, policy=settings.policy, warn=settings.journal.warning
+        None, rejects=path, state=settings.state, policy=settings.policy, dialect=settings.dialect,
+        warn=settings.journal.warning,
     )  # fmt: skip
     kept = kept_rejects(settings)
     session = Session(
-        settings.journal, settings, given.inputs, outputs,
+        settings.journal, settings, given.inputs, outputs, opening=opening,
         collects=kept, shows_progress=shown if (shown := Journal()).shows_progress(settings.progress) else None,
     )  # fmt: skip
     if kept is not None:
@@ -116,7 +120,7 @@ def run(given: Inputs, settings: RunSettings) -> Result:
         found = None if kept is None else Rejects(kept.finish())
         stats = session.replay.stats(accounts, time.perf_counter() - started)
         session.publish()
-    return Result(Accounts(accounts), found, stats)
+    return Result(Accounts(accounts, session.replay.books.decimals), found, stats)
 
 
 def kept_rejects(settings: RunSettings) -> KeptRejects | None:

@@ -22,6 +22,7 @@ cdef enum Malformed:
     WELL_FORMED = 0
     ROW_TOO_LONG
     BAD_QUOTING
+    BAD_JSON
     TOO_MANY_FIELDS
     MISSING_FIELD
     BAD_TYPE
@@ -29,7 +30,9 @@ cdef enum Malformed:
     BAD_TX
     BAD_AMOUNT
     MALFORMED_COUNT
-    BLANK_LINE = MALFORMED_COUNT  # the row parser's word for a line that is no row, and so not malformed
+    # The row parser's words for a line that is no row, and so not malformed:
+    BLANK_LINE = MALFORMED_COUNT
+    IGNORED_ROW  # by the file's dialect
 
 cdef enum:
     # A reported raw row is cut here.
@@ -57,6 +60,8 @@ cdef class TransactionBatch:
     cdef uint32_t* malformed_offset
     cdef readonly Py_ssize_t malformed_rows
     cdef readonly Py_ssize_t malformed_capacity
+
+    cdef readonly Py_ssize_t ignored_rows  # rows that are nothing in the file's dialect
 
     # Rows with line endings inside, well-formed or malformed, in input order: where each begins and ends in the text.
     cdef uint32_t* spanning_offset

@@ -15,11 +15,12 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.text.bits cimport TEXT_SLACK_BYTES
 
-# The names of batch.pxd's Kind and Malformed, by code.
-KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback", "refund", "reversal")
+from txfast.dialect.names import KINDS
+
+# The names of batch.pxd's Malformed, by code.
 MALFORMED_REASONS = (
-    "", "row_too_long", "bad_quoting", "too_many_fields", "missing_field", "bad_type", "bad_client", "bad_tx",
-    "bad_amount",
+    "", "row_too_long", "bad_quoting", "bad_json", "too_many_fields", "missing_field", "bad_type", "bad_client",
+    "bad_tx", "bad_amount",
 )
 assert len(KINDS) == KIND_COUNT
 assert len(MALFORMED_REASONS) == MALFORMED_COUNT
@@ -36,8 +37,9 @@ def malformed_by_reason(counts not None):
 cdef class TransactionBatch:
     """Columns of well-formed transactions, and the malformed rows among them.
 
-    `rows` and `malformed_rows` are their numbers, `lines` counts the lines of the text, `first_line` is the number of
-    the first of them, and `header` the header of the file. `report()` in cursor.pyx iterates the rows.
+    `rows` and `malformed_rows` are their numbers, `ignored_rows` counts rows that the file's dialect ignores, `lines`
+    counts the lines of the text, `first_line` is the number of the first of them, and `header` the header of the file.
+    `report()` in cursor.pyx iterates the rows.
     """
 
     def __dealloc__(self):
@@ -79,7 +81,7 @@ cdef class TransactionBatch:
 
         Memory that is never written costs nothing, so callers may reserve the most that a block could hold.
         """
-        self.rows = self.malformed_rows = self.spanning_rows = 0
+        self.rows = self.malformed_rows = self.spanning_rows = self.ignored_rows = 0
         self.shard_count = 0
         self.unsettled_shards = 0
         if rows > self.capacity:

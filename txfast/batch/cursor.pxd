@@ -3,7 +3,8 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from txfast.batch.batch cimport MALFORMED_COUNT, ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
-from txfast.batch.header cimport Columns, Fields, cut_fields
+from txfast.batch.header cimport NO_COLUMN, Fields, RowForm, cut_fields
+from txfast.batch.json_object cimport cut_object
 from txfast.text.csv_in cimport Field
 
 cdef enum:
@@ -13,7 +14,8 @@ cdef enum:
 
 cdef class RowCursor:
     cdef TransactionBatch batch
-    cdef Columns columns
+    cdef RowForm form
+    cdef uint8_t* json_room  # where the texts of JSON lines are written; NULL for CSV
     cdef bint has_raw_rows  # False for a table: its lines were made by the reader
     cdef bint wants_applied
     cdef bint wants_rejected
@@ -44,19 +46,41 @@ cdef inline int reason_of(RowCursor cursor) noexcept nogil:
     return cursor.malformed_reason if cursor.malformed_reason else MALFORMED_COUNT + cursor.status
 
 
+cdef inline bint cut_row(RowCursor cursor, Fields* fields) noexcept nogil:
+    """Cut the row into its four fields; False where it cannot be cut. They are valid until the next row is cut."""
+    cdef const uint8_t* row_end
+    if cursor.malformed_reason == ROW_TOO_LONG:
+        return False
+    if cursor.json_room != NULL:
+        return cut_object(cursor.start, cursor.end, cursor.json_room, fields)
+    return cut_fields(cursor.start, cursor.end, &cursor.form, fields, &row_end)
+
+
+cdef inline bint has_amount(const Field* field) noexcept nogil:
+    """Whether a text has a digit that is not 0: of a credit and a debit, that one counts."""
+    cdef const uint8_t* p = field.start
+    while p < field.end:
+        if c"1" <= p[0] <= c"9":
+            return True
+        p += 1
+    return False
+
+
 cdef inline Py_ssize_t cut_texts(RowCursor cursor, Field* texts) noexcept nogil:
     """Cut the row into its TEXTS; return their length in bytes, all together. A missing text is empty."""
     cdef Fields fields
-    cdef const uint8_t* row_end
     cdef Py_ssize_t length = 0
     cdef int index
-    if cursor.malformed_reason != ROW_TOO_LONG and cut_fields(
-        cursor.start, cursor.end, &cursor.columns, &fields, &row_end,
-    ):
+    if cut_row(cursor, &fields):
         texts[0] = fields.type
         texts[1] = fields.client
         texts[2] = fields.tx
         texts[3] = fields.amount
+        if cursor.form.columns.debit != NO_COLUMN and not has_amount(&fields.amount) and has_amount(&fields.debit):
+            texts[3] = fields.debit
+        if cursor.form.syntax.quote != c'"':
+            # Quotes of another kind stay as they are, and those of this kind were never doubled.
+            texts[0].quoted = texts[1].quoted = texts[2].quoted = texts[3].quoted = False
     else:
         for index in range(RAW_ROW):
             texts[index].start = texts[index].end = NULL

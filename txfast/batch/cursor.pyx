@@ -6,13 +6,16 @@ This module must not know who reports, nor why a row was rejected.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from txfast.batch.batch cimport ROW_BYTES_KEPT, TransactionBatch
-from txfast.batch.header cimport Columns
+from txfast.batch.header cimport NO_COLUMN, columns_at
+from txfast.batch.json_object cimport JSON_ROOM_BYTES
 from txfast.text.bits cimport WINDOW_BYTES, WORD_BYTES, count_bits, lowest_bit, match_64
+from txfast.text.csv_in cimport default_syntax
 from txfast.text.endings cimport CR, LF, find_ending
 
 cdef enum:
@@ -74,15 +77,23 @@ cdef class RowCursor:
             raise ValueError("the rows were not kept as text")
         self.batch = batch
         # Without a header no row has any of the four texts.
-        self.columns = Columns(type=-1, client=-1, tx=-1, amount=-1, width=0)
+        self.form.columns = columns_at(NO_COLUMN, NO_COLUMN, NO_COLUMN, NO_COLUMN, 0)
+        self.form.syntax = default_syntax()
         if batch.header is not None:
-            self.columns = batch.header.columns
+            self.form = batch.header.form
+            if batch.header.is_json:
+                self.json_room = <uint8_t*>malloc(JSON_ROOM_BYTES)
+                if self.json_room == NULL:
+                    raise MemoryError("no memory for the texts of a row")
         self.has_raw_rows = batch.header is None or not batch.header.of_table
         self.wants_applied = applied
         self.wants_rejected = rejected
         self.wants_malformed = malformed
         self.counted_line = batch.first_line
         self.without_blank_lines = batch.lines == batch.rows + batch.malformed_rows
+
+    def __dealloc__(self):
+        free(self.json_room)
 
     cdef bint advance(self) noexcept nogil:
         """Go to the next wanted row; False where there is none."""

@@ -5,7 +5,12 @@ Each advice is a guess from the text of one line. This module must not know wher
 
 from txfast.text.words import nearest
 
-DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "pipes"}
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from txfast.dialect.dialect import Dialect
+
+# Words for delimiters in messages.
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 # Names that other programs give to the four columns; blanks, hyphens, underscores and case do not count.
 OTHER_NAMES = {
     "type": {"action", "category", "event", "kind", "operation", "transactiontype", "txtype"},
@@ -28,20 +33,21 @@ STANDARD_HEADER = ",".join(COLUMN_NAMES)
 SHOWN_LENGTH_MAX = 80
 
 
-def header_advice(line: bytes, names: list[str], missing: list[str]) -> str:
-    """What to do about a header line with these names, of which the names of `missing` columns are not there."""
+def header_advice(line: bytes, names: list[str], missing: list[str], dialect: "Dialect | None" = None) -> str:
+    """What to do about a header line with these names, of which the columns of `missing` roles are not there."""
     text = line.decode("utf-8", "replace")
-    delimiter = delimiter_of(text)
-    if delimiter is not None:
-        return delimiter_advice(delimiter)
     if names[0].lower() == STANDARD_HEADER:
+        if '"' not in text:
+            return "it is separated by commas: leave the delimiter out of the dialect"
         return "it is one field in quotes: leave the quotes around the whole line out"
     if text.lstrip().startswith("#"):
-        return f"its first line is a comment: remove the lines before the header {STANDARD_HEADER}"
+        return f"its first line, {shown(text)}, is a comment: add --dialect comment='#'"
     if is_row(names):
-        return f"its first line is a row, {shown(text)}: put a line in front of it, {STANDARD_HEADER}"
-    advice = column_advice(names, missing)
-    return f"{advice}; if lines stand before the header, remove them" if len(missing) == len(COLUMN_NAMES) else advice
+        return f"its first line is a row, {shown(text)}: add --dialect header=no, or a line in front of it"
+    advice = column_advice(names, missing, dialect)
+    if len(missing) == (len(COLUMN_NAMES) if dialect is None else len(dialect.roles)):
+        return f"{advice}; if lines stand before the header, add --dialect skip=N, their number"
+    return advice
 
 
 def control_advice(line: bytes) -> str:
@@ -54,35 +60,30 @@ def control_advice(line: bytes) -> str:
     return "it is no text, but perhaps an archive or a database: take the CSV out of it, and read that"
 
 
-def quoting_advice(line: bytes) -> str:
-    """What to do about a header line with a quote that is not closed before a comma."""
-    delimiter = delimiter_of(line.decode("utf-8", "replace"))
-    if delimiter is not None:
-        return delimiter_advice(delimiter)
-    return "close each quote before a comma, or leave the quotes out"
-
-
-def column_advice(names: list[str], missing: list[str]) -> str:
-    """What to do about columns with these names, of which the names of `missing` columns are not there."""
-    if "amount" in missing and {"debit", "credit"} <= {name.lower() for name in names}:
-        return "make one column amount of debit and credit, and let the column type say deposit or withdrawal"
-    renames = renames_of(names, missing)
-    if renames:
-        return renames
-    return f"it needs {', '.join(COLUMN_NAMES)}, and has {shortened(', '.join(map(repr, names)))}"
-
-
-def delimiter_of(text: str) -> str | None:
-    """Another delimiter than a comma, by which the line has two of the four names or more."""
-    for delimiter in DELIMITERS:
-        words = {word.strip(' "').lower() for word in text.split(delimiter)}
-        if len(words.intersection(COLUMN_NAMES)) > 1:
-            return delimiter
-    return None
-
-
-def delimiter_advice(delimiter: str) -> str:
-    return f"its fields are separated by {DELIMITERS[delimiter]}: separate them by commas, where the file is made"
+def column_advice(names: list[str], missing: list[str], dialect: "Dialect | None" = None) -> str:
+    """What to do about columns with these names, of which the columns of `missing` roles are not there."""
+    wanted = COLUMN_NAMES if dialect is None else tuple(dialect.columns.values())
+    if dialect is not None and not dialect.has_header:
+        return f"its first row has {len(names)} fields: the dialect names a column behind them"
+    needed = list(missing)
+    found: dict[str, str] = {}
+    if "amount" in needed:
+        by_name = {plain(name): name for name in names}
+        if "debit" in by_name and "credit" in by_name:
+            found = {role: by_name[role] for role in ("credit", "debit")}
+            needed = [role for role in needed if role not in ("type", "amount")]
+    renames = None if dialect is not None else renames_of(names, needed)
+    if renames is None and dialect is None and "type" in needed:
+        renames = renames_of(names, [role for role in needed if role != "type"])
+        if renames is not None:
+            columns = f"--columns {','.join(quoted(*each) for each in renames.items())} " if renames else ""
+            return (
+                f"name the column of types, as in --columns type=COLUMN; or, if the sign of an amount is its type, add "
+                f"{columns}--types +=deposit,-=withdrawal"
+            )
+    if renames is not None and (found or renames):
+        return f"add --columns {','.join(quoted(*each) for each in {**renames, **found}.items())}"
+    return f"it needs {', '.join(wanted)}, and has {shortened(', '.join(map(repr, names)))}: add --columns NAME=COLUMN"
 
 
 def is_row(texts: list[str]) -> bool:
@@ -90,18 +91,24 @@ def is_row(texts: list[str]) -> bool:
     return sum(text.lstrip("+-").replace(".", "", 1).isdigit() for text in texts) > 1
 
 
-def renames_of(names: list[str], missing: list[str]) -> str:
-    """Which columns to rename, so that all of `missing` are there; "" where some have no likely name."""
+def quoted(role: str, name: str) -> str:
+    """A setting as a shell takes it."""
+    setting = f"{role}={shortened(name)}"
+    return setting if all(each.isalnum() or each in "=-_." for each in setting) else f"'{setting}'"
+
+
+def renames_of(names: list[str], missing: list[str]) -> "dict[str, str] | None":
+    """The likely name of each of the `missing` columns; None where one has none."""
     free = [name for name in names if name.lower() not in COLUMN_NAMES]
-    found = []
+    found = {}
     for column in missing:
         alike = [name for name in free if plain(name) in OTHER_NAMES[column]]
         name = alike[0] if alike else nearest(column, free)
         if name is None:
-            return ""
+            return None
         free.remove(name)
-        found.append(f"{shown(name)} to {column}")
-    return f"rename {', '.join(found)}"
+        found[column] = name
+    return found
 
 
 def plain(name: str) -> str:

@@ -36,6 +36,13 @@ from txfast.state.directory import StateDirectory
 from txfast.writers.formats import FORMATS, format_of, write_accounts
 from txfast.writers.output import STANDARD_OUTPUT
 
+# Options of the command on one machine that no engine has, and what to do instead.
+NOT_HERE = {
+    "--opening": "begin a state with it there, and name that state here",
+    "--expect": "compare the state of this run, by txfast --state DIR --expect FILE",
+    "--differences": "write them by txfast --state DIR --expect FILE --differences FILE",
+}
+
 
 def make_parser(engine: str) -> argparse.ArgumentParser:
     """A parser of the options that all engines have."""
@@ -64,8 +71,20 @@ def make_parser(engine: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--policy", metavar="NAME=VALUE", action="append", default=[], help="what rows mean, as for txfast"
     )
+    for name, what in NOT_HERE.items():
+        # Named here, so that they are refused in words, and not as options that do not exist.
+        parser.add_argument(name, metavar="FILE", type=argument_type(refusal_of(name, what)), help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"txfast {__version__}")
     return parser
+
+
+def refusal_of(name: str, what: str) -> Callable[[str], object]:
+    """A function that refuses the value of an option which the command on one machine has alone."""
+
+    def refuse(_: str) -> object:
+        raise UsageError(f"{name} is for txfast on one machine: {what}")
+
+    return refuse
 
 
 def shard_count(text: str) -> int:
@@ -122,7 +141,7 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
 
 def check_outputs(options: argparse.Namespace) -> None:
     """Check that each output has a file of its own, which is no input. Raises UsageError."""
-    paths = {name: getattr(options, name) for name in OUTPUTS}
+    paths = {name: getattr(options, name, None) for name in OUTPUTS}
     check_destinations(
         [resolve(name) for name in options.files],
         {name: Destination(path, f"--{name} {path}") for name, path in paths.items() if path is not None},

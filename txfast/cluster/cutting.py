@@ -11,14 +11,17 @@ from dataclasses import replace
 from itertools import chain, count, islice, repeat
 
 from txfast.batch.batch import TransactionBatch
+from txfast.batch.header import JSON_HEADER
 from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of
 from txfast.errors import SourceError
+from txfast.input.first_bytes import FIRST_BYTES
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending, open_field_at
 from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
-from txfast.input.source import Source, was_changed
+from txfast.input.source import JSON_LINES, Source, was_changed
 from txfast.readers.csv import CsvReader
 
+LINE_ENDING = re.compile(b"\r\n|\n|\r")
 # Each input in a remote location takes some round trips.
 CUTTING_THREADS = 16
 
@@ -116,7 +119,14 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
 
 
 def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
-    """The header line of a file, the offset of the line after it, and the number of lines before that."""
+    """The header line of a file, the offset of the line after it, and the number of lines before that.
+
+    JSON lines have their first line that is not blank after it.
+    """
+    if source.kind == JSON_LINES:
+        blank = source.read_at(0, FIRST_BYTES).partition(JSON_HEADER)[0]
+        endings = list(LINE_ENDING.finditer(blank))
+        return JSON_HEADER, endings[-1].end() if endings else 0, len(endings)
     # The reader finds the header and checks it; the consumption tells where the block with the header begins.
     block = Consumption()
     reader = CsvReader(source.file, name, consumption=block)
@@ -129,8 +139,7 @@ def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
     lines += batch.lines_before
     # One byte more, since it may be the LF of a CR LF.
     text = source.read_at(start, block.offset_bytes - start + 1)
-    endings = islice(re.finditer(b"\r\n|\n|\r", text), batch.lines_before - 1, None)
-    header_ending = next(endings, None)
+    header_ending = next(islice(LINE_ENDING.finditer(text), batch.lines_before - 1, None), None)
     return reader.header.line, start + (len(text) if header_ending is None else header_ending.end()), lines
 
 
@@ -176,7 +185,7 @@ def position_after(position: Position, pieces: Iterable[Position]) -> Position:
     """The position where the input's next pieces end; each piece was counted and hashed from its own start."""
     offset, lines, ending = position.offset_bytes, position.lines, position.ending
     open_bytes = position.open_bytes
-    parts = list(position.all_parts)
+    parts = [part for part in position.all_parts if part[0]]  # JSON lines may begin at the start of the input
     for piece in pieces:
         if piece.offset_bytes:
             offset += piece.offset_bytes

@@ -6,6 +6,7 @@ They also show whether the engine lost anything. This module must not know an en
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from txfast.batch.header import JSON_HEADER
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import RangeReport, ShardSummary
 from txfast.errors import ClusterError
@@ -58,7 +59,7 @@ class Figures:
             parts = [part for part in self._ranges if part.input == number]
             reports = [self._reports[part.number] for part in parts]
             counts = [sum(each) for each in zip(*(report.malformed for report in reports), strict=True)]
-            if lines_skipped(parts[0]) <= 1:
+            if not skips_rows(parts[0]):
                 refuse_all_malformed(parts[0].name, counts, sum(report.rows for report in reports))
 
     def _check_borders(self) -> None:
@@ -71,7 +72,7 @@ class Figures:
             report = self._reports[part.number]
             if part.end is None:
                 continue
-            if part.lines_before:
+            if part.begins_input:
                 end = part.start
             fits = report.begin == end if report.begin is not None else end is not None and end >= part.end
             if not fits:
@@ -195,6 +196,13 @@ class Figures:
             "ranges": len(self._ranges),
             "shards": self.shards,
         }
+
+
+def skips_rows(first: Range) -> bool:
+    """Whether earlier runs have read rows of an input, given its first range: more lines than its header, which JSON
+    lines do not have."""
+    header = first.header if first.position is None else first.position.header
+    return lines_skipped(first) > (header != JSON_HEADER)
 
 
 def lines_skipped(first: Range) -> int:

@@ -21,11 +21,13 @@ from txfast.input.last_line import LastRow
 from txfast.input.location import RemoteFile
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import Consumption, Position, go_on
-from txfast.input.source import CSV, HOLD, Source, was_changed
+from txfast.input.source import HOLD, JSON_LINES, TEXT_KINDS, Source, was_changed
 from txfast.readers.allowance import Allowance
 from txfast.readers.csv import CsvReader
+from txfast.readers.json_lines import JsonLinesReader
 from txfast.readers.row_search import RowSearch
 from txfast.readers.table import TableReader
+from txfast.readers.text_reader import TextReader
 from txfast.run.machine import available_cores, default_memory_limit
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
@@ -72,9 +74,13 @@ def first_row(source: Source, part: Range) -> int | None:
     """Where the first row begins in a range that is not the first of its input; None if none begins in it.
 
     A line some way before the range begins a row, or is inside a quoted field. The search tries both; if they lead to
-    different rows, it begins again farther back. At the start of the input only the first is possible.
+    different rows, it begins again farther back. At the start of the input only the first is possible. A line of JSON
+    lines always begins a row.
     """
     assert part.end is not None
+    if source.kind == JSON_LINES:
+        line = line_start(source, part.start, part.end)
+        return line if line < part.end else None
     bytes_back = LOOK_BACK_BYTES
     while True:
         is_start = part.start - bytes_back <= part.bytes_skipped
@@ -95,7 +101,9 @@ def search_row(source: Source, part: Range, line: int, *, in_quotes: bool) -> in
     if place == 0 and source.read_at(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
         place = len(BYTE_ORDER_MARK)
     first_place = place
-    search = RowSearch(part.start - place, in_quotes=in_quotes, holds_open=part.last_line == HOLD)
+    assert part.header is not None
+    header = Header(part.header, part.name)
+    search = RowSearch(part.start - place, header, in_quotes=in_quotes, holds_open=part.last_line == HOLD)
     byte_count = min(max(0, part.start - place) + PROBE_BYTES, max(BLOCK_BYTES, DECIDED_BYTES))
     while search.found is None and not search.is_impossible:
         text = source.read_at(place, byte_count)
@@ -141,7 +149,7 @@ class RangeReader:
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:
         self._part = part
         self._keep_text = keep_text
-        self._reader: CsvReader | TableReader | None = None
+        self._reader: TextReader | TableReader | None = None
         self._consumption: Consumption | None = None
         self.lines_before = 0
         self.starts_anew = False
@@ -182,7 +190,7 @@ class RangeReader:
                 yield batch
             self.bytes_read, self.held_bytes = reader.bytes_read, reader.held_bytes
             self.held_in_quotes = self._last_row is not None and self._last_row.in_quotes
-            if self.begin is not None and isinstance(reader, CsvReader):
+            if self.begin is not None and isinstance(reader, TextReader):
                 self.end = self.begin + reader.bytes_taken + reader.held_bytes
             self._check_unchanged()
         except HeaderError as error:
@@ -199,7 +207,8 @@ class RangeReader:
                 raise was_changed(part.name)
             assert part.header is not None
             self._consumption = Consumption()
-            self._consumption.header = part.header
+            # At the start of an input, where JSON lines may have a range, no header was read.
+            self._consumption.header = part.header if part.start else None
         elif part.key:
             self._consumption = Consumption()
             if part.position is not None:
@@ -212,14 +221,15 @@ class RangeReader:
                     self.starts_anew = True
         return source
 
-    def _make_reader(self, source: Source) -> CsvReader | TableReader:
+    def _make_reader(self, source: Source) -> CsvReader | JsonLinesReader | TableReader:
         part = self._part
+        make_reader = JsonLinesReader if source.kind == JSON_LINES else CsvReader
         last_row = self._last_row = LastRow(source, part.last_line)
         if part.end is not None:
             # The first range of an input has the lines before it, and begins with a row.
-            self.begin = part.start if part.lines_before else first_row(source, part)
+            self.begin = part.start if part.begins_input else first_row(source, part)
             begin = part.end if self.begin is None else self.begin
-            return CsvReader(
+            return make_reader(
                 RangeFile(source, begin, source.size_bytes or 0),
                 part.name,
                 BLOCK_BYTES,
@@ -227,8 +237,8 @@ class RangeReader:
                 last_row,
                 part.end - begin,
             )
-        if source.kind == CSV:
-            return CsvReader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
+        if source.kind in TEXT_KINDS:
+            return make_reader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
         allowance = Allowance(default_memory_limit() // available_cores() // BYTES_PER_TABLE_BYTE)
         return TableReader(source, self._consumption, keep_text=self._keep_text, allowance=allowance)
 

@@ -12,9 +12,9 @@ from txfast.input.location import location_version
 from txfast.input.open import open_source
 from txfast.input.position import Position
 from txfast.input.ref import is_location
-from txfast.input.source import CSV, TAKE, Source
+from txfast.input.source import TAKE, TEXT_KINDS, Source
 
-# The default size of a range of a plain CSV file.
+# The default size of a range of a plain file of text.
 RANGE_BYTES = 64 << 20
 # Several per core balance stragglers; each task costs an engine a few milliseconds.
 TASKS_PER_CORE = 4
@@ -28,8 +28,8 @@ class Range:
     `number` counts all ranges in the order of the inputs; `input` counts inputs. Messages show the input's `name`;
     `path` is absolute. A file that changes gets another `version`, as far as its system says.
 
-    Ranges of a cut input have its `size_bytes` and its `header` line. Its first range has `lines_before`, the lines in
-    front of the range, header included. `bytes_skipped` have been read by earlier runs.
+    Ranges of a cut input have its `size_bytes` and its `header` line, or JSON_HEADER. Its first range has
+    `lines_before`, the lines in front of the range, header included. `bytes_skipped` have been read by earlier runs.
 
     With a state, `key` is the name of the input in it. `position` is where the first range of a cut input begins, or
     where an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the
@@ -52,6 +52,11 @@ class Range:
     position: Position | None = None
     is_over: bool = False
     last_line: str = TAKE
+
+    @property
+    def begins_input(self) -> bool:
+        """Whether it is the first range of a cut input: a row begins where it does."""
+        return self.lines_before > 0 or self.start == 0
 
 
 def group_in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
@@ -79,7 +84,7 @@ def open_range_input(part: Range) -> Source:
 
 def is_cuttable(source: Source) -> bool:
     """Whether an input can be read from any row on."""
-    return source.kind == CSV and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
+    return source.kind in TEXT_KINDS and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
 
 
 def version_of(path: str) -> str:

@@ -27,8 +27,8 @@ from txfast.input.source import HOLD
 from txfast.ledger.policy import Policy
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
-from txfast.state.directory import StateDirectory, known_bytes_warning, other_bytes_warning
-from txfast.state.known_bytes import find_known
+from txfast.state.directory import StateDirectory
+from txfast.state.known_bytes import find_known, known_bytes_warning, other_bytes_warning
 from txfast.state.snapshot import Snapshot
 
 # An engine's function: the `hash_extent` of each extent, in order.

@@ -8,7 +8,8 @@ import os
 import sys
 from io import TextIOWrapper
 
-from txfast.command.options import OPTIONS, SHELLS, VARIABLE_PREFIX, one_of
+from txfast.command.option import VARIABLE_PREFIX, one_of
+from txfast.command.options import OPTIONS, SHELLS
 from txfast.command.settings import Settings
 from txfast.errors import UsageError, unwritable
 from txfast.input.ref import STANDARD_INPUT
@@ -66,7 +67,8 @@ def parse_arguments(arguments: list[str]) -> Settings:
         if sys.stdout is not None:
             sys.stdout.flush()
     words = flags.pop("files") + arguments[dashes + 1 :]
-    flags = {name: ",".join(each) if isinstance(each, list) else each for name, each in flags.items()}
+    joined_by = {option.name: option.repeats for option in OPTIONS}
+    flags = {name: joined_by[name].join(each) if isinstance(each, list) else each for name, each in flags.items()}
     try:
         if "completion" in flags:
             print_completion(flags["completion"])

@@ -11,7 +11,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from txfast.command.options import Option
+    from txfast.command.option import Option
 
 FILE_METAVARS = ("FILE", "DIR")
 

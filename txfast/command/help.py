@@ -4,11 +4,12 @@ import os
 import re
 from itertools import groupby
 
-from txfast.command.options import OPTIONS, POSITIONALS
+from txfast.command.options import OPTIONS
+from txfast.command.positionals import POSITIONALS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from txfast.command.options import Option
+    from txfast.command.option import Option
 
 USAGE = "txfast [OPTION …] [FILE …] [LEVEL]"
 PURPOSE = "Replay payment transactions into account balances: exactly, and in order."
@@ -30,7 +31,7 @@ COLUMNS_MIN = 40
 
 
 def short_help(columns: int) -> str:
-    """Return a summary for a terminal of this many columns: a short text for each option."""
+    """Return a summary for a terminal of this many columns: a short text for each option that is not minor."""
     columns = max(columns, COLUMNS_MIN)
     lines = [f"usage: {USAGE}", "", *wrapped(PURPOSE, columns), ""]
     for name, text, _ in POSITIONALS:
@@ -38,8 +39,10 @@ def short_help(columns: int) -> str:
     for group, options in groupby(OPTIONS, lambda option: option.group):
         lines.append(f"{group}:")
         for option in options:
-            lines += help_entry(invocation(option), option.help, columns)
-    for note in NOTES:
+            if not option.minor:
+                lines += help_entry(invocation(option), option.help, columns)
+    minor = ", ".join(flag for option in OPTIONS if option.minor for flag in option.flags)
+    for note in (f"Also, see --help: {minor}.", *NOTES):
         lines += wrapped(note, columns)
     return "\n".join(lines) + "\n"
 

@@ -4,7 +4,7 @@ import sys
 
 from txfast.command.arguments import parse_arguments, unknown_variables
 from txfast.command.settings import Settings
-from txfast.errors import TooManyMalformedError, describe_failure, exit_code_of
+from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, describe_failure, exit_code_of
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
@@ -48,7 +48,8 @@ def main() -> int:
     except Exception as error:
         # All is cleaned up: from here on a signal ends the process by itself, also while the log waits for its reader.
         LISTENER.stop_listening()
-        journal.failure(describe_failure(error), None if isinstance(error, TooManyMalformedError) else error)
+        is_of_input = isinstance(error, TooManyMalformedError | UnexpectedAccountsError)
+        journal.failure(describe_failure(error), None if is_of_input else error)
         return exit_code_of(error)
     finally:
         LISTENER.stop_listening()
@@ -64,28 +65,36 @@ def replay_files(settings: Settings, journal: Journal) -> None:
 
     started = time.perf_counter()
     outputs = Outputs(
-        settings.output, rejects=settings.rejects, stats=settings.stats, state=settings.state, policy=settings.policy,
-        warn=journal.warning,
+        settings.output, rejects=settings.rejects, differences=settings.differences, stats=settings.stats,
+        state=settings.state, policy=settings.policy, dialect=settings.dialect, warn=journal.warning,
     )  # fmt: skip
     shows_progress = journal if journal.shows_progress(settings.progress) else None
-    with Session(journal, settings, settings.inputs, outputs, shows_progress=shows_progress) as session:
+    with Session(
+        journal, settings, settings.inputs, outputs,
+        opening=settings.opening, expected=settings.expect, shows_progress=shows_progress,
+    ) as session:  # fmt: skip
         replay = session.replay
         session.begin()
         try:
             session.read()
         except TooManyMalformedError:
             put_out_figures(replay, replay.collect(), started, outputs, journal)
-            outputs.publish(without_accounts=True)
+            outputs.publish(without_accounts=True, without_differences=True)
             raise
         accounts = session.collect()
         outputs.finish_rejects()
+        unexpected = session.compare(accounts)
+        if unexpected is not None:
+            put_out_figures(replay, accounts, started, outputs, journal)
+            outputs.publish(without_accounts=True)
+            raise unexpected
         writing_started = time.perf_counter()
         assert outputs.accounts is not None, "a command always has some"
-        write_accounts(accounts, outputs.accounts, settings.output_format)
+        write_accounts(accounts, outputs.accounts, settings.output_format, replay.books.decimals)
         replay.spend("write", time.perf_counter() - writing_started)
         put_out_figures(replay, accounts, started, outputs, journal)
         session.publish()
-        journal.outcome(*replay.outcome(), rejects=settings.rejects)
+        journal.outcome(*replay.outcome(), ignored=replay.ignored_rows, rejects=settings.rejects)
     session.close_books()
 
 

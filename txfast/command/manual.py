@@ -4,13 +4,15 @@ The page has neither date nor version, so it changes only when its text does. Th
 """
 
 from txfast.command.help import EXAMPLES, paragraphs_of, wrapped
-from txfast.command.options import OPTIONS, POSITIONALS, SWITCH_WORDS
+from txfast.command.option import SWITCH_WORDS
+from txfast.command.options import OPTIONS
+from txfast.command.positionals import POSITIONALS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from txfast.command.options import Option
+    from txfast.command.option import Option
 
 # .nh: no hyphenation, which would put hyphens into names. .ad l: no justification, which would tear gaps in lines.
 HEAD = (".TH TXFAST 1", ".nh", ".ad l")
@@ -26,21 +28,23 @@ DESCRIPTION = (
     "Accounts go to standard output, everything else to standard error.",
 )
 INPUT = (
-    "A transactions file is CSV, a Parquet file, or an Arrow IPC file or stream. It has the columns type, client, tx "
-    "and amount, in any order and among any others. The format is detected from the content, not the name. CSV may be "
-    "compressed with gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip file. FILE may also be a remote "
-    "location, such as s3://bucket/key.",
+    "A transactions file is CSV, JSON lines, a Parquet file, or an Arrow IPC file or stream. It has the columns type, "
+    "client, tx and amount, in any order and among any others. The format is detected from the content, not the name. "
+    "CSV and JSON lines may be compressed with gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip file. FILE "
+    "may also be a remote location, such as s3://bucket/key.",
     "CSV begins with a header that names the columns. Lines end with LF, CRLF or CR. Fields may have blanks around "
     "them, and may be quoted. A line ending inside quotes belongs to the field.",
+    "JSON lines are one flat object a line, whose keys are the columns' names. Values are texts, numbers (as they are "
+    "written, never as floats) or null. Other keys are ignored, nested values too.",
     "In Parquet and Arrow, type is text; client and tx are integers, decimals without decimal places, or text; amount "
     "is one of these or a decimal of any scale. Dictionaries of these are accepted. A null is an empty field. A float "
     "column is an error, because a float cannot hold 0.1 exactly.",
     "A type is deposit, withdrawal or withdraw, dispute, resolve, chargeback, refund or reversal, in any case.",
-    "Several files are read in the order given, as one stream. Each has a header of its own. Ids are whole numbers "
-    "below 2^64. An amount is at most 922337203685477.5807; after its fourth decimal only zeros may follow.",
+    "Several files are read in the order given, as one stream. Each CSV file has a header of its own. Ids are whole "
+    "numbers below 2^64. An amount is at most 922337203685477.5807; after its fourth decimal only zeros may follow.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
-    "row_too_long (over 1 MiB), bad_quoting, too_many_fields, missing_field, bad_type, bad_client, bad_tx and "
-    "bad_amount.",
+    "row_too_long (over 1 MiB), bad_quoting, bad_json, too_many_fields, missing_field, bad_type, bad_client, bad_tx "
+    "and bad_amount.",
 )
 OUTPUT = (
     "The accounts are CSV with the columns client, available, held, total and locked, in ascending order of client. "
@@ -90,17 +94,19 @@ EXIT_STATUS = (
     ("2", "The command line or a variable is wrong."),
     ("3", "There were more malformed rows than --max-malformed allows. Rejects and stats are published, accounts are "
      "not."),
+    ("4", "The accounts are not those of --expect. Rejects, differences and stats are published, accounts and the "
+     "state are not."),
     ("130, 143, 129, 141", "Interrupted (SIGINT), terminated (SIGTERM), the terminal was closed (SIGHUP), or the "
      "reader of standard output went away (SIGPIPE). After cleaning up, the process ends by that signal, which a shell "
      "shows as this code."),
 )  # fmt: skip
 
 FILES = (
-    "The files of --output, --rejects and --stats must be different, and none may be an input: txfast never overwrites "
-    "what it reads. While an output is being written, it has no name, and is gone when the run is killed. Where the "
-    "file system needs a name for it, that ends in .part, in the same directory, and the next run to the same output "
-    "removes what a killed run has left. The outputs are published together when the run has succeeded: rejects, "
-    "stats, accounts, state.",
+    "The files of --output, --rejects, --differences and --stats must be different, and none may be an input: txfast "
+    "never overwrites what it reads. While an output is being written, it has no name, and is gone when the run is "
+    "killed. Where the file system needs a name for it, that ends in .part, in the same directory, and the next run to "
+    "the same output removes what a killed run has left. The outputs are published together when the run has "
+    "succeeded: rejects, differences, stats, accounts, state.",
 )
 
 

@@ -4,113 +4,77 @@ An option is declared here and nowhere else: the parser, `--help`, the manual pa
 from this table. `settings.py` holds the value. This module must not have code that acts on an option.
 """
 
-from txfast.errors import UsageError
+from txfast.command.option import Option
 from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import COLOR_MODES, LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.writers.formats import FORMATS
 from txfast.writers.output import STANDARD_OUTPUT
 
-TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-VARIABLE_PREFIX = "TXFAST_"
 SHELLS = ("bash", "zsh", "fish")
-SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-
-
-class Option:
-    """One option: its flags, the value that it takes, and its texts.
-
-    An option without a metavar is a switch. `value` names the function of run/values.py that parses the text of its
-    value; None takes the text as it is. `help` is the line in `-h`; `manual` is the entry in `--help` and the manual
-    page, its paragraphs divided by empty lines. One that `repeats` may be given several times, and its values are
-    joined by commas. `variable` sets the option in the environment. An option that acts `instead` of a run has no
-    variable: a variable would stay set and prevent every run.
-    """
-
-    __slots__ = ("choices", "default", "flags", "group", "help", "manual", "metavar", "name", "repeats", "value",
-                 "variable")  # fmt: skip
-
-    def __init__(
-        self,
-        *flags: str,
-        group: str,
-        help: str,  # noqa: A002 (argparse's word)
-        manual: str,
-        metavar: str | None = None,
-        default: object = None,
-        choices: "Sequence[str] | None" = None,
-        value: str | None = None,
-        instead: bool = False,
-        repeats: bool = False,
-    ) -> None:
-        self.flags = flags
-        self.name = flags[-1].lstrip("-").replace("-", "_")
-        self.variable = None if instead else VARIABLE_PREFIX + self.name.upper()
-        self.group = group
-        self.help = help
-        self.manual = manual
-        self.metavar = metavar
-        self.default = default
-        self.choices = choices
-        self.value = value
-        self.repeats = repeats
-
-    def parse(self, text: str) -> object:
-        """Return the value that a text means. Raises UsageError."""
-        if self.metavar is None:
-            return SWITCH_WORDS[one_of(SWITCH_WORDS, text.lower())]
-        if self.choices is not None:
-            one_of(self.choices, text)
-        if self.value is None:
-            return text
-        # Imported late: a plain run parses no value, and starts 1 % sooner without this module.
-        from txfast.run import values
-
-        value: object = getattr(values, self.value)(text)
-        return value
-
-
-def one_of(words: "Collection[str]", text: str) -> str:
-    """The text, if it is one of these words. Raises UsageError, which names the one that may be meant."""
-    if text in words:
-        return text
-    from txfast.text.words import did_you_mean
-
-    raise UsageError(f"{text!r}: it is one of {', '.join(words)}{did_you_mean(text, words)}")
-
-
-# The arguments that are no options: name, line in `-h`, entry in `--help` and the manual page.
-POSITIONALS = (
-    (
-        "FILE", "CSV, Parquet, Arrow: type, client, tx, amount; -: stdin",
-        """
-            Read transactions from each FILE in the order given, as one stream. - is standard input, which is also read
-            when input is piped in and no FILE is named, unless there is --state. To type input at a terminal, name -.
-
-            The format is detected from the content, not the name; pipes work too. FILE may be CSV in UTF-8, or in
-            UTF-16 with a byte order mark; a Parquet file; or an Arrow IPC file or stream. It may be compressed with
-            gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip archive. Parquet and zip from a pipe go through
-            a temporary file. Formats that are known and not read, such as workbooks, JSON and tar, are refused by their
-            name. All FILEs are looked at before the first row is applied. A location such as s3://bucket/key,
-            gs://bucket/key or hdfs://host/path is read where it is, through pyarrow's file systems, with the keys and
-            the region that these find in the environment. Keys in a location are not shown in messages.
-        """,
-    ),
-    (
-        "LEVEL", "what to log: error (default), warn, info, debug, trace",
-        """
-            What to log: error (the default), warn, info, debug or trace. The last argument is a LEVEL if it is one of
-            these words and no file has that name. The same as --log-level.
-        """,
-    ),
-)  # fmt: skip
 
 # In the order of the help. Options of one group are neighbours.
 OPTIONS = (
     Option(
-        "--reader", group="Input", metavar="READER", default="native", choices=READERS,
+        "-d", "--delimiter", group="Input", metavar="CHAR", value="delimiter",
+        help="what separates fields (default: found by the header)",
+        manual="""
+            The character that separates the fields of CSV input, or tab. By default it is the one of comma, semicolon,
+            tab and pipe by which the header names all columns. It is a part of the dialect: see --dialect.
+        """,
+    ),
+    Option(
+        "--columns", group="Input", metavar="NAME=COL", repeats=",", value="columns",
+        help="names of columns: client=Payer, tx=Ref, ...",
+        manual="""
+            Say which columns of the input are type, client, tx and amount, where they have other names:
+            --columns client=Customer,tx=Reference. Names of columns count in any case where exactly one fits. Instead
+            of type and amount, credit and debit may be named: two columns of amounts, of deposits and of withdrawals.
+            Without a header (--dialect header=no) columns are numbers from 1. A name that has a comma in it goes into
+            --dialect columns.NAME=COLUMN.
+        """,
+    ),
+    Option(
+        "--types", group="Input", metavar="WORD=TYPE", repeats=",", value="types",
+        help="what words of types mean: SALE=deposit, ...",
+        manual="""
+            Say what words in the type column mean: --types SALE=deposit,PAYOUT=withdrawal,FEE=ignore. A type is one of
+            deposit, withdrawal, dispute, resolve, chargeback, refund and reversal; a row whose type is to be ignored is
+            nothing, whatever else it holds, and --stats counts it. Words count in any case. The names of the types keep
+            their meaning unless they are given another one. +=deposit,-=withdrawal says that there is no type column,
+            and what positive and negative amounts are.
+        """,
+    ),
+    Option(
+        "--decimal", group="Input", metavar="CHAR", minor=True, value="decimal",
+        help="what stands before decimals (default: a point)",
+        manual="""
+            The character before the decimals of an amount, a point by default. With --decimal , and
+            --dialect thousands=. an amount is 1.234,56.
+        """,
+    ),
+    Option(
+        "--decimals", group="Input", metavar="N", minor=True, value="decimals",
+        help="places of amounts and balances (default: 4)",
+        manual="""
+            The places of amounts and balances, from 0 to 9; 4 by default. An amount with more decimals is malformed,
+            unless they are zeros or --dialect rounding=RULE says how they are rounded.
+        """,
+    ),
+    Option(
+        "--dialect", group="Input", metavar="NAME=VALUE", repeats="\n", minor=True, value="dialect_parts",
+        help="any part of how files are to be read (see --help)",
+        manual="""
+            Say how files are to be read, one part at a time; repeat the option for each part. The parts are delimiter,
+            quote, decimal, thousands, header, skip, comment, encoding, null, columns.NAME, types.WORD, keep.COLUMN,
+            decimals, amounts and rounding. The reference of dialects says what values each has. --delimiter, --columns,
+            --types, --decimal and --decimals beat it. In the variable, each part has a line of its own.
+
+            --stats has the dialect. A state keeps it: a run with inputs and another dialect fails, and names the
+            difference. The arrow reader knows no quote, header, skip and comment but the default.
+        """,
+    ),
+    Option(
+        "--reader", group="Input", metavar="READER", default="native", choices=READERS, minor=True,
         help="what reads CSV: native (default) or arrow, by pyarrow",
         manual="""
             Choose the reader of CSV input. native, the default, reads and parses the bytes in txfast's own code. With
@@ -124,7 +88,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--policy", group="Input", metavar="NAME=VALUE", value="named_policy", repeats=True,
+        "--policy", group="Input", metavar="NAME=VALUE", value="named_policy", repeats=",",
         help="what rows mean: card, or NAME=VALUE, ... (see --help)",
         manual="""
             Choose what rows mean where firms differ. NAME=VALUE sets one switch; several are separated by commas, or
@@ -143,6 +107,22 @@ OPTIONS = (
         """,
     ),
     Option(
+        "--opening", group="Input", metavar="FILE", value="file_name",
+        help="accounts to begin with: client, available",
+        manual="""
+            Begin with the accounts in FILE: a column client, and a column available or opening, the amount that the
+            account has before the first transaction. It may be below 0. Other columns are ignored. FILE may have any
+            format that an input may have. A row that is wrong fails the run, and so does a client that is there twice.
+
+            Opening balances count as money that came in: --stats has their sum as opening, and conserved includes it.
+            They use no transaction ids, and cannot be disputed.
+
+            With --state, they are applied once, and kept there: a run that resumes from a checkpoint does not apply
+            them again. A client that the state knows already fails the run, so leave --opening out of later runs, or
+            name a file of new clients alone.
+        """,
+    ),
+    Option(
         "-o", "--output", group="Output", metavar="FILE", default=STANDARD_OUTPUT, value="file_name",
         help="accounts to FILE instead of standard output",
         manual="""
@@ -158,11 +138,11 @@ OPTIONS = (
             may, but no setuid bits. If FILE is a symbolic link, its target is replaced and the link stays. A device or
             a pipe is written to directly.
 
-            FILE must not be an input, nor the file of --rejects or --stats.
+            FILE must not be an input, nor the file of --rejects, --differences or --stats.
         """,
     ),
     Option(
-        "--output-format", group="Output", metavar="FMT", choices=FORMATS,
+        "--output-format", group="Output", metavar="FMT", choices=FORMATS, minor=True,
         help="csv, parquet or arrow (default: as FILE ends, else csv)",
         manual="""
             Write the accounts in this format, whatever the suffix of the --output file. A last suffix .gz or .zst still
@@ -178,9 +158,9 @@ OPTIONS = (
         manual="""
             Write each row that was not applied to FILE, in input order. The columns are file, line, status (malformed
             or rejected), reason, type, client, tx, amount and row. type, client, tx and amount are the text of these
-            fields, without blanks and quotes around it; they are empty for row_too_long and bad_quoting. row is the row
-            as it was read, without its line ending, cut at 64 KiB. For a row of a Parquet or Arrow input, line is the
-            number of the row, from 1, and row is empty.
+            fields, without blanks and quotes around it; they are empty for row_too_long, bad_quoting and bad_json. row
+            is the row as it was read, without its line ending, cut at 64 KiB. For a row of a Parquet or Arrow input,
+            line is the number of the row, from 1, and row is empty.
 
             The suffix of FILE chooses the format: .csv, .jsonl or .ndjson, .parquet or .pq. Any other suffix is an
             error. A further suffix .gz or .zst compresses CSV and JSON lines. A device or a pipe without a suffix gets
@@ -193,14 +173,44 @@ OPTIONS = (
         """,
     ),
     Option(
+        "--expect", group="Output", metavar="FILE", value="file_name",
+        help="accounts as they should be: exit code 4 where not",
+        manual="""
+            Compare the accounts with those in FILE: a column client, and any of available, held, total and locked.
+            Other columns are ignored. Rows may come in any order, and FILE may have any format that an input may have.
+            A row that is wrong fails the run before the first transaction, and so does a client that is there twice.
+
+            Amounts are compared exactly. An account that only one side has is a difference too. Where there are
+            differences, the first ten are named on standard error, a line each, and the run ends with exit code 4. It
+            writes --rejects, --differences and --stats, but no accounts, and leaves --state as it was. A file of
+            accounts that txfast has written is such a FILE. Without FILE of transactions, --expect checks the accounts
+            in --state DIR. Expected accounts are kept in memory, 16 to 56 bytes each.
+        """,
+    ),
+    Option(
+        "--differences", group="Output", metavar="FILE", value="differences_file",
+        help="all differences from --expect, as --rejects are",
+        manual="""
+            Write each difference from --expect to FILE, in order of client. The columns are client, column, expected
+            and found. column is available, held, total or locked; or account, whose values are present and missing,
+            where one side has no such account. Without differences, FILE has no rows.
+
+            The suffix of FILE chooses the format: .csv, .jsonl or .ndjson, .parquet or .pq. A further suffix .gz or
+            .zst compresses CSV and JSON lines. Parquet and .zst need a memory limit of at least 256MiB. FILE appears
+            whole or not at all, as with --output. A run that stops at --max-malformed compares nothing, and leaves FILE
+            as it was.
+        """,
+    ),
+    Option(
         "--stats", group="Output", metavar="FILE", value="stats_file",
         help="the figures of the run, as JSON",
         manual="""
             Write the figures of the run to FILE as one JSON object: bytes and rows of each input, applied rows by type,
             rejected and malformed rows by reason, the number of accounts and of locked accounts, the policy, seconds by
-            stage, rows per second, peak memory in bytes, bytes moved to disk, threads and reader. available, held and
-            total are sums over all accounts, as decimal strings, exact beyond 64 bits. conserved is always true: if the
-            accounts did not add up to the money of the applied rows, the run would fail.
+            stage, rows per second, peak memory in bytes, bytes moved to disk, threads and reader. opening is the sum of
+            the balances of --opening; available, held and total are sums over all accounts. They are decimal strings,
+            exact beyond 64 bits. conserved is always true: if the accounts did not add up to opening balances and the
+            money of the applied rows, the run would fail.
 
             A suffix of another format, such as .csv, is refused; .json.gz and .json.zst are compressed. FILE appears
             whole or not at all, as with --output. - is standard output, which is allowed when the accounts go
@@ -238,7 +248,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--last-line", group="State", metavar="WHAT", choices=LAST_LINE_RULES,
+        "--last-line", group="State", metavar="WHAT", choices=LAST_LINE_RULES, minor=True,
         help="a last line without ending: take, hold or fail",
         manual="""
             Say what a run with --state does with a last line that has no line ending and is not blank. It may be a part
@@ -279,7 +289,7 @@ OPTIONS = (
             what is wrong. It also fails when DIR holds neither a snapshot nor a checkpoint. It does not wait for a run
             that uses DIR.
 
-            --verify reads no FILE, and excludes --output, --rejects and --stats.
+            --verify reads no FILE, and excludes --opening, --expect, --output, --rejects and --stats.
         """,
     ),
     Option(
@@ -332,7 +342,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--spill-dir", group="Running", metavar="DIR", value="spill_folder",
+        "--spill-dir", group="Running", metavar="DIR", value="spill_folder", minor=True,
         help="folder for what does not fit (default: TMPDIR, /var/tmp)",
         manual="""
             If the run reaches --memory-limit, it moves accounts and rows to a file in DIR. DIR is created if it is
@@ -344,7 +354,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--progress", group="Running", metavar="WHEN", default="auto", choices=PROGRESS_MODES,
+        "--progress", group="Running", metavar="WHEN", default="auto", choices=PROGRESS_MODES, minor=True,
         help="progress: auto (default: on a terminal), always, never",
         manual="""
             Show on standard error how far the run is: bytes, rows, rows per second and the time left. auto, the
@@ -354,7 +364,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--log-level", group="Log", metavar="LEVEL", choices=LEVELS,
+        "--log-level", group="Log", metavar="LEVEL", choices=LEVELS, minor=True,
         help="the same as LEVEL, the last argument",
         manual="""
             Log this level and the graver ones on standard error. error logs malformed rows, warn also rejected rows,
@@ -369,7 +379,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--log-format", group="Log", metavar="FORMAT", default="text", choices=LOG_FORMATS,
+        "--log-format", group="Log", metavar="FORMAT", default="text", choices=LOG_FORMATS, minor=True,
         help="log as text (default) or json, an object a line",
         manual="""
             Write the log as lines of text or as JSON, one object a line. Each object has time (UTC), level and message.
@@ -378,7 +388,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--color", group="Log", metavar="WHEN", default="auto", choices=COLOR_MODES,
+        "--color", group="Log", metavar="WHEN", default="auto", choices=COLOR_MODES, minor=True,
         help="colours: auto (default: on a terminal), always, never",
         manual="""
             Colour what begins a line of the log, the bar and the table of figures. auto, the default, uses colours if
@@ -402,7 +412,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--completion", group="Other", metavar="SHELL", choices=SHELLS, instead=True,
+        "--completion", group="Other", metavar="SHELL", choices=SHELLS, instead=True, minor=True,
         help="print the completion script for bash, zsh or fish",
         manual="""
             Print the script that completes txfast's options and their values in this shell, instead of running. A

@@ -7,7 +7,8 @@ how a run uses a setting.
 import os
 import sys
 
-from txfast.command.options import OPTIONS, VARIABLE_PREFIX
+from txfast.command.option import VARIABLE_PREFIX
+from txfast.command.options import OPTIONS
 from txfast.errors import MemoryLimitError, UsageError
 from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
 from txfast.input.source import READERS
@@ -21,6 +22,8 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from txfast.dialect.dialect import Dialect
+    from txfast.input.ref import InputRef
     from txfast.ledger.policy import Policy
 
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 OVERRIDDEN_BY = {
     "strict": {"max_malformed"}, "max_malformed": {"strict"}, "quiet": {"log_level", "verbose"}, "verbose": {"quiet"},
 }  # fmt: skip
+# Options that make the dialect together.
+DIALECT_OPTIONS = ("dialect", "columns", "types", "delimiter", "decimal", "decimals")
 
 
 class GivenOptions:
@@ -88,15 +93,16 @@ def refuse_mistyped_level(word: str) -> None:
 class Settings:
     """The settings of a run, checked against each other.
 
-    `inputs` are the inputs in order, each looked up once. `level` is an index into LEVELS; `level_named` says that the
-    user chose it. `policy` is None for the default one. `max_malformed` is None if any number of malformed rows is
-    allowed. `threads` and `memory_limit` (in bytes) are None if the machine decides.
+    `inputs` are the inputs in order, each looked up once; so are `opening` and `expect`, files of balances. `level` is
+    an index into LEVELS; `level_named` says that the user chose it. `policy` and `dialect` are None for the default
+    ones. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in bytes)
+    are None if the machine decides.
     """
 
     __slots__ = (
-        "checkpoint", "color", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed",
-        "memory_limit", "output", "output_format", "policy", "progress", "quiet", "reader", "rejects", "spill_dir",
-        "state", "stats", "threads", "verbose", "verify",
+        "checkpoint", "color", "dialect", "differences", "expect", "inputs", "last_line", "level", "level_named",
+        "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy", "progress",
+        "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -117,7 +123,10 @@ class Settings:
         chosen: str | None = options["output_format"]  # type: ignore[assignment]
         self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
         self.rejects: str | None = options["rejects"]  # type: ignore[assignment]
+        self.differences: str | None = options["differences"]  # type: ignore[assignment]
         self.stats: str | None = options["stats"]  # type: ignore[assignment]
+        self.opening = balance_file(options["opening"])
+        self.expect = balance_file(options["expect"])
         self.max_malformed = allowed_malformed_rows(options)
         level = options["log_level"]
         self.level = ERROR if level is None else LEVELS.index(str(level))
@@ -131,6 +140,7 @@ class Settings:
             raise UsageError(f"{given} contradict each other: leave one of them out")
         self.progress = "never" if self.quiet else str(options["progress"])
         self.policy: Policy | None = options["policy"]  # type: ignore[assignment]
+        self.dialect = chosen_dialect(options)
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
         self.state: str | None = options["state"]  # type: ignore[assignment]
@@ -146,8 +156,9 @@ class Settings:
             raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
+        self._check_balances(options)
         check_destinations(
-            self.inputs,
+            [*self.inputs, *self.balances],
             {
                 name: Destination(path, options.as_given(name))
                 for name in OUTPUTS
@@ -160,7 +171,7 @@ class Settings:
         """The first setting found that needs pyarrow, in words; empty if none does."""
         if self.state is not None:
             return "--state"
-        if any(ref.origin == LOCATION for ref in self.inputs):
+        if any(ref.origin == LOCATION for ref in [*self.inputs, *self.balances]):
             return "a remote input"
         if self.output_format != CSV:
             return f"accounts as {self.output_format}"
@@ -169,9 +180,17 @@ class Settings:
 
             if rejects_format(self.rejects) == PARQUET:
                 return "Parquet"
-        if any(path is not None and compression_of(path) == "zstd" for path in (self.output, self.rejects, self.stats)):
+        if self.differences is not None and format_of("differences", self.differences) == PARQUET:
+            return "Parquet"
+        outputs = (self.output, self.rejects, self.differences, self.stats)
+        if any(path is not None and compression_of(path) == "zstd" for path in outputs):
             return "an output that zstd compresses"
         return "--reader arrow" if self.reader == "arrow" else ""
+
+    @property
+    def balances(self) -> "list[InputRef]":
+        """The files of opening balances and of expected accounts."""
+        return [ref for ref in (self.opening, self.expect) if ref is not None]
 
     # ---- Checks, each of which raises UsageError -----------------------------------------------------
 
@@ -218,8 +237,15 @@ class Settings:
                         f"--state goes with files here and standard input: {ref.display_name} is elsewhere: "
                         f"copy it here first"
                     )
-        if sum(ref.origin == STANDARD_INPUT for ref in self.inputs) > 1:
+        if sum(ref.origin == STANDARD_INPUT for ref in [*self.inputs, *self.balances]) > 1:
             raise UsageError("standard input can be read only once: name - once")
+
+    def _check_balances(self, options: GivenOptions) -> None:
+        """Check what the files of balances need."""
+        if self.opening is not None and not self.inputs:
+            raise UsageError(f"{options.as_given('opening')} needs a FILE of transactions: this run reads none")
+        if self.differences is not None and self.expect is None:
+            raise UsageError(f"{options.as_given('differences')} needs --expect FILE, the accounts to compare with")
 
     def _check_verify(self) -> None:
         """Check that --verify comes with a state, without inputs and outputs."""
@@ -230,6 +256,9 @@ class Settings:
         for name in OUTPUTS:
             if getattr(self, name) not in (None, STANDARD_OUTPUT):
                 raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
+        for name in ("opening", "expect"):
+            if getattr(self, name) is not None:
+                raise UsageError(f"--verify compares nothing: leave --{name} out")
 
     def _check_checkpoint(self, given: str) -> None:
         """Check that the same command can resume from a checkpoint."""
@@ -249,6 +278,11 @@ class Settings:
                 )
 
 
+def balance_file(name: object) -> "InputRef | None":
+    """A file of balances, looked up; None where none is named."""
+    return None if name is None else resolve(str(name))
+
+
 def allowed_malformed_rows(options: GivenOptions) -> int | None:
     """Return how many malformed rows are allowed, None for any number. Raises UsageError."""
     allowed: int | None = options["max_malformed"]  # type: ignore[assignment]
@@ -258,3 +292,13 @@ def allowed_malformed_rows(options: GivenOptions) -> int | None:
         given = " and ".join(map(options.as_given, ("strict", "max_malformed")))
         raise UsageError(f"{given} contradict each other")
     return 0
+
+
+def chosen_dialect(options: GivenOptions) -> "Dialect | None":
+    """The dialect that options make together; None for the default one. Raises UsageError."""
+    given: dict[str, str | None] = {name: options[name] for name in DIALECT_OPTIONS}  # type: ignore[misc]
+    if all(text is None for text in given.values()):
+        return None
+    from txfast.run.dialect_options import dialect_of
+
+    return dialect_of(given)

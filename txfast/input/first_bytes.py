@@ -10,7 +10,7 @@ from errno import EAGAIN
 from io import RawIOBase
 
 from txfast.errors import InputError
-from txfast.input.source import ARROW_FILE, ARROW_STREAM, CSV, PARQUET
+from txfast.input.source import ARROW_FILE, ARROW_STREAM, CSV, JSON_LINES, PARQUET, TEXT_KINDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LAYERS = {
     b"\xff\xfe": UTF_16_LE,
     b"\xfe\xff": UTF_16_BE,
 }
-# The first bytes of each kind of table; all else is CSV.
+# The first bytes of each kind of table; all else is text.
 TABLE_KINDS = {b"PAR1": PARQUET, b"ARROW1": ARROW_FILE, b"\xff\xff\xff\xff": ARROW_STREAM}
 
 EXPORT = "export the table as CSV"
@@ -43,7 +43,7 @@ TO_CSV = "convert it to CSV or Parquet with the columns type, client, tx and amo
 ASK_FOR_CSV = "ask for the transactions as CSV"
 CPIO = ("a cpio archive", UNPACK)
 TAR = ("a tar archive", "unpack it, or read one member: tar -xOf FILE MEMBER | txfast")
-JSON = ("JSON", TO_CSV)
+JSON = ("JSON in an array", "put each object into a line of its own: jq -c '.[]' FILE | txfast")
 HTML = ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file")
 # The first bytes of formats that are not read: what each is, and what to do. Blanks before them do not count.
 REFUSED = {
@@ -74,7 +74,6 @@ REFUSED = {
     b"LZIP": ("compressed with lzip", DECOMPRESS),
     b"]\0\0": ("compressed with lzma", DECOMPRESS),
     b"-----BEGIN PGP MESSAGE": ("encrypted with PGP", "decrypt it: gpg -d FILE | txfast"),
-    b"{": JSON,
 }
 # A header can begin so: these count only where a control byte follows.
 ALSO_TEXT = (b"ORC", b"LZIP", b"PARE", b"FEA1")
@@ -96,7 +95,10 @@ def layer_of(first_bytes: bytes) -> str | None:
 
 def kind_of(first_bytes: bytes) -> str:
     """The kind of an input without layers that begins with these bytes."""
-    return next((kind for magic, kind in TABLE_KINDS.items() if first_bytes.startswith(magic)), CSV)
+    for magic, kind in TABLE_KINDS.items():
+        if first_bytes.startswith(magic):
+            return kind
+    return JSON_LINES if first_bytes.removeprefix(BYTE_ORDER_MARK).lstrip(WHITESPACE).startswith(b"{") else CSV
 
 
 def refuse(name: str, first_bytes: bytes) -> None:
@@ -117,7 +119,7 @@ def refused_format(first_bytes: bytes) -> tuple[str, str] | None:
         # `[id],type` is a header, as some databases quote names; `[{`, `["` and `[1` are JSON.
         if start.startswith(b"[") and start[1:].lstrip(WHITESPACE)[:1] in b'{["]-0123456789':
             return JSON
-    if b"\0" not in first_bytes or kind_of(first_bytes) != CSV:
+    if b"\0" not in first_bytes or kind_of(first_bytes) not in TEXT_KINDS:
         return None
     return TAR if is_tar(first_bytes) else wide_text(first_bytes)
 

@@ -13,12 +13,14 @@ DECIDED_BYTES = (1 << 20) + 2
 class OpenField:
     """An open quoted field: the offset in bytes of its opening quote, and its text so far, of at most DECIDED_BYTES.
 
-    `name` is that of the input, and `line` the number of the line on which the field opens, both for messages.
+    `name` is that of the input, and `line` the number of the line on which the field opens, both for messages. Fields
+    are separated by the `delimiter`.
     """
 
-    __slots__ = ("_text", "line", "name", "offset_bytes")
+    __slots__ = ("_delimiter", "_text", "line", "name", "offset_bytes")
 
-    def __init__(self, name: str, line: int, offset_bytes: int, text: bytes) -> None:
+    def __init__(self, name: str, line: int, offset_bytes: int, text: bytes, delimiter: str = ",") -> None:
+        self._delimiter = delimiter
         self.name = name
         self.line = line
         self.offset_bytes = offset_bytes
@@ -28,7 +30,9 @@ class OpenField:
         """The field with these bytes after it; None where they show that it is never closed. Raises InputError where
         they close it."""
         text = self._text + bytes(block)
-        return OpenField(self.name, self.line, self.offset_bytes, text) if self._is_open(text) else None
+        if not self._is_open(text):
+            return None
+        return OpenField(self.name, self.line, self.offset_bytes, text, self._delimiter)
 
     def end(self) -> None:
         """At the end of the input. Raises InputError where that closes the field."""
@@ -37,7 +41,7 @@ class OpenField:
     def _is_open(self, text: bytes, *, is_whole: bool = False) -> bool:
         from txfast.text.quotes import closes
 
-        is_closed = closes(text, is_whole=is_whole)
+        is_closed = closes(text, is_whole=is_whole, delimiter=self._delimiter)
         if is_closed:
             raise InputError(
                 f"{self.name}:{self.line}: a quoted field that opens here was not closed when its lines were applied "

@@ -13,7 +13,7 @@ hashed.
 from txfast.errors import InputError, SourceError, unreadable
 from txfast.input.first_bytes import BLANKS, ReplayedFile
 from txfast.input.open_field import OpenField
-from txfast.input.source import Source
+from txfast.input.source import CSV, TEXT_KINDS, Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -181,12 +181,12 @@ class Consumption:
         """Note that the consumed bytes are a table, so that their line endings mean nothing."""
         self.ending, self._blank_rest = TABLE_ENDING, None
 
-    def go_on_from(self, name: str, position: Position) -> None:
+    def go_on_from(self, name: str, position: Position, delimiter: str | None = None) -> None:
         """Take over what is known at a position in the input of this name, whose bytes were consumed."""
         self.header = position.header
         self.lines = position.lines
         if position.open_bytes:
-            self._open_field = open_field_at(name, position, self._tail)
+            self._open_field = open_field_at(name, position, self._tail, delimiter)
             self._tail_bytes = 0
 
     def leave_open(self, offset_bytes: int) -> None:
@@ -226,11 +226,11 @@ class Consumption:
         return Position(self.offset_bytes, lines, self.digest, self.ending, header, self.parts, head, open_bytes)
 
 
-def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | None:
+def go_on(source: Source, position: Position, delimiter: str | None = None) -> tuple[Source, Consumption] | None:
     """Let an open input at its start be read from a position on; None where the bytes before it have changed.
 
     The input is closed where None is returned or an error raised. Raises SourceError, and InputError where the added
-    bytes continue a line that was consumed.
+    bytes continue a line that was consumed. The header tells the delimiter where none is given.
     """
     try:
         consumption = Consumption(position.open_bytes)
@@ -242,7 +242,7 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
                 source.close()
                 return None
             consumption.end_table()
-        consumption.go_on_from(source.name, position)
+        consumption.go_on_from(source.name, position, delimiter)
         if position.ending in ("", "cr"):
             added = take(source, 2)
             ending = late_ending(source.name, position, added)
@@ -251,18 +251,22 @@ def go_on(source: Source, position: Position) -> tuple[Source, Consumption] | No
         else:
             size = source.size_bytes
             left = None if size is None else max(size - position.offset_bytes, 0)
-            source = Source(source.name, source.file, left)
+            source = Source(source.name, source.file, left, text_kind(source))
     except BaseException:
         source.close()
         raise
     return source, consumption
 
 
-def open_field_at(name: str, position: Position, text: bytes) -> OpenField:
-    """The field that is open at a position in the input of this name; `text` is the bytes from its opening quote on."""
+def open_field_at(name: str, position: Position, text: bytes, delimiter: str | None = None) -> OpenField:
+    """The field that is open at a position in the input of this name; `text` is the bytes from its opening quote on.
+    Where no delimiter is given, the header tells it."""
+    from txfast.batch.header import delimiters_of
+
+    delimiter = delimiter or delimiters_of(position.header)[0]
     endings = text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
     line = position.lines - endings + (position.ending != "")
-    return OpenField(name, line, position.offset_bytes - position.open_bytes, text)
+    return OpenField(name, line, position.offset_bytes - position.open_bytes, text, delimiter)
 
 
 def head_of(text: bytes) -> str:
@@ -343,7 +347,12 @@ def read_into(source: Source, view: memoryview) -> int:
 def source_after(source: Source, taken: bytes, wanted_from: int, offset_bytes: int) -> Source:
     """The source, to be read from `offset_bytes + wanted_from` on; `taken` was read from it at `offset_bytes`."""
     if source.size_bytes is None:
-        return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None)
+        return Source(source.name, ReplayedFile(taken[wanted_from:], source.file), None, text_kind(source))
     offset_bytes += wanted_from
     source.file.seek(offset_bytes)
-    return Source(source.name, source.file, max(source.size_bytes - offset_bytes, 0))
+    return Source(source.name, source.file, max(source.size_bytes - offset_bytes, 0), text_kind(source))
+
+
+def text_kind(source: Source) -> str:
+    """The kind of text to go on with. A table has nothing left to read, whatever it is read as."""
+    return source.kind if source.kind in TEXT_KINDS else CSV

@@ -15,7 +15,7 @@ from io import FileIO
 
 from txfast.errors import unreadable
 from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of
-from txfast.input.source import CSV
+from txfast.input.source import TEXT_KINDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ class InputRef:
 
     @property
     def kind(self) -> str:
-        """The format that the first bytes show: CSV, or a kind of table. CSV for anything but a regular file."""
+        """The format that the first bytes show: a kind of text or of table. CSV for anything but a regular file."""
         return kind_of(self.first_bytes)
 
     @property
     def is_table(self) -> bool:
         """Whether it is a regular file that begins as Parquet or Arrow does."""
-        return self.kind != CSV
+        return self.kind not in TEXT_KINDS
 
     def real_path(self) -> str:
         """The absolute path without links. Raises SourceError, also where the name could not be looked up."""
@@ -135,7 +135,7 @@ def peek_first_bytes(path: str | int) -> bytes:
 def total_size(refs: "Iterable[InputRef]") -> int | None:
     """Bytes to read in all inputs, for a progress bar.
 
-    None unless all of them are regular, uncompressed CSV files: of others the size does not say how much is left.
+    None unless all of them are regular, uncompressed files of text: of others the size does not say how much is left.
     """
     total = 0
     for ref in refs:
@@ -147,7 +147,7 @@ def total_size(refs: "Iterable[InputRef]") -> int | None:
 
 def may_have_tables(refs: "Iterable[InputRef]") -> bool:
     """Whether an input is a table, or may be one since it is at a location; pipes, and files with layers, are taken for
-    CSV.
+    text.
 
     A run that reads tables needs memory for pyarrow.
     """

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from txfast.input.room import Room
+
     class Stream(Protocol):
         """Record batches of one schema."""
 
         @property
         def schema(self) -> pa.Schema: ...
         def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+    class Lent(Protocol):
+        """An input that is no name: a program's open file or table. It can be opened once, and is new to a state."""
+
+        name: str
+
+        def open(self, copy_folder: str | None, room: Room | None) -> "Source": ...
 
     class Tables(Protocol):
         """Streams that a program lends; the one that is being read is given back by `close`."""
@@ -31,10 +40,13 @@ if TYPE_CHECKING:
 
 # Kinds of input.
 CSV = "csv"
+JSON_LINES = "json lines"
 PARQUET = "parquet"
 ARROW_FILE = "arrow file"
 ARROW_STREAM = "arrow stream"
 TABLE = "table"  # in memory, from a program that uses the library
+# Those that are lines of text; all others are tables.
+TEXT_KINDS = (CSV, JSON_LINES)
 # Size of a block in `blocks`.
 BLOCK_BYTES = 1 << 20
 # What a run with a state does with a last line that has no ending, where the user says it; AUTO is the rule otherwise:
@@ -48,8 +60,8 @@ READERS = ("native", "arrow")
 class Source:
     """One open input: the `name` that messages show, the raw `file` to read, and its `size_bytes`.
 
-    `size_bytes` is None where it is not known: for pipes and compressed inputs. `kind` is CSV or a kind of table. A
-    table from a program is read from `tables`, which is closed with the source; its `file` is empty.
+    `size_bytes` is None where it is not known: for pipes and compressed inputs. `kind` is one of TEXT_KINDS or
+    a kind of table. A table from a program is read from `tables`, which is closed with the source; its `file` is empty.
     """
 
     __slots__ = ("file", "kind", "name", "size_bytes", "tables")

@@ -22,19 +22,19 @@ MARK_BYTES = 2
 
 
 class Utf16File(Layer):
-    """A file of UTF-16 that begins with a byte order mark, read as UTF-8 without one. `name` is the file's in messages;
-    `encoding` is utf-16-le or utf-16-be, as the mark says.
+    """A file of UTF-16 that begins with a byte order mark, of `mark_bytes`, read as UTF-8 without one. `name` is the
+    file's in messages; `encoding` is utf-16-le or utf-16-be, as the mark says.
 
     A file that ends inside a character is refused at its end, unless `holds_end_back` says that this end is held back.
     """
 
-    def __init__(self, name: str, file: RawIOBase, encoding: str) -> None:
+    def __init__(self, name: str, file: RawIOBase, encoding: str, *, mark_bytes: int = MARK_BYTES) -> None:
         self._name = name
         self._file = self.file_below = file
         self._decoder = getincrementaldecoder(encoding)()
         self._block = bytearray(BLOCK_BYTES)
         self._bytes_decoded = 0
-        self._mark_bytes_left = MARK_BYTES
+        self._mark_bytes_left = mark_bytes
         self._text = memoryview(b"")
         self._at_end = False
         self._refuses_end = True

@@ -15,7 +15,7 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
 )
 from txfast.ledger.buffers cimport column
-from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, set_standing
+from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, opening_of, set_standing
 from txfast.ledger.entries cimport (
     CHUNK_BITS, CHUNK_MASK, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, kind_at, reserve_entries, state_at,
 )
@@ -62,16 +62,16 @@ PROOF_BYTES = sizeof(Proof)
 
 cdef class LedgerRestorer:
     """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `add_disputes` for
-    states that were saved apart from their entries, then `add_details`, then `finish`. The ledger must have the policy
-    of the one that was saved.
+    states that were saved apart from their entries, then `add_details`, then `finish`; before that, `restore_openings`
+    (openings.pyx). The ledger must have the policy of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's. Raises
     ValueError for values that no ledger can have, MemoryError and CapacityError.
     """
 
-    cdef Ledger ledger
-    cdef uint32_t shard
-    cdef uint32_t shard_count
+    cdef readonly Ledger ledger
+    cdef readonly uint32_t shard
+    cdef readonly uint32_t shard_count
     cdef bint prefetch_second_homes  # many of the last rows were there
     cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
@@ -376,23 +376,23 @@ cdef class LedgerRestorer:
         cdef uint64_t slot, several = 0
         cdef bint holds = True
         memset(&none, 0, sizeof(none))
+        self.end_disputes()
         if slots == NULL:
             return
-        if self.proofs != NULL:
-            self.end_disputes()
         with nogil:
             for slot in range(self.ledger.table.slot_mask + 1):
                 account = &slots[slot]
                 if account.in_use:
                     proof = &none if self.proofs == NULL else &self.proofs[account.number]
                     several += proof.standing_chargebacks > 1
-                    holds = is_proven(self.ledger.policy, account, proof)
+                    holds = is_proven(
+                        self.ledger.policy, account, proof, opening_of(&self.ledger.details, account.number),
+                    )
                     if not holds:
                         break
         if not holds:
             raise ValueError(f"the account of client {account.client} is not what its transactions make it")
-        if several:
-            self.keep_standing(several)
+        self.keep_standing(several)
 
     cdef int keep_standing(self, uint64_t several) except -1:
         """Keep the numbers of chargebacks that stand, of the accounts with several."""
@@ -400,7 +400,7 @@ cdef class LedgerRestorer:
         cdef Details* details = &self.ledger.details
         cdef uint64_t slot, standing
         self.ledger.reserve_detailed(several)
-        for slot in range(self.ledger.table.slot_mask + 1):
+        for slot in range(self.ledger.table.slot_mask + 1 if several else 0):
             standing = self.proofs[slots[slot].number].standing_chargebacks if slots[slot].in_use else 0
             if standing > 1:
                 set_standing(find_or_add_detail(details, key_of_account(slots[slot].number)), standing)
@@ -416,7 +416,7 @@ cdef class LedgerRestorer:
         cdef uint32_t number
         cdef Payment payment
         cdef int kind
-        for slot in range(table.accounts):
+        for slot in range(table.accounts if self.proofs != NULL else 0):
             ended += self.proofs[slot].ended_disputes
         if not ended:
             return 0

@@ -3,12 +3,12 @@
 This module must not know files or formats; it fills buffers.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from txfast.ledger.buffers cimport column
-from txfast.ledger.details cimport Detail, find_detail, key_of_entry
+from txfast.ledger.details cimport Detail, find_detail, key_of_entry, opening_of
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport (
@@ -82,7 +82,7 @@ cdef class SavedLedger:
 
     @property
     def has_details(self):
-        """Whether some entries may have details."""
+        """Whether some entries or accounts may have details."""
         return self.ledger.details.count > 0
 
     def copy_accounts(
@@ -213,5 +213,23 @@ cdef class SavedLedger:
                     refunded_units[rows] = detail.refunded
                     moved_units[rows] = detail.moved if moves_are_open(chunk.state[slot]) else 0
                     rows += 1
+                first += 1
+        return rows, first
+
+    def copy_openings(
+        self, Py_ssize_t first, Py_ssize_t count, uint8_t[::1] clients not None, uint8_t[::1] openings not None,
+    ):
+        """Fill columns with the opening balances that are not 0, of at most `count` accounts, looking from the number
+        `first` on; return how many there are, and the number from which to go on."""
+        cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
+        cdef int64_t* units = <int64_t*>column(openings, count * WORD_BYTES)
+        cdef Py_ssize_t end = self.ledger.table.accounts, rows = 0
+        if not 0 <= first <= end:
+            raise IndexError(f"no account {first} of {end}")
+        with nogil:
+            while first < end and rows < count:
+                units[rows] = opening_of(&self.ledger.details, <uint32_t>first)
+                client[rows] = self.accounts_by_number[first].client
+                rows += units[rows] != 0
                 first += 1
         return rows, first

@@ -1,7 +1,8 @@
 """Details: what a ledger keeps of few entries and accounts only, so that all others take no memory for it.
 
 Of an entry: its refunds, and the part of it that is in dispute or charged back. Of an account: the number of its
-chargebacks that stand, where several do. Open addressing with linear probing; a key that was added stays.
+chargebacks that stand, where several do, and its opening balance. Open addressing with linear probing; a key that was
+added stays.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -15,7 +16,7 @@ cdef enum:
 cdef struct Detail:
     uint64_t key  # key_of_entry or key_of_account; 0 in an empty slot
     int64_t refunded  # units of 0.0001; of an account, the chargebacks that stand
-    int64_t moved  # units of 0.0001: in dispute, or charged back
+    int64_t moved  # units of 0.0001: in dispute, or charged back; of an account, its opening balance
 
 cdef struct Details:
     HashKey key
@@ -66,6 +67,17 @@ cdef inline uint64_t standing_in(const Detail* detail) noexcept nogil:
 
 cdef inline void set_standing(Detail* detail, const uint64_t standing) noexcept nogil:
     detail.refunded = <int64_t>standing
+
+
+cdef inline int64_t opening_of(const Details* details, const uint32_t number) noexcept nogil:
+    """The opening balance of the account with this number, in units of 0.0001; 0 where it has none."""
+    cdef const Detail* detail = find_detail(details, key_of_account(number))
+    return 0 if detail == NULL else detail.moved
+
+
+cdef inline void set_opening(Details* details, const uint32_t number, const int64_t opening) noexcept nogil:
+    """Keep an opening balance that is not 0. There must be room."""
+    find_or_add_detail(details, key_of_account(number)).moved = opening
 
 
 cdef inline bint has_room(const Details* details) noexcept nogil:

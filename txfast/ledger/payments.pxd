@@ -168,7 +168,8 @@ cdef inline uint64_t count_standing(const Details* details, const Policy policy,
     cdef const Detail* detail = NULL
     if policy.locked & DISPUTES and account.locked:
         detail = find_detail(details, key_of_account(account.number))
-    return account.locked if detail == NULL else standing_in(detail)
+    # Details that were added for an opening balance may have no number: one chargeback stands then.
+    return account.locked if detail == NULL else max(<uint64_t>account.locked, standing_in(detail))
 
 
 cdef inline void keep_standing(Details* details, const Account* account, const uint64_t standing) noexcept nogil:

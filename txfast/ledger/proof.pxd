@@ -101,16 +101,23 @@ cdef inline void count_entry(
         proof.standing_chargebacks += sign
 
 
-cdef inline bint is_proven(const Policy policy, const Account* account, const Proof* proof) noexcept nogil:
+cdef inline bint is_proven(
+    const Policy policy, const Account* account, const Proof* proof,
+    const int64_t opening,  # IN its opening balance
+) noexcept nogil:
     """Whether the rules can have produced this account from these entries. The caller has checked that its total fits.
 
-    Held must be what the disputes in progress make it, and the total what all entries make it: at most that where
-    amounts of withdrawals are not kept, or where it is not known whether an ended dispute took its deposit. The account
-    must be locked if a chargeback stands, and may be if a dispute ended in an unknown way. Else its total is
-    at least 0, if withdrawals and refunds never take more than is available and withdrawals are never disputed.
+    Held must be what the disputes in progress make it, and the total what its opening balance and all entries make it:
+    at most that where amounts of withdrawals are not kept, or where it is not known whether an ended dispute took its
+    deposit. The account must be locked if a chargeback stands, and may be if a dispute ended in an unknown way. Else
+    its total is at least 0, or its opening balance where that is less, if withdrawals and refunds never take more than
+    is available and withdrawals are never disputed.
     """
     cdef int64_t total = account.available + account.held
-    cdef int difference = compare_wide(&proof.total, total)
+    cdef WideSum made = proof.total
+    cdef int difference
+    add_wide(&made, opening)
+    difference = compare_wide(&made, total)
     if compare_wide(&proof.held, account.held) != 0 or difference < 0:
         return False
     if difference and not (proof.has_unknown_amounts or proof.ended_disputes or policy.withdrawal_ids):
@@ -121,4 +128,6 @@ cdef inline bint is_proven(const Policy policy, const Account* account, const Pr
         return proof.ended_disputes > 0
     if policy.withdrawal_dispute != REJECT:
         return True
-    return total >= 0 or not (policy.overdraft == DISPUTES_OVERDRAW or policy.overdraft == NONE_OVERDRAWS)
+    if total >= min(opening, <int64_t>0):
+        return True
+    return not (policy.overdraft == DISPUTES_OVERDRAW or policy.overdraft == NONE_OVERDRAWS)

@@ -28,3 +28,6 @@ cdef class AccountColumns:
     cdef int make_room(self, Py_ssize_t count) except -1
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil
+
+
+cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil

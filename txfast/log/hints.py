@@ -5,14 +5,20 @@ that the parser has refused.
 """
 
 from txfast.batch.batch import KINDS
-from txfast.batch.header import COLUMN_NAMES
+from txfast.batch.header import COLUMN_NAMES, STANDARD_COLUMNS
 from txfast.batch.header_advice import DELIMITERS
 from txfast.text.words import nearest
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from txfast.batch.header import Header
+    from txfast.dialect.dialect import Dialect
 
 BLANKS = " \t\v\f"
 ID_MAX = (1 << 64) - 1
 AMOUNT_MAX = "922337203685477.5807"
 DECIMALS_MAX = 4
+DIALECT_DECIMALS_MAX = 9
 # Signs of money, before or behind the digits; words such as EUR are found by their letters.
 CURRENCY_SIGNS = "$€£¥₹₽₩₺¢"
 CURRENCY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -31,11 +37,13 @@ OTHER_WORDS = {
 ENDING_HINT = "a line ending in it? leave that out"
 TYPE_HINT = f"a type is one of {', '.join(KINDS)}"
 ID_HINT = f"an id is a whole number from 0 to {ID_MAX}"
+JSON_HINT = 'a line is one object, as {"type":"deposit","client":1,"tx":1,"amount":"1.50"}'
 AMOUNT_HINT = "an amount is digits with a decimal point, as 1250.00"
 # What each reason asks for, where no row is at hand that says more.
 REASON_HINTS = {
     "row_too_long": "a row ends within 1 MiB",
     "bad_quoting": "a quote stands alone? double a quote inside a quoted field",
+    "bad_json": JSON_HINT,
     "too_many_fields": "quote a field that has the delimiter in it, such as an amount with a comma",
     "missing_field": "a row has at least type, client and tx",
     "bad_type": TYPE_HINT,
@@ -45,34 +53,82 @@ REASON_HINTS = {
 }
 
 
-def hint_of(reason: str, row: bytes, header: bytes) -> str:
-    """The hint for a row that was refused for this reason, under this header line; "" where there is none."""
-    names, texts = fields_of(header), fields_of(row)
+def hint_of(reason: str, row: bytes, header: "Header") -> str:
+    """The hint for a row that was refused for this reason, under this header; "" where there is none."""
+    if header.is_json:
+        return hint_of_object(reason, row)
+    dialect, delimiter = header.dialect, header.delimiter
+    quote = '"' if dialect is None else dialect.part("quote")
+    names, texts = fields_of(header.line, delimiter, quote), fields_of(row, delimiter, quote)
     if reason == "too_many_fields":
-        return surplus_hint(names, texts)
-    if len(texts) == 1 and len(names) > 1 and (delimiter := other_delimiter(texts[0], len(names))):
-        return f"its fields are separated by {delimiter}, and those of the header by commas"
-    fields = dict(zip((name.lower() for name in names), texts, strict=False))
+        return surplus_hint(names, texts) if delimiter == "," and dialect is None else ""
+    if len(texts) == 1 and len(names) > 1 and (other := other_delimiter(texts[0], len(names))):
+        own = DELIMITERS.get(delimiter, repr(delimiter))
+        return f"its fields are separated by {other}, and those of the header by {own}"
+    by_name = dict(zip((name.lower() for name in names), texts, strict=False))
+    columns = STANDARD_COLUMNS if dialect is None or not dialect.has_header else dialect.columns
+    return field_hint(reason, {role: by_name.get(name.lower(), "") for role, name in columns.items()}, dialect)
+
+
+def hint_of_object(reason: str, row: bytes) -> str:
+    """The hint for a line of JSON."""
+    from txfast.log.json_hints import fields_of_object, json_hint, renames_hint
+
+    if reason == "bad_json":
+        return json_hint(row)
+    fields = {**dict.fromkeys(COLUMN_NAMES, ""), **fields_of_object(row)}
+    renames = renames_hint(fields_of_object(row), missing_in(fields)) if reason == "missing_field" else ""
+    hint = field_hint(reason, fields, has_dialects=False)
+    return f"{hint}; {renames}" if renames else hint
+
+
+def missing_in(fields: dict[str, str]) -> list[str]:
+    """Which of the fields that every row needs are not there, or empty."""
+    return [role for role in ("type", "client", "tx") if role in fields and not fields[role]]
+
+
+def field_hint(
+    reason: str, fields: dict[str, str], dialect: "Dialect | None" = None, *, has_dialects: bool = True
+) -> str:
+    """What is wrong with the fields of a row, by their roles. A format that `has_dialects` has options that help."""
     if reason == "bad_amount":
-        return amount_hint(fields.get("amount", ""))
+        return (
+            dialect_amount_hint(dialect)
+            if dialect is not None
+            else amount_hint(fields.get("amount", ""), has_dialects=has_dialects)
+        )
     if reason in ("bad_client", "bad_tx"):
         return id_hint(fields.get(reason.removeprefix("bad_"), ""))
     if reason == "bad_type":
-        return type_hint(fields.get("type", ""))
+        return type_hint(fields.get("type", ""), has_dialects=has_dialects)
     if reason == "missing_field":
-        missing = [name for name in COLUMN_NAMES if name != "amount" and not fields.get(name)]
+        missing = missing_in(fields)
         return f"no {' and no '.join(missing)}" if missing else ""
     return ""
 
 
-def fields_of(line: bytes) -> list[str]:
+def dialect_amount_hint(dialect: "Dialect") -> str:
+    """What an amount is in a dialect, by an example."""
+    thousands = dialect.part("thousands")
+    whole = f"1{'' if thousands == 'none' else thousands}250"
+    if dialect.part("amounts") == "minor":
+        return f"an amount is a whole number of the smallest unit in this dialect, as {whole}"
+    decimals = f"{dialect.part('decimal')}{'0' * dialect.decimals}" if dialect.decimals else ""
+    return f"an amount is as {whole}{decimals} in this dialect"
+
+
+def fields_of(line: bytes, delimiter: str, quote: str) -> list[str]:
     """The texts of a line, trimmed; none where it cannot be cut into fields."""
     import csv
 
     try:
         text = line.decode("utf-8", "replace")
+        if quote == "none":
+            reader = csv.reader([text], delimiter=delimiter, quoting=csv.QUOTE_NONE, skipinitialspace=True)
+        else:
+            reader = csv.reader([text], delimiter=delimiter, quotechar=quote, skipinitialspace=True)
         # Line endings inside quotes stay: they are no blanks.
-        return [each.strip(BLANKS) for each in next(csv.reader([text], skipinitialspace=True), [])]
+        return [each.strip(BLANKS) for each in next(reader, [])]
     except csv.Error:
         return []
 
@@ -92,13 +148,14 @@ def surplus_hint(names: list[str], texts: list[str]) -> str:
     sign, digits = sign_of(whole)
     if not is_whole(digits.replace(".", "")) or not is_number(rest) or not is_whole(rest.partition(".")[0]):
         return ""
-    return comma_hint(sign, f"{digits},{rest}")
+    return comma_hint(sign, f"{digits},{rest}", has_options=False)
 
 
-def type_hint(text: str) -> str:
+def type_hint(text: str, *, has_dialects: bool = True) -> str:
     """What a word that is none of the types may mean."""
     meant = OTHER_WORDS.get(text.lower()) or nearest(text, KINDS)
-    return f"{meant}?" if meant else ""
+    way_out = f" correct it, or add --types {text}={meant}" if has_dialects else ""
+    return f"{meant}?{way_out}" if meant else ""
 
 
 def id_hint(text: str) -> str:
@@ -114,7 +171,7 @@ def id_hint(text: str) -> str:
     return f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
 
 
-def amount_hint(text: str) -> str:
+def amount_hint(text: str, *, has_dialects: bool = True) -> str:
     """What is wrong with an amount."""
     if has_ending(text):
         return ENDING_HINT
@@ -141,19 +198,23 @@ def amount_hint(text: str) -> str:
     mantissa, exponent, power = digits.lower().partition("e")
     if exponent and is_number(mantissa) and is_whole(power.lstrip("+-")):
         return "an exponent? write all digits"
-    return largest_hint(digits) if is_number(digits) else separator_hint(sign, digits)
+    if is_number(digits):
+        return largest_hint(digits, has_dialects=has_dialects)
+    return separator_hint(sign, digits, has_dialects=has_dialects)
 
 
-def largest_hint(digits: str) -> str:
+def largest_hint(digits: str, *, has_dialects: bool) -> str:
     """What is wrong with an amount of digits and at most one decimal point."""
     from decimal import Decimal
 
     if len(digits.partition(".")[2].rstrip("0")) > DECIMALS_MAX:
-        return f"more than {DECIMALS_MAX} decimals"
+        places = len(digits.partition(".")[2].rstrip("0"))
+        way_out = f"add --decimals {places}" if has_dialects and places <= DIALECT_DECIMALS_MAX else "round it"
+        return f"more than {DECIMALS_MAX} decimals: {way_out}"
     return f"the largest amount is {AMOUNT_MAX}" if Decimal(digits) > Decimal(AMOUNT_MAX) else ""
 
 
-def separator_hint(sign: str, digits: str) -> str:
+def separator_hint(sign: str, digits: str, *, has_dialects: bool) -> str:
     """What an amount may be that has something between its digits: between thousands, or before its decimals."""
     for separator in GROUP_SEPARATORS:
         if separator in digits:
@@ -161,16 +222,22 @@ def separator_hint(sign: str, digits: str) -> str:
             last, mark, decimals = groups[-1].partition("," if "," in groups[-1] else ".")
             if is_grouped(whole, [*groups[:-1], last]) and (not mark or is_whole(decimals)):
                 rest = f".{decimals}" if mark else ""
-                return f"a thousands separator? write {sign}{whole}{''.join(groups[:-1])}{last}{rest}"
+                way_out = ""
+                if has_dialects and separator.isascii():
+                    way_out = f""", or add {"--decimal , " if mark == "," else ""}--dialect "thousands={separator}\""""
+                return f"a thousands separator? write {sign}{whole}{''.join(groups[:-1])}{last}{rest}{way_out}"
             return ""
     if "," in digits:
-        return comma_hint(sign, digits)
+        return comma_hint(sign, digits, has_options=has_dialects)
     whole, *groups = digits.split(".")
     return f"points between thousands? write {sign}{whole}{''.join(groups)}" if is_grouped(whole, groups) else ""
 
 
-def comma_hint(sign: str, digits: str) -> str:
-    """What commas in an amount may be: decimal commas, or between thousands; both where nothing tells."""
+def comma_hint(sign: str, digits: str, *, has_options: bool) -> str:
+    """What commas in an amount may be: decimal commas, or between thousands; both where nothing tells.
+
+    It `has_options` where they help: not where the delimiter is a comma, and the amount has no quotes.
+    """
     whole, *rest = digits.split(",")
     groups = [*rest[:-1], rest[-1].partition(".")[0]]
     is_thousands = is_grouped(whole, groups) and is_number(digits.replace(",", ""))
@@ -180,10 +247,13 @@ def comma_hint(sign: str, digits: str) -> str:
     )  # fmt: skip
     thousands, decimal = sign + digits.replace(",", ""), f"{sign}{whole.replace('.', '')}.{rest[-1]}"
     if is_thousands and is_decimal:
-        return f"a thousands separator, or a decimal comma? write {thousands} or {decimal}"
+        way_out = ", or add --dialect thousands=, or --decimal ," if has_options else ""
+        return f"a thousands separator, or a decimal comma? write {thousands} or {decimal}{way_out}"
     if is_thousands:
-        return f"a thousands separator? write {thousands}"
-    return f"a decimal comma? write {decimal}" if is_decimal else ""
+        way_out = ", or add --dialect thousands=," if has_options else ""
+        return f"a thousands separator? write {thousands}{way_out}"
+    way_out = f", or add --decimal ,{' --dialect thousands=.' if '.' in whole else ''}" if has_options else ""
+    return f"a decimal comma? write {decimal}{way_out}" if is_decimal else ""
 
 
 def is_grouped(whole: str, groups: list[str]) -> bool:

@@ -128,6 +128,12 @@ class Journal:
         if not self.quiet:
             self._write(WARN, message)
 
+    def difference(self, message: str, client: int, column: str, expected: str, found: str) -> None:
+        """Log a value of an account that is not what was expected, at every level, unless the journal is quiet."""
+        if not self.quiet:
+            difference = {"client": client, "column": column, "expected": expected, "found": found}
+            self._write(ERROR, message, difference=difference)
+
     def failure(self, message: str, error: BaseException | None = None) -> None:
         """Log why the run failed, even if the journal is quiet. At `debug` and `trace` the traceback follows.
 
@@ -198,7 +204,7 @@ class Journal:
         from txfast.log.hints import hint_of
 
         self._hints_left -= 1
-        hint = hint_of(reason, row, batch.header.line)
+        hint = hint_of(reason, row, batch.header)
         if (file, hint) in self._hints_given:
             return ""
         self._hints_given.add((file, hint))
@@ -213,20 +219,35 @@ class Journal:
                 if count:
                     self.log(ERROR, f"{reason}: {counted(count, 'row')} in all", reason=reason, count=count)
 
-    def outcome(self, applied: int, rejected: int, malformed: int, *, rejects: str | None = None) -> None:
-        """Log the counts of a run in which rows were refused, at every level unless the journal is quiet. A run without
-        refused rows logs none. `rejects` is the path of the file that has the refused rows."""
-        if self.quiet or not (rejected or malformed):
+    def outcome(
+        self, applied: int, rejected: int, malformed: int, *, ignored: int = 0, rejects: str | None = None
+    ) -> None:
+        """Log the counts of a run in which rows were refused, or all were ignored, at every level unless the journal is
+        quiet. Any other run logs none. `rejects` is the path of the file that has the refused rows."""
+        if self.quiet or not (rejected or malformed or (ignored and not applied)):
             return
         message = f"{applied:,} applied, {rejected:,} rejected, {malformed:,} malformed"
-        if rejects is not None:
+        if ignored:
+            message += f", {ignored:,} ignored by the dialect"
+        if not (rejected or malformed):
+            message += "; are its words of types, and those to keep, the ones in the file?"
+        elif rejects is not None:
             message += "; see standard output" if rejects == "-" else f"; see {rejects}"
         elif not self._shows_rows or self._lines_left_out or (rejected and self.level < WARN):
             message += "; to see which, add --rejects FILE.csv, or warn as last argument"
         if self._logger is None and self._standard_error is None and self.format == "text":
             write_bare_line(f"rows: {message}")  # the logging module takes longer to import than a small file to replay
             return
-        self._write(INFO, message, outcome={"applied": applied, "rejected": rejected, "malformed": malformed})
+        self._write(
+            INFO,
+            message,
+            outcome={
+                "applied": applied,
+                "rejected": rejected,
+                "malformed": malformed,
+                **({"ignored": ignored} if ignored else {}),
+            },
+        )
 
     @property
     def way_to_all_malformed(self) -> str:

@@ -26,12 +26,12 @@ PYTHON_LEVELS = (40, 30, 20, 10, TRACE_NUMBER)
 LEVEL_NAMES = {40: "error", 30: "warn", 20: "info", 10: "debug", TRACE_NUMBER: "trace"}
 
 # Attributes that a record may have beside its message. JSON shows them in this order.
-FIELDS = ("file", "line", "reason", "row", "count", "progress", "stats", "outcome")
+FIELDS = ("file", "line", "reason", "row", "count", "difference", "progress", "stats", "outcome")
 # What a line begins with if it is about rows, by the level: only a malformed row is logged at error.
 ROW_PREFIXES = {40: "malformed", 30: "rejected"}
 
 # ANSI codes: bold red, red, yellow.
-PREFIX_COLORS = {"txfast": "1;31", "malformed": "31", "rejected": "33", "warn": "33"}
+PREFIX_COLORS = {"txfast": "1;31", "malformed": "31", "rejected": "33", "difference": "31", "warn": "33"}
 
 ROW_BYTES_SHOWN = 200
 
@@ -132,10 +132,13 @@ def colored_line(record: "logging.LogRecord") -> str:
 
 def prefix_of(record: "logging.LogRecord") -> str:
     """What a line begins with: `malformed` or `rejected` if it is about refused rows, `txfast` if the run has failed,
-    `rows` or `progress` if it has these figures; else the level, also if it is about an applied row."""
+    `difference` if it is about one, `rows` or `progress` if it has these figures; else the level, also if it is about
+    an applied row."""
     fields = record.__dict__
     if "reason" in fields:
         return ROW_PREFIXES.get(record.levelno) or LEVEL_NAMES[record.levelno]
+    if "difference" in fields:
+        return "difference"
     if "progress" in fields:
         return "progress"
     if "outcome" in fields:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from txfast.dialect.dialect import Dialect
     from txfast.input.last_line import LastRow
 else:
     from txfast.late import pa
@@ -42,8 +43,8 @@ class ArrowCsvReader:
 
     A `consumption` advances over the bytes that are read; where it has a header already, the source continues inside
     its input, after that header. A `last_row` is asked where the file ends in a line that has no ending and is not
-    blank: a line that is held back is no row, and is not consumed; `held_bytes` counts its bytes. `fill` is for one
-    thread at a time, `scan` for any. Both raise InputError and SourceError.
+    blank: a line that is held back is no row, and is not consumed; `held_bytes` counts its bytes. A `dialect` has no
+    `line_parts`. `fill` is for one thread at a time, `scan` for any. Both raise InputError and SourceError.
     """
 
     def __init__(
@@ -54,14 +55,16 @@ class ArrowCsvReader:
         threads: int = 1,
         consumption: Consumption | None = None,
         last_row: "LastRow | None" = None,
+        dialect: "Dialect | None" = None,
     ) -> None:
         self._name = source.name
+        self._dialect = dialect
         self._block_bytes = block_bytes
         self._consumption = consumption
         self._source = source
         self._header: Header | None = None
         if consumption is not None and consumption.header is not None:
-            self._header = Header(consumption.header, source.name)
+            self._header = Header(consumption.header, source.name, dialect=dialect)
         self._continues = self._header is not None
         self._nothing_added = False
         self._last_row = last_row
@@ -98,7 +101,7 @@ class ArrowCsvReader:
             self._refuse_spanning_row(batch)
             self._lines += len(column)
             if self._header is None:
-                self._header = take_header(batch, self._name)
+                self._header = take_header(batch, self._name, dialect=self._dialect)
             batch.header = self._header
             return True
         if self._header is None and not self.held_bytes:
@@ -150,7 +153,7 @@ class ArrowCsvReader:
 
     def _refuse_spanning_row(self, batch: TransactionBatch) -> None:
         """Raise InputError where a row goes on over a line ending in quotes: pyarrow has cut it into lines."""
-        line, open_bytes = find_spanning_row(batch)
+        line, open_bytes = find_spanning_row(batch, self._header, self._dialect)
         if open_bytes and self._is_closed_later(batch.raw_text()[-open_bytes:]):
             line = batch.raw_text()[:-open_bytes].count(b"\n")
         if line >= 0:
@@ -164,7 +167,7 @@ class ArrowCsvReader:
         in it and may be growing."""
         for record_batch in self._following():
             text += b"".join(line + b"\n" for line in record_batch.column(0).to_pylist())
-            is_closed = closes(text)
+            is_closed = closes(text, delimiter="," if self._header is None else self._header.delimiter)
             if is_closed is not None:
                 return is_closed
         if self._last_row is not None and not self.held_bytes:

@@ -6,7 +6,7 @@ must not know where a table comes from.
 
 from decimal import Decimal
 
-from txfast.batch.header import COLUMN_NAMES, find_columns
+from txfast.batch.header import STANDARD_COLUMNS, find_columns, sharing_of
 from txfast.errors import InputError
 from txfast.readers.table_rows import bytes_of_views, units_fit
 
@@ -14,11 +14,15 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from txfast.dialect.dialect import Dialect
+
     # A column as TableColumns takes it.
     Column = tuple[str, int, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None, pa.Buffer | None]
 else:
     from txfast.late import pa
 
+# Roles of columns that have amounts.
+AMOUNTS = ("amount", "credit", "debit")
 # Decimals of an amount: a decimal128 of this scale counts units of 0.0001.
 UNIT_DECIMALS = 4
 # A decimal of 38 digits with UNIT_DECIMALS of them after the point surely holds this many before it.
@@ -30,49 +34,61 @@ DECIMAL_DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 OFFSET_BYTES = {"text": 4, "large_text": 8}
 
 
-def columns_of(schema: "pa.Schema", file: str) -> list[str]:
-    """The names that the table has for the four columns: each must be there once, and of a type that is exact.
+def columns_of(schema: "pa.Schema", file: str, dialect: "Dialect | None" = None) -> list[str]:
+    """The names that the table has for the columns that matter: each must be there once, and of a type that is exact.
 
     Raises InputError.
     """
-    found = dict(zip(COLUMN_NAMES, find_columns(schema.names), strict=True))
-    missing = [name for name, indexes in found.items() if not indexes]
+    wanted = STANDARD_COLUMNS if dialect is None else dialect.columns
+    kept = [] if dialect is None else list(dialect.kept)
+    if dialect is not None and not dialect.has_header:
+        raise InputError(f"{file}: a table has names of columns: leave header=no out of the dialect")
+    found = list(zip(wanted, find_columns(schema.names, wanted), strict=True))
+    missing = [role for role, indexes in found if not indexes]
     if missing:
         from txfast.batch.header_advice import column_advice
 
         raise InputError(
-            f"{file}: not a table of transactions: it has no column {', '.join(missing)}: "
-            f"{column_advice(schema.names, missing)}"
+            f"{file}: not a table of transactions: it has no column {', '.join(wanted[role] for role in missing)}: "
+            f"{column_advice(schema.names, missing, dialect)}"
         )
-    for name, indexes in found.items():
+    if sharing := sharing_of(dict(found), wanted):
+        raise InputError(f"{file}: {sharing}")
+    for name, indexes in zip(kept, find_columns(schema.names, {name: name for name in kept}), strict=True):
+        if not indexes:
+            raise InputError(f"{file}: it has no column {name}, which keep.{name} needs: correct its name")
+        found.append(("keep", indexes))
+    for role, indexes in found:
         if len(indexes) > 1:
+            name = wanted.get(role, schema.names[indexes[0]])
             raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}: leave one out")
         kind = schema.field(indexes[0]).type
-        refusal = refusal_of(name, kind)
+        refusal = refusal_of(role, kind)
         if refusal is not None:
             raise InputError(f"{file}: column {schema.names[indexes[0]]!r} is of type {kind}: {refusal}")
-    return [schema.names[indexes[0]] for indexes in found.values()]
+    return [schema.names[indexes[0]] for _, indexes in found]
 
 
-def refusal_of(name: str, kind: "pa.DataType") -> str | None:
-    """Why this column cannot be of this type; None where it can."""
+def refusal_of(role: str, kind: "pa.DataType") -> str | None:
+    """Why a column of this role cannot be of this type; None where it can."""
+    is_amount = role in AMOUNTS
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if is_text(kind) or pa.types.is_null(kind):
         return None
-    if name == "type":
+    if role in ("type", "keep"):
         return "it must be text, or a dictionary of text"
     if pa.types.is_floating(kind):
-        way_out = "decimal128(19, 4) or text" if name == "amount" else "uint64 or text"
+        way_out = "decimal128(19, 4) or text" if is_amount else "uint64 or text"
         return f"floats are not exact: cast it to {way_out} first"
     if pa.types.is_decimal(kind):
         digits = DECIMAL_DIGITS[kind.bit_width]
         least = UNIT_DECIMALS - digits
         if not least <= kind.scale <= digits:
             return f"its scale is not from {least} to {digits}: cast it to decimal128(19, 4) or text first"
-    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and (name == "amount" or kind.scale == 0)):
+    if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and (is_amount or kind.scale == 0)):
         return None
-    numbers = "integers, decimals" if name == "amount" else "integers"
+    numbers = "integers, decimals" if is_amount else "integers"
     return f"it must be {numbers} or text: cast it first"
 
 
@@ -112,8 +128,11 @@ def bytes_to_convert(array: "pa.Array") -> tuple[int, int]:
     return (0, size) if is_dictionary else (size, 0)
 
 
-def column_of(name: str, array: "pa.Array") -> "Column":
-    """A column of this name as TableColumns takes it. Raises pyarrow's errors where a value cannot be converted."""
+def column_of(role: str, array: "pa.Array", decimal_mark: str = ".") -> "Column":
+    """A column of this role as TableColumns takes it. Raises pyarrow's errors where a value cannot be converted.
+
+    Amounts that become texts have this decimal mark.
+    """
     types = pa.types
     if types.is_dictionary(array.type):
         if is_text(array.type.value_type):
@@ -121,13 +140,16 @@ def column_of(name: str, array: "pa.Array") -> "Column":
         array = array.dictionary_decode()
     if types.is_null(array.type):
         return ("absent", 0, None, None, None, None)
-    if types.is_decimal(array.type):
-        array = exact_decimals(array, amounts=name == "amount")
+    is_decimal = types.is_decimal(array.type)
+    if is_decimal:
+        array = exact_decimals(array, amounts=role in AMOUNTS)
     if types.is_decimal(array.type):
         validity, values = array.buffers()
         if units_fit(values, array.offset, len(array)):
             return ("units", array.offset, validity, values, None, None)
         array = array.cast(pa.string())
+    if is_decimal and decimal_mark != "." and is_text(array.type):
+        array = pa.compute.replace_substring(array, ".", decimal_mark)
     if types.is_integer(array.type):
         signed = types.is_signed_integer(array.type)
         array = converted(array, pa.int64() if signed else pa.uint64())

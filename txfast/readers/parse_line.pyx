@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t
 
-from txfast.batch.batch cimport BLANK_LINE, KIND_MASK, NO_AMOUNT, WELL_FORMED, Malformed
+from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, KIND_MASK, NO_AMOUNT, WELL_FORMED, Malformed
 from txfast.batch.header cimport Header
 from txfast.readers.row cimport Row, parse_row
 
@@ -13,16 +13,17 @@ def parse_line(bytes line not None, Header header not None):
     """Parse one raw row of a file with this header, without its line ending.
 
     Return (type, client, tx, amount in units of 0.0001 or None) for a well-formed row, the name of the reason for a
-    malformed one, None for a blank line. Raises ValueError where the text goes on after the row.
+    malformed one, None for a blank line and for a row that the header's dialect ignores. Raises ValueError where the
+    text goes on after the row.
     """
     cdef const uint8_t* start = line
     cdef const uint8_t* row_end
     cdef bint has_quotes
     cdef Row row
-    cdef Malformed malformed = parse_row(start, start + len(line), &header.columns, &row, &row_end, &has_quotes)
+    cdef Malformed malformed = parse_row(start, start + len(line), &header.form, &row, &row_end, &has_quotes)
     if row_end != start + len(line):
         raise ValueError("more than one row")
-    if malformed == BLANK_LINE:
+    if malformed == BLANK_LINE or malformed == IGNORED_ROW:
         return None
     if malformed != WELL_FORMED:
         return MALFORMED_REASONS[<int>malformed]

@@ -12,9 +12,10 @@ from txfast.batch.batch cimport (
     BAD_AMOUNT, BAD_CLIENT, BAD_QUOTING, BAD_TX, BAD_TYPE, BLANK_LINE, CHARGEBACK, DEPOSIT, DISPUTE, MISSING_FIELD,
     NO_AMOUNT, REFUND, RESOLVE, REVERSAL, ROW_TOO_LONG, TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
 )
-from txfast.batch.header cimport Columns, Fields, cut_fields
-from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, skip_blanks
-from txfast.text.endings cimport is_ending
+from txfast.batch.header cimport Fields, RowForm, cut_fields
+from txfast.readers.row_dialect cimport parse_fields_in_dialect
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_comment, skip_blanks
+from txfast.text.endings cimport find_ending, is_ending
 from txfast.text.numbers_in cimport parse_amount, parse_id
 
 cdef struct Row:
@@ -58,26 +59,37 @@ cdef inline bint parse_kind(const Field* field, uint8_t* kind) noexcept nogil:
 cdef inline Malformed parse_row(
     const uint8_t* start,  # IN the row, in a text
     const uint8_t* end,  # IN the end of the text, which is at a row's end
-    const Columns* columns,  # IN
+    const RowForm* form,  # IN
     Row* row,  # OUT
     const uint8_t** row_end,  # OUT the row's ending, or the end of the text
     bint* has_quotes,  # OUT whether a field is quoted, so that the row may hold line endings
 ) noexcept nogil:
-    """Parse one row. WELL_FORMED with the row; or the first reason why it is malformed; or BLANK_LINE."""
+    """Parse one row. WELL_FORMED with the row; or the first reason why it is malformed; or BLANK_LINE or
+    IGNORED_ROW."""
     cdef Fields fields
     cdef bint is_well_quoted
     has_quotes[0] = False
-    row_end[0] = skip_blanks(start, end)
+    row_end[0] = skip_blanks(start, end, &form.syntax)
     if row_end[0] == end or is_ending(row_end[0][0]):
         return BLANK_LINE
-    is_well_quoted = cut_fields(start, end, columns, &fields, row_end)
+    if is_comment(row_end[0], end, &form.syntax):
+        row_end[0] = find_ending(row_end[0], end)
+        return BLANK_LINE
+    is_well_quoted = cut_fields(start, end, form, &fields, row_end)
     has_quotes[0] = fields.has_quotes
     if row_end[0] - start > ROW_BYTES_MAX:
         return ROW_TOO_LONG
     if not is_well_quoted:
         return BAD_QUOTING
+    if form.meaning != NULL:
+        return parse_fields_in_dialect(&fields, form.meaning, &row.kind, &row.client, &row.tx, &row.amount)
     if fields.has_surplus:
         return TOO_MANY_FIELDS
+    return parse_fields(&fields, row)
+
+
+cdef inline Malformed parse_fields(const Fields* fields, Row* row) noexcept nogil:
+    """Parse the four fields of a row. WELL_FORMED with the row, or the first reason why it is malformed."""
     if fields.type.start == NULL or fields.client.start == NULL or fields.tx.start == NULL:
         return MISSING_FIELD
     if fields.type.start == fields.type.end:

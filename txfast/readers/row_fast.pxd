@@ -13,23 +13,25 @@ from libc.string cimport memchr, memcpy
 
 from txfast.batch.batch cimport NO_AMOUNT
 from txfast.batch.header cimport Columns, Fields
-from txfast.readers.scan_plan cimport DECIMALS, FIELDS, PLAIN_COLUMNS_MAX, KindName, Plan, Tables
+from txfast.readers.scan_plan cimport (
+    DECIMALS_AT_ONCE, DIALECT_WORD_BYTES_MAX, FIELDS, PLAIN_COLUMNS_MAX, DialectWord, KindName, Plan, PlainAmounts,
+    Tables, word_slot,
+)
 from txfast.readers.row cimport Row
 from txfast.text.bits cimport (
     WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_either_64, unsigned_add_overflows,
     unsigned_multiply_overflows,
 )
-from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_blank
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, may_be_blank
 from txfast.text.endings cimport CR, LF
-
-cdef enum:
-    # Digits before the point, so that an amount surely fits.
-    WHOLE_DIGITS_MAX = 14
 
 
 cdef inline const uint8_t* plain_row(
     const uint8_t* line,  # IN
     const Columns columns,  # IN
+    const uint8_t delimiter,  # IN
+    const PlainAmounts amounts,  # IN
+    const bint has_words,  # IN whether the types have words of a dialect
     const Tables* tables,  # IN
     Row* row,  # OUT
 ) noexcept nogil:
@@ -38,7 +40,7 @@ cdef inline const uint8_t* plain_row(
     All boundaries of fields are found at once, in the 64 bytes from the line's start, so that no field has to wait for
     the end of the one before it.
     """
-    cdef uint64_t boundaries = match_either_64(line, c",", LF)
+    cdef uint64_t boundaries = match_either_64(line, delimiter, LF)
     cdef Field[FIELDS] cut
     cdef const uint8_t* boundary = line - 1
     cdef Fields fields
@@ -52,8 +54,8 @@ cdef inline const uint8_t* plain_row(
         cut[column].end = boundary
         boundaries &= boundaries - 1
         if column < FIELDS - 2:
-            wrong |= boundary[0] ^ c","
-    if boundary[0] == c"," and boundaries:
+            wrong |= boundary[0] ^ delimiter
+    if boundary[0] == delimiter and boundaries:
         cut[FIELDS - 1].start = boundary + 1
         boundary = line + lowest_bit(boundaries)
         wrong |= boundary[0] ^ LF
@@ -70,7 +72,7 @@ cdef inline const uint8_t* plain_row(
     fields.client = cut[columns.client]
     fields.tx = cut[columns.tx]
     fields.amount = cut[columns.amount]
-    return boundary + 1 if plain_fields(&fields, tables, row) else NULL
+    return boundary + 1 if plain_fields(&fields, tables, amounts, has_words, row) else NULL
 
 
 cdef inline const uint8_t* plain_wide_row(
@@ -85,7 +87,7 @@ cdef inline const uint8_t* plain_wide_row(
     cdef Py_ssize_t column = 0
     cut[0].start = line
     while window < end and column < plan.width and boundary[0] != LF:
-        boundaries = match_either_64(window, c",", LF)
+        boundaries = match_either_64(window, plan.form.syntax.delimiter, LF)
         while boundaries and column < plan.width and boundary[0] != LF:
             boundary = window + lowest_bit(boundaries)
             boundaries &= boundaries - 1
@@ -98,25 +100,27 @@ cdef inline const uint8_t* plain_wide_row(
         return NULL
     cut[column - 1].end -= (boundary - 1)[0] == CR
     for column in range(plan.width):
-        if plan.is_other[column] and not is_plain_text(cut[column].start, cut[column].end):
+        if plan.is_other[column] and not is_plain_text(
+            cut[column].start, cut[column].end, plan.form.syntax.quote,
+        ):
             return NULL
-    fields.type = cut[plan.columns.type]
-    fields.client = cut[plan.columns.client]
-    fields.tx = cut[plan.columns.tx]
-    fields.amount = cut[plan.columns.amount]
-    return boundary + 1 if plain_fields(&fields, &plan.tables, row) else NULL
+    fields.type = cut[plan.form.columns.type]
+    fields.client = cut[plan.form.columns.client]
+    fields.tx = cut[plan.form.columns.tx]
+    fields.amount = cut[plan.form.columns.amount]
+    return boundary + 1 if plain_fields(&fields, &plan.tables, plan.amounts, plan.has_words, row) else NULL
 
 
-cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end) noexcept nogil:
+cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end, const int quote) noexcept nogil:
     """Whether a field of another column certainly ends at this boundary, and in this line."""
     if start == end:
         return True
-    if start[0] == c'"':
+    if start[0] == quote:
         # Quoted, and no quote inside.
-        if end - start < 2 or (end - 1)[0] != c'"' or memchr(start + 1, c'"', end - start - 2) != NULL:
+        if end - start < 2 or (end - 1)[0] != quote or memchr(start + 1, quote, end - start - 2) != NULL:
             return False
     # After blanks there may be a quote. A CR may end the line.
-    return not is_blank(start[0]) and memchr(start, CR, end - start) == NULL
+    return not may_be_blank(start[0]) and memchr(start, CR, end - start) == NULL
 
 
 cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:
@@ -135,6 +139,20 @@ cdef inline bint plain_kind(const Field* field, const Tables* tables, uint8_t* k
         (((load_word(start) ^ name.first) & name.first_mask) | ((rest ^ name.rest) & name.rest_mask)) == 0
         and field.end - start == name.length
     )
+
+
+cdef inline bint plain_word(const Field* field, const Tables* tables, uint8_t* kind) noexcept nogil:
+    """The type that a word of the dialect means; False for any other text."""
+    cdef Py_ssize_t length = field.end - field.start
+    cdef uint64_t first, second
+    cdef const DialectWord* word
+    if not 0 < length <= DIALECT_WORD_BYTES_MAX:
+        return False
+    first = load_word(field.start) & tables.word_masks[min(length, 8)]
+    second = load_word(field.start + 8) & tables.word_masks[max(length - 8, 0)]
+    word = &tables.words[word_slot(tables.multiplier, first, second)]
+    kind[0] = word.kind
+    return ((first ^ word.first) | (second ^ word.second)) == 0 and word.length == length
 
 
 cdef inline uint64_t few_digits(const uint8_t* start, const Py_ssize_t length) noexcept nogil:
@@ -171,6 +189,8 @@ cdef inline bint many_digits(
 cdef inline bint plain_fields(
     const Fields* fields,  # IN
     const Tables* tables,  # IN
+    const PlainAmounts amounts,  # IN
+    const bint has_words,  # IN whether the types have words of a dialect
     Row* row,  # OUT
 ) noexcept nogil:
     """Parse the four fields of a row; False where one of them is not plain.
@@ -187,21 +207,24 @@ cdef inline bint plain_fields(
     cdef uint64_t[FIELDS] digits
     cdef uint32_t[FIELDS] numbers
     cdef int64_t units
-    if not plain_kind(&fields.type, tables, &row.kind):
+    if has_words:
+        if not plain_word(&fields.type, tables, &row.kind):
+            return False
+    elif not plain_kind(&fields.type, tables, &row.kind):
         return False
     amount += negative
     amount_length -= negative
     # A plain amount has its point in these 16 bytes, or ends without one.
-    whole_length = min(<Py_ssize_t>lowest_bit(match_16(amount, c".") | 1 << 16), amount_length)
+    whole_length = min(<Py_ssize_t>lowest_bit(match_16(amount, amounts.decimal) | 1 << 16), amount_length)
     decimals = amount_length - whole_length - 1  # -1 without a point
-    if decimals == 0 or decimals > DECIMALS or whole_length > WHOLE_DIGITS_MAX:
+    if decimals == 0 or decimals > amounts.decimals or whole_length > amounts.whole_digits_max:
         return False
     digits[0] = few_digits(fields.client.start, client_length)
     digits[1] = few_digits(fields.tx.start, tx_length)
     digits[2] = 0 if no_amount else few_digits(amount, whole_length)
     digits[3] = load_word(amount + whole_length + 1) ^ <uint64_t>0x3030303030303030
     # Missing decimals are zeros.
-    digits[3] = (digits[3] & tables.decimals_masks[decimals + 1]) << 32
+    digits[3] = (digits[3] & tables.decimals_masks[decimals + 1]) << amounts.decimals_shift
     if not four_numbers(digits, numbers):
         return False
     row.client = numbers[0]
@@ -213,7 +236,7 @@ cdef inline bint plain_fields(
         return False
     if whole_length > 8 and not many_digits(amount, whole_length, tables, <uint64_t*>&units):
         return False
-    units = 10_000 * units + numbers[3]
+    units = amounts.scale * units + amounts.decimals_scale * numbers[3]
     row.amount = -units if negative else units
     row.kind |= NO_AMOUNT if no_amount else 0
     return True

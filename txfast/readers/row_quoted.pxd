@@ -30,25 +30,31 @@ cdef inline const uint8_t* quoted_row(
     cdef Field[PLAIN_COLUMNS_MAX] cut
     cdef Fields fields
     cdef Py_ssize_t quotes, column
-    cdef const uint8_t* ending = cut_by_parity(line, end, plan.width, cut, &quotes, lines_inside)
+    cdef uint8_t quote = <uint8_t>plan.form.syntax.quote
+    cdef const uint8_t* ending
+    if plan.form.syntax.quote < 0:
+        return NULL
+    ending = cut_by_parity(line, end, plan.form.syntax.delimiter, quote, plan.width, cut, &quotes, lines_inside)
     if ending == NULL or not quotes:
         return NULL
     for column in range(plan.width):
-        if cut[column].start[0] == c'"':
-            quotes -= unquote(&cut[column])
+        if cut[column].start[0] == quote:
+            quotes -= unquote(&cut[column], quote)
     # A quote that is left over is in an unquoted field, or after the closing quote of a quoted one.
     if quotes:
         return NULL
-    fields.type = cut[plan.columns.type]
-    fields.client = cut[plan.columns.client]
-    fields.tx = cut[plan.columns.tx]
-    fields.amount = cut[plan.columns.amount]
-    return ending if plain_fields(&fields, &plan.tables, row) else NULL
+    fields.type = cut[plan.form.columns.type]
+    fields.client = cut[plan.form.columns.client]
+    fields.tx = cut[plan.form.columns.tx]
+    fields.amount = cut[plan.form.columns.amount]
+    return ending if plain_fields(&fields, &plan.tables, plan.amounts, plan.has_words, row) else NULL
 
 
 cdef inline const uint8_t* cut_by_parity(
     const uint8_t* line,  # IN
     const uint8_t* end,  # IN the end of the text
+    const uint8_t delimiter,  # IN
+    const uint8_t quote,  # IN
     const Py_ssize_t width,  # IN columns
     Field* cut,  # OUT the fields, with their quotes
     Py_ssize_t* quote_count,  # OUT
@@ -68,10 +74,10 @@ cdef inline const uint8_t* cut_by_parity(
     while ending == NULL:
         if window >= end or window - line > ROW_BYTES_MAX:
             return NULL
-        quotes = match_64(window, c'"')
+        quotes = match_64(window, quote)
         inside = parity_before(quotes) ^ inside_before
         endings = match_either_64(window, LF, CR)
-        boundaries = (match_64(window, c",") | endings) & ~inside
+        boundaries = (match_64(window, delimiter) | endings) & ~inside
         if endings & ~inside:
             ending = window + lowest_bit(endings & ~inside)
             row_bytes = (<uint64_t>2 << (ending - window)) - 1
@@ -113,17 +119,17 @@ cdef inline uint64_t parity_before(uint64_t bits) noexcept nogil:
     return bits ^ bits << 32
 
 
-cdef inline Py_ssize_t unquote(Field* field) noexcept nogil:
+cdef inline Py_ssize_t unquote(Field* field, const uint8_t mark) noexcept nogil:
     """Take the quotes around a field away; return how many quotes are rightly in it: these two, and the doubled ones up
     to the first that is not doubled. 0 for a field without quotes around it."""
     cdef Py_ssize_t quotes = 2
     cdef const uint8_t* quote
-    if field.end - field.start < 2 or (field.end - 1)[0] != c'"':
+    if field.end - field.start < 2 or (field.end - 1)[0] != mark:
         return 0
     field.start += 1
     field.end -= 1
-    quote = <const uint8_t*>memchr(field.start, c'"', field.end - field.start)
-    while quote != NULL and quote + 1 < field.end and quote[1] == c'"':
+    quote = <const uint8_t*>memchr(field.start, mark, field.end - field.start)
+    while quote != NULL and quote + 1 < field.end and quote[1] == mark:
         quotes += 2
-        quote = <const uint8_t*>memchr(quote + 2, c'"', field.end - quote - 2)
+        quote = <const uint8_t*>memchr(quote + 2, mark, field.end - quote - 2)
     return quotes

@@ -9,7 +9,8 @@ This module must not know where a text comes from.
 from libc.stdint cimport uint8_t
 
 from txfast.readers.cutter cimport RowPassed, is_open, new_row, pass_row
-from txfast.text.csv_in cimport BAD, OPEN, Quoting, close_quotes
+from txfast.batch.header cimport Header
+from txfast.text.csv_in cimport BAD, OPEN, Quoting, Syntax, close_quotes
 from txfast.text.endings cimport CR, past_ending
 
 
@@ -18,8 +19,8 @@ cdef class RowSearch:
 
     The line begins a row or, if it starts `in_quotes`, is inside a quoted field that is closed later. `search` the text
     from that line on, in pieces, until `found` has the offset of the row, or `is_impossible` says that the line is not
-    in quotes. With `holds_open`, a row whose quoted field is still open at the end of the file is held back whole: no
-    row begins on its later lines.
+    in quotes. Rows are cut as under `header`. With `holds_open`, a row whose quoted field is still open at the end of
+    the file is held back whole: no row begins on its later lines.
     """
 
     cdef readonly object found  # None until it is known
@@ -30,9 +31,13 @@ cdef class RowSearch:
     cdef bint at_row_start
     cdef Py_ssize_t place  # of the next piece
     cdef RowPassed row
+    cdef Syntax syntax
 
-    def __cinit__(self, Py_ssize_t offset, *, bint in_quotes=False, bint holds_open=False):
+    def __cinit__(
+        self, Py_ssize_t offset, Header header not None, *, bint in_quotes=False, bint holds_open=False,
+    ):
         self.offset = offset
+        self.syntax = header.form.syntax
         self.in_quotes = in_quotes
         self.holds_open = holds_open
         self.at_row_start = not in_quotes
@@ -51,11 +56,11 @@ cdef class RowSearch:
                 self.found = self.place + (p - start)
                 break
             self.at_row_start = False
-            p = pass_row(p, end, False, &self.row)
+            p = pass_row(p, end, False, &self.syntax, &self.row)
             if is_whole and not self.row.at_end:
-                if self.holds_open and p < end and p[0] == c'"' and is_open(p, end):
+                if self.holds_open and p < end and p[0] == self.syntax.quote and is_open(p, end, &self.syntax):
                     p = end
-                p = pass_row(p, end, True, &self.row)
+                p = pass_row(p, end, True, &self.syntax, &self.row)
                 if not self.row.at_end:
                     self.found = self.place + (p - start)
                     break
@@ -75,8 +80,12 @@ cdef class RowSearch:
         """Leave the quoted field that the text starts in, if the text tells where it ends."""
         cdef const uint8_t* closing
         cdef const uint8_t* after
+        cdef Quoting quoting
+        if self.syntax.quote < 0:
+            self.is_impossible = True
+            return start
         # Take the byte before the text for the opening quote, which is there or earlier; it is not read.
-        cdef Quoting quoting = close_quotes(start - 1, end, is_whole and not self.holds_open, &closing, &after)
+        quoting = close_quotes(start - 1, end, is_whole and not self.holds_open, &self.syntax, &closing, &after)
         if quoting == OPEN and is_whole:
             self.found = self.place + (end - start)
         self.is_impossible = quoting == BAD

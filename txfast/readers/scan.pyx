@@ -7,21 +7,23 @@ header, so several threads may scan batches at once. This module must not know w
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
-from txfast.batch.batch cimport BLANK_LINE, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
-from txfast.batch.header cimport Columns, Header
+from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.header cimport Columns, Header, RowForm, columns_at
 from txfast.readers.scan_plan cimport (
-    FOUR_COLUMNS, MORE_COLUMNS, STANDARD_COLUMNS, TOO_MANY_COLUMNS, Layout, Plan, make_plan,
+    FOUR_COLUMNS, MORE_COLUMNS, NO_FAST_PATH, ORDERED_COLUMNS, STANDARD_COLUMNS, Layout, Plan, default_amounts,
+    make_plan,
 )
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
 from txfast.readers.row_quoted cimport quoted_row
-from txfast.text.csv_in cimport CLOSED, close_quotes, skip_blanks
+from txfast.text.csv_in cimport CLOSED, close_quotes, is_comment, skip_blanks
 from txfast.text.endings cimport count_lines, find_ending, past_ending
 
 cdef enum:
-    # The shortest rows of each sort, with their endings: `refund,1,1`, one byte that is not blank, and a line ending
-    # between quotes.
+    # The shortest rows of each sort, with their endings: `refund,1,1`; in a dialect `D,1,1`; one byte that is not
+    # blank; a line ending between quotes.
     WELL_FORMED_BYTES_MIN = 11
+    DIALECT_BYTES_MIN = 6
     MALFORMED_BYTES_MIN = 2
     SPANNING_BYTES_MIN = 4
 
@@ -53,15 +55,21 @@ def rescan(
     if is_head:
         hold_head(batch, malformed_rows > 0, 1)
         return
-    scan_lines(batch)
+    if header.is_json:
+        from txfast.readers.json_scan import scan_objects
+
+        scan_objects(batch)
+    else:
+        scan_lines(batch)
     if is_cut:
         batch.cut(malformed_rows)
 
 
 cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
-    """Make room for all rows that a text of this size can hold."""
+    """Make room for all rows that a text of this size can hold under the batch's header."""
+    cdef bint is_in_dialect = batch.header is not None and batch.header.form.meaning != NULL
     return batch.reserve(
-        text_bytes // WELL_FORMED_BYTES_MIN + 1,
+        text_bytes // (DIALECT_BYTES_MIN if is_in_dialect else WELL_FORMED_BYTES_MIN) + 1,
         text_bytes // MALFORMED_BYTES_MIN + 1,
         text_bytes // SPANNING_BYTES_MIN + 1,
     )
@@ -87,12 +95,14 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
     with nogil:
         if plan.layout == STANDARD_COLUMNS:
             scan_rows(batch, plan, STANDARD_COLUMNS)
+        elif plan.layout == ORDERED_COLUMNS:
+            scan_rows(batch, plan, ORDERED_COLUMNS)
         elif plan.layout == FOUR_COLUMNS:
             scan_rows(batch, plan, FOUR_COLUMNS)
         elif plan.layout == MORE_COLUMNS:
             scan_rows(batch, plan, MORE_COLUMNS)
         else:
-            scan_rows(batch, plan, TOO_MANY_COLUMNS)
+            scan_rows(batch, plan, NO_FAST_PATH)
     return 0
 
 
@@ -108,17 +118,17 @@ cdef Malformed other_row_of(
     (2 % more instructions a row)."""
     cdef bint has_quotes
     cdef Malformed malformed
-    if plan.width:
+    if plan.width and not is_comment(skip_blanks(start, end, &plan.form.syntax), end, &plan.form.syntax):
         row_end[0] = quoted_row(start, end, plan, row, lines_inside)
         if row_end[0] != NULL:
             return WELL_FORMED
-    malformed = parse_row(start, end, &plan.columns, row, row_end, &has_quotes)
+    malformed = parse_row(start, end, &plan.form, row, row_end, &has_quotes)
     lines_inside[0] = count_lines(start, row_end[0]) if has_quotes else 0
     return malformed
 
 
 cdef void note_spanning(
-    TransactionBatch batch, const Columns* columns, const uint8_t* start, const uint8_t* row_end, Py_ssize_t line,
+    TransactionBatch batch, const RowForm* form, const uint8_t* start, const uint8_t* row_end, Py_ssize_t line,
 ) noexcept nogil:
     """Note a row with line endings inside, and whether a line in it looks like a row. `line` is its line's index."""
     cdef const uint8_t* p = start
@@ -128,13 +138,13 @@ cdef void note_spanning(
     batch.spanning_end[batch.spanning_rows] = <uint32_t>(row_end - batch.text)
     batch.spanning_rows += 1
     while batch.line_like_row < 0:
-        p = skip_blanks(p, row_end)
-        if p < row_end and p[0] == c'"':
-            if close_quotes(p, row_end, True, &closing, &after) != CLOSED:
+        p = skip_blanks(p, row_end, &form.syntax)
+        if p < row_end and p[0] == form.syntax.quote:
+            if close_quotes(p, row_end, True, &form.syntax, &closing, &after) != CLOSED:
                 return
-            line = find_line_like_row(batch, columns, p, closing, line)
+            line = find_line_like_row(batch, form, p, closing, line)
             p = after
-        while p < row_end and p[0] != c',':
+        while p < row_end and p[0] != form.syntax.delimiter:
             p += 1
         if p == row_end:
             return
@@ -142,7 +152,7 @@ cdef void note_spanning(
 
 
 cdef Py_ssize_t find_line_like_row(
-    TransactionBatch batch, const Columns* columns, const uint8_t* opening, const uint8_t* closing, Py_ssize_t line,
+    TransactionBatch batch, const RowForm* form, const uint8_t* opening, const uint8_t* closing, Py_ssize_t line,
 ) noexcept nogil:
     """Note the first line inside a quoted field that looks like a row, without what follows the closing quote on it:
     that is the rest of a row. `line` is the index of the line on which the field opens; return that of its end."""
@@ -157,12 +167,33 @@ cdef Py_ssize_t find_line_like_row(
         inner_end = find_ending(inner, closing)
         if (
             batch.line_like_row < 0
-            and memchr(inner, c",", inner_end - inner) != NULL  # most text has fewer fields than a row
-            and parse_row(inner, inner_end, columns, &row, &row_end, &has_quotes) == WELL_FORMED
+            and memchr(inner, form.syntax.delimiter, inner_end - inner) != NULL  # most text has fewer fields than a row
+            and parse_row(inner, inner_end, form, &row, &row_end, &has_quotes) == WELL_FORMED
         ):
             batch.line_like_row = line
         inner = inner_end
     return line
+
+
+cdef inline const uint8_t* fast_row(
+    const uint8_t* line,  # IN
+    const uint8_t* end,  # IN
+    const Plan* plan,  # IN
+    const Layout layout,  # IN
+    const Columns standard,  # IN
+    Row* row,  # OUT
+) noexcept nogil:
+    """Parse a row by the fast path of a layout; return the next line, or NULL where the row is not plain."""
+    if layout == STANDARD_COLUMNS:
+        return plain_row(line, standard, c",", default_amounts(), False, &plan.tables, row)
+    if layout == NO_FAST_PATH or (plan.form.syntax.comment_bytes and is_comment(line, end, &plan.form.syntax)):
+        return NULL
+    if layout == MORE_COLUMNS:
+        return plain_wide_row(line, end, plan, row)
+    return plain_row(
+        line, standard if layout == ORDERED_COLUMNS else plan.form.columns, plan.form.syntax.delimiter, plan.amounts,
+        plan.has_words, &plan.tables, row,
+    )
 
 
 cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
@@ -183,27 +214,21 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
     cdef const uint8_t* next_line
     cdef const uint8_t* row_end
     cdef Py_ssize_t lines_inside
-    cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
+    cdef Py_ssize_t rows = 0, malformed_rows = 0, ignored_rows = 0, lines = 0
     # Known to the compiler, so `plain_row` needs no array of fields: each goes straight to the column that uses it.
-    cdef Columns standard = Columns(type=0, client=1, tx=2, amount=3, width=4)
+    cdef Columns standard = columns_at(0, 1, 2, 3, 4)
     cdef Malformed malformed
     cdef Row row, other_row
     while line < end:
         lines += 1
-        next_line = NULL
-        if layout == STANDARD_COLUMNS:
-            next_line = plain_row(line, standard, &plan.tables, &row)
-        elif layout == FOUR_COLUMNS:
-            next_line = plain_row(line, plan.columns, &plan.tables, &row)
-        elif layout == MORE_COLUMNS:
-            next_line = plain_wide_row(line, end, plan, &row)
+        next_line = fast_row(line, end, plan, layout, standard, &row)
         malformed = WELL_FORMED
         if next_line == NULL:
             malformed = other_row_of(line, end, plan, &other_row, &row_end, &lines_inside)
             next_line = past_ending(row_end, end)
             row = other_row
             if lines_inside:
-                note_spanning(batch, &plan.columns, line, row_end, lines - 1)
+                note_spanning(batch, &plan.form, line, row_end, lines - 1)
                 lines += lines_inside
         if malformed == WELL_FORMED:
             kinds[rows] = row.kind
@@ -212,6 +237,8 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
             amounts[rows] = row.amount
             offsets[rows] = <uint32_t>(line - text)
             rows += 1
+        elif malformed == IGNORED_ROW:
+            ignored_rows += 1
         elif malformed != BLANK_LINE:
             batch.malformed_reason[malformed_rows] = malformed
             batch.malformed_offset[malformed_rows] = <uint32_t>(line - text)
@@ -219,5 +246,6 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
         line = next_line
     batch.rows = rows
     batch.malformed_rows = malformed_rows
+    batch.ignored_rows = ignored_rows
     batch.lines = lines
     batch.scanned = True

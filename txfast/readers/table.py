@@ -5,7 +5,7 @@ message and reject is the same. This module must not know what the types of colu
 """
 
 from txfast.batch.batch import TransactionBatch
-from txfast.batch.header import COLUMN_NAMES, Header, telling_names
+from txfast.batch.header import COLUMN_NAMES, Header, table_header, telling_names
 from txfast.errors import InputError
 from txfast.input.library_errors import LibraryErrors
 from txfast.input.location import RemoteFile
@@ -22,7 +22,7 @@ from txfast.readers.column_types import bytes_to_convert, column_of, columns_of,
 from txfast.readers.joined_tables import refuse_joined, refuse_joined_parquet
 from txfast.readers.parquet_footer import footer_place, read_footer
 from txfast.readers.parquet_memory import FOOTER_COPIES, WAY_OUT, ParquetMemory
-from txfast.readers.table_rows import HEADER_LINE, VALUES_BYTES, TableColumns, parse
+from txfast.readers.table_rows import VALUES_BYTES, TableColumns, parse
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from txfast.dialect.dialect import Dialect
     from txfast.input.position import Consumption
     from txfast.readers.arrow_messages import ReadAt
 else:
@@ -74,6 +75,7 @@ class TableReader:
         threads: int = 1,
         copy_folder: str | None = None,
         allowance: Allowance | None = None,
+        dialect: "Dialect | None" = None,
     ) -> None:
         # A table that comes as a stream is consumed while it is copied; one that can be read again is watched.
         self._is_stream = source.size_bytes is None and not isinstance(source.file, RemoteFile)
@@ -101,7 +103,10 @@ class TableReader:
         self._done_before = self._done = 0.0
         # The share of the record batch before the current piece of it, and the share that the piece is.
         self._piece = (0.0, 0.0)
-        self.header = Header(HEADER_LINE, source.name, of_table=True)
+        self._dialect = dialect
+        # By column of a record batch.
+        self._roles = COLUMN_NAMES if dialect is None else (*dialect.roles, *("keep" for _ in dialect.kept))
+        self.header = Header(table_header(dialect), source.name, of_table=True, dialect=dialect)
         self.held_bytes = 0  # a table is read whole
 
     @property
@@ -137,7 +142,8 @@ class TableReader:
         if piece is None:
             return None
         with self._conversion_errors:
-            columns = [column_of(*each) for each in zip(COLUMN_NAMES, piece.columns, strict=True)]
+            mark = "." if self._dialect is None else self._dialect.part("decimal")
+            columns = [column_of(*each, mark) for each in zip(self._roles, piece.columns, strict=True)]
             return TableColumns(piece.num_rows, columns)
 
     def scan(self, batch: TransactionBatch) -> None:
@@ -147,7 +153,7 @@ class TableReader:
     # ---- Reading -----------------------------------------------------------------------------------
 
     def _record_batches(self) -> "Iterator[pa.RecordBatch]":
-        """Iterate the table as record batches of the four columns, in the order of COLUMN_NAMES."""
+        """Iterate the table as record batches of the columns that matter, in the order of their roles."""
         read = {
             PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream,
             TABLE: self._read_table,
@@ -178,9 +184,10 @@ class TableReader:
             yield piece
 
     def _columns_of(self, schema: "pa.Schema") -> list[str]:
-        """The names of the four columns of this schema. Raises InputError."""
-        self.header.ignored = telling_names(schema.names)
-        return columns_of(schema, self._name)
+        """The names of the columns of this schema that matter. Raises InputError."""
+        used = columns_of(schema, self._name, self._dialect)
+        self.header.ignored = telling_names([name for name in schema.names if name not in used])
+        return used
 
     def _read_parquet(self) -> "Iterator[pa.RecordBatch]":
         content = self._seekable()

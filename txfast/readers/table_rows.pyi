@@ -8,7 +8,6 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 
 SORTS: tuple[str, ...]
-HEADER_LINE: bytes
 VALUES_BYTES: int
 
 @disjoint_base

@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64
 
 from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
 from txfast.batch.header cimport Header
+from txfast.dialect.meaning cimport KEPT_MAX
 from txfast.readers.row cimport parse_kind
 from txfast.readers.scan cimport scan_lines
 from txfast.text.bits cimport WORD_BYTES
@@ -15,8 +16,6 @@ from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
 from txfast.text.endings cimport CR, LF
 from txfast.text.numbers_in cimport UNITS_PER_ONE
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
-
-from txfast.batch.header import COLUMN_NAMES
 
 # The sort of a column's values. Texts may be named by int32 indices, as in a dictionary.
 cdef enum Sort:
@@ -29,12 +28,13 @@ cdef enum Sort:
     SORT_COUNT
 
 cdef enum:
-    COLUMN_COUNT = 4
+    COLUMN_COUNT = 4  # of transactions
+    COLUMNS_MAX = 4 + KEPT_MAX  # that a dialect reads
     # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
     WORDS_PER_VIEW = 4
     # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites after it.
-    ROW_BYTES = COLUMN_COUNT * (AMOUNT_BYTES_MAX + WORD_BYTES)
+    ROW_BYTES = COLUMNS_MAX * (AMOUNT_BYTES_MAX + WORD_BYTES)
 
 # Most rows of a batch.
 cdef Py_ssize_t ROWS_AT_ONCE = 1 << 14
@@ -48,9 +48,6 @@ VALUES_BYTES = 1 + 8 + 8 + 16
 SORTS = ("absent", "unsigned", "signed", "units", "text", "large_text")
 assert len(SORTS) == SORT_COUNT
 
-# The header of the lines that rows become.
-HEADER_LINE = ",".join(COLUMN_NAMES).encode()
-
 cdef struct Column:
     Sort sort
     Py_ssize_t first  # the index of the first row's value
@@ -63,7 +60,8 @@ cdef struct Column:
 
 
 cdef class TableColumns:
-    """The four columns of some rows of a table: `hold` them in batches, a block's worth of rows each.
+    """The columns of some rows of a table that matter, type, client, tx and amount or those that a dialect reads:
+    `hold` them in batches, a block's worth of rows each.
 
     `columns` has for each column (sort, index of its first value in the buffers, validity, values, offsets, indices),
     laid out as in Arrow. `sort` is one of SORTS; a buffer that it does not need is None. Offsets are int32, for
@@ -71,16 +69,18 @@ cdef class TableColumns:
     a buffer is too short, or an index or an offset leads out of its buffer.
     """
 
-    cdef Column[COLUMN_COUNT] columns
+    cdef Column[COLUMNS_MAX] columns
+    cdef Py_ssize_t column_count
     cdef list buffers
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t rows_held
 
     def __cinit__(self, Py_ssize_t rows, columns not None):
         cdef int index
-        if rows < 0 or len(columns) != COLUMN_COUNT:
+        if rows < 0 or not 0 < len(columns) <= COLUMNS_MAX:
             raise ValueError(f"{rows} rows of {len(columns)} columns")
         self.rows = rows
+        self.column_count = len(columns)
         self.buffers = []
         for index, (sort, first, validity, values, offsets, indices) in enumerate(columns):
             self.take_column(&self.columns[index], SORTS.index(sort), first, validity, values, offsets, indices)
@@ -146,7 +146,7 @@ cdef class TableColumns:
         cdef int index
         for row in range(rows_max):
             bytes_of_row = 0
-            for index in range(COLUMN_COUNT):
+            for index in range(self.column_count):
                 if is_text(&self.columns[index]):
                     bytes_of_row += text_bytes_at(&self.columns[index], first + row)
             if row and text_bytes[0] + bytes_of_row > TEXT_BYTES_MAX:
@@ -176,10 +176,22 @@ cdef class TableColumns:
                 return False
         return True
 
-    cdef uint8_t* write_rows(self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end) noexcept nogil:
-        """Write these rows as lines; return their end. There is room for them."""
+    cdef uint8_t* write_rows(
+        self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end, const uint8_t decimal,
+    ) noexcept nogil:
+        """Write these rows as lines; return their end. There is room for them. `decimal` is the decimal mark."""
         # Copies in locals: read through `self`, each would be loaded again after every store.
         cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
+        cdef Py_ssize_t column
+        if self.column_count != COLUMN_COUNT or decimal != c".":
+            while row < end:
+                for column in range(self.column_count):
+                    out = write_value_in_dialect(out, &self.columns[column], row, decimal)
+                    out[0] = c","
+                    out += 1
+                (out - 1)[0] = LF
+                row += 1
+            return out
         while row < end:
             out = write_value(out, &kinds, row)
             out[0] = c","
@@ -205,10 +217,11 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     cdef uint8_t* text
     cdef uint8_t* end
     cdef bint are_numbers
+    cdef uint8_t decimal = c"." if header.form.meaning == NULL else header.form.meaning.amounts.decimal
     if type(batch.block) is not tuple:
         return
     columns, first, count, text_bytes = batch.block
-    if not keep_text:
+    if not keep_text and header.form.meaning == NULL:
         batch.reserve(count, 0, 0)
         with nogil:
             are_numbers = columns.read_rows(batch, first, count)
@@ -219,7 +232,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             return
     text = batch.text_room(text_bytes + count * ROW_BYTES)
     with nogil:
-        end = columns.write_rows(text, first, first + count)
+        end = columns.write_rows(text, first, first + count, decimal)
     batch.attach(batch.buffer, text, end - text)
     batch.header = header
     scan_lines(batch)
@@ -352,6 +365,23 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
         out, column.text + offset_at(column, index),
         min(offset_at(column, index + 1) - offset_at(column, index), <int64_t>VALUE_BYTES_MAX),
     )
+
+
+cdef inline uint8_t* write_value_in_dialect(
+    uint8_t* out, const Column* column, const Py_ssize_t row, const uint8_t decimal,
+) noexcept nogil:
+    """Write a value as a field, numbers with this decimal mark; return the field's end."""
+    cdef uint8_t* start = out
+    cdef uint8_t* point
+    if decimal == c"." or column.sort != UNITS or is_null(column, row):
+        return write_value(out, column, row)
+    out = write_value(out + 1, column, row)
+    point = start + 1
+    while point[0] != c".":
+        point += 1
+    point[0] = decimal
+    start[0] = out[0] = c'"'  # the mark may be a comma
+    return out + 1
 
 
 cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:

@@ -4,6 +4,7 @@ This module must not know how a run works: it is given a RunFigures.
 """
 
 from txfast.batch.batch import KINDS, malformed_by_reason
+from txfast.dialect.names import DECIMALS
 from txfast.ledger.ledger import STATUSES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -11,14 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol
 
+    from txfast.dialect.dialect import Dialect
     from txfast.ledger.policy import Policy
 
     class Input(Protocol):
-        """One input: its name in messages, and the bytes and rows read."""
+        """One input: its name in messages, the bytes and rows read, and the rows that its dialect ignores."""
 
         name: str
         bytes: int
         rows: int
+        ignored_rows: int
 
     class Totals(Protocol):
         """Accounts, summed up. Amounts are in units of 0.0001."""
@@ -37,19 +40,32 @@ class RunFigures:
 
     `counts` has rows by kind and, within it, by status: [kind * len(STATUSES) + status]; `malformed_counts` has rows by
     the code of the reason. Both are plain numbers, in the order of KINDS, STATUSES and MALFORMED_REASONS.
+    `opening_units` is the sum of the opening balances of accounts that the run has opened, in units of 0.0001.
     """
 
-    __slots__ = ("counts", "inputs", "malformed_counts")
+    __slots__ = ("counts", "inputs", "malformed_counts", "opening_units")
 
-    def __init__(self, inputs: "Sequence[Input]", counts: "Sequence[int]", malformed_counts: "Sequence[int]") -> None:
+    def __init__(
+        self,
+        inputs: "Sequence[Input]",
+        counts: "Sequence[int]",
+        malformed_counts: "Sequence[int]",
+        opening_units: int = 0,
+    ) -> None:
         self.inputs = inputs
         self.counts = counts
         self.malformed_counts = malformed_counts
+        self.opening_units = opening_units
 
     @property
     def rows(self) -> int:
         """All rows read, well-formed or malformed."""
         return sum(figures.rows for figures in self.inputs)
+
+    @property
+    def ignored_rows(self) -> int:
+        """Rows that are nothing in the dialect."""
+        return sum(figures.ignored_rows for figures in self.inputs)
 
     def applied(self) -> dict[str, int]:
         """Applied rows by type."""
@@ -65,7 +81,11 @@ class RunFigures:
 
 
 def make_stats(
-    figures: RunFigures, accounts: "Totals", seconds: "dict[str, float]", policy: "Policy | None"
+    figures: RunFigures,
+    accounts: "Totals",
+    seconds: "dict[str, float]",
+    policy: "Policy | None",
+    dialect: "Dialect | None" = None,
 ) -> "dict[str, Any]":
     """The figures that every run has, on one machine or on a cluster.
 
@@ -76,6 +96,7 @@ def make_stats(
     from txfast.ledger.policy import Policy
 
     total = seconds["total"]
+    decimals = DECIMALS if dialect is None else dialect.decimals
     return {
         "version": __version__,
         "inputs": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in figures.inputs],
@@ -83,22 +104,25 @@ def make_stats(
         "applied": figures.applied(),
         "malformed": figures.malformed(),
         "rejected": figures.rejected(),
+        "ignored": figures.ignored_rows,
         "accounts": len(accounts),
         "locked_accounts": accounts.locked_count,
-        "available": decimal_text(accounts.available_units),
-        "held": decimal_text(accounts.held_units),
-        "total": decimal_text(accounts.available_units + accounts.held_units),
+        "opening": decimal_text(figures.opening_units, decimals),
+        "available": decimal_text(accounts.available_units, decimals),
+        "held": decimal_text(accounts.held_units, decimals),
+        "total": decimal_text(accounts.available_units + accounts.held_units, decimals),
         "conserved": True,
+        "dialect": dict(dialect or {}),
         "policy": dict(policy or Policy()),
         "seconds": seconds,
         "rows_per_second": figures.rows / total if total else 0.0,
     }
 
 
-def decimal_text(units: int) -> str:
-    """An amount of any size, in units of 0.0001, with its four decimals."""
-    whole, decimals = divmod(abs(units), 10_000)
-    return f"{'-' if units < 0 else ''}{whole}.{decimals:04d}"
+def decimal_text(units: int, decimals: int = DECIMALS) -> str:
+    """An amount of any size, in units of its last decimal, with these decimals."""
+    whole, rest = divmod(abs(units), int("1" + "0" * decimals))
+    return f"{'-' if units < 0 else ''}{whole}{f'.{rest:0{decimals}d}' if decimals else ''}"
 
 
 def json_text(stats: "dict[str, Any]") -> bytes:

@@ -16,7 +16,10 @@ OUTCOMES = ("applied", "rejected", "malformed")
 def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
     """Return the figures as plain lines."""
     seconds = stats["seconds"]
-    rows = f"{counted(stats['rows'], 'row')} in {seconds['total']:.3f} s ({stats['rows_per_second']:,.0f} rows/s)"
+    ignored = f" and {stats['ignored']:,} ignored" if stats.get("ignored") else ""
+    rows = (
+        f"{counted(stats['rows'], 'row')}{ignored} in {seconds['total']:.3f} s ({stats['rows_per_second']:,.0f} rows/s)"
+    )
     lines = [
         with_details(rows, ": ", stages_of(seconds)),
         with_details(counted(stats["accounts"], "account"), ", ", locked_accounts(stats)),
@@ -59,6 +62,8 @@ def table_rows(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
     seconds = stats["seconds"]
     yield "rows", f"{stats['rows']:,}", inputs_of(stats)
     yield from outcomes(stats)
+    if stats.get("ignored"):
+        yield "ignored", f"{stats['ignored']:,}", "by the dialect"
     yield "accounts", f"{stats['accounts']:,}", locked_accounts(stats)
     for name in ("available", "held", "total"):
         if name in stats:

@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.batch.header import Header
 
 
 # Of each reason, by its code, an example of a malformed row: line, row and header.
-Examples = dict[int, tuple[int, bytes, bytes]]
+Examples = dict[int, "tuple[int, bytes, Header | None]"]
 
 
 def keep_examples(examples: Examples, batch: "TransactionBatch") -> None:
     """Keep the first malformed row of each reason in a batch that was noted."""
     from txfast.batch.cursor import report
 
-    header = b"" if batch.header is None else batch.header.line
     for line, reason, _, row in report(batch, rejected=False):
-        examples.setdefault(reason, (line, bytes(row), header))
+        examples.setdefault(reason, (line, bytes(row), batch.header))
 
 
 def all_malformed_code(counts: "Sequence[int]", rows: int) -> int | None:
@@ -58,5 +58,6 @@ def refuse_all_malformed(
     if examples and code in examples:
         line, row, header = examples[code]
         most += f", first in line {line:,}" if rows > 1 else f", in line {line:,}"
-        hint = hint_of(reason, row, header) or hint
+        if header is not None:
+            hint = hint_of(reason, row, header) or hint
     raise InputError(f"{name}: {found}: {most} ({hint}){outcome}")

@@ -6,6 +6,7 @@ This module must not know where batches come from, nor where accounts are writte
 import time
 
 from txfast.batch.batch import KINDS
+from txfast.dialect.names import DECIMALS, unit
 from txfast.errors import ConservationError
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.dialect.dialect import Dialect
     from txfast.ledger.policy import Policy
+    from txfast.readers.balance_rows import BalanceRows
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
     from txfast.spill.spill import Spill
@@ -37,8 +40,8 @@ class Books:
     """The ledgers of a run, by shard: `route` and `apply` batches, then `collect` the accounts; `close` in the end.
 
     With `keep_statuses` the outcome of each row is kept for the reports, even if the row was moved to disk. Such rows
-    are in a file in `spill_folder`, which is gone when the books are closed. Rows are applied by `policy`, None for the
-    default one.
+    are in a file in `spill_folder`, which is gone when the books are closed. Rows are applied by `policy`, and were
+    read in a `dialect`, each None for the default one.
     """
 
     def __init__(
@@ -46,11 +49,13 @@ class Books:
         plan: Plan,
         *,
         policy: "Policy | None" = None,
+        dialect: "Dialect | None" = None,
         keep_statuses: bool = False,
         spill_folder: str | None = None,
     ) -> None:
         self.keep_statuses = keep_statuses
         self.policy = policy
+        self.dialect = dialect
         self.ledger_bytes = plan.ledger_bytes
         self.settling_bytes = plan.settling_bytes or 0
         self.seconds: dict[str, float] = {}  # by stage
@@ -58,6 +63,11 @@ class Books:
         self._spill_folder = spill_folder
         self._spill_file: SpillFile | None = None
         self.begin()
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of amounts: what the ledgers count is units of the last one."""
+        return DECIMALS if self.dialect is None else self.dialect.decimals
 
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
@@ -72,6 +82,7 @@ class Books:
         # Counts and balance of ledgers that were given up.
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
         self._balance_before = self._unread_amounts_before = 0
+        self.opening_units = 0  # of accounts that this run has opened
         self.begin_input(None)
 
     def begin_input(self, input_bytes: int | None) -> None:
@@ -87,11 +98,9 @@ class Books:
         A ledger that has become too large moves to disk in this call if `at_once`, else at its next batch. With
         `at_once`, no batch may be applied meanwhile. Raises SpillError.
         """
-        if self.ledger_bytes is None:
-            return 0
-        missing = max(0, count - len(self.ledgers) * self.ledger_bytes)
-        if missing:
-            return missing + self._plan.short_bytes
+        missing = self.missing_for(count)
+        if missing or self.ledger_bytes is None:
+            return missing
         self.ledger_bytes -= -(-count // len(self.ledgers))
         self.ledger_bytes = max(self.ledger_bytes, 0)
         self.settling_bytes = max(self.settling_bytes - count, LEDGER_BYTES_MIN)
@@ -104,6 +113,13 @@ class Books:
                 return_free_memory()
         return 0
 
+    def missing_for(self, count: int) -> int:
+        """How many bytes are missing for so many more; 0 where `make_room` would leave them."""
+        if self.ledger_bytes is None:
+            return 0
+        missing = max(0, count - len(self.ledgers) * self.ledger_bytes)
+        return missing and missing + self._plan.short_bytes
+
     def close(self) -> None:
         """Close the spill file: its disk space is free again, and the accounts in it are gone."""
         if self._spill_file is not None:
@@ -112,11 +128,13 @@ class Books:
     # ---- Restoring ---------------------------------------------------------------------------------
 
     def restore(self, snapshot: "Snapshot") -> None:
-        """Replace all ledgers by the content of a snapshot, whose policy is that of all rows from then on.
+        """Replace all ledgers by the content of a snapshot, whose policy and dialect are those of all rows from then
+        on.
 
         Raises StateError, CapacityError, MemoryError and SpillError.
         """
         self.policy = snapshot.policy
+        self.dialect = snapshot.dialect
         self.begin()
         parts = self.parts_that_fit(snapshot)
         if parts == 1:
@@ -153,6 +171,54 @@ class Books:
         if self.ledger_bytes is None:
             return 0
         return max(self.ledger_bytes, Ledger.bytes_for(0, 0, self.policy) + RESTORING_BYTES + LEDGER_BYTES_MIN)
+
+    # ---- Opening balances --------------------------------------------------------------------------
+
+    def begin_opening(self) -> None:
+        """Before any row is applied: accounts with opening balances come next."""
+        self._known = [len(ledger) for ledger in self.ledgers]
+
+    def open_accounts(self, rows: "BalanceRows") -> "tuple[int, bool] | None":
+        """Open an account for each row, with its `available`, which may be below 0.
+
+        Return None; or the first row whose client has an account already, and whether it had one before the opening
+        balances. Accounts that are on disk are not looked at: two of one client are found when they are settled. Raises
+        MemoryError, CapacityError and SpillError.
+        """
+        from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts
+
+        clients, units, count = rows.clients, rows.units("available"), len(self.ledgers)
+        first, is_known = len(rows), False
+        for shard, ledger in enumerate(self.ledgers):
+            if (
+                self.ledger_bytes is not None
+                and len(ledger)
+                and bytes_with_openings(ledger, len(rows)) > self.ledger_bytes
+            ):
+                self._move_to_disk(shard)
+            before = ledger.balance_units
+            refused = open_accounts(ledger, clients, units, shard=shard, shard_count=count)
+            self.opening_units += ledger.balance_units - before
+            if refused < first:
+                first = refused
+                is_known = account_number(ledger, clients[refused]) < self._known[shard]
+        return None if first == len(rows) else (first, is_known)
+
+    def end_opening(self) -> None:
+        """After the last opening balance: what follows in a ledger that is on disk are rows."""
+        for shard, ledger in enumerate(self.ledgers):
+            if self._spills[shard] is not None and len(ledger):
+                self._move_to_disk(shard)
+
+    def _move_to_disk(self, shard: int) -> None:
+        """Move a ledger to disk, to which no row was applied in this run."""
+        ledger, spill = self.ledgers[shard], self._spills[shard]
+        self._known[shard] = 0
+        if spill is None:
+            self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+        else:
+            spill.add_ledger(ledger)
+            ledger.clear()
 
     # ---- Applying ----------------------------------------------------------------------------------
 
@@ -253,8 +319,8 @@ class Books:
         expected = self._balance_before + sum(ledger.balance_units for ledger in self.ledgers)
         if held != expected:
             raise ConservationError(
-                f"the accounts do not add up: they hold {held:,} units of 0.0001, and applied rows left {expected:,}; "
-                f"nothing is put out, since this is a defect: please report it"
+                f"the accounts do not add up: they hold {held:,} units of {unit(self.decimals)}, and applied rows left "
+                f"{expected:,}; nothing is put out, since this is a defect: please report it"
             )
 
     def _settle(

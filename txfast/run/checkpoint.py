@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from txfast.dialect.dialect import Dialect
     from txfast.input.position import Consumption
     from txfast.input.source import Source
     from txfast.ledger.policy import Policy
@@ -109,7 +110,7 @@ class Checkpoints:
             if not self._is_of_this_base(progress):
                 return False  # of a run that has ended since, or of a state that was put back
             self._refuse_other_command(progress.take("command", dict))
-            self._state.check_policy(checkpoint)
+            self._state.check_choices(checkpoint)
             replay.books.restore(checkpoint)
             self._go_on(replay, checkpoint)
         except manifest.UnknownFormatError:
@@ -146,13 +147,19 @@ class Checkpoints:
         progress = checkpoint.fields.part("progress")
         index = progress.take("input", int)
         figures = [
-            (str(each.take("file", str)), int(each.take("bytes", int)), int(each.take("rows", int)))
+            (
+                str(each.take("file", str)),
+                int(each.take("bytes", int)),
+                int(each.take("rows", int)),
+                int(each.take("ignored", int)) if each.has("ignored") else 0,
+            )
             for each in progress.parts("figures")
         ]
         counts, malformed = counts_in(progress), progress.numbers("malformed")
         # Checkpoints of earlier versions lack it.
         before = progress.numbers("malformed_before") if progress.has("malformed_before") else None
         unread_amounts = progress.take("unread_amounts", int) if progress.has("unread_amounts") else 0
+        opening_units = progress.whole("opening_units") if progress.has("opening_units") else 0
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
@@ -179,6 +186,7 @@ class Checkpoints:
                 opened[0].close()
             raise
         replay.books.add_unread_amounts(unread_amounts)
+        replay.books.opening_units = opening_units
         self._opened = opened
         self.first_input = index
         replay.go_on(figures, malformed, before)
@@ -187,7 +195,13 @@ class Checkpoints:
     def _open_inside(
         self, replay: "Replay", file: "dict[str, str]", position: Position
     ) -> "tuple[Source, Consumption]":
-        opened = go_on(open_input(resolve(file["name"]), None, replay.room), position)
+        dialect = replay.books.dialect
+        source = open_input(resolve(file["name"]), None, replay.room)
+        if dialect is not None:
+            from txfast.input.decoded import decoded_source
+
+            source = decoded_source(source, dialect.encoding)
+        opened = go_on(source, position, None if dialect is None else dialect.delimiter)
         if opened is None:
             raise StateError(f"{file['name']}: is not what it was")
         return opened
@@ -258,14 +272,18 @@ class Checkpoints:
             "input": self._input_index,
             "inside": position is not None,
             "place": None if position is None else fields_of_position(position),
-            "figures": [{"file": each.name, "bytes": each.bytes, "rows": each.rows} for each in replay.inputs],
+            "figures": [
+                {"file": each.name, "bytes": each.bytes, "rows": each.rows, "ignored": each.ignored_rows}
+                for each in replay.inputs
+            ],
             "counts": replay.books.counts(),
             "malformed": list(replay.malformed_rows.counts),
             "malformed_before": replay.malformed_before,
             "unread_amounts": replay.books.unread_amounts,
+            "opening_units": replay.books.opening_units,
             "rejects": rejects,
         }
-        writer = SnapshotWriter(part, segments=self._segments)
+        writer = SnapshotWriter(part, segments=self._segments, decimals=replay.books.decimals)
         try:
             for ledger in replay.books.ledgers:
                 writer.add(ledger)
@@ -347,8 +365,11 @@ def command_of(
     outputs: "Mapping[str, str | None]",
     max_malformed: int | None,
     policy: "Policy | None" = None,
+    dialect: "Dialect | None" = None,
+    opening: str | None = None,
 ) -> "dict[str, Any]":
-    """Identifies a command: two are the same where their inputs, outputs, limit of malformed rows and policy are.
+    """Identifies a command: two are the same where their inputs, outputs, limit of malformed rows, policy, dialect and
+    file of opening balances are.
 
     `outputs` are the paths of `Outputs`. A run that hands its accounts out is the same as one that prints them.
     """
@@ -360,5 +381,8 @@ def command_of(
         "rejects": paths["rejects"],
         "stats": paths["stats"],
         "max_malformed": max_malformed,
-        **({} if policy is None else {"policy": str(policy)}),  # checkpoints of earlier versions have none
+        # Checkpoints of earlier versions have none of these.
+        **({} if policy is None else {"policy": str(policy)}),
+        **({} if dialect is None else {"dialect": str(dialect)}),
+        **({} if opening is None else {"opening": os.path.realpath(opening)}),
     }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from txfast.input.ref import InputRef
 
 # The options that name an output, and the word for its content in messages.
-OUTPUTS = {"output": "accounts", "rejects": "rejects", "stats": "stats"}
+OUTPUTS = {"output": "accounts", "rejects": "rejects", "differences": "differences", "stats": "stats"}
 STANDARD_OUTPUT_DESCRIPTOR = 1
 
 

@@ -4,8 +4,8 @@ This module must not know ledgers.
 """
 
 from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
-from txfast.errors import HeaderError, MemoryLimitError, TooManyMalformedError
-from txfast.input.source import CSV
+from txfast.errors import HeaderError, InputError, MemoryLimitError, TooManyMalformedError, UsageError
+from txfast.input.source import JSON_LINES, TEXT_KINDS
 from txfast.readers.csv import CsvReader
 from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from txfast.batch.batch import TransactionBatch
     from txfast.batch.header import Header
+    from txfast.dialect.dialect import Dialect
     from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
     from txfast.input.room import Room
@@ -41,14 +42,16 @@ NO_ACCOUNTS = "; no accounts written"
 
 
 class InputFigures:
-    """The size of one input, or of the part read so far: bytes, and rows, malformed ones included."""
+    """The size of one input, or of the part read so far: bytes, rows, malformed ones included, and rows that its
+    dialect ignores."""
 
-    __slots__ = ("bytes", "name", "rows")
+    __slots__ = ("bytes", "ignored_rows", "name", "rows")
 
-    def __init__(self, name: str, byte_count: int = 0, rows: int = 0) -> None:
+    def __init__(self, name: str, byte_count: int = 0, rows: int = 0, ignored_rows: int = 0) -> None:
         self.name = name
         self.bytes = byte_count
         self.rows = rows
+        self.ignored_rows = ignored_rows
 
 
 class MalformedRows:
@@ -127,7 +130,7 @@ class Intake:
         keep_positions: bool = False,
     ) -> None:
         self.name = source.name
-        self.is_table = source.kind != CSV
+        self.is_table = source.kind not in TEXT_KINDS
         self.size_bytes = source.size_bytes
         self.figures = figures
         self._file = source.file
@@ -175,6 +178,7 @@ class Intake:
         """Count an applied batch, and number its lines."""
         self._next_line = batch.number_lines(self._next_line)
         self.figures.rows += len(batch) + batch.malformed_rows
+        self.figures.ignored_rows += batch.ignored_rows
         self.figures.bytes = self._bytes_before + batch.input_bytes_read
 
     def position_after(self, batch: "TransactionBatch") -> "Position":
@@ -197,6 +201,14 @@ class Intake:
             self._consumption.lines = self._next_line - 1 - self._consumption.finish()
 
 
+def check_reader(reader: str | None, dialect: "Dialect | None") -> None:
+    """Raise UsageError where the reader of CSV cannot cut lines in this dialect."""
+    if reader == "arrow" and dialect is not None and dialect.line_parts:
+        raise UsageError(
+            f"the reader arrow knows no dialect with {', '.join(dialect.line_parts)}: leave it out, or the reader"
+        )
+
+
 def make_reader(
     source: "Source",
     plan: "Plan",
@@ -206,35 +218,61 @@ def make_reader(
     copy_folder: str | None = None,
     last_row: "LastRow | None" = None,
     room: "Room | None" = None,
+    dialect: "Dialect | None" = None,
 ) -> "Reader":
-    """The reader for an open input. Without `keep_text` only malformed rows of a table can be reported; a table that
-    comes as a stream is copied to `copy_folder`. `last_row` decides about a last row that has no line ending. A table
-    takes its memory from the `room`, where the plan keeps none for it.
+    """The reader for an open input, which is read in a `dialect`, None for the default one. Without `keep_text` only
+    malformed rows of a table can be reported; a table that comes as a stream is copied to `copy_folder`. `last_row`
+    decides about a last row that has no line ending. A table takes its memory from the `room`, where the plan keeps
+    none for it.
 
-    Raises SpillError, and MemoryLimitError where the limit is too small for a table.
+    Raises SpillError, MemoryLimitError where the limit is too small for a table, and InputError where the arrow reader
+    is asked for JSON lines.
     """
-    if source.kind != CSV:
+    if dialect is not None and consumption is None:
+        from txfast.input.decoded import decoded_source
+
+        source = decoded_source(source, dialect.encoding)
+    if source.kind not in TEXT_KINDS:
         from txfast.readers import table
 
-        if plan.memory_limit is not None and plan.memory_limit < ARROW_MEMORY_LIMIT_MIN:
-            raise MemoryLimitError(
-                f"{source.name}: is a {table.TABLE_NAMES[source.kind]}, for which the least memory limit is "
-                f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-            )
-        if room is not None:
-            room.load_pyarrow(ARROW_MEMORY_BYTES + plan.bytes_for_tables)
         return table.TableReader(
-            source, consumption,
-            keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder, allowance=allowance_of(plan),
+            source, consumption, keep_text=keep_text, threads=plan.threads, copy_folder=copy_folder,
+            allowance=table_allowance(source, plan, room), dialect=dialect,
         )  # fmt: skip
     block_bytes = plan.block_bytes(source.size_bytes)
+    if source.kind == JSON_LINES:
+        from txfast.readers.json_lines import JsonLinesReader
+
+        if dialect is not None:
+            raise InputError(
+                f"{source.name}: JSON lines, which are read in the default dialect alone: rename keys and values where "
+                f"they are written, or make CSV of them"
+            )
+        if plan.reader == "arrow":
+            raise InputError(f"{source.name}: JSON lines, which are no CSV for the arrow reader: use --reader native")
+        return JsonLinesReader(source.file, source.name, block_bytes, consumption, last_row)
     if plan.reader == "arrow":
         from txfast.readers import arrow_csv
 
         return arrow_csv.ArrowCsvReader(
-            source, block_bytes, threads=plan.threads, consumption=consumption, last_row=last_row
+            source, block_bytes, threads=plan.threads, consumption=consumption, last_row=last_row, dialect=dialect
         )
-    return CsvReader(source.file, source.name, block_bytes, consumption, last_row)
+    return CsvReader(source.file, source.name, block_bytes, consumption, last_row, dialect=dialect)
+
+
+def table_allowance(source: "Source", plan: "Plan", room: "Room | None") -> "Allowance":
+    """The memory that this table may take while it is read; pyarrow's comes from the room. Raises SpillError, and
+    MemoryLimitError where the limit is too small for a table."""
+    from txfast.readers.table import TABLE_NAMES
+
+    if plan.memory_limit is not None and plan.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+        raise MemoryLimitError(
+            f"{source.name}: is a {TABLE_NAMES[source.kind]}, for which the least memory limit is "
+            f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+        )
+    if room is not None:
+        room.load_pyarrow(ARROW_MEMORY_BYTES + plan.bytes_for_tables)
+    return allowance_of(plan)
 
 
 def allowance_of(plan: "Plan") -> "Allowance":

@@ -6,7 +6,7 @@ the machine, nor at an input.
 
 from txfast.errors import UsageError
 from txfast.input.source import READERS
-from txfast.readers.csv import READ_BLOCK_BYTES
+from txfast.readers.text_reader import READ_BLOCK_BYTES
 
 # More threads than this only wait for each other.
 THREADS_USED_MAX = 128

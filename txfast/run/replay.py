@@ -7,11 +7,12 @@ from time import perf_counter
 
 from txfast.input.open import open_input
 from txfast.input.room import Room
+from txfast.input.source import JSON_LINES
 from txfast.interrupts import while_waiting
 from txfast.ledger.ledger import STATUSES
 from txfast.run.books import Books
 from txfast.run.flow import InlineFlow, ThreadedFlow
-from txfast.run.intake import NO_ACCOUNTS, InputFigures, Intake, MalformedRows, make_reader
+from txfast.run.intake import NO_ACCOUNTS, InputFigures, Intake, MalformedRows, check_reader, make_reader
 from txfast.run.machine import available_cores, memory_bytes_now
 from txfast.run.plan import Plan, make_plan
 from txfast.run.reporter import Reporter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.dialect.dialect import Dialect
     from txfast.input.last_line import LastRow
     from txfast.input.position import Consumption, Position
     from txfast.input.ref import InputRef
@@ -93,12 +95,12 @@ class Replay:
 
     def go_on(
         self,
-        figures: "Sequence[tuple[str, int, int]]",
+        figures: "Sequence[tuple[str, int, int, int]]",
         malformed_rows: list[int],
         malformed_before: list[int] | None,
     ) -> None:
-        """Count what was done already: the name, bytes and rows of each input so far, and malformed rows by reason; and
-        those before the last input, as `malformed_before`."""
+        """Count what was done already: the name, bytes, rows and ignored rows of each input so far, and malformed rows
+        by reason; and those before the last input, as `malformed_before`."""
         self.inputs = [InputFigures(*each) for each in figures]
         self.malformed_rows.go_on(malformed_rows)
         self.malformed_before = malformed_before
@@ -128,12 +130,16 @@ class Replay:
             self.inputs.append(figures)
             # Of an input that goes on after more than its header, an earlier run has read rows that this one does not
             # see, and not all of them were malformed.
-            is_whole = consumption is None or consumption.lines <= 1
+            dialect = self.books.dialect
+            has_header = source.kind != JSON_LINES and (dialect is None or dialect.has_header)
+            header_lines = int(has_header) + (0 if dialect is None else int(dialect.part("skip")))
+            is_whole = consumption is None or consumption.lines <= header_lines
             self.malformed_before = list(self.malformed_rows.counts) if is_whole else None
         last_row = self._make_last_row(source)
         reader = make_reader(
             source, self.plan, consumption,
             keep_text=self.books.keep_statuses, copy_folder=self._spill_folder, last_row=last_row, room=self.room,
+            dialect=self.books.dialect,
         )  # fmt: skip
         keep_positions = self._checkpoints is not None
         intake = Intake(source, reader, self.malformed_rows, figures, consumption, keep_positions=keep_positions)
@@ -243,6 +249,11 @@ class Replay:
         """Rows read so far, well-formed and malformed."""
         return sum(figures.rows for figures in self.inputs)
 
+    @property
+    def ignored_rows(self) -> int:
+        """Rows so far that are nothing in the dialect."""
+        return sum(figures.ignored_rows for figures in self.inputs)
+
     def outcome(self) -> tuple[int, int, int]:
         """How many rows were applied, rejected and malformed, once the accounts are collected."""
         malformed = sum(self.malformed_rows.counts)
@@ -253,7 +264,9 @@ class Replay:
         """What was read so far, and what became of it."""
         from txfast.report.stats import RunFigures
 
-        return RunFigures(self.inputs, self.books.counts(), self.malformed_rows.counts)
+        return RunFigures(
+            self.inputs, self.books.counts(), self.malformed_rows.counts, self.books.opening_units
+        )  # fmt: skip
 
     def stats(self, accounts: "AccountColumns | Settled", seconds: float) -> "dict[str, Any]":
         """The figures of the run, which took so many seconds in all."""
@@ -261,7 +274,9 @@ class Replay:
         from txfast.run.machine import peak_memory_bytes
 
         return {
-            **make_stats(self.figures(), accounts, {"total": seconds, **self.seconds}, self.books.policy),
+            **make_stats(
+                self.figures(), accounts, {"total": seconds, **self.seconds}, self.books.policy, self.books.dialect
+            ),
             "peak_memory_bytes": peak_memory_bytes(),
             "spilled_bytes": self.books.spilled_bytes,
             "threads": self.plan.threads,
@@ -280,15 +295,19 @@ def new_replay(
     last_line: str | None = None,
     refuses_malformed: bool = True,
     policy: "Policy | None" = None,
+    dialect: "Dialect | None" = None,
     **planned: "Any",
 ) -> Replay:
     """Make a run for this machine: its plan, its books and its reporter. Raises UsageError.
 
     `planned` are arguments of `make_plan`: all but those that describe the machine.
     """
+    check_reader(planned.get("reader"), dialect)
     plan = make_plan(cores=available_cores(), memory_used=memory_bytes_now(), **planned)
     reporter = Reporter(journal, rejects, progress)
-    books = Books(plan, policy=policy, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder)
+    books = Books(
+        plan, policy=policy, dialect=dialect, keep_statuses=reporter.tells_each_reject, spill_folder=spill_folder
+    )
     return Replay(
         plan, books, reporter,
         max_malformed=max_malformed, checkpoints=checkpoints, spill_folder=spill_folder, last_line=last_line,

@@ -12,7 +12,7 @@ not know how a user says what to run, nor what is done with the results.
 
 import time
 
-from txfast.errors import TooManyMalformedError
+from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, UsageError
 from txfast.input.open import look_at
 from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, may_have_tables, total_size
 from txfast.input.source import AUTO
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
-    from txfast.input.room import Room
-    from txfast.input.source import Source
+    from txfast.dialect.dialect import Dialect
+    from txfast.input.source import Lent
     from txfast.ledger.ledger import Ledger
     from txfast.ledger.policy import Policy
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
+    from txfast.readers.balance_columns import Contents
+    from txfast.report.expected import ExpectedAccounts
+    from txfast.run.balances import BalanceFile
     from txfast.run.checkpoint import Checkpoints
     from txfast.run.outputs import Outputs
     from txfast.run.reporter import Rejects
@@ -55,20 +58,16 @@ if TYPE_CHECKING:
         checkpoint: float | None
         last_line: str | None
         policy: "Policy | None"
+        dialect: "Dialect | None"
 
         @property
         def needs_arrow(self) -> str: ...
 
-    class Lent(Protocol):
-        """An input that is no name: a program's open file or table. It can be opened once, and is new to a state."""
-
-        name: str
-
-        def open(self, copy_folder: str | None, room: Room | None) -> Source: ...
-
 
 class Session:
     """A run over inputs. Use it in `with`: `begin`, `read`, `collect`, then `publish`.
+
+    `opening` is a file of opening balances. `compare` the accounts with those of the file `expected`, before `publish`.
 
     An exception in the block removes what was not published, and the checkpoints; those of a run that is interrupted,
     whose reader went away, or that has replayed nothing, stay. Accounts that were moved to disk can be read after the
@@ -85,19 +84,26 @@ class Session:
         inputs: "Sequence[InputRef | Lent]",
         outputs: "Outputs",
         *,
+        opening: "InputRef | Lent | None" = None,
+        expected: "InputRef | Lent | None" = None,
         collects: "Rejects | None" = None,
         shows_progress: "Journal | None" = None,
     ) -> None:
         """Raises UsageError."""
         self.outputs = outputs
+        self._opening = opening
+        self._expected = expected
+        self._expected_accounts: ExpectedAccounts | None = None
+        self._opens_accounts = False  # whether this run has opened accounts
         self._journal = journal
         self._inputs = inputs
         self._copy_folder = chosen.spill_dir
         self._defers_signals = chosen.checkpoint is not None
-        self._checkpoints = make_checkpoints(chosen, inputs, outputs)
+        self._checkpoints = make_checkpoints(chosen, inputs, outputs, opening)
         self._progress = None if shows_progress is None else make_progress(shows_progress, inputs, chosen.state)
-        refs = [each for each in inputs if isinstance(each, InputRef)]
-        reads_tables = len(refs) < len(inputs) or may_have_tables(refs)
+        read = [*inputs, *(each for each in (opening, expected) if each is not None)]
+        refs = [each for each in read if isinstance(each, InputRef)]
+        reads_tables = len(refs) < len(read) or may_have_tables(refs)
         self.replay: Replay = new_replay(
             journal,
             rejects=outputs.rejects if collects is None else collects,
@@ -107,6 +113,7 @@ class Session:
             spill_folder=chosen.spill_dir,
             last_line=None if chosen.state is None else chosen.last_line or AUTO,
             policy=chosen.policy,
+            dialect=chosen.dialect,
             reader=chosen.reader,
             threads=chosen.threads,
             memory_limit=chosen.memory_limit or default_memory_limit(),
@@ -132,19 +139,63 @@ class Session:
         goes_on = self._checkpoints is not None and self._checkpoints.find(self.replay)
         left = self._inputs if self._checkpoints is None else self._inputs[self._checkpoints.first_input :]
         refs = [each for each in left if isinstance(each, InputRef)]
-        while_waiting(look_at, refs, open_all=len(left) > 1, room=self.replay.room)
+        balances = [each for each in (self._opening, self._expected) if isinstance(each, InputRef)]
+        while_waiting(look_at, [*refs, *balances], open_all=len(left) > 1, room=self.replay.room)
+        if self._expected is not None:
+            self._read_expected(self._expected)
         self.outputs.open_files()
         if state is None:
             while_waiting(self._warn_of_copies, refs)
-            return
-        if not goes_on:
+        elif not goes_on:
             started = time.perf_counter()
             state.load(self.replay.books.restore)
             self.replay.spend("load", time.perf_counter() - started)
+        if self._opening is not None and not goes_on:
+            self._open_accounts(self._opening)
         if self._checkpoints is not None:
             self._checkpoints.begin(self.replay)
-        if state.is_new:
+        if state is not None and state.is_new:
             self._say_it_is_new(state)
+
+    def _read_expected(self, given: "InputRef | Lent") -> None:
+        from txfast.readers.balance_columns import EXPECTED
+        from txfast.run.balances import read_expected
+
+        self._refuse_decimals("expected accounts")
+        started = time.perf_counter()
+        self._expected_accounts = read_expected(self._balances(given, EXPECTED), self.replay.books)
+        self.replay.spend("expect", time.perf_counter() - started)
+
+    def _open_accounts(self, given: "InputRef | Lent") -> None:
+        from txfast.readers.balance_columns import OPENING
+        from txfast.run.balances import open_accounts
+
+        self._refuse_decimals("opening balances")
+        started = time.perf_counter()
+        state = self.outputs.state
+        open_accounts(self._balances(given, OPENING), self.replay.books, None if state is None else state.path)
+        self._opens_accounts = True
+        self.replay.spend("opening", time.perf_counter() - started)
+
+    def _refuse_decimals(self, what: str) -> None:
+        """Raise UsageError where amounts have another number of decimals than files of balances have."""
+        from txfast.readers.balance_columns import BALANCE_DECIMALS
+
+        decimals = self.replay.books.decimals
+        if decimals != BALANCE_DECIMALS:
+            raise UsageError(
+                f"{what} have {BALANCE_DECIMALS} decimals, and amounts {decimals}: leave decimals out of the dialect"
+            )
+
+    def _balances(self, given: "InputRef | Lent", contents: "Contents") -> "BalanceFile":
+        from txfast.run.balances import BalanceFile
+        from txfast.run.intake import table_allowance
+
+        plan, room = self.replay.plan, self.replay.room
+        return BalanceFile(
+            given, contents, threads=plan.threads, copy_folder=self._copy_folder, room=room,
+            table_allowance=lambda source: table_allowance(source, plan, room),
+        )  # fmt: skip
 
     def _warn_of_copies(self, refs: "Sequence[InputRef]") -> None:
         """Warn of files that would be applied twice. A state knows that of each input when its turn comes."""
@@ -226,10 +277,52 @@ class Session:
         and SourceError."""
         state = self.outputs.state
         books = self.replay.books
-        accounts = self.replay.collect() if state is None else self.replay.collect(self._saver(state))
+        save = None if state is None else self._saver(state)
+        accounts = self.replay.collect(save) if self._opening is None else self._collect_opened(self._opening, save)
         for warning in rule_warnings(books.counts(), books.unread_amounts):
             self._journal.warning(warning)
         return accounts
+
+    def _collect_opened(
+        self, opening: "InputRef | Lent", save: "Callable[[Ledger], None] | None"
+    ) -> "AccountColumns | Settled":
+        """The same where accounts on disk may have been opened twice. Raises InputError too."""
+        from txfast.readers.balance_columns import OPENING
+        from txfast.run.balances import client_twice
+        from txfast.spill.slices import AccountTwiceError
+
+        try:
+            return self.replay.collect(save)
+        except AccountTwiceError as error:
+            state = self.outputs.state
+            path = None if state is None or state.is_new else state.path
+            raise client_twice(self._balances(opening, OPENING), error.client, path) from error
+
+    def compare(self, accounts: "AccountColumns | Settled") -> UnexpectedAccountsError | None:
+        """Compare the accounts with those that were expected, where a file says that: log the first differences, and
+        write all of them to their file. Return the error that ends the run where there are some.
+
+        Raises SourceError and SpillError.
+        """
+        if self._expected_accounts is None:
+            return None
+        from txfast.report.comparison import NAMED_MAX, difference_text, differences, outcome_text
+
+        started = time.perf_counter()
+        count = 0
+        for found in differences(accounts, self._expected_accounts):
+            for difference in found.first_texts(NAMED_MAX - count):
+                self._journal.difference(difference_text(*difference), *difference)
+            count += len(found)
+            if self.outputs.differences is not None:
+                self.outputs.differences.add(found)
+            LISTENER.check()
+        self.replay.spend("compare", time.perf_counter() - started)
+        if not count:
+            return None
+        assert self._expected is not None, "its accounts were read"
+        name = self._expected.display_name if isinstance(self._expected, InputRef) else self._expected.name
+        return UnexpectedAccountsError(outcome_text(count, name, self.outputs.paths["differences"]), count)
 
     def _saver(self, state: "StateDirectory") -> "Callable[[Ledger], None] | None":
         """Begins the state's next snapshot; None where the last one stays."""
@@ -237,7 +330,7 @@ class Session:
         # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
         if self._checkpoints is not None and not self.replay.books.is_spilled:
             segments = self._checkpoints.segments
-        return state.saver(changed=self.replay.rows > 0, segments=segments)
+        return state.saver(changed=self.replay.rows > 0 or self._opens_accounts, segments=segments)
 
     def publish(self) -> None:
         """Publish all outputs; no checkpoint is needed any more. Raises as `Outputs.publish`."""
@@ -273,13 +366,18 @@ class Session:
         checkpoints.close()
 
 
-def make_checkpoints(chosen: "Chosen", inputs: "Sequence[InputRef | Lent]", outputs: "Outputs") -> "Checkpoints | None":
+def make_checkpoints(
+    chosen: "Chosen", inputs: "Sequence[InputRef | Lent]", outputs: "Outputs", opening: "InputRef | Lent | None" = None
+) -> "Checkpoints | None":
     """The checkpoints of a run with a state and inputs, which may go on from one, or take new ones."""
     if outputs.state is None or not inputs:
         return None
     from txfast.run.checkpoint import Checkpoints, command_of
 
-    command = command_of([each.name for each in inputs], outputs.paths, chosen.max_malformed, chosen.policy)
+    command = command_of(
+        [each.name for each in inputs], outputs.paths, chosen.max_malformed, chosen.policy, chosen.dialect,
+        None if opening is None else opening.name,
+    )  # fmt: skip
     return Checkpoints(outputs.state, command, chosen.checkpoint, outputs.rejects)
 
 

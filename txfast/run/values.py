@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from txfast.dialect.dialect import Dialect
     from txfast.ledger.policy import Policy
 
 SIZE_UNITS = {
@@ -74,6 +75,14 @@ def rejects_file(text: str) -> str:
     return text
 
 
+def differences_file(text: str) -> str:
+    """A file name with a suffix that stands for a format of differences."""
+    from txfast.writers.formats import format_of
+
+    format_of("differences", file_name(text))
+    return text
+
+
 def stats_file(text: str) -> str:
     """A file name. A suffix of any format but JSON is refused."""
     from txfast.writers.formats import format_of
@@ -116,6 +125,29 @@ def policy(given: "str | Mapping[str, str]") -> "Policy | None":
         given = ",".join(settings)
     chosen = Policy(given)
     return chosen if str(chosen) else None
+
+
+def dialect(given: "Mapping[str, str]") -> "Dialect | None":
+    """A dialect, from the values of its parts by their name; None for the default one."""
+    from txfast.dialect.dialect import Dialect
+
+    chosen = Dialect(given)
+    return chosen if len(chosen) else None
+
+
+def dialect_option(name: str) -> "Callable[[str], str]":
+    """The function for an option that is a part of the dialect, or several: it looks at the values one by one."""
+
+    def check(text: str) -> str:
+        from txfast.run.dialect_options import checked
+
+        return checked(name, text)
+
+    return check
+
+
+delimiter, decimal, decimals = map(dialect_option, ("delimiter", "decimal", "decimals"))
+columns, types, dialect_parts = map(dialect_option, ("columns", "types", "dialect"))
 
 
 def named_policy(text: str) -> "Policy | None":

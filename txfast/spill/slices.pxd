@@ -19,6 +19,7 @@ cdef class SliceReader:
 
     cdef bint state_is_next(self) except? -1
     cdef int take_next(self, Record* record) except -1
+    cdef int refuse_twice(self, Ledger ledger) except -1
     cdef bint has_record(self) except? -1
     cdef int refill(self) except -1
     cdef int take_start(self) except -1

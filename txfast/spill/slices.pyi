@@ -4,10 +4,14 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
+from txfast.errors import SpillError
 from txfast.ledger.ledger import Ledger
 
 ROWS_AT_ONCE: int
 STATE_RECORDS: int
+
+class AccountTwiceError(SpillError):
+    client: int
 
 @disjoint_base
 class SliceReader:

@@ -41,6 +41,13 @@ cdef Py_ssize_t ROWS_MAX = 1 << 62
 cdef str FAULTY = "what was spilled does not read as it was written: the disk or the memory is faulty"
 
 
+class AccountTwiceError(SpillError):
+    """A slice has two accounts of one `client`. Where accounts were opened whose clients may have had one on disk, that
+    is the client's; else what was spilled is damaged."""
+
+    client = 0
+
+
 cdef class SliceReader:
     """Reads a slice. `readinto(view)` fills the view with its next bytes and returns their number, 0 at the end.
 
@@ -69,6 +76,7 @@ cdef class SliceReader:
             with nogil:
                 more = self.take_state(ledger, records - taken)
             if more < 0:
+                self.refuse_twice(ledger)
                 raise SpillError(FAULTY)
             taken += more
             if not self.wants_details:
@@ -77,6 +85,17 @@ cdef class SliceReader:
         if not taken:
             raise SpillError(FAULTY)
         return taken
+
+    cdef int refuse_twice(self, Ledger ledger) except -1:
+        """Raise AccountTwiceError where the next record is of an account that the ledger has."""
+        cdef Record record
+        cdef uint64_t last_tx = self.last_tx
+        cdef Py_ssize_t taken = take_record(self.text + self.offset, self.text + self.filled, &last_tx, &record)
+        if taken > 0 and is_account(record.tag) and ledger.account(record.client) is not None:
+            error = AccountTwiceError(FAULTY)
+            error.client = record.client
+            raise error
+        return 0
 
     def pass_state(self):
         """Skip the accounts and entries that are left."""
@@ -254,7 +273,9 @@ cdef inline bint put_entry(Ledger ledger, const Record* record) noexcept nogil:
 
 
 cdef inline bint standing_fits(const Policy policy, const Record* record) noexcept nogil:
-    """Whether so many chargebacks of an account can stand."""
+    """Whether so many chargebacks of an account can stand. Details of an opening balance may have no number of them."""
+    if record.details[0] == 0 and record.details[1] != 0:
+        return True
     return policy.locked & DISPUTES and record.details[0] >= 0 and (record.details[0] > 0) == (record.state & LOCKED)
 
 

@@ -16,15 +16,17 @@ This module must not know what a run does with its inputs.
 import os
 from errno import EEXIST, ENOTEMPTY
 
+from txfast.dialect.names import DECIMALS
 from txfast.errors import WRITING, LockedError, SourceError, StateError, reason_of, unreadable, unwritable, way_out
 from txfast.input.first_bytes import ReplayedFile
 from txfast.input.open import open_input, open_source
-from txfast.input.position import HEAD_BYTES, TABLE_ENDING, Consumption, Position, go_on, take
+from txfast.input.position import HEAD_BYTES, Consumption, Position, go_on, take
 from txfast.input.ref import is_location
-from txfast.input.source import CSV, Source
+from txfast.input.source import TEXT_KINDS, Source
 from txfast.state import manifest
+from txfast.state.dialects import check_dialect, fields_of_dialect
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
-from txfast.state.known_bytes import find_known, find_known_start
+from txfast.state.known_bytes import find_known, find_known_start, known_bytes_warning, other_bytes_warning
 from txfast.state.lock import DirectoryLock
 from txfast.state.policies import OtherPolicyError, check_policy, fields_of_policy
 from txfast.state.positions import fields_of_position, positions_of
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from txfast.dialect.dialect import Dialect
     from txfast.input.ref import InputRef
     from txfast.input.room import Room
     from txfast.ledger.ledger import Ledger
@@ -53,14 +56,21 @@ class StateDirectory:
     `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
     To read, call `open_to_read` instead of `open`, and publish nothing.
 
-    `policy` is that of the run, None for the default one: a state of another policy is refused. `warn` gets each
-    warning: a damaged snapshot that is skipped, a checkpoint that is not resumed. `inputs` has the position up to which
-    each input was read, by the input's key.
+    `policy` and `dialect` are those of the run, None for the default one: a state of others is refused. `warn` gets
+    each warning: a damaged snapshot that is skipped, a checkpoint that is not resumed. `inputs` has the position up to
+    which each input was read, by the input's key.
     """
 
-    def __init__(self, path: str, warn: "Callable[[str], object]", policy: "Policy | None" = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        warn: "Callable[[str], object]",
+        policy: "Policy | None" = None,
+        dialect: "Dialect | None" = None,
+    ) -> None:
         self.path = path
         self._policy = policy
+        self._dialect = dialect
         self._is_read_only = False
         self.inputs: dict[str, Position] = {}
         self.warn = warn
@@ -150,7 +160,7 @@ class StateDirectory:
                 snapshot = open_snapshot(folder)
                 self._base_inputs = positions_of(snapshot)
                 if not self._is_read_only:
-                    self.check_policy(snapshot)
+                    self.check_choices(snapshot)
                 restore(snapshot)
             except (manifest.UnknownFormatError, OtherPolicyError):
                 raise
@@ -165,9 +175,10 @@ class StateDirectory:
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
 
-    def check_policy(self, snapshot: Snapshot) -> None:
-        """Raise OtherPolicyError where a snapshot or checkpoint in here has another policy than the run."""
+    def check_choices(self, snapshot: Snapshot) -> None:
+        """Raise OtherPolicyError where a snapshot or checkpoint in here has another policy or dialect than the run."""
         check_policy(self.path, snapshot.policy, self._policy)
+        check_dialect(self.path, snapshot.dialect, self._dialect)
 
     def go_on(self, inputs: "dict[str, Position]", base: int | None = None) -> None:
         """Instead of `load`: begin with ledgers that the caller has, and these positions.
@@ -265,17 +276,27 @@ class StateDirectory:
             return self._look_ahead(open_input(ref, copy_folder, room)), None
         position = self.inputs.get(ref.key())
         if position is not None:
-            found = go_on(open_input(ref, copy_folder, room), position)
+            delimiter = None if self._dialect is None else self._dialect.delimiter
+            found = go_on(self._open(ref, copy_folder, room), position, delimiter)
             if found is not None:
                 return found
             self.warn(other_bytes_warning(ref.display_name, position))
-        self._warn_of_known_bytes(ref, lambda: open_input(ref, None, room), ref.key())
-        return open_input(ref, copy_folder, room), Consumption()
+        self._warn_of_known_bytes(ref, lambda: self._open(ref, None, room), ref.key())
+        return self._open(ref, copy_folder, room), Consumption()
+
+    def _open(self, ref: "InputRef", copy_folder: str | None, room: "Room | None") -> Source:
+        """Open an input at its start, in the encoding of the dialect."""
+        source = open_input(ref, copy_folder, room)
+        if self._dialect is None:
+            return source
+        from txfast.input.decoded import decoded_source
+
+        return decoded_source(source, self._dialect.encoding)
 
     def _look_ahead(self, source: "Source") -> "Source":
         """Warn where a pipe begins with bytes that were consumed under some name: at most its first bytes are compared,
         since it can be read only once. Returns the source at its start. Raises SourceError and InputError."""
-        if source.kind != CSV or not self.inputs:
+        if source.kind not in TEXT_KINDS or not self.inputs:
             return source
         try:
             text = take(source, HEAD_BYTES)
@@ -285,7 +306,7 @@ class StateDirectory:
         found = find_known_start(text, self.inputs)
         if found is not None:
             self.warn(known_bytes_warning(source.name, *found))
-        return Source(source.name, ReplayedFile(text, source.file), None)
+        return Source(source.name, ReplayedFile(text, source.file), None, source.kind)
 
     def _warn_of_known_bytes(self, ref: "InputRef", open_again: "Callable[[], Source]", key: str | None) -> None:
         """Warn where an input that is taken as a new one begins with bytes that were consumed under another name."""
@@ -300,9 +321,9 @@ class StateDirectory:
             self.inputs[ref.key()] = consumption.position(consumption.lines, consumption.header)
 
     def fields(self) -> "dict[str, object]":
-        """What a manifest has of the run: the positions of all inputs, and the policy."""
+        """What a manifest has of the run: the positions of all inputs, policy and dialect."""
         inputs = {key: fields_of_position(position) for key, position in self.inputs.items()}
-        return {"inputs": inputs, "policy": fields_of_policy(self._policy)}
+        return {"inputs": inputs, "policy": fields_of_policy(self._policy), **fields_of_dialect(self._dialect)}
 
     # ---- Ending ------------------------------------------------------------------------------------
 
@@ -314,7 +335,8 @@ class StateDirectory:
         """
         if self._stays(changed):
             return None
-        self._writer = SnapshotWriter(self._begin_part(), segments=segments)
+        decimals = DECIMALS if self._dialect is None else self._dialect.decimals
+        self._writer = SnapshotWriter(self._begin_part(), segments=segments, decimals=decimals)
         return self._writer.add
 
     def _stays(self, changed: bool) -> bool:
@@ -412,24 +434,6 @@ class StateDirectory:
         if part is not None:
             remove_folder(part)
         self._lock.release()
-
-
-def known_bytes_warning(name: str, known_name: str, byte_count: int) -> str:
-    """The warning about an input that begins with bytes which were consumed under another name."""
-    return (
-        f"{name}: begins with the {byte_count:,} bytes that were applied before as {known_name}: their rows are "
-        f"applied again, as new ones; to read only what is new, give the file the name that it had"
-    )
-
-
-def other_bytes_warning(name: str, position: Position) -> str:
-    """The warning about an input that was read up to this position, and has other bytes there now."""
-    is_table = position.ending == TABLE_ENDING
-    found = "it does not have the content that was" if is_table else "its first {:,} bytes are not those that were"
-    return (
-        f"{name}: {found.format(position.offset_bytes)} applied before under this name: it is read from its start as a "
-        f"new input; if it should be the same input, restore what was applied, and begin with the state before this run"
-    )
 
 
 def identity_of(folder: str) -> str:

@@ -16,7 +16,7 @@ from txfast.input.position import (
     head_of,
     take,
 )
-from txfast.input.source import CSV
+from txfast.input.source import TEXT_KINDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def find_known(open_again: "Callable[[], Source]", known: "Mapping[str, Position
     try:
         source = open_again()
         try:
-            found = known_table(source, known) if source.kind != CSV else known_text(source, open_again, known)
+            found = known_text(source, open_again, known) if source.kind in TEXT_KINDS else known_table(source, known)
         finally:
             source.close()
     except TxfastError:
@@ -111,3 +111,21 @@ def is_part(source: "Source", position: Position) -> bool:
         return consume_parts(source, position, Consumption())
     finally:
         source.close()
+
+
+def known_bytes_warning(name: str, known_name: str, byte_count: int) -> str:
+    """The warning about an input that begins with bytes which were consumed under another name."""
+    return (
+        f"{name}: begins with the {byte_count:,} bytes that were applied before as {known_name}: their rows are "
+        f"applied again, as new ones; to read only what is new, give the file the name that it had"
+    )
+
+
+def other_bytes_warning(name: str, position: Position) -> str:
+    """The warning about an input that was read up to this position, and has other bytes there now."""
+    is_table = position.ending == TABLE_ENDING
+    found = "it does not have the content that was" if is_table else "its first {:,} bytes are not those that were"
+    return (
+        f"{name}: {found.format(position.offset_bytes)} applied before under this name: it is read from its start as a "
+        f"new input; if it should be the same input, restore what was applied, and begin with the state before this run"
+    )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 # The format that is written. Earlier ones, which are read: 1; 2 shared its entries with other snapshots; 3 was in
 # shards, or had inputs with several parts. They had no policy, and did not say how a dispute had ended.
 FORMAT = 4
-FORMATS = (1, 2, 3, FORMAT)
+# The format of a snapshot with opening balances or a dialect: versions that do not know them must not read it.
+EXTENDED_FORMAT = 5
+FORMATS = (1, 2, 3, FORMAT, EXTENDED_FORMAT)
 NAME = "manifest.json"
 # The largest manifest, in bytes, that is written or read. An input takes about 300 bytes, and 90 more for each part in
 # which it was hashed: a year with one input a day makes some 100 KiB.

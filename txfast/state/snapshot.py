@@ -5,13 +5,17 @@ know when snapshots are made, nor what the manifest says of inputs.
 """
 
 import os
+from functools import partial
 
+from txfast.dialect.names import DECIMALS, unit
 from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import Ledger
+from txfast.ledger.openings import restore_openings
 from txfast.state import manifest
 from txfast.state.arrow_columns import read_columns
 from txfast.state.checked_file import check_file, read_small
+from txfast.state.dialects import dialect_of
 from txfast.state.policies import policy_of
 from txfast.state.snapshot_layout import (
     ACCOUNTS,
@@ -19,6 +23,7 @@ from txfast.state.snapshot_layout import (
     DISPUTES,
     EARLIER_ENTRIES,
     ENTRIES,
+    OPENINGS,
     ROW_BYTES,
     SHARD,
     schemas,
@@ -43,7 +48,7 @@ class Snapshot:
     Made by `open`, which checks every byte; or by a caller that checks the `files` by other means, as a cluster does.
 
     `of_shard` gives the part of one shard. After `restore`, the part's `restored` has its accounts, entries and balance
-    in units of 0.0001; the sums over all shards must be those of the whole snapshot (`check_restored`).
+    in units of the last decimal; the sums over all shards must be those of the whole snapshot (`check_restored`).
     """
 
     def __init__(self, folder: str, fields: "dict[str, Any]") -> None:
@@ -55,11 +60,12 @@ class Snapshot:
         self.balance_units = self.fields.whole("balance_units")
         self.created: str = self.fields.take("created", str)
         self.policy = policy_of(self.fields)
+        self.dialect = dialect_of(self.fields)
         self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
         self.restored = (0, 0, 0)
-        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES, DETAILS), in the order in which they are
-        # read.
+        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES, DETAILS, OPENINGS), in the order in which
+        # they are read.
         self._files = self._files_named(self.fields.part("files").names())
         if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
@@ -68,13 +74,14 @@ class Snapshot:
         """The names that the files must have, given how many there are, and the kind of each file."""
         if self._saved_shards:
             return self._files_of_shards(range(len(self._saved_shards)), names)
-        more = [(kind, kind) for kind in (DISPUTES, DETAILS) if kind in names]
+        more = [(kind, kind) for kind in (DISPUTES, DETAILS, OPENINGS) if kind in names]
         earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(more))]
         return [(ACCOUNTS, ACCOUNTS), *((name, ENTRIES) for name in (*earlier, ENTRIES)), *more]
 
     def _files_of_shards(self, saved: range, names: "Sequence[str]") -> list[tuple[str, str]]:
-        files = [(f"{SHARD.format(number)}/{kind}", kind) for kind in (ACCOUNTS, ENTRIES, DETAILS) for number in saved]
-        return [(name, kind) for name, kind in files if kind != DETAILS or name in names]
+        kinds = (ACCOUNTS, ENTRIES, DETAILS, OPENINGS)
+        files = [(f"{SHARD.format(number)}/{kind}", kind) for kind in kinds for number in saved]
+        return [(name, kind) for name, kind in files if kind not in (DETAILS, OPENINGS) or name in names]
 
     @classmethod
     def open(cls, folder: str) -> "Snapshot":
@@ -95,10 +102,10 @@ class Snapshot:
 
     @property
     def details(self) -> int:
-        """How many entries have details, by the size of their files."""
+        """How many entries and accounts have details, by the size of their files."""
         files = self.fields.part("files")
-        sizes = (files.part(name).take("bytes", int) for name, kind in self._files if kind == DETAILS)
-        return int(sum(sizes)) // sum(ROW_BYTES[DETAILS])
+        sizes = ((kind, files.part(name).take("bytes", int)) for name, kind in self._files)
+        return sum(int(size) // sum(ROW_BYTES[kind]) for kind, size in sizes if kind in (DETAILS, OPENINGS))
 
     def files(self) -> "Iterator[tuple[str, int, str]]":
         """Iterate the files: path, expected bytes and expected hash. Raises StateError."""
@@ -221,8 +228,9 @@ class Snapshot:
                 f"{self.accounts:,} and {self.entries:,} were saved"
             )
         if balance != self.balance_units:
+            decimals = DECIMALS if self.dialect is None else self.dialect.decimals
             raise StateError(
-                f"{self.folder}: is damaged: its accounts have {balance:,} units of 0.0001, where "
+                f"{self.folder}: is damaged: its accounts have {balance:,} units of {unit(decimals)}, where "
                 f"{self.balance_units:,} were saved"
             )
 
@@ -235,5 +243,6 @@ def adder(restorer: LedgerRestorer, kind: str) -> "Callable[..., object]":
         ENTRIES: restorer.add_entries,
         DISPUTES: restorer.add_disputes,
         DETAILS: restorer.add_details,
+        OPENINGS: partial(restore_openings, restorer.ledger, shard=restorer.shard, shard_count=restorer.shard_count),
     }
     return adders[kind]

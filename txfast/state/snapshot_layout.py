@@ -4,8 +4,9 @@
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
 
-An entry is an applied deposit or withdrawal. Amounts are in units of 0.0001; the amount of a withdrawal is 0 where its
-policy does not keep it. The metadata of the schema says what the numbers in `kind` and `state` mean.
+An entry is an applied deposit or withdrawal. Amounts are in units of their last decimal, 0.0001 by default; the amount
+of a withdrawal is 0 where its policy does not keep it. The metadata of the schema says what the numbers in `kind` and
+`state` mean.
 
 The checkpoints of one run share the files of entries, so that each one writes only the entries since the last one:
 
@@ -18,14 +19,19 @@ Where payments were refunded, or disputed in part:
 
     details.arrow    client uint64, tx uint64, refunded int64, moved int64: `moved` is in dispute, or charged back
 
+Where accounts began with opening balances that are not 0:
+
+    openings.arrow   client uint64, opening int64
+
 On a cluster several processes write one snapshot. For each of its shards it has accounts.arrow, entries.arrow and,
-where there are any, details.arrow:
+where there are any, openings.arrow and details.arrow:
 
     shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd)
 
 This module must not know how the files are written or read.
 """
 
+from txfast.dialect.names import DECIMALS, unit
 from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS, REVERSED_FLAG
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -40,14 +46,17 @@ ACCOUNTS = "accounts.arrow"
 ENTRIES = "entries.arrow"
 DISPUTES = "disputes.arrow"
 DETAILS = "details.arrow"
+OPENINGS = "openings.arrow"
 EARLIER_ENTRIES = "entries-{}.arrow"
 SHARD = "shard-{}"
 # Bytes of one row, by column; 0 where it is a bit.
-ROW_BYTES = {ACCOUNTS: (8, 8, 8, 0), ENTRIES: (8, 8, 8, 1, 1), DISPUTES: (8, 8, 1), DETAILS: (8, 8, 8, 8)}
+ROW_BYTES = {
+    ACCOUNTS: (8, 8, 8, 0), ENTRIES: (8, 8, 8, 1, 1), DISPUTES: (8, 8, 1), DETAILS: (8, 8, 8, 8), OPENINGS: (8, 8),
+}  # fmt: skip
 
 
-def schemas() -> "dict[str, pa.Schema]":
-    """The schema of each kind of file, by its name."""
+def schemas(decimals: int = DECIMALS) -> "dict[str, pa.Schema]":
+    """The schema of each kind of file, by its name. Amounts have these decimals."""
     columns = {
         ACCOUNTS: [("client", pa.uint64()), ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
         ENTRIES: [
@@ -56,9 +65,10 @@ def schemas() -> "dict[str, pa.Schema]":
         ],
         DISPUTES: [("client", pa.uint64()), ("tx", pa.uint64()), ("state", pa.uint8())],
         DETAILS: [("client", pa.uint64()), ("tx", pa.uint64()), ("refunded", pa.int64()), ("moved", pa.int64())],
+        OPENINGS: [("client", pa.uint64()), ("opening", pa.int64())],
     }  # fmt: skip
     states = f"{legend(DISPUTE_STATES)}; {REVERSED_FLAG} more where a chargeback was reversed"
-    notes = {"amounts": "units of 0.0001", "kind": legend(ENTRY_KINDS), "state": states}
+    notes = {"amounts": f"units of {unit(decimals)}", "kind": legend(ENTRY_KINDS), "state": states}
     return {
         name: pa.schema([pa.field(field, kind, nullable=False) for field, kind in fields], metadata=notes)
         for name, fields in columns.items()

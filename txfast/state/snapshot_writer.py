@@ -7,12 +7,13 @@ import os
 import time
 
 from txfast._version import __version__
+from txfast.dialect.names import DECIMALS
 from txfast.errors import StateError, unwritable
 from txfast.ledger.columns_out import ENTRY_KINDS, SavedLedger
 from txfast.state import manifest
 from txfast.state.arrow_columns import BATCH_ROWS, ColumnsWriter, new_columns, row_ranges
 from txfast.state.segments import Segments
-from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, ROW_BYTES, SHARD, schemas
+from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, OPENINGS, ROW_BYTES, SHARD, schemas
 from txfast.writers.file import FileWriter, sync_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -32,8 +33,11 @@ class SnapshotWriter:
     When `finish` returns, everything is on the disk. Measurements that need not wait for that pass `durable=False`.
     """
 
-    def __init__(self, folder: str, *, durable: bool = True, segments: Segments | None = None) -> None:
+    def __init__(
+        self, folder: str, *, durable: bool = True, segments: Segments | None = None, decimals: int = DECIMALS
+    ) -> None:
         self.folder = folder
+        self._schemas = schemas(decimals)
         self._durable = durable
         self._segments = segments
         self._linked: dict[str, dict[str, object]] = {}  # files shared with an earlier snapshot, as in a manifest
@@ -55,7 +59,7 @@ class SnapshotWriter:
             raise
 
     def _open(self, name: str) -> ColumnsWriter:
-        writer = self._writers[name] = ColumnsWriter(os.path.join(self.folder, name), schemas()[name])
+        writer = self._writers[name] = ColumnsWriter(os.path.join(self.folder, name), self._schemas[name])
         return writer
 
     def add(self, ledger: "Ledger") -> None:
@@ -69,6 +73,7 @@ class SnapshotWriter:
         if self._segments is not None:
             self._add_disputes(saved)
         self._add_details(saved)
+        self._add_openings(saved, len(ledger))
         self._accounts += len(ledger)
         self._entries += ledger.entries
         self._balance_units += saved.total_units
@@ -107,6 +112,15 @@ class SnapshotWriter:
                 if rows:
                     (self._writers.get(name) or self._open(name)).write(rows, columns)
 
+    def _add_openings(self, saved: SavedLedger, end: int) -> None:
+        """Write the opening balances of all accounts that have one, into a file that is there only then."""
+        first = 0 if saved.has_details else end
+        while first < end:
+            columns = new_columns(ROW_BYTES[OPENINGS], BATCH_ROWS)
+            rows, first = saved.copy_openings(first, BATCH_ROWS, *columns)
+            if rows:
+                (self._writers.get(OPENINGS) or self._open(OPENINGS)).write(rows, columns)
+
     def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
         """Close the files and write the manifest, with these fields too; return all of its fields."""
         return write_manifest(self.folder, self.finish_files() | fields, durable=self._durable)
@@ -142,8 +156,9 @@ def write_manifest(folder: str, fields: "dict[str, Any]", *, durable: bool = Tru
 
     Raises SourceError, and StateError where it is longer than any reader accepts.
     """
+    has_openings = any(os.path.basename(name) == OPENINGS for name in fields["files"])
     all_fields = {
-        "format": manifest.FORMAT,
+        "format": manifest.EXTENDED_FORMAT if has_openings or "dialect" in fields else manifest.FORMAT,
         "txfast": __version__,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         **fields,

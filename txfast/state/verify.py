@@ -56,6 +56,7 @@ def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
         f"{folder}: good: format {number}, {snapshot.created}, {counted(snapshot.accounts, 'account')}, "
         f"{counted(snapshot.entries, 'deposit or withdrawal', 'deposits and withdrawals')}, "
         f"{counted(len(inputs), 'input')}{f', policy {snapshot.policy}' if snapshot.policy else ''}"
+        f"{f', dialect {snapshot.dialect}' if snapshot.dialect else ''}"
     )
     for path, position in inputs.items():
         yield f"{folder}: {path}: {counted(position.offset_bytes, 'byte')}, {counted(position.lines, 'line')}"

@@ -59,6 +59,25 @@ cdef inline uint8_t* write_number(uint8_t* out, const uint64_t number) noexcept 
     return out
 
 
+cdef inline uint8_t* write_amount_of(
+    uint8_t* out, const int64_t units, const int decimals, const uint64_t scale,
+) noexcept nogil:
+    """An amount in units of 1 / `scale`, 10 to the power of `decimals`, with these decimals: at most AMOUNT_BYTES_MAX
+    bytes."""
+    cdef uint64_t magnitude = <uint64_t>units if units >= 0 else 0 - <uint64_t>units
+    cdef uint64_t rest = magnitude % scale
+    cdef int place
+    out[0] = c'-'
+    out = write_number(out + (units < 0), magnitude // scale)
+    if not decimals:
+        return out
+    out[0] = c'.'
+    for place in range(decimals, 0, -1):
+        out[place] = c'0' + <uint8_t>(rest % 10)
+        rest //= 10
+    return out + decimals + 1
+
+
 cdef inline uint8_t* write_amount(uint8_t* out, const int64_t units) noexcept nogil:
     """An amount in units of 0.0001, with its four decimals."""
     cdef uint64_t magnitude = <uint64_t>units if units >= 0 else 0 - <uint64_t>units

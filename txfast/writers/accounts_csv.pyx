@@ -3,11 +3,13 @@
 This module must not know how accounts were made, nor where the text goes.
 """
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
-from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
+from txfast.text.numbers_out cimport (
+    AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_amount_of, write_number,
+)
 
 HEADER = b"client,available,held,total,locked\n"
 CSV_BLOCK_BYTES = 1 << 18
@@ -18,10 +20,12 @@ cdef enum:
     # Bytes after the last line that writing may overwrite: a number's word, or a copied amount.
     LINE_SLACK_BYTES = 32
     CSV_BLOCK_BYTES_MIN = 4096
+    STANDARD_DECIMALS = 4
+    DECIMALS_MAX = 9
 
 
-def csv_blocks(accounts not None, Py_ssize_t block_bytes=CSV_BLOCK_BYTES):
-    """Iterate accounts as CSV text, header first, in blocks of about `block_bytes`.
+def csv_blocks(accounts not None, Py_ssize_t block_bytes=CSV_BLOCK_BYTES, *, int decimals=STANDARD_DECIMALS):
+    """Iterate accounts as CSV text, header first, in blocks of about `block_bytes`. Amounts have these `decimals`.
 
     `accounts` are AccountColumns, or an object whose `chunks()` iterates such. Each block is a view of one buffer: it
     is valid until the next block is asked for.
@@ -31,12 +35,17 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=CSV_BLOCK_BYTES):
     cdef Py_ssize_t rows_per_block = (len(block) - len(HEADER) - LINE_SLACK_BYTES) // LINE_BYTES_MAX
     cdef Py_ssize_t row, last, filled = len(HEADER)
     cdef AccountColumns chunk
+    if not 0 <= decimals <= DECIMALS_MAX:
+        raise ValueError(f"{decimals} decimals: there are 0 to {DECIMALS_MAX}")
     block[:filled] = HEADER
     for chunk in accounts.chunks():
         for row in range(0, chunk.count, rows_per_block):
             last = min(row + rows_per_block, chunk.count)
             with nogil:
-                filled += format_rows(chunk, row, last, &text[filled])
+                if decimals == STANDARD_DECIMALS:
+                    filled += format_rows(chunk, row, last, &text[filled])
+                else:
+                    filled += format_rows_of(chunk, row, last, decimals, &text[filled])
             yield memoryview(block)[:filled]
             filled = 0
     if filled:
@@ -70,10 +79,36 @@ cdef Py_ssize_t format_rows(
             available_bytes = out - available
             memcpy(out + 8, available, available_bytes)
             out += 8 + available_bytes
-        if accounts.locked[row]:
-            memcpy(out, b",true\n", 6)
-            out += 6
-        else:
-            memcpy(out, b",false\n", 7)
-            out += 7
+        out = write_locked(out, accounts.locked[row])
     return out - start
+
+
+cdef Py_ssize_t format_rows_of(
+    AccountColumns accounts, const Py_ssize_t first, const Py_ssize_t last, const int decimals, uint8_t* out,
+) noexcept nogil:
+    """The same with any number of decimals."""
+    cdef uint8_t* start = out
+    cdef uint64_t scale = 1
+    cdef Py_ssize_t row
+    cdef int _
+    for _ in range(decimals):
+        scale *= 10
+    for row in range(first, last):
+        out = write_number(out, accounts.balances[row].client)
+        out[0] = c','
+        out = write_amount_of(out + 1, accounts.balances[row].content, decimals, scale)
+        out[0] = c','
+        out = write_amount_of(out + 1, accounts.held[row], decimals, scale)
+        out[0] = c','
+        out = write_amount_of(out + 1, accounts.balances[row].content + accounts.held[row], decimals, scale)
+        out = write_locked(out, accounts.locked[row])
+    return out - start
+
+
+cdef inline uint8_t* write_locked(uint8_t* out, const bint locked) noexcept nogil:
+    """The last field of a line, and its ending."""
+    if locked:
+        memcpy(out, b",true\n", 6)
+        return out + 6
+    memcpy(out, b",false\n", 7)
+    return out + 7

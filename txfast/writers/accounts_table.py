@@ -1,7 +1,7 @@
 """Accounts as an Arrow table: record batches, a Parquet file or an Arrow file.
 
     client     uint64
-    available  decimal128(19, 4)
+    available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
     locked     bool
@@ -9,6 +9,7 @@
 This module must not know how accounts came to be.
 """
 
+from txfast.dialect.names import DECIMALS
 from txfast.writers.arrow_buffers import account_buffers
 from txfast.writers.sink import Sink
 
@@ -35,22 +36,21 @@ else:
 # Rows of a record batch, or of a row group in Parquet.
 ROWS_MAX = 1 << 17
 AMOUNT_DIGITS = 19
-AMOUNT_DECIMALS = 4
 
 
-def amount_type() -> "pa.Decimal128Type":
+def amount_type(decimals: int = DECIMALS) -> "pa.Decimal128Type":
     """The type of amounts in tables."""
-    return pa.decimal128(AMOUNT_DIGITS, AMOUNT_DECIMALS)
+    return pa.decimal128(AMOUNT_DIGITS, decimals)
 
 
-def account_schema() -> "pa.Schema":
+def account_schema(decimals: int = DECIMALS) -> "pa.Schema":
     """The schema of accounts."""
-    amounts = [(name, amount_type()) for name in ("available", "held", "total")]
+    amounts = [(name, amount_type(decimals)) for name in ("available", "held", "total")]
     fields = [("client", pa.uint64()), *amounts, ("locked", pa.bool_())]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
-def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
+def account_batches(accounts: "Accounts", decimals: int = DECIMALS) -> "Iterator[pa.RecordBatch]":
     """Iterate accounts as record batches of ROWS_MAX rows, fewer in the last one, each with its own memory.
 
     They do not depend on the chunks that the accounts come in, so that the same accounts make the same file.
@@ -61,7 +61,7 @@ def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
         first = 0
         while first < len(chunk):
             taken = min(ROWS_MAX - rows, len(chunk) - first)
-            pending.append(account_batch(chunk, first, taken))
+            pending.append(account_batch(chunk, first, taken, decimals))
             first += taken
             rows += taken
             if rows == ROWS_MAX:
@@ -71,9 +71,9 @@ def account_batches(accounts: "Accounts") -> "Iterator[pa.RecordBatch]":
         yield joined(pending)
 
 
-def account_batch(accounts: "AccountColumns", first: int, rows: int) -> "pa.RecordBatch":
+def account_batch(accounts: "AccountColumns", first: int, rows: int, decimals: int = DECIMALS) -> "pa.RecordBatch":
     """A record batch of `rows` accounts, from index `first` on."""
-    schema = account_schema()
+    schema = account_schema(decimals)
     arrays = [
         pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
         for field, buffer in zip(schema, account_buffers(accounts, first, rows), strict=True)
@@ -89,23 +89,27 @@ def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
     return batch
 
 
-def write_parquet(accounts: "Accounts", output: "Output") -> None:
+def write_parquet(accounts: "Accounts", output: "Output", decimals: int = DECIMALS) -> None:
     """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where it is a pipe without a
     reader."""
     sink = Sink(output)
-    write_batches(accounts, sink, pa.parquet.ParquetWriter(sink, account_schema(), use_dictionary=["locked"]))
+    schema = account_schema(decimals)
+    write_batches(
+        account_batches(accounts, decimals), sink, pa.parquet.ParquetWriter(sink, schema, use_dictionary=["locked"])
+    )
 
 
-def write_arrow(accounts: "Accounts", output: "Output") -> None:
+def write_arrow(accounts: "Accounts", output: "Output", decimals: int = DECIMALS) -> None:
     """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet`."""
     sink = Sink(output)
-    write_batches(accounts, sink, pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema()))
+    writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema(decimals))
+    write_batches(account_batches(accounts, decimals), sink, writer)
 
 
-def write_batches(accounts: "Accounts", sink: Sink, writer: "Writer") -> None:
+def write_batches(batches: "Iterator[pa.RecordBatch]", sink: Sink, writer: "Writer") -> None:
     """Write all accounts, then the file's end. A writer that fails must not write that end: the sink is abandoned."""
     try:
-        for batch in account_batches(accounts):
+        for batch in batches:
             writer.write_batch(batch)
         writer.close()
     except BaseException:

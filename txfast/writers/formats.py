@@ -7,6 +7,7 @@ format. This module must not know the options that name an output.
 
 import os
 
+from txfast.dialect.names import DECIMALS
 from txfast.errors import UsageError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -34,6 +35,7 @@ TEXTS = (CSV, JSON_LINES, JSON)
 CONTENTS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "accounts": (FORMATS, CSV),
     "rejects": ((CSV, JSON_LINES, PARQUET), None),
+    "differences": ((CSV, JSON_LINES, PARQUET), None),
     "stats": ((JSON,), JSON),
 }
 # Suffixes of formats that are never written.
@@ -140,19 +142,19 @@ def listed(words: list[str]) -> str:
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def write_accounts(accounts: "Accounts", output: "Output", account_format: str) -> None:
-    """Write accounts to an open output in one of the FORMATS.
+def write_accounts(accounts: "Accounts", output: "Output", account_format: str, decimals: int = DECIMALS) -> None:
+    """Write accounts to an open output in one of the FORMATS. Amounts have these decimals.
 
     Raises SourceError, and BrokenPipeError where the output is a pipe without a reader.
     """
     if account_format == CSV:
         from txfast.writers.accounts_csv import csv_blocks
 
-        for block in csv_blocks(accounts):
+        for block in csv_blocks(accounts, decimals=decimals):
             output.write(block)
         return
     assert account_format in FORMATS, account_format
     from txfast.writers import accounts_table
 
     write = accounts_table.write_parquet if account_format == PARQUET else accounts_table.write_arrow
-    write(accounts, output)
+    write(accounts, output, decimals)

@@ -194,6 +194,7 @@ class Output:
 def publication_order(
     *,
     rejects: "Publishable | None" = None,
+    differences: "Publishable | None" = None,
     stats: "Publishable | None" = None,
     accounts: "Publishable | None" = None,
     state: "Publishable | None" = None,
@@ -203,7 +204,7 @@ def publication_order(
     The accounts come after the files that explain them, since accounts on standard output cannot be revoked. The state
     comes last: the next run may build on it only when all other results are in their places.
     """
-    return [output for output in (rejects, stats, accounts, state) if output is not None]
+    return [output for output in (rejects, differences, stats, accounts, state) if output is not None]
 
 
 def publish_all(outputs: "Sequence[Publishable]") -> None:

@@ -9,13 +9,13 @@ from libc.stdlib cimport malloc
 from libc.string cimport memchr, memcpy, memset
 
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, WELL_FORMED, TransactionBatch
-from txfast.batch.header cimport Columns, Fields
+from txfast.batch.header cimport Columns, Fields, RowForm, columns_at
 from txfast.ledger.sorted_accounts cimport AccountColumns
-from txfast.readers.scan_plan cimport FIELDS, Tables, make_tables
+from txfast.readers.scan_plan cimport FIELDS, Tables, default_amounts, make_tables
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_fields
 from txfast.text.bits cimport WORD_BYTES
-from txfast.text.csv_in cimport Field
+from txfast.text.csv_in cimport Field, default_syntax
 from txfast.text.numbers_in cimport parse_amount, parse_id
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
 
@@ -60,14 +60,12 @@ def parse(
     Py_ssize_t width,
 ):
     """Parse the first row of a text of these columns: the row, the reason why it is malformed, or "" for a blank line."""
-    cdef Columns columns = Columns(
-        type=type_column, client=client_column, tx=tx_column, amount=amount_column, width=width,
-    )
+    cdef RowForm form = form_at(columns_at(type_column, client_column, tx_column, amount_column, width))
     cdef uint8_t* text = copied(line, 0)
     cdef const uint8_t* row_end
     cdef bint has_quotes
     cdef Row row
-    cdef int malformed = parse_row(text, text + len(line), &columns, &row, &row_end, &has_quotes)
+    cdef int malformed = parse_row(text, text + len(line), &form, &row, &row_end, &has_quotes)
     if malformed == WELL_FORMED:
         return row_tuple(row.kind, row.client, row.tx, row.amount)
     return MALFORMED_REASONS[malformed] if malformed < len(MALFORMED_REASONS) else ""
@@ -114,10 +112,19 @@ cdef bint cut_plainly(const uint8_t* line, const uint8_t* end, Field* cut) noexc
     return True
 
 
+cdef RowForm form_at(Columns columns) noexcept:
+    """The form of rows with these columns, in the default dialect."""
+    cdef RowForm form
+    form.syntax = default_syntax()
+    form.columns = columns
+    form.meaning = NULL
+    return form
+
+
 def plain_agrees(bytes line not None):
     """Whether the fast path reads this line as the row parser does, or refuses it."""
     cdef uint8_t* text = copied(line, PLAIN_SLACK_BYTES)
-    cdef Columns columns = Columns(type=0, client=1, tx=2, amount=3, width=4)
+    cdef RowForm form = form_at(columns_at(0, 1, 2, 3, 4))
     cdef Field[FIELDS] cut
     cdef Fields fields
     cdef const uint8_t* row_end
@@ -125,10 +132,10 @@ def plain_agrees(bytes line not None):
     cdef Row row, parsed
     cdef bint agrees = True
     if cut_plainly(text, text + len(line), cut):
-        fields = Fields(type=cut[0], client=cut[1], tx=cut[2], amount=cut[3])
-        if plain_fields(&fields, &tables, &row):
+        fields.type, fields.client, fields.tx, fields.amount = cut[0], cut[1], cut[2], cut[3]
+        if plain_fields(&fields, &tables, default_amounts(), False, &row):
             agrees = (
-                parse_row(text, text + len(line), &columns, &parsed, &row_end, &has_quotes) == WELL_FORMED
+                parse_row(text, text + len(line), &form, &parsed, &row_end, &has_quotes) == WELL_FORMED
                 and row_end == text + len(line)
                 and row.kind == parsed.kind
                 and row.client == parsed.client

@@ -35,16 +35,16 @@ CORPUS = FOLDER / "corpus"
 FINDINGS = PROJECT_ROOT / "build" / "fuzz"
 COMPILER = "clang-14"
 
-TARGETS = ("row", "plain", "money", "scanner", "notes", "arrow", "table", "ledger", "saved")
+TARGETS = ("row", "plain", "money", "scanner", "json", "notes", "arrow", "table", "ledger", "saved")
 CANARY = "canary"
 CANARY_EXECUTIONS = 5_000_000
 INPUT_BYTES_MAX = {
-    "row": 64, "plain": 64, "money": 32, "scanner": 256, "notes": 256, "arrow": 128, "table": 49, "ledger": 64,
-    "saved": 49, CANARY: 32,
+    "row": 64, "plain": 64, "money": 32, "scanner": 256, "json": 256, "notes": 256, "arrow": 128, "table": 49,
+    "ledger": 64, "saved": 49, CANARY: 32,
 }  # fmt: skip
 # For targets whose texts are small Python objects: each object needs a block of its own, or an overrun into the next
 # object is not detected.
-PYTHON_MALLOC = {"scanner": "malloc", "notes": "malloc", "arrow": "malloc"}
+PYTHON_MALLOC = {"scanner": "malloc", "json": "malloc", "notes": "malloc", "arrow": "malloc"}
 # An execution that takes longer is a finding too.
 EXECUTION_SECONDS_MAX = 10
 

@@ -13,8 +13,9 @@ from itertools import permutations
 
 from tests.campaigns.differential import check_rows
 from tests.campaigns.fuzz import probe
+from tests.campaigns.fuzz.first_lines import FIRST_LINES, HEADERS
 from tests.campaigns.fuzz.saved_ledgers import SavedAccount, SavedEntry, is_ledger
-from tests.support import reference, reference_rows, replays
+from tests.support import reference, reference_json, reference_rows, replays
 from tests.support.reference import INT64_MAX
 from tests.support.reference_policy import SWITCHES
 from tests.support.rows import STANDARD_HEADER
@@ -27,6 +28,7 @@ from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.csv import CsvReader
+from txfast.readers.json_lines import JsonLinesReader
 from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
 from txfast.readers.table_rows import TableColumns, parse
@@ -38,15 +40,6 @@ Rows = list[Transaction | str]
 STANDARD_COLUMNS = reference_rows.Columns(0, 1, 2, 3, width=4)
 # Where the four columns may be: the fifth index is another column.
 INDEXES = [reference_rows.Columns(*four, width=5) for four in permutations(range(5), 4)]
-HEADERS = (
-    b"",
-    b"type,client,tx,amount\n",
-    b"type,client,tx,amount\r\n",
-    b"amount,tx,client,type\n",
-    b"type,note,client,tx,amount\n",
-    b"\xef\xbb\xbf\n type , client,\"tx\",amount\r",
-    b",".join([b"type,client,tx", *[b""] * 35, b"amount\n"]),
-)  # fmt: skip
 AMOUNTS = (
     None, 0, 1, 10_000, 25_000, 70_000, 123_456, -1, INT64_MAX, INT64_MAX - 1, INT64_MAX // 2,
     INT64_MAX // 2 + 1, -INT64_MAX, 10_001, 5_000, 20_000,
@@ -134,10 +127,12 @@ def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
     return [row for _, row in found], [line for line, row in found if isinstance(row, str)]
 
 
-def scanned_file(content: bytes, block_bytes: int, piece_bytes: int) -> tuple[Rows, list[int]] | None:
+def scanned_file(
+    content: bytes, block_bytes: int, piece_bytes: int, make_reader: type[CsvReader | JsonLinesReader] = CsvReader
+) -> tuple[Rows, list[int]] | None:
     """The same by the native reader, with blocks of one size and reads of another."""
     pieces = [content[index : index + piece_bytes] for index in range(0, len(content), piece_bytes)]
-    reader = CsvReader(replays.open_bytes("in", pieces).file, "in", block_bytes)
+    reader = make_reader(replays.open_bytes("in", pieces).file, "in", block_bytes)
     batch = TransactionBatch()
     next_line = 1
     rows: Rows = []
@@ -157,6 +152,25 @@ def scanner(content: bytes) -> None:
     header, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
     file = HEADERS[header % len(HEADERS)] + content[3:]
     must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
+
+
+def expected_object(line: bytes) -> Transaction | str:
+    """The reference's verdict on a line of JSON: the row, or the reason why it is malformed."""
+    texts = reference_json.find_json_texts(line)
+    if texts is None:
+        return "bad_json"
+    status, reason = recorder._read_texts(texts)
+    return recorder.row if status == "applied" else reason
+
+
+def json(content: bytes) -> None:
+    """The reader of JSON lines against the reference. Input: bytes for first lines, block size and read size, and more
+    lines."""
+    first, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
+    file = FIRST_LINES[first % len(FIRST_LINES)] + content[3:]
+    found = [(line, expected_object(row)) for line, row in reference_json.split_lines(file)[0]]
+    expected = [row for _, row in found], [line for line, row in found if isinstance(row, str)]
+    must_be(scanned_file(file, 1 + block, 1 + piece, JsonLinesReader), expected)
 
 
 def notes(content: bytes) -> None:
@@ -419,6 +433,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "plain": plain,
     "money": money,
     "scanner": scanner,
+    "json": json,
     "notes": notes,
     "arrow": arrow,
     "table": table,

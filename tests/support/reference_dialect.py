@@ -1,0 +1,386 @@
+"""The reference for dialects: what the bytes of a file mean, under settings as a user gives them.
+
+`read_rows` decodes a file into rows. `reference_dialect_rows` cuts it into rows and fields, `reference_dialect_run`
+applies the rows.
+
+It is written from the rules alone, as reference.py is, and must not import `txfast`. Settings are taken to be right:
+what a wrong one leads to is not its concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.support.reference import REJECT_ROW_LIMIT_BYTES, WORDS, parse_id
+from tests.support.reference_dialect_rows import BLANKS, Field, Shape, cut_rows, split_fields
+from tests.support.reference_ledger import INT64_MAX
+from tests.support.reference_rows import BYTE_ORDER_MARK, ROW_LIMIT_BYTES, NotTransactions
+
+# What is tried where no delimiter is given.
+KNOWN_DELIMITERS = (b",", b";", b"\t", b"|")
+IGNORE = "ignore"
+# Without a header and without names, the columns are in this order.
+STANDARD_ORDER = ("type", "client", "tx", "amount")
+
+
+@dataclass
+class Dialect:
+    """The settings of a run, each with its default."""
+
+    delimiter: bytes | None = None
+    quote: bytes | None = b'"'
+    decimal: bytes = b"."
+    thousands: bytes | None = None
+    has_header: bool = True
+    skip: int = 0
+    comment: bytes | None = None
+    encoding: str | None = None
+    null: list[bytes] = field(default_factory=list)
+    # The column of each role that has one of its own.
+    columns: dict[str, bytes] = field(default_factory=dict)
+    # What the words of the type column mean: a kind, or "ignore".
+    words: dict[bytes, str] = field(default_factory=lambda: {word: kind.decode() for word, kind in WORDS.items()})
+    # The kinds of a positive and of a negative amount, where there is no type column.
+    positive: str | None = None
+    negative: str | None = None
+    # The words that rows must have in a column.
+    keep: dict[bytes, list[bytes]] = field(default_factory=dict)
+    decimals: int = 4
+    is_minor: bool = False
+    rounding: str = "refuse"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, str]) -> Dialect:
+        """The dialect of settings by their names."""
+        dialect = cls()
+        for name, value in settings.items():
+            dialect._set(name, value)
+        return dialect
+
+    def _set(self, name: str, value: str) -> None:
+        head, _, rest = name.partition(".")
+        match head:
+            case "delimiter":
+                self.delimiter = b"\t" if value == "tab" else value.encode()
+            case "quote":
+                self.quote = None if value == "none" else value.encode()
+            case "decimal":
+                self.decimal = value.encode()
+            case "thousands":
+                self.thousands = value.encode()
+            case "header":
+                self.has_header = value == "yes"
+            case "skip":
+                self.skip = int(value)
+            case "comment":
+                self.comment = value.encode()
+            case "encoding":
+                self.encoding = value
+            case "null":
+                self.null = words_of(value)
+            case "columns":
+                self.columns[rest] = value.encode()
+            case "types" if rest == "+":
+                self.positive = value
+            case "types" if rest == "-":
+                self.negative = value
+            case "types":
+                self.words[rest.encode()] = value
+            case "keep":
+                self.keep[rest.encode()] = words_of(value)
+            case "decimals":
+                self.decimals = int(value)
+            case "amounts":
+                self.is_minor = value == "minor"
+            case "rounding":
+                self.rounding = value
+            case _:
+                raise ValueError(f"no setting: {name}")
+
+    def roles(self) -> tuple[str, ...]:
+        """What columns are needed for."""
+        if "credit" in self.columns:
+            return ("client", "tx", "credit", "debit")
+        if self.positive is not None:
+            return ("client", "tx", "amount")
+        return STANDARD_ORDER
+
+    def column_of(self, role: str) -> bytes:
+        """The name of a role's column; its number where there is no header."""
+        if role in self.columns:
+            return self.columns[role]
+        if self.has_header:
+            return role.encode()
+        return b"%d" % (STANDARD_ORDER.index(role) + 1)
+
+    def is_empty(self, text: bytes) -> bool:
+        """Whether a field of one of the roles is empty."""
+        return not text or text in self.null
+
+
+def words_of(value: str) -> list[bytes]:
+    """The words of a list. Blanks around them do not count, as around fields."""
+    return [word.strip(BLANKS) for word in value.encode().split(b",")]
+
+
+# ---- Columns -------------------------------------------------------------------------------------
+
+
+class Columns(NamedTuple):
+    """The index of each role's column, the words to keep by the index of their column, and the number of columns."""
+
+    by_role: dict[str, int]
+    keep: list[tuple[int, list[bytes]]]
+    width: int
+
+
+def find_columns(dialect: Dialect, first_row: bytes, delimiter: bytes) -> Columns:
+    """The columns of a file, from its first row. Raises NotTransactions where they are not in it."""
+    if len(first_row) > ROW_LIMIT_BYTES:
+        raise NotTransactions("the header is over 1 MiB")
+    fields = split_fields(first_row, delimiter, dialect.quote)
+    if fields is None:
+        raise NotTransactions("the header is badly quoted")
+    if dialect.has_header:
+        names = [each.text for each in fields]
+        if has_control_bytes(first_row.replace(delimiter, b"")):
+            raise NotTransactions("the header has a control byte")
+    else:
+        names = [b"%d" % number for number in range(1, len(fields) + 1)]
+    by_role = {role: find_column(names, dialect.column_of(role)) for role in dialect.roles()}
+    keep = [(find_column(names, name), words) for name, words in dialect.keep.items()]
+    return Columns(by_role, keep, len(fields))
+
+
+def find_column(names: Sequence[bytes], name: bytes) -> int:
+    """The index of the column of this name; else of the only one that has it in other case."""
+    exact = [index for index, each in enumerate(names) if each == name]
+    fitting = exact or [index for index, each in enumerate(names) if each.lower() == name.lower()]
+    if len(fitting) != 1:
+        raise NotTransactions(f"{len(fitting)} columns are called {name.decode()}")
+    return fitting[0]
+
+
+def has_control_bytes(text: bytes) -> bool:
+    return any((byte < 0x20 and byte not in b"\t\n\v\f\r") or byte == 0x7F for byte in text)
+
+
+# ---- Amounts and words ---------------------------------------------------------------------------
+
+
+def parse_amount(text: bytes, dialect: Dialect) -> int | None:
+    """The amount in a text, in units of 10^-decimals; None if the rules refuse it."""
+    is_negative = text.startswith(b"-")
+    unsigned = text[1:] if text[:1] in (b"+", b"-") else text
+    whole, _, fraction = unsigned.partition(dialect.decimal)
+    if dialect.thousands is not None and dialect.thousands in whole:
+        groups = whole.split(dialect.thousands)
+        if not are_groups(groups):
+            return None
+        whole = b"".join(groups)
+    digits = whole + fraction
+    if not digits.isdigit():  # true for one or more ASCII digits
+        return None
+    units = round_digits(whole, fraction, 0 if dialect.is_minor else dialect.decimals, dialect.rounding)
+    if units is None or units > INT64_MAX:
+        return None
+    return -units if is_negative else units
+
+
+def are_groups(groups: Sequence[bytes]) -> bool:
+    """Whether digits are grouped as thousands are: 1 to 3 digits that do not begin with 0, then three each."""
+    first, *others = groups
+    if not first.isdigit() or len(first) > 3 or first.startswith(b"0"):
+        return False
+    return all(each.isdigit() and len(each) == 3 for each in others)
+
+
+def round_digits(whole: bytes, fraction: bytes, places: int, rounding: str) -> int | None:
+    """The number of units of 10^-places. None if further decimals are refused, or if there are far too many digits."""
+    kept = (whole + fraction[:places].ljust(places, b"0")).lstrip(b"0")
+    further = fraction[places:].rstrip(b"0")
+    if len(kept) > 19:  # as for ids: Python refuses to convert thousands of digits
+        return None
+    units = int(kept or b"0")
+    if not further or rounding == "truncate":
+        return units
+    if rounding == "refuse":
+        return None
+    if further == b"5":  # exactly between two units
+        return units + 1 if rounding == "half-up" or units % 2 == 1 else units
+    return units + 1 if further >= b"5" else units
+
+
+def meaning_of(word: bytes, words: Mapping[bytes, str]) -> str | None:
+    """What a word of the type column means; None if that is nothing, or several things."""
+    if word in words:
+        return words[word]
+    meanings = {meaning for each, meaning in words.items() if each.lower() == word.lower()}
+    return meanings.pop() if len(meanings) == 1 else None
+
+
+# ---- Rows ----------------------------------------------------------------------------------------
+
+
+class Transaction(NamedTuple):
+    """A well-formed row. `amount` is in units, None if the row has none."""
+
+    kind: str
+    client: int
+    tx: int
+    amount: int | None
+
+
+class Ignored(NamedTuple):
+    """A row that is left out because the dialect says so."""
+
+
+class Malformed(NamedTuple):
+    reason: str
+
+
+Outcome = Transaction | Ignored | Malformed
+
+
+class DecodedRow(NamedTuple):
+    """A row with the number of its first line, what it is, and its text up to 64 KiB.
+
+    `texts` are those of type, client, tx and amount, unquoted and trimmed; b"" where there is none. The text of an
+    amount is None where a dialect has two columns of amounts: the rules do not say which of them it is.
+    """
+
+    line: int
+    outcome: Outcome
+    texts: tuple[bytes, bytes, bytes, bytes | None]
+    row: bytes
+
+
+def read_rows(content: bytes, settings: Mapping[str, str]) -> list[DecodedRow]:
+    """The rows of a file after its header. Raises NotTransactions."""
+    dialect = Dialect.of(settings)
+    text = decode(content, dialect.encoding)
+    delimiter, columns = find_delimiter(text, dialect)
+    rows = cut_rows(text, shape_of(dialect, delimiter))
+    return [
+        decode_row(dialect, columns, delimiter, line, row) for line, row in (rows[1:] if dialect.has_header else rows)
+    ]
+
+
+def decode(content: bytes, encoding: str | None) -> bytes:
+    """The text of a file in UTF-8, without a byte order mark."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding in (None, "utf-16"):
+        return content.decode("utf-16").encode()
+    if encoding in ("latin-1", "cp1252"):
+        return content.decode(encoding).encode()
+    return content.removeprefix(BYTE_ORDER_MARK)
+
+
+def shape_of(dialect: Dialect, delimiter: bytes) -> Shape:
+    return Shape(delimiter, dialect.quote, dialect.comment, dialect.skip)
+
+
+def find_delimiter(text: bytes, dialect: Dialect) -> tuple[bytes, Columns]:
+    """The delimiter under which the first row names all columns that are needed, and the columns."""
+    tried = KNOWN_DELIMITERS if dialect.delimiter is None else (dialect.delimiter,)
+    if dialect.delimiter is None and not dialect.has_header:
+        tried = (b",",)  # numbers fit under any delimiter that is there often enough
+    found = []
+    refusals = []
+    for delimiter in tried:
+        rows = cut_rows(text, shape_of(dialect, delimiter))
+        if not rows:
+            raise NotTransactions("there is no header")
+        try:
+            found.append((delimiter, find_columns(dialect, rows[0][1], delimiter)))
+        except NotTransactions as refusal:
+            refusals.append(str(refusal))
+    if not found:
+        raise NotTransactions("; ".join(refusals))
+    if len(found) > 1:
+        raise NotTransactions("the header names the columns under several delimiters")
+    return found[0]
+
+
+def decode_row(dialect: Dialect, columns: Columns, delimiter: bytes, line: int, row: bytes) -> DecodedRow:
+    outcome: Outcome
+    fields: list[Field] | None = []
+    if len(row) > ROW_LIMIT_BYTES:
+        outcome = Malformed("row_too_long")
+    elif (fields := split_fields(row, delimiter, dialect.quote)) is None:
+        outcome = Malformed("bad_quoting")
+    else:
+        outcome = outcome_of(dialect, columns, [each.text for each in fields])
+    return DecodedRow(line, outcome, texts_of(dialect, columns, fields or []), row[:REJECT_ROW_LIMIT_BYTES])
+
+
+def texts_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> tuple[bytes, bytes, bytes, bytes | None]:
+    """The texts of type, client, tx and amount, as they are shown of a row that was not applied."""
+
+    def shown(role: str) -> bytes:
+        index = columns.by_role.get(role, len(fields))
+        return fields[index].shown(dialect.quote) if index < len(fields) else b""
+
+    amount = None if fields and "credit" in columns.by_role else shown("amount")
+    return shown("type"), shown("client"), shown("tx"), amount
+
+
+def outcome_of(dialect: Dialect, columns: Columns, texts: Sequence[bytes]) -> Outcome:
+    """What a row of these texts is. The order of the questions is the order of the reasons."""
+    found: dict[str, bytes | None] = {
+        role: texts[index] if index < len(texts) else None for role, index in columns.by_role.items()
+    }
+    type_text, client_text, tx_text = found.get("type"), found["client"], found["tx"]
+    has_type_column = "type" in found
+    if any((texts[index] if index < len(texts) else b"") not in words for index, words in columns.keep):
+        return Ignored()
+    has_type = type_text is not None and not dialect.is_empty(type_text)
+    kind = meaning_of(type_text, dialect.words) if type_text is not None and has_type else None
+    if kind == IGNORE:
+        return Ignored()
+    if any(texts[columns.width :]):
+        return Malformed("too_many_fields")
+    if client_text is None or tx_text is None or (has_type_column and not has_type):
+        return Malformed("missing_field")
+    # Without a type column, the amount says the kind: a row needs one.
+    amount_texts = [
+        text for role in ("amount", "credit", "debit") if (text := found.get(role)) and not dialect.is_empty(text)
+    ]
+    if not has_type_column and not amount_texts:
+        return Malformed("missing_field")
+    if has_type_column and kind is None:
+        return Malformed("bad_type")
+    client = None if dialect.is_empty(client_text) else parse_id(client_text)
+    if client is None:
+        return Malformed("bad_client")
+    tx = None if dialect.is_empty(tx_text) else parse_id(tx_text)
+    if tx is None:
+        return Malformed("bad_tx")
+    if any(parse_amount(text, dialect) is None for text in amount_texts):
+        return Malformed("bad_amount")
+    if "credit" in found:
+        return two_columns(dialect, client, tx, found["credit"] or b"", found["debit"] or b"")
+    amount = parse_amount(amount_texts[0], dialect) if amount_texts else None
+    if kind is None:
+        return by_sign(dialect, client, tx, amount)
+    return Transaction(kind, client, tx, amount)
+
+
+def by_sign(dialect: Dialect, client: int, tx: int, amount: int | None) -> Transaction:
+    """Without a type column, the sign of the amount says the kind, and the amount is its size."""
+    assert amount is not None
+    assert dialect.positive is not None
+    assert dialect.negative is not None
+    return Transaction(dialect.positive if amount >= 0 else dialect.negative, client, tx, abs(amount))
+
+
+def two_columns(dialect: Dialect, client: int, tx: int, credit_text: bytes, debit_text: bytes) -> Outcome:
+    """With two columns of amounts, the one that is neither empty nor zero counts."""
+    credit = None if dialect.is_empty(credit_text) else parse_amount(credit_text, dialect)
+    debit = None if dialect.is_empty(debit_text) else parse_amount(debit_text, dialect)
+    if credit and debit:
+        return Malformed("bad_amount")
+    if credit or debit is None or (credit == 0 and debit == 0):
+        return Transaction("deposit", client, tx, credit)
+    return Transaction("withdrawal", client, tx, debit)

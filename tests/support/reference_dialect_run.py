@@ -1,0 +1,102 @@
+"""The reference for runs under a dialect: decodes inputs, applies their rows, and counts what becomes of each.
+
+It is written from the rules alone, as reference.py is, and must not import `txfast`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from tests.support.reference_dialect import DecodedRow, Dialect, Ignored, Malformed, read_rows
+from tests.support.reference_ledger import Ledger
+from tests.support.reference_policy import Policy
+from tests.support.reference_rows import NotTransactions
+
+
+class Account(NamedTuple):
+    """A client's balances as decimal numbers with all places of the dialect."""
+
+    client: int
+    available: Decimal
+    held: Decimal
+    total: Decimal
+    locked: bool
+
+
+class Reject(NamedTuple):
+    """A row that was not applied. `amount` is None where the rules do not say which text it is."""
+
+    file: str
+    line: int
+    status: str
+    reason: str
+    type: bytes
+    client: bytes
+    tx: bytes
+    amount: bytes | None
+    row: bytes
+
+
+class Replay:
+    """A run under a dialect and a policy. Call `read` for each input in order, then look at the attributes.
+
+    rejects     the rows that are malformed or rejected, in input order
+    rows        malformed + rejected + applied
+    ignored     rows that the dialect leaves out
+    applied     counts by type, without zeros; `malformed` and `rejected` by reason
+
+    By the rules, an input whose rows are all malformed fails the run. A run that `takes_malformed` goes on, so that
+    tests see what becomes of such rows.
+    """
+
+    def __init__(self, settings: Mapping[str, str], policy: str = "", *, takes_malformed: bool = True) -> None:
+        self.takes_malformed = takes_malformed
+        self._settings = settings
+        self._decimals = Dialect.of(settings).decimals
+        self._ledger = Ledger(Policy.parse(policy))
+        self.rejects: list[Reject] = []
+        self.rows = 0
+        self.ignored = 0
+        self.applied: Counter[str] = Counter()
+        self.malformed: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+
+    def read(self, name: str, content: bytes) -> None:
+        """Apply one input. Raises NotTransactions."""
+        rows_before, malformed_before = self.rows, self.malformed.total()
+        for decoded in read_rows(content, self._settings):
+            self._read_row(name, decoded)
+        rows = self.rows - rows_before
+        if not self.takes_malformed and rows and rows == self.malformed.total() - malformed_before:
+            raise NotTransactions(f"{name}: all {rows} rows are malformed")
+
+    def _read_row(self, name: str, decoded: DecodedRow) -> None:
+        outcome = decoded.outcome
+        if isinstance(outcome, Ignored):
+            self.ignored += 1
+            return
+        self.rows += 1
+        if isinstance(outcome, Malformed):
+            status, reason = "malformed", outcome.reason
+            self.malformed[reason] += 1
+        else:
+            status, reason = "rejected", self._ledger.apply(*outcome)
+            if reason == "applied":
+                self.applied[outcome.kind] += 1
+                return
+            self.rejected[reason] += 1
+        self.rejects.append(Reject(name, decoded.line, status, reason, *decoded.texts, decoded.row))
+
+    def accounts(self) -> list[Account]:
+        """The accounts, ascending by client."""
+        accounts = []
+        for client, each in sorted(self._ledger.accounts.items()):
+            available, held, total = map(self._number, (each.available, each.held, each.total))
+            accounts.append(Account(client, available, held, total, each.locked))
+        return accounts
+
+    def _number(self, units: int) -> Decimal:
+        return Decimal(units).scaleb(-self._decimals)

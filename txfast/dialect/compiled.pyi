@@ -1,0 +1,15 @@
+from collections.abc import Mapping
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+ROUNDINGS: tuple[str, ...]
+IGNORE: str
+KINDS: tuple[str, ...]
+OTHER_WORDS: dict[str, str]
+
+@disjoint_base
+class CompiledDialect:
+    def __new__(cls, dialect: Mapping[str, str]) -> Self: ...
+    @property
+    def capsule(self) -> object: ...

@@ -1,0 +1,107 @@
+"""Opening balances: accounts that begin with money for which the ledger has no deposit.
+
+An opening balance is kept in the details of its account, so that a saved account can be proven: its total is what its
+opening balance and its entries make it. No row can name it, so it is never disputed.
+
+This module must not know files or formats; it reads buffers.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from txfast.ledger.account_table cimport add_account, find_slot, home_slots
+from txfast.ledger.buffers cimport column
+from txfast.ledger.details cimport opening_of, set_opening
+from txfast.ledger.hash cimport hash_client
+from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.rules cimport Account
+from txfast.ledger.shard cimport shard_of
+from txfast.ledger.sums cimport add_wide
+from txfast.text.bits cimport WORD_BYTES
+
+
+def bytes_with_openings(Ledger ledger not None, uint64_t count):
+    """The most bytes that the ledger needs for this many more accounts with opening balances."""
+    return ledger.bytes_with_rows(count, count)
+
+
+def open_accounts(
+    Ledger ledger not None,
+    const uint64_t[::1] clients not None,
+    const int64_t[::1] units not None,
+    Py_ssize_t first=0,
+    *,
+    uint32_t shard=0,
+    uint32_t shard_count=1,
+):
+    """Open an account for each client of the shard, from index `first` on, with an opening balance in units of 0.0001.
+
+    Return the index of the first client that has an account already, before which all are opened; else their number.
+    Raises MemoryError and CapacityError, and has then opened none.
+    """
+    cdef Py_ssize_t count = clients.shape[0], row, refused = count
+    cdef uint64_t own = 0
+    cdef Account* account
+    if units.shape[0] != count or not 0 <= first <= count:
+        raise ValueError(f"{units.shape[0]} opening balances of {count} clients, from {first} on")
+    with nogil:
+        for row in range(first, count):
+            own += shard_of(clients[row], shard_count) == shard
+    ledger.reserve_rows(own)
+    ledger.reserve_detailed(own)
+    with nogil:
+        for row in range(first, count):
+            if shard_of(clients[row], shard_count) != shard:
+                continue
+            account = find_slot(&ledger.table, home_of(ledger, clients[row]), clients[row])
+            if account.in_use:
+                refused = row
+                break
+            add_account(&ledger.table, account, clients[row])
+            account.available = units[row]
+            add_wide(&ledger.balance, units[row])
+            if units[row]:
+                set_opening(&ledger.details, account.number, units[row])
+    return refused
+
+
+def account_number(Ledger ledger not None, uint64_t client):
+    """The number of a client's account: how many were opened before it. Raises KeyError where there is none."""
+    cdef const Account* account = NULL
+    if ledger.table.accounts:
+        account = find_slot(&ledger.table, home_of(ledger, client), client)
+    if account == NULL or not account.in_use:
+        raise KeyError(client)
+    return account.number
+
+
+def restore_openings(
+    Ledger ledger not None,
+    Py_ssize_t rows,
+    const uint8_t[::1] clients not None,
+    const uint8_t[::1] openings not None,
+    *,
+    uint32_t shard=0,
+    uint32_t shard_count=1,
+):
+    """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them;
+    only those of one shard. Raises ValueError for values that no ledger can have, and MemoryError."""
+    cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
+    cdef const int64_t* units = <const int64_t*>column(openings, rows * WORD_BYTES)
+    cdef const Account* account
+    cdef Py_ssize_t row
+    for row in range(rows):
+        if shard_of(client[row], shard_count) != shard:
+            continue
+        account = NULL
+        if ledger.table.accounts:
+            account = find_slot(&ledger.table, home_of(ledger, client[row]), client[row])
+        if account == NULL or not account.in_use:
+            raise ValueError(f"client {client[row]} has an opening balance and no account")
+        if not units[row] or opening_of(&ledger.details, account.number):
+            raise ValueError(f"client {client[row]} has an opening balance of 0, or two of them")
+        ledger.reserve_detailed(1)
+        set_opening(&ledger.details, account.number, units[row])
+
+
+cdef inline Account* home_of(Ledger ledger, const uint64_t client) noexcept nogil:
+    return home_slots(&ledger.table, hash_client(&ledger.table.key, client))

@@ -1,0 +1,3 @@
+from txfast.batch.batch import TransactionBatch
+
+def scan_objects(batch: TransactionBatch) -> int: ...

@@ -1,0 +1,125 @@
+"""The scanner of JSON lines: the one loop that makes the rows of a batch from its text.
+
+The fast path takes rows that look like earlier ones of the block, the row parser all others. Several threads may scan
+batches at once. This module must not know where a text comes from.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from txfast.batch.batch cimport BLANK_LINE, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.json_object cimport JSON_ROOM_BYTES
+from txfast.readers.json_fast cimport Shape, are_same, learn_shape, shaped_row
+from txfast.readers.json_row cimport parse_object
+from txfast.readers.row cimport Row
+from txfast.readers.scan_plan cimport Tables, make_tables
+from txfast.text.endings cimport find_ending, past_ending
+
+cdef enum:
+    # The shortest rows of each sort, with their endings: `{"type":"refund","client":1,"tx":1}`, and one byte.
+    WELL_FORMED_BYTES_MIN = 36
+    MALFORMED_BYTES_MIN = 2
+    # Shapes that are tried for each row: writers leave the amount out of some rows, or make it null.
+    SHAPES = 4
+    # Shapes that are learnt in a block: where rows have ever other keys, learning is of no use.
+    LEARNT_MAX = 32
+
+# The shapes of a block's rows, and how many were learnt. A further one takes the place of the oldest.
+cdef struct Shapes:
+    Shape[SHAPES] shapes
+    int count
+    int learnt
+
+
+cdef int reserve_objects(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
+    """Make room for all rows that a text of this size can hold."""
+    return batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1, 1)
+
+
+cpdef int scan_objects(TransactionBatch batch) except -1:
+    """Make rows of a batch's text: lines of JSON, with TEXT_SLACK_BYTES after them. Without the GIL."""
+    cdef uint8_t* room
+    reserve_objects(batch, batch.text_bytes)
+    room = <uint8_t*>malloc(JSON_ROOM_BYTES)
+    if room == NULL:
+        raise MemoryError("no memory for the texts of a row")
+    with nogil:
+        scan_lines_of(batch, room)
+    free(room)
+    return 0
+
+
+cdef Malformed other_row_of(
+    const uint8_t* line,  # IN
+    const uint8_t* ending,  # IN
+    uint8_t* room,  # as in `next_member`
+    Shapes* shapes,  # IN and OUT
+    Row* row,  # OUT
+) noexcept nogil:
+    """Parse a row of no known shape, and learn its shape. A call, so that it takes no registers from the fast path."""
+    cdef Malformed malformed = parse_object(line, ending, room, row)
+    cdef Shape* shape
+    cdef Shape learnt
+    cdef int i
+    if malformed != WELL_FORMED or shapes.learnt == LEARNT_MAX or not learn_shape(line, ending, room, &learnt):
+        return malformed
+    for i in range(shapes.count):
+        # The row has a known shape, but values that are not plain.
+        if are_same(&learnt, &shapes.shapes[i]):
+            return malformed
+    shape = &shapes.shapes[shapes.learnt % SHAPES]
+    shape[0] = learnt
+    shapes.learnt += 1
+    shapes.count = min(shapes.learnt, <int>SHAPES)
+    return malformed
+
+
+cdef void scan_lines_of(TransactionBatch batch, uint8_t* room) noexcept nogil:
+    # Copies in locals: read through `batch`, each would be loaded again after every store.
+    cdef uint8_t* kinds = batch.kind
+    cdef uint64_t* clients = batch.client
+    cdef uint64_t* txs = batch.tx
+    cdef int64_t* amounts = batch.amount
+    cdef uint32_t* offsets = batch.offset
+    cdef const uint8_t* text = batch.text
+    cdef const uint8_t* end = text + batch.text_bytes
+    cdef const uint8_t* line = text
+    cdef const uint8_t* next_line
+    cdef const uint8_t* ending
+    cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
+    cdef Malformed malformed
+    cdef Row row, other_row
+    cdef Tables tables
+    cdef Shapes shapes
+    cdef int i
+    make_tables(&tables)
+    shapes.count = shapes.learnt = 0
+    while line < end:
+        lines += 1
+        next_line = NULL
+        for i in range(shapes.count):
+            next_line = shaped_row(line, end, &shapes.shapes[i], &tables, room, &row)
+            if next_line != NULL:
+                break
+        malformed = WELL_FORMED
+        if next_line == NULL:
+            ending = find_ending(line, end)
+            malformed = other_row_of(line, ending, room, &shapes, &other_row)
+            next_line = past_ending(ending, end)
+            row = other_row
+        if malformed == WELL_FORMED:
+            kinds[rows] = row.kind
+            clients[rows] = row.client
+            txs[rows] = row.tx
+            amounts[rows] = row.amount
+            offsets[rows] = <uint32_t>(line - text)
+            rows += 1
+        elif malformed != BLANK_LINE:
+            batch.malformed_reason[malformed_rows] = malformed
+            batch.malformed_offset[malformed_rows] = <uint32_t>(line - text)
+            malformed_rows += 1
+        line = next_line
+    batch.rows = rows
+    batch.malformed_rows = malformed_rows
+    batch.lines = lines
+    batch.scanned = True

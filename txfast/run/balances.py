@@ -1,0 +1,176 @@
+"""Files of balances: the accounts that a run begins with, and those that it should end with.
+
+This module must not know what a user calls such a file, nor where differences go.
+"""
+
+from txfast.errors import InputError, MemoryLimitError
+from txfast.input.open import open_input
+from txfast.input.ref import InputRef
+from txfast.input.room import in_mib
+from txfast.input.source import CSV, JSON_LINES
+from txfast.interrupts import check, while_waiting
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from txfast.input.room import Room
+    from txfast.input.source import Lent, Source
+    from txfast.readers.allowance import Allowance
+    from txfast.readers.balance_columns import Contents
+    from txfast.readers.balance_rows import BalanceRows
+    from txfast.report.expected import ExpectedAccounts
+    from txfast.run.books import Books
+
+# Two accounts of one client are looked for among this many of its rows.
+PLACES_MAX = 2
+
+
+class BalanceFile:
+    """A file or a table of balances, which may be read several times if it is a file: iterate `blocks`.
+
+    `table_allowance` says what a table may take of memory; a table that comes as a stream is copied to `copy_folder`.
+    """
+
+    def __init__(
+        self,
+        given: "InputRef | Lent",
+        contents: "Contents",
+        *,
+        threads: int = 1,
+        copy_folder: str | None = None,
+        room: "Room | None" = None,
+        table_allowance: "Callable[[Source], Allowance] | None" = None,
+    ) -> None:
+        self.given = given
+        self.name = given.display_name if isinstance(given, InputRef) else given.name
+        self._contents = contents
+        self._threads = threads
+        self._copy_folder = copy_folder
+        self._room = room
+        self._table_allowance = table_allowance
+
+    def blocks(self) -> "Iterator[BalanceRows]":
+        """Iterate the rows block by block, always in the same BalanceRows, which keep all rows unless they are cleared.
+
+        Raises InputError for a row that is wrong, SourceError, MemoryLimitError and Interrupted.
+        """
+        given = self.given
+        if isinstance(given, InputRef):
+            source = while_waiting(open_input, given, self._copy_folder, self._room)
+        else:
+            source = while_waiting(given.open, self._copy_folder, self._room)
+        try:
+            self.name = source.name
+            yield from self._blocks_of(source)
+        finally:
+            source.close()
+
+    def _blocks_of(self, source: "Source") -> "Iterator[BalanceRows]":
+        if source.kind == CSV:
+            from txfast.readers.balance_csv import BalanceCsvReader
+
+            reader = BalanceCsvReader(source.file, source.name, self._contents)
+            while while_waiting(reader.fill):
+                yield reader.rows
+                check()
+            return
+        if source.kind == JSON_LINES:
+            raise self._contents.wrong(self.name, "JSON lines are no balances: make CSV or Parquet of them")
+        from txfast.readers.balance_table import BalanceTableReader
+
+        allowance = None if self._table_allowance is None else self._table_allowance(source)
+        table = BalanceTableReader(
+            source, self._contents, threads=self._threads, copy_folder=self._copy_folder, allowance=allowance
+        )
+        while while_waiting(table.fill_rows):
+            assert table.rows is not None, "it was filled"
+            yield table.rows
+            check()
+
+
+def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedAccounts":
+    """Read a whole file of expected accounts. Its memory is taken from the books, where they have a limit.
+
+    Raises InputError also where a client is there twice, MemoryLimitError, and as `BalanceFile.blocks`.
+    """
+    from txfast.readers.balance_rows import BalanceRows
+    from txfast.report.expected import SORTED_BYTES, ExpectedAccounts
+
+    rows = BalanceRows(())
+    for rows in file.blocks():
+        if books is not None:
+            refuse_large(file.name, rows.memory_bytes, books)
+    if books is not None:
+        refuse_large(file.name, rows.memory_bytes + len(rows) * SORTED_BYTES, books)
+    expected = ExpectedAccounts(rows)
+    if expected.twice >= 0:
+        line, client = rows.line_of(expected.twice), rows.clients[expected.twice]
+        raise is_there_twice(file.name, line, client)
+    if books is not None:
+        books.make_room(rows.memory_bytes + len(rows) * SORTED_BYTES, at_once=False)
+    return expected
+
+
+def refuse_large(name: str, needed: int, books: "Books") -> None:
+    """Raise MemoryLimitError where expected accounts take more than half of what the ledgers have."""
+    missing = books.missing_for(2 * needed)
+    if missing:
+        raise MemoryLimitError(
+            f"{name}: expected accounts are kept in memory, and these need {in_mib(missing)} more than the memory "
+            f"limit leaves: raise the limit by that"
+        )
+
+
+def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
+    """Open an account for each row of a file of opening balances. `state` is the path of the state that the books were
+    restored from.
+
+    Raises InputError for a row that is wrong, and where a client is there twice or has an account already.
+    """
+    books.begin_opening()
+    for rows in file.blocks():
+        if not len(rows):
+            continue
+        refused = books.open_accounts(rows)
+        if refused is not None:
+            row, is_known = refused
+            line, client = rows.line_of(row), rows.clients[row]
+            raise (
+                is_known_already(file.name, line, client, state)
+                if is_known
+                else is_there_twice(file.name, line, client)
+            )
+        rows.clear()
+    books.end_opening()
+
+
+def client_twice(file: BalanceFile, client: int, state: str | None) -> InputError:
+    """The error for a client whose account was found to be opened twice after it had gone to disk: in the file, or in
+    the state too."""
+    lines: list[int] = []
+    if isinstance(file.given, InputRef) and file.given.can_be_read_again:
+        for rows in file.blocks():
+            clients = rows.clients if len(rows) else ()
+            lines += [rows.line_of(row) for row, each in enumerate(clients) if each == client]
+            rows.clear()
+            if len(lines) >= PLACES_MAX:
+                return is_there_twice(file.name, lines[1], client)
+    if lines or state is not None:
+        return is_known_already(file.name, lines[0] if lines else None, client, state)
+    return is_there_twice(file.name, None, client)
+
+
+def is_there_twice(name: str, line: int | None, client: int) -> InputError:
+    return InputError(f"{place(name, line)}: client {client} is there twice: leave one of its rows out")
+
+
+def is_known_already(name: str, line: int | None, client: int, state: str | None) -> InputError:
+    return InputError(
+        f"{place(name, line)}: client {client} has an account in {state} already: the state keeps opening balances, so "
+        f"give them in the first run alone, and later only those of new clients"
+    )
+
+
+def place(name: str, line: int | None) -> str:
+    return name if line is None else f"{name}:{line}"

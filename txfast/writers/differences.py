@@ -1,0 +1,93 @@
+"""The file of differences: each value of an account that is not what was expected, as CSV, JSON lines or Parquet.
+
+    client    whose account it is
+    column    account, available, held, total or locked
+    expected  what it should be: an amount, true or false; of an account, present or missing
+    found     what it is
+
+This module must not know why accounts were compared. pyarrow is imported for Parquet and record batches alone.
+"""
+
+from txfast.writers.difference_columns import COLUMN_NAMES, CSV_HEADER, NAMES, DifferenceColumns
+from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
+from txfast.writers.output import Output
+
+TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from txfast.writers.sink import Sink
+else:
+    from txfast.late import pa
+
+
+class Differences:
+    """A file of differences: `open`, `add` some at a time, `finish`, `publish`; `discard` in the end.
+
+    The suffix of the path says the format. Raises UsageError for a path with another suffix.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._format = format_of("differences", path)
+        self._output = Output(path, compression_of(path))
+        self._parquet: pa.parquet.ParquetWriter | None = None
+        self._sink: Sink | None = None
+
+    def open(self) -> None:
+        """Open the destination. Raises SourceError."""
+        self._output.open()
+        if self._format == PARQUET:
+            from txfast.writers.sink import Sink
+
+            self._sink = Sink(self._output)
+            self._parquet = pa.parquet.ParquetWriter(self._sink, difference_schema(), store_schema=False)
+        elif self._format == CSV:
+            self._output.write(CSV_HEADER)
+
+    def add(self, differences: DifferenceColumns) -> None:
+        """Write some differences. Raises SourceError."""
+        if self._parquet is not None:
+            self._parquet.write_batch(difference_batch(differences))
+        else:
+            self._output.write(differences.csv() if self._format == CSV else differences.json_lines())
+
+    def finish(self) -> None:
+        """Write the rest, to the disk. Raises SourceError."""
+        if self._parquet is not None:
+            self._parquet.close()
+            self._parquet = None
+        self._output.finish()
+
+    def publish(self, *, revocable: bool = False) -> None:
+        """Put the finished file in its place. Raises SourceError; then nothing has changed."""
+        self._output.publish(revocable=revocable)
+
+    def revoke(self) -> None:
+        """Put back the file that was there before `publish(revocable=True)`, as far as the system allows."""
+        self._output.revoke()
+
+    def discard(self) -> None:
+        """Close, and remove an unpublished file. May be called at any time, and more than once."""
+        if self._sink is not None:
+            self._sink.abandoned = True
+        self._output.discard()
+
+
+def difference_schema() -> "pa.Schema":
+    """The schema of differences as a table. No value is null."""
+    types = dict.fromkeys(COLUMN_NAMES, pa.string()) | {"client": pa.uint64()}
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
+def difference_batch(differences: DifferenceColumns) -> "pa.RecordBatch":
+    """Differences as a record batch, which is a copy."""
+    rows = len(differences)
+    codes = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(differences.codes())])
+    columns = [
+        pa.Array.from_buffers(pa.uint64(), rows, [None, pa.py_buffer(differences.clients())]),
+        pa.array(NAMES, pa.string()).take(codes),
+    ]
+    for expected in (True, False):
+        offsets, text = map(pa.py_buffer, differences.values(expected))
+        columns.append(pa.Array.from_buffers(pa.string(), rows, [None, offsets, text]))
+    return pa.RecordBatch.from_arrays(columns, schema=difference_schema())
