@@ -4,6 +4,7 @@ This module must not know what a dialect means.
 """
 
 from txfast.dialect.dialect import Dialect, find_part
+from txfast.dialect.names import DECIMALS
 from txfast.errors import UsageError
 from txfast.state.policies import OtherPolicyError
 
@@ -39,6 +40,11 @@ def dialect_of(fields: "Fields") -> Dialect | None:
         return Dialect(settings) if settings else None
     except UsageError as error:
         raise fields.error("dialect") from error
+
+
+def decimals_of(dialect: Dialect | None) -> int:
+    """The decimals of amounts in a state of this dialect."""
+    return DECIMALS if dialect is None else dialect.decimals
 
 
 def check_dialect(folder: str, saved: Dialect | None, chosen: Dialect | None) -> None:

@@ -16,7 +16,6 @@ This module must not know what a run does with its inputs.
 import os
 from errno import EEXIST, ENOTEMPTY
 
-from txfast.dialect.names import DECIMALS
 from txfast.errors import WRITING, LockedError, SourceError, StateError, reason_of, unreadable, unwritable, way_out
 from txfast.input.first_bytes import ReplayedFile
 from txfast.input.open import open_input, open_source
@@ -24,7 +23,7 @@ from txfast.input.position import HEAD_BYTES, Consumption, Position, go_on, take
 from txfast.input.ref import is_location
 from txfast.input.source import TEXT_KINDS, Source
 from txfast.state import manifest
-from txfast.state.dialects import check_dialect, fields_of_dialect
+from txfast.state.dialects import check_dialect, decimals_of, fields_of_dialect
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
 from txfast.state.known_bytes import find_known, find_known_start, known_bytes_warning, other_bytes_warning
 from txfast.state.lock import DirectoryLock
@@ -335,8 +334,7 @@ class StateDirectory:
         """
         if self._stays(changed):
             return None
-        decimals = DECIMALS if self._dialect is None else self._dialect.decimals
-        self._writer = SnapshotWriter(self._begin_part(), segments=segments, decimals=decimals)
+        self._writer = SnapshotWriter(self._begin_part(), segments=segments, decimals=decimals_of(self._dialect))
         return self._writer.add
 
     def _stays(self, changed: bool) -> bool:

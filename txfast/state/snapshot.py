@@ -7,7 +7,7 @@ know when snapshots are made, nor what the manifest says of inputs.
 import os
 from functools import partial
 
-from txfast.dialect.names import DECIMALS, unit
+from txfast.dialect.names import unit
 from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import Ledger
@@ -15,7 +15,7 @@ from txfast.ledger.openings import restore_openings
 from txfast.state import manifest
 from txfast.state.arrow_columns import read_columns
 from txfast.state.checked_file import check_file, read_small
-from txfast.state.dialects import dialect_of
+from txfast.state.dialects import decimals_of, dialect_of
 from txfast.state.policies import policy_of
 from txfast.state.snapshot_layout import (
     ACCOUNTS,
@@ -228,10 +228,10 @@ class Snapshot:
                 f"{self.accounts:,} and {self.entries:,} were saved"
             )
         if balance != self.balance_units:
-            decimals = DECIMALS if self.dialect is None else self.dialect.decimals
+            units = f"units of {unit(decimals_of(self.dialect))}"
             raise StateError(
-                f"{self.folder}: is damaged: its accounts have {balance:,} units of {unit(decimals)}, where "
-                f"{self.balance_units:,} were saved"
+                f"{self.folder}: is damaged: its accounts have {balance:,} {units}, where {self.balance_units:,} were "
+                f"saved"
             )
 
 
