@@ -47,7 +47,7 @@ QUICK_THREAD_MODULES = (
     *("txfast.batch.batch", "txfast.ledger.ledger", "txfast.ledger.route"),
     *("txfast.readers.csv", "txfast.readers.scan"),
 )
-OVERRUN_MODULE = "txfast.readers.csv"
+OVERRUN_MODULE = "txfast.readers.text_reader"
 OVERRUN_TEST = "batch/test_batch.py"
 
 # Tests that cannot run under a sanitizer.
