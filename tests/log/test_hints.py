@@ -10,7 +10,8 @@ from tests.support.command import Folder
 from tests.support.reference import HEADER
 from txfast.batch.batch import KINDS, MALFORMED_REASONS
 from txfast.batch.header import Header
-from txfast.log.hints import OTHER_WORDS, REASON_HINTS, amount_hint, hint_of, id_hint, type_hint
+from txfast.dialect.likely_names import WORDS
+from txfast.log.hints import REASON_HINTS, amount_hint, hint_of, id_hint, type_hint
 from txfast.readers.parse_line import parse_line
 
 HEADER_LINE = HEADER.rstrip(b"\n")
@@ -144,10 +145,12 @@ def test_a_type_has_the_nearest_word() -> None:
     assert hint_under("bad_type", b"1,Depsit,1,1", b"client,type,tx,amount").startswith("deposit? ")
 
 
-@pytest.mark.parametrize("word", OTHER_WORDS)
+@pytest.mark.parametrize("word", WORDS)
 def test_a_word_of_another_program_has_the_type_that_it_means(word: str) -> None:
-    assert OTHER_WORDS[word] in KINDS
-    assert type_hint(word.upper()).startswith(f"{OTHER_WORDS[word]}? correct it, or add --types {word.upper()}=")
+    assert WORDS[word] in KINDS
+    assert type_hint(word.upper()).startswith(f"{WORDS[word]}? correct it, or add --types {word.upper()}=")
+    spaced = word.upper().replace("_", " ")
+    assert type_hint(spaced).startswith(f"{WORDS[word]}? correct it, or add --types ")
     assert parse_line(f"{word},1,1,1".encode(), Header(HEADER_LINE, "in")) == "bad_type"
 
 

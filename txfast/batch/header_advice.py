@@ -3,6 +3,8 @@
 Each advice is a guess from the text of one line. This module must not know where the line comes from.
 """
 
+from txfast.dialect.likely_names import likely_columns
+from txfast.dialect.names import COLUMN_NAMES
 from txfast.text.words import nearest
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -11,26 +13,12 @@ if TYPE_CHECKING:
 
 # Words for delimiters in messages.
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
-# Names that other programs give to the four columns; blanks, hyphens, underscores and case do not count.
-OTHER_NAMES = {
-    "type": {"action", "category", "event", "kind", "operation", "transactiontype", "txtype"},
-    "client": {
-        "account",
-        "accountid",
-        "accountnumber",
-        "clientid",
-        "customer",
-        "customerid",
-        "member",
-        "user",
-        "userid",
-    },
-    "tx": {"id", "ref", "reference", "transaction", "transactionid", "txid", "txn", "txnid"},
-    "amount": {"amt", "gross", "money", "quantity", "sum", "value"},
-}
-COLUMN_NAMES = tuple(OTHER_NAMES)
+# The end of a message about a file that needs several settings, or settings that nothing here tells.
+PROFILE_HINT = "txfast --dialect-of FILE prints a profile for it"
 STANDARD_HEADER = ",".join(COLUMN_NAMES)
 SHOWN_LENGTH_MAX = 80
+# How advice begins that leaves something to find out.
+OPEN_ADVICE = ("it needs", "name the column of types")
 
 
 def header_advice(line: bytes, names: list[str], missing: list[str], dialect: "Dialect | None" = None) -> str:
@@ -46,8 +34,8 @@ def header_advice(line: bytes, names: list[str], missing: list[str], dialect: "D
         return f"its first line is a row, {shown(text)}: add --dialect header=no, or a line in front of it"
     advice = column_advice(names, missing, dialect)
     if len(missing) == (len(COLUMN_NAMES) if dialect is None else len(dialect.roles)):
-        return f"{advice}; if lines stand before the header, add --dialect skip=N, their number"
-    return advice
+        advice += "; if lines stand before the header, add --dialect skip=N, their number"
+    return advice if dialect is not None or not advice.startswith(OPEN_ADVICE) else f"{advice}; {PROFILE_HINT}"
 
 
 def control_advice(line: bytes) -> str:
@@ -68,9 +56,9 @@ def column_advice(names: list[str], missing: list[str], dialect: "Dialect | None
     needed = list(missing)
     found: dict[str, str] = {}
     if "amount" in needed:
-        by_name = {plain(name): name for name in names}
-        if "debit" in by_name and "credit" in by_name:
-            found = {role: by_name[role] for role in ("credit", "debit")}
+        pair = likely_columns(names, ("credit", "debit"))
+        if len(pair) == 2 and not likely_columns(names, ("amount",)):
+            found = pair
             needed = [role for role in needed if role not in ("type", "amount")]
     renames = None if dialect is not None else renames_of(names, needed)
     if renames is None and dialect is None and "type" in needed:
@@ -78,12 +66,22 @@ def column_advice(names: list[str], missing: list[str], dialect: "Dialect | None
         if renames is not None:
             columns = f"--columns {','.join(quoted(*each) for each in renames.items())} " if renames else ""
             return (
-                f"name the column of types, as in --columns type=COLUMN; or, if the sign of an amount is its type, add "
+                f"{OPEN_ADVICE[1]}, as in --columns type=COLUMN; or, if the sign of an amount is its type, add "
                 f"{columns}--types +=deposit,-=withdrawal"
             )
     if renames is not None and (found or renames):
         return f"add --columns {','.join(quoted(*each) for each in {**renames, **found}.items())}"
-    return f"it needs {', '.join(wanted)}, and has {shortened(', '.join(map(repr, names)))}: add --columns NAME=COLUMN"
+    setting = "NAME=COLUMN" if dialect is not None else open_setting(names, needed)
+    there = shortened(", ".join(map(repr, names)))
+    return f"{OPEN_ADVICE[0]} {', '.join(wanted)}, and has {there}: add --columns {setting}"
+
+
+def open_setting(names: list[str], missing: list[str]) -> str:
+    """The likely columns of the `missing` roles as a setting, in which COLUMN stands for those that are not known."""
+    likely = likely_columns([name for name in names if name.lower() not in COLUMN_NAMES], missing)
+    if not likely:
+        return "NAME=COLUMN"
+    return ",".join(quoted(role, likely[role]) if role in likely else f"{role}=COLUMN" for role in missing)
 
 
 def is_row(texts: list[str]) -> bool:
@@ -100,19 +98,17 @@ def quoted(role: str, name: str) -> str:
 def renames_of(names: list[str], missing: list[str]) -> "dict[str, str] | None":
     """The likely name of each of the `missing` columns; None where one has none."""
     free = [name for name in names if name.lower() not in COLUMN_NAMES]
+    likely = likely_columns(free, missing)
+    free = [name for name in free if name not in likely.values()]
     found = {}
     for column in missing:
-        alike = [name for name in free if plain(name) in OTHER_NAMES[column]]
-        name = alike[0] if alike else nearest(column, free)
+        name = likely.get(column) or nearest(column, free)
         if name is None:
             return None
-        free.remove(name)
+        if name in free:
+            free.remove(name)
         found[column] = name
     return found
-
-
-def plain(name: str) -> str:
-    return name.lower().replace(" ", "").replace("-", "").replace("_", "")
 
 
 def shown(text: str) -> str:

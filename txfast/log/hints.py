@@ -7,6 +7,7 @@ that the parser has refused.
 from txfast.batch.batch import KINDS
 from txfast.batch.header import COLUMN_NAMES, STANDARD_COLUMNS
 from txfast.batch.header_advice import DELIMITERS
+from txfast.dialect.likely_names import likely_type
 from txfast.text.words import nearest
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -27,12 +28,6 @@ APOSTROPHES = ("'", "’")
 # Words of other programs for no value.
 NO_VALUES = ("null", "none", "n/a", "na", "nil", "\\n", "-")
 GROUP_SEPARATORS = "'’_ \u00a0\u202f"
-# Words of other programs for the types.
-OTHER_WORDS = {
-    "credit": "deposit", "debit": "withdrawal", "payout": "withdrawal", "charge_back": "chargeback",
-    "repayment": "refund", "reimbursement": "refund", "representment": "reversal", "undo": "reversal",
-    "chargeback_reversal": "reversal", "chargeback reversal": "reversal", "reversed_chargeback": "reversal",
-}  # fmt: skip
 
 ENDING_HINT = "a line ending in it? leave that out"
 TYPE_HINT = f"a type is one of {', '.join(KINDS)}"
@@ -153,8 +148,11 @@ def surplus_hint(names: list[str], texts: list[str]) -> str:
 
 def type_hint(text: str, *, has_dialects: bool = True) -> str:
     """What a word that is none of the types may mean."""
-    meant = OTHER_WORDS.get(text.lower()) or nearest(text, KINDS)
-    way_out = f" correct it, or add --types {text}={meant}" if has_dialects else ""
+    meant = likely_type(text) or nearest(text, KINDS)
+    setting = f"{text}={meant}"
+    if not all(each.isalnum() or each in "=-_." for each in setting):
+        setting = f"'{setting}'"
+    way_out = f" correct it, or add --types {setting}" if has_dialects else ""
     return f"{meant}?{way_out}" if meant else ""
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from txfast.batch.header import Header
 
 
+# Reasons that mostly mean that a file needs a dialect.
+TOLD_BY_PROFILE = ("bad_quoting", "bad_type", "bad_amount")
 # Of each reason, by its code, an example of a malformed row: line, row and header.
 Examples = dict[int, "tuple[int, bytes, Header | None]"]
 
@@ -48,16 +50,20 @@ def refuse_all_malformed(
     code = all_malformed_code(counts, rows)
     if code is None:
         return
+    from txfast.batch.header_advice import PROFILE_HINT
     from txfast.log.hints import REASON_HINTS, hint_of
     from txfast.text.words import counted
 
     reason = MALFORMED_REASONS[code]
     found = "the only row is malformed" if rows == 1 else f"all {rows:,} rows are malformed"
     most = reason if counts[code] == rows else f"{reason} in {counted(counts[code], 'row')}"
-    hint = REASON_HINTS[reason]
+    hint, way_out = REASON_HINTS[reason], ""
     if examples and code in examples:
         line, row, header = examples[code]
         most += f", first in line {line:,}" if rows > 1 else f", in line {line:,}"
         if header is not None:
             hint = hint_of(reason, row, header) or hint
-    raise InputError(f"{name}: {found}: {most} ({hint}){outcome}")
+            # Of a table and of JSON lines, the names of columns are right already.
+            if reason in TOLD_BY_PROFILE and header.dialect is None and not (header.of_table or header.is_json):
+                way_out = f"; {PROFILE_HINT}"
+    raise InputError(f"{name}: {found}: {most} ({hint}){outcome}{way_out}")
