@@ -77,6 +77,7 @@ WRONG: dict[str, list[Any]] = {
         {1: ";"},
         {"": ""},
     ],
+    "profile": [each for each in NOT_A_PATH if each is not None],
     "policy": [
         *(each for each in ANYTHING_BUT if not isinstance(each, str | dict)),
         "wrong",

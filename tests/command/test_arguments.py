@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.arguments import parse, usage_error
 from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
+from tests.support.project import PROJECT_ROOT
 from txfast.command import settings
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
@@ -39,6 +40,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "decimal": (",", "dialect", Dialect({"decimal": ","})),
     "decimals": ("2", "dialect", Dialect({"decimals": "2"})),
     "dialect": ("null=-,NULL\nskip=3", "dialect", Dialect({"null": "-,NULL", "skip": "3"})),
+    "profile": (str(PROJECT_ROOT / "tests" / "command" / "threads.toml"), "threads", 3),
     "policy": ("card", "policy", Policy("card")),
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
@@ -82,7 +84,8 @@ def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
-        "checkpoint": None, "color": "auto", "dialect": None, "differences": None, "expect": None, "last_line": None,
+        "checkpoint": None, "color": "auto", "dialect": None, "dialect_of": False, "differences": None,
+        "expect": None, "last_line": None,
         "memory_limit": None, "opening": None, "output": "-", "output_format": "csv", "policy": None,
         "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
         "stats": None, "threads": None, "verbose": False, "verify": False,
@@ -229,7 +232,7 @@ def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
 def test_variables_are_named_after_their_options() -> None:
     assert {option.variable for option in SETTABLE} >= {"TXFAST_THREADS", "TXFAST_LOG_LEVEL", "TXFAST_MAX_MALFORMED"}
     assert [option.name for option in OPTIONS if option.variable is None] == [
-        "verify", "completion", "version", "h", "help",
+        "dialect_of", "verify", "completion", "version", "h", "help",
     ]  # fmt: skip
 
 
@@ -275,7 +278,11 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in VALUES if name not in ("expect", "opening", "output", "policy", "spill_dir", "state", "stats")],
+    [
+        name
+        for name in VALUES
+        if name not in ("expect", "opening", "output", "policy", "profile", "spill_dir", "state", "stats")
+    ],
 )
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})

@@ -223,6 +223,7 @@ ARGUMENTS: dict[str, Allowed] = {
     "rejects": Allowed("True, False or the path of a rejects file", switch_or_rejects_file),
     "max_malformed": number_from(0),
     "strict": Allowed("True or False", switch),
+    "profile": Allowed("the path of a profile, a TOML file", path_text, may_be_none=True),
     "policy": Allowed('a policy, such as "card" or "redispute=after-resolve"', policy, may_be_none=True),
     "dialect": Allowed(
         'a mapping of parts to values, such as {"delimiter": ";", "decimals": 2}', dialect, may_be_none=True

@@ -9,6 +9,7 @@ from typing import Literal, SupportsIndex, overload
 from txfast.api.account_rows import Account, account_of, client_number
 from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
+from txfast.api.profiles import takes_profile
 from txfast.api.results import Accounts
 from txfast.api.row_statuses import RowStatuses
 from txfast.errors import CapacityError, LockedError, StateError
@@ -43,9 +44,9 @@ IN_USE: ContextVar[frozenset[int]] = ContextVar("ledgers in use", default=frozen
 class Ledger:
     """Accounts and their transactions in memory: `apply` transactions as they come, look accounts up by client.
 
-    Rows mean what `policy` says and inputs are read in a `dialect`, as for `txfast.process`. Large inputs are applied
-    with `threads`, by default one for each core that the process may use. Malformed rows are logged to `logger`, by
-    default `logging.getLogger("txfast")`.
+    Rows mean what `policy` says and inputs are read in a `dialect`, as for `txfast.process`, which both may be in a
+    `profile`. Large inputs are applied with `threads`, by default one for each core that the process may use. Malformed
+    rows are logged to `logger`, by default `logging.getLogger("txfast")`.
 
     It may be used from several threads: calls are serialised. It cannot be pickled: `save` it.
 
@@ -62,9 +63,11 @@ class Ledger:
     (Decimal('2.5000'), None, [42])
     """
 
+    @takes_profile
     def __init__(
         self,
         *,
+        profile: "str | os.PathLike[str] | None" = None,  # noqa: ARG002 (takes_profile reads it)
         policy: "str | Mapping[str, str] | None" = None,
         dialect: "Mapping[str, str | int] | None" = None,
         threads: int | None = None,

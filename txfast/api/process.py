@@ -4,6 +4,7 @@ from typing import Literal, overload
 
 from txfast.api.arguments import malformed_limit, taken
 from txfast.api.inputs import Inputs, balance_input
+from txfast.api.profiles import takes_profile
 from txfast.api.results import Rejects, Result
 from txfast.api.run import RunSettings, run
 from txfast.log.journal import program_journal
@@ -24,6 +25,7 @@ def process(
     rejects: Literal[True],
     max_malformed: int | None = ...,
     strict: bool = ...,
+    profile: "str | os.PathLike[str] | None" = ...,
     policy: "str | Mapping[str, str] | None" = ...,
     dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
@@ -44,6 +46,7 @@ def process(
     rejects: "Literal[False] | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
+    profile: "str | os.PathLike[str] | None" = ...,
     policy: "str | Mapping[str, str] | None" = ...,
     dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
@@ -64,6 +67,7 @@ def process(
     rejects: "bool | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
+    profile: "str | os.PathLike[str] | None" = ...,
     policy: "str | Mapping[str, str] | None" = ...,
     dialect: "Mapping[str, str | int] | None" = ...,
     reader: "Reader" = ...,
@@ -78,11 +82,13 @@ def process(
     log_level: "LogLevel" = ...,
     logger: "logging.Logger | None" = ...,
 ) -> Result: ...
+@takes_profile
 def process(
     *inputs: "Input",
     rejects: "bool | str | os.PathLike[str]" = False,
     max_malformed: int | None = None,
     strict: bool = False,
+    profile: "str | os.PathLike[str] | None" = None,  # noqa: ARG001 (takes_profile reads it)
     policy: "str | Mapping[str, str] | None" = None,
     dialect: "Mapping[str, str | int] | None" = None,
     reader: "Reader" = "native",
@@ -108,10 +114,11 @@ def process(
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `policy` is a text as for the option, such as "card", or a mapping of switches to
     values. `dialect` says how files and tables are to be read: a mapping of its parts to values, such as
-    {"delimiter": ";", "columns.client": "Customer"}. `memory_limit` is in bytes, or text such as "2GiB". With
-    `progress`, standard error shows how far the run is. Log lines go to `logger`, by default
-    `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows, the first hundred one by one; at
-    "warn" all of them, and rejected rows too.
+    {"delimiter": ";", "columns.client": "Customer"}. `profile` is the path of a profile, a TOML file with options of
+    the command: its values count where the call gives none, and `dialect` and `policy` override single parts of it.
+    `memory_limit` is in bytes, or text such as "2GiB". With `progress`, standard error shows how far the run is. Log
+    lines go to `logger`, by default `logging.getLogger("txfast")`: at `log_level` "error" (the default) malformed rows,
+    the first hundred one by one; at "warn" all of them, and rejected rows too.
 
     `rejects=True` collects the rows that were not applied; the path of a `rejects` file has them written as the command
     writes them, and the result has none; without it they are only counted.

@@ -5,6 +5,7 @@ from contextlib import closing
 from txfast.api.arguments import malformed_limit, taken
 from txfast.api.closable_batches import ClosableBatches
 from txfast.api.inputs import Inputs
+from txfast.api.profiles import takes_profile
 from txfast.api.transaction_reader import TransactionReader
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.dialect.names import DECIMALS
@@ -18,10 +19,12 @@ from txfast.writers.arrow_buffers import transaction_buffers
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
+    import os
     from collections.abc import Generator, Iterator, Mapping
 
     import pyarrow as pa
 
+    from txfast.api.arguments import Reader
     from txfast.api.inputs import Input
     from txfast.dialect.dialect import Dialect
     from txfast.input.source import Source
@@ -43,17 +46,32 @@ def transaction_schema(decimals: int = DECIMALS) -> "pa.Schema":
     )
 
 
-def read_transactions(
-    inputs: "tuple[Input, ...]",
-    *,
-    max_malformed: int | None,
-    strict: bool,
-    reader: str,
-    dialect: "Mapping[str, str | int] | None",
-    logger: "logging.Logger | None",
+@takes_profile
+def read(
+    *inputs: "Input",
+    max_malformed: int | None = None,
+    strict: bool = False,
+    reader: "Reader" = "native",
+    profile: "str | os.PathLike[str] | None" = None,  # noqa: ARG001 (takes_profile reads it)
+    dialect: "Mapping[str, str | int] | None" = None,
+    logger: "logging.Logger | None" = None,
 ) -> "pa.RecordBatchReader":
-    """See `txfast.read`. Wrong arguments, and inputs that are missing or of a wrong kind, raise here, before the first
-    batch is asked for."""
+    """Read the transactions in inputs, as a pyarrow RecordBatchReader: `type` (dictionary of string), `client` and `tx`
+    (uint64), `amount` (decimal128(19, 4), or as many decimals as the dialect says; null where the row has none).
+
+    Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
+    are read as they are asked for. The inputs are given back when the reader has come to their end, when it fails, and
+    when it is closed, by `close()`, `with` or `del`. A closed reader raises UsageError where more is asked of it.
+
+    Inputs, arguments and errors are those of `txfast.process`. Wrong arguments, and inputs that are missing or of a
+    wrong kind, raise before the first batch is asked for. Malformed rows are left out, logged, and counted against
+    `max_malformed`. Rows are read and parsed, not applied, so `process` may still reject a row that `read` returns.
+
+    >>> import io, txfast
+    >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,1,1,2.5\\ndispute,1,1,\\n")
+    >>> txfast.read(file).read_all().to_pylist()[0]
+    {'type': 'deposit', 'client': 1, 'tx': 1, 'amount': Decimal('2.5000')}
+    """
     given = Inputs(inputs)
     journal = program_journal("error", taken("logger", logger))
     malformed = MalformedRows(malformed_limit(max_malformed, strict=strict), outcome="")

@@ -11,19 +11,22 @@ from io import TextIOWrapper
 from txfast.command.option import VARIABLE_PREFIX, one_of
 from txfast.command.options import OPTIONS, SHELLS
 from txfast.command.settings import Settings
-from txfast.errors import UsageError, unwritable
+from txfast.errors import SourceError, UsageError, unwritable
 from txfast.input.ref import STANDARD_INPUT
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
+    from txfast.run.profile import Profile
     from txfast.run.usage import Parser
 
 JSON = "json"
 # Dashes that a program for texts makes of hyphens: en dash, em dash, minus and others.
 OTHER_DASHES = ("\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212")
 LOG_FORMAT_FLAG = "--log-format"
+INSTEAD = "it does something else than a run: give it on the command line"
 # Variables that are read by the build and the benchmarks.
 OTHER_VARIABLES = {"TXFAST_BENCH_ROWS", "TXFAST_BUILD", "TXFAST_MODULES"}
 
@@ -72,9 +75,34 @@ def parse_arguments(arguments: list[str]) -> Settings:
     try:
         if "completion" in flags:
             print_completion(flags["completion"])
-        return Settings(words, flags, variables)
+        profile = None if "dialect_of" in flags else named_profile(flags, variables)
+        if profile is not None and not {"log_format"} & {*flags, *variables}:
+            parser.log_format = str(profile.options.get("log_format", parser.log_format))
+        return Settings(words, flags, variables, profile)
     except UsageError as error:
         parser.error(str(error))
+
+
+def named_profile(flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> "Profile | None":
+    """The profile that a flag or else a variable names, read; None where none is named. Raises UsageError, also where
+    its file cannot be read."""
+    if "profile" not in flags and "profile" not in variables:
+        return None
+    from txfast.run.profile import read_profile
+    from txfast.run.values import file_name
+
+    given = "--profile" if "profile" in flags else f"{VARIABLE_PREFIX}PROFILE"
+    try:
+        path = file_name(str(flags.get("profile", variables.get("profile"))))
+    except UsageError as error:
+        raise UsageError(f"{given}: {error}") from None
+    options = {option.name: option.metavar is None for option in OPTIONS if option.variable}
+    del options["profile"]
+    refused = {option.name: INSTEAD for option in OPTIONS if not option.variable}
+    try:
+        return read_profile(path, options, refused | {"profile": "a profile cannot name another one"})
+    except SourceError as error:
+        raise UsageError(str(error)) from None
 
 
 def unknown_variables() -> list[str]:

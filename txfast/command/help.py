@@ -18,7 +18,7 @@ EXAMPLES = (
     "txfast january.csv -o accounts.csv --rejects rejects.csv --max-malformed 10",
 )
 NOTES = (
-    "Options may be set in the environment, which flags beat: TXFAST_THREADS=2.",
+    "Options may be set by variables, as TXFAST_THREADS=2, or in a --profile FILE.",
     "Accounts go to standard output, everything else to standard error.",
 )
 

@@ -35,7 +35,9 @@ def main() -> int:
         for warning in unknown_variables():
             journal.warning(warning)
         LISTENER.listen()
-        if settings.verify:
+        if settings.dialect_of:
+            print_dialect(settings)
+        elif settings.verify:
             verify_state(settings, journal)
         else:
             replay_files(settings, journal)
@@ -96,6 +98,21 @@ def replay_files(settings: Settings, journal: Journal) -> None:
         session.publish()
         journal.outcome(*replay.outcome(), ignored=replay.ignored_rows, rejects=settings.rejects)
     session.close_books()
+
+
+def print_dialect(settings: Settings) -> None:
+    """Look at the one input, and print a profile for it on standard output."""
+    from txfast.printable import printable
+    from txfast.run.dialect_look import look
+
+    text = "\n".join(map(printable, look(settings.inputs[0]).split("\n")))
+    output = Output(STANDARD_OUTPUT)
+    try:
+        output.open()
+        output.write(text.encode(errors="backslashreplace"))
+        output.finish()
+    finally:
+        output.discard()
 
 
 def verify_state(settings: Settings, journal: Journal) -> None:

@@ -4,9 +4,9 @@ The page has neither date nor version, so it changes only when its text does. Th
 """
 
 from txfast.command.help import EXAMPLES, paragraphs_of, wrapped
-from txfast.command.option import SWITCH_WORDS
 from txfast.command.options import OPTIONS
 from txfast.command.positionals import POSITIONALS
+from txfast.run.values import SWITCH_WORDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -76,13 +76,15 @@ RULES = (
 SECTIONS = (("Input", INPUT), ("Output", OUTPUT), ("Rules", RULES))
 
 ENVIRONMENT = (
-    "Each option of a run can be set by a variable. Flags override variables, and variables override defaults. A flag "
+    "Each option of a run can be set by a variable. Flags override variables, variables override a --profile, and that "
+    "overrides defaults. A flag "
     "also overrides the variable of an option that says the contrary: with TXFAST_STRICT=1 in the environment, "
     "--max-malformed 5 allows five malformed rows. LEVEL as last argument overrides TXFAST_LOG_LEVEL and TXFAST_QUIET.",
     "A switch is set by 1, true or yes, and not set by 0, false or no. An empty variable counts as not set. A value "
     "that the option does not accept is an error, as on the command line. If the level comes from a variable, every "
     "line is logged, as with --log-level.",
-    "--verify, --completion, --version, -h and --help, which do something else than a run, have no variables.",
+    "--dialect-of, --verify, --completion, --version, -h and --help, which do something else than a run, have no "
+    "variables.",
     "Remote locations use the variables of pyarrow's file systems, such as AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION and "
     "AWS_ENDPOINT_URL.",
 )

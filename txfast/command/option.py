@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 VARIABLE_PREFIX = "TXFAST_"
-SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 class Option:
@@ -68,16 +67,14 @@ class Option:
 
     def parse(self, text: str) -> object:
         """Return the value that a text means. Raises UsageError."""
-        if self.metavar is None:
-            return SWITCH_WORDS[one_of(SWITCH_WORDS, text.lower())]
         if self.choices is not None:
             one_of(self.choices, text)
-        if self.value is None:
+        if self.value is None and self.metavar is not None:
             return text
         # Imported late: a plain run parses no value, and starts 1 % sooner without this module.
         from txfast.run import values
 
-        value: object = getattr(values, self.value)(text)
+        value: object = getattr(values, self.value or "switch")(text)
         return value
 
 

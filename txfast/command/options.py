@@ -1,10 +1,11 @@
 """The one table of options: names, values, and the texts of help and manual.
 
-An option is declared here and nowhere else: the parser, `--help`, the manual page and the completion scripts are made
-from this table. `settings.py` holds the value. This module must not have code that acts on an option.
+The parser, `--help`, the manual page and the completion scripts are made from this table. `settings.py` holds the
+value. This module must not have code that acts on an option.
 """
 
 from txfast.command.option import Option
+from txfast.command.profile_options import DIALECT_OF, PROFILE
 from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import COLOR_MODES, LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.writers.formats import FORMATS
@@ -73,6 +74,8 @@ OPTIONS = (
             difference. The arrow reader knows no quote, header, skip and comment but the default.
         """,
     ),
+    PROFILE,
+    DIALECT_OF,
     Option(
         "--reader", group="Input", metavar="READER", default="native", choices=READERS, minor=True,
         help="what reads CSV: native (default) or arrow, by pyarrow",
@@ -293,7 +296,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--max-malformed", group="Failure", metavar="N", value="row_count",
+        "--max-malformed", group="Running", metavar="N", value="row_count",
         help="stop at malformed row N + 1, with exit code 3",
         manual="""
             Stop at malformed row N + 1, counted over all inputs, with exit code 3. N is 0 or more. Rejected rows do not
@@ -303,7 +306,7 @@ OPTIONS = (
         """,
     ),
     Option(
-        "--strict", group="Failure", default=False,
+        "--strict", group="Running", default=False,
         help="stop at the first malformed row",
         manual="""
             Stop at the first malformed row. The same as --max-malformed 0. Together with --max-malformed N, where N is

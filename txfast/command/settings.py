@@ -1,7 +1,7 @@
 """The user's choice, in two stages: options as they were given, and the settings of a run that they mean.
 
-Flags override variables, and variables override defaults. This module must not know how the command line is parsed, nor
-how a run uses a setting.
+Flags override variables, variables override a profile, and that overrides defaults. This module must not know how the
+command line is parsed, nor how a run uses a setting.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from txfast.command.option import VARIABLE_PREFIX
 from txfast.command.options import OPTIONS
 from txfast.errors import MemoryLimitError, UsageError
-from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
+from txfast.input.ref import LOCATION, STANDARD_INPUT, display_name, resolve
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
@@ -25,36 +25,48 @@ if TYPE_CHECKING:
     from txfast.dialect.dialect import Dialect
     from txfast.input.ref import InputRef
     from txfast.ledger.policy import Policy
+    from txfast.run.profile import Profile
 
+    # Texts of flags, True of a switch, by name of the option.
+    Flags = Mapping[str, object]
 
-# By option: the flags that override its variable, because they say the contrary.
+# By option: the flags that override its variable, because they say the contrary. They, and such variables, override
+# what a profile says too.
 OVERRIDDEN_BY = {
     "strict": {"max_malformed"}, "max_malformed": {"strict"}, "quiet": {"log_level", "verbose"}, "verbose": {"quiet"},
 }  # fmt: skip
 # Options that make the dialect together.
 DIALECT_OPTIONS = ("dialect", "columns", "types", "delimiter", "decimal", "decimals")
+# Options that --dialect-of takes: those of the log.
+LOG_OPTIONS = ("log_level", "log_format", "color", "quiet", "verbose")
 
 
 class GivenOptions:
-    """The values of all options by name: as given by flag, else by variable, else by default."""
+    """The values of all options by name: as given by flag, else by variable, else by profile, else by default."""
 
-    __slots__ = ("_flags", "_values", "_variables")
+    __slots__ = ("_flags", "_profile", "_values", "_variables")
 
-    def __init__(self, flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
-        """Take texts of flags, True of a switch, and texts of variables, by name of the option.
+    def __init__(
+        self, flags: "Flags", variables: "Mapping[str, str]", profile: "Profile | None" = None
+    ) -> None:
+        """Take texts of flags, True of a switch, and texts of variables, by name of the option; and a profile.
 
-        Raises UsageError for a wrong value, except one of a variable that a flag overrides.
+        Raises UsageError for a wrong value, except one that is overridden.
         """
         self._flags = flags
         self._variables = variables
+        self._profile = profile
         self._values: dict[str, object] = {}
         for option in OPTIONS:
             name = option.name
             self._values[name] = flags.get(name, option.default)
+            contrary = OVERRIDDEN_BY.get(name, set())
             if name in flags:
                 given, text = flag_of(name), flags[name]
-            elif name in variables and OVERRIDDEN_BY.get(name, set()).isdisjoint(flags):
+            elif name in variables and contrary.isdisjoint(flags):
                 given, text = str(option.variable), variables[name]
+            elif profile is not None and name in profile.options and not self._are_set(contrary):
+                given, text = f"{profile.path}: {flag_of(name)[2:]}", profile.text(name)
             else:
                 continue
             if isinstance(text, str):
@@ -66,17 +78,87 @@ class GivenOptions:
     def __getitem__(self, name: str) -> object:
         return self._values[name]
 
+    def _are_set(self, names: "set[str]") -> bool:
+        """Whether one of these options is given by a flag, or by a variable that does not say no."""
+        from txfast.run.values import SWITCH_WORDS
+
+        variables = self._variables
+        return any(
+            name in self._flags or (name in variables and SWITCH_WORDS.get(variables[name].lower()) is not False)
+            for name in names
+        )
+
     def as_given(self, name: str) -> str:
         """Return an option with its value as the user gave it, for messages."""
-        if name in self._flags or name not in self._variables:
-            text = self._flags.get(name, self._values[name])
-            return flag_of(name) if text is True else f"{flag_of(name)} {text}"
-        return f"{VARIABLE_PREFIX}{name.upper()}={self._variables[name]}"
+        if name in self._variables and name not in self._flags:
+            return f"{VARIABLE_PREFIX}{name.upper()}={self._variables[name]}"
+        if self._profile is not None and name in self._profile.options and name not in self._flags:
+            return self._profile.given(name)
+        text = self._flags.get(name, self._values[name])
+        return flag_of(name) if text is True else f"{flag_of(name)} {text}"
+
+    @property
+    def dialect(self) -> "Dialect | None":
+        """The dialect that options make together, with the profile's below; None for the default one. Raises
+        UsageError."""
+        given: dict[str, str | None] = {name: self[name] for name in DIALECT_OPTIONS}  # type: ignore[misc]
+        base = None if self._profile is None else self._profile.dialect
+        if not base and all(text is None for text in given.values()):
+            return None
+        from txfast.run.dialect_options import dialect_of
+
+        try:
+            return dialect_of(given, base)
+        except UsageError as error:
+            raise UsageError(f"{error}{self._beside_profile()}") from None
+
+    @property
+    def policy(self) -> "Policy | None":
+        """The policy, with the profile's settings below; None for the default one. Raises UsageError."""
+        policy: Policy | None = self["policy"]  # type: ignore[assignment]
+        if self._profile is None or not self._profile.policy:
+            return policy
+        from txfast.run.values import policy as policy_of
+
+        given = self._flags.get("policy", self._variables.get("policy"))
+        settings = [*self._profile.policy, *([] if given is None else [str(given)])]
+        try:
+            return policy_of(",".join(settings))
+        except UsageError as error:
+            raise UsageError(f"{error}{self._beside_profile()}") from None
+
+    def _beside_profile(self) -> str:
+        """The end of a message about parts that do not go together."""
+        return "" if self._profile is None else f" ({self._profile.path} is the profile)"
 
 
 def flag_of(name: str) -> str:
     """The long flag of an option."""
     return "--" + name.replace("_", "-")
+
+
+def without_level(words: list[str], flags: "Flags") -> "tuple[list[str], Flags]":
+    """The arguments that are files, and the flags with the level, where the last argument is one. Raises UsageError."""
+    if not words or words[-1] not in LEVELS or os.path.exists(words[-1]):
+        if words:
+            refuse_mistyped_level(words[-1])
+        return list(words), flags
+    if "log_level" in flags:
+        raise UsageError(f"the level is given twice: {words[-1]} and --log-level {flags['log_level']}")
+    return words[:-1], {**flags, "log_level": words[-1]}
+
+
+def only_looked_at(
+    files: list[str], flags: "Flags", variables: "Mapping[str, str]"
+) -> "tuple[list[str], dict[str, str]]":
+    """The file that --dialect-of looks at, and the variables that count then. Raises UsageError where there are other
+    files or options beside it."""
+    if files:
+        raise UsageError(f"--dialect-of looks at one file: leave {display_name(files[0])} out")
+    others = [name for name in flags if name not in ("dialect_of", *LOG_OPTIONS)]
+    if others:
+        raise UsageError(f"--dialect-of finds out by itself: leave {flag_of(others[0])} out")
+    return [str(flags["dialect_of"])], {name: text for name, text in variables.items() if name in LOG_OPTIONS}
 
 
 def refuse_mistyped_level(word: str) -> None:
@@ -96,29 +178,28 @@ class Settings:
     `inputs` are the inputs in order, each looked up once; so are `opening` and `expect`, files of balances. `level` is
     an index into LEVELS; `level_named` says that the user chose it. `policy` and `dialect` are None for the default
     ones. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in bytes)
-    are None if the machine decides.
+    are None if the machine decides. `dialect_of` says that the one input is to be looked at, instead of a run.
     """
 
     __slots__ = (
-        "checkpoint", "color", "dialect", "differences", "expect", "inputs", "last_line", "level", "level_named",
-        "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy", "progress",
-        "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verbose", "verify",
+        "checkpoint", "color", "dialect", "dialect_of", "differences", "expect", "inputs", "last_line", "level",
+        "level_named", "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy",
+        "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
-    def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
-        """Take the arguments that are no options, and flags and variables as GivenOptions takes them.
+    def __init__(
+        self, words: list[str], flags: "Flags", variables: "Mapping[str, str]", profile: "Profile | None" = None
+    ) -> None:
+        """Take the arguments that are no options, and flags, variables and profile as GivenOptions takes them.
 
         Raises UsageError.
         """
-        files = list(words)
-        if files and files[-1] in LEVELS and not os.path.exists(files[-1]):
-            if "log_level" in flags:
-                raise UsageError(f"the level is given twice: {files[-1]} and --log-level {flags['log_level']}")
-            flags = {**flags, "log_level": files.pop()}
-        elif files:
-            refuse_mistyped_level(files[-1])
+        files, flags = without_level(words, flags)
+        self.dialect_of = "dialect_of" in flags
+        if self.dialect_of:
+            files, variables = only_looked_at(files, flags, variables)
         self.inputs = list(map(resolve, files))
-        options = GivenOptions(flags, variables)
+        options = GivenOptions(flags, variables, profile)
         self.output = str(options["output"])
         chosen: str | None = options["output_format"]  # type: ignore[assignment]
         self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
@@ -129,8 +210,7 @@ class Settings:
         self.expect = balance_file(options["expect"])
         self.max_malformed = allowed_malformed_rows(options)
         level = options["log_level"]
-        self.level = ERROR if level is None else LEVELS.index(str(level))
-        self.level_named = level is not None
+        self.level, self.level_named = ERROR if level is None else LEVELS.index(str(level)), level is not None
         self.color = str(options["color"])
         self.log_format = str(options["log_format"])
         self.quiet = bool(options["quiet"])
@@ -139,8 +219,7 @@ class Settings:
             given = " and ".join(map(options.as_given, ("quiet", "verbose")))
             raise UsageError(f"{given} contradict each other: leave one of them out")
         self.progress = "never" if self.quiet else str(options["progress"])
-        self.policy: Policy | None = options["policy"]  # type: ignore[assignment]
-        self.dialect = chosen_dialect(options)
+        self.policy, self.dialect = options.policy, options.dialect
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
         self.state: str | None = options["state"]  # type: ignore[assignment]
@@ -158,7 +237,7 @@ class Settings:
             self._check_checkpoint(options.as_given("checkpoint"))
         self._check_balances(options)
         check_destinations(
-            [*self.inputs, *self.balances],
+            [*self.inputs, *self.balances, *([] if profile is None else [resolve(profile.path)])],
             {
                 name: Destination(path, options.as_given(name))
                 for name in OUTPUTS
@@ -292,13 +371,3 @@ def allowed_malformed_rows(options: GivenOptions) -> int | None:
         given = " and ".join(map(options.as_given, ("strict", "max_malformed")))
         raise UsageError(f"{given} contradict each other")
     return 0
-
-
-def chosen_dialect(options: GivenOptions) -> "Dialect | None":
-    """The dialect that options make together; None for the default one. Raises UsageError."""
-    given: dict[str, str | None] = {name: options[name] for name in DIALECT_OPTIONS}  # type: ignore[misc]
-    if all(text is None for text in given.values()):
-        return None
-    from txfast.run.dialect_options import dialect_of
-
-    return dialect_of(given)

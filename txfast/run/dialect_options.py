@@ -1,6 +1,6 @@
 """The options that say how files are to be read, as one Dialect. This module must not know what its parts mean."""
 
-from txfast.dialect.dialect import Dialect, parse_parts, parse_setting
+from txfast.dialect.dialect import Dialect, find_part, parse_parts, parse_setting
 from txfast.errors import UsageError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -11,16 +11,31 @@ if TYPE_CHECKING:
 PARTS = ("delimiter", "decimal", "decimals")
 
 
-def dialect_of(options: "Mapping[str, str | None]") -> Dialect | None:
+def dialect_of(options: "Mapping[str, str | None]", base: "Mapping[str, str] | None" = None) -> Dialect | None:
     """The dialect that the texts of --dialect, --columns, --types and the options of PARTS make together; None for the
-    default one. The short options beat --dialect. Raises UsageError."""
+    default one. The short options beat --dialect, and each part beats that of the `base`, by their full names, which a
+    profile gives. Raises UsageError."""
     settings: dict[str, str] = {}
     for name in ("dialect", "columns", "types", *PARTS):
         text = options[name]
         if text is not None:
             settings |= settings_of(name, text)
+    if base:
+        settings = overlaid(base, {find_part(name)[0]: value for name, value in settings.items()})
     dialect = Dialect(settings)
     return dialect if len(dialect) else None
+
+
+def overlaid(base: "Mapping[str, str]", settings: "Mapping[str, str]") -> dict[str, str]:
+    """The parts of the base, with those of the settings in their place. Names of words and of columns count in any case
+    of the letters A to Z."""
+    replaced = {folded(name) for name in settings}
+    return {name: value for name, value in base.items() if folded(name) not in replaced} | dict(settings)
+
+
+def folded(name: str) -> str:
+    """A name with small letters for A to Z."""
+    return name.encode("utf-8", "surrogateescape").lower().decode("utf-8", "surrogateescape")
 
 
 def settings_of(option: str, text: str) -> dict[str, str]:

@@ -21,6 +21,8 @@ SIZE_UNITS = {
     for power, letter in enumerate("kmgt")
     for suffix, base in (("b", 1000), ("ib", 1024), ("", 1024))
 }
+# Words of a switch, in any case.
+SWITCH_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 # Below this, buffers and Python itself leave too little for the ledgers.
 MEMORY_LIMIT_MIN = 96 << 20
 # Numbers of this many digits always fit in 64 bits.
@@ -38,6 +40,16 @@ def argument_type(parse: "Callable[[str], object]") -> "Callable[[str], object]"
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse_argument
+
+
+def switch(text: str) -> bool:
+    """Whether a switch is set."""
+    value = SWITCH_WORDS.get(text.lower())
+    if value is None:
+        from txfast.text.words import did_you_mean
+
+        raise UsageError(f"{text!r}: it is one of {', '.join(SWITCH_WORDS)}{did_you_mean(text, SWITCH_WORDS)}")
+    return value
 
 
 def file_name(text: str) -> str:
