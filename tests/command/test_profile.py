@@ -424,6 +424,13 @@ def test_a_message_says_that_an_option_came_from_the_profile(
     folder.run("in.csv", "--profile", "p.toml", *arguments).assert_misused(words)
 
 
+@pytest.mark.parametrize("text", ['output = "a.csv"', 'opening = "in.csv"'])
+def test_what_a_check_of_a_state_has_no_use_for_is_named_as_in_the_profile(folder: Folder, text: str) -> None:
+    folder.write("p.toml", text.encode())
+    run = folder.run("--state", "st", "--verify", "--profile", "p.toml")
+    run.assert_misused(f"leave {text.replace(chr(34), '')} in p.toml out")
+
+
 def test_an_output_never_replaces_the_profile(folder: Folder) -> None:
     folder.write("p", b'output = "p"\n')
     folder.run("in.csv", "--profile", "p").assert_misused("output = p in p")

@@ -97,6 +97,10 @@ class GivenOptions:
         text = self._flags.get(name, self._values[name])
         return flag_of(name) if text is True else f"{flag_of(name)} {text}"
 
+    def named(self, name: str) -> str:
+        """An option by its flag where that was given; else as it was given."""
+        return flag_of(name) if name in self._flags else self.as_given(name)
+
     @property
     def dialect(self) -> "Dialect | None":
         """The dialect that options make together, with the profile's below; None for the default one. Raises
@@ -230,7 +234,7 @@ class Settings:
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
         self._check_terminal(options)
-        self._check_inputs()
+        self._check_inputs(options)
         if self.last_line is not None and self.state is None:
             raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
         if self.checkpoint is not None:
@@ -297,10 +301,10 @@ class Settings:
                 f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
             )
 
-    def _check_inputs(self) -> None:
+    def _check_inputs(self, options: GivenOptions) -> None:
         """Check that the inputs can be read together, and add standard input if it is meant."""
         if self.verify:
-            self._check_verify()
+            self._check_verify(options)
         elif not self.inputs and self.state is None:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
@@ -326,7 +330,7 @@ class Settings:
         if self.differences is not None and self.expect is None:
             raise UsageError(f"{options.as_given('differences')} needs --expect FILE, the accounts to compare with")
 
-    def _check_verify(self) -> None:
+    def _check_verify(self, options: GivenOptions) -> None:
         """Check that --verify comes with a state, without inputs and outputs."""
         if self.state is None:
             raise UsageError("--verify needs --state DIR, the state to check")
@@ -334,10 +338,10 @@ class Settings:
             raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].display_name} out")
         for name in OUTPUTS:
             if getattr(self, name) not in (None, STANDARD_OUTPUT):
-                raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
+                raise UsageError(f"--verify writes to standard output alone: leave {options.named(name)} out")
         for name in ("opening", "expect"):
             if getattr(self, name) is not None:
-                raise UsageError(f"--verify compares nothing: leave --{name} out")
+                raise UsageError(f"--verify compares nothing: leave {options.named(name)} out")
 
     def _check_checkpoint(self, given: str) -> None:
         """Check that the same command can resume from a checkpoint."""
