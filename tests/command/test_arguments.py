@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.arguments import parse, usage_error
 from tests.support.command import ACCOUNTS, FILE, MALFORMED_LINE, REJECTED_LINE, Folder, shell
-from tests.support.project import PROJECT_ROOT
 from txfast.command import settings
 from txfast.command.options import OPTIONS
 from txfast.command.settings import OVERRIDDEN_BY, Settings
@@ -40,7 +40,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "decimal": (",", "dialect", Dialect({"decimal": ","})),
     "decimals": ("2", "dialect", Dialect({"decimals": "2"})),
     "dialect": ("null=-,NULL\nskip=3", "dialect", Dialect({"null": "-,NULL", "skip": "3"})),
-    "profile": (str(PROJECT_ROOT / "tests" / "command" / "threads.toml"), "threads", 3),
+    "profile": ("threads.toml", "threads", 3),
     "policy": ("card", "policy", Policy("card")),
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
@@ -71,6 +71,16 @@ NEEDED = {
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
 
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that has the profile of VALUES, as the current one."""
+    (tmp_path / "threads.toml").write_text("threads = 3\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+in_a_folder = pytest.mark.usefixtures("_here")
+
+
 def plain_settings(settings: Settings) -> dict[str, Any]:
     """All settings but `inputs`, by name; of other files that are looked up, their names."""
     values = {name: getattr(settings, name) for name in Settings.__slots__ if name != "inputs"}
@@ -97,6 +107,7 @@ def test_each_option_has_an_example_in_values() -> None:
     assert set(VALUES) == {option.name for option in SETTABLE}
 
 
+@in_a_folder
 @pytest.mark.parametrize("option", SETTABLE, ids=lambda option: option.name)
 def test_a_flag_is_set(option: Any) -> None:
     text, attribute, value = VALUES[option.name]
@@ -236,6 +247,7 @@ def test_variables_are_named_after_their_options() -> None:
     ]  # fmt: skip
 
 
+@in_a_folder
 @pytest.mark.parametrize("name", VALUES)
 def test_a_variable_is_set(name: str) -> None:
     text, attribute, value = VALUES[name]
@@ -251,6 +263,7 @@ def test_an_empty_variable_counts_as_not_set(name: str) -> None:
         assert [ref.name for ref in settings.inputs] == [ref.name for ref in default.inputs]
 
 
+@in_a_folder
 @pytest.mark.parametrize(
     ("name", "flags", "value"),
     [
@@ -276,6 +289,7 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
         assert getattr(parse("in.csv", *flags, **{name: variable}), attribute) == value
 
 
+@in_a_folder
 @pytest.mark.parametrize(
     "name",
     [
