@@ -282,6 +282,13 @@ def test_the_dialect_options_of_a_profile_are_beneath_any_part_that_a_flag_gives
 
 
 @in_a_folder
+def test_a_flag_overrides_the_same_part_in_another_variable() -> None:
+    assert dialect_of("decimals = 4", "--dialect", "decimals=1", decimals="3") == {"decimals": "1"}
+    assert dialect_of("", "--types", "SALE=refund", dialect="types.sale=deposit") == {"types.SALE": "refund"}
+    assert dialect_of("", dialect="decimals=1", decimals="3") == {"decimals": "3"}
+
+
+@in_a_folder
 def test_switches_of_a_policy_are_overridden_one_by_one() -> None:
     text = '[policy]\npreset = "card"\noverdraft = "all"\n'
     assert settings_of(text).policy == Policy("card,overdraft=all")
@@ -353,6 +360,8 @@ def test_switches_of_a_policy_are_overridden_one_by_one() -> None:
         ("threads = 3\nthreads =\n", "p.toml:2: is no TOML: Invalid value in column 10; a line is NAME = VALUE"),
         ("a = [1,", "p.toml:1: is no TOML: "),
         ("decimal = ,", 'texts stand in quotes, as decimal = ","'),
+        (".".join("a" * 20_000) + " = 1", "p.toml: a: there is no such option"),
+        ('"" = 1', "p.toml: '': there is no such option"),
         ("a = " + "[" * 5000, "p.toml: is no profile: its lists or tables are nested too deeply"),
         ("# " + "x" * (1 << 20), "p.toml: is longer than 1 MiB: is it a profile?"),
         ('"a\\u001b[31m" = 1', r"p.toml: a\x1b[31m: there is no such option"),
@@ -382,6 +391,12 @@ def test_a_profile_that_is_no_text_is_named_with_its_line(folder: Folder) -> Non
 )
 def test_a_profile_that_cannot_be_read_is_a_usage_error(folder: Folder, name: str, words: str) -> None:
     folder.run("in.csv", "--profile", name).assert_misused(words)
+
+
+def test_standard_input_is_no_profile(folder: Folder) -> None:
+    run = folder.run("in.csv", "--profile", "-", stdin=b"threads = 2\n")
+    run.assert_misused("a profile is a file, and - is none: name it, or write /dev/stdin")
+    assert folder.run("in.csv", "--profile", "/dev/stdin", stdin=b"threads = 2\n").output == ACCOUNTS
 
 
 def test_the_variable_of_a_profile_is_named(folder: Folder) -> None:

@@ -46,9 +46,7 @@ class GivenOptions:
 
     __slots__ = ("_flags", "_profile", "_values", "_variables")
 
-    def __init__(
-        self, flags: "Flags", variables: "Mapping[str, str]", profile: "Profile | None" = None
-    ) -> None:
+    def __init__(self, flags: "Flags", variables: "Mapping[str, str]", profile: "Profile | None" = None) -> None:
         """Take texts of flags, True of a switch, and texts of variables, by name of the option; and a profile.
 
         Raises UsageError for a wrong value, except one that is overridden.
@@ -105,14 +103,16 @@ class GivenOptions:
     def dialect(self) -> "Dialect | None":
         """The dialect that options make together, with the profile's below; None for the default one. Raises
         UsageError."""
-        given: dict[str, str | None] = {name: self[name] for name in DIALECT_OPTIONS}  # type: ignore[misc]
+        given = {name: str(self[name]) for name in DIALECT_OPTIONS if self[name] is not None}
         base = None if self._profile is None else self._profile.dialect
-        if not base and all(text is None for text in given.values()):
+        if not base and not given:
             return None
         from txfast.run.dialect_options import dialect_of
 
+        by_flag = {name: text for name, text in given.items() if name in self._flags}
+        by_variable = {name: text for name, text in given.items() if name not in by_flag}
         try:
-            return dialect_of(given, base)
+            return dialect_of([by_variable, by_flag], base)
         except UsageError as error:
             raise UsageError(f"{error}{self._beside_profile()}") from None
 

@@ -5,24 +5,25 @@ from txfast.errors import UsageError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Options that are one part of a dialect, by their name.
 PARTS = ("delimiter", "decimal", "decimals")
 
 
-def dialect_of(options: "Mapping[str, str | None]", base: "Mapping[str, str] | None" = None) -> Dialect | None:
+def dialect_of(layers: "Sequence[Mapping[str, str]]", base: "Mapping[str, str] | None" = None) -> Dialect | None:
     """The dialect that the texts of --dialect, --columns, --types and the options of PARTS make together; None for the
-    default one. The short options beat --dialect, and each part beats that of the `base`, by their full names, which a
-    profile gives. Raises UsageError."""
-    settings: dict[str, str] = {}
-    for name in ("dialect", "columns", "types", *PARTS):
-        text = options[name]
-        if text is not None:
-            settings |= settings_of(name, text)
-    if base:
-        settings = overlaid(base, {find_part(name)[0]: value for name, value in settings.items()})
-    dialect = Dialect(settings)
+    default one. Within a layer, the short options override --dialect. Single parts of a layer override those of the
+    layers before it, and all of them those of the `base`, by their full names, which a profile gives. Raises
+    UsageError."""
+    parts = dict(base or {})
+    for options in layers:
+        settings: dict[str, str] = {}
+        for name in ("dialect", "columns", "types", *PARTS):
+            if name in options:
+                settings |= settings_of(name, options[name])
+        parts = overlaid(parts, {find_part(name)[0]: value for name, value in settings.items()})
+    dialect = Dialect(parts)
     return dialect if len(dialect) else None
 
 

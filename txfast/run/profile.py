@@ -6,7 +6,7 @@ This module must not know which options a front end has, nor what their values m
 from txfast.dialect.dialect import FAMILIES, find_part, parse_parts
 from txfast.errors import UsageError, unreadable
 from txfast.input.location import keep_secrets_of
-from txfast.input.ref import display_name
+from txfast.input.ref import STANDARD_INPUT, display_name
 from txfast.ledger.policy import NAMES as SWITCHES
 from txfast.ledger.policy import PRESETS, Policy, parse_setting
 from txfast.printable import printable
@@ -49,7 +49,7 @@ class Profile:
 
     def error(self, key: str, message: object) -> UsageError:
         """The error about a key of this profile."""
-        return UsageError(f"{self.path}: {printable(key)}: {message}")
+        return UsageError(f"{self.path}: {printable(key) or repr(key)}: {message}")
 
     def hint(self, name: str) -> str:
         """The end of a message about an unknown name in a table: "" but for an option, which stands in none."""
@@ -77,6 +77,8 @@ def read_profile(path: str, options: "Mapping[str, bool]", refused: "Mapping[str
     the reason why they cannot be there. Raises SourceError for a file that cannot be read, and UsageError for one that
     is no TOML, and for a key or a value that has no meaning.
     """
+    if path == STANDARD_INPUT:
+        raise UsageError("a profile is a file, and - is none: name it, or write /dev/stdin")
     profile = Profile(display_name(path), [key_of(name) for name in options])
     content = parse(profile.path, read_text(path, profile.path))
     for text in texts_in(content):
@@ -150,12 +152,14 @@ def parse(shown: str, text: str) -> "dict[str, object]":
 
 
 def texts_in(value: object) -> "Iterator[str]":
-    """All texts in a value of TOML."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from texts_in(each)
+    """All texts in a value of TOML, which may be nested deeply."""
+    values = [value]
+    while values:
+        each = values.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict | list):
+            values += each.values() if isinstance(each, dict) else each
 
 
 # ---- Values --------------------------------------------------------------------------------------
