@@ -32,6 +32,7 @@ FILLED_IN = {
         ("# [types]", "[types]"), ('# "Übertrag" = "…"', '"Übertrag" = "deposit"'),
         ('# "Rückgabe" = "…"', '"Rückgabe" = "refund"'),
     ],
+    "only-completed.csv": [("# Payment", "Payment")],
     "cents.csv": [("# [dialect]", "[dialect]\ndecimals = 2"), ("# amounts", "amounts")],
 }  # fmt: skip
 # Formats of which the command says more than what the bytes can tell: signs that count though there is a type, cents.
@@ -125,10 +126,10 @@ def test_a_profile_has_all_that_a_file_needs(folder: Folder) -> None:
     )
 
 
-def test_a_file_that_needs_no_profile_is_told(folder: Folder) -> None:
+def test_a_file_that_is_read_without_a_profile_is_told(folder: Folder) -> None:
     content = b"Type|Client|Tx|Amount\nDEPOSIT|1|1|5\nwithdraw|1|2|0.25\n"
     assert profile_of(folder, content) == (
-        "# x.csv needs no profile: in the default dialect, all 2 rows seen are well-formed.\n"
+        "# x.csv is read without a profile: in the default dialect, all 2 rows seen are well-formed.\n"
         "\n"
         '# Words of types that need no setting: "DEPOSIT" (1 row), "withdraw" (1 row).\n'
     )
@@ -136,16 +137,22 @@ def test_a_file_that_needs_no_profile_is_told(folder: Folder) -> None:
 
 
 def test_what_may_be_meant_is_a_comment_where_the_default_reads_a_file(folder: Folder) -> None:
-    text = profile_of(folder, b"type,client,tx,amount,status\ndeposit,1,1,500,Paid\ndeposit,1,2,700,Failed\n")
-    assert "needs no profile" in text
+    content = b"type,client,tx,amount,status\ndeposit,1,1,500,Paid\ndeposit,1,2,700,Failed\n"
+    text = profile_of(folder, content)
+    assert "It may mean something else all the same: take the # from each line below that is right" in text
+    assert "is read without a profile" in text
     assert '# amounts = "minor"  # all amounts are whole numbers: if they are cents, with decimals = 2\n' in text
     assert '# [dialect.keep]\n# status = ["Paid"]  # leaves out "Failed" (1 row)\n' in text
     assert table(text) == {}
+    open_lines = ("# [dialect.keep]", "# status")
+    lines = [line[2:] if line.startswith(open_lines) else line for line in text.split("\n")]
+    folder.write("p.toml", "\n".join(lines).encode())
+    assert folder.run("x.csv", "--profile", "p.toml", "-q").output.endswith(b"\n1,500.0000,0.0000,500.0000,false\n")
 
 
 def test_missing_columns_are_named_and_can_be_filled_in(folder: Folder) -> None:
     text = profile_of(folder, b"type,who,what,amount\ndeposit,1,1,5\n")
-    assert "# No column was told for client and tx: fill that in below.\n" in text
+    assert "# No column is known for client and tx: fill that in below.\n" in text
     line = '# client = "…"  # not told; not used yet: "who", "what"\n'
     assert f"\n# [columns]\n{line}" in text
     text = text.replace("# [columns]", "[columns]").replace(line, 'client = "who"\n')
@@ -182,8 +189,8 @@ def test_a_file_that_the_settings_do_not_open_says_why(folder: Folder) -> None:
 
 def test_roles_that_nothing_was_found_for_are_listed(folder: Folder) -> None:
     text = profile_of(folder, b"aa,bb,cc,dd\n1,2,x,y\n3,4,z,y\n")
-    assert "# No column was told for type, client, tx and amount: fill that in below.\n" in text
-    assert "# No column was told for tx: fill" in profile_of(folder, b"type,client,zz,amount\ndeposit,1,1,5\n")
+    assert "# No column is known for type, client, tx and amount: fill that in below.\n" in text
+    assert "# No column is known for tx: fill" in profile_of(folder, b"type,client,zz,amount\ndeposit,1,1,5\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"hello\nworld\n", b"one,two\n", b"," * 3000, b'"' * 99])
@@ -245,7 +252,7 @@ def test_a_file_may_be_packed_and_come_through_a_pipe(folder: Folder, pack: Call
     assert table(profile_of(folder, content)) == FOUND
     run = folder.run("--dialect-of", "-", stdin=content)
     assert table(run.output.decode()) == FOUND
-    assert "# Made by: txfast --dialect-of standard input\n" in run.output.decode()
+    assert "# Made by: txfast --dialect-of -\n" in run.output.decode()
 
 
 def test_tables_are_told_by_their_schema_and_words(folder: Folder) -> None:
@@ -273,10 +280,10 @@ def test_tables_are_told_by_their_schema_and_words(folder: Folder) -> None:
     assert table(piped) == table(text)
 
 
-def test_a_table_that_needs_no_profile_or_has_no_row_is_told(folder: Folder) -> None:
+def test_a_table_that_is_read_without_a_profile_or_has_no_row_is_told(folder: Folder) -> None:
     good = pa.table({"type": [b"deposit"], "client": ["7"], "tx": [1], "amount": ["5"]})
     parquet.write_table(good, folder.path / "good.parquet")
-    assert b"good.parquet needs no profile: in the default dialect, the only row seen" in (
+    assert b"good.parquet is read without a profile: in the default dialect, the only row seen" in (
         folder.run("--dialect-of", "good.parquet").output
     )
     parquet.write_table(good.rename_columns(["Kind", "User", "id", "sum"]).slice(0, 0), folder.path / "none.parquet")
@@ -308,7 +315,7 @@ def test_json_lines_say_what_their_keys_seem_to_mean(folder: Folder) -> None:
     assert '# SALE = "deposit"  # 1 row\n# FEE = "…"  # 1 row: ' in text
     assert table(text) == {}
     good = b'{"type":"deposit","client":1,"tx":1,"amount":"1.50"}\n'
-    assert "needs no profile" in profile_of(folder, good)
+    assert "is read without a profile" in profile_of(folder, good)
 
 
 def test_only_the_start_of_a_large_file_is_looked_at(folder: Folder) -> None:

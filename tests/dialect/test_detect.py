@@ -145,10 +145,19 @@ def test_marks_that_nothing_tells_are_left_open() -> None:
     assert found.parts == {"delimiter": ";"}
 
 
-def test_thousands_that_look_like_decimals_are_remarked() -> None:
-    remark = "Each point in an amount stands before three digits"
-    assert remark in detect(b"type,client,tx,amount\ndeposit,1,1,1.250\ndeposit,1,2,2\n").remarks[-1]
-    assert remark not in " ".join(detect(b"type,client,tx,amount\ndeposit,1,1,1.250\ndeposit,1,2,2.5\n").remarks)
+def test_thousands_that_look_like_decimals_are_left_open() -> None:
+    found = open_parts(detect(b"type,client,tx,amount\ndeposit,1,1,1.250\ndeposit,1,2,2\n"))
+    assert found["decimal"] == "if points are between thousands: each one in an amount stands before three digits"
+    assert found["thousands"] == "the same"
+    assert open_parts(detect(b"type,client,tx,amount\ndeposit,1,1,1.250\ndeposit,1,2,2.5\n")) == {}
+
+
+def test_both_marks_of_a_reading_are_proposed() -> None:
+    found = detect(b"type;client;tx;amount\ndeposit;1;1;1,500\ndeposit;1;2;10.500\n")
+    assert [(each.name, each.value) for each in found.settings if each.is_open] == [
+        ("thousands", ","), ("decimal", ","), ("thousands", "."),
+    ]  # fmt: skip
+    assert found.parts == {"delimiter": ";"}
 
 
 def test_signs_places_and_words_of_amounts() -> None:
@@ -199,7 +208,9 @@ def test_signs_say_what_rows_are_where_there_is_no_type() -> None:
         "columns.client": "Account", "columns.tx": "Entry", "columns.amount": "Sum", "types.+": "deposit",
         "types.-": "withdrawal",
     }  # fmt: skip
-    assert [each.note for each in found.settings[-3:-1]] == ["2 amounts from zero on", "1 amount below zero"]
+    assert [each.note for each in found.settings[-3:-1]] == [
+        "2 amounts from zero on: is it money that comes in? else swap both", "1 amount below zero",
+    ]  # fmt: skip
     assert not found.missing
 
 
@@ -228,6 +239,34 @@ def test_a_word_of_deposits_that_are_mostly_below_zero_is_left_open() -> None:
     assert found.parts == {"types.sale": "deposit", "types.payout": "withdrawal"}
     assert open_parts(found)["types.payment"].startswith("3 rows, 2 below zero: deposit, ")
     assert found.remarks[-1].startswith("3 amounts below zero: such a deposit or withdrawal is rejected.")
+
+
+@pytest.mark.parametrize("word", ["Payment", "charges", "claim", "Inquiry", "retrieval", "lost"])
+def test_a_word_that_often_means_another_type_is_proposed_and_left_open(word: str) -> None:
+    found = detect(f"type,client,tx,amount\n{word},1,1,5.5\nsale,1,2,5\n".encode())
+    assert found.parts == {"types.sale": "deposit"}
+    [setting] = [each for each in found.settings if each.is_open]
+    assert (setting.name, setting.value) == (f"types.{word}", likely_type(word))
+    assert setting.note.startswith("1 row, but it often means something else: deposit, ")
+
+
+def test_signs_as_words_of_types_are_no_settings() -> None:
+    # In [types], they stand for the signs of amounts: all rows would be deposits.
+    found = detect(b"type,client,tx,amount\n+,1,1,2.5\n-,1,2,2.5\n")
+    assert not found.settings
+    assert found.remarks[0].startswith('No setting says what "+" in the column of types means (1 row): in [types] it')
+
+
+def test_other_columns_that_are_as_likely_are_named() -> None:
+    found = detect(b"Type,Customer,Order,Gross,Fee,Net\nSALE,1,1,10.5,1,9.5\n")
+    assert {each.name: each.note for each in found.settings if each.name.startswith("columns.")} == {
+        "columns.client": "", "columns.tx": "", "columns.amount": 'or is it "Net"?',
+    }  # fmt: skip
+
+
+def test_amounts_below_zero_of_credits_and_debits_are_remarked() -> None:
+    found = detect(b"Account,Ref,Credit,Debit\n1,1,10.5,\n1,2,,-3\n")
+    assert found.remarks == ["1 amount below zero in the columns of credits and debits: such a row is rejected."]
 
 
 def test_a_column_of_too_many_words_is_remarked() -> None:
@@ -274,6 +313,7 @@ STATUS = "type,client,tx,amount,Status\n"
         (["Completed", "Completed"], "Completed", True),
         (["Completed", "Held"], "Completed,Held", True),
         (["Pending", "Denied"], "Pending,Denied", True),
+        (["Completed", "", "Pending"], "Completed,Pending", True),
     ],
 )
 def test_rows_are_kept_by_a_status_where_all_of_its_words_are_known(words: list[str], kept: str, is_open: bool) -> None:
@@ -281,6 +321,11 @@ def test_rows_are_kept_by_a_status_where_all_of_its_words_are_known(words: list[
     found = detect(f"{STATUS}{rows}".encode())
     [setting] = [each for each in found.settings if each.name == "keep.Status"]
     assert (setting.value, setting.is_open) == (kept, is_open)
+
+
+def test_rows_without_a_status_are_told_to_be_left_out() -> None:
+    found = detect(f"{STATUS}deposit,1,1,5.5,Completed\ndeposit,1,2,5.5,\ndeposit,1,3,5.5\n".encode())
+    assert open_parts(found) == {"keep.Status": "leaves out 2 rows without a word"}
 
 
 @pytest.mark.parametrize("word", ["", '"a,b"'])
@@ -315,6 +360,11 @@ def test_columns_without_a_header_are_in_the_usual_order_or_told_by_their_texts(
         "delimiter": ";", "header": "no", "columns.type": "5", "columns.client": "2", "columns.tx": "4",
         "columns.amount": "3", "decimal": ",",
     }  # fmt: skip
+    notes = {each.name: each.note for each in detect(text.encode()).settings}
+    assert notes["columns.client"] == 'told by its texts alone: "7"'
+    assert notes["columns.tx"] == 'told by its texts alone: "9001", "9002"'
+    usual = "Columns 1 to 4 are taken for type, client, tx and amount, in this order."
+    assert usual in detect(b"deposit,1,1,10.5\n").remarks
     unclear = detect(b"5,6,1.5,SALE\n7,8,2.5,SALE\n")
     assert unclear.missing == ["client", "tx"]
     assert unclear.parts["columns.type"] == "4"
@@ -326,6 +376,7 @@ def test_a_header_of_unknown_names_is_a_header_all_the_same() -> None:
     assert "header" not in found.parts
     assert found.missing == ["type", "client", "tx", "amount"]
     assert open_parts(found)["columns.tx"] == 'not told; not used yet: "aa", "bb", "cc"'
+    assert open_parts(detect(b"Konto,Beleg,Betrag\n1,1,5.5\n"))["columns.type"] == "not told, and each column is used"
 
 
 # ---- Shape -----------------------------------------------------------------------------------------

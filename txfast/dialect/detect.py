@@ -14,7 +14,9 @@ from txfast.dialect.likely_names import (
     CURRENCY_NAMES,
     FINAL_WORDS,
     OTHER_STATUS_WORDS,
+    is_ambiguous,
     is_known_type,
+    is_likely,
     likely_columns,
     likely_type,
     plain,
@@ -33,6 +35,7 @@ ID_MAX = (1 << 64) - 1
 ID_DIGITS_MAX = 40
 DECIMALS_MAX = 9
 PAIR = ("credit", "debit")
+SIGNS = ("+", "-")
 # Of the texts of ids, so many that are no numbers may be mistakes.
 STRAY_SHARE = 0.1
 # Bytes that cp1252 leaves without a character.
@@ -119,7 +122,7 @@ def add_shape(findings: Findings, shape: Shape) -> None:
     if shape.comment:
         findings.add("comment", shape.comment)
     if shape.header is None:
-        findings.add("header", "no", "the first line is a row: columns are numbers")
+        findings.add("header", "no", "the first line is a row: columns are numbers from 1")
 
 
 def add_misfits(findings: Findings, shape: Shape) -> bool:
@@ -161,15 +164,21 @@ def add_columns(findings: Findings, table: Table, *, has_marks: bool) -> None:
         if role not in roles:
             findings.missing.append(role)
             free = [name for name in table.names if name not in roles.values()]
-            findings.add(f"columns.{role}", UNKNOWN, f"not told; not used yet: {listed(free)}", is_open=True)
+            note = f"not told; not used yet: {listed(free)}" if free else "not told, and each column is used"
+            findings.add(f"columns.{role}", UNKNOWN, note, is_open=True)
         elif not is_standard and (role in PAIR or roles[role].lower() != role):
-            findings.add(f"columns.{role}", roles[role])
+            findings.add(f"columns.{role}", roles[role], doubt_about(table, roles, role))
+    if is_standard:
+        findings.remarks.append("Columns 1 to 4 are taken for type, client, tx and amount, in this order.")
     if "type" in roles:
         add_types(findings, table, roles, marks)
     elif has_signs:
-        findings.add("types.+", "deposit", f"{counted(marks.numbers - marks.negative, 'amount')} from zero on")
+        above = counted(marks.numbers - marks.negative, "amount")
+        findings.add("types.+", "deposit", f"{above} from zero on: is it money that comes in? else swap both")
         findings.add("types.-", "withdrawal", f"{counted(marks.negative, 'amount')} below zero")
-    elif "credit" not in roles:
+    elif "credit" in roles:
+        add_negative(findings, marks)
+    else:
         findings.add("types.+", "deposit", "if the sign of an amount says what a row is", is_open=True)
         findings.add("types.-", "withdrawal", "the same", is_open=True)
     if has_marks:
@@ -191,6 +200,24 @@ def roles_of(table: Table) -> dict[str, str]:
     if "type" not in roles and (found := column_of_types(table, free)):
         roles["type"] = found
     return roles
+
+
+def doubt_about(table: Table, roles: dict[str, str], role: str) -> str:
+    """What may be wrong about the column of a role: other columns that are as likely, or that no name tells it."""
+    if not table.has_header:
+        texts = list(dict.fromkeys(text for _, text in table.texts(roles[role]) if text))
+        return f"told by its texts alone: {listed(texts[:3])}"
+    others = [name for name in table.names if name not in roles.values() and is_likely(name, role)]
+    return f"or is it {listed(others)}?" if others else ""
+
+
+def add_negative(findings: Findings, marks: Marks) -> None:
+    """Add a remark where columns of credits and debits have amounts below zero."""
+    if marks.negative:
+        findings.remarks.append(
+            f"{counted(marks.negative, 'amount')} below zero in the columns of credits and debits: such a row is "
+            f"rejected."
+        )
 
 
 def column_of_types(table: Table, names: "Sequence[str]") -> str:
@@ -245,20 +272,26 @@ def add_types(findings: Findings, table: Table, roles: dict[str, str], marks: Ma
     below = Counter[str]()
     if "amount" in roles and marks.negative:
         amount, kind = (table.names.index(roles[role]) for role in ("amount", "type"))
-        below.update(
-            row[kind] for _, row in table.rows if len(row) > max(amount, kind) and row[amount].startswith("-")
-        )
+        below.update(row[kind] for _, row in table.rows if len(row) > max(amount, kind) and row[amount].startswith("-"))
     known = []
     for word, count in words.most_common():
         seen = counted(count, "row")
         if is_known_type(word):
             known.append(f"{shown_text(word)} ({seen})")
             continue
+        if word in SIGNS:
+            findings.remarks.append(
+                f"No setting says what {shown_text(word)} in the column of types means ({seen}): in [types] it stands "
+                f"for the sign of amounts. Change it where the file is made."
+            )
+            continue
         meant = likely_type(word)
         if below[word]:
             seen += f", {below[word]:,} below zero"
         if meant is None or (meant == "deposit" and 2 * below[word] > count):
             findings.add(f"types.{word}", UNKNOWN, f"{seen}: {CHOICES}?", is_open=True)
+        elif is_ambiguous(word):
+            findings.add(f"types.{word}", meant, f"{seen}, but it often means something else: {CHOICES}?", is_open=True)
         else:
             findings.add(f"types.{word}", meant, seen)
     if known:
@@ -277,6 +310,8 @@ def add_marks(findings: Findings, marks: Marks, texts: "Sequence[str]") -> None:
             note = "one of these two: no amount tells whether this mark is before decimals or between thousands"
             if decimal != ".":
                 findings.add("decimal", decimal, note, is_open=True)
+                if thousands is not None:
+                    findings.add("thousands", thousands, f"together with decimal = {shown_text(decimal)}", is_open=True)
             else:
                 findings.add("thousands", str(thousands), note, is_open=True)
     else:
@@ -285,10 +320,9 @@ def add_marks(findings: Findings, marks: Marks, texts: "Sequence[str]") -> None:
         if marks.thousands is not None:
             findings.add("thousands", marks.thousands)
         elif marks.decimal == "." and may_be_thousands(texts):
-            findings.remarks.append(
-                'Each point in an amount stands before three digits: if these are thousands, set decimal = "," and '
-                'thousands = ".".'
-            )
+            note = "if points are between thousands: each one in an amount stands before three digits"
+            findings.add("decimal", ",", note, is_open=True)
+            findings.add("thousands", ".", "the same", is_open=True)
     if marks.unread:
         line, text = marks.unread[0]
         findings.remarks.append(
@@ -356,14 +390,17 @@ def add_kept(findings: Findings, table: Table, roles: dict[str, str]) -> None:
         words = table.words(name)
         if name in roles.values() or not 0 < len(words) <= WORDS_MAX or any("," in word for word in words):
             continue
+        without = len(table.rows) - words.total()
         final = [word for word in words if word_key(word) in FINAL_WORDS]
         others = [word for word in words if word not in final]
         known = all(word_key(word) in OTHER_STATUS_WORDS for word in others)
         out = ", ".join(f"{shown_text(word)} ({counted(words[word], 'row')})" for word in others)
-        if final and others and known:
+        if final and others and known and not without:
             findings.add(f"keep.{name}", ",".join(final), f"leaves out {out}")
         else:
-            note = f"keeps all rows seen; leave out the words that are not final: {out}" if out else "all rows seen"
+            # No setting keeps a row without a word.
+            note = f"leaves out {counted(without, 'row')} without a word" if without else "keeps all rows seen"
+            note += f"; take out the words that are not final: {out}" if out else ""
             findings.add(f"keep.{name}", ",".join(words), note, is_open=True)
 
 

@@ -113,6 +113,9 @@ TYPE_WORDS = {
     """,
 }
 WORDS = {word: kind for kind, words in TYPE_WORDS.items() for word in words.split()}
+# Words that programs use for other types too: a payment goes in or out, a charge may be a fee, an inquiry may move
+# nothing.
+AMBIGUOUS_WORDS = {"payment", "charge", "claim", "inquiry", "retrieval", "reklamation", "reclamo", "lost", "undo"}
 # Words of a status: of rows that have happened, and of rows that have not.
 FINAL_WORDS = {
     "completed", "complete", "settled", "succeeded", "success", "successful", "paid", "booked", "posted", "done",
@@ -157,6 +160,11 @@ def likely_columns(names: "Sequence[str]", roles: "Sequence[str]") -> dict[str, 
     return {role: found[role] for role in roles if role in found}
 
 
+def is_likely(name: str, role: str) -> bool:
+    """Whether a column of this name is likely to have a role."""
+    return plain(name) in RANKS[role]
+
+
 def word_key(word: str) -> str:
     """A word as the tables have it."""
     return re.sub(r"[\s\-]+", "_", word.strip().lower())
@@ -164,11 +172,21 @@ def word_key(word: str) -> str:
 
 def likely_type(word: str) -> str | None:
     """The type that a word of another program means, or that it is; None where nothing speaks for one."""
-    key = word_key(word)
-    for each in (key, key.removesuffix("s")):
+    for each in keys_of(word):
         if each in KINDS or each in OTHER_WORDS or each in WORDS:
             return each if each in KINDS else OTHER_WORDS.get(each) or WORDS[each]
     return None
+
+
+def is_ambiguous(word: str) -> bool:
+    """Whether a word that has a likely type often means another one."""
+    return not AMBIGUOUS_WORDS.isdisjoint(keys_of(word))
+
+
+def keys_of(word: str) -> tuple[str, str]:
+    """A word as the tables have it, and its singular."""
+    key = word_key(word)
+    return key, key.removesuffix("s")
 
 
 def is_known_type(word: str) -> bool:

@@ -15,6 +15,7 @@ from txfast.dialect.shape import lines_of
 from txfast.errors import InputError, MemoryLimitError, UsageError
 from txfast.input.open import open_input
 from txfast.input.position import read_into
+from txfast.input.ref import STANDARD_INPUT
 from txfast.input.source import CSV, JSON_LINES, TABLE, TEXT_KINDS, Source
 from txfast.run.intake import InputFigures, Intake, MalformedRows, make_reader
 from txfast.run.plan import make_plan
@@ -37,6 +38,10 @@ SAMPLE_BYTES = 1 << 20
 # Parts of a dialect that say nothing new where the default one reads a file.
 FOUND_BY_DEFAULT = ("columns.", "types.", "delimiter")
 HOW_TO_USE = "Look it over, save it as PROFILE, and use it with --profile PROFILE."
+WHAT_ELSE = (
+    "It may mean something else all the same: take the # from each line below that is right, and from the [...] above "
+    "it, save it as PROFILE, and use it with --profile PROFILE."
+)
 JSON_ALONE = (
     "JSON lines are read in the default dialect alone: rename keys and words where the file is made. What they seem to "
     "mean:"
@@ -129,8 +134,9 @@ def look(ref: "InputRef") -> str:
             setting.is_open = True
         findings.missing = []
         findings.settings = [each for each in findings.settings if not each.name.startswith(FOUND_BY_DEFAULT)]
-        return profile_text(findings, [f"{name} needs no profile: in the default dialect, {default.words()}."])
-    head = [f"Made by: txfast --dialect-of {name}", HOW_TO_USE]
+        head = [f"{name} is read without a profile: in the default dialect, {default.words()}."]
+        return profile_text(findings, [*head, WHAT_ELSE] if findings.settings else head)
+    head = [f"Made by: txfast --dialect-of {STANDARD_INPUT if ref.name == STANDARD_INPUT else name}", HOW_TO_USE]
     if start.kind == JSON_LINES:
         for setting in findings.settings:
             setting.is_open = True
@@ -138,7 +144,7 @@ def look(ref: "InputRef") -> str:
     elif findings.missing and findings.settings:
         *others, last = findings.missing
         missing = f"{', '.join(others)} and {last}" if others else last
-        head.append(f"No column was told for {missing}: fill that in below.")
+        head.append(f"No column is known for {missing}: fill that in below.")
     else:
         head.append(trial_sentence(name, start, findings))
     return profile_text(findings, head)
