@@ -39,6 +39,14 @@ OTHER_TEXTS = [
 STRANGE = [*" \t\v\f;,|'\"`x15-+.é0", "\n", "\r\n", "\r", "\x00", "\x7f"]
 
 
+# Ids that are texts, each with a number in it, and how many of them need no quotes.
+ID_FORMS = [
+    *("cus_{}", "{:036d}", "x{:0254d}", "Ref.{}é", "#{}", "{}", "a {} b", "{:020d}x"),
+    *('a"{}"', "'{}", "x,{};y", "two\n{}", "\r\n{}\t|", '"{}', "`{}``", "{}:~"),
+]
+SIMPLE_ID_FORMS = 8
+
+
 class Layout(NamedTuple):
     """A dialect, and the columns of its files in order: roles, "keep" or "other"."""
 
@@ -57,7 +65,8 @@ def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row |
     kind, amount = row.kind, row.amount
     if dialect.positive is not None and dialect.negative is not None and amount is not None:
         kind = dialect.positive if amount >= 0 else dialect.negative
-    texts = {"client": str(row.client), "tx": str(row.tx), "keep": kept_word(dialect, chance)}
+    client, tx = id_written(dialect, "client", row.client), id_written(dialect, "tx", row.tx)
+    texts = {"client": str(client), "tx": str(tx), "keep": kept_word(dialect, chance)}
     texts["amount"] = "" if amount is None else amount_text(dialect, amount, chance)
     if "credit" in layout.columns:
         kind = "withdrawal" if kind == "withdrawal" else "deposit"
@@ -76,7 +85,15 @@ def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row |
         return ordered, None
     if dialect.positive is not None and amount is not None:
         amount = abs(amount)
-    return ordered, Row(kind, row.client, row.tx, amount)
+    return ordered, Row(kind, client, tx, amount)
+
+
+def id_written(dialect: Dialect, role: str, number: int) -> int | str:
+    """The id that is written for a number: itself, or a text of its own that every dialect can hold."""
+    if role not in dialect.text_ids:
+        return number
+    forms = ID_FORMS[:SIMPLE_ID_FORMS] if dialect.quote is None else ID_FORMS
+    return forms[number % len(forms)].format(number)
 
 
 def kept_word(dialect: Dialect, chance: Random) -> str:

@@ -109,6 +109,9 @@ def numbers(draw: st.DrawFn) -> dict[str, str]:
         "decimals": draw(st.sampled_from([None, None, None, *"0123456789"])),
         "amounts": draw(st.sampled_from([None, None, None, "minor", "major"])),
         "rounding": draw(st.sampled_from([None, None, "refuse", "truncate", "half-even", "half-up"])),
+        "ids": draw(st.sampled_from([None, None, None, "text", "text", "number"])),
+        "ids.client": draw(st.sampled_from([None, None, None, None, "text", "number"])),
+        "ids.tx": draw(st.sampled_from([None, None, None, None, "text", "number"])),
     }
     return {name: value for name, value in drawn.items() if value is not None}
 

@@ -21,6 +21,8 @@ from tests.support.reference_rows import BYTE_ORDER_MARK, ROW_LIMIT_BYTES, NotTr
 # What is tried where no delimiter is given.
 KNOWN_DELIMITERS = (b",", b";", b"\t", b"|")
 IGNORE = "ignore"
+# The most bytes of an id that is a text.
+ID_LIMIT_BYTES = 255
 # Without a header and without names, the columns are in this order.
 STANDARD_ORDER = ("type", "client", "tx", "amount")
 
@@ -50,6 +52,8 @@ class Dialect:
     decimals: int = 4
     is_minor: bool = False
     rounding: str = "refuse"
+    # Roles whose ids are texts.
+    text_ids: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> Dialect:
@@ -90,6 +94,12 @@ class Dialect:
                 self.words[rest.encode()] = value
             case "keep":
                 self.keep[rest.encode()] = words_of(value)
+            case "ids" if rest:
+                self.text_ids = self.text_ids | {rest} if value == "text" else self.text_ids - {rest}
+            case "ids" if value == "text":
+                self.text_ids = {"client", "tx"}
+            case "ids":
+                pass
             case "decimals":
                 self.decimals = int(value)
             case "amounts":
@@ -228,8 +238,8 @@ class Transaction(NamedTuple):
     """A well-formed row. `amount` is in units, None if the row has none."""
 
     kind: str
-    client: int
-    tx: int
+    client: int | str
+    tx: int | str
     amount: int | None
 
 
@@ -311,7 +321,7 @@ def decode_row(dialect: Dialect, columns: Columns, delimiter: bytes, line: int, 
     elif (fields := split_fields(row, delimiter, dialect.quote)) is None:
         outcome = Malformed("bad_quoting")
     else:
-        outcome = outcome_of(dialect, columns, [each.text for each in fields])
+        outcome = outcome_of(dialect, columns, fields)
     return DecodedRow(line, outcome, texts_of(dialect, columns, fields or []), row[:REJECT_ROW_LIMIT_BYTES])
 
 
@@ -326,8 +336,21 @@ def texts_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> tup
     return shown("type"), shown("client"), shown("tx"), amount
 
 
-def outcome_of(dialect: Dialect, columns: Columns, texts: Sequence[bytes]) -> Outcome:
-    """What a row of these texts is. The order of the questions is the order of the reasons."""
+def id_of(dialect: Dialect, role: str, field: Field) -> int | str | None:
+    """The id in a field: a number, or the bytes of a text as a str; None where it is none."""
+    if dialect.is_empty(field.text):
+        return None
+    if role not in dialect.text_ids:
+        return parse_id(field.text)
+    text = field.text
+    if field.is_quoted and dialect.quote is not None:
+        text = text.replace(dialect.quote * 2, dialect.quote)
+    return text.decode("utf-8", "surrogateescape") if len(text) <= ID_LIMIT_BYTES else None
+
+
+def outcome_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> Outcome:
+    """What a row of these fields is. The order of the questions is the order of the reasons."""
+    texts = [each.text for each in fields]
     found: dict[str, bytes | None] = {
         role: texts[index] if index < len(texts) else None for role, index in columns.by_role.items()
     }
@@ -351,10 +374,10 @@ def outcome_of(dialect: Dialect, columns: Columns, texts: Sequence[bytes]) -> Ou
         return Malformed("missing_field")
     if has_type_column and kind is None:
         return Malformed("bad_type")
-    client = None if dialect.is_empty(client_text) else parse_id(client_text)
+    client = id_of(dialect, "client", fields[columns.by_role["client"]])
     if client is None:
         return Malformed("bad_client")
-    tx = None if dialect.is_empty(tx_text) else parse_id(tx_text)
+    tx = id_of(dialect, "tx", fields[columns.by_role["tx"]])
     if tx is None:
         return Malformed("bad_tx")
     if any(parse_amount(text, dialect) is None for text in amount_texts):
@@ -367,7 +390,7 @@ def outcome_of(dialect: Dialect, columns: Columns, texts: Sequence[bytes]) -> Ou
     return Transaction(kind, client, tx, amount)
 
 
-def by_sign(dialect: Dialect, client: int, tx: int, amount: int | None) -> Transaction:
+def by_sign(dialect: Dialect, client: int | str, tx: int | str, amount: int | None) -> Transaction:
     """Without a type column, the sign of the amount says the kind, and the amount is its size."""
     assert amount is not None
     assert dialect.positive is not None
@@ -375,7 +398,9 @@ def by_sign(dialect: Dialect, client: int, tx: int, amount: int | None) -> Trans
     return Transaction(dialect.positive if amount >= 0 else dialect.negative, client, tx, abs(amount))
 
 
-def two_columns(dialect: Dialect, client: int, tx: int, credit_text: bytes, debit_text: bytes) -> Outcome:
+def two_columns(
+    dialect: Dialect, client: int | str, tx: int | str, credit_text: bytes, debit_text: bytes
+) -> Outcome:
     """With two columns of amounts, the one that is neither empty nor zero counts."""
     credit = None if dialect.is_empty(credit_text) else parse_amount(credit_text, dialect)
     debit = None if dialect.is_empty(debit_text) else parse_amount(debit_text, dialect)

@@ -19,7 +19,7 @@ from tests.support.reference_rows import NotTransactions
 class Account(NamedTuple):
     """A client's balances as decimal numbers with all places of the dialect."""
 
-    client: int
+    client: int | str
     available: Decimal
     held: Decimal
     total: Decimal
@@ -93,10 +93,15 @@ class Replay:
     def accounts(self) -> list[Account]:
         """The accounts, ascending by client."""
         accounts = []
-        for client, each in sorted(self._ledger.accounts.items()):
+        for client, each in sorted(self._ledger.accounts.items(), key=lambda item: order_of(item[0])):
             available, held, total = map(self._number, (each.available, each.held, each.total))
             accounts.append(Account(client, available, held, total, each.locked))
         return accounts
 
     def _number(self, units: int) -> Decimal:
         return Decimal(units).scaleb(-self._decimals)
+
+
+def order_of(client: int | str) -> tuple[int, bytes]:
+    """What accounts are in order of: numbers, or bytes of texts."""
+    return (client, b"") if isinstance(client, int) else (0, client.encode("utf-8", "surrogateescape"))

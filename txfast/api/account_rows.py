@@ -5,6 +5,7 @@ which are read from the first one on. This module must not know tables.
 """
 
 import operator
+import os
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     class AccountChunks(Protocol):
         """Accounts in chunks; a chunk is valid until the next one is asked for."""
 
+        @property
+        def has_names(self) -> bool: ...
         def chunks(self) -> Iterator[AccountColumns]: ...
         def __len__(self) -> int: ...
 
@@ -30,17 +33,34 @@ class Account(NamedTuple):
     """One account. Amounts have four decimals, or those of the dialect; `total` is what is available and what is held
     together."""
 
-    client: int
+    client: int | str
     available: Decimal
     held: Decimal
     total: Decimal
     locked: bool
 
 
-def account_of(client: int, available: int, held: int, locked: bool, decimals: int) -> Account:
+def account_of(client: int | bytes, available: int, held: int, locked: bool, decimals: int) -> Account:
     """An account whose amounts are given in units of their last decimal."""
     amounts = (Decimal(decimal_text(units, decimals)) for units in (available, held, available + held))
-    return Account._make((client, *amounts, locked))
+    return Account._make((shown_client(client), *amounts, locked))
+
+
+def shown_client(client: int | bytes) -> int | str:
+    """A client as programs see it: a text has surrogates for bytes that are no UTF-8."""
+    return client if isinstance(client, int) else os.fsdecode(client)
+
+
+def client_key(client: object, *, has_names: bool) -> int | bytes | None:
+    """A client's id as ledgers know it: bytes where clients are texts, else an int. None where it is no such id."""
+    if not has_names:
+        return client_number(client)
+    if not isinstance(client, str | bytes):
+        return None
+    try:
+        return client if isinstance(client, bytes) else os.fsencode(client)
+    except UnicodeEncodeError:
+        return None
 
 
 def client_number(client: object) -> int | None:
@@ -64,6 +84,11 @@ class AccountParts:
         """Iterate the parts."""
         return iter(self._parts)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether clients are texts."""
+        return any(part.has_names for part in self._parts)
+
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
@@ -77,7 +102,7 @@ def account_at(accounts: "AccountChunks", index: int, decimals: int) -> Account:
     raise IndexError("fewer accounts than there are said to be")
 
 
-def account_of_client(accounts: "AccountChunks", client: int, decimals: int) -> Account | None:
+def account_of_client(accounts: "AccountChunks", client: int | bytes, decimals: int) -> Account | None:
     """The client's account, whose amounts have these decimals; None where it has none."""
     for chunk in accounts.chunks():
         index = chunk.find(client)

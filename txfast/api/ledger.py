@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Literal, SupportsIndex, overload
 
-from txfast.api.account_rows import Account, account_of, client_number
+from txfast.api.account_rows import Account, account_of, client_key
 from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
 from txfast.api.profiles import takes_profile
@@ -150,22 +150,22 @@ class Ledger:
             return True
         return tables is not None and ledgers + malformed == noted == tables.rows_before
 
-    def __getitem__(self, client: SupportsIndex) -> Account:
+    def __getitem__(self, client: SupportsIndex | str) -> Account:
         """The client's account. Raises KeyError where it has none."""
         with self._alone():
-            number = client_number(client)
-            if number is not None:
+            key = client_key(client, has_names=self._books.has_text_clients)
+            if key is not None:
                 for ledger in self._books.ledgers:
-                    found = ledger.account(number)
+                    found = ledger.account(key)
                     if found is not None:
-                        return account_of(number, *found, self._books.decimals)
+                        return account_of(key, *found, self._books.decimals)
         raise KeyError(client)
 
     @overload
-    def get(self, client: SupportsIndex) -> Account | None: ...
+    def get(self, client: SupportsIndex | str) -> Account | None: ...
     @overload
-    def get(self, client: SupportsIndex, default: "Default") -> "Account | Default": ...
-    def get(self, client: SupportsIndex, default: object = None) -> object:
+    def get(self, client: SupportsIndex | str, default: "Default") -> "Account | Default": ...
+    def get(self, client: SupportsIndex | str, default: object = None) -> object:
         """The client's account; `default` where it has none."""
         try:
             return self[client]
@@ -179,7 +179,7 @@ class Ledger:
             return False
         return True
 
-    def __iter__(self) -> "Iterator[int]":
+    def __iter__(self) -> "Iterator[int | str]":
         """The clients, in ascending order."""
         return (account.client for account in self.accounts())
 

@@ -13,7 +13,7 @@ from txfast.log.journal import program_journal
 from txfast.run.all_malformed import Examples, keep_examples, refuse_all_malformed
 from txfast.run.intake import InputFigures, Intake, MalformedRows, check_reader, make_reader
 from txfast.run.plan import make_plan
-from txfast.writers.accounts_table import amount_type
+from txfast.writers.accounts_table import amount_type, check_utf8
 from txfast.writers.arrow_buffers import transaction_buffers
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from txfast.api.arguments import Reader
     from txfast.api.inputs import Input
     from txfast.dialect.dialect import Dialect
+    from txfast.dialect.text_ids import TextIds
     from txfast.input.source import Source
     from txfast.log.journal import Journal
     from txfast.run.plan import Plan
@@ -34,13 +35,15 @@ else:
     from txfast.late import pa
 
 
-def transaction_schema(decimals: int = DECIMALS) -> "pa.Schema":
+def transaction_schema(decimals: int = DECIMALS, text_ids: "TextIds | None" = None) -> "pa.Schema":
     """The schema of transactions."""
+    client = pa.string() if text_ids is not None and text_ids.client else pa.uint64()
+    tx = pa.string() if text_ids is not None and text_ids.tx else pa.uint64()
     return pa.schema(
         [
             pa.field("type", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-            pa.field("client", pa.uint64(), nullable=False),
-            pa.field("tx", pa.uint64(), nullable=False),
+            pa.field("client", client, nullable=False),
+            pa.field("tx", tx, nullable=False),
             pa.field("amount", amount_type(decimals)),
         ]
     )
@@ -79,9 +82,8 @@ def read(
     chosen = taken("dialect", dialect)
     check_reader(reader, chosen)
     batches = record_batches(given.sources(), plan, malformed, journal, chosen)
-    decimals = DECIMALS if chosen is None else chosen.decimals
     return TransactionReader(
-        record_batch(TransactionBatch(), decimals), ClosableBatches(batches.__next__, batches.close)
+        record_batch(TransactionBatch(), chosen), ClosableBatches(batches.__next__, batches.close)
     )
 
 
@@ -106,7 +108,6 @@ def batches_of(
     dialect: "Dialect | None",
 ) -> "Iterator[pa.RecordBatch]":
     batch = TransactionBatch()
-    decimals = DECIMALS if dialect is None else dialect.decimals
     for source in sources:
         figures = InputFigures(source.name)
         intake = Intake(source, make_reader(source, plan, dialect=dialect), malformed, figures)
@@ -121,20 +122,26 @@ def batches_of(
                 keep_examples(examples, batch)
             malformed.add(source.name, batch)
             if len(batch):
-                yield record_batch(batch, decimals)
+                yield record_batch(batch, dialect)
         counts = [count - earlier for count, earlier in zip(malformed.counts, before, strict=True)]
         refuse_all_malformed(source.name, counts, figures.rows, examples, outcome="")
 
 
-def record_batch(batch: "TransactionBatch", decimals: int = DECIMALS) -> "pa.RecordBatch":
-    """A batch's well-formed rows, in memory of their own."""
-    kinds, clients, txs, has_amount, amounts = map(pa.py_buffer, transaction_buffers(batch))
+def record_batch(batch: "TransactionBatch", dialect: "Dialect | None" = None) -> "pa.RecordBatch":
+    """A batch's well-formed rows, which were read in a dialect, in memory of their own. Raises InputError for an id
+    that is a text but no UTF-8."""
+    text_ids = None if dialect is None else dialect.text_ids
+    schema = transaction_schema(DECIMALS if dialect is None else dialect.decimals, text_ids)
+    [kinds], clients, txs, [has_amount, amounts] = transaction_buffers(
+        batch, text_client=text_ids is not None and text_ids.client, text_tx=text_ids is not None and text_ids.tx
+    )
     rows = len(batch)
-    codes = pa.Array.from_buffers(pa.int8(), rows, [None, kinds])
-    arrays = [
-        pa.DictionaryArray.from_arrays(codes, pa.array(KINDS, pa.string())),
-        pa.Array.from_buffers(pa.uint64(), rows, [None, clients]),
-        pa.Array.from_buffers(pa.uint64(), rows, [None, txs]),
-        pa.Array.from_buffers(amount_type(decimals), rows, [has_amount, amounts]),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=transaction_schema(decimals))
+    codes = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(kinds)])
+    arrays = [pa.DictionaryArray.from_arrays(codes, pa.array(KINDS, pa.string()))]
+    for name, buffers in (("client", clients), ("tx", txs)):
+        if schema.field(name).type == pa.string():
+            check_utf8(name, *buffers)
+        arrays.append(pa.Array.from_buffers(schema.field(name).type, rows, [None, *map(pa.py_buffer, buffers)]))
+    amount_buffers = [pa.py_buffer(has_amount), pa.py_buffer(amounts)]
+    arrays.append(pa.Array.from_buffers(schema.field("amount").type, rows, amount_buffers))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -17,7 +17,7 @@ from txfast.api.account_rows import (
     account_at,
     account_of_client,
     chosen_accounts,
-    client_number,
+    client_key,
 )
 from txfast.api.arguments import taken
 from txfast.api.differences import Difference, compare
@@ -193,7 +193,7 @@ class Accounts(ResultTable[Account]):
     `accounts[0]` is an Account, `accounts[:10]` are Accounts; `accounts.get(42)` finds a client's. Where accounts went
     to disk, under a memory limit, such a look-up reads them from the first one on: iterate them instead.
 
-    client     uint64
+    client     uint64, or string where clients are texts
     available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
@@ -210,7 +210,7 @@ class Accounts(ResultTable[Account]):
     @property
     def schema(self) -> "pa.Schema":
         """The schema of the table."""
-        return account_schema(self._decimals)
+        return account_schema(self._decimals, has_names=self._columns.has_names)
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         """Iterate the accounts as Arrow record batches."""
@@ -243,14 +243,16 @@ class Accounts(ResultTable[Account]):
                 f"expected accounts have {BALANCE_DECIMALS} decimals, and these {self._decimals}: leave decimals out "
                 f"of the dialect"
             )
+        if self._columns.has_names:
+            raise UsageError("accounts whose clients are texts cannot be compared yet: compare them as tables")
         ascends = len(self) <= 1 or self[0].client < self[1].client
         return Differences(compare((self if ascends else self[::-1])._columns, expected))
 
     @overload
-    def get(self, client: "SupportsIndex") -> Account | None: ...
+    def get(self, client: "SupportsIndex | str") -> Account | None: ...
     @overload
-    def get(self, client: "SupportsIndex", default: "Default") -> "Account | Default": ...
-    def get(self, client: "SupportsIndex", default: object = None) -> object:
+    def get(self, client: "SupportsIndex | str", default: "Default") -> "Account | Default": ...
+    def get(self, client: "SupportsIndex | str", default: object = None) -> object:
         """The client's account; `default` where it has none.
 
         >>> import io, txfast
@@ -259,8 +261,8 @@ class Accounts(ResultTable[Account]):
         >>> accounts.get(42).total, accounts.get(43)
         (Decimal('2.5000'), None)
         """
-        number = client_number(client)
-        found = None if number is None else account_of_client(self._columns, number, self._decimals)
+        key = client_key(client, has_names=self._columns.has_names)
+        found = None if key is None else account_of_client(self._columns, key, self._decimals)
         return default if found is None else found
 
     def __contains__(self, row: object) -> bool:

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.batch.header cimport Header
+from txfast.batch.ids cimport IdSpan
 
 # The type of a transaction. NO_AMOUNT is added where the row has no amount.
 cdef enum Kind:
@@ -41,8 +42,10 @@ cdef enum:
 cdef class TransactionBatch:
     # Well-formed rows, a column each, in input order.
     cdef uint8_t* kind
-    cdef uint64_t* client
+    cdef uint64_t* client  # the number; of a text its hash, as in `tx`
     cdef uint64_t* tx
+    cdef IdSpan* client_span  # where clients are texts, in the batch's text; NULL before the first such batch
+    cdef IdSpan* tx_span
     cdef int64_t* amount  # units of 0.0001
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
     cdef uint8_t* status  # the ledger's status of the row; not set while its shard is in `unsettled_shards`
@@ -52,6 +55,7 @@ cdef class TransactionBatch:
     cdef uint32_t shard_count  # 0 where the rows are not routed
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity
+    cdef Py_ssize_t span_capacity
 
     cdef readonly uint64_t unsettled_shards  # a bit for each shard whose rows went to disk and have no status yet
 
@@ -91,9 +95,11 @@ cdef class TransactionBatch:
     cdef public object consumed  # in runs that take checkpoints: the Position in the input after this block
 
     cdef void release_columns(self) noexcept
+    cdef void release_spans(self) noexcept
     cdef void release_malformed(self) noexcept
     cdef void release_spanning(self) noexcept
     cdef const uint32_t* routed_to(self, uint32_t shard, Py_ssize_t* rows) except? NULL
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows, Py_ssize_t spanning_rows) except -1
+    cdef int reserve_spans(self) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept

@@ -44,6 +44,7 @@ cdef class TransactionBatch:
 
     def __dealloc__(self):
         self.release_columns()
+        self.release_spans()
         self.release_malformed()
         self.release_spanning()
         free(self.shard_starts)
@@ -62,6 +63,12 @@ cdef class TransactionBatch:
         self.amount = NULL
         self.offset = NULL
         self.capacity = 0
+
+    cdef void release_spans(self) noexcept:
+        free(self.client_span)
+        free(self.tx_span)
+        self.client_span = self.tx_span = NULL
+        self.span_capacity = 0
 
     cdef void release_malformed(self) noexcept:
         free(self.malformed_reason)
@@ -115,6 +122,18 @@ cdef class TransactionBatch:
                 self.release_spanning()
                 raise MemoryError(f"no memory for a batch of {spanning_rows} rows with line endings inside")
             self.spanning_capacity = spanning_rows
+        return 0
+
+    cdef int reserve_spans(self) except -1:
+        """Make room for where the ids of all rows are, which `reserve` has made room for. Raises MemoryError."""
+        if self.capacity > self.span_capacity:
+            self.release_spans()
+            self.client_span = <IdSpan*>malloc(self.capacity * sizeof(IdSpan))
+            self.tx_span = <IdSpan*>malloc(self.capacity * sizeof(IdSpan))
+            if not (self.client_span and self.tx_span):
+                self.release_spans()
+                raise MemoryError(f"no memory for the ids of a batch of {self.capacity} rows")
+            self.span_capacity = self.capacity
         return 0
 
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL:

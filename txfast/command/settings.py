@@ -36,7 +36,7 @@ OVERRIDDEN_BY = {
     "strict": {"max_malformed"}, "max_malformed": {"strict"}, "quiet": {"log_level", "verbose"}, "verbose": {"quiet"},
 }  # fmt: skip
 # Options that make the dialect together.
-DIALECT_OPTIONS = ("dialect", "columns", "types", "delimiter", "decimal", "decimals")
+DIALECT_OPTIONS = ("dialect", "columns", "types", "delimiter", "decimal", "ids", "decimals")
 # Options that --dialect-of takes: those of the log.
 LOG_OPTIONS = ("log_level", "log_format", "color", "quiet", "verbose")
 

@@ -13,6 +13,7 @@ from txfast.dialect.meaning cimport (
     IGNORED_KIND, KEPT_MAX, NO_THOUSANDS, AmountForm, Compiled, Rounding, Word, Words,
 )
 from txfast.text.csv_in cimport COMMENT_BYTES_MAX, NO_QUOTE, default_syntax
+from txfast.text.text_hash cimport TextKey
 
 from txfast.dialect.names import IGNORE, KINDS, OTHER_WORDS, ROUNDINGS
 
@@ -48,6 +49,7 @@ cdef class CompiledDialect:
         memcpy(self.compiled.syntax.comment, <const uint8_t*>comment, len(comment))
         self.compile_amounts(dialect)
         self.compile_types(dialect)
+        self.compile_ids(dialect.text_ids)
         self.compiled.meaning.nulls = self.keep_words([(word.encode(), 0) for word in dialect.words("null")])
         if len(dialect.kept) > KEPT_MAX:
             raise ValueError(f"a dialect that keeps rows by {len(dialect.kept)} columns")
@@ -86,6 +88,22 @@ cdef class CompiledDialect:
         self.compiled.meaning.types = self.keep_words(
             [(word.encode(), IGNORED_KIND if kind == IGNORE else KINDS.index(kind)) for word, kind in words.items()]
         )
+        return 0
+
+    cdef int compile_ids(self, text_ids) except -1:
+        """Compile which ids are texts."""
+        cdef bytes key
+        cdef const uint8_t* words
+        if text_ids is None:
+            return 0
+        key = text_ids.key
+        words = key
+        if len(key) != sizeof(TextKey):
+            raise ValueError(f"a key of {len(key)} bytes: it has {sizeof(TextKey)}")
+        self.compiled.meaning.text_key = (<const TextKey*>words)[0]
+        self.compiled.meaning.text_key.multiplier |= 1
+        self.compiled.meaning.text_client = text_ids.client
+        self.compiled.meaning.text_tx = text_ids.tx
         return 0
 
     cdef Words keep_words(self, list words) except *:

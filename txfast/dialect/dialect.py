@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from txfast.dialect.compiled import CompiledDialect
+    from txfast.dialect.text_ids import TextIds
 
 CREDIT, DEBIT = "credit", "debit"
 COLUMNS = (*COLUMN_NAMES, CREDIT, DEBIT)
 POSITIVE, NEGATIVE = "types.+", "types.-"
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252")
 AMOUNT_FORMS = ("major", "minor")
+TEXT = "text"
+ID_FORMS = ("number", TEXT)
+ID_COLUMNS = ("client", "tx")
 SKIP_MAX = 1_000_000
 COMMENT_BYTES_MAX = 16
 # Words of types, of one list of words, and columns that are kept: more than any file has.
@@ -150,6 +154,11 @@ PARTS = (
          "of a type column, `types.+` and `types.-`: what positive and negative amounts are", type_name),
     Part("keep.", "words, separated by commas", "",
          "the texts of a column with which rows are read; all other rows are ignored, and counted", word_list),
+    Part(
+        "ids", "`number`, `text`", "number",
+        "whether ids are numbers, or texts of at most 255 bytes that count as they are", one_of(*ID_FORMS),
+    ),
+    Part("ids.", "`number`, `text`", "the form in `ids`", "the same for one of `client` and `tx`", one_of(*ID_FORMS)),
     Part("decimals", "0 to 9", str(DECIMALS), "places of amounts and balances", whole_number(0, 9)),
     Part(
         "amounts", "`major`, `minor`", "major", "whether amounts are whole numbers of the smallest unit, as cents",
@@ -177,7 +186,7 @@ class Dialect(Mapping[str, str]):
     __slots__ = ("_compiled", "_parts")
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        parts = parse_parts(settings or {})
+        parts = with_ids_once(parse_parts(settings or {}))
         order = {part.name: index for index, part in enumerate(PARTS)}
         self._parts = dict(sorted(parts.items(), key=lambda each: (order[find_part(each[0])[1].name], each[0])))
         self._compiled: CompiledDialect | None = None
@@ -226,6 +235,20 @@ class Dialect(Mapping[str, str]):
     def decimals(self) -> int:
         return int(self.part("decimals"))
 
+    def has_text(self, name: str) -> bool:
+        """Whether the ids in the column `client` or `tx` are texts."""
+        return TEXT in (self.get("ids"), self.get(f"ids.{name}"))
+
+    @property
+    def text_ids(self) -> "TextIds | None":
+        """Which ids are texts; None where all are numbers."""
+        client, tx = map(self.has_text, ID_COLUMNS)
+        if not client and not tx:
+            return None
+        from txfast.dialect.text_ids import TextIds
+
+        return TextIds(client=client, tx=tx)
+
     @property
     def encoding(self) -> str | None:
         """The encoding of files; None where their first bytes tell it."""
@@ -272,8 +295,8 @@ class Dialect(Mapping[str, str]):
     @property
     def changes_meaning(self) -> bool:
         """Whether fields have another meaning than by default."""
-        names = ("decimal", "thousands", "null", "decimals", "amounts", "rounding", "columns.credit")
-        return any(name in names or name.startswith(("types.", "keep.")) for name in self)
+        names = ("decimal", "thousands", "null", "decimals", "amounts", "rounding", "columns.credit", "ids")
+        return any(name in names or name.startswith(("types.", "keep.", "ids.")) for name in self)
 
     @property
     def compiled(self) -> "CompiledDialect":
@@ -357,6 +380,16 @@ def parse_parts(settings: Mapping[str, str]) -> dict[str, str]:
     return parts
 
 
+def with_ids_once(parts: dict[str, str]) -> dict[str, str]:
+    """Parts in which each form of ids is said in one way: `ids` for both, else `ids.NAME` for the one that is text."""
+    forms = {name: parts.get(f"ids.{name}", parts.get("ids", BY_NAME["ids"].default)) for name in ID_COLUMNS}
+    others = {name: value for name, value in parts.items() if name.partition(".")[0] != "ids"}
+    texts = [name for name, form in forms.items() if form == TEXT]
+    if len(texts) == len(ID_COLUMNS):
+        return {**others, "ids": TEXT}
+    return {**others, **{f"ids.{name}": TEXT for name in texts}}
+
+
 def find_part(name: str) -> tuple[str, Part]:
     """The full name of a part, and the part, from a name as a person gives it. Raises UsageError."""
     name = name.strip()
@@ -368,6 +401,8 @@ def find_part(name: str) -> tuple[str, Part]:
             raise UsageError(f"dialect {name!r}: a name is missing behind the point")
         if family.name == "columns." and rest not in COLUMNS:
             raise UsageError(f"dialect {name!r}: it is one of {', '.join(COLUMNS)}{did_you_mean(rest, COLUMNS)}")
+        if family.name == "ids." and rest not in ID_COLUMNS:
+            raise UsageError(f"dialect {name!r}: it is one of {', '.join(ID_COLUMNS)}{did_you_mean(rest, ID_COLUMNS)}")
         return f"{head}.{rest}", family
     if name in BY_NAME and not name.endswith("."):
         return name, BY_NAME[name]

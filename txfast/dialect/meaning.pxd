@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from txfast.text.csv_in cimport Syntax
+from txfast.text.text_hash cimport TextKey
 
 cdef enum:
     KEPT_MAX = 8  # columns that tell which rows are read
@@ -45,6 +46,9 @@ cdef struct Meaning:
     bint has_debits  # credits and debits are columns of their own
     uint8_t positive_kind
     uint8_t negative_kind
+    bint text_client  # clients are texts
+    bint text_tx
+    TextKey text_key  # of the hash of texts
 
 cdef struct Compiled:
     Syntax syntax  # with a comma, where the header tells the delimiter

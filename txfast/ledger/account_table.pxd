@@ -1,19 +1,26 @@
 """AccountTable: finds the account of a client. Open addressing with linear probing, which starts at a pair of slots.
 
 The slots are the accounts themselves, and a pair fills a cache line, so a row usually touches one line here.
+
+Where clients are texts, an account has two words of 32 bits in place of the client's number: the upper half of the
+name's hash, which tells most other clients apart, and where the name is.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.rules cimport Account
+from txfast.ledger.texts cimport NAME_ALIGNMENT, TextArena, add_text, hash_at, is_text_at, text_at
 from txfast.text.bits cimport advise_huge_pages, populate
+from txfast.text.text_hash cimport TextKey
 
 cdef enum:
     ACCOUNT_LOAD_PERCENT_MAX = 70
     ACCOUNTS_MAX = 0xFFFFFFFF
+    # The most bytes of names: their addresses fit in 32 bits.
+    NAMES_BYTES_MAX = 0x3FFFFFFFC
 
 cdef struct AccountTable:
     void* allocation  # for `free`
@@ -22,6 +29,8 @@ cdef struct AccountTable:
     uint64_t capacity  # accounts that fit before it must grow
     uint64_t accounts
     HashKey key
+    TextArena* names  # of clients that are texts; NULL where they are numbers
+    TextKey text_key  # of the hash of texts
 
 
 cdef inline Account* home_slots(const AccountTable* table, const uint64_t client_hash) noexcept nogil:
@@ -50,6 +59,52 @@ cdef inline void add_account(AccountTable* table, Account* slot, const uint64_t 
     table.accounts += 1
 
 
+cdef inline uint64_t name_address(const Account* account) noexcept nogil:
+    """The address of the name of an account's client."""
+    return <uint64_t>NAME_ALIGNMENT * <uint32_t>account.client
+
+
+cdef inline const uint8_t* name_of(const AccountTable* table, const Account* account) noexcept nogil:
+    """The name of an account's client: its length, then its bytes."""
+    return text_at(table.names, name_address(account))
+
+
+cdef inline Account* find_named_slot(
+    const AccountTable* table,
+    Account* slot,  # IN the client's home
+    const uint64_t client_hash,  # IN the hash of the name
+    const uint8_t* name,  # IN
+    const uint8_t length,  # IN
+) noexcept nogil:
+    """`find_slot` for a client that is a text."""
+    while slot.in_use and not (
+        slot.client >> 32 == client_hash >> 32 and is_text_at(table.names, name_address(slot), name, length)
+    ):
+        slot += 1
+        if slot > &table.slots[table.slot_mask]:
+            slot = table.slots
+    return slot
+
+
+cdef inline Account* find_or_add_named(
+    AccountTable* table, Account* pair, const uint64_t client_hash, const uint8_t* name, const uint8_t length,
+) noexcept nogil:
+    """`find_or_add` for a client that is a text. There must be room for the name too."""
+    cdef Account* account = find_named_slot(table, pair, client_hash, name, length)
+    cdef uint64_t address
+    if not account.in_use:
+        address = add_text(table.names, name, length, NAME_ALIGNMENT)
+        add_account(table, account, client_hash >> 32 << 32 | address // NAME_ALIGNMENT)
+    return account
+
+
+cdef inline uint64_t hash_of(const AccountTable* table, const Account* account) noexcept nogil:
+    """The hash of an account's client."""
+    if table.names != NULL:
+        return hash_at(table.names, name_address(account), &table.text_key)
+    return hash_client(&table.key, account.client)
+
+
 cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
     """The client's account, which is opened if it is new. There must be room."""
     cdef Account* account = find_slot(table, pair, client)
@@ -60,6 +115,8 @@ cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint6
 
 cdef inline void remove_last(AccountTable* table, Account* account) noexcept nogil:
     """Remove the account that was added last, to which nothing was applied."""
+    if table.names != NULL:
+        table.names.end = name_address(account)
     account.in_use = False
     account.client = account.number = 0
     table.accounts -= 1
@@ -82,6 +139,15 @@ cdef inline uint64_t grown_table_bytes(const AccountTable* table, const uint64_t
     return slots_for(table, accounts) * sizeof(Account)
 
 
+cdef inline Account* free_slot(const AccountTable* table, Account* slot) noexcept nogil:
+    """The first empty slot from this one on."""
+    while slot.in_use:
+        slot += 1
+        if slot > &table.slots[table.slot_mask]:
+            slot = table.slots
+    return slot
+
+
 cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexcept nogil:
     """Make room for this many accounts in total. False when memory is exhausted; the table is then unchanged."""
     cdef uint64_t slot_count = slots_for(table, accounts)
@@ -100,8 +166,8 @@ cdef inline bint reserve_accounts(AccountTable* table, uint64_t accounts) noexce
     if table.slots != NULL:
         for i in range(table.slot_mask + 1):
             if table.slots[i].in_use:
-                pair = home_slots(&grown, hash_client(&table.key, table.slots[i].client))
-                find_slot(&grown, pair, table.slots[i].client)[0] = table.slots[i]
+                pair = home_slots(&grown, hash_of(table, &table.slots[i]))
+                free_slot(&grown, pair)[0] = table.slots[i]
     free(table.allocation)
     table[0] = grown
     return True

@@ -305,8 +305,8 @@ cdef class LedgerRestorer:
             reserved = (
                 reserve_accounts(&ledger.table, 1)
                 and ledger.reserve_index(entries + 1)
-                and reserve_entries(&ledger.logs[<int>DEPOSIT], entries - withdrawals, True)
-                and reserve_entries(&ledger.logs[<int>WITHDRAWAL], withdrawals, True)
+                and reserve_entries(&ledger.logs[<int>DEPOSIT], entries - withdrawals, True, 0)
+                and reserve_entries(&ledger.logs[<int>WITHDRAWAL], withdrawals, True, 0)
             )
         if not reserved:
             raise MemoryError(f"no memory for {entries} transactions")

@@ -9,7 +9,7 @@ from libc.string cimport memcpy, memset
 
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Detail, find_detail, key_of_entry, opening_of
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of, txs_of
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport (
     DISPUTE_STATE_COUNT, HAS_DETAILS, UNDISPUTED, WAS_REVERSED, Account, can_be_disputed, keeps_amount,
@@ -140,7 +140,7 @@ cdef class SavedLedger:
                 chunk = self.ledger.logs[kind].chunks[(first + rows) >> CHUNK_BITS]
                 slot = (first + rows) & CHUNK_MASK
                 in_chunk = min(count - rows, CHUNK_ENTRIES - slot)
-                memcpy(tx + rows, chunk.tx + slot, in_chunk * sizeof(uint64_t))
+                memcpy(tx + rows, txs_of(chunk) + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
                     client[rows + row] = accounts[chunk.account[slot + row]].client
                 if keeps_amount(self.ledger.policy, kind):
@@ -176,7 +176,7 @@ cdef class SavedLedger:
                 slot = first & CHUNK_MASK
                 if chunk.state[slot] & ~<uint8_t>HAS_DETAILS != UNDISPUTED:
                     client[rows] = self.accounts_by_number[chunk.account[slot]].client
-                    tx[rows] = chunk.tx[slot]
+                    tx[rows] = txs_of(chunk)[slot]
                     state[rows] = chunk.state[slot] & ~<uint8_t>HAS_DETAILS
                     rows += 1
                 first += 1
@@ -209,7 +209,7 @@ cdef class SavedLedger:
                 if chunk.state[slot] & HAS_DETAILS:
                     detail = find_detail(&self.ledger.details, key_of_entry(position_of(kind, first)))
                     client[rows] = self.accounts_by_number[chunk.account[slot]].client
-                    tx[rows] = chunk.tx[slot]
+                    tx[rows] = txs_of(chunk)[slot]
                     refunded_units[rows] = detail.refunded
                     moved_units[rows] = detail.moved if moves_are_open(chunk.state[slot]) else 0
                     rows += 1

@@ -5,6 +5,9 @@ that log. The rules say whether a log keeps amounts and states: a deposit takes 
 
 The fields are columns: padding wastes no bytes, and a rebuild of the index reads only what it needs. The chunks of both
 kinds begin with the same columns, so that appending does not branch on the kind, which is hard to predict.
+
+The ids of transactions come before the other columns. Where they are texts, an entry has instead of a number where its
+text is, in four bytes, and the log has the texts: an entry takes four bytes less, and one more than the text has.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -13,7 +16,9 @@ from libc.stdlib cimport free, realloc
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport keeps_amount
+from txfast.ledger.texts cimport TextArena, add_text, free_texts, hash_at, is_text_at, reserve_texts
 from txfast.text.bits cimport advise_huge_pages, prefetch
+from txfast.text.text_hash cimport TextKey
 
 cdef enum:
     LOG_COUNT = 2  # by kind: DEPOSIT, WITHDRAWAL
@@ -24,8 +29,8 @@ cdef enum:
     LOG_BIT = 31
     LOG_ENTRIES_MAX = 0x7FFFFFFF
 
+# What follows the ids of a chunk: `txs_of` or `starts_of` gives these.
 cdef struct Chunk:
-    uint64_t tx[CHUNK_ENTRIES]
     uint32_t account[CHUNK_ENTRIES]
     # A chunk that keeps no amounts ends after amount[0], which is written for every entry and never read.
     int64_t amount[CHUNK_ENTRIES]
@@ -38,19 +43,38 @@ cdef struct Log:
     uint64_t entries
     size_t chunk_bytes
     uint64_t amount_mask  # 0 where amounts are not kept: all are then written to amount[0]
+    size_t id_bytes  # of a chunk's ids, which lie before it
+    bint has_texts  # ids are texts
+    uint64_t* bases  # by chunk: the address in `texts` from which its starts count; NULL where ids are numbers
+    TextArena texts
 
 
-cdef inline void make_logs(Log* logs, const Policy policy) noexcept nogil:
+cdef inline uint64_t* txs_of(const Chunk* chunk) noexcept nogil:
+    """The ids of a chunk's entries, which are numbers."""
+    return <uint64_t*>chunk - CHUNK_ENTRIES
+
+
+cdef inline uint32_t* starts_of(const Chunk* chunk) noexcept nogil:
+    """Where the ids of a chunk's entries are, which are texts, from the chunk's base on."""
+    return <uint32_t*>chunk - CHUNK_ENTRIES
+
+
+cdef inline void make_logs(Log* logs, const Policy policy, const bint has_texts) noexcept nogil:
     cdef int kind
     for kind in range(LOG_COUNT):
         logs[kind].chunks = NULL
         logs[kind].allocations = NULL
         logs[kind].chunk_count = logs[kind].entries = 0
-        logs[kind].chunk_bytes = CHUNK_ENTRIES * (sizeof(uint64_t) + sizeof(uint32_t)) + sizeof(int64_t)
+        logs[kind].has_texts = has_texts
+        logs[kind].id_bytes = CHUNK_ENTRIES * (sizeof(uint32_t) if has_texts else sizeof(uint64_t))
+        logs[kind].chunk_bytes = CHUNK_ENTRIES * sizeof(uint32_t) + sizeof(int64_t)
         logs[kind].amount_mask = 0
         if keeps_amount(policy, kind):
             logs[kind].chunk_bytes = sizeof(Chunk)
             logs[kind].amount_mask = CHUNK_MASK
+        logs[kind].chunk_bytes += logs[kind].id_bytes
+        logs[kind].bases = NULL
+        logs[kind].texts = TextArena(blocks=NULL, block_count=0, end=0, users=0)
 
 
 cdef inline void free_logs(Log* logs, const Policy policy) noexcept nogil:
@@ -61,16 +85,21 @@ cdef inline void free_logs(Log* logs, const Policy policy) noexcept nogil:
             free(logs[kind].allocations[i])
         free(logs[kind].chunks)
         free(logs[kind].allocations)
-    make_logs(logs, policy)
+        free(logs[kind].bases)
+        free_texts(&logs[kind].texts)
+    make_logs(logs, policy, logs[0].has_texts)
 
 
 cdef inline uint64_t log_bytes(const Log* log, const uint64_t entries) noexcept nogil:
-    """The bytes of a log with room for this many entries in total."""
+    """The bytes of a log with room for this many entries in total, without the texts of their ids."""
     return max(log.chunk_count, (entries + CHUNK_MASK) >> CHUNK_BITS) * log.chunk_bytes
 
 
-cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is_large) noexcept nogil:
-    """Make room for this many entries in total. False when memory is exhausted; all entries are then as before.
+cdef inline bint reserve_entries(
+    Log* log, const uint64_t entries, const bint is_large, const uint64_t text_bytes,
+) noexcept nogil:
+    """Make room for this many entries in total, and for ids that take this many bytes more. False when memory is
+    exhausted; all entries are then as before.
 
     `is_large` says that many more entries will come. Otherwise the first chunk stays on small pages, since a short
     run touches only a few of them.
@@ -78,7 +107,10 @@ cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is
     cdef uint64_t needed = (entries + CHUNK_MASK) >> CHUNK_BITS
     cdef Chunk** chunks
     cdef void** allocations
-    cdef Chunk* chunk
+    cdef uint64_t* bases
+    cdef uint8_t* chunk
+    if text_bytes and not reserve_texts(&log.texts, text_bytes):
+        return False
     if needed <= log.chunk_count:
         return True
     chunks = <Chunk**>realloc(log.chunks, needed * sizeof(Chunk*))
@@ -89,13 +121,18 @@ cdef inline bint reserve_entries(Log* log, const uint64_t entries, const bint is
     if allocations == NULL:
         return False
     log.allocations = allocations
+    if log.has_texts:
+        bases = <uint64_t*>realloc(log.bases, needed * sizeof(uint64_t))
+        if bases == NULL:
+            return False
+        log.bases = bases
     while log.chunk_count < needed:
-        chunk = <Chunk*>allocate_zeroed(log.chunk_bytes, &allocations[log.chunk_count])
+        chunk = <uint8_t*>allocate_zeroed(log.chunk_bytes, &allocations[log.chunk_count])
         if chunk == NULL:
             return False
         if is_large or log.chunk_count:
             advise_huge_pages(chunk, log.chunk_bytes)
-        chunks[log.chunk_count] = chunk
+        chunks[log.chunk_count] = <Chunk*>(chunk + log.id_bytes)
         log.chunk_count += 1
     return True
 
@@ -114,12 +151,34 @@ cdef inline uint32_t append_entry(
     cdef Chunk* chunk = log.chunks[position >> CHUNK_BITS]
     cdef uint64_t slot = position & CHUNK_MASK
     cdef uint64_t slot_ahead = (slot + PREFETCH_ENTRIES) & CHUNK_MASK
-    chunk.tx[slot] = tx
+    txs_of(chunk)[slot] = tx
     chunk.account[slot] = account
     chunk.amount[slot & log.amount_mask] = amount
     log.entries = position + 1
     # Load the memory that the next entries are written to: waiting for it costs 7 ns a row.
-    prefetch(&chunk.tx[slot_ahead])
+    prefetch(&txs_of(chunk)[slot_ahead])
+    prefetch(&chunk.account[slot_ahead])
+    prefetch(&chunk.amount[slot_ahead & log.amount_mask])
+    return position_of(kind, position)
+
+
+cdef inline uint32_t append_text_entry(
+    Log* logs, const int kind, const uint32_t account, const uint8_t* tx, const uint8_t length, const int64_t amount,
+) noexcept nogil:
+    """`append_entry` for an id that is a text, for which there is room too."""
+    cdef Log* log = &logs[kind]
+    cdef uint64_t position = log.entries
+    cdef uint64_t number = position >> CHUNK_BITS
+    cdef Chunk* chunk = log.chunks[number]
+    cdef uint64_t slot = position & CHUNK_MASK
+    cdef uint64_t slot_ahead = (slot + PREFETCH_ENTRIES) & CHUNK_MASK
+    if not slot:
+        log.bases[number] = log.texts.end
+    starts_of(chunk)[slot] = <uint32_t>(add_text(&log.texts, tx, length, 1) - log.bases[number])
+    chunk.account[slot] = account
+    chunk.amount[slot & log.amount_mask] = amount
+    log.entries = position + 1
+    prefetch(&starts_of(chunk)[slot_ahead])
     prefetch(&chunk.account[slot_ahead])
     prefetch(&chunk.amount[slot_ahead & log.amount_mask])
     return position_of(kind, position)
@@ -144,4 +203,25 @@ cdef inline bint is_entry(
 ) noexcept nogil:
     """Whether the entry at this position is (account, tx)."""
     cdef const Chunk* chunk = chunk_of(logs, position)
-    return chunk.tx[position & CHUNK_MASK] == tx and chunk.account[position & CHUNK_MASK] == account
+    return txs_of(chunk)[position & CHUNK_MASK] == tx and chunk.account[position & CHUNK_MASK] == account
+
+
+cdef inline uint64_t address_at(const Log* log, const uint64_t entry) noexcept nogil:
+    """The address of the id of an entry, which is a text."""
+    return log.bases[entry >> CHUNK_BITS] + starts_of(log.chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK]
+
+
+cdef inline bint is_text_entry(
+    const Log* logs, const uint32_t position, const uint32_t account, const uint8_t* tx, const uint8_t length,
+) noexcept nogil:
+    """`is_entry` for an id that is a text."""
+    cdef const Log* log = &logs[kind_at(position)]
+    cdef uint64_t entry = position & <uint32_t>LOG_ENTRIES_MAX
+    if log.chunks[entry >> CHUNK_BITS].account[entry & CHUNK_MASK] != account:
+        return False
+    return is_text_at(&log.texts, address_at(log, entry), tx, length)
+
+
+cdef inline uint64_t tx_hash_at(const Log* log, const uint64_t entry, const TextKey* key) noexcept nogil:
+    """The hash of the id of an entry, which is a text."""
+    return hash_at(&log.texts, address_at(log, entry), key)

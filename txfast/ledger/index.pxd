@@ -10,15 +10,20 @@ ids that count up, as most do, stay in a few cache lines. Consecutive ids have d
 right after one of them was written waits for that write (10 ns a row). Where ids repeat (1…n in each client) or have a
 stride, first homes overflow. After HOME_GROUPS full groups the search goes on at a second home, which is a keyed hash
 of client and id, so that no pattern of ids can overflow it.
+
+Ids that are texts have no neighbours: the search begins at the home that is a keyed hash of client and id.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry
+from txfast.ledger.entries cimport (
+    CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry, is_text_entry, tx_hash_at, txs_of,
+)
 from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.text.bits cimport advise_huge_pages, lowest_bit, match_16, multiply_high, populate, prefetch
+from txfast.text.text_hash cimport TextKey
 
 cdef enum:
     GROUP_SLOTS = 12
@@ -64,13 +69,16 @@ cdef inline Group* second_home_of(const Index* index, const uint64_t hash) noexc
     return &index.groups[multiply_high(hash, index.group_count)]
 
 
+cdef inline Group* group_after(const Index* index, Group* group) noexcept nogil:
+    """The next group, round the end."""
+    return group + 1 if group + 1 < &index.groups[index.group_count] else index.groups
+
+
 cdef inline Group* next_group(
     const Index* index, Group* group, const uint64_t groups_seen, const uint64_t hash,
 ) noexcept nogil:
     """The group where the search goes on after `groups_seen` full groups."""
-    if groups_seen == HOME_GROUPS:
-        return second_home_of(index, hash)
-    return group + 1 if group + 1 < &index.groups[index.group_count] else index.groups
+    return second_home_of(index, hash) if groups_seen == HOME_GROUPS else group_after(index, group)
 
 
 cdef inline uint8_t tag_of(const uint64_t hash) noexcept nogil:
@@ -118,6 +126,41 @@ cdef inline Probe find_entry(
         probe.group = next_group(index, probe.group, groups_seen, hash)
 
 
+cdef inline Probe find_text_entry(
+    const Index* index,
+    const Log* logs,
+    Group* home,  # IN second_home_of the hash
+    const uint64_t hash,  # IN hash_transaction of the hashes of client and id
+    const uint32_t account,
+    const uint8_t* tx,
+    const uint8_t length,
+) noexcept nogil:
+    """`find_entry` for an id that is a text."""
+    cdef uint8_t tag = tag_of(hash)
+    cdef uint32_t candidates, empty, position
+    cdef Probe probe
+    probe.group = home
+    probe.hash = hash
+    probe.at_second_home = False
+    while True:
+        candidates = match_16(probe.group.tags, tag) & GROUP_MASK
+        while candidates:
+            probe.slot = lowest_bit(candidates)
+            position = probe.group.positions[probe.slot]
+            if (probe.group.checks >> 2 * probe.slot & 3) == check_of(hash) and is_text_entry(
+                logs, position, account, tx, length,
+            ):
+                probe.position = position
+                return probe
+            candidates &= candidates - 1
+        empty = match_16(probe.group.tags, 0) & GROUP_MASK
+        if empty:
+            probe.slot = lowest_bit(empty)
+            probe.position = <uint32_t>NOT_FOUND
+            return probe
+        probe.group = group_after(index, probe.group)
+
+
 cdef inline void insert_entry(
     Group* group, const int slot, const uint64_t hash, const uint32_t position,
 ) noexcept nogil:
@@ -142,6 +185,16 @@ cdef inline bint insert_new(
             return groups_seen >= HOME_GROUPS
         groups_seen += 1
         group = next_group(index, group, groups_seen, hash)
+
+
+cdef inline void insert_new_text(Index* index, const uint64_t hash, const uint32_t position) noexcept nogil:
+    """`insert_new` for an id that is a text."""
+    cdef Group* group = second_home_of(index, hash)
+    cdef uint32_t empty = match_16(group.tags, 0) & GROUP_MASK
+    while not empty:
+        group = group_after(index, group)
+        empty = match_16(group.tags, 0) & GROUP_MASK
+    insert_entry(group, lowest_bit(empty), hash, position)
 
 
 cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
@@ -200,7 +253,7 @@ cdef inline void index_fill(
                 entry = ahead - REBUILD_AHEAD_ENTRIES
                 chunk = logs[kind].chunks[entry >> CHUNK_BITS]
                 second_homes += insert_new(
-                    index, chunk.tx[entry & CHUNK_MASK], hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)],
+                    index, txs_of(chunk)[entry & CHUNK_MASK], hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)],
                     <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
                 )
                 if not entry & REBUILD_SAMPLE_MASK:
@@ -210,9 +263,33 @@ cdef inline void index_fill(
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
                 # After the end of a chunk this loads an unrelated hash, which is harmless.
                 prefetch(&client_hashes[chunk.account[(ahead + REBUILD_AHEAD_ENTRIES) & CHUNK_MASK]])
-                tx = chunk.tx[ahead & CHUNK_MASK]
+                tx = txs_of(chunk)[ahead & CHUNK_MASK]
                 hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)
                 hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
                 prefetch(home_of(index, tx))
                 if prefetch_second_homes:
                     prefetch(second_home_of(index, hash))
+
+
+cdef inline void index_fill_texts(
+    Index* index,  # IN, OUT
+    const Log* logs,  # IN whose ids are texts
+    const uint64_t* client_hashes,  # IN by the number of an account
+    const TextKey* key,  # IN
+) noexcept nogil:
+    """`index_fill` for ids that are texts."""
+    cdef uint64_t[REBUILD_AHEAD_ENTRIES] hashes
+    cdef uint64_t entry, ahead, hash
+    cdef uint32_t account
+    cdef int kind
+    for kind in range(LOG_COUNT):
+        for ahead in range(logs[kind].entries + REBUILD_AHEAD_ENTRIES):
+            if ahead >= REBUILD_AHEAD_ENTRIES:
+                entry = ahead - REBUILD_AHEAD_ENTRIES
+                hash = hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)]
+                insert_new_text(index, hash, <uint32_t>(entry | <uint64_t>kind << LOG_BIT))
+            if ahead < logs[kind].entries:
+                account = logs[kind].chunks[ahead >> CHUNK_BITS].account[ahead & CHUNK_MASK]
+                hash = hash_transaction(client_hashes[account], tx_hash_at(&logs[kind], ahead, key))
+                hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
+                prefetch(second_home_of(index, hash))

@@ -8,8 +8,12 @@ from txfast.ledger.sums cimport WideSum
 from txfast.ledger.details cimport Details
 from txfast.ledger.entries cimport LOG_COUNT, Log
 from txfast.ledger.index cimport Index
+from txfast.ledger.load cimport IdKinds
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport Account, Status
+
+cdef enum:
+    STATUS_STRIDE = 16  # of the counts by kind and status: STATUS_COUNT, rounded up to a power of two
 
 cdef class Ledger:
     cdef AccountTable table
@@ -23,18 +27,25 @@ cdef class Ledger:
     cdef Details details
     cdef Policy policy
     cdef bint has_policy  # it is not the default one
+    cdef IdKinds id_kinds  # which ids are texts
     cdef readonly uint64_t unread_amounts  # applied disputes with another amount than they moved, which was ignored
 
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
-    cdef int reserve_rows(self, Py_ssize_t rows) except -1
+    cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
     cdef uint64_t* clients_by_number(self) except NULL
+    cdef int take_text_ids(self, text_ids) except -1
+    cdef const Account* find_named(self, bytes name) except NULL
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil
     cdef int reserve_detailed(self, uint64_t count) except -1
     cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
-    cdef uint64_t bytes_with_rows(self, const uint64_t rows, const uint64_t detailed) noexcept nogil
+    cdef void apply_texts(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
+    cdef void apply_any(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
+    cdef uint64_t bytes_with_rows(
+        self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
+    ) noexcept nogil
     cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil
     cdef Status apply_to_any_payment(
         self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,

@@ -11,27 +11,29 @@ from libc.string cimport memcpy, memset
 
 from cython.view cimport array as cython_array
 
-from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, WITHDRAWAL, TransactionBatch
+from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, WITHDRAWAL, TransactionBatch
+from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, free_accounts, home_slots, remove_last, reserve_accounts,
+    ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot, free_accounts, hash_of, home_slots, name_of,
+    reserve_accounts,
 )
+from txfast.ledger.apply cimport apply_rows
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
-    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, kind_at, make_logs, reserve_entries,
+    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, make_logs, reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey, hash_client
-from txfast.ledger.index cimport (
-    NOT_FOUND, Group, Index, Probe, index_capacity, index_fill, index_free, index_reset,
-)
-from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, needs_second_homes
-from txfast.ledger.payments cimport apply_to_payment, count_detailed, is_plain_row
+from txfast.ledger.index cimport Group, index_capacity, index_fill, index_fill_texts, index_free, index_reset
+from txfast.ledger.load cimport NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
+from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
-from txfast.ledger.rules cimport (
-    APPLIED, STATUS_COUNT, Account, Status, adds_entry, can_be_disputed, change_of_total, deposit_or_withdraw,
-    keeps_entry, opens_account, reasons_considered,
-)
+from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
 from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity
-from txfast.ledger.sums cimport WideSum, add_wide, fits_as_total, whole
+from txfast.ledger.sums cimport WideSum, fits_as_total, whole
+from txfast.ledger.texts cimport (
+    NAME_ALIGNMENT, TEXT_BYTES_MAX, TextArena, arena_bytes, new_texts, release_texts, reserve_texts,
+)
+from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, TextKey, hash_text
 
 import os
 
@@ -46,9 +48,6 @@ STATUSES = (
 assert len(STATUSES) == STATUS_COUNT
 assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: a row would touch two"
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
-
-cdef enum:
-    STATUS_STRIDE = 16  # of the counts by kind and status: STATUS_COUNT, rounded up to a power of two
 
 cdef object COUNT_MAX = 2**63 - 1
 
@@ -74,10 +73,11 @@ cdef class Ledger:
     """The accounts of some clients and everything that was ever applied to them.
 
     `apply(batch)` applies the rows of a batch in order, by a policy (policy.py's Policy; None is the default one).
-    `len(ledger)` is the number of accounts. A ledger is for one thread at a time.
+    `text_ids` is a TextIds of dialect/text_ids.py where ids are texts, and that of the readers; None where they are
+    numbers. `len(ledger)` is the number of accounts. A ledger is for one thread at a time.
     """
 
-    def __cinit__(self, policy=None):
+    def __cinit__(self, policy=None, text_ids=None):
         cdef bytes key = os.urandom(sizeof(HashKey))
         cdef const uint8_t* random = key
         cdef bytes codes
@@ -91,12 +91,30 @@ cdef class Ledger:
             random = codes
             memcpy(&self.policy, random, sizeof(Policy))
             self.has_policy = any(codes)
-        make_logs(self.logs, self.policy)
+        if text_ids is not None:
+            self.take_text_ids(text_ids)
+        make_logs(self.logs, self.policy, self.id_kinds & TEXT_TXS)
         self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
         memset(&self.counts[0], 0, self.counts.nbytes)
 
+    cdef int take_text_ids(self, text_ids) except -1:
+        """Make ready for ids that are texts."""
+        cdef bytes words = text_ids.key
+        cdef const uint8_t* random = words
+        if len(words) != sizeof(TextKey):
+            raise ValueError(f"a key of {len(words)} bytes: it has {sizeof(TextKey)}")
+        self.table.text_key = (<const TextKey*>random)[0]
+        self.table.text_key.multiplier |= 1
+        self.id_kinds = <IdKinds>((TEXT_CLIENTS if text_ids.client else 0) | (TEXT_TXS if text_ids.tx else 0))
+        if self.id_kinds & TEXT_CLIENTS:
+            self.table.names = new_texts()
+            if self.table.names == NULL:
+                raise MemoryError("no memory for the names of clients")
+        return 0
+
     def __dealloc__(self):
         free_accounts(&self.table)
+        release_texts(self.table.names)
         index_free(&self.index)
         free_logs(self.logs, self.policy)
         free_details(&self.details)
@@ -129,17 +147,26 @@ cdef class Ledger:
     def bytes_with(self, uint64_t rows):
         """The most bytes that the ledger needs for this many more accounts and payments, all with details if any have
         some, and to sort its accounts after that."""
-        return self.bytes_with_rows(rows, rows if self.details.count else 0)
+        cdef uint64_t text_bytes = rows * TEXT_BYTES_MAX if self.id_kinds else 0
+        return self.bytes_with_rows(rows, rows if self.details.count else 0, text_bytes)
 
     def bytes_with_batch(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """The same for the rows of a batch; only those of `shard` if the batch was routed."""
         cdef Py_ssize_t rows
         batch.routed_to(shard, &rows)
-        return self.bytes_with_rows(rows, self.most_details(batch, rows))
+        return self.bytes_with_rows(rows, self.most_details(batch, rows), batch.text_bytes)
 
-    cdef uint64_t bytes_with_rows(self, const uint64_t rows, const uint64_t detailed) noexcept nogil:
+    cdef uint64_t bytes_with_rows(
+        self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
+    ) noexcept nogil:
         cdef uint64_t entries = self.count_entries() + rows
-        return details_bytes(&self.details, self.details.count + detailed) + bytes_at(
+        cdef uint64_t texts = 0
+        if self.table.names != NULL:
+            texts += arena_bytes(self.table.names, text_bytes + NAME_ALIGNMENT * rows)
+        if self.id_kinds & TEXT_TXS:
+            texts += arena_bytes(&self.logs[<int>DEPOSIT].texts, text_bytes + rows)
+            texts += arena_bytes(&self.logs[<int>WITHDRAWAL].texts, text_bytes + rows)
+        return texts + details_bytes(&self.details, self.details.count + detailed) + bytes_at(
             &self.table, &self.index, self.logs, self.table.accounts + rows, self.logs[<int>DEPOSIT].entries + rows,
             self.logs[<int>WITHDRAWAL].entries + rows, least_capacity(&self.index, entries),
         )
@@ -159,9 +186,16 @@ cdef class Ledger:
         )
 
     def clear(self):
-        """Forget everything, with the counts and the balance, and free all memory."""
+        """Forget everything, with the counts and the balance, and free all memory. Raises MemoryError."""
+        cdef TextArena* names
         free_accounts(&self.table)
         self.table.slot_mask = self.table.capacity = self.table.accounts = 0
+        if self.table.names != NULL:
+            names = new_texts()
+            if names == NULL:
+                raise MemoryError("no memory for the names of clients")
+            release_texts(self.table.names)
+            self.table.names = names
         index_free(&self.index)
         free_logs(self.logs, self.policy)
         free_details(&self.details)
@@ -200,13 +234,18 @@ cdef class Ledger:
         cdef const uint32_t* routed = batch.routed_to(shard, &rows)
         if routed != NULL and rows == 0:
             return 0
-        self.reserve_rows(rows)
+        self.reserve_rows(rows, batch.text_bytes)
         self.reserve_detailed(self.most_details(batch, rows))
         with nogil:
-            if self.has_policy:
-                self.apply_by_policy(batch, routed, rows)
+            if not self.id_kinds:
+                if self.has_policy:
+                    self.apply_by_policy(batch, routed, rows)
+                else:
+                    self.apply_by_default(batch, routed, rows)
+            elif self.id_kinds == TEXTS and not self.has_policy:
+                self.apply_texts(batch, routed, rows)
             else:
-                self.apply_by_default(batch, routed, rows)
+                self.apply_any(batch, routed, rows)
         return rows - (self.applied_rows() - applied_before)
 
     cdef uint64_t count_entries(self) noexcept nogil:
@@ -219,37 +258,50 @@ cdef class Ledger:
             applied += self.counts[kind * STATUS_COUNT + APPLIED]
         return applied
 
-    cdef int reserve_rows(self, Py_ssize_t rows) except -1:
-        """Make room for the most that this many rows can add: an account and an entry each."""
+    cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=0) except -1:
+        """Make room for the most that this many rows can add: an account and an entry each. All their ids that are
+        texts take at most `text_bytes`, without their lengths."""
         cdef uint64_t accounts = self.table.accounts + rows
         cdef uint64_t deposits = self.logs[<int>DEPOSIT].entries + rows
         cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
         cdef uint64_t entries = self.count_entries() + rows
+        cdef uint64_t tx_bytes = text_bytes + rows if self.id_kinds & TEXT_TXS else 0
         cdef bint is_large, reserved
         if max(deposits, withdrawals) > LOG_ENTRIES_MAX or accounts > ACCOUNTS_MAX:
             raise CapacityError(
                 f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, as many withdrawals, and {ACCOUNTS_MAX} "
                 f"accounts; split the input by client"
             )
+        if self.table.names != NULL and self.table.names.end + text_bytes + NAME_ALIGNMENT * rows > NAMES_BYTES_MAX:
+            raise CapacityError(
+                f"one ledger has at most {NAMES_BYTES_MAX >> 30} GiB of clients that are texts; split the input by client"
+            )
         with nogil:
             reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
             is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
             reserved = (
                 reserved
-                and reserve_entries(&self.logs[<int>DEPOSIT], deposits, is_large)
-                and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals, is_large)
+                and reserve_entries(&self.logs[<int>DEPOSIT], deposits, is_large, tx_bytes)
+                and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals, is_large, tx_bytes)
+                and (self.table.names == NULL or reserve_texts(self.table.names, text_bytes + NAME_ALIGNMENT * rows))
             )
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
         return 0
 
-    # Two copies of the loop, each in a function of its own: in the second one the compiler has folded the policy.
+    # Copies of the loop, each in a function of its own, in which the compiler has folded policy and kinds of ids.
 
     cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, self.policy, False, batch, routed, rows)
+        apply_rows(self, self.policy, False, NUMBERS, batch, routed, rows)
 
     cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, default_policy(), True, batch, routed, rows)
+        apply_rows(self, default_policy(), True, NUMBERS, batch, routed, rows)
+
+    cdef void apply_texts(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
+        apply_rows(self, default_policy(), True, TEXTS, batch, routed, rows)
+
+    cdef void apply_any(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
+        apply_rows(self, self.policy, False, self.id_kinds, batch, routed, rows)
 
     cdef Status apply_to_any_payment(
         self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
@@ -302,8 +354,11 @@ cdef class Ledger:
             return False
         for slot in range(self.table.slot_mask + 1):
             if slots[slot].in_use:
-                client_hashes[slots[slot].number] = hash_client(&self.table.key, slots[slot].client)
-        index_fill(&self.index, self.logs, client_hashes)
+                client_hashes[slots[slot].number] = hash_of(&self.table, &slots[slot])
+        if self.id_kinds & TEXT_TXS:
+            index_fill_texts(&self.index, self.logs, client_hashes, &self.table.text_key)
+        else:
+            index_fill(&self.index, self.logs, client_hashes)
         free(client_hashes)
         return True
 
@@ -319,22 +374,38 @@ cdef class Ledger:
         account.locked = locked
         account.held = held
 
-    def account(self, uint64_t client):
-        """`(available, held, locked)` of a client, in units of 0.0001; None where it has no account."""
+    def account(self, client):
+        """`(available, held, locked)` of a client, an integer, or bytes where clients are texts, in units of 0.0001;
+        None where it has no account."""
         cdef const Account* account
         if not self.table.accounts:
             return None
-        account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
+        if self.table.names != NULL:
+            account = self.find_named(client)
+        else:
+            account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
         return (account.available, account.held, bool(account.locked)) if account.in_use else None
 
+    cdef const Account* find_named(self, bytes name) except NULL:
+        """The account of a client that is a text, or an empty slot."""
+        cdef bytes padded = name + bytes(TEXT_HASH_SLACK_BYTES)
+        cdef const uint8_t* text = padded
+        cdef uint8_t length = <uint8_t>min(len(name), ID_BYTES_MAX)
+        cdef uint64_t hash = hash_text(&self.table.text_key, text, length)
+        return find_named_slot(&self.table, home_slots(&self.table, hash), hash, text, length)
+
     def any_client(self):
-        """A client of the ledger. Raises ValueError where it has none."""
+        """A client of the ledger, as `account` takes it. Raises ValueError where it has none."""
+        cdef const uint8_t* name
         cdef uint64_t slot
         if not self.table.accounts:
             raise ValueError("the ledger has no account")
         for slot in range(self.table.slot_mask + 1):
             if self.table.slots[slot].in_use:
-                return self.table.slots[slot].client
+                if self.table.names == NULL:
+                    return self.table.slots[slot].client
+                name = name_of(&self.table, &self.table.slots[slot])
+                return name[1:1 + name[0]]
 
     def count(self, int kind, int status):
         """The number of rows of this kind (an index in KINDS) that got this status (an index in STATUSES)."""
@@ -347,91 +418,3 @@ cdef class Ledger:
         """What applied rows have added to all totals less what they have taken, in units of 0.0001: the sum that all
         totals must have."""
         return whole(&self.balance)
-
-
-cdef inline void apply_rows(
-    Ledger ledger,  # IN, OUT with room for all that the rows can add
-    const Policy policy,  # IN the ledger's; a constant where it is the default one, so that its choices fold
-    const bint is_default,  # IN a constant
-    TransactionBatch batch,  # IN; OUT its statuses
-    const uint32_t* routed,  # IN the rows to apply; NULL for all
-    const Py_ssize_t count,  # IN the number of rows to apply
-) noexcept nogil:
-    # Copies in locals: the compiler would read members of `ledger` again after every store.
-    cdef const uint8_t* kinds = batch.kind
-    cdef const uint64_t* clients = batch.client
-    cdef const uint64_t* txs = batch.tx
-    cdef const int64_t* amounts = batch.amount
-    cdef uint8_t* statuses = batch.status
-    cdef AccountTable table = ledger.table
-    cdef Index index = ledger.index
-    cdef Log[LOG_COUNT] logs = ledger.logs
-    cdef WideSum balance = ledger.balance
-    cdef bint prefetch_second_homes = ledger.prefetch_second_homes
-    cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
-    cdef Lookup[LOOK_AHEAD_ROWS] lookups
-    cdef Lookup* lookup
-    cdef Py_ssize_t i, row, ahead, second_homes = 0
-    cdef uint64_t accounts_before
-    cdef Account* account
-    cdef Probe probe
-    cdef int64_t amount
-    cdef int kind, status
-    cdef bint found, is_payment
-    cdef uint32_t[LOG_COUNT] considered_by_kind
-    cdef uint32_t considered = reasons_considered(policy, DEPOSIT)
-    cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT  # of the kinds that keeps_entry
-    for kind in range(LOG_COUNT):
-        considered_by_kind[kind] = reasons_considered(policy, kind)
-    memset(counts, 0, sizeof(counts))
-    for i in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-        row = i if routed == NULL else routed[i]
-        look_ahead(&lookups[i], &table, &index, clients[row], txs[row], prefetch_second_homes)
-    for i in range(count):
-        row = i if routed == NULL else routed[i]
-        lookup = &lookups[i & (LOOK_AHEAD_ROWS - 1)]
-        accounts_before = table.accounts
-        account = find_or_add(&table, lookup.slots, clients[row])
-        probe = find(&index, logs, lookup, account.number, txs[row])
-        if i + LOOK_AHEAD_ROWS < count:
-            ahead = i + LOOK_AHEAD_ROWS
-            if routed != NULL:
-                ahead = routed[ahead]
-            look_ahead(lookup, &table, &index, clients[ahead], txs[ahead], prefetch_second_homes)
-        found = probe.position != <uint32_t>NOT_FOUND
-        second_homes += probe.at_second_home
-        kind = kinds[row] & KIND_MASK
-        if adds_entry(kind):
-            amount = amounts[row]
-            if not is_default:  # where it is the same for both kinds
-                considered = considered_by_kind[kind]
-            status = deposit_or_withdraw(policy, account, kind, considered, found, not kinds[row] & NO_AMOUNT, amount)
-            if status == APPLIED:
-                if kind <= last_kept:
-                    add_entry(logs, &probe, kind, account.number, txs[row], amount)
-                add_wide(&balance, change_of_total(kind, amount))
-        else:
-            is_payment = found and can_be_disputed(policy, kind_at(probe.position))
-            if is_plain_row(policy, logs, probe.position, is_payment, kinds[row]):
-                # Inline, and folded once more, since a tenth of all rows comes here.
-                status = apply_to_payment(
-                    policy, True, account, logs, &ledger.details, probe.position, is_payment, kinds[row], amounts[row],
-                    &balance, &ledger.unread_amounts,
-                )
-            else:
-                status = ledger.apply_to_any_payment(
-                    account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance
-                )
-        # An account that a rejected row must not open is opened and removed, since few rows have a new client.
-        if not opens_account(policy, <Status>status) and table.accounts > accounts_before:
-            remove_last(&table, account)
-        counts[kind * STATUS_STRIDE + status] += 1
-        statuses[row] = status
-    ledger.table.accounts = table.accounts
-    ledger.prefetch_second_homes = needs_second_homes(second_homes, count)
-    for kind in range(LOG_COUNT):
-        ledger.logs[kind].entries = logs[kind].entries
-    ledger.balance = balance
-    for kind in range(KIND_COUNT):
-        for status in range(STATUS_COUNT):
-            ledger.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]

@@ -2,21 +2,46 @@
 
 Applying a batch, restoring saved columns and reading a slice all load entries with these functions. The loops belong to
 the callers, since each does its own work between `find` and `add_entry`. Callers reserve room before they add.
+
+The functions of rows take the ids of a batch, which may be texts; `kinds` says which, and is a constant in most loops.
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from txfast.ledger.account_table cimport AccountTable, home_slots
-from txfast.ledger.entries cimport Log, append_entry
+from txfast.batch.batch cimport TransactionBatch
+from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
+from txfast.ledger.account_table cimport (
+    AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
+)
+from txfast.ledger.entries cimport Log, append_entry, append_text_entry
 from txfast.ledger.hash cimport hash_client, hash_transaction
-from txfast.ledger.index cimport Group, Index, Probe, find_entry, home_of, insert_entry, second_home_of
+from txfast.ledger.index cimport (
+    Group, Index, Probe, find_entry, find_text_entry, home_of, insert_entry, second_home_of,
+)
 from txfast.ledger.rules cimport Account
+from txfast.ledger.texts cimport text_at
 from txfast.text.bits cimport prefetch
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
+    NAME_AHEAD_ROWS = 8  # from there on names of clients load, whose addresses are in slots that have loaded
     # Prefetch second homes (index.pxd) when one in eight of the last rows was there.
     ROWS_PER_SECOND_HOME = 8
+
+# Which ids are texts.
+cdef enum IdKinds:
+    NUMBERS = 0
+    TEXT_CLIENTS = 1
+    TEXT_TXS = 2
+    TEXTS = 3
+
+# The ids of a batch: numbers, or the hashes of texts.
+cdef struct BatchIds:
+    const uint64_t* clients
+    const uint64_t* txs
+    const uint8_t* text
+    const IdSpan* client_spans
+    const IdSpan* tx_spans
 
 # Where the searches for a row begin: computed LOOK_AHEAD_ROWS before its turn, when that memory starts to load.
 cdef struct Lookup:
@@ -83,3 +108,101 @@ cdef inline uint32_t add_entry(
     cdef uint32_t position = append_entry(logs, kind, account, tx, amount)
     insert_entry(probe.group, probe.slot, probe.hash, position)
     return position
+
+
+# ---- Rows of a batch -------------------------------------------------------------------------------
+
+
+cdef inline BatchIds ids_of(TransactionBatch batch) noexcept nogil:
+    return BatchIds(
+        clients=batch.client, txs=batch.tx, text=batch.text, client_spans=batch.client_span, tx_spans=batch.tx_span,
+    )
+
+
+cdef inline void look_ahead_to_row(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const BatchIds* ids,  # IN
+    const Py_ssize_t row,  # IN
+    const IdKinds kinds,  # IN
+    const bint second_home,  # IN as for `look_ahead`
+) noexcept nogil:
+    """`look_ahead` for a row of a batch."""
+    cdef uint64_t client_hash
+    if kinds == NUMBERS:
+        look_ahead(lookup, table, index, ids.clients[row], ids.txs[row], second_home)
+        return
+    client_hash = ids.clients[row] if kinds & TEXT_CLIENTS else hash_client(&table.key, ids.clients[row])
+    lookup.slots = home_slots(table, client_hash)
+    lookup.hash = hash_transaction(client_hash, ids.txs[row])
+    lookup.home = second_home_of(index, lookup.hash) if kinds & TEXT_TXS else home_of(index, ids.txs[row])
+    prefetch(lookup.slots)
+    prefetch(lookup.home)
+
+
+cdef inline void look_ahead_to_name(
+    const Lookup* lookup, const AccountTable* table, const uint64_t client_hash,
+) noexcept nogil:
+    """Start loading the name of the account where the client, a text, is likely to be."""
+    cdef const Account* likely = lookup.slots + (lookup.slots.client >> 32 != client_hash >> 32)
+    prefetch(text_at(table.names, name_address(likely)))
+
+
+cdef inline Account* account_of_row(
+    AccountTable* table,  # IN, OUT with room for one account more
+    const Lookup* lookup,  # IN
+    const BatchIds* ids,  # IN
+    const Py_ssize_t row,  # IN
+    const IdKinds kinds,  # IN
+) noexcept nogil:
+    """The account of a row's client, which is opened if it is new."""
+    cdef uint8_t[ID_ROOM_BYTES] room
+    cdef const IdSpan* span
+    if not kinds & TEXT_CLIENTS:
+        return find_or_add(table, lookup.slots, ids.clients[row])
+    span = &ids.client_spans[row]
+    return find_or_add_named(table, lookup.slots, ids.clients[row], id_at(ids.text, span, room), span.length)
+
+
+cdef inline Probe find_row(
+    const Index* index,
+    const Log* logs,
+    const Lookup* lookup,
+    const uint32_t account,  # IN its number
+    const BatchIds* ids,
+    const Py_ssize_t row,
+    const IdKinds kinds,
+) noexcept nogil:
+    """`find` for the transaction of a row."""
+    cdef uint8_t[ID_ROOM_BYTES] room
+    cdef const IdSpan* span
+    if not kinds & TEXT_TXS:
+        return find(index, logs, lookup, account, ids.txs[row])
+    span = &ids.tx_spans[row]
+    return find_text_entry(
+        index, logs, lookup.home, lookup.hash, account, id_at(ids.text, span, room), span.length,
+    )
+
+
+cdef inline void add_row(
+    Log* logs,  # IN, OUT
+    const Probe* probe,  # IN as for `add_entry`
+    const int kind,  # IN
+    const uint32_t account,  # IN its number
+    const BatchIds* ids,  # IN
+    const Py_ssize_t row,  # IN
+    const int64_t amount,  # IN
+    const IdKinds kinds,  # IN
+) noexcept nogil:
+    """`add_entry` for a row."""
+    cdef uint8_t[ID_ROOM_BYTES] room
+    cdef const IdSpan* span
+    if not kinds & TEXT_TXS:
+        add_entry(logs, probe, kind, account, ids.txs[row], amount)
+        return
+    span = &ids.tx_spans[row]
+    insert_entry(
+        probe.group, probe.slot, probe.hash,
+        append_text_entry(logs, kind, account, id_at(ids.text, span, room), span.length, amount),
+    )

@@ -21,7 +21,7 @@ from txfast.text.bits cimport WORD_BYTES
 
 def bytes_with_openings(Ledger ledger not None, uint64_t count):
     """The most bytes that the ledger needs for this many more accounts with opening balances."""
-    return ledger.bytes_with_rows(count, count)
+    return ledger.bytes_with_rows(count, count, 0)
 
 
 def open_accounts(

@@ -4,10 +4,12 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from txfast.ledger.sums cimport WideSum
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.name_order cimport NamedAccount
+from txfast.ledger.texts cimport TextArena
 
 cdef struct SortKey:
-    uint64_t client
-    int64_t content  # available, in units of 0.0001; for a marked account its address
+    uint64_t client  # of a text the address of its length, which its bytes follow
+    int64_t content  # available, in units of the last decimal; for a marked account its address
 
 cdef class AccountColumns:
     # The two arrays that sorting needs. The columns lie in them too: new memory would cost more than filling them.
@@ -21,6 +23,9 @@ cdef class AccountColumns:
     cdef const SortKey* balances  # clients, each with its available
     cdef const int64_t* held  # units of 0.0001
     cdef const uint8_t* locked
+    cdef readonly bint has_names  # clients are texts
+    cdef TextArena** names  # where their names are, by ledger
+    cdef Py_ssize_t names_count
     cdef WideSum available_sum
     cdef WideSum held_sum
     cdef readonly Py_ssize_t locked_count
@@ -28,6 +33,12 @@ cdef class AccountColumns:
     cdef int make_room(self, Py_ssize_t count) except -1
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil
+    cdef int sort_numbers(self, ledgers) except -1
+    cdef int sort_texts(self, ledgers) except -1
+    cdef int share_names(self, AccountColumns other) except -1
+    cdef void fill_named(self, const NamedAccount* named) noexcept nogil
+    cdef object client_at(self, Py_ssize_t index)
+    cdef int order_of(self, Py_ssize_t index, client) except? -2
 
 
 cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil

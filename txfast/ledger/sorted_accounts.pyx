@@ -1,4 +1,4 @@
-"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client.
+"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client: of numbers, or of bytes.
 
 Writers of every format read these columns.
 """
@@ -7,10 +7,15 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from txfast.ledger.account_table cimport name_of
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.name_order cimport (
+    COMPARED_NAMES_MAX, NAME_DEPTH_MAX, NamedAccount, common_prefix, sort_few, word_of,
+)
 from txfast.ledger.rules cimport Account
 from txfast.ledger.sums cimport WideSum, add_wide, whole
-from txfast.text.bits cimport advise_huge_pages, leading_zeros, multiply_high
+from txfast.ledger.texts cimport TextArena, release_texts, share_texts
+from txfast.text.bits cimport WORD_BYTES, advise_huge_pages, leading_zeros, multiply_high
 
 cdef enum:
     # Not a power of two: buckets of equal sizes would then all begin in the same few lines of the cache.
@@ -29,6 +34,13 @@ cdef class AccountColumns:
         cdef Py_ssize_t room
         cdef Ledger ledger
         self.count = sum(map(len, ledgers))
+        self.names = <TextArena**>malloc((len(ledgers) + 1) * sizeof(TextArena*))
+        if self.names == NULL:
+            raise MemoryError(f"no memory for the names of {len(ledgers)} ledgers")
+        for ledger in ledgers:
+            self.has_names = ledger.table.names != NULL
+            self.names[self.names_count] = share_texts(ledger.table.names)
+            self.names_count += 1
         # One more: `take_keys` also writes the key of the slot after the last account.
         room = self.count + 1
         self.keys = <SortKey*>malloc(room * sizeof(SortKey))
@@ -38,7 +50,61 @@ cdef class AccountColumns:
             raise MemoryError(f"no memory to sort {self.count} accounts")
         advise_huge_pages(self.keys, room * sizeof(SortKey))
         advise_huge_pages(self.scratch, room * sizeof(SortKey))
-        room = 0
+        if self.has_names:
+            self.sort_texts(ledgers)
+        else:
+            self.sort_numbers(ledgers)
+        free(self.marked)
+        self.marked = NULL
+
+    def __dealloc__(self):
+        cdef Py_ssize_t index
+        free(self.keys)
+        free(self.scratch)
+        free(self.marked)
+        for index in range(self.names_count):
+            release_texts(self.names[index])
+        free(self.names)
+
+    cdef int sort_texts(self, ledgers) except -1:
+        """Sort accounts by their names, and make their columns."""
+        cdef NamedAccount* named = <NamedAccount*>malloc((self.count + 1) * sizeof(NamedAccount))
+        cdef Py_ssize_t taken = 0
+        cdef Ledger ledger
+        if named == NULL:
+            raise MemoryError(f"no memory to sort {self.count} accounts")
+        for ledger in ledgers:
+            taken += take_names(ledger, named + taken)
+        with nogil:
+            if taken:
+                sort_names(
+                    named, <NamedAccount*>self.marked, self.keys, self.scratch, taken, common_prefix(named, taken),
+                )
+            self.fill_named(named)
+        free(named)
+        return 0
+
+    cdef void fill_named(self, const NamedAccount* named) noexcept nogil:
+        """Make the columns of accounts that are in their order."""
+        cdef int64_t* held = <int64_t*>self.scratch
+        cdef uint8_t* locked = <uint8_t*>(held + self.count)
+        cdef Py_ssize_t index
+        for index in range(self.count):
+            self.keys[index].client = <uint64_t>named[index].name
+            self.keys[index].content = named[index].account.available
+            held[index] = named[index].account.held
+            locked[index] = named[index].account.locked
+            add_wide(&self.available_sum, self.keys[index].content)
+            add_wide(&self.held_sum, held[index])
+            self.locked_count += locked[index]
+        self.balances = self.keys
+        self.held = held
+        self.locked = locked
+
+    cdef int sort_numbers(self, ledgers) except -1:
+        """Sort accounts by their numbers, and make their columns."""
+        cdef Py_ssize_t room = 0
+        cdef Ledger ledger
         for ledger in ledgers:
             room += self.take_keys(ledger, self.keys + room)
         with nogil:
@@ -48,13 +114,7 @@ cdef class AccountColumns:
                 self.fill(self.scratch, self.keys)
             else:
                 self.fill(self.keys, self.scratch)
-        free(self.marked)
-        self.marked = NULL
-
-    def __dealloc__(self):
-        free(self.keys)
-        free(self.scratch)
-        free(self.marked)
+        return 0
 
     cdef int make_room(self, Py_ssize_t count) except -1:
         """Allocate columns for `count` accounts. The caller fills them: balances in `keys`; held, then locked, in
@@ -79,19 +139,34 @@ cdef class AccountColumns:
         """`(client, available, held, locked)` of one account, amounts in units of 0.0001. Raises IndexError."""
         if not 0 <= index < self.count:
             raise IndexError(f"no account {index} of {self.count}")
-        return (
-            self.balances[index].client, self.balances[index].content, self.held[index], bool(self.locked[index]),
-        )
+        return self.client_at(index), self.balances[index].content, self.held[index], bool(self.locked[index])
 
-    def find(self, uint64_t client):
-        """The index of a client's account; -1 where it has none. The accounts may be in descending order too."""
+    cdef object client_at(self, Py_ssize_t index):
+        """A client: an integer, or bytes."""
+        cdef const uint8_t* name = <const uint8_t*>self.balances[index].client
+        return name[1:1 + name[0]] if self.has_names else self.balances[index].client
+
+    cdef int order_of(self, Py_ssize_t index, client) except? -2:
+        """Below 0 where an account's client comes before this one, 0 where it is the same."""
+        cdef uint64_t number
+        if self.has_names:
+            found = self.client_at(index)
+            return (found > client) - (found < client)
+        number = client
+        return (self.balances[index].client > number) - (self.balances[index].client < number)
+
+    def find(self, client):
+        """The index of a client's account, an integer, or bytes where clients are texts; -1 where it has none. The
+        accounts may be in descending order too."""
         cdef Py_ssize_t low = 0, high = self.count, middle
-        cdef bint descends = self.count > 1 and self.balances[0].client > self.balances[self.count - 1].client
+        cdef bint descends = self.count > 1 and self.order_of(0, self.client_at(self.count - 1)) > 0
+        cdef int order
         while low < high:
             middle = low + (high - low) // 2
-            if self.balances[middle].client == client:
+            order = self.order_of(middle, client)
+            if order == 0:
                 return middle
-            if (self.balances[middle].client < client) != descends:
+            if (order < 0) != descends:
                 low = middle + 1
             else:
                 high = middle
@@ -110,6 +185,7 @@ cdef class AccountColumns:
         if not (0 <= first < self.count and 0 <= source < self.count):
             raise IndexError(f"no accounts {first} to {source} of {self.count}")
         part.make_room(count)
+        part.share_names(self)
         keys, held, locked = part.keys, <int64_t*>part.held, <uint8_t*>part.locked
         with nogil:
             for index in range(count):
@@ -122,6 +198,20 @@ cdef class AccountColumns:
                 part.locked_count += locked[index]
         part.count = count
         return part
+
+    cdef int share_names(self, AccountColumns other) except -1:
+        """Take the names of other accounts, in place of none."""
+        cdef Py_ssize_t index
+        free(self.names)
+        self.names_count = 0
+        self.has_names = other.has_names
+        self.names = <TextArena**>malloc((other.names_count + 1) * sizeof(TextArena*))
+        if self.names == NULL:
+            raise MemoryError(f"no memory for the names of {other.names_count} ledgers")
+        for index in range(other.names_count):
+            self.names[index] = share_texts(other.names[index])
+        self.names_count = other.names_count
+        return 0
 
     cdef Py_ssize_t take_keys(self, Ledger ledger, SortKey* keys) noexcept:
         """Make a key of each account of a ledger, in no particular order; return their number."""
@@ -274,3 +364,47 @@ cdef inline void sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexce
             keys[slot] = keys[slot - 1]
             slot -= 1
         keys[slot] = key
+
+
+cdef Py_ssize_t take_names(Ledger ledger, NamedAccount* named) noexcept:
+    """Take all accounts of a ledger whose clients are texts; return their number."""
+    cdef const Account* slots = ledger.table.slots
+    cdef uint64_t slot
+    cdef Py_ssize_t taken = 0
+    if slots == NULL:
+        return 0
+    for slot in range(ledger.table.slot_mask + 1):
+        if slots[slot].in_use:
+            named[taken].name = name_of(&ledger.table, &slots[slot])
+            named[taken].account = &slots[slot]
+            taken += 1
+    return taken
+
+
+cdef void sort_names(
+    NamedAccount* named,  # IN, OUT
+    NamedAccount* in_order,  # scratch for as many, as are the next two
+    SortKey* keys,
+    SortKey* scratch,
+    const Py_ssize_t count,  # IN
+    const Py_ssize_t depth,  # IN bytes in which all names are alike
+) noexcept nogil:
+    """Sort accounts by the bytes of their names. Those with equal names stay in order."""
+    cdef Py_ssize_t index, first = 0
+    if count <= COMPARED_NAMES_MAX or depth >= NAME_DEPTH_MAX:
+        sort_few(named, count)
+        return
+    for index in range(count):
+        keys[index].client = word_of(named[index].name, depth)
+        keys[index].content = index
+    sort_bucket(keys, scratch, count)
+    for index in range(count):
+        in_order[index] = named[keys[index].content]
+    memcpy(named, in_order, count * sizeof(NamedAccount))
+    for index in range(1, count + 1):
+        if index == count or keys[index].client != keys[first].client:
+            if index - first > 1:
+                sort_names(
+                    named + first, in_order + first, keys + first, scratch + first, index - first, depth + WORD_BYTES,
+                )
+            first = index

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BLANKS = " \t\v\f"
 ID_MAX = (1 << 64) - 1
+ID_BYTES_MAX = 255  # of one that is a text
 AMOUNT_MAX = "922337203685477.5807"
 DECIMALS_MAX = 4
 DIALECT_DECIMALS_MAX = 9
@@ -93,7 +94,10 @@ def field_hint(
             else amount_hint(fields.get("amount", ""), has_dialects=has_dialects)
         )
     if reason in ("bad_client", "bad_tx"):
-        return id_hint(fields.get(reason.removeprefix("bad_"), ""))
+        name = reason.removeprefix("bad_")
+        if dialect is not None and dialect.has_text(name):
+            return text_id_hint(fields.get(name, ""))
+        return id_hint(fields.get(name, ""), has_dialects=has_dialects)
     if reason == "bad_type":
         return type_hint(fields.get("type", ""), has_dialects=has_dialects)
     if reason == "missing_field":
@@ -156,8 +160,13 @@ def type_hint(text: str, *, has_dialects: bool = True) -> str:
     return f"{meant}?{way_out}" if meant else ""
 
 
-def id_hint(text: str) -> str:
-    """What is wrong with an id."""
+def text_id_hint(text: str) -> str:
+    """What is wrong with an id that is a text."""
+    return f"an id has at most {ID_BYTES_MAX} bytes" if text else "it is empty"
+
+
+def id_hint(text: str, *, has_dialects: bool = True) -> str:
+    """What is wrong with an id that is a number."""
     if not text:
         return "it is empty"
     if has_ending(text):
@@ -166,7 +175,9 @@ def id_hint(text: str) -> str:
     if point and is_whole(whole) and not decimals.strip("0"):
         return f"a whole number is written without decimals: {whole}"
     digits = text.removeprefix("+")
-    return f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
+    way_out = "ids that are texts? add --ids text" if has_dialects else ""
+    largest = f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
+    return "; ".join(filter(None, (largest, way_out)))
 
 
 def amount_hint(text: str, *, has_dialects: bool = True) -> str:

@@ -13,6 +13,7 @@ from txfast.batch.batch cimport (
     NO_AMOUNT, REFUND, RESOLVE, REVERSAL, ROW_TOO_LONG, TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Fields, RowForm, cut_fields
+from txfast.batch.ids cimport IdText
 from txfast.readers.row_dialect cimport parse_fields_in_dialect
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_comment, skip_blanks
 from txfast.text.endings cimport find_ending, is_ending
@@ -20,9 +21,11 @@ from txfast.text.numbers_in cimport parse_amount, parse_id
 
 cdef struct Row:
     uint8_t kind  # with NO_AMOUNT where there is none
-    uint64_t client
+    uint64_t client  # of a text its hash
     uint64_t tx
-    int64_t amount  # units of 0.0001
+    int64_t amount  # units of the last decimal
+    IdText client_text  # where the dialect says that clients are texts
+    IdText tx_text
 
 
 cdef inline bint is_word(const Field* field, const char* word, const Py_ssize_t length) noexcept nogil:
@@ -82,7 +85,10 @@ cdef inline Malformed parse_row(
     if not is_well_quoted:
         return BAD_QUOTING
     if form.meaning != NULL:
-        return parse_fields_in_dialect(&fields, form.meaning, &row.kind, &row.client, &row.tx, &row.amount)
+        return parse_fields_in_dialect(
+            &fields, form.meaning, form.syntax.quote, &row.kind, &row.client, &row.tx, &row.client_text, &row.tx_text,
+            &row.amount,
+        )
     if fields.has_surplus:
         return TOO_MANY_FIELDS
     return parse_fields(&fields, row)

@@ -3,19 +3,21 @@
 Called by the row parser, which cuts the row. This module must not know how rows are cut.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
+from libc.string cimport memchr, memcmp
 
 from txfast.batch.batch cimport (
     BAD_AMOUNT, BAD_CLIENT, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT, TOO_MANY_FIELDS,
     WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Fields
+from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES, IdText, undouble
 from txfast.dialect.meaning cimport (
     HALF_EVEN, HALF_UP, IGNORED_KIND, REFUSE, AmountForm, Meaning, Rounding, Word, Words,
 )
 from txfast.text.csv_in cimport Field
 from txfast.text.numbers_in cimport is_digit, parse_id
+from txfast.text.text_hash cimport TextKey, hash_text
 
 cdef enum:
     GROUP_DIGITS = 3  # between two marks of thousands
@@ -211,18 +213,48 @@ cdef inline void empty_null(Field* field, const Words* nulls) noexcept nogil:
         field.end = field.start
 
 
+cdef inline bint parse_text_id(
+    const Field* field,  # IN in the text of a batch
+    const TextKey* key,  # IN
+    const int quote,  # IN
+    uint64_t* hash,  # OUT
+    IdText* id,  # OUT
+) noexcept nogil:
+    """An id that is a text: its hash, and where it is. False where it is empty or too long."""
+    cdef uint8_t[ID_ROOM_BYTES] room
+    cdef const uint8_t* start = field.start
+    cdef Py_ssize_t length = field.end - field.start
+    id.start = start
+    id.doubled = 0
+    if not 0 < length <= 2 * ID_BYTES_MAX:
+        return False
+    id.raw_bytes = <uint16_t>length
+    if field.quoted and memchr(start, quote, length) != NULL:
+        id.doubled = <uint8_t>quote
+        length = undouble(start, field.end, <uint8_t>quote, room, ID_BYTES_MAX)
+        start = room
+    if length > ID_BYTES_MAX:
+        return False
+    id.length = <uint8_t>length
+    hash[0] = hash_text(key, start, length)
+    return True
+
+
 cdef inline Malformed parse_fields_in_dialect(
     Fields* fields,  # IN and OUT: texts that mean nothing become empty
     const Meaning* meaning,  # IN
+    const int quote,  # IN
     uint8_t* kind,  # OUT with NO_AMOUNT where there is none
     uint64_t* client,  # OUT
     uint64_t* tx,  # OUT
+    IdText* client_text,  # OUT where clients are texts
+    IdText* tx_text,  # OUT where transactions are
     int64_t* units,  # OUT
 ) noexcept nogil:
     """Parse the fields of a row. WELL_FORMED; the first reason why it is malformed; or IGNORED_ROW."""
     cdef TypedAmount amount
     cdef Py_ssize_t index
-    cdef bint has_type, is_type, is_amount = True
+    cdef bint has_type, is_type, is_id, is_amount = True
     for index in range(meaning.kept_count):
         if not is_one_of(&fields.kept[index], &meaning.kept[index]):
             return IGNORED_ROW
@@ -250,9 +282,17 @@ cdef inline Malformed parse_fields_in_dialect(
         return MISSING_FIELD
     if not is_type:
         return BAD_TYPE
-    if not parse_id(fields.client.start, fields.client.end, client):
+    if meaning.text_client:
+        is_id = parse_text_id(&fields.client, &meaning.text_key, quote, client, client_text)
+    else:
+        is_id = parse_id(fields.client.start, fields.client.end, client)
+    if not is_id:
         return BAD_CLIENT
-    if not parse_id(fields.tx.start, fields.tx.end, tx):
+    if meaning.text_tx:
+        is_id = parse_text_id(&fields.tx, &meaning.text_key, quote, tx, tx_text)
+    else:
+        is_id = parse_id(fields.tx.start, fields.tx.end, tx)
+    if not is_id:
         return BAD_TX
     if meaning.has_debits:
         is_amount = choose_credit_or_debit(fields, meaning, &amount)

@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from txfast.batch.batch cimport NO_AMOUNT
+from txfast.batch.ids cimport ID_BYTES_MAX, IdText
 from txfast.batch.header cimport Columns, Fields
 from txfast.readers.scan_plan cimport (
     DECIMALS_AT_ONCE, DIALECT_WORD_BYTES_MAX, FIELDS, PLAIN_COLUMNS_MAX, DialectWord, KindName, Plan, PlainAmounts,
@@ -19,11 +20,12 @@ from txfast.readers.scan_plan cimport (
 )
 from txfast.readers.row cimport Row
 from txfast.text.bits cimport (
-    WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_either_64, unsigned_add_overflows,
+    WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_64, match_either_64, unsigned_add_overflows,
     unsigned_multiply_overflows,
 )
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, may_be_blank
 from txfast.text.endings cimport CR, LF
+from txfast.text.text_hash cimport hash_text
 
 
 cdef inline const uint8_t* plain_row(
@@ -76,9 +78,13 @@ cdef inline const uint8_t* plain_row(
 
 
 cdef inline const uint8_t* plain_wide_row(
-    const uint8_t* line, const uint8_t* end, const Plan* plan, Row* row,
+    const uint8_t* line,  # IN
+    const uint8_t* end,  # IN
+    const Plan* plan,  # IN
+    const bint has_text_ids,  # IN a constant
+    Row* row,  # OUT
 ) noexcept nogil:
-    """The same for a row of any length, with other columns among the four."""
+    """The same for a row of any length, with other columns among the four, or ids that are texts."""
     cdef Field[PLAIN_COLUMNS_MAX] cut
     cdef Fields fields
     cdef const uint8_t* window = line
@@ -86,9 +92,11 @@ cdef inline const uint8_t* plain_wide_row(
     cdef uint64_t boundaries
     cdef Py_ssize_t column = 0
     cut[0].start = line
-    while window < end and column < plan.width and boundary[0] != LF:
+    while window < end and column < plan.width and boundary[0] != LF and not (has_text_ids and boundary[0] == CR):
         boundaries = match_either_64(window, plan.form.syntax.delimiter, LF)
-        while boundaries and column < plan.width and boundary[0] != LF:
+        if has_text_ids:  # where they are numbers, a CR in one shows by itself
+            boundaries |= match_64(window, CR)
+        while boundaries and column < plan.width and boundary[0] != LF and not (has_text_ids and boundary[0] == CR):
             boundary = window + lowest_bit(boundaries)
             boundaries &= boundaries - 1
             cut[column].end = boundary
@@ -96,9 +104,12 @@ cdef inline const uint8_t* plain_wide_row(
             if column < plan.width:
                 cut[column].start = boundary + 1
         window += WINDOW_BYTES
+    if has_text_ids and column == plan.width and boundary[0] == CR and boundary + 1 < end:
+        boundary += 1
     if column < plan.width or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
         return NULL
-    cut[column - 1].end -= (boundary - 1)[0] == CR
+    if not has_text_ids:
+        cut[column - 1].end -= (boundary - 1)[0] == CR
     for column in range(plan.width):
         if plan.is_other[column] and not is_plain_text(
             cut[column].start, cut[column].end, plan.form.syntax.quote,
@@ -108,6 +119,8 @@ cdef inline const uint8_t* plain_wide_row(
     fields.client = cut[plan.form.columns.client]
     fields.tx = cut[plan.form.columns.tx]
     fields.amount = cut[plan.form.columns.amount]
+    if has_text_ids:
+        return boundary + 1 if plain_fields_of_texts(&fields, plan, row) else NULL
     return boundary + 1 if plain_fields(&fields, &plan.tables, plan.amounts, plan.has_words, row) else NULL
 
 
@@ -184,6 +197,54 @@ cdef inline bint many_digits(
         high = high * tables.powers_of_ten[8] + parts[1]
     power = tables.powers_of_ten[last]
     return not unsigned_multiply_overflows(high, power, &high) and not unsigned_add_overflows(high, parts[2], number)
+
+
+cdef inline bint plain_text_id(
+    const Field* field,  # IN
+    const Plan* plan,  # IN
+    uint64_t* hash,  # OUT
+    IdText* id,  # OUT
+) noexcept nogil:
+    """An id that is a text; False where it is quoted, may have blanks around it, or has no right length."""
+    cdef Py_ssize_t length = field.end - field.start
+    if not 0 < length <= ID_BYTES_MAX:
+        return False
+    if may_be_blank(field.start[0]) or may_be_blank((field.end - 1)[0]) or field.start[0] == plan.form.syntax.quote:
+        return False
+    id.start = field.start
+    id.raw_bytes = <uint16_t>length
+    id.length = <uint8_t>length
+    id.doubled = 0
+    hash[0] = hash_text(&plan.form.meaning.text_key, field.start, length)
+    return True
+
+
+cdef inline bint plain_fields_of_texts(Fields* fields, const Plan* plan, Row* row) noexcept nogil:
+    """`plain_fields` for ids of which at least one is a text. In its place the others are parsed beside a number."""
+    cdef Field client = fields.client
+    cdef Field tx = fields.tx
+    cdef uint64_t client_hash, tx_hash
+    if plan.form.meaning.text_client:
+        if not plain_text_id(&client, plan, &client_hash, &row.client_text):
+            return False
+        fields.client = placeholder()
+    if plan.form.meaning.text_tx:
+        if not plain_text_id(&tx, plan, &tx_hash, &row.tx_text):
+            return False
+        fields.tx = placeholder()
+    if not plain_fields(fields, &plan.tables, plan.amounts, plan.has_words, row):
+        return False
+    if plan.form.meaning.text_client:
+        row.client = client_hash
+    if plan.form.meaning.text_tx:
+        row.tx = tx_hash
+    return True
+
+
+cdef inline Field placeholder() noexcept nogil:
+    """A field with a number, in place of an id that is a text. A number is read as a word."""
+    cdef const uint8_t* zero = b"00000000"
+    return Field(start=zero, end=zero + 1, quoted=False)
 
 
 cdef inline bint plain_fields(

@@ -9,9 +9,11 @@ from libc.string cimport memchr
 
 from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
 from txfast.batch.header cimport Columns, Header, RowForm, columns_at
+from txfast.batch.ids cimport IdSpan, span_in
+from txfast.dialect.meaning cimport Meaning
 from txfast.readers.scan_plan cimport (
-    FOUR_COLUMNS, MORE_COLUMNS, NO_FAST_PATH, ORDERED_COLUMNS, STANDARD_COLUMNS, Layout, Plan, default_amounts,
-    make_plan,
+    FOUR_COLUMNS, MORE_COLUMNS, NO_FAST_PATH, ORDERED_COLUMNS, STANDARD_COLUMNS, TEXT_IDS, Layout, Plan,
+    default_amounts, make_plan,
 )
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
@@ -67,12 +69,13 @@ def rescan(
 
 cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
     """Make room for all rows that a text of this size can hold under the batch's header."""
-    cdef bint is_in_dialect = batch.header is not None and batch.header.form.meaning != NULL
-    return batch.reserve(
-        text_bytes // (DIALECT_BYTES_MIN if is_in_dialect else WELL_FORMED_BYTES_MIN) + 1,
+    cdef const Meaning* meaning = NULL if batch.header is None else batch.header.form.meaning
+    batch.reserve(
+        text_bytes // (DIALECT_BYTES_MIN if meaning != NULL else WELL_FORMED_BYTES_MIN) + 1,
         text_bytes // MALFORMED_BYTES_MIN + 1,
         text_bytes // SPANNING_BYTES_MIN + 1,
     )
+    return batch.reserve_spans() if meaning != NULL and (meaning.text_client or meaning.text_tx) else 0
 
 
 cdef int hold_head(TransactionBatch batch, bint is_malformed, Py_ssize_t lines) except -1:
@@ -101,6 +104,8 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
             scan_rows(batch, plan, FOUR_COLUMNS)
         elif plan.layout == MORE_COLUMNS:
             scan_rows(batch, plan, MORE_COLUMNS)
+        elif plan.layout == TEXT_IDS:
+            scan_rows(batch, plan, TEXT_IDS)
         else:
             scan_rows(batch, plan, NO_FAST_PATH)
     return 0
@@ -188,8 +193,8 @@ cdef inline const uint8_t* fast_row(
         return plain_row(line, standard, c",", default_amounts(), False, &plan.tables, row)
     if layout == NO_FAST_PATH or (plan.form.syntax.comment_bytes and is_comment(line, end, &plan.form.syntax)):
         return NULL
-    if layout == MORE_COLUMNS:
-        return plain_wide_row(line, end, plan, row)
+    if layout == MORE_COLUMNS or layout == TEXT_IDS:
+        return plain_wide_row(line, end, plan, layout == TEXT_IDS, row)
     return plain_row(
         line, standard if layout == ORDERED_COLUMNS else plan.form.columns, plan.form.syntax.delimiter, plan.amounts,
         plan.has_words, &plan.tables, row,
@@ -208,6 +213,8 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
     cdef uint64_t* txs = batch.tx
     cdef int64_t* amounts = batch.amount
     cdef uint32_t* offsets = batch.offset
+    cdef IdSpan* client_spans = batch.client_span
+    cdef IdSpan* tx_spans = batch.tx_span
     cdef const uint8_t* text = batch.text
     cdef const uint8_t* end = text + batch.text_bytes
     cdef const uint8_t* line = text
@@ -236,6 +243,9 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
             txs[rows] = row.tx
             amounts[rows] = row.amount
             offsets[rows] = <uint32_t>(line - text)
+            if layout == TEXT_IDS or (layout == NO_FAST_PATH and plan.has_text_ids):
+                client_spans[rows] = span_in(text, &row.client_text)
+                tx_spans[rows] = span_in(text, &row.tx_text)
             rows += 1
         elif malformed == IGNORED_ROW:
             ignored_rows += 1

@@ -66,6 +66,7 @@ cdef enum Layout:
     ORDERED_COLUMNS  # the same order, with another delimiter, quote, words or form of amounts
     FOUR_COLUMNS  # the same four in any order
     MORE_COLUMNS  # others among them, PLAIN_COLUMNS_MAX in all at most
+    TEXT_IDS  # the same four or more, with ids that are texts
     NO_FAST_PATH  # more columns, or a dialect that only the row parser knows
 
 cdef struct Plan:
@@ -76,6 +77,7 @@ cdef struct Plan:
     Tables tables
     PlainAmounts amounts
     bint has_words  # the types have words of the dialect
+    bint has_text_ids
 
 
 cdef inline void make_plan(Plan* plan, Header header) noexcept:
@@ -85,9 +87,14 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     plan.form = header.form
     plan.amounts = default_amounts()
     plan.has_words = header.form.meaning != NULL
+    plan.has_text_ids = header.form.meaning != NULL and (
+        header.form.meaning.text_client or header.form.meaning.text_tx
+    )
     make_tables(&plan.tables)
     if width > PLAIN_COLUMNS_MAX or not take_meaning(plan):
         plan.layout = NO_FAST_PATH
+    elif plan.has_text_ids:
+        plan.layout = TEXT_IDS
     elif width > FIELDS:
         plan.layout = MORE_COLUMNS
     elif not is_in_order(&plan.form.columns):

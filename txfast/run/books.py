@@ -7,7 +7,7 @@ import time
 
 from txfast.batch.batch import KINDS
 from txfast.dialect.names import DECIMALS, unit
-from txfast.errors import ConservationError
+from txfast.errors import ConservationError, MemoryLimitError
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.machine import return_free_memory
@@ -69,10 +69,22 @@ class Books:
         """The decimals of amounts: what the ledgers count is units of the last one."""
         return DECIMALS if self.dialect is None else self.dialect.decimals
 
+    @property
+    def has_text_ids(self) -> bool:
+        """Whether clients or transactions are texts."""
+        return self.dialect is not None and self.dialect.text_ids is not None
+
+    @property
+    def has_text_clients(self) -> bool:
+        """Whether clients are texts."""
+        text_ids = None if self.dialect is None else self.dialect.text_ids
+        return text_ids is not None and text_ids.client
+
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
-        self.ledgers = [Ledger(self.policy) for _ in range(self._plan.ledgers)]
+        text_ids = None if self.dialect is None else self.dialect.text_ids
+        self.ledgers = [Ledger(self.policy, text_ids) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self.ledger_bytes)
@@ -257,6 +269,11 @@ class Books:
         from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
+        if self.has_text_ids:
+            raise MemoryLimitError(
+                f"text ids stay in memory, and these need more than the limit of "
+                f"{(self._plan.memory_limit or 0) >> 20}MiB leaves: name a higher --memory-limit"
+            )
         with STARTING:
             if self._spill_file is None:
                 self._spill_file = SpillFile(self._spill_folder)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Options that are one part of a dialect, by their name.
-PARTS = ("delimiter", "decimal", "decimals")
+PARTS = ("delimiter", "decimal", "ids", "decimals")
 
 
 def dialect_of(layers: "Sequence[Mapping[str, str]]", base: "Mapping[str, str] | None" = None) -> Dialect | None:

@@ -161,7 +161,7 @@ class Session:
         from txfast.readers.balance_columns import EXPECTED
         from txfast.run.balances import read_expected
 
-        self._refuse_decimals("expected accounts")
+        self._refuse_dialect("expected accounts")
         started = time.perf_counter()
         self._expected_accounts = read_expected(self._balances(given, EXPECTED), self.replay.books)
         self.replay.spend("expect", time.perf_counter() - started)
@@ -170,16 +170,19 @@ class Session:
         from txfast.readers.balance_columns import OPENING
         from txfast.run.balances import open_accounts
 
-        self._refuse_decimals("opening balances")
+        self._refuse_dialect("opening balances")
         started = time.perf_counter()
         state = self.outputs.state
         open_accounts(self._balances(given, OPENING), self.replay.books, None if state is None else state.path)
         self._opens_accounts = True
         self.replay.spend("opening", time.perf_counter() - started)
 
-    def _refuse_decimals(self, what: str) -> None:
-        """Raise UsageError where amounts have another number of decimals than files of balances have."""
+    def _refuse_dialect(self, what: str) -> None:
+        """Raise UsageError where clients are texts, or amounts have other decimals than files of balances have."""
         from txfast.readers.balance_columns import BALANCE_DECIMALS
+
+        if self.replay.books.has_text_clients:
+            raise UsageError(f"{what} have clients that are numbers, and those of this run are texts")
 
         decimals = self.replay.books.decimals
         if decimals != BALANCE_DECIMALS:

@@ -158,7 +158,7 @@ def dialect_option(name: str) -> "Callable[[str], str]":
     return check
 
 
-delimiter, decimal, decimals = map(dialect_option, ("delimiter", "decimal", "decimals"))
+delimiter, decimal, ids, decimals = map(dialect_option, ("delimiter", "decimal", "ids", "decimals"))
 columns, types, dialect_parts = map(dialect_option, ("columns", "types", "dialect"))
 
 

@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.details cimport Detail, find_detail, key_of_account, key_of_entry
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, position_of
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, position_of, txs_of
 from txfast.ledger.hash cimport HashKey
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport HAS_DETAILS, UNDISPUTED, Account, keeps_amount, reads_amount
@@ -277,7 +277,7 @@ cdef class Partitions:
             if is_full(self, partition):
                 full[0] = number
                 return entry
-            tx = chunk.tx[slot]
+            tx = txs_of(chunk)[slot]
             if keeps_amount(ledger.policy, kind):
                 amount = chunk.amount[slot]
                 state = chunk.state[slot]

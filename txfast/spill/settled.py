@@ -33,6 +33,7 @@ class Settled:
         self.memory_limit = memory_limit
         self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
+        self.has_names = False  # clients are numbers
         self.stopped = False  # a failure or an interrupt ended the run: settle nothing more
         self.available_units = 0
         self.held_units = 0

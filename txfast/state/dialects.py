@@ -47,6 +47,13 @@ def decimals_of(dialect: Dialect | None) -> int:
     return DECIMALS if dialect is None else dialect.decimals
 
 
+def with_number_ids(folder: str, dialect: Dialect | None) -> Dialect | None:
+    """A dialect for the state in this folder. Raises UsageError where ids are texts: a state holds none yet."""
+    if dialect is not None and dialect.text_ids is not None:
+        raise UsageError(f"{folder}: a state holds no ids that are texts yet: replay all inputs in one run without it")
+    return dialect
+
+
 def check_dialect(folder: str, saved: Dialect | None, chosen: Dialect | None) -> None:
     """Raise OtherDialectError where a state in this folder was saved in another dialect than the chosen one."""
     saved, chosen = saved or Dialect(), chosen or Dialect()

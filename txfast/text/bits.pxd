@@ -31,6 +31,7 @@ cdef extern from "txfast/text/intrinsics.h" nogil:
 cdef extern from * nogil:
     int leading_zeros "__builtin_clzll"(uint64_t word) noexcept
     int count_bits "__builtin_popcountll"(uint64_t mask) noexcept
+    uint64_t swap_bytes "__builtin_bswap64"(uint64_t word) noexcept
     # True where the result does not fit; it is then the low 64 bits.
     bint add_overflows "__builtin_add_overflow"(int64_t a, int64_t b, int64_t* result) noexcept
     bint subtract_overflows "__builtin_sub_overflow"(int64_t a, int64_t b, int64_t* result) noexcept

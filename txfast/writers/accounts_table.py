@@ -1,6 +1,6 @@
 """Accounts as an Arrow table: record batches, a Parquet file or an Arrow file.
 
-    client     uint64
+    client     uint64, or string where clients are texts
     available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
@@ -9,7 +9,11 @@
 This module must not know how accounts came to be.
 """
 
+import os
+
 from txfast.dialect.names import DECIMALS
+from txfast.errors import InputError
+from txfast.printable import printable
 from txfast.writers.arrow_buffers import account_buffers
 from txfast.writers.sink import Sink
 
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     class Accounts(Protocol):
         """Accounts in ascending order of client, in chunks."""
 
+        @property
+        def has_names(self) -> bool: ...
         def chunks(self) -> Iterator[AccountColumns]: ...
 else:
     from txfast.late import pa
@@ -43,10 +49,10 @@ def amount_type(decimals: int = DECIMALS) -> "pa.Decimal128Type":
     return pa.decimal128(AMOUNT_DIGITS, decimals)
 
 
-def account_schema(decimals: int = DECIMALS) -> "pa.Schema":
-    """The schema of accounts."""
+def account_schema(decimals: int = DECIMALS, *, has_names: bool = False) -> "pa.Schema":
+    """The schema of accounts; `has_names` where clients are texts."""
     amounts = [(name, amount_type(decimals)) for name in ("available", "held", "total")]
-    fields = [("client", pa.uint64()), *amounts, ("locked", pa.bool_())]
+    fields = [("client", pa.string() if has_names else pa.uint64()), *amounts, ("locked", pa.bool_())]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
@@ -72,13 +78,33 @@ def account_batches(accounts: "Accounts", decimals: int = DECIMALS) -> "Iterator
 
 
 def account_batch(accounts: "AccountColumns", first: int, rows: int, decimals: int = DECIMALS) -> "pa.RecordBatch":
-    """A record batch of `rows` accounts, from index `first` on."""
-    schema = account_schema(decimals)
+    """A record batch of `rows` accounts, from index `first` on. Raises InputError for a client that is no UTF-8."""
+    schema = account_schema(decimals, has_names=accounts.has_names)
+    columns = account_buffers(accounts, first, rows)
+    if accounts.has_names:
+        check_utf8("client", *columns[0])
     arrays = [
-        pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(buffer)])
-        for field, buffer in zip(schema, account_buffers(accounts, first, rows), strict=True)
+        pa.Array.from_buffers(field.type, rows, [None, *map(pa.py_buffer, buffers)])
+        for field, buffers in zip(schema, columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def check_utf8(name: str, offsets: bytearray, texts: bytearray) -> None:
+    """Raise InputError for the first of these ids, in a column of this name, that is not UTF-8: tables have no other
+    texts."""
+    if texts.isascii():
+        return
+    starts = memoryview(offsets).cast("i")
+    for row in range(len(starts) - 1):
+        try:
+            texts[starts[row] : starts[row + 1]].decode()
+        except UnicodeDecodeError as error:
+            text = printable(os.fsdecode(bytes(texts[starts[row] : starts[row + 1]])))
+            raise InputError(
+                f"{name} {text} is not UTF-8, as texts of a table are: say its encoding by --dialect encoding=latin-1, "
+                f"or write CSV"
+            ) from error
 
 
 def joined(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
@@ -93,7 +119,7 @@ def write_parquet(accounts: "Accounts", output: "Output", decimals: int = DECIMA
     """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where it is a pipe without a
     reader."""
     sink = Sink(output)
-    schema = account_schema(decimals)
+    schema = account_schema(decimals, has_names=accounts.has_names)
     write_batches(
         account_batches(accounts, decimals), sink, pa.parquet.ParquetWriter(sink, schema, use_dictionary=["locked"])
     )
@@ -102,7 +128,7 @@ def write_parquet(accounts: "Accounts", output: "Output", decimals: int = DECIMA
 def write_arrow(accounts: "Accounts", output: "Output", decimals: int = DECIMALS) -> None:
     """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet`."""
     sink = Sink(output)
-    writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema(decimals))
+    writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema(decimals, has_names=accounts.has_names))
     write_batches(account_batches(accounts, decimals), sink, writer)
 
 

@@ -1,0 +1,119 @@
+"""apply_rows: the loop that applies the rows of a batch to a ledger.
+
+It looks up accounts and entries; what a row means is for the rules (rules.pxd).
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, WITHDRAWAL, TransactionBatch
+from txfast.ledger.account_table cimport AccountTable, remove_last
+from txfast.ledger.entries cimport LOG_COUNT, Log, kind_at
+from txfast.ledger.index cimport NOT_FOUND, Index, Probe
+from txfast.ledger.ledger cimport STATUS_STRIDE, Ledger
+from txfast.ledger.load cimport (
+    LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, BatchIds, IdKinds, Lookup, account_of_row, add_row,
+    find_row, ids_of, look_ahead_to_name, look_ahead_to_row, needs_second_homes,
+)
+from txfast.ledger.payments cimport apply_to_payment, is_plain_row
+from txfast.ledger.policy cimport Policy
+from txfast.ledger.rules cimport (
+    APPLIED, STATUS_COUNT, Account, Status, adds_entry, can_be_disputed, change_of_total, deposit_or_withdraw,
+    keeps_entry, opens_account, reasons_considered,
+)
+from txfast.ledger.sums cimport WideSum, add_wide
+
+
+cdef inline void apply_rows(
+    Ledger ledger,  # IN, OUT with room for all that the rows can add
+    const Policy policy,  # IN the ledger's; a constant where it is the default one, so that its choices fold
+    const bint is_default,  # IN a constant
+    const IdKinds kinds_of_ids,  # IN the ledger's; a constant where the loop is for these alone
+    TransactionBatch batch,  # IN; OUT its statuses
+    const uint32_t* routed,  # IN the rows to apply; NULL for all
+    const Py_ssize_t count,  # IN the number of rows to apply
+) noexcept nogil:
+    # Copies in locals: the compiler would read members of `ledger` again after every store.
+    cdef const uint8_t* kinds = batch.kind
+    cdef BatchIds ids = ids_of(batch)
+    cdef const int64_t* amounts = batch.amount
+    cdef uint8_t* statuses = batch.status
+    cdef AccountTable table = ledger.table
+    cdef Index index = ledger.index
+    cdef Log[LOG_COUNT] logs = ledger.logs
+    cdef WideSum balance = ledger.balance
+    cdef bint prefetch_second_homes = ledger.prefetch_second_homes
+    cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
+    cdef Lookup[LOOK_AHEAD_ROWS] lookups
+    cdef Lookup* lookup
+    cdef Py_ssize_t i, row, ahead, second_homes = 0
+    cdef uint64_t accounts_before
+    cdef Account* account
+    cdef Probe probe
+    cdef int64_t amount
+    cdef int kind, status
+    cdef bint found, is_payment
+    cdef uint32_t[LOG_COUNT] considered_by_kind
+    cdef uint32_t considered = reasons_considered(policy, DEPOSIT)
+    cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT  # of the kinds that keeps_entry
+    for kind in range(LOG_COUNT):
+        considered_by_kind[kind] = reasons_considered(policy, kind)
+    memset(counts, 0, sizeof(counts))
+    for i in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
+        row = i if routed == NULL else routed[i]
+        look_ahead_to_row(&lookups[i], &table, &index, &ids, row, kinds_of_ids, prefetch_second_homes)
+    for i in range(count):
+        row = i if routed == NULL else routed[i]
+        lookup = &lookups[i & (LOOK_AHEAD_ROWS - 1)]
+        accounts_before = table.accounts
+        account = account_of_row(&table, lookup, &ids, row, kinds_of_ids)
+        probe = find_row(&index, logs, lookup, account.number, &ids, row, kinds_of_ids)
+        if i + LOOK_AHEAD_ROWS < count:
+            ahead = i + LOOK_AHEAD_ROWS
+            if routed != NULL:
+                ahead = routed[ahead]
+            look_ahead_to_row(lookup, &table, &index, &ids, ahead, kinds_of_ids, prefetch_second_homes)
+        if kinds_of_ids & TEXT_CLIENTS and i + NAME_AHEAD_ROWS < count:
+            ahead = i + NAME_AHEAD_ROWS
+            if routed != NULL:
+                ahead = routed[ahead]
+            look_ahead_to_name(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], &table, ids.clients[ahead])
+        found = probe.position != <uint32_t>NOT_FOUND
+        second_homes += probe.at_second_home
+        kind = kinds[row] & KIND_MASK
+        if adds_entry(kind):
+            amount = amounts[row]
+            if not is_default:  # where it is the same for both kinds
+                considered = considered_by_kind[kind]
+            status = deposit_or_withdraw(policy, account, kind, considered, found, not kinds[row] & NO_AMOUNT, amount)
+            if status == APPLIED:
+                if kind <= last_kept:
+                    add_row(logs, &probe, kind, account.number, &ids, row, amount, kinds_of_ids)
+                add_wide(&balance, change_of_total(kind, amount))
+        else:
+            is_payment = found and can_be_disputed(policy, kind_at(probe.position))
+            if is_plain_row(policy, logs, probe.position, is_payment, kinds[row]):
+                # Inline, and folded once more, since a tenth of all rows comes here.
+                status = apply_to_payment(
+                    policy, True, account, logs, &ledger.details, probe.position, is_payment, kinds[row], amounts[row],
+                    &balance, &ledger.unread_amounts,
+                )
+            else:
+                status = ledger.apply_to_any_payment(
+                    account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance
+                )
+        # An account that a rejected row must not open is opened and removed, since few rows have a new client.
+        if not opens_account(policy, <Status>status) and table.accounts > accounts_before:
+            remove_last(&table, account)
+        counts[kind * STATUS_STRIDE + status] += 1
+        statuses[row] = status
+    ledger.table.accounts = table.accounts
+    ledger.prefetch_second_homes = needs_second_homes(second_homes, count)
+    for kind in range(LOG_COUNT):
+        ledger.logs[kind].entries = logs[kind].entries
+        if kinds_of_ids & TEXT_TXS:
+            ledger.logs[kind].texts.end = logs[kind].texts.end
+    ledger.balance = balance
+    for kind in range(KIND_COUNT):
+        for status in range(STATUS_COUNT):
+            ledger.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]

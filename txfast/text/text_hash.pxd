@@ -1,0 +1,44 @@
+"""The hash of an id that is a text. It is keyed, so that no input can be made whose ids all collide.
+
+One key serves a whole run, so that readers hash each id once and all ledgers use that hash. No output depends on it.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from txfast.text.bits cimport WORD_BYTES, multiply_fold
+
+cdef enum:
+    TEXT_HASH_STEP_BYTES = 2 * 8  # hashed at once
+    # Bytes after a text that are read and do not count.
+    TEXT_HASH_SLACK_BYTES = 2 * 8
+
+cdef struct TextKey:
+    uint64_t seed
+    uint64_t mask
+    uint64_t multiplier  # odd
+
+
+cdef inline uint64_t load_bytes(const uint8_t* text, const Py_ssize_t length) noexcept nogil:
+    """The first bytes of a text as a word: none for a length below 1, at most eight."""
+    cdef uint64_t word
+    cdef int bits = <int>(WORD_BYTES * min(max(length, 0), <Py_ssize_t>WORD_BYTES))
+    memcpy(&word, text, sizeof(word))
+    # Two shifts, since shifting a word by all of its 64 bits is undefined.
+    return word & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
+
+
+cdef inline uint64_t hash_text(const TextKey* key, const uint8_t* text, Py_ssize_t length) noexcept nogil:
+    """The hash of a text. TEXT_HASH_SLACK_BYTES after it must be readable."""
+    cdef uint64_t hash = key.seed ^ <uint64_t>length
+    cdef uint64_t low, high
+    while length > TEXT_HASH_STEP_BYTES:
+        memcpy(&low, text, sizeof(low))
+        memcpy(&high, text + sizeof(low), sizeof(high))
+        hash = multiply_fold(low ^ key.mask, high ^ hash)
+        text += TEXT_HASH_STEP_BYTES
+        length -= TEXT_HASH_STEP_BYTES
+    low = load_bytes(text, length)
+    high = load_bytes(text + WORD_BYTES, length - WORD_BYTES)
+    hash = multiply_fold(low ^ key.mask, high ^ hash)
+    return multiply_fold(hash ^ key.mask, key.multiplier)
