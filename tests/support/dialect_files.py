@@ -60,7 +60,8 @@ class Layout(NamedTuple):
 
 
 def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row | None]:
-    """The texts of a row in the order of the columns, and what the row means; None where it is ignored or malformed."""
+    """The texts of a row in the order of the columns, and what the row means, with numbers for ids; None where it is
+    ignored or malformed."""
     dialect = layout.dialect
     kind, amount = row.kind, row.amount
     if dialect.positive is not None and dialect.negative is not None and amount is not None:
@@ -85,7 +86,7 @@ def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row |
         return ordered, None
     if dialect.positive is not None and amount is not None:
         amount = abs(amount)
-    return ordered, Row(kind, client, tx, amount)
+    return ordered, Row(kind, row.client, row.tx, amount)
 
 
 def id_written(dialect: Dialect, role: str, number: int) -> int | str:

@@ -398,9 +398,7 @@ def by_sign(dialect: Dialect, client: int | str, tx: int | str, amount: int | No
     return Transaction(dialect.positive if amount >= 0 else dialect.negative, client, tx, abs(amount))
 
 
-def two_columns(
-    dialect: Dialect, client: int | str, tx: int | str, credit_text: bytes, debit_text: bytes
-) -> Outcome:
+def two_columns(dialect: Dialect, client: int | str, tx: int | str, credit_text: bytes, debit_text: bytes) -> Outcome:
     """With two columns of amounts, the one that is neither empty nor zero counts."""
     credit = None if dialect.is_empty(credit_text) else parse_amount(credit_text, dialect)
     debit = None if dialect.is_empty(debit_text) else parse_amount(debit_text, dialect)

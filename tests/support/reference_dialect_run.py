@@ -83,7 +83,7 @@ class Replay:
             status, reason = "malformed", outcome.reason
             self.malformed[reason] += 1
         else:
-            status, reason = "rejected", self._ledger.apply(*outcome)
+            status, reason = "rejected", self._ledger.apply(*outcome)  # type: ignore[arg-type]  # rules only compare ids
             if reason == "applied":
                 self.applied[outcome.kind] += 1
                 return

@@ -82,9 +82,7 @@ def read(
     chosen = taken("dialect", dialect)
     check_reader(reader, chosen)
     batches = record_batches(given.sources(), plan, malformed, journal, chosen)
-    return TransactionReader(
-        record_batch(TransactionBatch(), chosen), ClosableBatches(batches.__next__, batches.close)
-    )
+    return TransactionReader(record_batch(TransactionBatch(), chosen), ClosableBatches(batches.__next__, batches.close))
 
 
 def record_batches(

@@ -245,7 +245,8 @@ class Accounts(ResultTable[Account]):
             )
         if self._columns.has_names:
             raise UsageError("accounts whose clients are texts cannot be compared yet: compare them as tables")
-        ascends = len(self) <= 1 or self[0].client < self[1].client
+        first, second = (self[0].client, self[1].client) if len(self) > 1 else (0, 1)
+        ascends = isinstance(first, int) and isinstance(second, int) and first < second
         return Differences(compare((self if ascends else self[::-1])._columns, expected))
 
     @overload

@@ -16,6 +16,8 @@ class MergedAccounts:
     missing, repeated or out of order.
     """
 
+    has_names = False  # clients are numbers
+
     def __init__(self, job: Job, spill_folder: str | None) -> None:
         self._file = SpillFile(spill_folder)
         self._streams = [Stream(self._file) for _ in range(job.figures.shards)]

@@ -12,8 +12,9 @@ from txfast.ledger.entries cimport LOG_COUNT, Log, kind_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport STATUS_STRIDE, Ledger
 from txfast.ledger.load cimport (
-    LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, BatchIds, IdKinds, Lookup, account_of_row, add_row,
-    find_row, ids_of, look_ahead_to_name, look_ahead_to_row, needs_second_homes,
+    LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
+    add_row, find_row, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
+    needs_second_homes,
 )
 from txfast.ledger.payments cimport apply_to_payment, is_plain_row
 from txfast.ledger.policy cimport Policy
@@ -22,6 +23,15 @@ from txfast.ledger.rules cimport (
     keeps_entry, opens_account, reasons_considered,
 )
 from txfast.ledger.sums cimport WideSum, add_wide
+
+
+cdef inline Py_ssize_t row_ahead(
+    const uint32_t* routed, const Py_ssize_t i, const Py_ssize_t rows, const Py_ssize_t count,
+) noexcept nogil:
+    """The row that comes so many rows later; -1 where there is none."""
+    if i + rows >= count:
+        return -1
+    return i + rows if routed == NULL else routed[i + rows]
 
 
 cdef inline void apply_rows(
@@ -73,11 +83,17 @@ cdef inline void apply_rows(
             if routed != NULL:
                 ahead = routed[ahead]
             look_ahead_to_row(lookup, &table, &index, &ids, ahead, kinds_of_ids, prefetch_second_homes)
-        if kinds_of_ids & TEXT_CLIENTS and i + NAME_AHEAD_ROWS < count:
-            ahead = i + NAME_AHEAD_ROWS
-            if routed != NULL:
-                ahead = routed[ahead]
-            look_ahead_to_name(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], &table, ids.clients[ahead])
+        if kinds_of_ids & TEXT_CLIENTS:
+            ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
+            if ahead >= 0:
+                look_ahead_to_name(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], &table, ids.clients[ahead])
+        if kinds_of_ids & TEXT_TXS:
+            ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
+            if ahead >= 0 and not adds_entry(kinds[ahead] & KIND_MASK):
+                look_ahead_to_entry(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], logs)
+            ahead = row_ahead(routed, i, TX_AHEAD_ROWS, count)
+            if ahead >= 0 and not adds_entry(kinds[ahead] & KIND_MASK):
+                look_ahead_to_tx(&lookups[(i + TX_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], logs)
         found = probe.position != <uint32_t>NOT_FOUND
         second_homes += probe.at_second_home
         kind = kinds[row] & KIND_MASK

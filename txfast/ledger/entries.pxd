@@ -16,7 +16,7 @@ from libc.stdlib cimport free, realloc
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport keeps_amount
-from txfast.ledger.texts cimport TextArena, add_text, free_texts, hash_at, is_text_at, reserve_texts
+from txfast.ledger.texts cimport TextArena, add_text, free_texts, hash_at, is_text_at, reserve_texts, text_at
 from txfast.text.bits cimport advise_huge_pages, prefetch
 from txfast.text.text_hash cimport TextKey
 
@@ -74,7 +74,7 @@ cdef inline void make_logs(Log* logs, const Policy policy, const bint has_texts)
             logs[kind].amount_mask = CHUNK_MASK
         logs[kind].chunk_bytes += logs[kind].id_bytes
         logs[kind].bases = NULL
-        logs[kind].texts = TextArena(blocks=NULL, block_count=0, end=0, users=0)
+        logs[kind].texts = TextArena(blocks=NULL, allocations=NULL, block_count=0, end=0, users=0)
 
 
 cdef inline void free_logs(Log* logs, const Policy policy) noexcept nogil:
@@ -220,6 +220,19 @@ cdef inline bint is_text_entry(
     if log.chunks[entry >> CHUNK_BITS].account[entry & CHUNK_MASK] != account:
         return False
     return is_text_at(&log.texts, address_at(log, entry), tx, length)
+
+
+cdef inline void prefetch_entry(const Log* logs, const uint32_t position) noexcept nogil:
+    """Start loading the account and the start of the id of an entry, whose id is a text."""
+    cdef Chunk* chunk = chunk_of(logs, position)
+    prefetch(&chunk.account[position & CHUNK_MASK])
+    prefetch(&starts_of(chunk)[position & CHUNK_MASK])
+
+
+cdef inline void prefetch_text(const Log* logs, const uint32_t position) noexcept nogil:
+    """Start loading the id of an entry, which is a text."""
+    cdef const Log* log = &logs[kind_at(position)]
+    prefetch(text_at(&log.texts, address_at(log, position & <uint32_t>LOG_ENTRIES_MAX)))
 
 
 cdef inline uint64_t tx_hash_at(const Log* log, const uint64_t entry, const TextKey* key) noexcept nogil:

@@ -126,6 +126,12 @@ cdef inline Probe find_entry(
         probe.group = next_group(index, probe.group, groups_seen, hash)
 
 
+cdef inline uint32_t likely_position(const Group* group, const uint64_t hash) noexcept nogil:
+    """The position of the first entry of a group with this hash's tag; NOT_FOUND where there is none."""
+    cdef uint32_t candidates = match_16(group.tags, tag_of(hash)) & GROUP_MASK
+    return group.positions[lowest_bit(candidates)] if candidates else <uint32_t>NOT_FOUND
+
+
 cdef inline Probe find_text_entry(
     const Index* index,
     const Log* logs,

@@ -13,10 +13,10 @@ from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
 from txfast.ledger.account_table cimport (
     AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
 )
-from txfast.ledger.entries cimport Log, append_entry, append_text_entry
+from txfast.ledger.entries cimport Log, append_entry, append_text_entry, prefetch_entry, prefetch_text
 from txfast.ledger.hash cimport hash_client, hash_transaction
 from txfast.ledger.index cimport (
-    Group, Index, Probe, find_entry, find_text_entry, home_of, insert_entry, second_home_of,
+    NOT_FOUND, Group, Index, Probe, find_entry, find_text_entry, home_of, insert_entry, likely_position, second_home_of,
 )
 from txfast.ledger.rules cimport Account
 from txfast.ledger.texts cimport text_at
@@ -24,7 +24,10 @@ from txfast.text.bits cimport prefetch
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
-    NAME_AHEAD_ROWS = 8  # from there on names of clients load, whose addresses are in slots that have loaded
+    # From there on the names of clients load, whose addresses are in slots that have loaded, and the columns of entries
+    # that rows name; then the ids of these, where they are texts.
+    NAME_AHEAD_ROWS = 8
+    TX_AHEAD_ROWS = 4
     # Prefetch second homes (index.pxd) when one in eight of the last rows was there.
     ROWS_PER_SECOND_HOME = 8
 
@@ -147,6 +150,20 @@ cdef inline void look_ahead_to_name(
     """Start loading the name of the account where the client, a text, is likely to be."""
     cdef const Account* likely = lookup.slots + (lookup.slots.client >> 32 != client_hash >> 32)
     prefetch(text_at(table.names, name_address(likely)))
+
+
+cdef inline void look_ahead_to_entry(const Lookup* lookup, const Log* logs) noexcept nogil:
+    """Start loading the columns of the entry that a row, which names one, is likely to find."""
+    cdef uint32_t position = likely_position(lookup.home, lookup.hash)
+    if position != <uint32_t>NOT_FOUND:
+        prefetch_entry(logs, position)
+
+
+cdef inline void look_ahead_to_tx(const Lookup* lookup, const Log* logs) noexcept nogil:
+    """The same for the text of its id, once the columns have loaded."""
+    cdef uint32_t position = likely_position(lookup.home, lookup.hash)
+    if position != <uint32_t>NOT_FOUND:
+        prefetch_text(logs, position)
 
 
 cdef inline Account* account_of_row(

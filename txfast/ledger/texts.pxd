@@ -5,23 +5,26 @@ transactions in one for each log.
 """
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy
+from libc.stdlib cimport calloc, free, realloc
 
 from txfast.batch.ids cimport ID_BYTES_MAX
+from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.text.bits cimport advise_huge_pages
-from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, TextKey, hash_text
+from txfast.text.text_hash cimport TextKey, are_same_texts, copy_text, hash_text
 
 cdef enum:
-    TEXT_BLOCK_BITS = 21
-    TEXT_BLOCK_BYTES = 1 << 21
+    TEXT_BLOCK_BITS = 22
+    TEXT_BLOCK_BYTES = 1 << 22
     TEXT_BLOCK_MASK = TEXT_BLOCK_BYTES - 1
     TEXT_BYTES_MAX = 1 + ID_BYTES_MAX  # with its length
+    # Of a block, less what hashing reads behind its last text.
+    USABLE_BYTES = (1 << 22) - 16
     # Of the names of clients: what an account has of the address then fits in 32 bits.
     NAME_ALIGNMENT = 4
 
 cdef struct TextArena:
     uint8_t** blocks
+    void** allocations  # for `free`, by block
     uint64_t block_count
     uint64_t end  # the address after the last text
     uint64_t users  # of one that `share_texts` is used for
@@ -31,7 +34,7 @@ cdef inline uint64_t blocks_for(const TextArena* arena, const uint64_t text_byte
     """The blocks, in all, of an arena with room for texts that take so many bytes more."""
     # The end of a block is not used where the next text does not fit.
     cdef uint64_t in_last = arena.end & TEXT_BLOCK_MASK
-    cdef uint64_t usable = TEXT_BLOCK_BYTES - TEXT_BYTES_MAX
+    cdef uint64_t usable = USABLE_BYTES - TEXT_BYTES_MAX
     if not text_bytes:
         return arena.block_count
     return max(arena.block_count, (arena.end >> TEXT_BLOCK_BITS) + (in_last + text_bytes + usable - 1) // usable)
@@ -39,7 +42,7 @@ cdef inline uint64_t blocks_for(const TextArena* arena, const uint64_t text_byte
 
 cdef inline uint64_t arena_bytes(const TextArena* arena, const uint64_t text_bytes) noexcept nogil:
     """The bytes of an arena with room for texts that take so many bytes more."""
-    return blocks_for(arena, text_bytes) * (TEXT_BLOCK_BYTES + TEXT_HASH_SLACK_BYTES)
+    return blocks_for(arena, text_bytes) * TEXT_BLOCK_BYTES
 
 
 cdef inline bint reserve_texts(TextArena* arena, const uint64_t text_bytes) noexcept nogil:
@@ -47,6 +50,7 @@ cdef inline bint reserve_texts(TextArena* arena, const uint64_t text_bytes) noex
     """
     cdef uint64_t needed = blocks_for(arena, text_bytes)
     cdef uint8_t** blocks
+    cdef void** allocations
     cdef uint8_t* block
     if needed <= arena.block_count:
         return True
@@ -54,8 +58,12 @@ cdef inline bint reserve_texts(TextArena* arena, const uint64_t text_bytes) noex
     if blocks == NULL:
         return False
     arena.blocks = blocks
+    allocations = <void**>realloc(arena.allocations, needed * sizeof(void*))
+    if allocations == NULL:
+        return False
+    arena.allocations = allocations
     while arena.block_count < needed:
-        block = <uint8_t*>malloc(TEXT_BLOCK_BYTES + TEXT_HASH_SLACK_BYTES)
+        block = <uint8_t*>allocate_zeroed(TEXT_BLOCK_BYTES, &allocations[arena.block_count])
         if block == NULL:
             return False
         # The first block stays on small pages, since a short run touches only a few of them.
@@ -69,9 +77,11 @@ cdef inline bint reserve_texts(TextArena* arena, const uint64_t text_bytes) noex
 cdef inline void free_texts(TextArena* arena) noexcept nogil:
     cdef uint64_t block
     for block in range(arena.block_count):
-        free(arena.blocks[block])
+        free(arena.allocations[block])
     free(arena.blocks)
+    free(arena.allocations)
     arena.blocks = NULL
+    arena.allocations = NULL
     arena.block_count = arena.end = 0
 
 
@@ -110,7 +120,7 @@ cdef inline bint is_text_at(
 ) noexcept nogil:
     """Whether the text at an address is this one."""
     cdef const uint8_t* stored = text_at(arena, address)
-    return stored[0] == length and memcmp(stored + 1, text, length) == 0
+    return stored[0] == length and are_same_texts(stored + 1, text, length)
 
 
 cdef inline uint64_t hash_at(const TextArena* arena, const uint64_t address, const TextKey* key) noexcept nogil:
@@ -128,10 +138,10 @@ cdef inline uint64_t add_text(
     """Append a text; return its address."""
     cdef uint64_t address = (arena.end + alignment - 1) & ~(alignment - 1)
     cdef uint8_t* stored
-    if (address & TEXT_BLOCK_MASK) + 1 + length > TEXT_BLOCK_BYTES:
+    if (address & TEXT_BLOCK_MASK) + 1 + length > USABLE_BYTES:
         address = ((address >> TEXT_BLOCK_BITS) + 1) << TEXT_BLOCK_BITS
     stored = text_at(arena, address)
     stored[0] = length
-    memcpy(stored + 1, text, length)
+    copy_text(stored + 1, text, length)
     arena.end = address + 1 + length
     return address

@@ -154,7 +154,7 @@ class Spill:
             missing = Ledger.bytes_for(1, transactions, self._policy) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
-                f"client {ledger.any_client()} alone has up to {transactions:,} transactions: "
+                f"client {ledger.any_client()!r} alone has up to {transactions:,} transactions: "
                 f"they need a memory limit of {least}MiB"
             )
         divided = Spill(

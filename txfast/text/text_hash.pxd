@@ -1,4 +1,6 @@
-"""The hash of an id that is a text. It is keyed, so that no input can be made whose ids all collide.
+"""Ids that are texts: their hash, and how they are compared and copied, by words, since most are short.
+
+The hash is keyed, so that no input can be made whose ids all collide.
 
 One key serves a whole run, so that readers hash each id once and all ledgers use that hash. No output depends on it.
 """
@@ -10,7 +12,7 @@ from txfast.text.bits cimport WORD_BYTES, multiply_fold
 
 cdef enum:
     TEXT_HASH_STEP_BYTES = 2 * 8  # hashed at once
-    # Bytes after a text that are read and do not count.
+    # Bytes after a text that are read, and written where it is copied to, and do not count.
     TEXT_HASH_SLACK_BYTES = 2 * 8
 
 cdef struct TextKey:
@@ -26,6 +28,31 @@ cdef inline uint64_t load_bytes(const uint8_t* text, const Py_ssize_t length) no
     memcpy(&word, text, sizeof(word))
     # Two shifts, since shifting a word by all of its 64 bits is undefined.
     return word & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
+
+
+cdef inline bint are_same_texts(const uint8_t* one, const uint8_t* other, Py_ssize_t length) noexcept nogil:
+    """Whether two texts of this length are the same."""
+    cdef uint64_t word, other_word
+    while length > WORD_BYTES:
+        memcpy(&word, one, sizeof(word))
+        memcpy(&other_word, other, sizeof(other_word))
+        if word != other_word:
+            return False
+        one += WORD_BYTES
+        other += WORD_BYTES
+        length -= WORD_BYTES
+    return load_bytes(one, length) == load_bytes(other, length)
+
+
+cdef inline void copy_text(uint8_t* out, const uint8_t* text, Py_ssize_t length) noexcept nogil:
+    """Copy a text; up to TEXT_HASH_SLACK_BYTES behind it are overwritten too."""
+    cdef uint64_t[2] words
+    while length > 0:
+        memcpy(words, text, sizeof(words))
+        memcpy(out, words, sizeof(words))
+        text += sizeof(words)
+        out += sizeof(words)
+        length -= sizeof(words)
 
 
 cdef inline uint64_t hash_text(const TextKey* key, const uint8_t* text, Py_ssize_t length) noexcept nogil:
