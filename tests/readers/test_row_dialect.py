@@ -6,12 +6,13 @@ import io
 
 import pytest
 
-from txfast.batch.batch import TransactionBatch
+from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
 from txfast.batch.header import Header
 from txfast.dialect.dialect import Dialect
 from txfast.readers.csv import CsvReader
 from txfast.readers.parse_line import parse_line
+from txfast.writers.arrow_buffers import transaction_buffers
 
 pytestmark = pytest.mark.unmeasured
 
@@ -137,3 +138,93 @@ def test_comments_and_other_quotes_cut_a_text_otherwise() -> None:
     assert parsed(settings, b"#deposit,1,2,5") is None
     assert parsed(settings, b"deposit,'1',2,5") == ("deposit", 1, 2, 50_000)
     assert parsed({"quote": "none"}, b'deposit,"1",2,5') == "bad_client"
+
+
+# ---- Ids that are texts --------------------------------------------------------------------------
+
+TEXTS = {"ids": "text"}
+LONG = b"x" * 255
+ID_ROWS = [
+    (b"deposit,cus_1,ch_1,1.5", ("deposit", b"cus_1", b"ch_1", 15_000)),
+    (b"withdraw,1,2,5\r", ("withdrawal", b"1", b"2", 50_000)),
+    (b"dispute,cus_1,ch_1\r", ("dispute", b"cus_1", b"ch_1", None)),
+    (b"dispute,cus_1,ch_1,", ("dispute", b"cus_1", b"ch_1", None)),
+    (b"deposit,\xff\xfe,\xc3\xa9,1", ("deposit", b"\xff\xfe", b"\xc3\xa9", 10_000)),
+    (b"deposit, a b ,\tc,1", ("deposit", b"a b", b"c", 10_000)),
+    (b'deposit,"a b","c",1', ("deposit", b"a b", b"c", 10_000)),
+    (b'deposit," a ","c",1', ("deposit", b"a", b"c", 10_000)),
+    (b'deposit,"a,b","c",1', ("deposit", b"a,b", b"c", 10_000)),
+    (b'deposit,"a""b","""",1', ("deposit", b'a"b', b'"', 10_000)),
+    (b'deposit,"a""""b",c"d,1', ("deposit", b'a""b', b'c"d', 10_000)),
+    (b'"deposit","a",b,"1"', ("deposit", b"a", b"b", 10_000)),
+    (b"deposit,%s,%s,1" % (LONG, LONG), ("deposit", LONG, LONG, 10_000)),
+    (b'deposit,"%s",1,1' % (b'""' * 255), ("deposit", b'"' * 255, b"1", 10_000)),
+    (b'deposit,"%s",1,1' % (b'""' * 256), "bad_client"),
+    (b"deposit,%sx,1,1" % LONG, "bad_client"),
+    (b'deposit,1,"%sx",1' % LONG, "bad_tx"),
+    (b"deposit,,1,1", "bad_client"),
+    (b'deposit,1," ",1', "bad_tx"),
+    (b"deposit,1", "missing_field"),
+    (b"fee,1,1,1", "bad_type"),
+    (b"deposit,1,1,1e3", "bad_amount"),
+    (b"deposit,1,1,1,5", "too_many_fields"),
+    (b'deposit,"1,1,1', "bad_quoting"),
+]
+
+
+@pytest.mark.parametrize(("row", "found"), ID_ROWS)
+def test_ids_are_texts(row: bytes, found: object) -> None:
+    row, ending = (row[:-1], b"\r\n") if row.endswith(b"\r") else (row, b"\n")
+    assert parsed(TEXTS, row) == found
+    assert scanned(TEXTS, HEADER + ending + row + ending) == shown(found)
+    # With other columns, in another order, and by the row parser alone.
+    fields = row.split(b",")
+    if len(fields) == 4 and b'"' not in row:
+        other = b"x,%s,%s,%s,%s" % (fields[2], fields[3], fields[0], fields[1])
+        assert scanned(TEXTS, b"note,tx,amount,type,client" + ending + other + ending) == shown(found)
+    assert scanned({**TEXTS, "null": "-"}, HEADER + ending + row + ending) == shown(found)
+
+
+def scanned(settings: dict[str, str], content: bytes) -> list[tuple[object, ...]]:
+    """The well-formed rows of a file, with texts as tables have them; rows that are no UTF-8 as surrogates."""
+    dialect = Dialect(settings)
+    batch = TransactionBatch()
+    reader = CsvReader(io.BytesIO(content), "in", dialect=dialect)
+    reader.fill(batch)
+    reader.scan(batch)
+    [kinds], clients, txs, _ = transaction_buffers(batch, text_client=True, text_tx=True)
+    amounts = [None if amount is None else int(amount) for amount in amounts_of(batch)]
+    return [(KINDS[kinds[row]], text_of(clients, row), text_of(txs, row), amounts[row]) for row in range(len(batch))]
+
+
+def text_of(buffers: list[bytearray], row: int) -> bytes:
+    offsets = memoryview(buffers[0]).cast("i")
+    return bytes(buffers[1][offsets[row] : offsets[row + 1]])
+
+
+def amounts_of(batch: TransactionBatch) -> list[int | None]:
+    """The amounts of a batch's rows in units."""
+    *_, (validity, values) = transaction_buffers(batch)
+    units = memoryview(values).cast("q")
+    return [units[2 * row] if validity[row >> 3] >> (row & 7) & 1 else None for row in range(len(batch))]
+
+
+def shown(found: object) -> list[object]:
+    return [found] if isinstance(found, tuple) else []
+
+
+def test_a_text_ends_at_a_line_ending_of_any_kind() -> None:
+    for content in (b"dispute,a,b\rdispute,c,d", b"dispute,a,b\r\ndispute,c,d\r\n", b"dispute,a,b\ndispute,c,d\r"):
+        assert scanned(TEXTS, HEADER + b"\n" + content) == [
+            ("dispute", b"a", b"b", None),
+            ("dispute", b"c", b"d", None),
+        ]
+
+
+def test_one_of_the_ids_may_be_a_number() -> None:
+    assert parsed({"ids.client": "text"}, b"deposit,a,007,1") == ("deposit", b"a", 7, 10_000)
+    assert parsed({"ids.client": "text"}, b"deposit,a,b,1") == "bad_tx"
+    assert parsed({"ids.tx": "text"}, b"deposit,7,b,1") == ("deposit", 7, b"b", 10_000)
+    assert parsed({"ids.tx": "text"}, b"deposit,a,b,1") == "bad_client"
+    assert parsed({"ids.tx": "text", "types.S": "deposit"}, b"S,7,b,1") == ("deposit", 7, b"b", 10_000)
+    assert parsed({"ids.tx": "text"}, b"deposit,7,,1") == "bad_tx"

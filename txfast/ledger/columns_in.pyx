@@ -21,7 +21,7 @@ from txfast.ledger.entries cimport (
 )
 from txfast.ledger.hash cimport hash_client
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
-from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.ledger cimport Ledger, refuse_texts
 from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes
 from txfast.ledger.payments cimport load_payment, make_whole_payment, store_payment
 from txfast.ledger.policy cimport Policy
@@ -51,9 +51,8 @@ cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
 REFUSALS = (
     "", "has two accounts", "has a total that does not fit in 64 bits", "has no account",
     "is neither deposit nor withdrawal", "has an unknown state of dispute", "has an amount below 0",
-    "is a withdrawal with an amount or a dispute", "is there twice",
-    "is not there", "has had a dispute undone", "has details twice",
-    "has other amounts refunded or in dispute than it can",
+    "is a withdrawal with an amount or a dispute", "is there twice", "is not there", "has had a dispute undone",
+    "has details twice", "has other amounts refunded or in dispute than it can",
 )
 assert len(REFUSALS) == REFUSAL_COUNT
 # Memory that each account takes until `finish`.
@@ -76,6 +75,7 @@ cdef class LedgerRestorer:
     cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
+        refuse_texts(ledger)
         if ledger.table.accounts:
             raise ValueError("the ledger is not empty")
         if not shard < shard_count:

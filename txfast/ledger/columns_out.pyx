@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Detail, find_detail, key_of_entry, opening_of
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of, txs_of
-from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.ledger cimport Ledger, refuse_texts
 from txfast.ledger.rules cimport (
     DISPUTE_STATE_COUNT, HAS_DETAILS, UNDISPUTED, WAS_REVERSED, Account, can_be_disputed, keeps_amount,
     moves_are_open,
@@ -43,6 +43,7 @@ cdef class SavedLedger:
     def __cinit__(self, Ledger ledger not None):
         cdef const Account* slots = ledger.table.slots
         cdef uint64_t slot
+        refuse_texts(ledger)
         self.ledger = ledger
         self.accounts_by_number = <const Account**>malloc((ledger.table.accounts + 1) * sizeof(Account*))
         if self.accounts_by_number == NULL:

@@ -51,3 +51,6 @@ cdef class Ledger:
         self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
         const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
     ) noexcept nogil
+
+
+cdef int refuse_texts(Ledger ledger) except -1

@@ -52,6 +52,13 @@ assert sizeof(Account) == 32, "an account's slot no longer fills half a cache li
 cdef object COUNT_MAX = 2**63 - 1
 
 
+cdef int refuse_texts(Ledger ledger) except -1:
+    """Raise ValueError for a ledger whose ids are texts, where only numbers are known."""
+    if ledger.id_kinds:
+        raise ValueError("the ids of this ledger are texts")
+    return 0
+
+
 def counts_of(Ledger ledger not None):
     """The rows that were applied or rejected, by kind and then by status: a list for `add_counts`."""
     return [ledger.counts[i] for i in range(ledger.counts.shape[0])]
@@ -366,6 +373,7 @@ cdef class Ledger:
         """Set an account's values, in units of 0.0001; open it if it is new. Raises ValueError where the total does not
         fit in 64 bits."""
         cdef Account* account
+        refuse_texts(self)
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
         self.reserve_rows(1)
@@ -381,16 +389,18 @@ cdef class Ledger:
         if not self.table.accounts:
             return None
         if self.table.names != NULL:
+            if not 0 < len(client) <= ID_BYTES_MAX:
+                return None
             account = self.find_named(client)
         else:
             account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
         return (account.available, account.held, bool(account.locked)) if account.in_use else None
 
     cdef const Account* find_named(self, bytes name) except NULL:
-        """The account of a client that is a text, or an empty slot."""
+        """The account of a client that is a text of at most ID_BYTES_MAX, or an empty slot."""
         cdef bytes padded = name + bytes(TEXT_HASH_SLACK_BYTES)
         cdef const uint8_t* text = padded
-        cdef uint8_t length = <uint8_t>min(len(name), ID_BYTES_MAX)
+        cdef uint8_t length = <uint8_t>len(name)
         cdef uint64_t hash = hash_text(&self.table.text_key, text, length)
         return find_named_slot(&self.table, home_slots(&self.table, hash), hash, text, length)
 

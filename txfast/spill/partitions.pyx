@@ -14,7 +14,7 @@ from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.details cimport Detail, find_detail, key_of_account, key_of_entry
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, position_of, txs_of
 from txfast.ledger.hash cimport HashKey
-from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.ledger cimport Ledger, refuse_texts
 from txfast.ledger.rules cimport HAS_DETAILS, UNDISPUTED, Account, keeps_amount, reads_amount
 from txfast.ledger.tags cimport ACCOUNT, ENTRY, entry_state_of, is_account
 from txfast.spill.record cimport (
@@ -141,6 +141,7 @@ cdef class Partitions:
         cdef uint32_t full = 0
         cdef int kind
         self.check_open()
+        refuse_texts(ledger)
         if ledger.table.slots == NULL:
             return
         while True:

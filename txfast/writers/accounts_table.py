@@ -9,8 +9,6 @@
 This module must not know how accounts came to be.
 """
 
-import os
-
 from txfast.dialect.names import DECIMALS
 from txfast.errors import InputError
 from txfast.printable import printable
@@ -100,7 +98,7 @@ def check_utf8(name: str, offsets: bytearray, texts: bytearray) -> None:
         try:
             texts[starts[row] : starts[row + 1]].decode()
         except UnicodeDecodeError as error:
-            text = printable(os.fsdecode(bytes(texts[starts[row] : starts[row + 1]])))
+            text = printable(texts[starts[row] : starts[row + 1]].decode(errors="backslashreplace"))
             raise InputError(
                 f"{name} {text} is not UTF-8, as texts of a table are: say its encoding by --dialect encoding=latin-1, "
                 f"or write CSV"

@@ -1,0 +1,242 @@
+"""Ids that are texts, as a person uses them: on the command line, in tables, in programs; and where they cannot be."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import txfast
+from tests.support.command import Folder
+from txfast.errors import InputError, MemoryLimitError, UsageError
+
+CHARGES = b"""\
+type,client,tx,amount
+deposit,cus_B2,ch_1,27.50
+deposit,cus_A1,ch_2,40
+withdrawal,cus_A1,po_1,20
+dispute,cus_B2,ch_1,
+deposit,cus_B2,ch_1,27.50
+deposit,,ch_9,1
+"""
+ACCOUNTS = b"""\
+client,available,held,total,locked
+cus_A1,20.0000,0.0000,20.0000,false
+cus_B2,0.0000,27.5000,27.5000,false
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.write("charges.csv", CHARGES)
+    return folder
+
+
+# ---- The command ---------------------------------------------------------------------------------
+
+
+def test_an_option_reads_ids_as_texts(folder: Folder) -> None:
+    done = folder.run("charges.csv", "-q", "--ids", "text", "--rejects", "rejects.csv")
+    assert done.output == ACCOUNTS
+    assert folder.read("rejects.csv").splitlines()[1:] == [
+        b'charges.csv,6,rejected,duplicate_transaction,deposit,cus_B2,ch_1,27.50,"deposit,cus_B2,ch_1,27.50"',
+        b'charges.csv,7,malformed,bad_client,deposit,,ch_9,1,"deposit,,ch_9,1"',
+    ]
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_the_result_does_not_depend_on_threads(folder: Folder, threads: str) -> None:
+    rows = [b"deposit,c_%d,%s,%d" % (n * 7 % 900, str(uuid.UUID(int=n)).encode(), n) for n in range(60_000)]
+    folder.write("many.csv", b"type,client,tx,amount\n" + b"\n".join(rows))
+    totals: dict[bytes, int] = {}
+    for n in range(60_000):
+        name = b"c_%d" % (n * 7 % 900)
+        totals[name] = totals.get(name, 0) + n
+    lines = [b"%s,%d.0000,0.0000,%d.0000,false\n" % (each, total, total) for each, total in sorted(totals.items())]
+    done = folder.run("many.csv", "-q", "--ids", "text", "--threads", threads)
+    assert done.output == b"client,available,held,total,locked\n" + b"".join(lines)
+
+
+def test_a_file_with_texts_is_told_what_to_add(folder: Folder) -> None:
+    done = folder.run("charges.csv")
+    assert done.exit_code == 1
+    assert "bad_client: deposit,cus_B2,ch_1,27.50 (ids that are texts? add --ids text)" in done.errors
+
+
+def test_a_wrong_id_is_told_of(folder: Folder) -> None:
+    folder.write("long.csv", CHARGES + b"deposit,a," + b"x" * 256 + b",1\n")
+    done = folder.run("long.csv", "--ids", "text")
+    assert "(it is empty)" in done.errors
+    assert "(an id has at most 255 bytes)" in done.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ids", "texts"], "--ids: 'texts': it is one of number, text; did you mean 'text'?"),
+        (["--dialect", "ids.clients=text"], "dialect 'ids.clients': it is one of client, tx; did you mean 'client'?"),
+        (["--ids", "text", "--state", "s"], "s: a state holds no ids that are texts yet: replay all inputs in one run"),
+        (["--ids", "text", "--opening", "o.csv"], "opening balances have clients that are numbers, and those of this"),
+        (["--ids", "text", "--expect", "o.csv"], "expected accounts have clients that are numbers, and those of this"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder: Folder, arguments: list[str], message: str) -> None:
+    folder.write("o.csv", b"client,available\n1,1\n")
+    done = folder.run("charges.csv", *arguments)
+    done.assert_misused(message)
+    assert not (folder.path / "s").exists()
+
+
+def test_texts_that_outgrow_the_memory_limit_fail_the_run(folder: Folder) -> None:
+    rows = [b"deposit,c_%d,%s,1" % (n, b"x" * 200 + b"%d" % n) for n in range(150_000)]
+    folder.write("many.csv", b"type,client,tx,amount\n" + b"\n".join(rows))
+    done = folder.run("many.csv", "--ids", "text", "--memory-limit", "96MiB", "-o", "out.csv")
+    done.assert_failed("text ids stay in memory, and these need more than the limit of 96MiB leaves")
+    assert not (folder.path / "out.csv").exists()
+
+
+def test_a_json_input_knows_no_text_ids_yet(folder: Folder) -> None:
+    folder.write("rows.jsonl", b'{"type":"deposit","client":"a","tx":"b","amount":1}\n')
+    done = folder.run("rows.jsonl", "--ids", "text")
+    done.assert_failed("rows.jsonl")
+
+
+# ---- Tables --------------------------------------------------------------------------------------
+
+
+def table_of(client: pa.DataType, tx: pa.DataType) -> pa.Table:
+    return pa.table({
+        "type": ["deposit", "deposit", "withdrawal"],
+        "client": pa.array(["a,b", 'q"q', "a,b"], client) if client != pa.uint64() else pa.array([1, 2, 1], client),
+        "tx": pa.array(["x\ny", "x", "z"], tx) if tx != pa.int64() else pa.array([1, 2, 3], tx),
+        "amount": pa.array([5, 7, 2], pa.decimal128(9, 2)),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "client", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.uint64()]
+)
+@pytest.mark.parametrize("tx", [pa.string(), pa.int64()])
+def test_columns_of_texts_are_read_as_they_are(tmp_path: Path, client: pa.DataType, tx: pa.DataType) -> None:
+    table = table_of(client, tx)
+    first, second = ("1", "2") if client == pa.uint64() else ("a,b", 'q"q')
+    expected = [(first, Decimal("3.0000")), (second, Decimal("7.0000"))]
+    accounts = txfast.process(table, dialect={"ids": "text"}).accounts
+    assert [(account.client, account.total) for account in accounts] == expected
+    pq.write_table(table, tmp_path / "t.parquet")
+    accounts = txfast.process(tmp_path / "t.parquet", dialect={"ids": "text"}, rejects=True).accounts
+    assert [(account.client, account.total) for account in accounts] == expected
+
+
+def test_a_null_is_no_id() -> None:
+    table = pa.table({"type": ["deposit"] * 2, "client": ["a", None], "tx": [None, "t"], "amount": ["1", "1"]})
+    with pytest.raises(InputError, match="all 2 rows are malformed"):
+        txfast.process(table, dialect={"ids": "text"})
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_accounts_are_written_as_tables(folder: Folder, form: str) -> None:
+    folder.run("charges.csv", "-q", "--ids", "text", "-o", f"accounts.{form}")
+    path = folder.path / f"accounts.{form}"
+    table = pq.read_table(path) if form == "parquet" else pa.ipc.open_file(path).read_all()
+    assert table.schema.field("client").type == pa.string()
+    assert table.column("client").to_pylist() == ["cus_A1", "cus_B2"]
+    assert table.column("held").to_pylist() == [Decimal("0.0000"), Decimal("27.5000")]
+
+
+def test_a_client_that_is_not_utf8_is_no_string(folder: Folder) -> None:
+    folder.write("latin.csv", CHARGES + b"deposit,M\xfcller,ch_7,1\n")
+    done = folder.run("latin.csv", "-q", "--ids", "text", "-o", "a.parquet")
+    done.assert_failed("client M\\xfcller is not UTF-8")
+    assert not (folder.path / "a.parquet").exists()
+    assert (
+        "Müller,1.0000".encode()
+        in folder.run("latin.csv", "-q", "--ids", "text", "--dialect", "encoding=latin-1").output
+    )
+    assert b"M\xfcller,1.0000" in folder.run("latin.csv", "-q", "--ids", "text").output
+
+
+# ---- Programs ------------------------------------------------------------------------------------
+
+
+def test_a_program_sees_texts_as_str() -> None:
+    result = txfast.process(io.BytesIO(CHARGES), dialect={"ids": "text"}, rejects=True)
+    assert [account.client for account in result.accounts] == ["cus_A1", "cus_B2"]
+    found = result.accounts.get("cus_B2")
+    assert found is not None
+    assert found.held == Decimal("27.5000")
+    assert result.accounts.get("cus_C3") is None
+    assert result.accounts.get(7) is None
+    assert result.accounts.get("\udcff") is None
+    assert result.accounts.get("\ud800") is None
+    assert found in result.accounts
+    assert result.accounts[1:].get("cus_B2") == found
+    assert result.accounts[::-1].get("cus_A1") == result.accounts[0]
+    assert result.accounts.to_arrow().column("client").to_pylist() == ["cus_A1", "cus_B2"]
+    assert [reject.client for reject in result.rejects] == ["cus_B2", ""]
+    with pytest.raises(UsageError, match="cannot be compared yet"):
+        result.accounts.differences(io.BytesIO(b"client,total\n1,1\n"))
+
+
+def test_a_ledger_has_texts() -> None:
+    ledger = txfast.Ledger(dialect={"ids": "text"}, threads=3)
+    assert ledger.apply(io.BytesIO(CHARGES[: CHARGES.index(b"deposit,,")]))["applied"] == 4
+    assert ledger["cus_A1"].total == Decimal("20.0000")
+    assert "cus_A1" in ledger
+    assert "cus" not in ledger
+    assert 1 not in ledger
+    assert list(ledger) == ["cus_A1", "cus_B2"]
+    with pytest.raises(KeyError, match="cus_C3"):
+        ledger["cus_C3"]
+    accounts = ledger.accounts()
+    ledger.apply(io.BytesIO(b"type,client,tx,amount\ndeposit,aaa,1,1\n"))
+    assert [account.client for account in accounts] == ["cus_A1", "cus_B2"]
+    del ledger
+    assert [account.client for account in accounts] == ["cus_A1", "cus_B2"]
+
+
+def test_a_ledger_of_texts_is_not_saved_yet(tmp_path: Path) -> None:
+    ledger = txfast.Ledger(dialect={"ids": "text"})
+    with pytest.raises(UsageError, match="holds no ids that are texts yet"):
+        ledger.save(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_read_has_strings() -> None:
+    dialect = {"ids.client": "text"}
+    content = b'type,client,tx,amount\ndeposit,"a ""b""",7,1\n'
+    with txfast.read(io.BytesIO(content), dialect=dialect) as reader:
+        assert reader.schema.field("client").type == pa.string()
+        assert reader.schema.field("tx").type == pa.uint64()
+        [row] = reader.read_all().to_pylist()
+    assert row == {"type": "deposit", "client": 'a "b"', "tx": 7, "amount": Decimal("1.0000")}
+    with pytest.raises(InputError, match=r"tx \\xff is not UTF-8"):
+        txfast.read(io.BytesIO(b"type,client,tx,amount\ndeposit,1,\xff,1\n"), dialect={"ids": "text"}).read_all()
+
+
+def test_memory_that_runs_out_is_told_of() -> None:
+    rows = b"".join(b"deposit,c_%d,%s,1\n" % (n, b"x" * 200 + b"%d" % n) for n in range(150_000))
+    with pytest.raises(MemoryLimitError, match="text ids stay in memory"):
+        txfast.process(io.BytesIO(b"type,client,tx,amount\n" + rows), dialect={"ids": "text"}, memory_limit="96MiB")
+
+
+@pytest.mark.parametrize(
+    ("settings", "same"),
+    [
+        ({"ids.client": "text", "ids.tx": "text"}, {"ids": "text"}),
+        ({"ids": "text", "ids.tx": "number"}, {"ids.client": "text"}),
+        ({"ids": "number"}, {}),
+        ({"ids": "number", "ids.tx": "TEXT"}, {"ids.tx": "text"}),
+        ({"ids": "text", "ids.client": "number", "ids.tx": "number"}, {}),
+    ],
+)
+def test_a_form_of_ids_is_said_in_one_way(settings: dict[str, str], same: dict[str, str]) -> None:
+    from txfast.dialect.dialect import Dialect
+
+    assert dict(Dialect(settings)) == same
