@@ -29,7 +29,7 @@ CYTHON_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
 
 # Loops over the rows of a batch: one paragraph each, so that a reader sees the whole of what a row costs.
-HOT_LOOPS = {("txfast/ledger/ledger.pyx", "apply_rows")}
+HOT_LOOPS = {("txfast/ledger/apply.pxd", "apply_rows")}
 
 # A small file is replayed in less time than the import of one of these takes, so a function that needs one imports it
 # itself. Programs that use the library have imported most of them already: the packages for programs may.

@@ -8,9 +8,9 @@ from libc.string cimport memset
 
 from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, WITHDRAWAL, TransactionBatch
 from txfast.ledger.account_table cimport AccountTable, remove_last
+from txfast.ledger.details cimport Details
 from txfast.ledger.entries cimport LOG_COUNT, Log, kind_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
-from txfast.ledger.ledger cimport STATUS_STRIDE, Ledger
 from txfast.ledger.load cimport (
     LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
     add_row, find_row, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
@@ -25,6 +25,27 @@ from txfast.ledger.rules cimport (
 from txfast.ledger.sums cimport WideSum, add_wide
 
 
+cdef enum:
+    STATUS_STRIDE = 16  # of the counts by kind and status: STATUS_COUNT, rounded up to a power of two
+
+# What rows change in a ledger.
+cdef struct LedgerParts:
+    AccountTable* table
+    Index* index
+    Log* logs
+    Details* details
+    WideSum* balance
+    uint64_t* counts  # rows by kind and status: [kind * STATUS_COUNT + status]
+    uint64_t* unread_amounts
+    bint* prefetch_second_homes
+
+# Applies a row that names a payment, by any policy: `apply_to_payment`, as a call.
+ctypedef Status (*ApplyToAnyPayment)(
+    const Policy* policy, const LedgerParts* parts, Account* account, const Log* logs, const uint32_t position,
+    const bint is_payment, const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
+) noexcept nogil
+
+
 cdef inline Py_ssize_t row_ahead(
     const uint32_t* routed, const Py_ssize_t i, const Py_ssize_t rows, const Py_ssize_t count,
 ) noexcept nogil:
@@ -34,8 +55,34 @@ cdef inline Py_ssize_t row_ahead(
     return i + rows if routed == NULL else routed[i + rows]
 
 
+cdef inline void look_ahead_to_texts(
+    const Lookup* lookups,  # IN of the next LOOK_AHEAD_ROWS rows
+    const AccountTable* table,  # IN
+    const Log* logs,  # IN
+    const BatchIds* ids,  # IN
+    const uint8_t* kinds,  # IN
+    const uint32_t* routed,  # IN
+    const Py_ssize_t i,  # IN
+    const Py_ssize_t count,  # IN
+    const IdKinds kinds_of_ids,  # IN
+) noexcept nogil:
+    """Start loading the texts that rows ahead are compared with: names of clients, and ids of the entries that
+    disputes and what follows them name."""
+    cdef Py_ssize_t ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
+    cdef const Lookup* lookup = &lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)]
+    if ahead >= 0 and kinds_of_ids & TEXT_CLIENTS:
+        look_ahead_to_name(lookup, table, ids.clients[ahead])
+    if ahead >= 0 and kinds_of_ids & TEXT_TXS and not adds_entry(kinds[ahead] & KIND_MASK):
+        look_ahead_to_entry(lookup, logs)
+    ahead = row_ahead(routed, i, TX_AHEAD_ROWS, count)
+    lookup = &lookups[(i + TX_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)]
+    if ahead >= 0 and kinds_of_ids & TEXT_TXS and not adds_entry(kinds[ahead] & KIND_MASK):
+        look_ahead_to_tx(lookup, logs)
+
+
 cdef inline void apply_rows(
-    Ledger ledger,  # IN, OUT with room for all that the rows can add
+    const LedgerParts* parts,  # IN, OUT with room for all that the rows can add
+    ApplyToAnyPayment apply_to_any_payment,  # IN a constant
     const Policy policy,  # IN the ledger's; a constant where it is the default one, so that its choices fold
     const bint is_default,  # IN a constant
     const IdKinds kinds_of_ids,  # IN the ledger's; a constant where the loop is for these alone
@@ -43,16 +90,16 @@ cdef inline void apply_rows(
     const uint32_t* routed,  # IN the rows to apply; NULL for all
     const Py_ssize_t count,  # IN the number of rows to apply
 ) noexcept nogil:
-    # Copies in locals: the compiler would read members of `ledger` again after every store.
+    # Copies in locals: the compiler would read what `parts` names again after every store.
     cdef const uint8_t* kinds = batch.kind
     cdef BatchIds ids = ids_of(batch)
     cdef const int64_t* amounts = batch.amount
     cdef uint8_t* statuses = batch.status
-    cdef AccountTable table = ledger.table
-    cdef Index index = ledger.index
-    cdef Log[LOG_COUNT] logs = ledger.logs
-    cdef WideSum balance = ledger.balance
-    cdef bint prefetch_second_homes = ledger.prefetch_second_homes
+    cdef AccountTable table = parts.table[0]
+    cdef Index index = parts.index[0]
+    cdef Log[LOG_COUNT] logs
+    cdef WideSum balance = parts.balance[0]
+    cdef bint prefetch_second_homes = parts.prefetch_second_homes[0]
     cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
     cdef Lookup[LOOK_AHEAD_ROWS] lookups
     cdef Lookup* lookup
@@ -67,6 +114,7 @@ cdef inline void apply_rows(
     cdef uint32_t considered = reasons_considered(policy, DEPOSIT)
     cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT  # of the kinds that keeps_entry
     for kind in range(LOG_COUNT):
+        logs[kind] = parts.logs[kind]
         considered_by_kind[kind] = reasons_considered(policy, kind)
     memset(counts, 0, sizeof(counts))
     for i in range(min(count, <Py_ssize_t>LOOK_AHEAD_ROWS)):
@@ -83,17 +131,8 @@ cdef inline void apply_rows(
             if routed != NULL:
                 ahead = routed[ahead]
             look_ahead_to_row(lookup, &table, &index, &ids, ahead, kinds_of_ids, prefetch_second_homes)
-        if kinds_of_ids & TEXT_CLIENTS:
-            ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
-            if ahead >= 0:
-                look_ahead_to_name(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], &table, ids.clients[ahead])
-        if kinds_of_ids & TEXT_TXS:
-            ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
-            if ahead >= 0 and not adds_entry(kinds[ahead] & KIND_MASK):
-                look_ahead_to_entry(&lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], logs)
-            ahead = row_ahead(routed, i, TX_AHEAD_ROWS, count)
-            if ahead >= 0 and not adds_entry(kinds[ahead] & KIND_MASK):
-                look_ahead_to_tx(&lookups[(i + TX_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)], logs)
+        if kinds_of_ids:
+            look_ahead_to_texts(lookups, &table, logs, &ids, kinds, routed, i, count, kinds_of_ids)
         found = probe.position != <uint32_t>NOT_FOUND
         second_homes += probe.at_second_home
         kind = kinds[row] & KIND_MASK
@@ -111,25 +150,25 @@ cdef inline void apply_rows(
             if is_plain_row(policy, logs, probe.position, is_payment, kinds[row]):
                 # Inline, and folded once more, since a tenth of all rows comes here.
                 status = apply_to_payment(
-                    policy, True, account, logs, &ledger.details, probe.position, is_payment, kinds[row], amounts[row],
-                    &balance, &ledger.unread_amounts,
+                    policy, True, account, logs, parts.details, probe.position, is_payment, kinds[row], amounts[row],
+                    &balance, parts.unread_amounts,
                 )
             else:
-                status = ledger.apply_to_any_payment(
-                    account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance
+                status = apply_to_any_payment(
+                    &policy, parts, account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance,
                 )
         # An account that a rejected row must not open is opened and removed, since few rows have a new client.
         if not opens_account(policy, <Status>status) and table.accounts > accounts_before:
             remove_last(&table, account)
         counts[kind * STATUS_STRIDE + status] += 1
         statuses[row] = status
-    ledger.table.accounts = table.accounts
-    ledger.prefetch_second_homes = needs_second_homes(second_homes, count)
+    parts.table.accounts = table.accounts
+    parts.prefetch_second_homes[0] = needs_second_homes(second_homes, count)
     for kind in range(LOG_COUNT):
-        ledger.logs[kind].entries = logs[kind].entries
+        parts.logs[kind].entries = logs[kind].entries
         if kinds_of_ids & TEXT_TXS:
-            ledger.logs[kind].texts.end = logs[kind].texts.end
-    ledger.balance = balance
+            parts.logs[kind].texts.end = logs[kind].texts.end
+    parts.balance[0] = balance
     for kind in range(KIND_COUNT):
         for status in range(STATUS_COUNT):
-            ledger.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]
+            parts.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]

@@ -12,9 +12,6 @@ from txfast.ledger.load cimport IdKinds
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport Account, Status
 
-cdef enum:
-    STATUS_STRIDE = 16  # of the counts by kind and status: STATUS_COUNT, rounded up to a power of two
-
 cdef class Ledger:
     cdef AccountTable table
     cdef Log[LOG_COUNT] logs
@@ -47,10 +44,6 @@ cdef class Ledger:
         self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
     ) noexcept nogil
     cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil
-    cdef Status apply_to_any_payment(
-        self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
-        const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
-    ) noexcept nogil
 
 
 cdef int refuse_texts(Ledger ledger) except -1

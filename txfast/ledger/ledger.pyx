@@ -17,7 +17,7 @@ from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot, free_accounts, hash_of, home_slots, name_of,
     reserve_accounts,
 )
-from txfast.ledger.apply cimport apply_rows
+from txfast.ledger.apply cimport LedgerParts, apply_rows
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
     CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, make_logs, reserve_entries,
@@ -50,6 +50,29 @@ assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: 
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
 cdef object COUNT_MAX = 2**63 - 1
+
+
+cdef Status apply_to_any_payment(
+    const Policy* policy, const LedgerParts* parts, Account* account, const Log* logs, const uint32_t position,
+    const bint is_payment, const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
+) noexcept nogil:
+    """Apply a row that names a payment, by any policy."""
+    return apply_to_payment(
+        policy[0], False, account, logs, parts.details, position, is_payment, kind_and_flag, amount, balance,
+        parts.unread_amounts,
+    )
+
+
+cdef inline void take_parts(Ledger ledger, LedgerParts* parts) noexcept nogil:
+    """Name the parts of a ledger."""
+    parts.table = &ledger.table
+    parts.index = &ledger.index
+    parts.logs = ledger.logs
+    parts.details = &ledger.details
+    parts.balance = &ledger.balance
+    parts.counts = &ledger.counts[0]
+    parts.unread_amounts = &ledger.unread_amounts
+    parts.prefetch_second_homes = &ledger.prefetch_second_homes
 
 
 cdef int refuse_texts(Ledger ledger) except -1:
@@ -280,9 +303,7 @@ cdef class Ledger:
                 f"accounts; split the input by client"
             )
         if self.table.names != NULL and self.table.names.end + text_bytes + NAME_ALIGNMENT * rows > NAMES_BYTES_MAX:
-            raise CapacityError(
-                f"one ledger has at most {NAMES_BYTES_MAX >> 30} GiB of clients that are texts; split the input by client"
-            )
+            raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
         with nogil:
             reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
             is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
@@ -299,26 +320,24 @@ cdef class Ledger:
     # Copies of the loop, each in a function of its own, in which the compiler has folded policy and kinds of ids.
 
     cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, self.policy, False, NUMBERS, batch, routed, rows)
+        cdef LedgerParts parts
+        take_parts(self, &parts)
+        apply_rows(&parts, apply_to_any_payment, self.policy, False, NUMBERS, batch, routed, rows)
 
     cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, default_policy(), True, NUMBERS, batch, routed, rows)
+        cdef LedgerParts parts
+        take_parts(self, &parts)
+        apply_rows(&parts, apply_to_any_payment, default_policy(), True, NUMBERS, batch, routed, rows)
 
     cdef void apply_texts(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, default_policy(), True, TEXTS, batch, routed, rows)
+        cdef LedgerParts parts
+        take_parts(self, &parts)
+        apply_rows(&parts, apply_to_any_payment, default_policy(), True, TEXTS, batch, routed, rows)
 
     cdef void apply_any(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
-        apply_rows(self, self.policy, False, self.id_kinds, batch, routed, rows)
-
-    cdef Status apply_to_any_payment(
-        self, Account* account, const Log* logs, const uint32_t position, const bint is_payment,
-        const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
-    ) noexcept nogil:
-        """Apply a row that names a payment, by any policy."""
-        return apply_to_payment(
-            self.policy, False, account, logs, &self.details, position, is_payment, kind_and_flag, amount, balance,
-            &self.unread_amounts,
-        )
+        cdef LedgerParts parts
+        take_parts(self, &parts)
+        apply_rows(&parts, apply_to_any_payment, self.policy, False, self.id_kinds, batch, routed, rows)
 
     cdef int reserve_detailed(self, uint64_t count) except -1:
         """Make room for the details of this many more entries or accounts."""

@@ -162,7 +162,7 @@ def type_hint(text: str, *, has_dialects: bool = True) -> str:
 
 def text_id_hint(text: str) -> str:
     """What is wrong with an id that is a text."""
-    return f"an id has at most {ID_BYTES_MAX} bytes" if text else "it is empty"
+    return f"an id has at most {ID_BYTES_MAX:,} bytes" if text else "it is empty"
 
 
 def id_hint(text: str, *, has_dialects: bool = True) -> str:
@@ -175,9 +175,14 @@ def id_hint(text: str, *, has_dialects: bool = True) -> str:
     if point and is_whole(whole) and not decimals.strip("0"):
         return f"a whole number is written without decimals: {whole}"
     digits = text.removeprefix("+")
-    way_out = "ids that are texts? add --ids text" if has_dialects else ""
+    way_out = "ids that are texts? add --ids text" if has_dialects and may_be_text(text) else ""
     largest = f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
     return "; ".join(filter(None, (largest, way_out)))
+
+
+def may_be_text(text: str) -> bool:
+    """Whether an id that is no number may be meant as a text: it has letters, or is a number that is too large."""
+    return is_whole(text) or any(each.isalpha() for each in text)
 
 
 def amount_hint(text: str, *, has_dialects: bool = True) -> str:

@@ -16,8 +16,8 @@ def parse_line(bytes line not None, Header header not None):
     """Parse one raw row of a file with this header, without its line ending.
 
     Return (type, client, tx, amount in units of the last decimal or None) for a well-formed row, where ids that are
-    texts are bytes; the name of the reason for a malformed one, None for a blank line and for a row that the header's dialect ignores. Raises ValueError where the
-    text goes on after the row.
+    texts are bytes; the name of the reason for a malformed one, None for a blank line and for a row that the header's
+    dialect ignores. Raises ValueError where the text goes on after the row.
     """
     cdef bytes padded = line + bytes(TEXT_HASH_SLACK_BYTES)
     cdef const uint8_t* start = padded

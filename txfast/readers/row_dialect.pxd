@@ -240,6 +240,29 @@ cdef inline bint parse_text_id(
     return True
 
 
+cdef inline Malformed parse_ids(
+    const Fields* fields,  # IN
+    const Meaning* meaning,  # IN
+    const int quote,  # IN
+    uint64_t* client,  # OUT
+    uint64_t* tx,  # OUT
+    IdText* client_text,  # OUT where clients are texts
+    IdText* tx_text,  # OUT where transactions are
+) noexcept nogil:
+    """Parse both ids. WELL_FORMED, or BAD_CLIENT, or BAD_TX."""
+    if meaning.text_client:
+        if not parse_text_id(&fields.client, &meaning.text_key, quote, client, client_text):
+            return BAD_CLIENT
+    elif not parse_id(fields.client.start, fields.client.end, client):
+        return BAD_CLIENT
+    if meaning.text_tx:
+        if not parse_text_id(&fields.tx, &meaning.text_key, quote, tx, tx_text):
+            return BAD_TX
+    elif not parse_id(fields.tx.start, fields.tx.end, tx):
+        return BAD_TX
+    return WELL_FORMED
+
+
 cdef inline Malformed parse_fields_in_dialect(
     Fields* fields,  # IN and OUT: texts that mean nothing become empty
     const Meaning* meaning,  # IN
@@ -254,7 +277,8 @@ cdef inline Malformed parse_fields_in_dialect(
     """Parse the fields of a row. WELL_FORMED; the first reason why it is malformed; or IGNORED_ROW."""
     cdef TypedAmount amount
     cdef Py_ssize_t index
-    cdef bint has_type, is_type, is_id, is_amount = True
+    cdef Malformed malformed
+    cdef bint has_type, is_type, is_amount = True
     for index in range(meaning.kept_count):
         if not is_one_of(&fields.kept[index], &meaning.kept[index]):
             return IGNORED_ROW
@@ -282,18 +306,9 @@ cdef inline Malformed parse_fields_in_dialect(
         return MISSING_FIELD
     if not is_type:
         return BAD_TYPE
-    if meaning.text_client:
-        is_id = parse_text_id(&fields.client, &meaning.text_key, quote, client, client_text)
-    else:
-        is_id = parse_id(fields.client.start, fields.client.end, client)
-    if not is_id:
-        return BAD_CLIENT
-    if meaning.text_tx:
-        is_id = parse_text_id(&fields.tx, &meaning.text_key, quote, tx, tx_text)
-    else:
-        is_id = parse_id(fields.tx.start, fields.tx.end, tx)
-    if not is_id:
-        return BAD_TX
+    malformed = parse_ids(fields, meaning, quote, client, tx, client_text, tx_text)
+    if malformed != WELL_FORMED:
+        return malformed
     if meaning.has_debits:
         is_amount = choose_credit_or_debit(fields, meaning, &amount)
     else:
