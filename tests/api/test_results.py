@@ -51,6 +51,8 @@ def columns_of(clients: list[int]) -> AccountColumns:
 class OnDisk:
     """As Settled has them: chunks in one buffer, each valid until the next."""
 
+    has_names = False
+
     def __init__(self, columns: AccountColumns, rows: int) -> None:
         self._columns, self._rows = columns, rows
 

@@ -39,6 +39,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     ),
     "decimal": (",", "dialect", Dialect({"decimal": ","})),
     "decimals": ("2", "dialect", Dialect({"decimals": "2"})),
+    "ids": ("text", "dialect", Dialect({"ids": "text"})),
     "dialect": ("null=-,NULL\nskip=3", "dialect", Dialect({"null": "-,NULL", "skip": "3"})),
     "profile": ("threads.toml", "threads", 3),
     "policy": ("card", "policy", Policy("card")),

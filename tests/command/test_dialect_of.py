@@ -162,8 +162,8 @@ def test_missing_columns_are_named_and_can_be_filled_in(folder: Folder) -> None:
 
 def test_ids_that_are_texts_are_told_as_such(folder: Folder) -> None:
     text = profile_of(folder, b"type,client,tx,amount\ndeposit,cus_A,7,5\ndeposit,cus_B,8,5\n")
-    assert '# ids = "text"  # client ids are texts, such as "cus_A" in line 2: only whole numbers below 2^64' in text
-    assert "With the default dialect, 0 of 2 rows seen are well-formed; bad_client 2." in text
+    assert '"ids.client" = "text"  # client ids are no whole numbers, such as "cus_A" in line 2' in text
+    assert "With these settings, all 2 rows seen are well-formed." in text
 
 
 def test_a_status_of_more_words_than_a_dialect_takes_is_left_out(folder: Folder) -> None:

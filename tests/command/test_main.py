@@ -205,9 +205,9 @@ def test_a_run_that_refused_no_row_says_nothing(folder: Folder) -> None:
 
 
 def test_malformed_rows_that_are_all_in_the_log_need_no_advice(folder: Folder) -> None:
-    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,x,1,1\n" * 100)
+    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,-,1,1\n" * 100)
     assert folder.run("bad.csv").outcome == "rows: 1 applied, 0 rejected, 100 malformed"
-    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,x,1,1\n" * 1101)
+    folder.write("bad.csv", HEADER + b"deposit,1,1,5\n" + b"deposit,-,1,1\n" * 1101)
     outcome = folder.run("bad.csv").outcome
     assert outcome.startswith("rows: 1 applied, 0 rejected, 1,101 malformed; to see which, add --rejects FILE.csv")
 
@@ -242,17 +242,17 @@ def malformed_rows(*reasons_and_counts: tuple[bytes, int]) -> bytes:
 
 
 def test_a_hundred_malformed_rows_are_logged_one_by_one(folder: Folder) -> None:
-    folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 100)))
+    folder.write("bad.csv", malformed_rows((b"deposit,-,1,1\n", 100)))
     lines = folder.run("bad.csv").error_lines
-    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 102)]
+    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,-,1,1" for line in range(2, 102)]
 
 
 def test_further_malformed_rows_are_counted_by_reason(folder: Folder) -> None:
-    folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 99), (b"deposit,1,y,1\n", 30)))
-    folder.write("worse.csv", malformed_rows((b"deposit,x,1,1\n", 3), (b"deposit,1,1,z\n", 1)))
+    folder.write("bad.csv", malformed_rows((b"deposit,-,1,1\n", 99), (b"deposit,1,-,1\n", 30)))
+    folder.write("worse.csv", malformed_rows((b"deposit,-,1,1\n", 3), (b"deposit,1,1,z\n", 1)))
     lines = folder.run("bad.csv", "worse.csv").error_lines
-    assert lines[98] == "malformed: bad.csv:100: bad_client: deposit,x,1,1"
-    assert lines[99] == "malformed: bad.csv:101: bad_tx: deposit,1,y,1"
+    assert lines[98] == "malformed: bad.csv:100: bad_client: deposit,-,1,1"
+    assert lines[99] == "malformed: bad.csv:101: bad_tx: deposit,1,-,1"
     assert sorted(lines[100:]) == [
         "malformed: bad_amount: 1 row in all",
         "malformed: bad_client: 102 rows in all",
@@ -262,9 +262,9 @@ def test_further_malformed_rows_are_counted_by_reason(folder: Folder) -> None:
 
 @pytest.mark.parametrize("level", ["error", "warn"])
 def test_a_named_level_logs_every_malformed_row(folder: Folder, level: str) -> None:
-    folder.write("bad.csv", malformed_rows((b"deposit,x,1,1\n", 250)))
+    folder.write("bad.csv", malformed_rows((b"deposit,-,1,1\n", 250)))
     lines = folder.run("bad.csv", level).error_lines
-    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,x,1,1" for line in range(2, 252)]
+    assert lines == [f"malformed: bad.csv:{line}: bad_client: deposit,-,1,1" for line in range(2, 252)]
 
 
 def test_the_level_warn_logs_every_rejected_row(folder: Folder) -> None:

@@ -129,6 +129,7 @@ delimiter = "tab"
 columns = ["client=Payer", "tx=Ref"]
 types = "SALE=deposit"
 decimal = ","
+ids = "text"
 decimals = 2
 dialect = ["skip=3", "null=-"]
 policy = ["card", "overdraft=all"]
@@ -147,7 +148,7 @@ policy = ["card", "overdraft=all"]
     assert settings.policy == Policy("card,overdraft=all")
     assert settings.dialect == Dialect({
         "delimiter": "tab", "columns.client": "Payer", "columns.tx": "Ref", "types.SALE": "deposit", "decimal": ",",
-        "decimals": "2", "skip": "3", "null": "-",
+        "decimals": "2", "skip": "3", "null": "-", "ids": "text",
     })  # fmt: skip
 
 

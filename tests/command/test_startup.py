@@ -36,7 +36,7 @@ OURS = {
     "txfast.run.machine",
     "txfast.command.option",
     "txfast.command.options",
-    "txfast.command.profile_options",
+    "txfast.command.dialect_options",
     "txfast.dialect",
     "txfast.dialect.names",
     "txfast.interrupts",

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tests.support.dialect_strategies import Written, written_files
 from tests.support.reference_dialect import Dialect as ReferenceDialect
-from txfast.dialect import detect as module
 from txfast.dialect.detect import decoded, detect, detect_table
 from txfast.dialect.dialect import COLUMNS, Dialect
 from txfast.dialect.findings import Findings, listed, shown_text
@@ -276,23 +275,26 @@ def test_a_column_of_too_many_words_is_remarked() -> None:
     assert not any(name.startswith("types.") for name in found.parts)
 
 
-def test_ids_that_are_texts_are_left_open_as_long_as_they_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = b"type,client,tx,amount\ndeposit,cus_A,ch_1,5\n"
-    found = detect(text)
-    assert found.parts == {}
-    assert open_parts(found)["ids"] == (
-        'client ids are texts, such as "cus_A" in line 2; tx ids are texts, such as "ch_1" in line 2: only whole '
-        "numbers below 2^64 can be read yet"
-    )
-    monkeypatch.setattr(module, "BY_NAME", {"ids": None})
-    found = detect(text)
+def test_ids_that_are_texts_are_told() -> None:
+    found = detect(b"type,client,tx,amount\ndeposit,cus_A,ch_1,5\n")
     assert found.parts == {"ids": "text"}
-    assert "can be read yet" not in found.settings[0].note
+    assert [setting.note for setting in found.settings if setting.name == "ids"] == [
+        'client ids are no whole numbers, such as "cus_A" in line 2; '
+        'tx ids are no whole numbers, such as "ch_1" in line 2'
+    ]
 
 
-@pytest.mark.parametrize("text", ["18446744073709551616", "1.0", "-1", "x", "9" * 41, "\u0661"])
+@pytest.mark.parametrize("text", ["18446744073709551616", "x", "9" * 41, "0b67c1a2-93"])
 def test_an_id_that_is_no_number_is_a_text(text: str) -> None:
-    assert "ids" in open_parts(detect(f"type,client,tx,amount\ndeposit,{text},1,5\n".encode()))
+    assert detect(f"type,client,tx,amount\ndeposit,{text},1,5\n".encode()).parts == {"ids.client": "text"}
+    assert detect(f"type,client,tx,amount\ndeposit,1,{text},5\n".encode()).parts == {"ids.tx": "text"}
+
+
+@pytest.mark.parametrize("text", ["1.0", "-1", "1_000", "\u0661"])
+def test_an_id_that_may_be_a_number_written_otherwise_is_left_open(text: str) -> None:
+    found = detect(f"type,client,tx,amount\ndeposit,{text},1,5\n".encode())
+    assert found.parts == {}
+    assert "ids.client" in open_parts(found)
 
 
 def test_a_few_ids_that_are_no_numbers_are_remarked() -> None:

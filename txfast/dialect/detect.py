@@ -8,7 +8,7 @@ where the bytes come from, nor how findings are shown.
 import codecs
 from collections import Counter
 
-from txfast.dialect.dialect import BY_NAME, WORDS_MAX
+from txfast.dialect.dialect import ID_COLUMNS, WORDS_MAX
 from txfast.dialect.findings import UNKNOWN, Findings, listed, shown_text
 from txfast.dialect.likely_names import (
     CURRENCY_NAMES,
@@ -357,8 +357,9 @@ def add_nulls(findings: Findings, table: Table, roles: dict[str, str], marks: Ma
 
 
 def add_ids(findings: Findings, table: Table, roles: dict[str, str]) -> None:
-    """Add whether ids are numbers or texts."""
-    texts = []
+    """Add whether ids are numbers or texts. It is open where they may be numbers that are written in another way."""
+    texts: dict[str, str] = {}
+    is_open = False
     for role in ("client", "tx"):
         if role not in roles:
             continue
@@ -371,11 +372,16 @@ def add_ids(findings: Findings, table: Table, roles: dict[str, str]) -> None:
         if len(others) < STRAY_SHARE * len(ids):
             findings.remarks.append(f"{counted(len(others), f'{role} id')} that are no numbers, such as {example}.")
         else:
-            texts.append(f"{role} ids are texts, such as {example}")
+            texts[role] = f"{role} ids are no whole numbers, such as {example}"
+            is_open = is_open or not all(may_be_text(each) for _, each in others)
     if texts:
-        is_read = "ids" in BY_NAME
-        note = "; ".join(texts) + ("" if is_read else ": only whole numbers below 2^64 can be read yet")
-        findings.add("ids", "text", note, is_open=not is_read)
+        name = "ids" if len(texts) == len(ID_COLUMNS) else f"ids.{next(iter(texts))}"
+        findings.add(name, "text", "; ".join(texts.values()), is_open=is_open)
+
+
+def may_be_text(text: str) -> bool:
+    """Whether an id is surely meant as a text: it has letters, or is a whole number that is too large."""
+    return (text.isascii() and text.isdigit()) or any(each.isalpha() for each in text)
 
 
 def is_id(text: str) -> bool:
