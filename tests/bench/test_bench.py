@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
 
+import dialects
 import formats
 import measure
 import pytest
@@ -63,6 +64,21 @@ def test_quotes_are_measured_against_the_same_rows_without(tmp_path: Path, monke
     assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
     monkeypatch.setattr(quotes, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+def test_dialects_are_measured_against_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--rows", "3000", "--clients", "20", "--runs", "1", "--cache", str(tmp_path)]
+    monkeypatch.setattr(dialects, "TIMES_MAX", {"text ids": 1000.0})
+    assert dialects.main([*arguments, "-o", str(tmp_path / "results.md")]) == 0
+    table = table_of(section((tmp_path / "results.md").read_text(), "dialects"))
+    assert [cells[0] for cells in table] == list(dialects.FILES)
+    assert [cells[5] for cells in table if cells[0] == "text ids"] == ["spread numbers"]
+    monkeypatch.setattr(dialects, "TIMES_MAX", {"the default": 0.5})
+    assert dialects.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+    monkeypatch.setattr(dialects, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    assert dialects.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
 
 
 @pytest.mark.slow
