@@ -5,6 +5,7 @@ from this table. `settings.py` holds the value. This module must not have code t
 """
 
 from txfast.command.option import Option
+from txfast.command.sql_option import SQL
 from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import COLOR_MODES, LEVELS, LOG_FORMATS, PROGRESS_MODES
 from txfast.writers.formats import FORMATS
@@ -87,6 +88,7 @@ OPTIONS = (
             way with either value.
         """,
     ),
+    SQL,
     Option(
         "--policy", group="Input", metavar="NAME=VALUE", value="named_policy", repeats=",",
         help="what rows mean: card, or NAME=VALUE, ... (see --help)",

@@ -10,11 +10,16 @@ import sys
 from txfast.command.option import VARIABLE_PREFIX
 from txfast.command.options import OPTIONS
 from txfast.errors import MemoryLimitError, UsageError
-from txfast.input.ref import LOCATION, STANDARD_INPUT, resolve
+from txfast.input.ref import LOCATION, STANDARD_INPUT, have_queries, resolve, resolve_query
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, MEMORY_PERCENT, default_memory_limit
+from txfast.run.machine import (
+    ARROW_MEMORY_LIMIT_MIN,
+    MEMORY_PERCENT,
+    QUERY_MEMORY_LIMIT_MIN,
+    default_memory_limit,
+)
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
@@ -119,6 +124,8 @@ class Settings:
             refuse_mistyped_level(files[-1])
         self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables)
+        if options["sql"] is not None:
+            self.inputs.append(resolve_query(str(options["sql"])))
         self.output = str(options["output"])
         chosen: str | None = options["output_format"]  # type: ignore[assignment]
         self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
@@ -149,6 +156,7 @@ class Settings:
         self.verify = bool(options["verify"])
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
+        self._check_queries()
         self._check_memory_limit(options)
         self._check_terminal(options)
         self._check_inputs()
@@ -169,6 +177,8 @@ class Settings:
     @property
     def needs_arrow(self) -> str:
         """The first setting found that needs pyarrow, in words; empty if none does."""
+        if have_queries([*self.inputs, *self.balances]):
+            return "a query"
         if self.state is not None:
             return "--state"
         if any(ref.origin == LOCATION for ref in [*self.inputs, *self.balances]):
@@ -198,14 +208,16 @@ class Settings:
         """Check that the limit leaves enough for pyarrow. Raises MemoryLimitError where it is the machine's."""
         if not self.needs_arrow:
             return
-        least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-        if self.memory_limit is None and default_memory_limit() < ARROW_MEMORY_LIMIT_MIN:
+        has_queries = have_queries([*self.inputs, *self.balances])
+        least_bytes = QUERY_MEMORY_LIMIT_MIN if has_queries else ARROW_MEMORY_LIMIT_MIN
+        least = f"{least_bytes >> 20}MiB"
+        if self.memory_limit is None and default_memory_limit() < least_bytes:
             raise MemoryLimitError(
                 f"the memory that this machine or its control group has is too little for {self.needs_arrow}: "
                 f"{MEMORY_PERCENT} % of it is less than {least}: give it more, or name --memory-limit {least} if "
                 f"nothing else needs it"
             )
-        if self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+        if self.memory_limit is not None and self.memory_limit < least_bytes:
             raise UsageError(
                 f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is {least}"
             )
@@ -217,6 +229,14 @@ class Settings:
             raise UsageError(
                 f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
             )
+
+    def _check_queries(self) -> None:
+        """Check that there is what queries need."""
+        query = next((ref for ref in [*self.inputs, *self.balances] if have_queries([ref])), None)
+        if query is not None:
+            from txfast.input.query import need_duckdb
+
+            need_duckdb(query.given_name)
 
     def _check_inputs(self) -> None:
         """Check that the inputs can be read together, and add standard input if it is meant."""
@@ -252,7 +272,7 @@ class Settings:
         if self.state is None:
             raise UsageError("--verify needs --state DIR, the state to check")
         if self.inputs:
-            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].display_name} out")
+            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].given_name} out")
         for name in OUTPUTS:
             if getattr(self, name) not in (None, STANDARD_OUTPUT):
                 raise UsageError(f"--verify writes to standard output alone: leave --{name} out")
@@ -268,7 +288,7 @@ class Settings:
             raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
         for ref in self.inputs:
             if not ref.can_be_read_again:
-                raise UsageError(f"{given} needs files: {ref.display_name} cannot be read a second time")
+                raise UsageError(f"{given} needs files: {ref.given_name} cannot be read a second time")
         if self.rejects is not None:
             from txfast.writers.rejects import can_be_continued
 
