@@ -1,4 +1,4 @@
-"""Measures what --sql costs beside DuckDB itself: the replay of a query's rows, and the same query read by DuckDB alone.
+"""Measures what --sql costs: the replay of a query's rows, beside the same query read by DuckDB alone.
 
     python bench/queries.py [--rows 5e6] [--clients 50000] [--runs 7] [-o bench/results.md]
 
@@ -87,7 +87,9 @@ def lines_of(found: dict[str, list[Run]]) -> tuple[list[list[str]], dict[str, fl
     """The lines of the table, and by query how many times of DuckDB alone a replay takes."""
     lines, times = [], {}
     for query, what in QUERIES.items():
-        ours, alone = (statistics.median(run.seconds for run in found[f"{who}: {query}"]) for who in ("txfast", "DuckDB"))
+        ours, alone = (
+            statistics.median(run.seconds for run in found[f"{who}: {query}"]) for who in ("txfast", "DuckDB")
+        )
         times[query] = ours / alone
         peak = max(run.peak_bytes for run in found[f"txfast: {query}"]) / MEGABYTE
         lines.append([f"`{query}`", what, f"{ours:.3f}", f"{alone:.3f}", f"{times[query]:.2f}", f"{peak:,.0f}"])

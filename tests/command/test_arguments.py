@@ -43,6 +43,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
     "opening": ("open.csv", "opening", "open.csv"),
+    "sql": ("FROM rows", "sql", "sql"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "expect": ("right.csv", "expect", "right.csv"),
     "differences": ("d.jsonl", "differences", "d.jsonl"),
@@ -84,7 +85,8 @@ def test_the_defaults() -> None:
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
         "checkpoint": None, "color": "auto", "dialect": None, "differences": None, "expect": None, "last_line": None,
         "memory_limit": None, "opening": None, "output": "-", "output_format": "csv", "policy": None,
-        "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
+        "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "sql": None,
+        "state": None,
         "stats": None, "threads": None, "verbose": False, "verify": False,
     }  # fmt: skip
     assert [ref.name for ref in settings.inputs] == ["in.csv"]
@@ -275,7 +277,7 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in VALUES if name not in ("expect", "opening", "output", "policy", "spill_dir", "state", "stats")],
+    [name for name in VALUES if name not in ("expect", "opening", "output", "policy", "spill_dir", "sql", "state", "stats")],
 )
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})

@@ -15,22 +15,16 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.support.command import (
-    ACCOUNTS_HEADER,
-    COMMAND,
-    PATIENCE_SECONDS,
-    Folder,
-    environment,
-    finish,
-    unmeasured,
-)
-from tests.support.reference import HEADER
+from tests.support.command import COMMAND, PATIENCE_SECONDS, Folder, environment, finish, unmeasured
+from tests.support.reference import ACCOUNTS_HEADER, HEADER
 
 ONE = "SELECT 'deposit' AS type, 1 AS client, 1 AS tx, '5' AS amount"
 FIVE = ACCOUNTS_HEADER + b"1,5.0000,0.0000,5.0000,false\n"
 NEWEST_FIRST = b"day,type,client,tx,amount\n3,withdrawal,1,3,7.25\n2,deposit,1,2,2.5\n1,deposit,1,1,10\n"
-# Never at its end, and no row on the way; with FIRST_ROW after one row.
-ENDLESS = "SELECT 'deposit' AS type, 1 AS client, i AS tx, '5' AS amount FROM range(1000000000000) t(i) WHERE hash(i) = 3"
+# Never at its end, and no row on the way.
+ENDLESS = (
+    "SELECT 'deposit' AS type, 1 AS client, i AS tx, '5' AS amount FROM range(1000000000000) t(i) WHERE hash(i) = 3"
+)
 TYPES_THAT_ARE_EXACT = {
     "bigint": ("1::BIGINT", "2::BIGINT", "5::BIGINT"),
     "hugeint": ("1::HUGEINT", "2::HUGEINT", "5::HUGEINT"),
@@ -128,7 +122,9 @@ def test_a_query_may_call_duckdbs_own_csv_function(folder: Folder) -> None:
 
 def test_a_query_reads_parquet_and_json_and_joins_them(folder: Folder) -> None:
     parquet.write_table(pa.table({"id": ["a", "b"], "client": [7, 8]}), folder.path / "clients.parquet")
-    folder.write("events.json", b'[{"kind":"deposit","who":"b","n":1,"cents":250},{"kind":"deposit","who":"a","n":2,"cents":1}]')
+    folder.write(
+        "events.json", b'[{"kind":"deposit","who":"b","n":1,"cents":250},{"kind":"deposit","who":"a","n":2,"cents":1}]'
+    )
     query = (
         "SELECT kind AS type, client, n AS tx, CAST(cents AS DECIMAL(18,4)) / 100 AS amount "
         "FROM read_json('events.json') JOIN 'clients.parquet' ON who = id ORDER BY n"
@@ -142,7 +138,9 @@ def test_a_query_reads_parquet_and_json_and_joins_them(folder: Folder) -> None:
 
 
 def test_a_dialect_holds_for_a_query_as_for_any_table(folder: Folder) -> None:
-    query = "SELECT 'SALE' AS kind, 1 AS who, 1 AS tx, '5' AS amount, 'done' AS state UNION ALL SELECT 'X', 2, 2, '1', 'no'"
+    query = (
+        "SELECT 'SALE' AS kind, 1 AS who, 1 AS tx, '5' AS amount, 'done' AS state UNION ALL SELECT 'X', 2, 2, '1', 'no'"
+    )
     arguments = ("--columns", "type=kind,client=who", "--types", "SALE=deposit", "--dialect", "keep.state=done", "-q")
     assert folder.run("--sql", query, *arguments).output == FIVE
 
@@ -202,7 +200,9 @@ def test_a_query_that_needs_more_memory_says_what_to_do(folder: Folder) -> None:
 
 
 def test_a_limit_that_is_too_small_for_a_query_is_refused(folder: Folder) -> None:
-    folder.run("--sql", ONE, "--memory-limit", "383MiB").assert_misused("383MiB is too little for a query: the least is 384MiB")
+    folder.run("--sql", ONE, "--memory-limit", "383MiB").assert_misused(
+        "383MiB is too little for a query: the least is 384MiB"
+    )
 
 
 def test_a_folder_that_cannot_hold_what_is_sorted_fails(folder: Folder) -> None:
@@ -268,7 +268,10 @@ FILES_THAT_FAIL = {
     "missing": (None, ["q.sql: cannot be read: No such file or directory"]),
     "too long": (b"-- " + bytes(1 << 20), ["q.sql: is longer than 1 MiB", "export the table"]),
     "latin-1": ("SELECT 'ä'".encode("latin-1"), ["q.sql: is no text in UTF-8"]),
-    "a dump": (b"CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\n", ["q.sql: there are 2 statements", "restore it"]),
+    "a dump": (
+        b"CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\n",
+        ["q.sql: there are 2 statements", "restore it"],
+    ),
     "empty": (b"", ["q.sql: there is no query in it"]),
 }
 
@@ -300,7 +303,9 @@ def test_a_query_at_a_location_is_refused(folder: Folder) -> None:
 def test_wrong_command_lines_are_refused(folder: Folder) -> None:
     folder.run("--sql", " ").assert_misused("--sql: the query is empty")
     folder.write("q.sql", ONE.encode())
-    folder.run("q.sql", "-o", "q.sql", "--output-format", "csv").assert_misused("--output q.sql would overwrite the input q.sql")
+    folder.run("q.sql", "-o", "q.sql", "--output-format", "csv").assert_misused(
+        "--output q.sql would overwrite the input q.sql"
+    )
     folder.run("--state", "s", "--sql", ONE, "--verify").assert_misused("--verify reads no FILE: leave --sql out")
     assert folder.names() == ["in.csv", "newest.csv", "q.sql"]
 
@@ -318,7 +323,10 @@ sys.exit(main())
 
 @pytest.mark.parametrize(
     ("found", "words"),
-    [("", "needs DuckDB: pip install 'txfast[sql]'"), ("1.4.4", "needs DuckDB 1.5 or newer: pip install -U 'txfast[sql]'")],
+    [
+        ("", "needs DuckDB: pip install 'txfast[sql]'"),
+        ("1.4.4", "needs DuckDB 1.5 or newer: pip install -U 'txfast[sql]'"),
+    ],
 )
 def test_without_duckdb_a_query_says_how_to_install_it(folder: Folder, found: str, words: str) -> None:
     program = (sys.executable, "-c", WITHOUT_DUCKDB.format(found=found))
@@ -358,7 +366,9 @@ def test_a_checkpoint_needs_inputs_that_can_be_read_again(folder: Folder, argume
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("threads", ["1", "2"])
 @pytest.mark.parametrize(
-    "query", [ENDLESS, f"{ENDLESS} ORDER BY tx", f"({ONE}) UNION ALL ({ENDLESS})"], ids=["stream", "sort", "after a row"]
+    "query",
+    [ENDLESS, f"{ENDLESS} ORDER BY tx", f"({ONE}) UNION ALL ({ENDLESS})"],
+    ids=["stream", "sort", "after a row"],
 )
 def test_a_signal_ends_a_query(folder: Folder, query: str, threads: str, number: signal.Signals) -> None:
     arguments = ("--sql", query, "--threads", threads, "--spill-dir", "spilled", "-o", "accounts.csv")

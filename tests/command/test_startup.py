@@ -36,6 +36,7 @@ OURS = {
     "txfast.run.machine",
     "txfast.command.option",
     "txfast.command.options",
+    "txfast.command.sql_option",
     "txfast.dialect",
     "txfast.dialect.names",
     "txfast.interrupts",

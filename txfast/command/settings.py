@@ -98,7 +98,8 @@ def refuse_mistyped_level(word: str) -> None:
 class Settings:
     """The settings of a run, checked against each other.
 
-    `inputs` are the inputs in order, each looked up once; so are `opening` and `expect`, files of balances. `level` is
+    `inputs` are the inputs in order, each looked up once, with `sql`, a query, as the last one; `opening` and `expect`
+    are files of balances. `level` is
     an index into LEVELS; `level_named` says that the user chose it. `policy` and `dialect` are None for the default
     ones. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in bytes)
     are None if the machine decides.
@@ -107,7 +108,7 @@ class Settings:
     __slots__ = (
         "checkpoint", "color", "dialect", "differences", "expect", "inputs", "last_line", "level", "level_named",
         "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy", "progress",
-        "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verbose", "verify",
+        "quiet", "reader", "rejects", "spill_dir", "sql", "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(self, words: list[str], flags: "Mapping[str, object]", variables: "Mapping[str, str]") -> None:
@@ -122,10 +123,9 @@ class Settings:
             flags = {**flags, "log_level": files.pop()}
         elif files:
             refuse_mistyped_level(files[-1])
-        self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables)
-        if options["sql"] is not None:
-            self.inputs.append(resolve_query(str(options["sql"])))
+        self.sql = query_input(options["sql"])
+        self.inputs = [*map(resolve, files), *([] if self.sql is None else [self.sql])]
         self.output = str(options["output"])
         chosen: str | None = options["output_format"]  # type: ignore[assignment]
         self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
@@ -156,12 +156,10 @@ class Settings:
         self.verify = bool(options["verify"])
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
-        self._check_queries()
         self._check_memory_limit(options)
         self._check_terminal(options)
         self._check_inputs()
-        if self.last_line is not None and self.state is None:
-            raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
+        self._check_last_line(options)
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
         self._check_balances(options)
@@ -240,6 +238,7 @@ class Settings:
 
     def _check_inputs(self) -> None:
         """Check that the inputs can be read together, and add standard input if it is meant."""
+        self._check_queries()
         if self.verify:
             self._check_verify()
         elif not self.inputs and self.state is None:
@@ -259,6 +258,11 @@ class Settings:
                     )
         if sum(ref.origin == STANDARD_INPUT for ref in [*self.inputs, *self.balances]) > 1:
             raise UsageError("standard input can be read only once: name - once")
+
+    def _check_last_line(self, options: GivenOptions) -> None:
+        """Check that there is a state where the user says what becomes of a last line."""
+        if self.last_line is not None and self.state is None:
+            raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
 
     def _check_balances(self, options: GivenOptions) -> None:
         """Check what the files of balances need."""
@@ -296,6 +300,11 @@ class Settings:
                 raise UsageError(
                     f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
                 )
+
+
+def query_input(text: object) -> "InputRef | None":
+    """The input of a query, or of the name of a file with one; None where there is none."""
+    return None if text is None else resolve_query(str(text))
 
 
 def balance_file(name: object) -> "InputRef | None":

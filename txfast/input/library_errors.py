@@ -23,8 +23,10 @@ DEFECTS = (AssertionError, AttributeError, ImportError, NameError, SystemError, 
 WORDS_LENGTH_MAX = 300
 # What follows in DuckDB's words: a line of the query, and advice to people who use DuckDB by hand.
 ENDS_OF_WORDS = ("\nLINE ", "\nPossible solutions", "\nPossible fixes", "\nSee also ")
-# Words of DuckDB where its limit of memory is too low, and where an extension is not there, whose name follows.
-NO_MEMORY = "Out of Memory Error: failed to allocate"
+# Words of DuckDB where its limit of memory is too low, where that is because no more may be moved to disk, and where
+# an extension is not there, whose name follows.
+NO_MEMORY = "Out of Memory Error: "
+FULL_FOLDER = "max_temp_directory_size"
 NO_EXTENSION = "automatically install the required extension '"
 # Words of pyarrow where it gets no memory, or no thread.
 NO_RESOURCES = ("Resource temporarily unavailable", "Cannot allocate memory")
@@ -125,7 +127,7 @@ class QueryErrors(LibraryErrors):
         return LibraryMessage(f"{type(error).__name__}: {self._words(error)}").with_traceback(error.__traceback__)
 
     def _translated(self, error: Exception, words: str) -> Exception:
-        if words.startswith(NO_MEMORY):
+        if words.startswith(NO_MEMORY) and FULL_FOLDER not in words:
             return MemoryLimitError(
                 f"{self.name}: the query needs more memory than the {in_mib(self.memory_bytes)} that DuckDB gets of "
                 f"the memory limit: raise the limit, or give fewer columns and rows to what it sorts, joins and groups"
