@@ -277,7 +277,11 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in VALUES if name not in ("expect", "opening", "output", "policy", "spill_dir", "sql", "state", "stats")],
+    [
+        name
+        for name in VALUES
+        if name not in ("expect", "opening", "output", "policy", "spill_dir", "sql", "state", "stats")
+    ],
 )
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
     line = usage_error(capsys, "in.csv", **{name: "what it would not take"})

@@ -121,7 +121,7 @@ class QueryErrors(LibraryErrors):
         text = str(error)
         for end in ENDS_OF_WORDS:
             text = text.partition(end)[0]
-        return words_of(type(error)(text) if text else error)
+        return words_of(Exception(text) if text else error)
 
     def _cause(self, error: Exception) -> Exception:
         return LibraryMessage(f"{type(error).__name__}: {self._words(error)}").with_traceback(error.__traceback__)
