@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -218,7 +219,7 @@ FAILURES = {
     "variable of the program": ("FROM statement", ["Catalog Error: Table with name statement does not exist"]),
     "column": ("SELECT nothing FROM 'in.csv'", ["Binder Error", '"nothing" not found']),
     "file": ("FROM 'nothing.csv'", ["IO Error", '"nothing.csv"']),
-    "parameter": (f"{ONE} WHERE $1", ["Values were not provided"]),
+    "parameter": (f"{ONE} WHERE $1", ["sql: the query fails: ", "parameter"]),
     "conversion": (ONE.replace("'5'", "CAST('x' AS INT)"), ["Conversion Error: Could not convert string 'x'"]),
     "error on the way": (
         "SELECT 'deposit' AS type, 1 AS client, i AS tx, CASE WHEN i = 290000 THEN error('so') ELSE '1' END AS amount "
@@ -266,11 +267,13 @@ def test_the_text_of_a_query_is_in_no_message_and_no_traceback(folder: Folder) -
 
 FILES_THAT_FAIL = {
     "missing": (None, ["q.sql: cannot be read: No such file or directory"]),
-    "too long": (b"-- " + bytes(1 << 20), ["q.sql: is longer than 1 MiB", "export the table"]),
+    "too long": (b"-- " + bytes(1 << 20), ["q.sql: is longer than 1 MiB", "export the table of transactions"]),
     "latin-1": ("SELECT 'ä'".encode("latin-1"), ["q.sql: is no text in UTF-8"]),
-    "a dump": (
-        b"CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\n",
-        ["q.sql: there are 2 statements", "restore it"],
+    "two queries": (ONE.encode() + b";\n" + ONE.encode(), ["q.sql: there are 2 statements in it: give one query"]),
+    "a dump": (b"CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\n", ["q.sql: is a dump", "cut its rows out"]),
+    "a dump of PostgreSQL": (
+        b"SET a = 1;\nCOPY public.t (a) FROM stdin;\n1\n\\.\n",
+        ["q.sql: is a dump of a database"],
     ),
     "empty": (b"", ["q.sql: there is no query in it"]),
 }
@@ -405,3 +408,27 @@ def test_a_failure_after_a_query_leaves_nothing_in_the_spill_folder(folder: Fold
     assert run.exit_code == 3
     assert "sql:1: stopped at malformed row 1" in run.errors
     assert os.listdir(folder.path / "spilled") == []
+
+
+def test_a_query_reads_a_database_of_duckdb(folder: Folder) -> None:
+    with duckdb.connect(folder.path / "bank.duckdb") as connection:
+        connection.execute(f"CREATE TABLE payments AS {ONE}")
+    assert folder.run("--sql", "FROM read_duckdb('bank.duckdb', table_name = 'payments')").output == FIVE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_rows_of_large_files_come_in_their_order(folder: Folder, threads: str) -> None:
+    """A deposit and the withdrawal of it take turns: in any other order some rows are rejected."""
+    rows = 1_000_000
+    with duckdb.connect() as connection:
+        table = connection.sql(
+            f"SELECT CASE WHEN i % 2 = 0 THEN 'deposit' ELSE 'withdrawal' END AS type, i // 2 % 11 AS client, i AS tx, "
+            f"(1 + i // 2 % 3)::DECIMAL(18, 4) AS amount FROM range({rows}) t(i)"
+        )
+        table.write_parquet(str(folder.path / "many.parquet"), row_group_size=20_000)
+        table.write_csv(str(folder.path / "many.csv"))
+    for name in ("many.csv", "many.parquet"):
+        run = folder.run("--sql", f"FROM '{name}'", "--threads", threads)
+        assert (run.exit_code, run.errors, run.outcome) == (0, "", "")
+        assert run.output.count(b",0.0000,0.0000,0.0000,false\n") == 11

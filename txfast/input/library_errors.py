@@ -134,7 +134,7 @@ class QueryErrors(LibraryErrors):
             )
         _, is_missing, rest = words.partition(NO_EXTENSION)
         if is_missing:
-            extension = rest.partition(":")[0]
+            extension = rest.partition(":")[0].strip("'")  # versions differ
             return InputError(
                 f"{self.name}: the query needs DuckDB's extension {extension}, which is not installed: once, run "
                 f"python3 -c \"import duckdb; duckdb.execute('INSTALL {extension}')\""

@@ -50,18 +50,22 @@ POLL_SECONDS = 0.02
 CSV_FUNCTION = "read_csv_auto"
 EXACT_CSV = (
     f"CREATE MACRO {CSV_FUNCTION}(path) AS TABLE SELECT * FROM read_csv(path, auto_type_candidates = "
-    f"['BOOLEAN', 'BIGINT', 'TIME', 'DATE', 'TIMESTAMP', 'VARCHAR'], buffer_size = 8000000)"
+    f"['BOOLEAN', 'BIGINT', 'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR'], buffer_size = 8000000)"
 )
 SETTINGS = (
     "SET python_enable_replacements = false",  # a name in the query must not find a variable of this program
     "SET enable_progress_bar = false",
     "SET preserve_insertion_order = true",
+    "SET TimeZone = 'UTC'",  # or the same query gives other rows on a machine elsewhere
 )
 # What follows such a word in quotes is a secret; so is what stands before the @ of an address.
 SECRETS = re.compile(
     r"(?:secret|password|passwd|token|access_?key|key_?id|api_?key)\w*['\"]?\s*(?::=|=>|[=:\s])\s*'([^']+)'", re.I
 )
 ADDRESSES = re.compile(r"\b\w+://([^\s'\"/@]+)@")
+# Statements of a dump, by which a database is filled again.
+DUMP = re.compile(r"^\s*(?:CREATE\s+TABLE|INSERT\s+INTO|COPY\s.*\sFROM\s+stdin)\b", re.I | re.M)
+OF_A_DUMP = "export the table of transactions as CSV, or cut its rows out of the dump"
 ONE_QUERY = "give one query, which begins with SELECT, FROM, WITH or VALUES"
 
 
@@ -89,10 +93,7 @@ def text_of(ref: "InputRef") -> str:
         except (OSError, ValueError) as error:
             raise unreadable(name, error) from error
         if len(content) > QUERY_BYTES_MAX:
-            raise InputError(
-                f"{name}: is longer than {QUERY_BYTES_MAX // MIB} MiB, and so no query: of a dump of a database, "
-                f"restore it, and export the table of transactions as CSV"
-            )
+            raise InputError(f"{name}: is longer than {QUERY_BYTES_MAX // MIB} MiB, and so no query: {OF_A_DUMP}")
         ref.query = content.decode("utf-8-sig", "surrogateescape")
     keep_secrets_of_query(ref.query)
     if not ref.query.isascii():
@@ -225,14 +226,13 @@ class Query:
         if self._memory_bytes:
             config["memory_limit"] = f"{self._memory_bytes // MIB}MiB"
         self._connection = connection = duckdb.connect(":memory:", config=config)
+        if self._text.count(";") > 1 and DUMP.search(self._text):
+            raise InputError(f"{self._name}: is a dump of a database, which fills tables, and no query: {OF_A_DUMP}")
         statements = connection.extract_statements(self._text)
         if not statements:
             raise InputError(f"{self._name}: there is no query in it: {ONE_QUERY}")
         if len(statements) > 1:
-            raise InputError(
-                f"{self._name}: there are {len(statements):,} statements in it: {ONE_QUERY}; of a dump of a database, "
-                f"restore it, and export the table of transactions as CSV"
-            )
+            raise InputError(f"{self._name}: there are {len(statements):,} statements in it: {ONE_QUERY}")
         [statement] = statements
         kind = statement.type.name
         if kind != "SELECT":
