@@ -18,11 +18,12 @@ import pytest
 
 import txfast
 from tests.support.command import PATIENCE_SECONDS, environment, unmeasured
-from txfast.errors import InputError, MemoryLimitError
+from txfast.errors import InputError, MemoryLimitError, SourceError
 from txfast.input.library_errors import QueryErrors
-from txfast.input.query import PLAIN_COLUMNS, WIDE_BATCH_ROWS, Query, open_query
+from txfast.input.query import PLAIN_COLUMNS, WIDE_BATCH_ROWS, Query, keep_secrets_of_query, open_query
 from txfast.input.ref import QUERY_NAME, resolve, resolve_query, total_size
 from txfast.input.source import QUERY
+from txfast.printable import printable
 
 ROWS = "SELECT 'deposit' AS type, i AS client, i AS tx, 1.5 AS amount FROM range({}) t(i)"
 # No row comes, and it never ends.
@@ -145,6 +146,29 @@ def test_a_pipe_may_have_a_query(tmp_path: Path) -> None:
     writer.start()
     assert len(txfast.process(path, io.BytesIO(b"type,client,tx,amount\n")).accounts) == 2
     writer.join(PATIENCE_SECONDS)
+
+
+def test_a_file_that_is_gone_when_it_is_read_fails(path: Path) -> None:
+    ref = resolve(str(path))
+    path.unlink()
+    with pytest.raises(SourceError, match=r"day\.sql: cannot be read: No such file"):
+        open_query(ref)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("read_csv('s3://KEYKEYKEYKEYKEYK:sec/retsec@bucket/f.csv')", "read_csv('s3://…@bucket/f.csv')"),
+        ("secret_access_key = 'a/secret+value'", "secret_access_key = '…'"),
+        ("KEY_ID 'AKIAVALUE', SECRET 'longsecret'", "KEY_ID '…', SECRET '…'"),
+        ("{'api_key': 'longsecret'}", "{'api_key': '…'}"),
+        ("kind = 'deposit' AND token = 'short'", "kind = 'deposit' AND token = 'short'"),
+    ],
+)
+def test_what_looks_like_a_key_is_shown_nowhere(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txfast.printable._secrets", {})
+    keep_secrets_of_query(text)
+    assert printable(text) == shown
 
 
 # ---- How it ends -----------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ SETTINGS = (
 SECRETS = re.compile(
     r"(?:secret|password|passwd|token|access_?key|key_?id|api_?key)\w*['\"]?\s*(?::=|=>|[=:\s])\s*'([^']+)'", re.I
 )
-ADDRESSES = re.compile(r"\b\w+://([^\s'\"/@]+)@")
+ADDRESSES = re.compile(r"\b\w+://([^\s'\"@]+)@")
 # Statements of a dump, by which a database is filled again.
 DUMP = re.compile(r"^\s*(?:CREATE\s+TABLE|INSERT\s+INTO|COPY\s.*\sFROM\s+stdin)\b", re.I | re.M)
 OF_A_DUMP = "export the table of transactions as CSV, or cut its rows out of the dump"
