@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Returned = TypeVar("Returned")
 
-# The first version, by its first two numbers, whose relations give Arrow under the names that are used here.
-DUCKDB_MIN = [1, 5]
 # A longer text is no query that somebody has written.
 QUERY_BYTES_MAX = 1 << 20
 # Rows of a record batch: as many as are converted at once, fewer where there are columns that nobody reads.
@@ -114,15 +112,11 @@ def keep_secrets_of_query(text: str) -> None:
 
 
 def need_duckdb(name: str) -> None:
-    """Raise UsageError where DuckDB, which the input of this name needs, is not installed, or is too old."""
-    from importlib.metadata import PackageNotFoundError, version
+    """Raise UsageError where DuckDB, which the input of this name needs, is not installed."""
+    from importlib.util import find_spec
 
-    try:
-        found = version("duckdb").split(".")
-    except PackageNotFoundError:
-        raise UsageError(f"{name} needs DuckDB: pip install 'txfast[sql]'") from None
-    if [int(part) for part in found[:2]] < DUCKDB_MIN:
-        raise UsageError(f"{name} needs DuckDB {DUCKDB_MIN[0]}.{DUCKDB_MIN[1]} or newer: pip install -U 'txfast[sql]'")
+    if find_spec("duckdb") is None:
+        raise UsageError(f"{name} needs DuckDB: pip install 'txfast[sql]'")
 
 
 def make_folder(folder: str | None) -> str | None:
@@ -219,6 +213,8 @@ class Query:
         need_duckdb(self._name)
         import duckdb
 
+        if not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader"):
+            raise UsageError(f"{self._name} needs DuckDB 1.5 or newer: pip install -U 'txfast[sql]'")
         config: dict[str, str | bool | int | float | list[str]] = {
             "threads": self._threads,
             "autoinstall_known_extensions": False,
