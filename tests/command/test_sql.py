@@ -305,6 +305,7 @@ def test_a_query_at_a_location_is_refused(folder: Folder) -> None:
 
 def test_wrong_command_lines_are_refused(folder: Folder) -> None:
     folder.run("--sql", " ").assert_misused("--sql: the query is empty")
+    folder.run("--sql", ONE, "--sql", ONE).assert_misused("--sql: it is given several times", "name these as FILEs")
     folder.write("q.sql", ONE.encode())
     folder.run("q.sql", "-o", "q.sql", "--output-format", "csv").assert_misused(
         "--output q.sql would overwrite the input q.sql"
