@@ -12,7 +12,8 @@ SQL = Option(
         and amount, and others, which are ignored; --columns, --types and other parts of the dialect hold as for tables.
         So joins, filters, calculations and ORDER BY stand before the replay: --sql "FROM 'payments.csv' ORDER BY day".
         QUERY is one statement that begins with SELECT, FROM, WITH or VALUES. A QUERY that ends in .sql is the name of
-        a file with one, and so is a FILE that ends so: for several queries, name several. Names of files in it are relative to the current folder.
+        a file with one, and so is a FILE that ends so: for several queries, name several. Names of files in a query are
+        relative to the current folder.
 
         Amounts must be exact, as in any table: a column of floats is refused. So in a CSV file that a query names as
         FROM 'payments.csv', numbers with a point are text; CAST(amount AS DECIMAL(18, 4)) computes with them. In
