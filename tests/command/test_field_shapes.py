@@ -235,7 +235,7 @@ SHAPES = {
     "as-of": Shape(
         "time,type,client,tx,amount\n2031-05-30T10:00:00Z,deposit,2,1,90.00\n2031-05-31T23:59:59Z,withdrawal,2,2,30.00\n"
         "2031-06-01T00:00:00Z,dispute,2,1,\n2031-06-02T08:00:00Z,chargeback,2,1,\n",
-        ("--sql", "FROM 'in.csv' WHERE time < TIMESTAMP '2031-06-01'"),
+        ("--sql", "FROM 'in.csv' WHERE CAST(time AS TIMESTAMP) < TIMESTAMP '2031-06-01'"),
         "2,60.0000,0.0000,60.0000,false",
     ),
     "overlap": Shape(

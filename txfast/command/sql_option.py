@@ -16,9 +16,10 @@ SQL = Option(
         relative to the current folder.
 
         Amounts must be exact, as in any table: a column of floats is refused. So in a CSV file that a query names as
-        FROM 'payments.csv', numbers with a point are text; CAST(amount AS DECIMAL(18, 4)) computes with them. In
-        read_csv(...) DuckDB chooses types itself: add types = {'amount': 'VARCHAR'}. Without ORDER BY, rows of one file
-        come as they stand in it; add ORDER BY after a join or a GROUP BY, and where there are several files.
+        FROM 'payments.csv', only whole numbers are numbers, and all else is text, dates too: CAST(amount AS DECIMAL(18,
+        4)) computes with amounts. In read_csv(...) DuckDB guesses types itself: add all_varchar = true. Without ORDER
+        BY, rows of one file come as they stand in it; add ORDER BY after a join or a GROUP BY, and where there are
+        several files.
 
         DuckDB streams the rows, with as many threads as the run, in a quarter of what --memory-limit leaves after
         libraries and buffers; what it sorts beyond that goes to --spill-dir. It takes extensions that are installed,

@@ -11,6 +11,7 @@ import threading
 from io import RawIOBase
 
 from txfast.errors import InputError, SourceError, UsageError, reason_of, unreadable
+from txfast.input.exact_csv import CSV_FUNCTION, rows_of
 from txfast.input.library_errors import QueryErrors
 from txfast.input.room import MIB
 from txfast.input.source import QUERY, Source
@@ -41,15 +42,6 @@ BYTES_PER_THREAD = 32 << 20
 # How long `close` asks DuckDB to stop what it does.
 PATIENCE_SECONDS = 1.0
 POLL_SECONDS = 0.02
-# DuckDB takes numbers with a point in a CSV file for floats, which are not exact. A file that a query names alone, as
-# FROM 'payments.csv', is read by this function: leave them as text. A query that calls the function itself, with
-# arguments, gets DuckDB's own. The default buffer, of 32 MB, does not fit in the least memory that a query gets, and a
-# smaller one is no slower.
-CSV_FUNCTION = "read_csv_auto"
-EXACT_CSV = (
-    f"CREATE MACRO {CSV_FUNCTION}(path) AS TABLE SELECT * FROM read_csv(path, auto_type_candidates = "
-    f"['BOOLEAN', 'BIGINT', 'TIME', 'DATE', 'TIMESTAMP', 'TIMESTAMPTZ', 'VARCHAR'], buffer_size = 8000000)"
-)
 SETTINGS = (
     "SET python_enable_replacements = false",  # a name in the query must not find a variable of this program
     "SET enable_progress_bar = false",
@@ -244,9 +236,8 @@ class Query:
             connection.execute(setting)
         self._own_folder = make_folder(self._folder)
         connection.execute("SET temp_directory = ?", [self._own_folder or ""])
-        if CSV_FUNCTION not in self._text.lower():
-            connection.execute(EXACT_CSV)
-        rows = connection.sql(statement)
+        calls_own = CSV_FUNCTION in self._text.lower()
+        rows = connection.sql(statement) if calls_own else rows_of(connection, statement)
         count = BATCH_ROWS if len(rows.columns) <= PLAIN_COLUMNS else WIDE_BATCH_ROWS
         self._reader = rows.to_arrow_reader(count)
         return self._reader

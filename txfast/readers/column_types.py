@@ -85,8 +85,8 @@ def refusal_of(role: str, kind: "pa.DataType", *, of_query: bool = False) -> str
         if of_query:
             name, exact = ("amount", "DECIMAL(18, 4)") if is_amount else (role, "UBIGINT")
             return (
-                f"floats are not exact: write CAST({name} AS {exact}), or better, where DuckDB reads a file, have it "
-                f"read text: read_csv('FILE', types = {{'{name}': 'VARCHAR'}})"
+                f"floats are not exact: write CAST({name} AS {exact}), or better, where DuckDB reads a file, have all "
+                "read as text: read_csv('FILE', all_varchar = true)"
             )
         way_out = "decimal128(19, 4) or text" if is_amount else "uint64 or text"
         return f"floats are not exact: cast it to {way_out} first"
