@@ -29,7 +29,8 @@ def total_of(result: txfast.Result) -> str:
 
 def refused(result: txfast.Result) -> list[dict[str, Any]]:
     assert result.rejects is not None
-    return result.rejects.to_arrow().to_pylist()
+    rows: list[dict[str, Any]] = result.rejects.to_arrow().to_pylist()
+    return rows
 
 
 def write(folder: Path, *rows: tuple[str, ...], before: int = 0) -> str:

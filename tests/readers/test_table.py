@@ -186,6 +186,100 @@ def test_numbers_mean_the_same_as_their_text(
         assert replays.occurred(replay.figures().malformed()) == expected.malformed
 
 
+ID_TEXTS = st.integers(0, 4).map(str) | st.sampled_from(
+    [
+        "+3",
+        "003",
+        "+0" * 2,
+        "+",
+        "-1",
+        "",
+        " 2",
+        "2 ",
+        "\t2",
+        '"2"',
+        "1.0",
+        "1e3",
+        "2,",
+        "0x1",
+        "٢",
+        "2\x00",
+        "2\n",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999",
+        "0" * 63 + "1",
+        "0" * 64 + "1",
+        "0" * 70,
+    ]
+)
+AMOUNT_TEXTS = st.integers(0, 10**6).map(lambda units: str(Decimal(units).scaleb(-4))) | st.sampled_from(
+    [
+        "+5",
+        "-0",
+        "-1.5",
+        ".5",
+        "5.",
+        ".",
+        "",
+        "+",
+        "1.00000",
+        "1.00001",
+        "1.5 ",
+        " 1.5",
+        "1,5",
+        "1e3",
+        "007",
+        "--1",
+        "922337203685477.5807",
+        "922337203685477.5808",
+        "-922337203685477.5807",
+        "9" * 20,
+        "0" * 64 + "1",
+        "٥",
+        "nan",
+    ]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*KINDS, "DEPOSIT", "withdraw"]),
+            st.none() | ID_TEXTS,
+            st.none() | ID_TEXTS,
+            st.none() | AMOUNT_TEXTS,
+        ),
+        max_size=12,
+    ),
+    st.tuples(*[text_types] * 4),
+    st.integers(0, 3),
+    st.sampled_from(replays.THREADS),
+)
+def test_numbers_that_are_text_mean_the_same_directly_and_by_the_row_parser(
+    rows: list[tuple[str | None, ...]], kinds: tuple[pa.DataType, ...], skipped: int, threads: int
+) -> None:
+    """Each row is a table of its own, too: a row that is no number leaves those of its batch to the row parser."""
+    rows = [("deposit", "9", "9", "9")] * skipped + rows
+    columns = [
+        pa.array([row[index] for row in rows], pa.string()).cast(kind)
+        if not pa.types.is_dictionary(kind)
+        else pa.array([row[index] for row in rows], kind.value_type).dictionary_encode().cast(kind)
+        for index, kind in enumerate(kinds)
+    ]
+    table = pa.table(columns, names=list(NAMES)).slice(skipped)
+    expected = replays.run_reference([("in.csv", csv_of(rows[skipped:]))])
+    for tables in ([table], [table.slice(row, 1) for row in range(table.num_rows)]):
+        replay = new_replay(threads=threads, refuses_malformed=False)
+        for each in tables:
+            replay.read_source(LentInput(each).open())
+        assert accounts_csv(replay.books.ledgers) == expected.accounts
+        assert replay.rows == expected.rows
+        assert replays.occurred(replay.figures().applied()) == expected.applied
+        assert replays.occurred(replay.figures().rejected()) == expected.rejected
+        assert replays.occurred(replay.figures().malformed()) == expected.malformed
+
+
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])
 def test_the_bytes_read_are_estimated_from_the_rows(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str
