@@ -41,8 +41,9 @@ QUERIES = {
     "SELECT * FROM 'FILE.parquet'": "Parquet, in the order of the file",
     "SELECT * FROM 'FILE.parquet' ORDER BY tx": "Parquet, sorted",
 }
-# The most that a replay of the rows may cost, in times of what DuckDB alone takes for them.
-TIMES_MAX = {"SELECT * FROM 'FILE.csv'": 1.5}
+# The most that a replay of the rows may cost, in times of what DuckDB alone takes for them. txfast has every value of a
+# column of whole numbers in a CSV file checked, which DuckDB alone does not.
+TIMES_MAX = {"SELECT * FROM 'FILE.csv'": 2.5}
 HEADER = ("query", "what it reads", "txfast --sql, s", "DuckDB alone, s", "times", "peak MB of txfast")
 TEXT = """\
 Medians of whole commands in fresh processes that took turns. Numbers with a point are text in the CSV file, for both.
