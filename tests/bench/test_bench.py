@@ -13,6 +13,7 @@ import dialects
 import formats
 import measure
 import pytest
+import queries
 import quotes
 import rivals
 import scale
@@ -79,6 +80,27 @@ def test_dialects_are_measured_against_the_same_rows(tmp_path: Path, monkeypatch
     assert dialects.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
     monkeypatch.setattr(dialects, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     assert dialects.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+def test_queries_are_measured_against_duckdb_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--rows", "3000", "--clients", "20", "--runs", "1", "--cache", str(tmp_path)]
+    query = "SELECT * FROM 'FILE.csv'"
+    for most, code in ((1000.0, 0), (0.001, 1)):
+        monkeypatch.setattr(queries, "TIMES_MAX", {query: most})
+        assert queries.main([*arguments, "-o", str(tmp_path / "results.md")]) == code
+    table = table_of(section((tmp_path / "results.md").read_text(), "queries"))
+    assert [cells[0] for cells in table] == [f"`{each}`" for each in queries.QUERIES]
+    assert all(float(cells[4]) > 0 for cells in table)
+    monkeypatch.setattr(queries, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    assert queries.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+    monkeypatch.setattr(queries, "make_files", fail)
+    assert queries.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+
+
+def fail(*_: str) -> None:
+    raise SystemExit("no files")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Folder
-from txfast.cluster.cutting import cut_inputs, find_header, input_key
+from txfast.cluster.cutting import cut_inputs, find_header, input_key, whole_input
 from txfast.cluster.ranges import Range, group_in_tasks
 from txfast.errors import InputError, SourceError
 from txfast.input.open import open_source
@@ -81,3 +81,8 @@ def test_a_format_that_is_not_read_fails_before_any_range_is_read(folder: Folder
         cut_inputs(names)
     with pytest.raises(SourceError, match="No such file"):
         cut_inputs([names[0], str(folder.path / "missing.csv")])
+
+
+def test_a_query_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"^q\.sql: a query runs on one machine alone: use txfast"):
+        whole_input(0, "q.sql", with_state=False)

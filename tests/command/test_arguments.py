@@ -46,6 +46,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "output": ("a.csv", "output", "a.csv"),
     "output_format": ("parquet", "output_format", "parquet"),
     "opening": ("open.csv", "opening", "open.csv"),
+    "sql": ("FROM rows", "sql", "sql"),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "expect": ("right.csv", "expect", "right.csv"),
     "differences": ("d.jsonl", "differences", "d.jsonl"),
@@ -98,7 +99,8 @@ def test_the_defaults() -> None:
         "checkpoint": None, "color": "auto", "dialect": None, "dialect_of": False, "differences": None,
         "expect": None, "last_line": None,
         "memory_limit": None, "opening": None, "output": "-", "output_format": "csv", "policy": None,
-        "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "state": None,
+        "progress": "auto", "quiet": False, "reader": "native", "rejects": None, "spill_dir": None, "sql": None,
+        "state": None,
         "stats": None, "threads": None, "verbose": False, "verify": False,
     }  # fmt: skip
     assert [ref.name for ref in settings.inputs] == ["in.csv"]
@@ -296,7 +298,7 @@ def test_a_flag_overrides_a_variable(name: str, flags: list[str], value: object)
     [
         name
         for name in VALUES
-        if name not in ("expect", "opening", "output", "policy", "profile", "spill_dir", "state", "stats")
+        if name not in ("expect", "opening", "output", "policy", "profile", "spill_dir", "sql", "state", "stats")
     ],
 )
 def test_a_variable_with_a_wrong_value_is_named(capsys: pytest.CaptureFixture[str], name: str) -> None:

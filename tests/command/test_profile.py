@@ -101,6 +101,13 @@ def test_the_log_format_of_a_profile_holds_for_its_own_failures(folder: Folder) 
 
 
 @in_a_folder
+def test_a_query_may_be_in_a_profile() -> None:
+    settings = settings_of("sql = \"SELECT 'deposit' AS type, 1 AS client, 2 AS tx, 3 AS amount\"\n")
+    assert settings.sql is not None
+    assert settings.inputs[-1] is settings.sql
+
+
+@in_a_folder
 def test_every_option_of_a_run_may_be_in_a_profile() -> None:
     text = """
 threads = 3
@@ -135,7 +142,7 @@ dialect = ["skip=3", "null=-"]
 policy = ["card", "overdraft=all"]
 """
     settings = settings_of(text)
-    assert {option.name for option in OPTIONS if option.variable} - {"profile"} == {
+    assert {option.name for option in OPTIONS if option.variable} - {"profile", "sql"} == {
         line.partition(" = ")[0].replace("-", "_") for line in text.split("\n") if line
     }
     assert (settings.threads, settings.memory_limit, settings.checkpoint) == (3, 2 << 30, 0.5)

@@ -36,7 +36,7 @@ OURS = {
     "txfast.run.machine",
     "txfast.command.option",
     "txfast.command.options",
-    "txfast.command.dialect_options",
+    "txfast.command.input_options",
     "txfast.dialect",
     "txfast.dialect.names",
     "txfast.interrupts",

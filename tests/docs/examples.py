@@ -31,7 +31,7 @@ from tests.support.project import PROJECT_ROOT
 
 RUNNABLE = ("console", "python", "pycon", "sh")
 # Blocks that only show something.
-SHOWN = ("text", "csv", "json", "py")
+SHOWN = ("text", "csv", "json", "py", "sql")
 PATIENCE_SECONDS = 120
 PROGRAMS = Path(sys.executable).parent
 

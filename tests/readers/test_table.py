@@ -9,6 +9,7 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -39,6 +40,7 @@ from txfast.readers import table as table_module
 from txfast.readers.table import END_OF_STREAM, TableReader
 from txfast.readers.table_rows import TableColumns, parse, units_fit
 from txfast.run.replay import new_replay
+from txfast.writers.arrow_buffers import transaction_buffers
 
 FORMATS = ("parquet", "arrow", "arrows")
 
@@ -184,6 +186,100 @@ def test_numbers_mean_the_same_as_their_text(
         assert replays.occurred(replay.figures().malformed()) == expected.malformed
 
 
+ID_TEXTS = st.integers(0, 4).map(str) | st.sampled_from(
+    [
+        "+3",
+        "003",
+        "+0" * 2,
+        "+",
+        "-1",
+        "",
+        " 2",
+        "2 ",
+        "\t2",
+        '"2"',
+        "1.0",
+        "1e3",
+        "2,",
+        "0x1",
+        "٢",
+        "2\x00",
+        "2\n",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999",
+        "0" * 63 + "1",
+        "0" * 64 + "1",
+        "0" * 70,
+    ]
+)
+AMOUNT_TEXTS = st.integers(0, 10**6).map(lambda units: str(Decimal(units).scaleb(-4))) | st.sampled_from(
+    [
+        "+5",
+        "-0",
+        "-1.5",
+        ".5",
+        "5.",
+        ".",
+        "",
+        "+",
+        "1.00000",
+        "1.00001",
+        "1.5 ",
+        " 1.5",
+        "1,5",
+        "1e3",
+        "007",
+        "--1",
+        "922337203685477.5807",
+        "922337203685477.5808",
+        "-922337203685477.5807",
+        "9" * 20,
+        "0" * 64 + "1",
+        "٥",
+        "nan",
+    ]
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*KINDS, "DEPOSIT", "withdraw"]),
+            st.none() | ID_TEXTS,
+            st.none() | ID_TEXTS,
+            st.none() | AMOUNT_TEXTS,
+        ),
+        max_size=12,
+    ),
+    st.tuples(*[text_types] * 4),
+    st.integers(0, 3),
+    st.sampled_from(replays.THREADS),
+)
+def test_numbers_that_are_text_mean_the_same_directly_and_by_the_row_parser(
+    rows: list[tuple[str | None, ...]], kinds: tuple[pa.DataType, ...], skipped: int, threads: int
+) -> None:
+    """Each row is a table of its own, too: a row that is no number leaves those of its batch to the row parser."""
+    rows = [("deposit", "9", "9", "9")] * skipped + rows
+    columns = [
+        pa.array([row[index] for row in rows], pa.string()).cast(kind)
+        if not pa.types.is_dictionary(kind)
+        else pa.array([row[index] for row in rows], kind.value_type).dictionary_encode().cast(kind)
+        for index, kind in enumerate(kinds)
+    ]
+    table = pa.table(columns, names=list(NAMES)).slice(skipped)
+    expected = replays.run_reference([("in.csv", csv_of(rows[skipped:]))])
+    for tables in ([table], [table.slice(row, 1) for row in range(table.num_rows)]):
+        replay = new_replay(threads=threads, refuses_malformed=False)
+        for each in tables:
+            replay.read_source(LentInput(each).open())
+        assert accounts_csv(replay.books.ledgers) == expected.accounts
+        assert replay.rows == expected.rows
+        assert replays.occurred(replay.figures().applied()) == expected.applied
+        assert replays.occurred(replay.figures().rejected()) == expected.rejected
+        assert replays.occurred(replay.figures().malformed()) == expected.malformed
+
+
 @pytest.mark.parametrize("suffix", [*FORMATS, "table"])
 def test_the_bytes_read_are_estimated_from_the_rows(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, suffix: str
@@ -222,6 +318,25 @@ def test_rows_without_text_are_not_reported() -> None:
             list(report(batch, **wanted))
 
 
+@pytest.mark.parametrize("sort", ["text", "large_text"])
+def test_numbers_that_are_text_are_taken_directly(sort: str) -> None:
+    def texts(*values: bytes) -> Any:
+        ends = [0, *accumulate(map(len, values))]
+        return (sort, 0, None, b"".join(values), struct.pack("<3i" if sort == "text" else "<3q", *ends), None)
+
+    table = TableColumns(
+        2, (DEPOSITS, texts(b"7", b"+18446744073709551615"), texts(b"1", b"02"), texts(b"-1.5", b"2.00"))
+    )
+    batch = TransactionBatch()
+    assert table.hold(batch)
+    parse(batch, Header(table_header(None), "table", of_table=True), keep_text=False)
+    assert (len(batch), batch.malformed_rows, batch.raw_text()) == (2, 0, b"")
+    _, [clients], [txs], [_, amounts] = transaction_buffers(batch)
+    assert struct.unpack("<2Q", clients) == (7, 2**64 - 1)
+    assert struct.unpack("<2Q", txs) == (1, 2)
+    assert struct.unpack("<4q", amounts) == (-15_000, -1, 20_000, 0)
+
+
 @pytest.mark.parametrize(
     ("index", "column"),
     [
@@ -230,13 +345,17 @@ def test_rows_without_text_are_not_reported() -> None:
         (0, ("unsigned", 0, None, struct.pack("<2Q", 1, 1), None, None)),
         (1, ("signed", 0, None, struct.pack("<2q", 1, -1), None, None)),
         (1, ("units", 0, None, struct.pack("<4q", 1, 0, 1, 0), None, None)),
-        (2, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+        (2, ("large_text", 0, None, b"1 1", struct.pack("<3q", 0, 1, 3), None)),
+        (2, ("text", 0, None, b"1" + b"0" * 65, struct.pack("<3i", 0, 1, 66), None)),
+        (2, ("text", 0, None, b"1", struct.pack("<3i", 0, 1, 1), None)),
         (2, ("unsigned", 0, b"\1", struct.pack("<2Q", 1, 1), None, None)),
         (3, ("units", 0, None, struct.pack("<4q", 1, 0, -(2**63), -1), None, None)),
         (3, ("signed", 0, None, struct.pack("<2q", 1, 2**63 // 10_000 + 1), None, None)),
         (3, ("signed", 0, None, struct.pack("<2q", 1, -(2**63 // 10_000) - 1), None, None)),
         (3, ("unsigned", 0, None, struct.pack("<2Q", 1, 2**64 - 1), None, None)),
-        (3, ("large_text", 0, None, b"11", struct.pack("<3q", 0, 1, 2), None)),
+        (3, ("large_text", 0, None, b"1 1", struct.pack("<3q", 0, 1, 3), None)),
+        (3, ("text", 0, None, b"1" + b"0" * 65, struct.pack("<3i", 0, 1, 66), None)),
+        (3, ("text", 0, None, b"1", struct.pack("<3i", 0, 1, 1), None)),
     ],
 )
 def test_a_batch_with_a_value_that_is_no_number_keeps_its_text(index: int, column: Any) -> None:

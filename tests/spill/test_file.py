@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.failures import failing
 from txfast.errors import SpillError
-from txfast.spill.file import SpillFile, Stream, default_folder
+from txfast.input.temporary_folder import default_folder
+from txfast.spill.file import SpillFile, Stream
 
 
 def test_streams_that_share_a_file_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_the_default_folder_is_one_for_large_temporary_files(tmp_path: Path, mon
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert default_folder() == str(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
-    monkeypatch.setattr("txfast.spill.file.FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr("txfast.input.temporary_folder.FOLDERS", (str(tmp_path),))
     assert default_folder() == str(tmp_path)
-    monkeypatch.setattr("txfast.spill.file.FOLDERS", ())
+    monkeypatch.setattr("txfast.input.temporary_folder.FOLDERS", ())
     assert default_folder() == os.curdir

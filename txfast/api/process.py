@@ -109,7 +109,8 @@ def process(
     that exports the Arrow C stream or array interface (pyarrow, Polars, DuckDB, pandas), or an iterable of such
     objects, such as a generator of record batches, which one of the run's threads iterates. A stream or a generator
     that was read before has no rows left: it gives none, without an error. Files may be CSV, JSON lines, Parquet
-    or Arrow IPC, compressed or not; the format is detected from the content.
+    or Arrow IPC, compressed or not; the format is detected from the content. A path that ends in .sql is a file with a
+    query of DuckDB, whose rows are read in its order; a relation of DuckDB is a table.
 
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `policy` is a text as for the option, such as "card", or a mapping of switches to

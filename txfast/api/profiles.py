@@ -52,6 +52,7 @@ REFUSED = {
     "color": LOGGING,
     "quiet": LOGGING,
     "verbose": LOGGING,
+    "sql": "give the call a DuckDB relation, or the path of a .sql file",
     "profile": "a profile cannot name another one",
     "dialect_of": INSTEAD,
     "verify": INSTEAD,

@@ -17,7 +17,7 @@ from txfast.errors import SourceError
 from txfast.input.first_bytes import FIRST_BYTES
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending, open_field_at
-from txfast.input.ref import STANDARD_INPUT, display_name, is_location, resolve
+from txfast.input.ref import QUERY_SUFFIX, STANDARD_INPUT, display_name, is_location, resolve
 from txfast.input.source import JSON_LINES, Source, was_changed
 from txfast.readers.csv import CsvReader
 
@@ -53,6 +53,11 @@ def whole_input(number: int, name: str, with_state: bool) -> Range:
     if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
         shown = display_name(name)
         raise SourceError(f"{shown}: is no file that a cluster could read: name files or locations", shown)
+    if name.lower().endswith(QUERY_SUFFIX):
+        raise SourceError(
+            f"{display_name(name)}: a query runs on one machine alone: use txfast, or write its rows to Parquet files",
+            display_name(name),
+        )
     key = input_key(name) if with_state else ""
     return Range(number, number, display_name(name), path, version=version_of(path), key=key)
 

@@ -4,7 +4,7 @@ The parser, `--help`, the manual page and the completion scripts are made from t
 value. This module must not have code that acts on an option.
 """
 
-from txfast.command.dialect_options import DIALECT_OF, DIALECT_OPTIONS
+from txfast.command.input_options import DIALECT_OF, DIALECT_OPTIONS, SQL
 from txfast.command.option import Option
 from txfast.input.source import LAST_LINE_RULES, READERS
 from txfast.log.journal import COLOR_MODES, LEVELS, LOG_FORMATS, PROGRESS_MODES
@@ -31,6 +31,7 @@ OPTIONS = (
             way with either value.
         """,
     ),
+    SQL,
     Option(
         "--policy", group="Input", metavar="NAME=VALUE", value="named_policy", repeats=",",
         help="what rows mean: card, or NAME=VALUE, ... (see --help)",

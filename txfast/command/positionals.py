@@ -3,12 +3,13 @@
 # The arguments that are no options: name, line in `-h`, entry in `--help` and the manual page.
 POSITIONALS = (
     (
-        "FILE", "CSV, JSON lines, Parquet, Arrow; -: standard input",
+        "FILE", "CSV, JSON lines, Parquet, Arrow, .sql; -: standard input",
         """
             Read transactions from each FILE in the order given, as one stream. - is standard input, which is also read
             when input is piped in and no FILE is named, unless there is --state. To type input at a terminal, name -.
 
-            The format is detected from the content, not the name; pipes work too. FILE may be CSV or JSON lines
+            A FILE that ends in .sql has a query of DuckDB: see --sql. Of any other, the format is detected from the
+            content, not the name; pipes work too. FILE may be CSV or JSON lines
             in UTF-8, or in UTF-16 with a byte order mark; a Parquet file; or an Arrow IPC file or stream. It may be
             compressed with gzip, zstd, lz4, bzip2 or xz, or be the one member of a zip archive. Parquet and zip from a
             pipe go through a temporary file. Formats that are known and not read, such as workbooks, XML and tar, are

@@ -10,11 +10,16 @@ import sys
 from txfast.command.option import VARIABLE_PREFIX
 from txfast.command.options import OPTIONS
 from txfast.errors import MemoryLimitError, UsageError
-from txfast.input.ref import LOCATION, STANDARD_INPUT, display_name, resolve
+from txfast.input.ref import LOCATION, STANDARD_INPUT, display_name, have_queries, resolve, resolve_query
 from txfast.input.source import READERS
 from txfast.log.journal import ERROR, LEVELS
 from txfast.run.destinations import OUTPUTS, Destination, check_destinations
-from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN, MEMORY_PERCENT, default_memory_limit
+from txfast.run.machine import (
+    ARROW_MEMORY_LIMIT_MIN,
+    MEMORY_PERCENT,
+    QUERY_MEMORY_LIMIT_MIN,
+    default_memory_limit,
+)
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import STANDARD_OUTPUT, named_descriptor
 
@@ -179,7 +184,8 @@ def refuse_mistyped_level(word: str) -> None:
 class Settings:
     """The settings of a run, checked against each other.
 
-    `inputs` are the inputs in order, each looked up once; so are `opening` and `expect`, files of balances. `level` is
+    `inputs` are the inputs in order, each looked up once, with `sql`, a query, as the last one; `opening` and `expect`
+    are files of balances. `level` is
     an index into LEVELS; `level_named` says that the user chose it. `policy` and `dialect` are None for the default
     ones. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in bytes)
     are None if the machine decides. `dialect_of` says that the one input is to be looked at, instead of a run.
@@ -188,7 +194,7 @@ class Settings:
     __slots__ = (
         "checkpoint", "color", "dialect", "dialect_of", "differences", "expect", "inputs", "last_line", "level",
         "level_named", "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy",
-        "progress", "quiet", "reader", "rejects", "spill_dir", "state", "stats", "threads", "verbose", "verify",
+        "progress", "quiet", "reader", "rejects", "spill_dir", "sql", "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(
@@ -202,8 +208,9 @@ class Settings:
         self.dialect_of = "dialect_of" in flags
         if self.dialect_of:
             files, variables = only_looked_at(files, flags, variables)
-        self.inputs = list(map(resolve, files))
         options = GivenOptions(flags, variables, profile)
+        self.sql = query_input(options["sql"])
+        self.inputs = [*map(resolve, files), *([] if self.sql is None else [self.sql])]
         self.output = str(options["output"])
         chosen: str | None = options["output_format"]  # type: ignore[assignment]
         self.output_format = format_of("accounts", self.output, chosen=chosen, chosen_by="--output-format")
@@ -235,8 +242,7 @@ class Settings:
         self._check_memory_limit(options)
         self._check_terminal(options)
         self._check_inputs(options)
-        if self.last_line is not None and self.state is None:
-            raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
+        self._check_last_line(options)
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
         self._check_balances(options)
@@ -252,6 +258,8 @@ class Settings:
     @property
     def needs_arrow(self) -> str:
         """The first setting found that needs pyarrow, in words; empty if none does."""
+        if have_queries([*self.inputs, *self.balances]):
+            return "a query"
         if self.state is not None:
             return "--state"
         if any(ref.origin == LOCATION for ref in [*self.inputs, *self.balances]):
@@ -281,14 +289,16 @@ class Settings:
         """Check that the limit leaves enough for pyarrow. Raises MemoryLimitError where it is the machine's."""
         if not self.needs_arrow:
             return
-        least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
-        if self.memory_limit is None and default_memory_limit() < ARROW_MEMORY_LIMIT_MIN:
+        has_queries = have_queries([*self.inputs, *self.balances])
+        least_bytes = QUERY_MEMORY_LIMIT_MIN if has_queries else ARROW_MEMORY_LIMIT_MIN
+        least = f"{least_bytes >> 20}MiB"
+        if self.memory_limit is None and default_memory_limit() < least_bytes:
             raise MemoryLimitError(
                 f"the memory that this machine or its control group has is too little for {self.needs_arrow}: "
                 f"{MEMORY_PERCENT} % of it is less than {least}: give it more, or name --memory-limit {least} if "
                 f"nothing else needs it"
             )
-        if self.memory_limit is not None and self.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+        if self.memory_limit is not None and self.memory_limit < least_bytes:
             raise UsageError(
                 f"{options.as_given('memory_limit')} is too little for {self.needs_arrow}: the least is {least}"
             )
@@ -301,8 +311,17 @@ class Settings:
                 f"{options.as_given('output_format')} is nothing for a terminal: redirect it, or name a file with -o"
             )
 
+    def _check_queries(self) -> None:
+        """Check that there is what queries need."""
+        query = next((ref for ref in [*self.inputs, *self.balances] if have_queries([ref])), None)
+        if query is not None:
+            from txfast.input.query import need_duckdb
+
+            need_duckdb(query.given_name)
+
     def _check_inputs(self, options: GivenOptions) -> None:
         """Check that the inputs can be read together, and add standard input if it is meant."""
+        self._check_queries()
         if self.verify:
             self._check_verify(options)
         elif not self.inputs and self.state is None:
@@ -323,6 +342,11 @@ class Settings:
         if sum(ref.origin == STANDARD_INPUT for ref in [*self.inputs, *self.balances]) > 1:
             raise UsageError("standard input can be read only once: name - once")
 
+    def _check_last_line(self, options: GivenOptions) -> None:
+        """Check that there is a state where the user says what becomes of a last line."""
+        if self.last_line is not None and self.state is None:
+            raise UsageError(f"{options.as_given('last_line')} needs --state DIR: any other run takes the last line")
+
     def _check_balances(self, options: GivenOptions) -> None:
         """Check what the files of balances need."""
         if self.opening is not None and not self.inputs:
@@ -335,7 +359,7 @@ class Settings:
         if self.state is None:
             raise UsageError("--verify needs --state DIR, the state to check")
         if self.inputs:
-            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].display_name} out")
+            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].given_name} out")
         for name in OUTPUTS:
             if getattr(self, name) not in (None, STANDARD_OUTPUT):
                 raise UsageError(f"--verify writes to standard output alone: leave {options.named(name)} out")
@@ -351,7 +375,7 @@ class Settings:
             raise UsageError(f"{given} needs --reader {READERS[0]}: the other does not say where a batch ends")
         for ref in self.inputs:
             if not ref.can_be_read_again:
-                raise UsageError(f"{given} needs files: {ref.display_name} cannot be read a second time")
+                raise UsageError(f"{given} needs files: {ref.given_name} cannot be read a second time")
         if self.rejects is not None:
             from txfast.writers.rejects import can_be_continued
 
@@ -359,6 +383,11 @@ class Settings:
                 raise UsageError(
                     f"{given} needs rejects that can be cut back: a .csv or .jsonl file, not {self.rejects}"
                 )
+
+
+def query_input(text: object) -> "InputRef | None":
+    """The input of a query, or of the name of a file with one; None where there is none."""
+    return None if text is None else resolve_query(str(text))
 
 
 def balance_file(name: object) -> "InputRef | None":

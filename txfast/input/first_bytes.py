@@ -47,9 +47,9 @@ JSON = ("JSON in an array", "put each object into a line of its own: jq -c '.[]'
 HTML = ("an HTML page", "look at it in a browser: it may be a login or an error page instead of the file")
 # The first bytes of formats that are not read: what each is, and what to do. Blanks before them do not count.
 REFUSED = {
-    b"SQLite format 3\0": ("an SQLite database", EXPORT),
+    b"SQLite format 3\0": ("an SQLite database", f"{EXPORT}, or read it with --sql, by DuckDB's extension sqlite"),
     b"ORC": ("an ORC file", TO_CSV),
-    b"Obj\x01": ("an Avro file", TO_CSV),
+    b"Obj\x01": ("an Avro file", f"{TO_CSV}, or read it with --sql, by DuckDB's extension avro"),
     b"PARE": ("an encrypted Parquet file", "decrypt it"),
     b"FEA1": ("a Feather file of version 1", "write it as Feather of version 2, which is an Arrow file"),
     b"%PDF-": ("a PDF document", ASK_FOR_CSV),

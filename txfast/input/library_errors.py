@@ -1,25 +1,33 @@
 """Errors of libraries: the one place where an exception that a library raises about an input becomes the input's error.
 
-Decompressors, pyarrow and the standard library raise exceptions of many types; some derive from no builtin exception
-but `Exception`. Every call that gives them bytes of an input stands in a LibraryErrors block. What leaves such a block
-names the input.
+Decompressors, pyarrow, DuckDB and the standard library raise exceptions of many types; some derive from no builtin
+exception but `Exception`. Every call that gives them bytes of an input stands in a LibraryErrors block. What leaves
+such a block names the input.
 
 This module must not import any library: an exception's type is known by the module that it comes from.
 """
 
-from txfast.errors import InputError, TxfastError, reason_of, unreadable
+from txfast.errors import InputError, MemoryLimitError, TxfastError, reason_of, unreadable
+from txfast.input.room import in_mib
 from txfast.printable import without_secrets
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The modules whose exceptions are always about the input. isal's are of igzip_lib.
-LIBRARIES = {"_lzma", "igzip_lib", "isal", "lzma", "pyarrow", "struct", "zipfile", "zlib"}
+# The modules whose exceptions are always about the input. isal's are of igzip_lib, DuckDB's of _duckdb.
+LIBRARIES = {"_duckdb", "_lzma", "duckdb", "igzip_lib", "isal", "lzma", "pyarrow", "struct", "zipfile", "zlib"}
 # Unless their type is a library's, these are defects of our own code or of the installation, and stay what they are.
 DEFECTS = (AssertionError, AttributeError, ImportError, NameError, SystemError, TypeError)
 # An error's words may have bytes of the input in them.
 WORDS_LENGTH_MAX = 300
+# What follows in DuckDB's words: a line of the query, and advice to people who use DuckDB by hand.
+ENDS_OF_WORDS = ("\nLINE ", "\nPossible solutions", "\nPossible fixes", "\nSee also ")
+# Words of DuckDB where its limit of memory is too low, where that is because no more may be moved to disk, and where
+# an extension is not there, whose name follows.
+NO_MEMORY = "Out of Memory Error: "
+FULL_FOLDER = "max_temp_directory_size"
+NO_EXTENSION = "automatically install the required extension '"
 # Words of pyarrow where it gets no memory, or no thread.
 NO_RESOURCES = ("Resource temporarily unavailable", "Cannot allocate memory")
 
@@ -47,7 +55,15 @@ class LibraryErrors:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not self._passes(error):
-            raise self._translated(error, words_of(error)) from shown_cause(error)
+            raise self._translated(error, self._words(error)) from self._cause(error)
+
+    def _words(self, error: Exception) -> str:
+        """What the message says of an exception."""
+        return words_of(error)
+
+    def _cause(self, error: Exception) -> Exception:
+        """The exception that a traceback shows as the cause."""
+        return shown_cause(error)
 
     def _passes(self, error: Exception) -> bool:
         """Whether an exception leaves the block as it is."""
@@ -86,6 +102,44 @@ class LocationErrors(LibraryErrors):
         for given in (self._given, without_secrets(self._given)):
             words = words.replace(given, self.name)
         return unreadable(self.name, words)
+
+
+class QueryErrors(LibraryErrors):
+    """Inside its `with` block, what DuckDB raises about a query, by itself or through pyarrow, becomes an InputError,
+    or a MemoryLimitError where `memory_bytes`, what it may take, are too few.
+
+    DuckDB's words end with a line of the query, which may hold a key: neither message nor traceback shows it.
+    """
+
+    __slots__ = ("memory_bytes",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "the query fails: {}".format)
+        self.memory_bytes = 0
+
+    def _words(self, error: Exception) -> str:
+        text = str(error)
+        for end in ENDS_OF_WORDS:
+            text = text.partition(end)[0]
+        return words_of(Exception(text) if text else error)
+
+    def _cause(self, error: Exception) -> Exception:
+        return LibraryMessage(f"{type(error).__name__}: {self._words(error)}").with_traceback(error.__traceback__)
+
+    def _translated(self, error: Exception, words: str) -> Exception:
+        if words.startswith(NO_MEMORY) and FULL_FOLDER not in words:
+            return MemoryLimitError(
+                f"{self.name}: the query needs more memory than the {in_mib(self.memory_bytes)} that DuckDB gets of "
+                f"the memory limit: raise the limit, or give fewer columns and rows to what it sorts, joins and groups"
+            )
+        _, is_missing, rest = words.partition(NO_EXTENSION)
+        if is_missing:
+            extension = rest.partition(":")[0].strip("'")  # versions differ
+            return InputError(
+                f"{self.name}: the query needs DuckDB's extension {extension}, which is not installed: once, run "
+                f"python3 -c \"import duckdb; duckdb.execute('INSTALL {extension}')\""
+            )
+        return super()._translated(error, words)
 
 
 def words_of(error: Exception) -> str:

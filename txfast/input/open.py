@@ -21,7 +21,7 @@ from txfast.input.ref import (
     resolve,
     standard_input_descriptor,
 )
-from txfast.input.source import Source
+from txfast.input.source import QUERY, Source
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ def open_input(ref: InputRef, copy_folder: str | None = None, room: "Room | None
         from txfast.input.location import open_location
 
         return open_location(ref.name, copy_folder, room)
+    if ref.origin == QUERY:
+        from txfast.input.query import open_query
+
+        return open_query(ref)
     try:
         is_standard_input = ref.origin == STANDARD_INPUT
         path = standard_input_descriptor() if is_standard_input else ref.name
@@ -109,7 +113,8 @@ def look_at(refs: "Sequence[InputRef]", *, open_all: bool, room: "Room | None" =
     of a format that is not read.
 
     With `open_all`, files with layers and locations are opened and closed again: a location takes some round trips. A
-    run over one input opens that at once anyway. Pipes and standard input are not opened: they can be read only once.
+    run over one input opens that at once anyway. Queries are read and parsed, not run. Pipes and standard input are not
+    opened: they can be read only once.
     """
     locations = []
     for ref in refs:
@@ -117,6 +122,11 @@ def look_at(refs: "Sequence[InputRef]", *, open_all: bool, room: "Room | None" =
             raise unreadable(ref.display_name, ref.failure) from ref.failure
         if ref.origin == LOCATION:
             locations.append(ref.name)
+        elif ref.origin == QUERY:
+            if open_all:
+                from txfast.input.query import look_at_query
+
+                look_at_query(ref)
         elif ref.origin == PIPE and not os.access(ref.name, os.R_OK):
             raise unreadable(ref.display_name, PermissionError(EACCES, os.strerror(EACCES)))
         elif ref.layer is None:

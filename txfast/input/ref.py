@@ -15,29 +15,35 @@ from io import FileIO
 
 from txfast.errors import unreadable
 from txfast.input.first_bytes import FIRST_BYTES, kind_of, layer_of
-from txfast.input.source import TEXT_KINDS
+from txfast.input.source import QUERY, TEXT_KINDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The origins of an input: what its name leads to. That of standard input is the name itself.
+# The origins of an input: what its name leads to. That of standard input is the name itself, that of a query QUERY.
 STANDARD_INPUT = "-"
 FILE = "file"  # a regular file, or a name that could not be looked up
 PIPE = "pipe"  # a pipe, a device, a folder (which is a failure): anything else that has a path
 LOCATION = "location"  # an address such as s3://bucket/key
+
+# A file that ends so has a query. One that is given as a text has this name: a spreadsheet would run "--sql" in a file
+# of rejects as a formula.
+QUERY_SUFFIX = ".sql"
+QUERY_NAME = "sql"
 
 
 class InputRef:
     """An input that was looked up and is not open. Made by `resolve`.
 
     `size_bytes`, `first_bytes` (up to FIRST_BYTES) and `identity` (device and inode) are known of a regular file alone,
-    also where it is standard input; otherwise they are None, b"" and None. `failure` is the error met while looking,
-    None where there was none: `look_at` and `open_input` raise it.
+    also where it is standard input; otherwise they are None, b"" and None. Of a file with a query, the identity alone
+    is known. `query` is the text of a query that is known already. `failure` is the error met while looking, None where
+    there was none: `look_at` and `open_input` raise it.
     """
 
     __slots__ = (
-        "_real_path", "display_name", "failure", "first_bytes", "identity", "name", "origin", "size_bytes",
+        "_real_path", "display_name", "failure", "first_bytes", "identity", "name", "origin", "query", "size_bytes",
     )  # fmt: skip
 
     def __init__(self, name: str, shown_name: str, origin: str) -> None:
@@ -47,13 +53,19 @@ class InputRef:
         self.size_bytes: int | None = None
         self.first_bytes = b""
         self.identity: tuple[int, int] | None = None
+        self.query: str | None = None
         self.failure: OSError | ValueError | None = None
         self._real_path: str | None = None
 
     @property
+    def given_name(self) -> str:
+        """The input as the user gave it on the command line, without secrets: its name, or the option."""
+        return "--sql" if self.query is not None else self.display_name
+
+    @property
     def is_regular(self) -> bool:
-        """Whether it is a regular file, under a path or as standard input."""
-        return self.identity is not None
+        """Whether its bytes are those of a regular file, under a path or as standard input."""
+        return self.identity is not None and self.origin != QUERY
 
     @property
     def can_be_read_again(self) -> bool:
@@ -67,12 +79,13 @@ class InputRef:
 
     @property
     def kind(self) -> str:
-        """The format that the first bytes show: a kind of text or of table. CSV for anything but a regular file."""
-        return kind_of(self.first_bytes)
+        """The format that the first bytes show: a kind of text or of table. QUERY for a query, CSV for whatever else is
+        no regular file."""
+        return QUERY if self.origin == QUERY else kind_of(self.first_bytes)
 
     @property
     def is_table(self) -> bool:
-        """Whether it is a regular file that begins as Parquet or Arrow does."""
+        """Whether it is a regular file that begins as Parquet or Arrow does, or a query."""
         return self.kind not in TEXT_KINDS
 
     def real_path(self) -> str:
@@ -101,22 +114,37 @@ def resolve(name: str) -> InputRef:
 
     A location is not asked for anything: that takes some round trips.
     """
+    is_query = name.lower().endswith(QUERY_SUFFIX)
     if is_location(name):
-        return InputRef(name, display_name(name), LOCATION)
-    ref = InputRef(name, display_name(name), STANDARD_INPUT if name == STANDARD_INPUT else FILE)
+        ref = InputRef(name, display_name(name), LOCATION)
+        if is_query:
+            ref.failure = ValueError("a query is read from a file here alone: copy it to this machine")
+        return ref
+    ref = InputRef(name, display_name(name), STANDARD_INPUT if name == STANDARD_INPUT else QUERY if is_query else FILE)
     try:
         path = standard_input_descriptor() if name == STANDARD_INPUT else name
         found = os.stat(path)
         if stat.S_ISREG(found.st_mode):
             ref.identity = found.st_dev, found.st_ino
-            ref.first_bytes = peek_first_bytes(path)
-            ref.size_bytes = found.st_size
+            if not is_query:
+                ref.first_bytes = peek_first_bytes(path)
+                ref.size_bytes = found.st_size
         elif name != STANDARD_INPUT:
-            ref.origin = PIPE
+            if not is_query:
+                ref.origin = PIPE
             if stat.S_ISDIR(found.st_mode):
                 ref.failure = IsADirectoryError(EISDIR, os.strerror(EISDIR))
     except (OSError, ValueError) as error:
         ref.failure = error.with_traceback(None)  # which would keep the frames above alive as long as the ref
+    return ref
+
+
+def resolve_query(text: str) -> InputRef:
+    """An input of a query's text, or of the name of a file with one. Never raises."""
+    if text.strip().lower().endswith(QUERY_SUFFIX):
+        return resolve(text.strip())
+    ref = InputRef(QUERY_NAME, QUERY_NAME, QUERY)
+    ref.query = text
     return ref
 
 
@@ -145,9 +173,14 @@ def total_size(refs: "Iterable[InputRef]") -> int | None:
     return total
 
 
+def have_queries(refs: "Iterable[InputRef]") -> bool:
+    """Whether an input is a query, which takes memory for DuckDB too."""
+    return any(ref.origin == QUERY for ref in refs)
+
+
 def may_have_tables(refs: "Iterable[InputRef]") -> bool:
-    """Whether an input is a table, or may be one since it is at a location; pipes, and files with layers, are taken for
-    text.
+    """Whether an input is a table or a query, or may be one since it is at a location; pipes, and files with layers,
+    are taken for text.
 
     A run that reads tables needs memory for pyarrow.
     """

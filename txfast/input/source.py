@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         def open(self, copy_folder: str | None, room: Room | None) -> "Source": ...
 
     class Tables(Protocol):
-        """Streams that a program lends; the one that is being read is given back by `close`."""
+        """Streams that a program lends, or a query's; the one that is being read is given back by `close`."""
 
         def __iter__(self) -> Iterator[Stream]: ...
         def close(self) -> None: ...
@@ -45,6 +45,7 @@ PARQUET = "parquet"
 ARROW_FILE = "arrow file"
 ARROW_STREAM = "arrow stream"
 TABLE = "table"  # in memory, from a program that uses the library
+QUERY = "query"  # the rows of a DuckDB query
 # Those that are lines of text; all others are tables.
 TEXT_KINDS = (CSV, JSON_LINES)
 # Size of a block in `blocks`.
@@ -61,7 +62,8 @@ class Source:
     """One open input: the `name` that messages show, the raw `file` to read, and its `size_bytes`.
 
     `size_bytes` is None where it is not known: for pipes and compressed inputs. `kind` is one of TEXT_KINDS or
-    a kind of table. A table from a program is read from `tables`, which is closed with the source; its `file` is empty.
+    a kind of table. A table from a program and a query are read from `tables`, which is closed with the source; their
+    `file` is empty.
     """
 
     __slots__ = ("file", "kind", "name", "size_bytes", "tables")

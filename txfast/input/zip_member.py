@@ -39,7 +39,7 @@ WIDE_END_POINTER_BYTES = 20  # between the two
 NAMES_SHOWN = 3
 # Names of members by which documents are known, and what they are.
 DOCUMENTS = {
-    "xl/": ("an Excel workbook", "save the sheet as CSV"),
+    "xl/": ("an Excel workbook", "save the sheet as CSV, or read it with --sql, by DuckDB's extension excel"),
     "Index/Document.iwa": ("a Numbers spreadsheet", "export the sheet as CSV"),
 }
 OPEN_DOCUMENT_SPREADSHEET = b"application/vnd.oasis.opendocument.spreadsheet"

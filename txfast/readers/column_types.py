@@ -34,8 +34,11 @@ DECIMAL_DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 OFFSET_BYTES = {"text": 4, "large_text": 8}
 
 
-def columns_of(schema: "pa.Schema", file: str, dialect: "Dialect | None" = None) -> list[str]:
+def columns_of(
+    schema: "pa.Schema", file: str, dialect: "Dialect | None" = None, *, of_query: bool = False
+) -> list[str]:
     """The names that the table has for the columns that matter: each must be there once, and of a type that is exact.
+    Messages about one `of_query` say what to write in SQL.
 
     Raises InputError.
     """
@@ -63,13 +66,13 @@ def columns_of(schema: "pa.Schema", file: str, dialect: "Dialect | None" = None)
             name = wanted.get(role, schema.names[indexes[0]])
             raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}: leave one out")
         kind = schema.field(indexes[0]).type
-        refusal = refusal_of(role, kind)
+        refusal = refusal_of(role, kind, of_query=of_query)
         if refusal is not None:
             raise InputError(f"{file}: column {schema.names[indexes[0]]!r} is of type {kind}: {refusal}")
     return [schema.names[indexes[0]] for _, indexes in found]
 
 
-def refusal_of(role: str, kind: "pa.DataType") -> str | None:
+def refusal_of(role: str, kind: "pa.DataType", *, of_query: bool = False) -> str | None:
     """Why a column of this role cannot be of this type; None where it can."""
     is_amount = role in AMOUNTS
     if pa.types.is_dictionary(kind):
@@ -79,6 +82,12 @@ def refusal_of(role: str, kind: "pa.DataType") -> str | None:
     if role in ("type", "keep"):
         return "it must be text, or a dictionary of text"
     if pa.types.is_floating(kind):
+        if of_query:
+            name, exact = ("amount", "DECIMAL(18, 4)") if is_amount else (role, "UBIGINT")
+            return (
+                f"floats are not exact: write CAST({name} AS {exact}), or better, where DuckDB reads a file, have all "
+                "read as text: read_csv('FILE', all_varchar = true)"
+            )
         way_out = "decimal128(19, 4) or text" if is_amount else "uint64 or text"
         return f"floats are not exact: cast it to {way_out} first"
     if pa.types.is_decimal(kind):

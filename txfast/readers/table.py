@@ -7,10 +7,10 @@ message and reject is the same. This module must not know what the types of colu
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import COLUMN_NAMES, Header, table_header, telling_names
 from txfast.errors import InputError
-from txfast.input.library_errors import LibraryErrors
+from txfast.input.library_errors import LibraryErrors, QueryErrors
 from txfast.input.location import RemoteFile
 from txfast.input.position import read_into
-from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, TABLE, Source
+from txfast.input.source import ARROW_FILE, ARROW_STREAM, PARQUET, QUERY, TABLE, Source
 from txfast.input.table_watch import TableWatch
 from txfast.input.temporary_copy import temporary_copy
 from txfast.input.whole_reads import StreamReads
@@ -51,7 +51,9 @@ SHARE_BEHIND = 8
 # What a reader takes that is given no allowance.
 ALLOWED_BYTES = 1 << 30
 # The names of kinds of tables, for messages.
-TABLE_NAMES = {PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream", TABLE: "table"}
+TABLE_NAMES = {
+    PARQUET: "Parquet file", ARROW_FILE: "Arrow file", ARROW_STREAM: "Arrow stream", TABLE: "table", QUERY: "query",
+}  # fmt: skip
 # An Arrow stream ends with these bytes.
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -86,12 +88,17 @@ class TableReader:
         self._source = source
         describe = f"cannot be read as the {TABLE_NAMES[source.kind]} that it seems to be: {{}}".format
         self._conversion_errors = LibraryErrors(source.name, describe)
-        self._reading_errors = LibraryErrors(
-            source.name, describe, is_remote=isinstance(source.file, RemoteFile), is_lent=source.kind == TABLE
+        self._reading_errors = (
+            QueryErrors(source.name)
+            if source.kind == QUERY
+            else LibraryErrors(
+                source.name, describe, is_remote=isinstance(source.file, RemoteFile), is_lent=source.kind == TABLE
+            )
         )
         self._batches = self._record_batches()
         self._columns: TableColumns | None = None
         self._keep_text = keep_text
+        self._threads = threads
         self._use_threads = threads > 1 and pyarrow_may_start_threads()
         self._copy_folder = copy_folder
         self._allowance = allowance or Allowance(ALLOWED_BYTES)
@@ -156,7 +163,7 @@ class TableReader:
         """Iterate the table as record batches of the columns that matter, in the order of their roles."""
         read = {
             PARQUET: self._read_parquet, ARROW_FILE: self._read_file, ARROW_STREAM: self._read_stream,
-            TABLE: self._read_table,
+            TABLE: self._read_table, QUERY: self._read_query,
         }  # fmt: skip
         with self._reading_errors:
             for record_batch in read[self._kind]():
@@ -185,7 +192,7 @@ class TableReader:
 
     def _columns_of(self, schema: "pa.Schema") -> list[str]:
         """The names of the columns of this schema that matter. Raises InputError."""
-        used = columns_of(schema, self._name, self._dialect)
+        used = columns_of(schema, self._name, self._dialect, of_query=self._kind == QUERY)
         self.header.ignored = telling_names([name for name in schema.names if name not in used])
         return used
 
@@ -280,6 +287,14 @@ class TableReader:
                 rows_left -= record_batch.num_rows
                 self._done = 1 - max(0, rows_left) / rows
                 yield record_batch.select(names)
+
+    def _read_query(self) -> "Iterator[pa.RecordBatch]":
+        from txfast.input.query import Query
+
+        query = self._source.tables
+        assert isinstance(query, Query), "no other source is of this kind"
+        query.limit(threads=self._threads, memory_bytes=self._allowance.size, folder=self._copy_folder)
+        yield from self._read_table()
 
     def _validated(self, record_batch: "pa.RecordBatch") -> "pa.RecordBatch":
         """See that no offset or index leads out of its buffer; TableColumns checks the types that it takes directly."""

@@ -14,7 +14,7 @@ from txfast.readers.scan cimport scan_lines
 from txfast.text.bits cimport WORD_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
 from txfast.text.endings cimport CR, LF
-from txfast.text.numbers_in cimport UNITS_PER_ONE
+from txfast.text.numbers_in cimport UNITS_PER_ONE, parse_amount, parse_id
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
 
 # The sort of a column's values. Texts may be named by int32 indices, as in a dictionary.
@@ -32,6 +32,8 @@ cdef enum:
     COLUMNS_MAX = 4 + KEPT_MAX  # that a dialect reads
     # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
+    # A longer number, which has blanks or zeros around it, is left to the row parser.
+    NUMBER_BYTES_MAX = 64
     WORDS_PER_VIEW = 4
     # A row without its texts: numbers, commas, the ending, and the bytes that writing a number overwrites after it.
     ROW_BYTES = COLUMNS_MAX * (AMOUNT_BYTES_MAX + WORD_BYTES)
@@ -306,20 +308,31 @@ cdef inline Py_ssize_t text_bytes_at(const Column* column, const Py_ssize_t row)
     return 2 * min(offset_at(column, value + 1) - offset_at(column, value), <int64_t>VALUE_BYTES_MAX) + 2
 
 
+cdef inline Field text_at(const Column* column, const Py_ssize_t row) noexcept nogil:
+    """A row's text as it is: one that must be trimmed, or has quotes, is not what the row parser would take."""
+    cdef Py_ssize_t value = value_at(column, row)
+    cdef Field field
+    field.start = column.text + offset_at(column, value)
+    field.end = column.text + offset_at(column, value + 1)
+    field.quoted = False
+    return field
+
+
 cdef inline bint read_kind(const Column* column, const Py_ssize_t row, uint8_t* kind) noexcept nogil:
-    cdef Py_ssize_t value
     cdef Field field
     if not is_text(column) or is_null(column, row):
         return False
-    value = value_at(column, row)
-    field.start = column.text + offset_at(column, value)
-    field.end = column.text + offset_at(column, value + 1)
+    field = text_at(column, row)
     return parse_kind(&field, kind)
 
 
 cdef inline bint read_id(const Column* column, const Py_ssize_t row, uint64_t* number) noexcept nogil:
+    cdef Field field
     if is_null(column, row):
         return False
+    if is_text(column):
+        field = text_at(column, row)
+        return field.end - field.start <= NUMBER_BYTES_MAX and parse_id(field.start, field.end, number)
     number[0] = column.words[column.first + row] if column.sort == UNSIGNED or column.sort == SIGNED else 0
     return column.sort == UNSIGNED or (column.sort == SIGNED and <int64_t>number[0] >= 0)
 
@@ -328,6 +341,10 @@ cdef inline bint read_amount(
     const Column* column, const Py_ssize_t row, uint8_t* kind, int64_t* amount,
 ) noexcept nogil:
     cdef int64_t units
+    cdef Field field
+    if is_text(column) and not is_null(column, row):
+        field = text_at(column, row)
+        return field.end - field.start <= NUMBER_BYTES_MAX and parse_amount(field.start, field.end, amount)
     if is_null(column, row):
         kind[0] |= NO_AMOUNT
         amount[0] = 0

@@ -5,9 +5,15 @@ This module must not know ledgers.
 
 from txfast.batch.batch import MALFORMED_REASONS, malformed_by_reason
 from txfast.errors import HeaderError, InputError, MemoryLimitError, TooManyMalformedError, UsageError
-from txfast.input.source import JSON_LINES, TEXT_KINDS
+from txfast.input.source import JSON_LINES, QUERY, TEXT_KINDS
 from txfast.readers.csv import CsvReader
-from txfast.run.machine import ARROW_MEMORY_BYTES, ARROW_MEMORY_LIMIT_MIN, default_memory_limit
+from txfast.run.machine import (
+    ARROW_MEMORY_BYTES,
+    ARROW_MEMORY_LIMIT_MIN,
+    DUCKDB_MEMORY_BYTES,
+    QUERY_MEMORY_LIMIT_MIN,
+    default_memory_limit,
+)
 from txfast.run.plan import BYTES_PER_TABLE_BYTE
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -265,13 +271,15 @@ def table_allowance(source: "Source", plan: "Plan", room: "Room | None") -> "All
     MemoryLimitError where the limit is too small for a table."""
     from txfast.readers.table import TABLE_NAMES
 
-    if plan.memory_limit is not None and plan.memory_limit < ARROW_MEMORY_LIMIT_MIN:
+    is_query = source.kind == QUERY
+    least = QUERY_MEMORY_LIMIT_MIN if is_query else ARROW_MEMORY_LIMIT_MIN
+    if plan.memory_limit is not None and plan.memory_limit < least:
         raise MemoryLimitError(
-            f"{source.name}: is a {TABLE_NAMES[source.kind]}, for which the least memory limit is "
-            f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
+            f"{source.name}: is a {TABLE_NAMES[source.kind]}, for which the least memory limit is {least >> 20}MiB"
         )
     if room is not None:
-        room.load_pyarrow(ARROW_MEMORY_BYTES + plan.bytes_for_tables)
+        libraries = ARROW_MEMORY_BYTES + (DUCKDB_MEMORY_BYTES if is_query else 0)
+        room.load_pyarrow(libraries + plan.bytes_for_tables)
     return allowance_of(plan)
 
 

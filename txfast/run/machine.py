@@ -12,10 +12,15 @@ MEMORY_PERCENT = 80
 # Memory for pyarrow, which is imported later, and for its buffers; and the least limit of a run that needs pyarrow.
 ARROW_MEMORY_BYTES = 112 << 20
 ARROW_MEMORY_LIMIT_MIN = 256 << 20
+# The same for DuckDB, beside what a query may take: its library, its connection, and record batches on their way.
+DUCKDB_MEMORY_BYTES = 96 << 20
+QUERY_MEMORY_LIMIT_MIN = 384 << 20
 
 
-def library_memory_bytes(*, needs_arrow: bool, decompresses: bool) -> int:
-    """Memory to keep for pyarrow: in a run that needs it, or that only decompresses by it."""
+def library_memory_bytes(*, needs_arrow: bool, decompresses: bool, has_queries: bool = False) -> int:
+    """Memory to keep for libraries: pyarrow in a run that needs it, or that only decompresses by it, and DuckDB."""
+    if has_queries:
+        return ARROW_MEMORY_BYTES + DUCKDB_MEMORY_BYTES
     return ARROW_MEMORY_BYTES if needs_arrow else PYARROW_BYTES if decompresses else 0
 
 

@@ -14,7 +14,7 @@ import time
 
 from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, UsageError
 from txfast.input.open import look_at
-from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, may_have_tables, total_size
+from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, have_queries, may_have_tables, total_size
 from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, while_waiting
 from txfast.run.machine import default_memory_limit, library_memory_bytes
@@ -118,7 +118,9 @@ class Session:
             threads=chosen.threads,
             memory_limit=chosen.memory_limit or default_memory_limit(),
             memory_reserved=library_memory_bytes(
-                needs_arrow=bool(chosen.needs_arrow) or reads_tables, decompresses=are_decompressed_by_pyarrow(refs)
+                needs_arrow=bool(chosen.needs_arrow) or reads_tables,
+                decompresses=are_decompressed_by_pyarrow(refs),
+                has_queries=have_queries(refs),
             ),
             reads_tables=reads_tables,
         )

@@ -61,6 +61,17 @@ def file_name(text: str) -> str:
     return text
 
 
+def query(text: str) -> str:
+    """A query, or the name of a file with one. It must not be empty: an unset shell variable expands to ''."""
+    if not text.strip():
+        raise UsageError("the query is empty: is a variable of the shell not set?")
+    if "\0" in text:  # which the command has put between several
+        raise UsageError(
+            "it is given several times: put each query in a file that ends in .sql, and name these as FILEs"
+        )
+    return text
+
+
 def folder_name(text: str) -> str:
     """The name of a folder on this machine. It must not be empty."""
     if not text:

@@ -10,23 +10,12 @@ from array import array
 from contextlib import suppress
 
 from txfast.errors import SpillError, reason_of, unreadable
+from txfast.input.temporary_folder import default_folder
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from mmap import mmap
-
-# Folders that are likely to have room for large files: the default, in this order.
-FOLDERS = ("/var/tmp", "/tmp")
-
-
-def default_folder() -> str:
-    """The folder for spill files when no other is named: TMPDIR, or one of FOLDERS, or the current folder."""
-    named = os.environ.get("TMPDIR")
-    for folder in (named, *FOLDERS):
-        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return os.curdir
 
 
 class SpillFile:
