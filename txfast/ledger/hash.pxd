@@ -23,3 +23,11 @@ cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept n
 cdef inline uint64_t hash_transaction(const uint64_t client_hash, const uint64_t tx) noexcept nogil:
     """The hash of (client, tx), keyed through the client's hash_client."""
     return multiply_fold(tx ^ client_hash, client_hash | 1)
+
+
+cdef inline uint64_t hash_text_transaction(const uint64_t client_hash, const uint64_t tx_hash) noexcept nogil:
+    """The same where tx is a text, of which this is the hash.
+
+    It is turned, since a client and its transaction may be the same text: all of these would have the hash 0.
+    """
+    return hash_transaction(client_hash, tx_hash << 29 | tx_hash >> 35)

@@ -20,7 +20,7 @@ from libc.stdlib cimport free
 from txfast.ledger.entries cimport (
     CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry, is_text_entry, tx_hash_at, txs_of,
 )
-from txfast.ledger.hash cimport GOLDEN_RATIO, hash_transaction
+from txfast.ledger.hash cimport GOLDEN_RATIO, hash_text_transaction, hash_transaction
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.text.bits cimport advise_huge_pages, lowest_bit, match_16, multiply_high, populate, prefetch
 from txfast.text.text_hash cimport TextKey
@@ -136,7 +136,7 @@ cdef inline Probe find_text_entry(
     const Index* index,
     const Log* logs,
     Group* home,  # IN second_home_of the hash
-    const uint64_t hash,  # IN hash_transaction of the hashes of client and id
+    const uint64_t hash,  # IN its hash_text_transaction
     const uint32_t account,
     const uint8_t* tx,
     const uint8_t length,
@@ -296,6 +296,6 @@ cdef inline void index_fill_texts(
                 insert_new_text(index, hash, <uint32_t>(entry | <uint64_t>kind << LOG_BIT))
             if ahead < logs[kind].entries:
                 account = logs[kind].chunks[ahead >> CHUNK_BITS].account[ahead & CHUNK_MASK]
-                hash = hash_transaction(client_hashes[account], tx_hash_at(&logs[kind], ahead, key))
+                hash = hash_text_transaction(client_hashes[account], tx_hash_at(&logs[kind], ahead, key))
                 hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
                 prefetch(second_home_of(index, hash))

@@ -14,7 +14,7 @@ from txfast.ledger.account_table cimport (
     AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
 )
 from txfast.ledger.entries cimport Log, append_entry, append_text_entry, prefetch_entry, prefetch_text
-from txfast.ledger.hash cimport hash_client, hash_transaction
+from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction
 from txfast.ledger.index cimport (
     NOT_FOUND, Group, Index, Probe, find_entry, find_text_entry, home_of, insert_entry, likely_position, second_home_of,
 )
@@ -138,8 +138,12 @@ cdef inline void look_ahead_to_row(
         return
     client_hash = ids.clients[row] if kinds & TEXT_CLIENTS else hash_client(&table.key, ids.clients[row])
     lookup.slots = home_slots(table, client_hash)
-    lookup.hash = hash_transaction(client_hash, ids.txs[row])
-    lookup.home = second_home_of(index, lookup.hash) if kinds & TEXT_TXS else home_of(index, ids.txs[row])
+    if kinds & TEXT_TXS:
+        lookup.hash = hash_text_transaction(client_hash, ids.txs[row])
+        lookup.home = second_home_of(index, lookup.hash)
+    else:
+        lookup.hash = hash_transaction(client_hash, ids.txs[row])
+        lookup.home = home_of(index, ids.txs[row])
     prefetch(lookup.slots)
     prefetch(lookup.home)
 
