@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import uuid
 from decimal import Decimal
 from pathlib import Path
@@ -182,6 +185,48 @@ def test_a_program_sees_texts_as_str() -> None:
     assert [reject.client for reject in result.rejects] == ["cus_B2", ""]
     with pytest.raises(UsageError, match="cannot be compared yet"):
         result.accounts.differences(io.BytesIO(b"client,total\n1,1\n"))
+
+
+def test_a_program_sees_ids_that_are_not_utf8() -> None:
+    """With surrogates, also where it iterates; only tables cannot have them."""
+    content = b"type,client,tx,amount\ndeposit,b\xff,1,5\ndeposit,a,1,5\n"
+    accounts = txfast.process(io.BytesIO(content), dialect={"ids": "text"}).accounts
+    assert [account.client for account in accounts] == ["a", "b\udcff"]
+    assert [account.client for account in reversed(accounts)] == ["b\udcff", "a"]
+    assert accounts[1] in accounts
+    assert accounts.get("b\udcff") == accounts[1]
+    assert r"<td>b\xff</td>" in accounts._repr_html_()
+    with pytest.raises(InputError, match="not UTF-8"):
+        accounts.to_arrow()
+    ledger = txfast.Ledger(dialect={"ids": "text"})
+    ledger.apply(io.BytesIO(content))
+    assert list(ledger) == ["a", "b\udcff"]
+
+
+def test_a_program_sees_the_same_texts_in_any_locale() -> None:
+    program = (
+        "import io, txfast; content = io.BytesIO(b'type,client,tx,amount\\ndeposit,\\xc3\\xa9,1,5\\n');"
+        "accounts = txfast.process(content, dialect={'ids': 'text'}).accounts;"
+        "assert accounts[0].client == chr(0xe9), ascii(accounts[0]); assert accounts.get(chr(0xe9)) == accounts[0]"
+    )
+    ascii_alone = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "POSIX"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | ascii_alone)
+
+
+def test_a_client_may_be_bytes_of_any_class() -> None:
+    class Name(bytes):
+        pass
+
+    ledger = txfast.Ledger(dialect={"ids": "text"})
+    ledger.apply(io.BytesIO(CHARGES[: CHARGES.index(b"deposit,,")]))
+    assert ledger[Name(b"cus_A1")] == ledger["cus_A1"]  # type: ignore[index]
+    assert ledger.accounts().get(Name(b"cus_A1")) == ledger["cus_A1"]  # type: ignore[call-overload]
+
+
+def test_no_accounts_have_texts_too() -> None:
+    accounts = txfast.process(io.BytesIO(CHARGES), dialect={"ids": "text"}).accounts
+    assert accounts[0:0].schema == accounts.schema
+    assert accounts[0:0].to_arrow().schema == accounts.to_arrow().schema
 
 
 def test_a_ledger_has_texts() -> None:

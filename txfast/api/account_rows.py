@@ -5,7 +5,6 @@ which are read from the first one on. This module must not know tables.
 """
 
 import operator
-import os
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 
 CLIENT_MAX = 2**64 - 1
+# Of clients that are texts, in any locale.
+NAME_CODING = ("utf-8", "surrogateescape")
 
 
 class Account(NamedTuple):
@@ -48,7 +49,7 @@ def account_of(client: int | bytes, available: int, held: int, locked: bool, dec
 
 def shown_client(client: int | bytes) -> int | str:
     """A client as programs see it: a text has surrogates for bytes that are no UTF-8."""
-    return client if isinstance(client, int) else os.fsdecode(client)
+    return client if isinstance(client, int) else client.decode(*NAME_CODING)
 
 
 def client_key(client: object, *, has_names: bool) -> int | bytes | None:
@@ -58,7 +59,7 @@ def client_key(client: object, *, has_names: bool) -> int | bytes | None:
     if not isinstance(client, str | bytes):
         return None
     try:
-        return client if isinstance(client, bytes) else os.fsencode(client)
+        return bytes(client) if isinstance(client, bytes) else client.encode(*NAME_CODING)
     except UnicodeEncodeError:
         return None
 

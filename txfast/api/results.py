@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar, overload
 from txfast.api.account_rows import (
     Account,
     account_at,
+    account_of,
     account_of_client,
     chosen_accounts,
     client_key,
@@ -218,6 +219,15 @@ class Accounts(ResultTable[Account]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+    def __iter__(self) -> "Iterator[Account]":
+        if not self._columns.has_names:
+            yield from super().__iter__()
+            return
+        # Not by record batches: those refuse texts that are not UTF-8.
+        for chunk in self._columns.chunks():
+            for index in range(len(chunk)):
+                yield account_of(*chunk.account(index), self._decimals)
 
     def _row_at(self, index: int) -> Account:
         return account_at(self._columns, index, self._decimals)
@@ -431,7 +441,8 @@ def html_table(names: "Sequence[str]", rows: "Sequence[tuple[object, ...]]", cou
     from html import escape
 
     def line(cells: "tuple[object, ...]", tag: str) -> str:
-        texts = (cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else str(cell) for cell in cells)
+        contents = (cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "surrogateescape") for cell in cells)
+        texts = (content.decode("utf-8", "backslashreplace") for content in contents)
         return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>"
 
     body = "".join(line(row, "td") for row in rows)

@@ -179,13 +179,13 @@ cdef class AccountColumns:
         cdef int64_t* held
         cdef uint8_t* locked
         cdef Py_ssize_t index, source
+        part.share_names(self)
         if count < 1:
             return part
         source = first + (count - 1) * step
         if not (0 <= first < self.count and 0 <= source < self.count):
             raise IndexError(f"no accounts {first} to {source} of {self.count}")
         part.make_room(count)
-        part.share_names(self)
         keys, held, locked = part.keys, <int64_t*>part.held, <uint8_t*>part.locked
         with nogil:
             for index in range(count):
