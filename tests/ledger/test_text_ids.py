@@ -207,6 +207,19 @@ def test_memory_is_counted_with_the_texts() -> None:
     assert len(ledger) == 10
 
 
+def test_near_its_memory_limit_the_index_grows_in_smaller_steps() -> None:
+    capacities = []
+    for is_limited in (False, True):
+        ledger = text_ledger()
+        first, second = batches_of(rows_of("deposit", uuids(10, 2 * BATCH_ROWS)))
+        ledger.apply(first)
+        if is_limited:
+            ledger.limit_memory(ledger.bytes_with(0))
+        ledger.apply(second)
+        capacities.append(ledger.capacity)
+    assert 2 * BATCH_ROWS <= capacities[1] < capacities[0]
+
+
 @pytest.mark.parametrize("key", [b"", bytes(23), bytes(25)])
 def test_a_key_of_another_size_is_refused(key: bytes) -> None:
     with pytest.raises(ValueError, match=f"a key of {len(key)} bytes"):

@@ -19,8 +19,8 @@ from txfast.text.text_hash cimport TextKey
 cdef enum:
     ACCOUNT_LOAD_PERCENT_MAX = 70
     ACCOUNTS_MAX = 0xFFFFFFFF
-    # The most bytes of names: their addresses fit in 32 bits.
-    NAMES_BYTES_MAX = 0x3FFFFFFFC
+    # The most bytes of blocks of names: what an account has of an address then fits in 32 bits.
+    NAMES_BYTES_MAX = 0x400000000
 
 cdef struct AccountTable:
     void* allocation  # for `free`

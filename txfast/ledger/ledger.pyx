@@ -28,7 +28,7 @@ from txfast.ledger.load cimport NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
-from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity
+from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity, texts_bytes
 from txfast.ledger.sums cimport WideSum, fits_as_total, whole
 from txfast.ledger.texts cimport (
     NAME_ALIGNMENT, TEXT_BYTES_MAX, TextArena, arena_bytes, new_texts, release_texts, reserve_texts,
@@ -190,12 +190,7 @@ cdef class Ledger:
         self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
     ) noexcept nogil:
         cdef uint64_t entries = self.count_entries() + rows
-        cdef uint64_t texts = 0
-        if self.table.names != NULL:
-            texts += arena_bytes(self.table.names, text_bytes + NAME_ALIGNMENT * rows)
-        if self.id_kinds & TEXT_TXS:
-            texts += arena_bytes(&self.logs[<int>DEPOSIT].texts, text_bytes + rows)
-            texts += arena_bytes(&self.logs[<int>WITHDRAWAL].texts, text_bytes + rows)
+        cdef uint64_t texts = texts_bytes(&self.table, self.logs, rows, text_bytes)
         return texts + details_bytes(&self.details, self.details.count + detailed) + bytes_at(
             &self.table, &self.index, self.logs, self.table.accounts + rows, self.logs[<int>DEPOSIT].entries + rows,
             self.logs[<int>WITHDRAWAL].entries + rows, least_capacity(&self.index, entries),
@@ -296,13 +291,14 @@ cdef class Ledger:
         cdef uint64_t withdrawals = self.logs[<int>WITHDRAWAL].entries + rows
         cdef uint64_t entries = self.count_entries() + rows
         cdef uint64_t tx_bytes = text_bytes + rows if self.id_kinds & TEXT_TXS else 0
+        cdef uint64_t name_bytes = text_bytes + NAME_ALIGNMENT * rows
         cdef bint is_large, reserved
         if max(deposits, withdrawals) > LOG_ENTRIES_MAX or accounts > ACCOUNTS_MAX:
             raise CapacityError(
                 f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, as many withdrawals, and {ACCOUNTS_MAX} "
                 f"accounts; split the input by client"
             )
-        if self.table.names != NULL and self.table.names.end + text_bytes + NAME_ALIGNMENT * rows > NAMES_BYTES_MAX:
+        if self.table.names != NULL and arena_bytes(self.table.names, name_bytes) > NAMES_BYTES_MAX:
             raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
         with nogil:
             reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
@@ -311,7 +307,7 @@ cdef class Ledger:
                 reserved
                 and reserve_entries(&self.logs[<int>DEPOSIT], deposits, is_large, tx_bytes)
                 and reserve_entries(&self.logs[<int>WITHDRAWAL], withdrawals, is_large, tx_bytes)
-                and (self.table.names == NULL or reserve_texts(self.table.names, text_bytes + NAME_ALIGNMENT * rows))
+                and (self.table.names == NULL or reserve_texts(self.table.names, name_bytes))
             )
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
@@ -360,7 +356,7 @@ cdef class Ledger:
         if self.memory_limit and bytes_at(
             &self.table, &self.index, self.logs, self.table.accounts, self.logs[<int>DEPOSIT].entries,
             self.logs[<int>WITHDRAWAL].entries, wanted,
-        ) + details_bytes(&self.details, self.details.count) > self.memory_limit:
+        ) + texts_bytes(&self.table, self.logs, 0, 0) + details_bytes(&self.details, self.details.count) > self.memory_limit:
             wanted = least
         return self.rebuild_index(max(wanted, least)) or self.rebuild_index(least)
 

@@ -10,6 +10,7 @@ from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL
 from txfast.ledger.account_table cimport AccountTable, grown_table_bytes, table_bytes
 from txfast.ledger.entries cimport Log, log_bytes
 from txfast.ledger.index cimport Index, capacity_bytes, index_capacity
+from txfast.ledger.texts cimport NAME_ALIGNMENT, arena_bytes
 
 cdef enum:
     INDEX_CAPACITY_MIN = 4096
@@ -17,8 +18,9 @@ cdef enum:
     FIRST_CAPACITY_MAX = 1 << 24
     # The index grows by at least an eighth.
     GROWTH_MIN_DIVISOR = 8
-    # Memory for sorting an account: a key of 16 bytes in each of three arrays.
+    # Memory for sorting an account: a key of 16 bytes in each of three arrays; one array more for clients' names.
     SORTING_BYTES = 48
+    SORTING_NAME_BYTES = 16
 
 
 cdef inline uint64_t least_capacity(const Index* index, const uint64_t entries) noexcept nogil:
@@ -26,6 +28,23 @@ cdef inline uint64_t least_capacity(const Index* index, const uint64_t entries) 
     if entries <= index_capacity(index):
         return index_capacity(index)
     return max(entries + entries // GROWTH_MIN_DIVISOR, <uint64_t>INDEX_CAPACITY_MIN)
+
+
+cdef inline uint64_t texts_bytes(
+    const AccountTable* table,  # IN as it is now, as are the logs
+    const Log* logs,  # IN
+    const uint64_t rows,  # IN that come, and the bytes of all their ids
+    const uint64_t text_bytes,  # IN
+) noexcept nogil:
+    """The most bytes of ids that are texts, beside `bytes_at`."""
+    cdef uint64_t texts = 0
+    if table.names != NULL:
+        texts += arena_bytes(table.names, text_bytes + NAME_ALIGNMENT * rows)
+        texts += SORTING_NAME_BYTES * (table.accounts + rows)
+    if logs[<int>DEPOSIT].has_texts:
+        texts += arena_bytes(&logs[<int>DEPOSIT].texts, text_bytes + rows)
+        texts += arena_bytes(&logs[<int>WITHDRAWAL].texts, text_bytes + rows)
+    return texts
 
 
 cdef inline uint64_t bytes_at(
