@@ -77,6 +77,9 @@ def test_a_wrong_id_is_told_of(folder: Folder) -> None:
     done = folder.run("long.csv", "--ids", "text")
     assert "(it is empty)" in done.errors
     assert "(an id has at most 255 bytes)" in done.errors
+    folder.write("null.csv", b"type,client,tx,amount\ndeposit,NULL,1,1\ndeposit,a,1,1\n")
+    done = folder.run("null.csv", "--ids", "text", "--dialect", "null=NULL")
+    assert "bad_client: deposit,NULL,1,1 (it is empty)" in done.errors
 
 
 @pytest.mark.parametrize(

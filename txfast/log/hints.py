@@ -96,7 +96,8 @@ def field_hint(
     if reason in ("bad_client", "bad_tx"):
         name = reason.removeprefix("bad_")
         if dialect is not None and dialect.has_text(name):
-            return text_id_hint(fields.get(name, ""))
+            text = fields.get(name, "")
+            return text_id_hint("" if text in dialect.words("null") else text)
         return id_hint(fields.get(name, ""), has_dialects=has_dialects)
     if reason == "bad_type":
         return type_hint(fields.get("type", ""), has_dialects=has_dialects)
