@@ -113,6 +113,13 @@ def test_a_json_input_knows_no_text_ids_yet(folder: Folder) -> None:
     done.assert_failed("rows.jsonl")
 
 
+def test_an_option_overrides_what_a_variable_says_of_one_kind_of_ids(folder: Folder) -> None:
+    variables = {"TXFAST_DIALECT": "ids.client=text"}
+    folder.write("numbers.csv", b"type,client,tx,amount\ndeposit,07,1,1\n")
+    assert b"07,1.0000" in folder.run("numbers.csv", variables=variables).output
+    assert b"\n7,1.0000" in folder.run("numbers.csv", "--ids", "number", variables=variables).output
+
+
 # ---- Tables --------------------------------------------------------------------------------------
 
 

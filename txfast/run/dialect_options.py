@@ -29,9 +29,10 @@ def dialect_of(layers: "Sequence[Mapping[str, str]]", base: "Mapping[str, str] |
 
 def overlaid(base: "Mapping[str, str]", settings: "Mapping[str, str]") -> dict[str, str]:
     """The parts of the base, with those of the settings in their place. Names of words and of columns count in any case
-    of the letters A to Z."""
+    of the letters A to Z; `ids` replaces `ids.client` and `ids.tx`."""
     replaced = {folded(name) for name in settings}
-    return {name: value for name, value in base.items() if folded(name) not in replaced} | dict(settings)
+    kept = {name for name in base if replaced.isdisjoint((folded(name), folded(name.partition(".")[0])))}
+    return {name: value for name, value in base.items() if name in kept} | dict(settings)
 
 
 def folded(name: str) -> str:
