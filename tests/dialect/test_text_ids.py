@@ -147,6 +147,45 @@ def test_columns_of_texts_are_read_as_they_are(tmp_path: Path, client: pa.DataTy
     assert [(account.client, account.total) for account in accounts] == expected
 
 
+ODD_IDS = [
+    "a\nb", "a\\nb", "a\r\nb", "a\r\n\nb", "a\rb", "a\\rb", '"', '"\n"', "\n", ",\n,", "a\ndeposit,1,1,9\nb", "x" * 254 + "\n",
+    "\u00e9\n",
+]  # fmt: skip
+
+
+def test_ids_of_a_table_are_those_of_a_file(folder: Folder) -> None:
+    """Also where a line ending is in them."""
+    quoted = ['"' + text.replace('"', '""') + '"' for text in ODD_IDS]
+    rows = [f"deposit,{client},{tx},1\n" for client in quoted for tx in quoted]
+    folder.write("odd.csv", ("type,client,tx,amount\n" + "".join(rows)).encode())
+    keys = [(client, tx) for client in ODD_IDS for tx in ODD_IDS]
+    clients, txs = map(list, zip(*keys, strict=True))
+    table = pa.table({"type": ["deposit"] * len(keys), "client": clients, "tx": txs, "amount": ["1"] * len(keys)})
+    pq.write_table(table, folder.path / "odd.parquet")
+    written = folder.run("odd.csv", "-q", "--ids", "text").output
+    assert folder.run("odd.parquet", "-q", "--ids", "text").output == written
+    assert folder.run("odd.parquet", "odd.csv", "-q", "--ids", "text").output == written
+    read = txfast.read(table, dialect={"ids": "text"}).read_all()
+    assert read.column("client").to_pylist() == clients
+    assert read.column("tx").to_pylist() == txs
+
+
+@pytest.mark.parametrize("dialect", [{}, {"types.skip": "ignore"}])
+def test_a_row_of_a_table_has_its_number_whatever_is_in_ids_before_it(dialect: dict[str, str]) -> None:
+    long = "x" * 300 + "\n"
+    rows = [
+        ("deposit", "a\n\nb", "1\r\n2"), ("skip", "a\nb", "1"), ("deposit", "a\nb", "1"), ("deposit", "a\nb", "1"),
+        ("deposit", "a\nb", long), ("deposit", "", "1\r2"), ("skip", "", ""), ("deposit", "a\nb", "1"),
+    ]  # fmt: skip
+    types, clients, txs = map(list, zip(*rows, strict=True))
+    table = pa.table({"type": types, "client": clients, "tx": txs, "amount": ["1"] * len(rows)})
+    result = txfast.process(table, table, dialect={"ids": "text", **dialect}, rejects=True)
+    found = [(reject.line, reject.reason) for reject in result.rejects if reject.reason != "bad_type"]
+    wrong = [(4, "duplicate_transaction"), (5, "bad_tx"), (6, "bad_client"), (8, "duplicate_transaction")]
+    again = [(1, "duplicate_transaction"), (3, "duplicate_transaction"), *wrong]
+    assert found == [*wrong, *again]
+
+
 def test_a_null_is_no_id() -> None:
     table = pa.table({"type": ["deposit"] * 2, "client": ["a", None], "tx": [None, "t"], "amount": ["1", "1"]})
     with pytest.raises(InputError, match="all 2 rows are malformed"):

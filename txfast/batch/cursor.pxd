@@ -38,6 +38,7 @@ cdef class RowCursor:
 
     cdef bint advance(self) noexcept nogil
     cdef void stand_on(self, Py_ssize_t offset, Py_ssize_t rows_before) noexcept nogil
+    cdef Py_ssize_t endings_inside(self, Py_ssize_t offset) noexcept nogil
     cdef const uint8_t* end_of_row(self, Py_ssize_t offset) noexcept nogil
 
 

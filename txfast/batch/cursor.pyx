@@ -16,7 +16,7 @@ from txfast.batch.header cimport NO_COLUMN, columns_at
 from txfast.batch.json_object cimport JSON_ROOM_BYTES
 from txfast.text.bits cimport WINDOW_BYTES, WORD_BYTES, count_bits, lowest_bit, match_64
 from txfast.text.csv_in cimport default_syntax
-from txfast.text.endings cimport CR, LF, find_ending
+from txfast.text.endings cimport CR, LF, count_lines, find_ending
 
 cdef enum:
     MALFORMED_BIT = 0x80
@@ -145,10 +145,21 @@ cdef class RowCursor:
             self.line = self.batch.first_line + rows_before
         else:
             self.counted_line += count_endings(text, self.counted_to, offset, text_bytes)
+            if not self.has_raw_rows:
+                self.counted_line -= self.endings_inside(offset)
             self.counted_to = offset
             self.line = self.counted_line
         self.start = text + offset
         self.end = self.end_of_row(offset)
+
+    cdef Py_ssize_t endings_inside(self, Py_ssize_t offset) noexcept nogil:
+        """The line endings inside rows of a table, from the one that it stands on up to an offset: its rows count."""
+        cdef const uint8_t* text = self.batch.text
+        cdef Py_ssize_t row = self.spanning_passed, endings = 0
+        while row < self.batch.spanning_rows and self.batch.spanning_offset[row] < offset:
+            endings += count_lines(text + self.batch.spanning_offset[row], text + self.batch.spanning_end[row])
+            row += 1
+        return endings
 
     cdef const uint8_t* end_of_row(self, Py_ssize_t offset) noexcept nogil:
         """Where the row at an offset ends: with its line, but for the rows that have line endings inside."""

@@ -8,12 +8,14 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint64
 
 from txfast.batch.batch cimport NO_AMOUNT, TransactionBatch
 from txfast.batch.header cimport Header
-from txfast.dialect.meaning cimport KEPT_MAX
+from txfast.batch.ids cimport ID_BYTES_MAX
+from txfast.dialect.meaning cimport KEPT_MAX, Meaning
 from txfast.readers.row cimport parse_kind
 from txfast.readers.scan cimport scan_lines
 from txfast.text.bits cimport WORD_BYTES
-from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
-from txfast.text.endings cimport CR, LF
+from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, Syntax, default_syntax, trimmed
+from txfast.text.csv_out cimport write_quoted
+from txfast.text.endings cimport CR, LF, find_ending
 from txfast.text.numbers_in cimport UNITS_PER_ONE, parse_amount, parse_id
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
 
@@ -111,9 +113,7 @@ cdef class TableColumns:
         elif column.values < end:
             raise ValueError(f"{column.values} values, where {end} are needed")
         text_bytes = 0 if values is None else len(memoryview(values).cast("B"))
-        column.text = NOTHING
-        if values is not None:
-            column.text = self.bytes_of(values, 0)
+        column.text = NOTHING if values is None else self.bytes_of(values, 0)
         with nogil:
             in_bounds = are_in_bounds(column, self.rows, text_bytes)
         if not in_bounds:
@@ -179,16 +179,16 @@ cdef class TableColumns:
         return True
 
     cdef uint8_t* write_rows(
-        self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end, const uint8_t decimal,
+        self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end, const uint8_t decimal, const bint has_text_ids,
     ) noexcept nogil:
         """Write these rows as lines; return their end. There is room for them. `decimal` is the decimal mark."""
         # Copies in locals: read through `self`, each would be loaded again after every store.
         cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
         cdef Py_ssize_t column
-        if self.column_count != COLUMN_COUNT or decimal != c".":
+        if self.column_count != COLUMN_COUNT or decimal != c"." or has_text_ids:
             while row < end:
                 for column in range(self.column_count):
-                    out = write_value_in_dialect(out, &self.columns[column], row, decimal)
+                    out = write_value_in_dialect(out, &self.columns[column], row, decimal, has_text_ids)
                     out[0] = c","
                     out += 1
                 (out - 1)[0] = LF
@@ -219,11 +219,13 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     cdef uint8_t* text
     cdef uint8_t* end
     cdef bint are_numbers
-    cdef uint8_t decimal = c"." if header.form.meaning == NULL else header.form.meaning.amounts.decimal
+    cdef const Meaning* meaning = header.form.meaning
+    cdef uint8_t decimal = c"." if meaning == NULL else meaning.amounts.decimal
+    cdef bint has_text_ids = meaning != NULL and (meaning.text_client or meaning.text_tx)
     if type(batch.block) is not tuple:
         return
     columns, first, count, text_bytes = batch.block
-    if not keep_text and header.form.meaning == NULL:
+    if not keep_text and meaning == NULL:
         batch.reserve(count, 0, 0)
         with nogil:
             are_numbers = columns.read_rows(batch, first, count)
@@ -234,10 +236,13 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             return
     text = batch.text_room(text_bytes + count * ROW_BYTES)
     with nogil:
-        end = columns.write_rows(text, first, first + count, decimal)
+        end = columns.write_rows(text, first, first + count, decimal, has_text_ids)
     batch.attach(batch.buffer, text, end - text)
     batch.header = header
     scan_lines(batch)
+    # Rows count, whatever line endings are in their ids.
+    batch.lines = count
+    batch.line_like_row = -1
 
 
 def bytes_of_views(views not None, Py_ssize_t first, Py_ssize_t rows):
@@ -385,11 +390,19 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
 
 
 cdef inline uint8_t* write_value_in_dialect(
-    uint8_t* out, const Column* column, const Py_ssize_t row, const uint8_t decimal,
+    uint8_t* out, const Column* column, const Py_ssize_t row, const uint8_t decimal, const bint has_text_ids,
 ) noexcept nogil:
-    """Write a value as a field, numbers with this decimal mark; return the field's end."""
+    """Write a value as a field, numbers with this decimal mark; return the field's end. Where ids may be texts, line
+    endings are a part of them."""
     cdef uint8_t* start = out
     cdef uint8_t* point
+    cdef Field text
+    cdef Syntax syntax = default_syntax()
+    if has_text_ids and is_text(column) and not is_null(column, row):
+        text = text_at(column, row)
+        text = trimmed(text.start, text.end, &syntax)
+        if text.end - text.start <= ID_BYTES_MAX and find_ending(text.start, text.end) != text.end:
+            return write_quoted(out, text.start, text.end)
     if decimal == c"." or column.sort != UNITS or is_null(column, row):
         return write_value(out, column, row)
     out = write_value(out + 1, column, row)

@@ -142,6 +142,14 @@ cdef inline uint8_t* copy_doubling_quotes(uint8_t* out, const uint8_t* p, const 
     return out
 
 
+cdef inline uint8_t* write_quoted(uint8_t* out, const uint8_t* start, const uint8_t* end) noexcept nogil:
+    """Write a text in quotes; return the end of these."""
+    out[0] = c'"'
+    out = copy_doubling_quotes(out + 1, start, end)
+    out[0] = c'"'
+    return out + 1
+
+
 cdef inline uint8_t* write_csv_field(uint8_t* out, const Field* text) noexcept nogil:
     """Write a text as a field; return its end. It has at most CSV_GROWTH * length + CSV_EXTRA_BYTES bytes."""
     cdef bint formula = is_formula(text.start, text.end)

@@ -8,7 +8,7 @@ from libc.string cimport memcpy
 
 from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
-from txfast.text.csv_out cimport copy_doubling_quotes, copy_plain
+from txfast.text.csv_out cimport copy_plain, write_quoted
 from txfast.text.numbers_out cimport (
     AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_amount_of, write_number,
 )
@@ -118,12 +118,7 @@ cdef inline uint8_t* write_name(uint8_t* out, const uint8_t* name) noexcept nogi
     cdef const uint8_t* start = name + 1
     cdef const uint8_t* end = start + name[0]
     cdef uint8_t* plain_end = copy_plain(out, start, end)
-    if plain_end != NULL:
-        return plain_end
-    out[0] = c'"'
-    out = copy_doubling_quotes(out + 1, start, end)
-    out[0] = c'"'
-    return out + 1
+    return plain_end if plain_end != NULL else write_quoted(out, start, end)
 
 
 cdef inline uint8_t* write_locked(uint8_t* out, const bint locked) noexcept nogil:
