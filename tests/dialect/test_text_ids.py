@@ -148,8 +148,8 @@ def test_columns_of_texts_are_read_as_they_are(tmp_path: Path, client: pa.DataTy
 
 
 ODD_IDS = [
-    "a\nb", "a\\nb", "a\r\nb", "a\r\n\nb", "a\rb", "a\\rb", '"', '"\n"', "\n", ",\n,", "a\ndeposit,1,1,9\nb", "x" * 254 + "\n",
-    "\u00e9\n",
+    "a\nb", "a\\nb", "a\r\nb", "a\r\n\nb", "a\rb", "a\\rb", '"', '"\n"', "\n", ",\n,", "a\ndeposit,1,1,9\nb",
+    "x" * 254 + "\n", "\u00e9\n",
 ]  # fmt: skip
 
 

@@ -356,7 +356,9 @@ cdef class Ledger:
         if self.memory_limit and bytes_at(
             &self.table, &self.index, self.logs, self.table.accounts, self.logs[<int>DEPOSIT].entries,
             self.logs[<int>WITHDRAWAL].entries, wanted,
-        ) + texts_bytes(&self.table, self.logs, 0, 0) + details_bytes(&self.details, self.details.count) > self.memory_limit:
+        ) + texts_bytes(&self.table, self.logs, 0, 0) + details_bytes(
+            &self.details, self.details.count,
+        ) > self.memory_limit:
             wanted = least
         return self.rebuild_index(max(wanted, least)) or self.rebuild_index(least)
 

@@ -14,8 +14,8 @@ from txfast.readers.row cimport parse_kind
 from txfast.readers.scan cimport scan_lines
 from txfast.text.bits cimport WORD_BYTES
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, Syntax, default_syntax, trimmed
-from txfast.text.csv_out cimport write_quoted
-from txfast.text.endings cimport CR, LF, find_ending
+from txfast.text.csv_out cimport write_quoted, write_text
+from txfast.text.endings cimport LF, find_ending
 from txfast.text.numbers_in cimport UNITS_PER_ONE, parse_amount, parse_id
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, write_amount, write_number
 
@@ -113,7 +113,9 @@ cdef class TableColumns:
         elif column.values < end:
             raise ValueError(f"{column.values} values, where {end} are needed")
         text_bytes = 0 if values is None else len(memoryview(values).cast("B"))
-        column.text = NOTHING if values is None else self.bytes_of(values, 0)
+        column.text = NOTHING
+        if values is not None:
+            column.text = self.bytes_of(values, 0)
         with nogil:
             in_bounds = are_in_bounds(column, self.rows, text_bytes)
         if not in_bounds:
@@ -411,33 +413,6 @@ cdef inline uint8_t* write_value_in_dialect(
         point += 1
     point[0] = decimal
     start[0] = out[0] = c'"'  # the mark may be a comma
-    return out + 1
-
-
-cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
-    """Write a text as a field that the row parser reads back. A CR or LF in it becomes two characters, `\\r`
-    or `\\n`."""
-    cdef Py_ssize_t index
-    cdef bint is_plain = True
-    for index in range(length):
-        is_plain &= text[index] != c"," and text[index] != c'"' and text[index] != LF and text[index] != CR
-        out[index] = text[index]
-    if is_plain:
-        return out + length
-    out[0] = c'"'
-    out += 1
-    for index in range(length):
-        if text[index] == LF or text[index] == CR:
-            out[0] = c"\\"
-            out[1] = c"n" if text[index] == LF else c"r"
-            out += 2
-            continue
-        out[0] = text[index]
-        out += 1
-        if text[index] == c'"':
-            out[0] = c'"'
-            out += 1
-    out[0] = c'"'
     return out + 1
 
 

@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from txfast.text.bits cimport WORD_BYTES, lowest_bit
 from txfast.text.csv_in cimport Field
+from txfast.text.endings cimport CR, LF
 
 cdef enum:
     # A text becomes at most twice as long, with two quotes and an apostrophe more.
@@ -146,6 +147,33 @@ cdef inline uint8_t* write_quoted(uint8_t* out, const uint8_t* start, const uint
     """Write a text in quotes; return the end of these."""
     out[0] = c'"'
     out = copy_doubling_quotes(out + 1, start, end)
+    out[0] = c'"'
+    return out + 1
+
+
+cdef inline uint8_t* write_text(uint8_t* out, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
+    """Write a text as a field that the row parser reads back. A CR or LF in it becomes two characters, `\\r`
+    or `\\n`."""
+    cdef Py_ssize_t index
+    cdef bint is_plain = True
+    for index in range(length):
+        is_plain &= text[index] != c"," and text[index] != c'"' and text[index] != LF and text[index] != CR
+        out[index] = text[index]
+    if is_plain:
+        return out + length
+    out[0] = c'"'
+    out += 1
+    for index in range(length):
+        if text[index] == LF or text[index] == CR:
+            out[0] = c"\\"
+            out[1] = c"n" if text[index] == LF else c"r"
+            out += 2
+            continue
+        out[0] = text[index]
+        out += 1
+        if text[index] == c'"':
+            out[0] = c'"'
+            out += 1
     out[0] = c'"'
     return out + 1
 
