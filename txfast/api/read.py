@@ -60,7 +60,8 @@ def read(
     logger: "logging.Logger | None" = None,
 ) -> "pa.RecordBatchReader":
     """Read the transactions in inputs, as a pyarrow RecordBatchReader: `type` (dictionary of string), `client` and `tx`
-    (uint64), `amount` (decimal128(19, 4), or as many decimals as the dialect says; null where the row has none).
+    (uint64, or string where they are texts), `amount` (decimal128(19, 4), or as many decimals as the dialect says; null
+    where the row has none).
 
     Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
     are read as they are asked for. The inputs are given back when the reader has come to their end, when it fails, and
