@@ -7,14 +7,15 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, KIND_MASK, NO_AMOUNT, WITHDRAWAL, TransactionBatch
+from txfast.batch.ids cimport ID_ROOM_BYTES
 from txfast.ledger.account_table cimport AccountTable, remove_last
 from txfast.ledger.details cimport Details
-from txfast.ledger.entries cimport LOG_COUNT, Log, kind_at
+from txfast.ledger.entries cimport LOG_COUNT, Log, TxId, kind_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.load cimport (
     LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
-    add_row, find_row, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
-    needs_second_homes,
+    add_id, find_id, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
+    needs_second_homes, tx_of_row,
 )
 from txfast.ledger.payments cimport apply_to_payment, is_plain_row
 from txfast.ledger.policy cimport Policy
@@ -106,6 +107,8 @@ cdef inline void apply_rows(
     cdef Py_ssize_t i, row, ahead, second_homes = 0
     cdef uint64_t accounts_before
     cdef Account* account
+    cdef uint8_t[ID_ROOM_BYTES] room
+    cdef TxId tx
     cdef Probe probe
     cdef int64_t amount
     cdef int kind, status
@@ -125,7 +128,8 @@ cdef inline void apply_rows(
         lookup = &lookups[i & (LOOK_AHEAD_ROWS - 1)]
         accounts_before = table.accounts
         account = account_of_row(&table, lookup, &ids, row, kinds_of_ids)
-        probe = find_row(&index, logs, lookup, account.number, &ids, row, kinds_of_ids)
+        tx_of_row(&tx, &ids, row, kinds_of_ids, room)
+        probe = find_id(&index, logs, lookup, account.number, tx)
         if i + LOOK_AHEAD_ROWS < count:
             ahead = i + LOOK_AHEAD_ROWS
             if routed != NULL:
@@ -143,7 +147,7 @@ cdef inline void apply_rows(
             status = deposit_or_withdraw(policy, account, kind, considered, found, not kinds[row] & NO_AMOUNT, amount)
             if status == APPLIED:
                 if kind <= last_kept:
-                    add_row(logs, &probe, kind, account.number, &ids, row, amount, kinds_of_ids)
+                    add_id(logs, &probe, kind, account.number, tx, amount)
                 add_wide(&balance, change_of_total(kind, amount))
         else:
             is_payment = found and can_be_disputed(policy, kind_at(probe.position))

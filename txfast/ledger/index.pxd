@@ -11,14 +11,14 @@ right after one of them was written waits for that write (10 ns a row). Where id
 stride, first homes overflow. After HOME_GROUPS full groups the search goes on at a second home, which is a keyed hash
 of client and id, so that no pattern of ids can overflow it.
 
-Ids that are texts have no neighbours: the search begins at the home that is a keyed hash of client and id.
+Ids that are texts have no neighbours: their search begins at the second home.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
 from txfast.ledger.entries cimport (
-    CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, is_entry, is_text_entry, tx_hash_at, txs_of,
+    CHUNK_BITS, CHUNK_MASK, LOG_BIT, LOG_COUNT, Chunk, Log, TxId, is_entry, tx_hash_at, txs_of,
 )
 from txfast.ledger.hash cimport GOLDEN_RATIO, hash_text_transaction, hash_transaction
 from txfast.ledger.aligned_memory cimport allocate_zeroed
@@ -91,18 +91,23 @@ cdef inline uint32_t check_of(const uint64_t hash) noexcept nogil:
     return <uint32_t>(hash >> 8) & 3
 
 
+cdef inline uint64_t groups_before(const bint is_text) noexcept nogil:
+    """The groups that a search counts as seen when it begins: one for a text begins at the second home."""
+    return HOME_GROUPS if is_text else 0
+
+
 cdef inline Probe find_entry(
     const Index* index,
     const Log* logs,
-    Group* home,  # IN home_of the transaction
-    const uint64_t hash,  # IN its hash_transaction
+    Group* home,  # IN home_of the transaction; of a text second_home_of
+    const uint64_t hash,  # IN its hash_transaction; of a text its hash_text_transaction
     const uint32_t account,
-    const uint64_t tx,
+    const TxId tx,
 ) noexcept nogil:
     """Find (account, tx), or the empty slot where it belongs. The index has at least one empty slot."""
     cdef uint8_t tag = tag_of(hash)
     cdef uint32_t candidates, empty, position
-    cdef uint64_t groups_seen = 0
+    cdef uint64_t groups_seen = groups_before(tx.text != NULL)
     cdef Probe probe
     probe.group = home
     probe.hash = hash
@@ -132,41 +137,6 @@ cdef inline uint32_t likely_position(const Group* group, const uint64_t hash) no
     return group.positions[lowest_bit(candidates)] if candidates else <uint32_t>NOT_FOUND
 
 
-cdef inline Probe find_text_entry(
-    const Index* index,
-    const Log* logs,
-    Group* home,  # IN second_home_of the hash
-    const uint64_t hash,  # IN its hash_text_transaction
-    const uint32_t account,
-    const uint8_t* tx,
-    const uint8_t length,
-) noexcept nogil:
-    """`find_entry` for an id that is a text."""
-    cdef uint8_t tag = tag_of(hash)
-    cdef uint32_t candidates, empty, position
-    cdef Probe probe
-    probe.group = home
-    probe.hash = hash
-    probe.at_second_home = False
-    while True:
-        candidates = match_16(probe.group.tags, tag) & GROUP_MASK
-        while candidates:
-            probe.slot = lowest_bit(candidates)
-            position = probe.group.positions[probe.slot]
-            if (probe.group.checks >> 2 * probe.slot & 3) == check_of(hash) and is_text_entry(
-                logs, position, account, tx, length,
-            ):
-                probe.position = position
-                return probe
-            candidates &= candidates - 1
-        empty = match_16(probe.group.tags, 0) & GROUP_MASK
-        if empty:
-            probe.slot = lowest_bit(empty)
-            probe.position = <uint32_t>NOT_FOUND
-            return probe
-        probe.group = group_after(index, probe.group)
-
-
 cdef inline void insert_entry(
     Group* group, const int slot, const uint64_t hash, const uint32_t position,
 ) noexcept nogil:
@@ -177,12 +147,12 @@ cdef inline void insert_entry(
 
 
 cdef inline bint insert_new(
-    Index* index, const uint64_t tx, const uint64_t hash, const uint32_t position,
+    Index* index, Group* home, const uint64_t hash, const uint32_t position, const bint is_text,
 ) noexcept nogil:
     """Insert an entry that is known to be new, so that no entries are compared; return whether it went to its second
     home."""
-    cdef Group* group = home_of(index, tx)
-    cdef uint64_t groups_seen = 0
+    cdef Group* group = home
+    cdef uint64_t groups_seen = groups_before(is_text)
     cdef uint32_t empty
     while True:
         empty = match_16(group.tags, 0) & GROUP_MASK
@@ -191,16 +161,6 @@ cdef inline bint insert_new(
             return groups_seen >= HOME_GROUPS
         groups_seen += 1
         group = next_group(index, group, groups_seen, hash)
-
-
-cdef inline void insert_new_text(Index* index, const uint64_t hash, const uint32_t position) noexcept nogil:
-    """`insert_new` for an id that is a text."""
-    cdef Group* group = second_home_of(index, hash)
-    cdef uint32_t empty = match_16(group.tags, 0) & GROUP_MASK
-    while not empty:
-        group = group_after(index, group)
-        empty = match_16(group.tags, 0) & GROUP_MASK
-    insert_entry(group, lowest_bit(empty), hash, position)
 
 
 cdef inline uint64_t index_capacity(const Index* index) noexcept nogil:
@@ -245,22 +205,24 @@ cdef inline void index_fill(
     Index* index,  # IN, OUT
     const Log* logs,  # IN
     const uint64_t* client_hashes,  # IN by the number of an account
+    const TextKey* key,  # IN of ids that are texts
 ) noexcept nogil:
     """Put all entries of the logs into an empty index, which has room for them."""
     cdef uint64_t[REBUILD_AHEAD_ENTRIES] hashes
+    cdef Group* homes[REBUILD_AHEAD_ENTRIES]
     cdef const Chunk* chunk
-    cdef uint64_t entry, ahead, tx, hash, second_homes
-    cdef int kind
-    cdef bint prefetch_second_homes = False
+    cdef uint64_t entry, ahead, client_hash, hash, second_homes
+    cdef int kind, slot
+    cdef bint has_texts, prefetch_second_homes = False
     for kind in range(LOG_COUNT):
+        has_texts = logs[kind].has_texts
         second_homes = 0
         for ahead in range(logs[kind].entries + REBUILD_AHEAD_ENTRIES):
+            slot = <int>(ahead & (REBUILD_AHEAD_ENTRIES - 1))
             if ahead >= REBUILD_AHEAD_ENTRIES:
                 entry = ahead - REBUILD_AHEAD_ENTRIES
-                chunk = logs[kind].chunks[entry >> CHUNK_BITS]
                 second_homes += insert_new(
-                    index, txs_of(chunk)[entry & CHUNK_MASK], hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)],
-                    <uint32_t>(entry | <uint64_t>kind << LOG_BIT),
+                    index, homes[slot], hashes[slot], <uint32_t>(entry | <uint64_t>kind << LOG_BIT), has_texts,
                 )
                 if not entry & REBUILD_SAMPLE_MASK:
                     prefetch_second_homes = REBUILD_ENTRIES_PER_SECOND_HOME * second_homes > REBUILD_SAMPLE_MASK
@@ -269,33 +231,14 @@ cdef inline void index_fill(
                 chunk = logs[kind].chunks[ahead >> CHUNK_BITS]
                 # After the end of a chunk this loads an unrelated hash, which is harmless.
                 prefetch(&client_hashes[chunk.account[(ahead + REBUILD_AHEAD_ENTRIES) & CHUNK_MASK]])
-                tx = txs_of(chunk)[ahead & CHUNK_MASK]
-                hash = hash_transaction(client_hashes[chunk.account[ahead & CHUNK_MASK]], tx)
-                hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
-                prefetch(home_of(index, tx))
-                if prefetch_second_homes:
+                client_hash = client_hashes[chunk.account[ahead & CHUNK_MASK]]
+                if has_texts:
+                    hash = hash_text_transaction(client_hash, tx_hash_at(&logs[kind], ahead, key))
+                    homes[slot] = second_home_of(index, hash)
+                else:
+                    hash = hash_transaction(client_hash, txs_of(chunk)[ahead & CHUNK_MASK])
+                    homes[slot] = home_of(index, txs_of(chunk)[ahead & CHUNK_MASK])
+                hashes[slot] = hash
+                prefetch(homes[slot])
+                if prefetch_second_homes and not has_texts:
                     prefetch(second_home_of(index, hash))
-
-
-cdef inline void index_fill_texts(
-    Index* index,  # IN, OUT
-    const Log* logs,  # IN whose ids are texts
-    const uint64_t* client_hashes,  # IN by the number of an account
-    const TextKey* key,  # IN
-) noexcept nogil:
-    """`index_fill` for ids that are texts."""
-    cdef uint64_t[REBUILD_AHEAD_ENTRIES] hashes
-    cdef uint64_t entry, ahead, hash
-    cdef uint32_t account
-    cdef int kind
-    for kind in range(LOG_COUNT):
-        for ahead in range(logs[kind].entries + REBUILD_AHEAD_ENTRIES):
-            if ahead >= REBUILD_AHEAD_ENTRIES:
-                entry = ahead - REBUILD_AHEAD_ENTRIES
-                hash = hashes[entry & (REBUILD_AHEAD_ENTRIES - 1)]
-                insert_new_text(index, hash, <uint32_t>(entry | <uint64_t>kind << LOG_BIT))
-            if ahead < logs[kind].entries:
-                account = logs[kind].chunks[ahead >> CHUNK_BITS].account[ahead & CHUNK_MASK]
-                hash = hash_text_transaction(client_hashes[account], tx_hash_at(&logs[kind], ahead, key))
-                hashes[ahead & (REBUILD_AHEAD_ENTRIES - 1)] = hash
-                prefetch(second_home_of(index, hash))

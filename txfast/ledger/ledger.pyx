@@ -23,7 +23,7 @@ from txfast.ledger.entries cimport (
     CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, make_logs, reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey, hash_client
-from txfast.ledger.index cimport Group, index_capacity, index_fill, index_fill_texts, index_free, index_reset
+from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
 from txfast.ledger.load cimport NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
@@ -379,10 +379,7 @@ cdef class Ledger:
         for slot in range(self.table.slot_mask + 1):
             if slots[slot].in_use:
                 client_hashes[slots[slot].number] = hash_of(&self.table, &slots[slot])
-        if self.id_kinds & TEXT_TXS:
-            index_fill_texts(&self.index, self.logs, client_hashes, &self.table.text_key)
-        else:
-            index_fill(&self.index, self.logs, client_hashes)
+        index_fill(&self.index, self.logs, client_hashes, &self.table.text_key)
         free(client_hashes)
         return True
 

@@ -13,10 +13,10 @@ from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
 from txfast.ledger.account_table cimport (
     AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
 )
-from txfast.ledger.entries cimport Log, append_entry, append_text_entry, prefetch_entry, prefetch_text
+from txfast.ledger.entries cimport Log, TxId, append_entry, make_number_id, prefetch_entry, prefetch_text
 from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction
 from txfast.ledger.index cimport (
-    NOT_FOUND, Group, Index, Probe, find_entry, find_text_entry, home_of, insert_entry, likely_position, second_home_of,
+    NOT_FOUND, Group, Index, Probe, find_entry, home_of, insert_entry, likely_position, second_home_of,
 )
 from txfast.ledger.rules cimport Account
 from txfast.ledger.texts cimport text_at
@@ -88,29 +88,47 @@ cdef inline bint needs_second_homes(const Py_ssize_t second_homes, const Py_ssiz
     return ROWS_PER_SECOND_HOME * second_homes > rows
 
 
-cdef inline Probe find(
+cdef inline Probe find_id(
     const Index* index,
     const Log* logs,
     const Lookup* lookup,
     const uint32_t account,  # IN its number
-    const uint64_t tx,
+    const TxId tx,
 ) noexcept nogil:
     """Find the entry (account, tx), or the empty slot where it belongs."""
     return find_entry(index, logs, lookup.home, lookup.hash, account, tx)
 
 
-cdef inline uint32_t add_entry(
+cdef inline Probe find(
+    const Index* index, const Log* logs, const Lookup* lookup, const uint32_t account, const uint64_t tx,
+) noexcept nogil:
+    """`find_id` for a number."""
+    cdef TxId id
+    make_number_id(&id, tx)
+    return find_id(index, logs, lookup, account, id)
+
+
+cdef inline uint32_t add_id(
     Log* logs,  # IN, OUT
-    const Probe* probe,  # IN returned by `find`: NOT_FOUND, with no entry added since
+    const Probe* probe,  # IN returned by `find_id`: NOT_FOUND, with no entry added since
     const int kind,  # IN
     const uint32_t account,  # IN its number
-    const uint64_t tx,  # IN
+    const TxId tx,  # IN
     const int64_t amount,  # IN
 ) noexcept nogil:
     """Append an entry to its log and put it into the index; return its position."""
     cdef uint32_t position = append_entry(logs, kind, account, tx, amount)
     insert_entry(probe.group, probe.slot, probe.hash, position)
     return position
+
+
+cdef inline uint32_t add_entry(
+    Log* logs, const Probe* probe, const int kind, const uint32_t account, const uint64_t tx, const int64_t amount,
+) noexcept nogil:
+    """`add_id` for a number."""
+    cdef TxId id
+    make_number_id(&id, tx)
+    return add_id(logs, probe, kind, account, id, amount)
 
 
 # ---- Rows of a batch -------------------------------------------------------------------------------
@@ -186,44 +204,19 @@ cdef inline Account* account_of_row(
     return find_or_add_named(table, lookup.slots, ids.clients[row], id_at(ids.text, span, room), span.length)
 
 
-cdef inline Probe find_row(
-    const Index* index,
-    const Log* logs,
-    const Lookup* lookup,
-    const uint32_t account,  # IN its number
-    const BatchIds* ids,
-    const Py_ssize_t row,
-    const IdKinds kinds,
-) noexcept nogil:
-    """`find` for the transaction of a row."""
-    cdef uint8_t[ID_ROOM_BYTES] room
-    cdef const IdSpan* span
-    if not kinds & TEXT_TXS:
-        return find(index, logs, lookup, account, ids.txs[row])
-    span = &ids.tx_spans[row]
-    return find_text_entry(
-        index, logs, lookup.home, lookup.hash, account, id_at(ids.text, span, room), span.length,
-    )
-
-
-cdef inline void add_row(
-    Log* logs,  # IN, OUT
-    const Probe* probe,  # IN as for `add_entry`
-    const int kind,  # IN
-    const uint32_t account,  # IN its number
+cdef inline void tx_of_row(
+    TxId* tx,  # OUT
     const BatchIds* ids,  # IN
     const Py_ssize_t row,  # IN
-    const int64_t amount,  # IN
     const IdKinds kinds,  # IN
+    uint8_t* room,  # ID_ROOM_BYTES; a text may be there
 ) noexcept nogil:
-    """`add_entry` for a row."""
-    cdef uint8_t[ID_ROOM_BYTES] room
+    """The id of a row's transaction."""
     cdef const IdSpan* span
     if not kinds & TEXT_TXS:
-        add_entry(logs, probe, kind, account, ids.txs[row], amount)
+        make_number_id(tx, ids.txs[row])
         return
     span = &ids.tx_spans[row]
-    insert_entry(
-        probe.group, probe.slot, probe.hash,
-        append_text_entry(logs, kind, account, id_at(ids.text, span, room), span.length, amount),
-    )
+    tx.number = 0
+    tx.text = id_at(ids.text, span, room)
+    tx.length = span.length
