@@ -26,7 +26,7 @@ from measure import (
     cached_input,
     describe_machine,
     markdown_table,
-    run_measured,
+    run_in_turns,
     say,
     txfast_command,
     write_section,
@@ -119,14 +119,9 @@ def write_file(path: Path, transactions: Path, form: Form) -> None:
 
 def measure(paths: dict[str, Path], runs: int, folder: Path) -> dict[str, float]:
     """The median seconds of each file."""
-    seconds: dict[str, list[float]] = {name: [] for name in paths}
-    for _ in range(runs):
-        for name, path in paths.items():
-            run = run_measured(txfast_command(str(path), "--quiet", *FILES[name].options), folder / "accounts.csv")
-            if run.failure:
-                raise BenchError(f"{name}: {run.failure}")
-            seconds[name].append(run.seconds)
-    return {name: statistics.median(each) for name, each in seconds.items()}
+    commands = {name: txfast_command(str(path), "--quiet", *FILES[name].options) for name, path in paths.items()}
+    found = run_in_turns(commands, runs, folder / "accounts.csv")
+    return {name: statistics.median(run.seconds for run in each) for name, each in found.items()}
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:

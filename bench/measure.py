@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -108,6 +108,18 @@ def run_measured(command: Sequence[str], output: Path, *, fed: Path | None = Non
     code, seconds, peak_bytes = launched.stdout.split()
     failure = last_line(launched.stderr) or f"exit code {code}" if int(code) else ""
     return Run(float(seconds), int(peak_bytes), failure)
+
+
+def run_in_turns(commands: Mapping[str, Sequence[str]], runs: int, output: Path) -> dict[str, list[Run]]:
+    """The runs of each command, by its name; they take turns. Raises BenchError if one fails."""
+    found: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            run = run_measured(command, output)
+            if run.failure:
+                raise BenchError(f"{name}: {run.failure}")
+            found[name].append(run)
+    return found
 
 
 def last_line(text: str) -> str:

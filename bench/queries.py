@@ -29,6 +29,7 @@ from measure import (
     describe_machine,
     markdown_table,
     python_command,
+    run_in_turns,
     run_measured,
     say,
     txfast_command,
@@ -59,19 +60,6 @@ def read_by_duckdb(query: str) -> None:
         "CREATE MACRO read_csv_auto(path) AS TABLE SELECT * FROM read_csv(path, types = {'amount': 'VARCHAR'})"
     )
     print(sum(batch.num_rows for batch in connection.sql(query).to_arrow_reader(1 << 17)))
-
-
-def measured(commands: dict[str, list[str]], runs: int, output: Path) -> dict[str, list[Run]]:
-    """The runs of each command, which take turns, after one of each to warm up. Raises BenchError if one fails."""
-    found: dict[str, list[Run]] = {name: [] for name in commands}
-    for number in range(runs + 1):
-        for name, command in commands.items():
-            run = run_measured(command, output)
-            if run.failure:
-                raise BenchError(f"{name}: {run.failure}")
-            if number:
-                found[name].append(run)
-    return found
 
 
 def commands_for(path: str) -> dict[str, list[str]]:
@@ -117,7 +105,9 @@ def main(arguments: Sequence[str]) -> int:
             if made.failure:
                 raise BenchError(f"the files cannot be made: {made.failure}")
             rows = int(output.read_text())
-            lines, times = lines_of(measured(commands_for(f"{name}/in"), options.runs, output))
+            commands = commands_for(f"{name}/in")
+            run_in_turns(commands, 1, output)  # to warm up
+            lines, times = lines_of(run_in_turns(commands, options.runs, output))
         text = markdown_table(HEADER, lines, texts=2)
         title = f"## Queries\n\n{rows:,} rows of {options.clients:,} clients."
         machine = describe_machine(["txfast", "duckdb", "pyarrow"])
