@@ -185,10 +185,10 @@ class Settings:
     """The settings of a run, checked against each other.
 
     `inputs` are the inputs in order, each looked up once, with `sql`, a query, as the last one; `opening` and `expect`
-    are files of balances. `level` is
-    an index into LEVELS; `level_named` says that the user chose it. `policy` and `dialect` are None for the default
-    ones. `max_malformed` is None if any number of malformed rows is allowed. `threads` and `memory_limit` (in bytes)
-    are None if the machine decides. `dialect_of` says that the one input is to be looked at, instead of a run.
+    are files of balances. `level` is an index into LEVELS; `level_named` says that the user chose it. `policy` and
+    `dialect` are None for the default ones. `max_malformed` is None if any number of malformed rows is allowed.
+    `threads` and `memory_limit` (in bytes) are None if the machine decides. `dialect_of` says that the one input is to
+    be looked at, instead of a run.
     """
 
     __slots__ = (

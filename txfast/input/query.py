@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     Returned = TypeVar("Returned")
 
-# A longer text is no query that somebody has written.
+# A longer text is no query that a person has written.
 QUERY_BYTES_MAX = 1 << 20
-# Rows of a record batch: as many as are converted at once, fewer where there are columns that nobody reads.
+# Rows of a record batch: as many as are converted at once, fewer where there are columns that are not read.
 BATCH_ROWS = 1 << 17
 PLAIN_COLUMNS = 8
 WIDE_BATCH_ROWS = 1 << 14

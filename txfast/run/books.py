@@ -77,8 +77,7 @@ class Books:
     @property
     def has_text_clients(self) -> bool:
         """Whether clients are texts."""
-        text_ids = None if self.dialect is None else self.dialect.text_ids
-        return text_ids is not None and text_ids.client
+        return self.dialect is not None and self.dialect.has_text("client")
 
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
