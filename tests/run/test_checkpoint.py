@@ -40,7 +40,8 @@ COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.js
 QUIET = logging.Logger("quiet", logging.CRITICAL)
 STATE = ("--state", "state", "--checkpoint", "0")
 
-# The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number.
+# The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number. Batches of
+# all inputs count, or those of one.
 DRIVER = """
 import os, signal
 from txfast.readers import table
@@ -55,10 +56,10 @@ def take_and_die(self, *arguments):
     takes -= 1
     if takes == 0:
         os._exit(9)
-def report_and_signal(self, *arguments):
+def report_and_signal(self, intake, *arguments):
     global batches
-    report(self, *arguments)
-    batches -= 1
+    report(self, intake, *arguments)
+    batches -= os.environ.get("INPUT", intake.name) == intake.name
     if batches == -3 and "ENDS" in os.environ:
         os._exit(77)
     if batches == 0:
@@ -270,7 +271,7 @@ def make_table(folder: Folder, name: str) -> None:
 def test_a_signal_inside_a_table_ends_the_run_and_leaves_the_last_checkpoint(folder: Folder, threads: str) -> None:
     make_table(folder, "b.csv")
     right = clean(folder, "r.csv", "--threads", threads)
-    variables = {"SIGNAL": "SIGTERM", "BATCHES": "25", "ENDS": "1"}
+    variables = {"SIGNAL": "SIGTERM", "INPUT": "b.csv", "BATCHES": "5", "ENDS": "1"}
     ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads, **variables)
     assert ended.exit_code == -signal.SIGTERM, ended.errors
     assert len(checkpoints(folder)) == 1
