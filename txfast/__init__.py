@@ -14,6 +14,7 @@ from txfast._version import __version__
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from txfast.api.account_rows import Account as Account
+    from txfast.api.account_rows import CurrencyAccount as CurrencyAccount
     from txfast.api.differences import Difference as Difference
     from txfast.api.ledger import Ledger as Ledger
     from txfast.api.process import process as process
@@ -43,6 +44,7 @@ __all__ = [
     "Accounts",
     "CapacityError",
     "ConservationError",
+    "CurrencyAccount",
     "Difference",
     "Differences",
     "HeaderError",

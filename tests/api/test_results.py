@@ -52,6 +52,7 @@ class OnDisk:
     """As Settled has them: chunks in one buffer, each valid until the next."""
 
     has_names = False
+    currencies = None
 
     def __init__(self, columns: AccountColumns, rows: int) -> None:
         self._columns, self._rows = columns, rows

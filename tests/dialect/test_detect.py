@@ -335,11 +335,13 @@ def test_a_status_without_words_or_with_commas_says_nothing(word: str) -> None:
     assert parts_of(f"{STATUS}deposit,1,1,5.5,{word}\n") == {}
 
 
-def test_several_currencies_are_remarked() -> None:
-    text = "type,client,tx,amount,Currency\ndeposit,1,1,5,USD\ndeposit,1,2,5,EUR\n"
-    remark = detect(text.encode()).remarks[-1]
-    assert remark.startswith('The column "Currency" has several values, "USD", "EUR", and is ignored')
-    assert not [each for each in detect(text.replace("EUR", "USD").encode()).remarks if "Currency" in each]
+def test_several_currencies_are_accounts_of_their_own() -> None:
+    text = "type,client,tx,amount,Currency\ndeposit,1,1,5.5,USD\ndeposit,1,2,5.5,EUR\n"
+    assert parts_of(text) == {"columns.currency": "Currency"}
+    assert parts_of(text.replace("EUR", "USD")) == {}
+    without = detect(f"{text}deposit,1,3,5.5,\n".encode())
+    assert list(open_parts(without)) == ["columns.currency"]
+    assert list(open_parts(detect(text.replace("USD", "US Dollars old").encode()))) == ["columns.currency"]
 
 
 def test_a_table_has_no_shape() -> None:

@@ -34,7 +34,7 @@ spoilt_files = dialect_strategies.written_files(spoilt=True)
 @given(clean_files)
 def test_what_is_written_under_a_dialect_means_what_was_written(written: Written) -> None:
     found = [each.outcome for each in read_rows(written.content, written.settings)]
-    assert [each for each in found if isinstance(each, Transaction)] == [
+    assert [each._replace(currency=None) for each in found if isinstance(each, Transaction)] == [
         Transaction(kind, written_id(written, "client", client), written_id(written, "tx", tx), amount)
         for kind, client, tx, amount in written.rows
     ]
@@ -106,7 +106,7 @@ def test_several_files_are_read_under_one_dialect(
 # ---- The package against itself ------------------------------------------------------------------
 
 
-@given(clean_files)
+@given(dialect_strategies.written_files(spoilt=False, has_currency=False))
 def test_the_same_rows_give_the_same_balances_under_every_dialect(written: Written) -> None:
     """One file is written under the dialect, one plainly: all that differs is what a unit is worth."""
     found = run([written.content], written.settings)

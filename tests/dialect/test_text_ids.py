@@ -268,7 +268,7 @@ def test_a_client_may_be_bytes_of_any_class() -> None:
 
     ledger = txfast.Ledger(dialect={"ids": "text"})
     ledger.apply(io.BytesIO(CHARGES[: CHARGES.index(b"deposit,,")]))
-    assert ledger[Name(b"cus_A1")] == ledger["cus_A1"]  # type: ignore[index]
+    assert ledger[Name(b"cus_A1")] == ledger["cus_A1"]  # type: ignore[call-overload]
     assert ledger.accounts().get(Name(b"cus_A1")) == ledger["cus_A1"]  # type: ignore[call-overload]
 
 

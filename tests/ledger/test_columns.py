@@ -15,7 +15,8 @@ from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.rows import Row
 from txfast.ledger.columns_in import REFUSALS, LedgerRestorer
 from txfast.ledger.columns_out import SavedLedger
-from txfast.ledger.ledger import Ledger, add_counts, counts_of
+from txfast.ledger.figures import add_counts, counts_of
+from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
 
 pytestmark = pytest.mark.unmeasured

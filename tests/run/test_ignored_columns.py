@@ -64,7 +64,11 @@ def test_tables_have_them_too(folder: Folder, suffix: str) -> None:
     else:
         with (pa.ipc.new_file if suffix == "arrow" else pa.ipc.new_stream)(path, table.schema) as writer:
             writer.write_table(table)
-    assert folder.run(path.name).error_lines == ["warn: " + warning(path.name, "columns 'Currency', 'fee' are")]
+    assert folder.run(path.name).error_lines == [
+        "warn: "
+        + warning(path.name, "columns 'Currency', 'fee' are")
+        + "; for an account in each currency, add --columns currency=Currency"
+    ]
 
 
 def test_a_program_s_logger_gets_the_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from tests.support.reference import KINDS
-from tests.support.reference_dialect import Dialect, meaning_of
+from tests.support.reference_dialect import CURRENCY_LIMIT_BYTES, Dialect, meaning_of
 from tests.support.rows import Row
 
 KIND_NAMES = [kind.decode() for kind in KINDS]
@@ -47,6 +47,14 @@ ID_FORMS = [
 SIMPLE_ID_FORMS = 8
 
 
+# Codes of currencies, by what a row's client is: several for each. The last are none.
+CURRENCIES = [
+    *("EUR", "USD", "usd", "€", "abcdefghijkl", "x y", "#1", "A", "AB", 'U"D', "a,b;c|", "a\nb", "NULL", "'q'", "0"),
+    *("", "abcdefghijklm"),
+]
+SIMPLE_CURRENCIES = 9
+
+
 class Layout(NamedTuple):
     """A dialect, and the columns of its files in order: roles, "keep" or "other"."""
 
@@ -68,6 +76,7 @@ def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row |
         kind = dialect.positive if amount >= 0 else dialect.negative
     client, tx = id_written(dialect, "client", row.client), id_written(dialect, "tx", row.tx)
     texts = {"client": str(client), "tx": str(tx), "keep": kept_word(dialect, chance)}
+    texts["currency"] = currency_written(dialect, chance)
     texts["amount"] = "" if amount is None else amount_text(dialect, amount, chance)
     if "credit" in layout.columns:
         kind = "withdrawal" if kind == "withdrawal" else "deposit"
@@ -77,8 +86,10 @@ def texts_of(layout: Layout, row: Row, chance: Random) -> tuple[list[str], Row |
     ordered = [chance.choice(OTHER_TEXTS) if name == "other" else texts[name] for name in layout.columns]
     has_type = "type" in layout.columns
     is_kept = all(texts["keep"].encode() in words for words in dialect.keep.values())
-    needed = ["client", "tx", *(["type"] if has_type else [])]
+    needed = ["client", "tx", *(["type"] if has_type else []), *(["currency"] if "currency" in layout.columns else [])]
     if not is_kept or any(dialect.is_empty(texts[name].encode()) for name in needed) or (has_type and not fitting):
+        return ordered, None
+    if "currency" in layout.columns and len(texts["currency"].encode()) > CURRENCY_LIMIT_BYTES:
         return ordered, None
     if dialect.is_empty(texts["amount"].encode()):
         amount = None
@@ -95,6 +106,13 @@ def id_written(dialect: Dialect, role: str, number: int) -> int | str:
         return number
     forms = ID_FORMS[:SIMPLE_ID_FORMS] if dialect.quote is None else ID_FORMS
     return forms[number % len(forms)].format(number)
+
+
+def currency_written(dialect: Dialect, chance: Random) -> str:
+    """A code, mostly one of the first few, that the dialect can hold."""
+    codes = CURRENCIES[:SIMPLE_CURRENCIES] if dialect.quote is None else CURRENCIES
+    code = chance.choice(codes[:3] if chance.random() < 0.7 else codes)
+    return code.replace((dialect.delimiter or b",").decode(), "_") if dialect.quote is None else code
 
 
 def kept_word(dialect: Dialect, chance: Random) -> str:

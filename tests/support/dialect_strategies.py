@@ -33,9 +33,12 @@ NAMES = {
     "amount": ["Betrag", "gross, EUR", "Amount"],
     "credit": ["Haben", "paid in", "credit"],
     "debit": ["Soll", "paid out", "debit"],
+    "currency": ["Währung", "ccy", "currency"],
 }
 OTHER_NAMES = ["note", "", "booked on", "kinds", "clients", "x;y|z", "größe"]
 PAIR = ("client", "tx", "credit", "debit")
+# Roles that a column has only where the dialect says so.
+OPTIONAL = ("credit", "debit", "currency")
 KEPT_COLUMN = "State"
 ENCODINGS = [None, None, None, "utf-8", "utf-16", "latin-1", "cp1252"]
 NULL_WORDS = ["NULL", "-", "n/a", "0", "\\N", "deposit", "leer ü", "1", "."]
@@ -47,8 +50,8 @@ MARKS = [(None, None)] * 3 + [(",", None), (",", "."), (",", " "), ("/", "_"), (
 
 
 @st.composite
-def layouts(draw: st.DrawFn) -> Layout:
-    """Dialects of few or many parts, with the columns of their files."""
+def layouts(draw: st.DrawFn, *, has_currency: bool | None = None) -> Layout:
+    """Dialects of few or many parts, with the columns of their files. Where it is not said, some have a currency."""
     settings = draw(shapes()) | draw(numbers()) | draw(words())
     roles = draw(st.sampled_from([("type", "client", "tx", "amount")] * 4 + [("client", "tx", "amount")] * 2 + [PAIR]))
     if "type" not in roles and "amount" in roles:
@@ -56,6 +59,8 @@ def layouts(draw: st.DrawFn) -> Layout:
         settings |= {"types.+": draw(st.sampled_from(KIND_NAMES)), "types.-": draw(st.sampled_from(KIND_NAMES))}
     if roles == PAIR:
         settings = {name: value for name, value in settings.items() if not name.startswith("types.")}
+    if draw(st.sampled_from([False, False, True])) if has_currency is None else has_currency:
+        roles = (*roles, "currency")
     columns = list(draw(st.permutations(roles)))
     for _ in range(draw(st.integers(0, 2))):
         columns.insert(draw(st.integers(0, len(columns))), "other")
@@ -66,7 +71,7 @@ def layouts(draw: st.DrawFn) -> Layout:
         name = draw(st.sampled_from(NAMES[column])) if column in roles else KEPT_COLUMN
         if column == "other":
             name = draw(st.sampled_from(OTHER_NAMES))
-        elif column in roles and column not in ("credit", "debit") and draw(st.booleans()):
+        elif column in roles and column not in OPTIONAL and draw(st.booleans()):
             name = column
         if settings.get("quote") == "none" and settings["delimiter"] in name:
             name = name.replace(settings["delimiter"], "_")  # it cannot be written
@@ -74,7 +79,7 @@ def layouts(draw: st.DrawFn) -> Layout:
     if settings.get("header") == "no":
         header = [str(number) for number in range(1, len(columns) + 1)]
     names = dict(zip(columns, header, strict=True))
-    settings |= {f"columns.{role}": names[role] for role in roles if names[role] != role or role in PAIR[2:]}
+    settings |= {f"columns.{role}": names[role] for role in roles if names[role] != role or role in OPTIONAL}
     if kept:
         settings[f"keep.{names['keep']}"] = ",".join(kept)
     return Layout(settings, tuple(columns), tuple(header))
@@ -142,9 +147,9 @@ chances = st.integers(0, 9_999).map(Random)
 
 
 @st.composite
-def written_files(draw: st.DrawFn, *, spoilt: bool) -> Written:
+def written_files(draw: st.DrawFn, *, spoilt: bool, has_currency: bool | None = None) -> Written:
     """Files as an export writes them under a dialect. Where they are `spoilt`, some rows are changed at random."""
-    layout = draw(layouts())
+    layout = draw(layouts(has_currency=has_currency))
     dialect = layout.dialect
     ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     lines = draw(st.lists(skipped_lines, min_size=dialect.skip, max_size=dialect.skip))

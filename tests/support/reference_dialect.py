@@ -23,6 +23,8 @@ KNOWN_DELIMITERS = (b",", b";", b"\t", b"|")
 IGNORE = "ignore"
 # The most bytes of an id that is a text.
 ID_LIMIT_BYTES = 255
+# The most bytes of a currency's code.
+CURRENCY_LIMIT_BYTES = 12
 # Without a header and without names, the columns are in this order.
 STANDARD_ORDER = ("type", "client", "tx", "amount")
 
@@ -111,11 +113,12 @@ class Dialect:
 
     def roles(self) -> tuple[str, ...]:
         """What columns are needed for."""
+        currency = ("currency",) if "currency" in self.columns else ()
         if "credit" in self.columns:
-            return ("client", "tx", "credit", "debit")
+            return ("client", "tx", "credit", "debit", *currency)
         if self.positive is not None:
-            return ("client", "tx", "amount")
-        return STANDARD_ORDER
+            return ("client", "tx", "amount", *currency)
+        return (*STANDARD_ORDER, *currency)
 
     def column_of(self, role: str) -> bytes:
         """The name of a role's column; its number where there is no header."""
@@ -235,12 +238,13 @@ def meaning_of(word: bytes, words: Mapping[bytes, str]) -> str | None:
 
 
 class Transaction(NamedTuple):
-    """A well-formed row. `amount` is in units, None if the row has none."""
+    """A well-formed row. `amount` is in units, None if the row has none, as `currency` where accounts have none."""
 
     kind: str
     client: int | str
     tx: int | str
     amount: int | None
+    currency: str | None = None
 
 
 class Ignored(NamedTuple):
@@ -348,6 +352,16 @@ def id_of(dialect: Dialect, role: str, field: Field) -> int | str | None:
     return text.decode("utf-8", "surrogateescape") if len(text) <= ID_LIMIT_BYTES else None
 
 
+def currency_of(dialect: Dialect, field: Field) -> str | None:
+    """The code of the currency in a field, as it is; None where it is none."""
+    if dialect.is_empty(field.text):
+        return None
+    text = field.text
+    if field.is_quoted and dialect.quote is not None:
+        text = text.replace(dialect.quote * 2, dialect.quote)
+    return text.decode("utf-8", "surrogateescape") if len(text) <= CURRENCY_LIMIT_BYTES else None
+
+
 def outcome_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> Outcome:
     """What a row of these fields is. The order of the questions is the order of the reasons."""
     texts = [each.text for each in fields]
@@ -366,6 +380,8 @@ def outcome_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> O
         return Malformed("too_many_fields")
     if client_text is None or tx_text is None or (has_type_column and not has_type):
         return Malformed("missing_field")
+    if "currency" in found and found["currency"] is None:
+        return Malformed("missing_field")
     # Without a type column, the amount says the kind: a row needs one.
     amount_texts = [
         text for role in ("amount", "credit", "debit") if (text := found.get(role)) and not dialect.is_empty(text)
@@ -380,14 +396,22 @@ def outcome_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> O
     tx = id_of(dialect, "tx", fields[columns.by_role["tx"]])
     if tx is None:
         return Malformed("bad_tx")
+    currency = None
+    if "currency" in found:
+        currency = currency_of(dialect, fields[columns.by_role["currency"]])
+        if currency is None:
+            return Malformed("bad_currency")
     if any(parse_amount(text, dialect) is None for text in amount_texts):
         return Malformed("bad_amount")
-    if "credit" in found:
-        return two_columns(dialect, client, tx, found["credit"] or b"", found["debit"] or b"")
     amount = parse_amount(amount_texts[0], dialect) if amount_texts else None
-    if kind is None:
-        return by_sign(dialect, client, tx, amount)
-    return Transaction(kind, client, tx, amount)
+    outcome: Outcome
+    if "credit" in found:
+        outcome = two_columns(dialect, client, tx, found["credit"] or b"", found["debit"] or b"")
+    elif kind is None:
+        outcome = by_sign(dialect, client, tx, amount)
+    else:
+        outcome = Transaction(kind, client, tx, amount)
+    return outcome._replace(currency=currency) if isinstance(outcome, Transaction) else outcome
 
 
 def by_sign(dialect: Dialect, client: int | str, tx: int | str, amount: int | None) -> Transaction:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tests.support.reference_dialect import DecodedRow, Dialect, Ignored, Malformed, read_rows
+from tests.support.reference_ledger import Account as Balances
 from tests.support.reference_ledger import Ledger
 from tests.support.reference_policy import Policy
 from tests.support.reference_rows import NotTransactions
@@ -20,6 +21,17 @@ class Account(NamedTuple):
     """A client's balances as decimal numbers with all places of the dialect."""
 
     client: int | str
+    available: Decimal
+    held: Decimal
+    total: Decimal
+    locked: bool
+
+
+class CurrencyAccount(NamedTuple):
+    """The same of a client in one currency."""
+
+    client: int | str
+    currency: str
     available: Decimal
     held: Decimal
     total: Decimal
@@ -83,19 +95,26 @@ class Replay:
             status, reason = "malformed", outcome.reason
             self.malformed[reason] += 1
         else:
-            status, reason = "rejected", self._ledger.apply(*outcome)  # type: ignore[arg-type]  # rules only compare ids
+            # An account is of a client, or of a client and a currency: rules only compare these.
+            owner = (outcome.client, outcome.currency)
+            status, reason = "rejected", self._ledger.apply(outcome.kind, owner, outcome.tx, outcome.amount)  # type: ignore[arg-type]
             if reason == "applied":
                 self.applied[outcome.kind] += 1
                 return
             self.rejected[reason] += 1
         self.rejects.append(Reject(name, decoded.line, status, reason, *decoded.texts, decoded.row))
 
-    def accounts(self) -> list[Account]:
-        """The accounts, ascending by client."""
-        accounts = []
-        for client, each in sorted(self._ledger.accounts.items(), key=lambda item: order_of(item[0])):
+    def accounts(self) -> list[Account | CurrencyAccount]:
+        """The accounts, ascending by client, then by currency."""
+        accounts: list[Account | CurrencyAccount] = []
+        owned: dict[tuple[int | str, str | None], Balances] = dict(self._ledger.accounts)  # type: ignore[arg-type]
+        for client, currency in sorted(owned, key=lambda owner: (order_of(owner[0]), order_of(owner[1] or ""))):
+            each = owned[client, currency]
             available, held, total = map(self._number, (each.available, each.held, each.total))
-            accounts.append(Account(client, available, held, total, each.locked))
+            if currency is None:
+                accounts.append(Account(client, available, held, total, each.locked))
+            else:
+                accounts.append(CurrencyAccount(client, currency, available, held, total, each.locked))
         return accounts
 
     def _number(self, units: int) -> Decimal:

@@ -67,7 +67,7 @@ def test_a_table_has_the_same_accounts_as_the_text(found: dict[int, tuple[int, i
         if -(2**63) <= available + held < 2**63:
             ledger.restore_account(client, available, held, locked)
     columns = AccountColumns([ledger])
-    table = pa.Table.from_batches(columnar.account_batches(columns), columnar.account_schema())
+    table = pa.Table.from_batches(columnar.account_batches(columns), columnar.account_schema(columns))
     table.validate(full=True)
     assert table.schema == SCHEMA
     assert as_csv(table) == accounts_csv([ledger])

@@ -6,7 +6,7 @@ which are read from the first one on. This module must not know tables.
 
 import operator
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.report.stats import decimal_text
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Protocol
 
+    from txfast.dialect.currencies import Currencies
+
     class AccountChunks(Protocol):
         """Accounts in chunks; a chunk is valid until the next one is asked for."""
 
         @property
         def has_names(self) -> bool: ...
+        @property
+        def currencies(self) -> Currencies | None: ...
         def chunks(self) -> Iterator[AccountColumns]: ...
         def __len__(self) -> int: ...
 
@@ -32,7 +36,10 @@ NAME_CODING = ("utf-8", "surrogateescape")
 
 class Account(NamedTuple):
     """One account. Amounts have four decimals, or those of the dialect; `total` is what is available and what is held
-    together."""
+    together.
+
+    Where accounts have a currency, each is a CurrencyAccount in its place.
+    """
 
     client: int | str
     available: Decimal
@@ -40,11 +47,32 @@ class Account(NamedTuple):
     total: Decimal
     locked: bool
 
+    @property
+    def currency(self) -> str | None:
+        """The code of its currency: None, since it has none."""
+        return None
 
-def account_of(client: int | bytes, available: int, held: int, locked: bool, decimals: int) -> Account:
-    """An account whose amounts are given in units of their last decimal."""
-    amounts = (Decimal(decimal_text(units, decimals)) for units in (available, held, available + held))
-    return Account._make((shown_client(client), *amounts, locked))
+
+class CurrencyAccount(NamedTuple):
+    """One account of a client in a currency. It is used as an Account: all else is as there."""
+
+    client: int | str
+    currency: str
+    available: Decimal
+    held: Decimal
+    total: Decimal
+    locked: bool
+
+
+def account_of(
+    client: int | bytes, available: int, held: int, locked: bool, decimals: int, currency: bytes | None = None
+) -> Account:
+    """An account whose amounts are given in units of their last decimal; `currency` is its code, if it has one."""
+    amounts = [Decimal(decimal_text(units, decimals)) for units in (available, held, available + held)]
+    if currency is None:
+        return Account._make((shown_client(client), *amounts, locked))
+    owner = (shown_client(client), currency.decode(*NAME_CODING))
+    return cast("Account", CurrencyAccount._make((*owner, *amounts, locked)))
 
 
 def shown_client(client: int | bytes) -> int | str:
@@ -62,6 +90,19 @@ def client_key(client: object, *, has_names: bool) -> int | bytes | None:
         return bytes(client) if isinstance(client, bytes) else client.encode(*NAME_CODING)
     except UnicodeEncodeError:
         return None
+
+
+def account_key(key: object, *, has_names: bool, has_currencies: bool) -> "tuple[int | bytes, bytes | None] | None":
+    """The client and the currency of an account as ledgers know them, from a client; or from a pair of a client and a
+    code, where accounts have a currency. None where there is no such id or code. Raises TypeError for anything but a
+    pair where there must be one."""
+    if not has_currencies:
+        client = client_key(key, has_names=has_names)
+        return None if client is None else (client, None)
+    if not isinstance(key, tuple) or len(key) != 2:
+        raise TypeError(f"accounts have a currency: look one up by (client, currency), not by {key!r}")
+    client, code = client_key(key[0], has_names=has_names), client_key(key[1], has_names=True)
+    return (client, code) if client is not None and isinstance(code, bytes) else None
 
 
 def client_number(client: object) -> int | None:
@@ -90,6 +131,11 @@ class AccountParts:
         """Whether clients are texts."""
         return any(part.has_names for part in self._parts)
 
+    @property
+    def currencies(self) -> "Currencies | None":
+        """The currencies of the run, where accounts have one."""
+        return next((part.currencies for part in self._parts), None)
+
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
@@ -98,17 +144,18 @@ def account_at(accounts: "AccountChunks", index: int, decimals: int) -> Account:
     """The account at an index, which must be one of them. Its amounts have these decimals."""
     for chunk in accounts.chunks():
         if index < len(chunk):
-            return account_of(*chunk.account(index), decimals)
+            return account_of(*chunk.account(index), decimals, chunk.currency_at(index))
         index -= len(chunk)
     raise IndexError("fewer accounts than there are said to be")
 
 
-def account_of_client(accounts: "AccountChunks", client: int | bytes, decimals: int) -> Account | None:
-    """The client's account, whose amounts have these decimals; None where it has none."""
+def account_of_key(accounts: "AccountChunks", key: tuple[int | bytes, bytes | None], decimals: int) -> Account | None:
+    """The account of a client, and a currency where accounts have one; its amounts have these decimals. None where
+    there is none."""
     for chunk in accounts.chunks():
-        index = chunk.find(client)
+        index = chunk.find(*key)
         if index >= 0:
-            return account_of(*chunk.account(index), decimals)
+            return account_of(*chunk.account(index), decimals, chunk.currency_at(index))
     return None
 
 

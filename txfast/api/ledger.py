@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Literal, SupportsIndex, overload
 
-from txfast.api.account_rows import Account, account_of, client_key
+from txfast.api.account_rows import Account, CurrencyAccount, account_key, account_of
 from txfast.api.arguments import taken
 from txfast.api.inputs import Inputs
 from txfast.api.profiles import takes_profile
@@ -14,7 +14,7 @@ from txfast.api.results import Accounts
 from txfast.api.row_statuses import RowStatuses
 from txfast.errors import CapacityError, LockedError, StateError
 from txfast.interrupts import NotedInterrupts
-from txfast.ledger.ledger import counts_of
+from txfast.ledger.figures import counts_of
 from txfast.log.journal import program_journal
 from txfast.run.intake import InputFigures
 from txfast.run.replay import new_replay
@@ -150,38 +150,52 @@ class Ledger:
             return True
         return tables is not None and ledgers + malformed == noted == tables.rows_before
 
-    def __getitem__(self, client: SupportsIndex | str) -> Account:
-        """The client's account. Raises KeyError where it has none."""
+    @overload
+    def __getitem__(self, client: SupportsIndex | str) -> Account: ...
+    @overload
+    def __getitem__(self, client: tuple[SupportsIndex | str, str]) -> CurrencyAccount: ...
+    def __getitem__(self, client: object) -> Account | CurrencyAccount:
+        """The client's account; where accounts have a currency, that of a pair: client and code. Raises KeyError where
+        there is none."""
         with self._alone():
-            key = client_key(client, has_names=self._books.has_text_clients)
-            if key is not None:
+            currencies = self._books.currencies
+            key = account_key(client, has_names=self._books.has_text_clients, has_currencies=currencies is not None)
+            number = 0 if key is None or currencies is None else currencies.find(key[1])
+            if key is not None and number is not None:
                 for ledger in self._books.ledgers:
-                    found = ledger.account(key)
+                    found = ledger.account(key[0], number)
                     if found is not None:
-                        return account_of(key, *found, self._books.decimals)
+                        return account_of(key[0], *found, self._books.decimals, key[1])
         raise KeyError(client)
 
     @overload
     def get(self, client: SupportsIndex | str) -> Account | None: ...
     @overload
     def get(self, client: SupportsIndex | str, default: "Default") -> "Account | Default": ...
-    def get(self, client: SupportsIndex | str, default: object = None) -> object:
-        """The client's account; `default` where it has none."""
+    @overload
+    def get(self, client: tuple[SupportsIndex | str, str]) -> CurrencyAccount | None: ...
+    @overload
+    def get(self, client: tuple[SupportsIndex | str, str], default: "Default") -> "CurrencyAccount | Default": ...
+    def get(self, client: object, default: object = None) -> object:
+        """The account, as `ledger[client]`; `default` where there is none."""
         try:
-            return self[client]
+            return self[client]  # type: ignore[call-overload]
         except KeyError:
             return default
 
     def __contains__(self, client: object) -> bool:
         try:
-            self[client]  # type: ignore[index]
+            self[client]  # type: ignore[call-overload]
         except KeyError:
             return False
         return True
 
-    def __iter__(self) -> "Iterator[int | str]":
-        """The clients, in ascending order."""
-        return (account.client for account in self.accounts())
+    def __iter__(self) -> "Iterator[int | str | tuple[int | str, str]]":
+        """The clients, in ascending order; where accounts have a currency, pairs of client and code."""
+        return (
+            (account.client, account.currency) if isinstance(account, CurrencyAccount) else account.client
+            for account in self.accounts()
+        )
 
     def __len__(self) -> int:
         """How many accounts there are."""

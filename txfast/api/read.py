@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from txfast.api.arguments import Reader
     from txfast.api.inputs import Input
     from txfast.dialect.dialect import Dialect
-    from txfast.dialect.text_ids import TextIds
     from txfast.input.source import Source
     from txfast.log.journal import Journal
     from txfast.run.plan import Plan
@@ -35,16 +34,19 @@ else:
     from txfast.late import pa
 
 
-def transaction_schema(decimals: int = DECIMALS, text_ids: "TextIds | None" = None) -> "pa.Schema":
-    """The schema of transactions."""
+def transaction_schema(dialect: "Dialect | None" = None) -> "pa.Schema":
+    """The schema of transactions that were read in a dialect."""
+    text_ids = None if dialect is None else dialect.text_ids
     client = pa.string() if text_ids is not None and text_ids.client else pa.uint64()
     tx = pa.string() if text_ids is not None and text_ids.tx else pa.uint64()
+    has_currency = dialect is not None and dialect.has_currency
     return pa.schema(
         [
             pa.field("type", pa.dictionary(pa.int8(), pa.string()), nullable=False),
             pa.field("client", client, nullable=False),
             pa.field("tx", tx, nullable=False),
-            pa.field("amount", amount_type(decimals)),
+            pa.field("amount", amount_type(DECIMALS if dialect is None else dialect.decimals)),
+            *([pa.field("currency", pa.string(), nullable=False)] if has_currency else ()),
         ]
     )
 
@@ -61,7 +63,7 @@ def read(
 ) -> "pa.RecordBatchReader":
     """Read the transactions in inputs, as a pyarrow RecordBatchReader: `type` (dictionary of string), `client` and `tx`
     (uint64, or string where they are texts), `amount` (decimal128(19, 4), or as many decimals as the dialect says; null
-    where the row has none).
+    where the row has none), and `currency` (string) where the dialect names that column.
 
     Iterate its record batches, take all of them with `read_all()`, or give it to whatever takes an Arrow stream. Rows
     are read as they are asked for. The inputs are given back when the reader has come to their end, when it fails, and
@@ -130,17 +132,19 @@ def record_batch(batch: "TransactionBatch", dialect: "Dialect | None" = None) ->
     """A batch's well-formed rows, which were read in a dialect, in memory of their own. Raises InputError for an id
     that is a text but no UTF-8."""
     text_ids = None if dialect is None else dialect.text_ids
-    schema = transaction_schema(DECIMALS if dialect is None else dialect.decimals, text_ids)
-    [kinds], clients, txs, [has_amount, amounts] = transaction_buffers(
-        batch, text_client=text_ids is not None and text_ids.client, text_tx=text_ids is not None and text_ids.tx
-    )
+    currencies = None if dialect is None else dialect.currencies
+    schema = transaction_schema(dialect)
+    [kinds], clients, txs, [has_amount, amounts], *codes = transaction_buffers(
+        batch, text_client=text_ids is not None and text_ids.client, text_tx=text_ids is not None and text_ids.tx,
+        currencies=None if currencies is None else currencies.codes,
+    )  # fmt: skip
     rows = len(batch)
-    codes = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(kinds)])
-    arrays = [pa.DictionaryArray.from_arrays(codes, pa.array(KINDS, pa.string()))]
-    for name, buffers in (("client", clients), ("tx", txs)):
-        if schema.field(name).type == pa.string():
-            check_utf8(name, *buffers)
-        arrays.append(pa.Array.from_buffers(schema.field(name).type, rows, [None, *map(pa.py_buffer, buffers)]))
-    amount_buffers = [pa.py_buffer(has_amount), pa.py_buffer(amounts)]
-    arrays.append(pa.Array.from_buffers(schema.field("amount").type, rows, amount_buffers))
+    types = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(kinds)])
+    arrays = [pa.DictionaryArray.from_arrays(types, pa.array(KINDS, pa.string()))]
+    for field, buffers in zip(list(schema)[1:], (clients, txs, [has_amount, amounts], *codes), strict=True):
+        if field.type == pa.string():
+            check_utf8(field.name, *buffers)
+        # Ids and currencies are never null, so they have no bits for that.
+        validity = [] if field.name == "amount" else [None]
+        arrays.append(pa.Array.from_buffers(field.type, rows, [*validity, *map(pa.py_buffer, buffers)]))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

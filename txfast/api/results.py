@@ -7,23 +7,24 @@ read the tuples one by one, and fail at the decimals. This module must not know 
 
 import operator
 from bisect import bisect_right
-from contextlib import contextmanager
-from errno import EPIPE
 from itertools import accumulate, islice
-from typing import Generic, NamedTuple, TypeVar, overload
+from typing import Generic, NamedTuple, TypeVar, cast, overload
 
 from txfast.api.account_rows import (
     Account,
+    CurrencyAccount,
     account_at,
+    account_key,
     account_of,
-    account_of_client,
+    account_of_key,
     chosen_accounts,
-    client_key,
 )
 from txfast.api.arguments import taken
 from txfast.api.differences import Difference, compare
+from txfast.api.notebook import html_table
+from txfast.api.whole_file import whole_file
 from txfast.dialect.names import DECIMALS
-from txfast.errors import UsageError, unwritable
+from txfast.errors import UsageError
 from txfast.readers.balance_columns import BALANCE_DECIMALS
 from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
@@ -35,7 +36,7 @@ from txfast.writers.reject_tables import reject_schema
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any, NoReturn, Self, SupportsIndex
 
     import pandas as pd
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from txfast.api.account_rows import AccountChunks
     from txfast.api.arguments import AccountsFormat, RejectsFormat
     from txfast.api.inputs import Input
-    from txfast.writers.output import Publishable
 
     Default = TypeVar("Default")
 
@@ -194,7 +194,11 @@ class Accounts(ResultTable[Account]):
     `accounts[0]` is an Account, `accounts[:10]` are Accounts; `accounts.get(42)` finds a client's. Where accounts went
     to disk, under a memory limit, such a look-up reads them from the first one on: iterate them instead.
 
+    Where accounts have a currency, they are CurrencyAccount tuples, in the order of client, then currency;
+    `accounts.get((42, "EUR"))` finds one.
+
     client     uint64, or string where clients are texts
+    currency   string, where accounts have one
     available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
@@ -207,11 +211,13 @@ class Accounts(ResultTable[Account]):
     def __init__(self, columns: "AccountChunks", decimals: int = DECIMALS) -> None:
         self._columns = columns
         self._decimals = decimals
+        if columns.currencies is not None:
+            self._row_type = cast("type[Account]", CurrencyAccount)
 
     @property
     def schema(self) -> "pa.Schema":
         """The schema of the table."""
-        return account_schema(self._decimals, has_names=self._columns.has_names)
+        return account_schema(self._columns, self._decimals)
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         """Iterate the accounts as Arrow record batches."""
@@ -221,13 +227,13 @@ class Accounts(ResultTable[Account]):
         return len(self._columns)
 
     def __iter__(self) -> "Iterator[Account]":
-        if not self._columns.has_names:
+        if not self._columns.has_names and self._columns.currencies is None:
             yield from super().__iter__()
             return
         # Not by record batches: those refuse texts that are not UTF-8.
         for chunk in self._columns.chunks():
             for index in range(len(chunk)):
-                yield account_of(*chunk.account(index), self._decimals)
+                yield account_of(*chunk.account(index), self._decimals, chunk.currency_at(index))
 
     def _row_at(self, index: int) -> Account:
         return account_at(self._columns, index, self._decimals)
@@ -255,6 +261,8 @@ class Accounts(ResultTable[Account]):
             )
         if self._columns.has_names:
             raise UsageError("accounts whose clients are texts cannot be compared yet: compare them as tables")
+        if self._columns.currencies is not None:
+            raise UsageError("accounts with a currency cannot be compared yet: compare them as tables")
         first, second = (self[0].client, self[1].client) if len(self) > 1 else (0, 1)
         ascends = isinstance(first, int) and isinstance(second, int) and first < second
         return Differences(compare((self if ascends else self[::-1])._columns, expected))
@@ -263,8 +271,13 @@ class Accounts(ResultTable[Account]):
     def get(self, client: "SupportsIndex | str") -> Account | None: ...
     @overload
     def get(self, client: "SupportsIndex | str", default: "Default") -> "Account | Default": ...
-    def get(self, client: "SupportsIndex | str", default: object = None) -> object:
-        """The client's account; `default` where it has none.
+    @overload
+    def get(self, client: "tuple[SupportsIndex | str, str]") -> CurrencyAccount | None: ...
+    @overload
+    def get(self, client: "tuple[SupportsIndex | str, str]", default: "Default") -> "CurrencyAccount | Default": ...
+    def get(self, client: object, default: object = None) -> object:
+        """The client's account; `default` where it has none. Where accounts have a currency, the account of a pair:
+        client and code.
 
         >>> import io, txfast
         >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\n")
@@ -272,15 +285,18 @@ class Accounts(ResultTable[Account]):
         >>> accounts.get(42).total, accounts.get(43)
         (Decimal('2.5000'), None)
         """
-        key = client_key(client, has_names=self._columns.has_names)
-        found = None if key is None else account_of_client(self._columns, key, self._decimals)
+        columns = self._columns
+        key = account_key(client, has_names=columns.has_names, has_currencies=columns.currencies is not None)
+        found = None if key is None else account_of_key(columns, key, self._decimals)
         return default if found is None else found
 
     def __contains__(self, row: object) -> bool:
         """Whether there is this Account. Raises TypeError for a client: `get` looks one up."""
         if not isinstance(row, tuple):
             raise TypeError(f"accounts contain Account tuples: look a client up by accounts.get({row!r})")
-        return bool(row) and self.get(row[0]) == row
+        if len(row) != len(self._row_type._fields):
+            return False
+        return self.get(row[0] if self._columns.currencies is None else row[:2]) == row
 
     def write(
         self,
@@ -420,31 +436,3 @@ class Result(Generic[Found]):
         }
         line = ", ".join(f"{escape(name)} {escape(str(figure))}" for name, figure in figures.items())
         return f"<p>{line}</p>{self.accounts._repr_html_()}"
-
-
-@contextmanager
-def whole_file(path: str, output: "Publishable") -> "Iterator[None]":
-    """Open an output, publish what is written to it inside the `with` block, and leave nothing where that fails."""
-    try:
-        output.open()
-        yield
-        output.finish()
-        output.publish()
-    except BrokenPipeError as error:
-        raise unwritable(path, BrokenPipeError(EPIPE, "nobody reads it any more")) from error
-    finally:
-        output.discard()
-
-
-def html_table(names: "Sequence[str]", rows: "Sequence[tuple[object, ...]]", count: int, what: str) -> str:
-    """Rows as an HTML table, with a last line that says how many rows there are in all."""
-    from html import escape
-
-    def line(cells: "tuple[object, ...]", tag: str) -> str:
-        contents = (cell if isinstance(cell, bytes) else str(cell).encode("utf-8", "surrogateescape") for cell in cells)
-        texts = (content.decode("utf-8", "backslashreplace") for content in contents)
-        return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    shown = f"{count:,} {what}" if len(rows) == count else f"the first {len(rows)} of {count:,} {what}"
-    return f"<table><caption>{shown}</caption>{line(tuple(names), 'th')}{body}</table>"

@@ -1,6 +1,6 @@
 """TransactionBatch: a block of transactions as columns. See batch.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.batch.header cimport Header
 from txfast.batch.ids cimport IdSpan
@@ -29,6 +29,7 @@ cdef enum Malformed:
     BAD_TYPE
     BAD_CLIENT
     BAD_TX
+    BAD_CURRENCY
     BAD_AMOUNT
     MALFORMED_COUNT
     # The row parser's words for a line that is no row, and so not malformed:
@@ -46,6 +47,7 @@ cdef class TransactionBatch:
     cdef uint64_t* tx
     cdef IdSpan* client_span  # where clients are texts, in the batch's text; NULL before the first such batch
     cdef IdSpan* tx_span
+    cdef uint16_t* currency  # its number in the run, where accounts have one; NULL before the first such batch
     cdef int64_t* amount  # units of 0.0001
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
     cdef uint8_t* status  # the ledger's status of the row; not set while its shard is in `unsettled_shards`
@@ -56,6 +58,7 @@ cdef class TransactionBatch:
     cdef readonly Py_ssize_t rows
     cdef readonly Py_ssize_t capacity
     cdef Py_ssize_t span_capacity
+    cdef Py_ssize_t currency_capacity
 
     cdef readonly uint64_t unsettled_shards  # a bit for each shard whose rows went to disk and have no status yet
 
@@ -102,4 +105,5 @@ cdef class TransactionBatch:
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL
     cdef int reserve(self, Py_ssize_t rows, Py_ssize_t malformed_rows, Py_ssize_t spanning_rows) except -1
     cdef int reserve_spans(self) except -1
+    cdef int reserve_currencies(self) except -1
     cdef void attach(self, object block, const uint8_t* text, Py_ssize_t text_bytes) noexcept

@@ -7,7 +7,7 @@ were applied and reported.
 This module must not know which rows are well-formed, nor what a transaction does.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -20,7 +20,7 @@ from txfast.dialect.names import KINDS
 # The names of batch.pxd's Malformed, by code.
 MALFORMED_REASONS = (
     "", "row_too_long", "bad_quoting", "bad_json", "too_many_fields", "missing_field", "bad_type", "bad_client",
-    "bad_tx", "bad_amount",
+    "bad_tx", "bad_currency", "bad_amount",
 )
 assert len(KINDS) == KIND_COUNT
 assert len(MALFORMED_REASONS) == MALFORMED_COUNT
@@ -48,6 +48,7 @@ cdef class TransactionBatch:
         self.release_malformed()
         self.release_spanning()
         free(self.shard_starts)
+        free(self.currency)
 
     cdef void release_columns(self) noexcept:
         free(self.kind)
@@ -134,6 +135,17 @@ cdef class TransactionBatch:
                 self.release_spans()
                 raise MemoryError(f"no memory for the ids of a batch of {self.capacity} rows")
             self.span_capacity = self.capacity
+        return 0
+
+    cdef int reserve_currencies(self) except -1:
+        """Make room for the currencies of all rows, which `reserve` has made room for. Raises MemoryError."""
+        if self.capacity > self.currency_capacity:
+            free(self.currency)
+            self.currency_capacity = 0
+            self.currency = <uint16_t*>malloc(self.capacity * sizeof(uint16_t))
+            if self.currency == NULL:
+                raise MemoryError(f"no memory for the currencies of a batch of {self.capacity} rows")
+            self.currency_capacity = self.capacity
         return 0
 
     cdef uint8_t* text_room(self, Py_ssize_t text_bytes) except NULL:

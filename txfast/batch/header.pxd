@@ -17,6 +17,7 @@ cdef struct Columns:
     Py_ssize_t amount  # of credits, where debits have a column of their own
     Py_ssize_t width
     Py_ssize_t debit
+    Py_ssize_t currency
     Py_ssize_t kept_count
     int[KEPT_MAX] kept  # columns that tell which rows are read
 
@@ -33,6 +34,7 @@ cdef struct Fields:
     Field tx
     Field amount
     Field debit
+    Field currency
     Field[KEPT_MAX] kept
     bint has_quotes  # a field is quoted
     bint has_surplus  # a field behind the last column is not empty
@@ -49,9 +51,14 @@ cdef inline Columns columns_at(
     columns.tx = tx
     columns.amount = amount
     columns.width = width
-    columns.debit = NO_COLUMN
+    columns.debit = columns.currency = NO_COLUMN
     columns.kept_count = 0
     return columns
+
+
+cdef inline bint has_more_columns(const Columns* columns) noexcept nogil:
+    """Whether columns matter beside the four."""
+    return columns.kept_count != 0 or columns.debit != NO_COLUMN or columns.currency != NO_COLUMN
 
 
 cdef inline bint cut_fields(
@@ -64,7 +71,7 @@ cdef inline bint cut_fields(
     """Cut a row into the fields that matter. False where a field in any column is badly quoted: the row then ends with
     the line on which that field opens."""
     cdef const Columns* columns = &form.columns
-    cdef bint has_more = columns.kept_count != 0 or columns.debit != NO_COLUMN
+    cdef bint has_more = has_more_columns(columns)
     cdef Py_ssize_t column = 0
     cdef const uint8_t* field_start
     cdef Field field
@@ -105,7 +112,7 @@ cdef uint8_t delimiter_of(bytes line, object dialect) except 0
 
 cdef inline void clear_more(Fields* fields) noexcept nogil:
     cdef Py_ssize_t index
-    fields.debit.start = fields.debit.end = NULL
+    fields.debit.start = fields.debit.end = fields.currency.start = fields.currency.end = NULL
     for index in range(KEPT_MAX):
         fields.kept[index].start = fields.kept[index].end = NULL
 
@@ -113,10 +120,12 @@ cdef inline void clear_more(Fields* fields) noexcept nogil:
 cdef inline void take_more(
     const Columns* columns, const Py_ssize_t column, const Field* field, Fields* fields,
 ) noexcept nogil:
-    """Take a field that is a debit, or tells whether the row is read."""
+    """Take a field that is a debit or a currency, or tells whether the row is read."""
     cdef Py_ssize_t index
     if column == columns.debit:
         fields.debit = field[0]
+    if column == columns.currency:
+        fields.currency = field[0]
     for index in range(columns.kept_count):
         if column == columns.kept[index]:
             fields.kept[index] = field[0]
@@ -131,6 +140,7 @@ cdef class Header:
     cdef public tuple ignored
     cdef readonly object dialect
     cdef object compiled  # keeps the meaning alive
+    cdef object currencies  # the run's, where accounts have one
     cdef RowForm form
 
     cdef int find_delimiter(self, str file) except -1

@@ -178,6 +178,7 @@ cdef class Header:
         self.form.meaning = NULL
         if dialect is not None:
             self.compiled = dialect.compiled
+            self.currencies = self.compiled.currencies
             compiled = <const Compiled*>PyCapsule_GetPointer(self.compiled.capsule, NULL)
             if not of_table:
                 self.form.syntax = compiled.syntax
@@ -252,6 +253,7 @@ cdef class Header:
         columns.tx = found["tx"][0]
         columns.amount = found["amount" if "amount" in found else "credit"][0]
         columns.debit = found["debit"][0] if "debit" in found else NO_COLUMN
+        columns.currency = found["currency"][0] if "currency" in found else NO_COLUMN
         columns.width = len(names)
         columns.kept_count = len(kept)
         for index in range(columns.kept_count):
@@ -265,7 +267,7 @@ cdef class Header:
         for kept in range(columns.kept_count):
             if index == columns.kept[kept]:
                 return True
-        return index in (columns.type, columns.client, columns.tx, columns.amount, columns.debit)
+        return index in (columns.type, columns.client, columns.tx, columns.amount, columns.debit, columns.currency)
 
     @property
     def width(self):

@@ -17,6 +17,7 @@ class MergedAccounts:
     """
 
     has_names = False  # clients are numbers
+    currencies = None  # accounts have none
 
     def __init__(self, job: Job, spill_folder: str | None) -> None:
         self._file = SpillFile(spill_folder)

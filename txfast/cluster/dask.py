@@ -200,7 +200,7 @@ def describe(error: Exception) -> str:
 def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
     """The accounts of all shards in ascending order of client."""
     with closing(MergedAccounts(job, spill_dir)) as merged:
-        return pa.Table.from_batches(account_batches(merged), account_schema())
+        return pa.Table.from_batches(account_batches(merged), account_schema(merged))
 
 
 # ---- The command -----------------------------------------------------------------------------------

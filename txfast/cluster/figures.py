@@ -187,6 +187,10 @@ class Figures:
     def held_units(self) -> int:
         return sum(summary.held_units for summary in self._summaries.values())
 
+    def by_currency(self) -> dict[bytes, tuple[int, int]]:
+        """As of AccountColumns: empty, since accounts have no currency."""
+        return {}
+
     def stats(self, seconds: float) -> dict[str, Any]:
         """The figures as the stats file of the command has them, except those of a single process."""
         figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())

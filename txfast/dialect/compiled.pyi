@@ -3,6 +3,8 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from txfast.dialect.currencies import Currencies
+
 ROUNDINGS: tuple[str, ...]
 IGNORE: str
 KINDS: tuple[str, ...]
@@ -13,3 +15,5 @@ class CompiledDialect:
     def __new__(cls, dialect: Mapping[str, str]) -> Self: ...
     @property
     def capsule(self) -> object: ...
+    @property
+    def currencies(self) -> Currencies | None: ...

@@ -15,6 +15,7 @@ from txfast.dialect.meaning cimport (
 from txfast.text.csv_in cimport COMMENT_BYTES_MAX, NO_QUOTE, default_syntax
 from txfast.text.text_hash cimport TextKey
 
+from txfast.dialect.currencies import Currencies
 from txfast.dialect.names import IGNORE, KINDS, OTHER_WORDS, ROUNDINGS
 
 cdef enum:
@@ -22,13 +23,15 @@ cdef enum:
 
 
 cdef class CompiledDialect:
-    """A compiled Dialect. `capsule` has a pointer to its struct, which is valid as long as this object."""
+    """A compiled Dialect. `capsule` has a pointer to its struct, which is valid as long as this object. `currencies` are
+    those that files in it were found to have; None where accounts have no currency."""
 
     cdef Compiled compiled
     cdef list texts  # keeps the words alive
     cdef Word* words
     cdef Py_ssize_t word_count
     cdef readonly object capsule
+    cdef readonly object currencies
 
     def __cinit__(self, dialect not None):
         cdef bytes comment = dialect.part("comment").encode()
@@ -50,6 +53,9 @@ cdef class CompiledDialect:
         self.compile_amounts(dialect)
         self.compile_types(dialect)
         self.compile_ids(dialect.text_ids)
+        if dialect.has_currency:
+            self.compiled.meaning.has_currency = True
+            self.currencies = Currencies()
         self.compiled.meaning.nulls = self.keep_words([(word.encode(), 0) for word in dialect.words("null")])
         if len(dialect.kept) > KEPT_MAX:
             raise ValueError(f"a dialect that keeps rows by {len(dialect.kept)} columns")

@@ -8,10 +8,9 @@ where the bytes come from, nor how findings are shown.
 import codecs
 from collections import Counter
 
-from txfast.dialect.dialect import ID_COLUMNS, WORDS_MAX
+from txfast.dialect.dialect import CURRENCY, ID_COLUMNS, WORDS_MAX
 from txfast.dialect.findings import UNKNOWN, Findings, listed, shown_text
 from txfast.dialect.likely_names import (
-    CURRENCY_NAMES,
     FINAL_WORDS,
     OTHER_STATUS_WORDS,
     is_ambiguous,
@@ -19,11 +18,10 @@ from txfast.dialect.likely_names import (
     is_likely,
     likely_columns,
     likely_type,
-    plain,
     word_key,
 )
 from txfast.dialect.marks import NO_VALUES, Marks, may_be_thousands
-from txfast.dialect.names import COLUMN_NAMES, DECIMALS, IGNORE, KINDS
+from txfast.dialect.names import COLUMN_NAMES, CURRENCY_BYTES_MAX, DECIMALS, IGNORE, KINDS
 from txfast.dialect.shape import Shape, shape_of, status_columns
 from txfast.text.words import counted
 
@@ -411,11 +409,14 @@ def add_kept(findings: Findings, table: Table, roles: dict[str, str]) -> None:
 
 
 def add_currency(findings: Findings, table: Table, roles: dict[str, str]) -> None:
-    """Add a remark where amounts are of several currencies, which are not told apart."""
+    """Add the column of currencies where amounts are of several, which must not be added up."""
     for name in table.names:
-        words = table.words(name) if plain(name) in CURRENCY_NAMES and name not in roles.values() else Counter[str]()
+        words = table.words(name) if is_likely(name, CURRENCY) and name not in roles.values() else Counter[str]()
         if len(words) > 1:
-            findings.remarks.append(
-                f"The column {shown_text(name)} has several values, {listed(list(words))}, and is ignored: amounts of "
-                f"different currencies are added up. Make a file of each, or keep one by [dialect.keep]."
-            )
+            without = len(table.rows) - words.total()
+            note = f"{listed(list(words))}: each client has an account in each"
+            if without:
+                note = f"{counted(without, 'row')} without one would be refused; {note}"
+            is_open = bool(without) or any(len(word.encode()) > CURRENCY_BYTES_MAX for word in words)
+            findings.add("columns.currency", name, note, is_open=is_open)
+            return

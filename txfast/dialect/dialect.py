@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from txfast.dialect.compiled import CompiledDialect
+    from txfast.dialect.currencies import Currencies
     from txfast.dialect.text_ids import TextIds
 
-CREDIT, DEBIT = "credit", "debit"
-COLUMNS = (*COLUMN_NAMES, CREDIT, DEBIT)
+CREDIT, DEBIT, CURRENCY = "credit", "debit", "currency"
+COLUMNS = (*COLUMN_NAMES, CURRENCY, CREDIT, DEBIT)
 POSITIVE, NEGATIVE = "types.+", "types.-"
 ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252")
 AMOUNT_FORMS = ("major", "minor")
@@ -147,7 +148,8 @@ PARTS = (
     ),
     Part("null", "words, separated by commas", "", "texts that mean an empty field", word_list),
     Part("columns.", "the name of a column", "the same name", "which column is the type, client, tx or amount; instead "
-         "of type and amount, `credit` and `debit` are two columns of amounts: of deposits and of withdrawals",
+         "of type and amount, `credit` and `debit` are two columns of amounts: of deposits and of withdrawals. With a "
+         "column `currency` accounts are of a client and a currency, a code of at most 12 bytes",
          column_name),
     Part("types.", f"{', '.join(f'`{each}`' for each in (*KINDS, IGNORE))}", "the seven names of types",
          "what a word in the type column means; a row whose type is to be ignored is nothing, and is counted. Instead "
@@ -269,11 +271,24 @@ class Dialect(Mapping[str, str]):
         return "columns.credit" in self
 
     @property
+    def has_currency(self) -> bool:
+        """Whether accounts are of a client and a currency."""
+        return f"columns.{CURRENCY}" in self
+
+    @property
+    def currencies(self) -> "Currencies | None":
+        """The currencies that files in this dialect were found to have; None where accounts have none."""
+        return self.compiled.currencies if self.has_currency else None
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """The columns that a file must have: names of COLUMNS."""
+        roles: tuple[str, ...] = COLUMN_NAMES
         if self.has_debits:
-            return ("client", "tx", CREDIT, DEBIT)
-        return ("client", "tx", "amount") if self.has_signs else COLUMN_NAMES
+            roles = ("client", "tx", CREDIT, DEBIT)
+        elif self.has_signs:
+            roles = ("client", "tx", "amount")
+        return (*roles, CURRENCY) if self.has_currency else roles
 
     @property
     def columns(self) -> dict[str, str]:
@@ -295,7 +310,10 @@ class Dialect(Mapping[str, str]):
     @property
     def changes_meaning(self) -> bool:
         """Whether fields have another meaning than by default."""
-        names = ("decimal", "thousands", "null", "decimals", "amounts", "rounding", "columns.credit", "ids")
+        names = (
+            "decimal", "thousands", "null", "decimals", "amounts", "rounding", "columns.credit",
+            "columns.currency", "ids",
+        )  # fmt: skip
         return any(name in names or name.startswith(("types.", "keep.", "ids.")) for name in self)
 
     @property

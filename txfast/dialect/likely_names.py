@@ -59,6 +59,9 @@ COLUMNS = {
         montant somme montantbrut bedrag kwota
         金額 取引金額 金额
     """,
+    "currency": """
+        currency currencycode transactioncurrency cur ccy währung moneda divisa devise valuta moeda
+    """,
     "credit": """
         credit credits creditamount amountcredit paidin moneyin in deposit deposits received
         haben gutschrift gutschriften eingang eingänge einnahmen einzahlung
@@ -80,7 +83,6 @@ STATUS_NAMES = {
     "status", "state", "paymentstatus", "transactionstatus", "zustand", "buchungsstatus", "estado", "état", "etat",
     "statut", "stato", "situação", "statustransakcji", "状態", "状态",
 }  # fmt: skip
-CURRENCY_NAMES = {"currency", "currencycode", "cur", "ccy", "währung", "moneda", "divisa", "devise", "valuta", "moeda"}
 # Codes that stand behind a name, as in "Amount EUR": they are no part of it.
 CODES = {"eur", "usd", "gbp", "chf", "jpy", "cny", "sek", "nok", "dkk", "pln", "brl", "mxn", "cad", "aud", "inr"}
 

@@ -48,6 +48,7 @@ cdef struct Meaning:
     uint8_t negative_kind
     bint text_client  # clients are texts
     bint text_tx
+    bint has_currency  # accounts are of a client and a currency
     TextKey text_key  # of the hash of texts
 
 cdef struct Compiled:

@@ -9,6 +9,8 @@ COLUMN_NAMES = ("type", "client", "tx", "amount")
 IGNORE = "ignore"
 # By their code: Rounding in meaning.pxd.
 ROUNDINGS = ("refuse", "truncate", "half-even", "half-up")
+# Of the code of a currency.
+CURRENCY_BYTES_MAX = 12
 # Decimals of amounts in the default dialect.
 DECIMALS = 4
 

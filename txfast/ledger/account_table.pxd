@@ -4,12 +4,14 @@ The slots are the accounts themselves, and a pair fills a cache line, so a row u
 
 Where clients are texts, an account has two words of 32 bits in place of the client's number: the upper half of the
 name's hash, which tells most other clients apart, and where the name is.
+
+Where accounts have a currency, each is of a client and a currency.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 
-from txfast.ledger.hash cimport HashKey, hash_client
+from txfast.ledger.hash cimport HashKey, hash_client, with_currency
 from txfast.ledger.aligned_memory cimport allocate_zeroed
 from txfast.ledger.rules cimport Account
 from txfast.ledger.texts cimport NAME_ALIGNMENT, TextArena, add_text, hash_at, is_text_at, text_at
@@ -31,6 +33,7 @@ cdef struct AccountTable:
     HashKey key
     TextArena* names  # of clients that are texts; NULL where they are numbers
     TextKey text_key  # of the hash of texts
+    bint has_currencies
 
 
 cdef inline Account* home_slots(const AccountTable* table, const uint64_t client_hash) noexcept nogil:
@@ -69,16 +72,29 @@ cdef inline const uint8_t* name_of(const AccountTable* table, const Account* acc
     return text_at(table.names, name_address(account))
 
 
+cdef inline Account* find_slot_of_currency(
+    const AccountTable* table, Account* slot, const uint64_t client, const uint16_t currency,
+) noexcept nogil:
+    """`find_slot` for a client's account in a currency."""
+    while slot.in_use and (slot.client != client or slot.currency != currency):
+        slot += 1
+        if slot > &table.slots[table.slot_mask]:
+            slot = table.slots
+    return slot
+
+
 cdef inline Account* find_named_slot(
     const AccountTable* table,
     Account* slot,  # IN the client's home
     const uint64_t client_hash,  # IN the hash of the name
     const uint8_t* name,  # IN
     const uint8_t length,  # IN
+    const uint16_t currency,  # IN 0 where accounts have none
 ) noexcept nogil:
     """`find_slot` for a client that is a text."""
     while slot.in_use and not (
-        slot.client >> 32 == client_hash >> 32 and is_text_at(table.names, name_address(slot), name, length)
+        slot.client >> 32 == client_hash >> 32 and slot.currency == currency
+        and is_text_at(table.names, name_address(slot), name, length)
     ):
         slot += 1
         if slot > &table.slots[table.slot_mask]:
@@ -88,21 +104,26 @@ cdef inline Account* find_named_slot(
 
 cdef inline Account* find_or_add_named(
     AccountTable* table, Account* pair, const uint64_t client_hash, const uint8_t* name, const uint8_t length,
+    const uint16_t currency,
 ) noexcept nogil:
     """`find_or_add` for a client that is a text. There must be room for the name too."""
-    cdef Account* account = find_named_slot(table, pair, client_hash, name, length)
+    cdef Account* account = find_named_slot(table, pair, client_hash, name, length, currency)
     cdef uint64_t address
     if not account.in_use:
         address = add_text(table.names, name, length, NAME_ALIGNMENT)
         add_account(table, account, client_hash >> 32 << 32 | address // NAME_ALIGNMENT)
+        account.currency = currency
     return account
 
 
 cdef inline uint64_t hash_of(const AccountTable* table, const Account* account) noexcept nogil:
-    """The hash of an account's client."""
+    """The hash of an account's client, and of its currency where it has one."""
+    cdef uint64_t hash
     if table.names != NULL:
-        return hash_at(table.names, name_address(account), &table.text_key)
-    return hash_client(&table.key, account.client)
+        hash = hash_at(table.names, name_address(account), &table.text_key)
+    else:
+        hash = hash_client(&table.key, account.client)
+    return with_currency(&table.key, hash, account.currency) if table.has_currencies else hash
 
 
 cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint64_t client) noexcept nogil:
@@ -113,12 +134,23 @@ cdef inline Account* find_or_add(AccountTable* table, Account* pair, const uint6
     return account
 
 
+cdef inline Account* find_or_add_of_currency(
+    AccountTable* table, Account* pair, const uint64_t client, const uint16_t currency,
+) noexcept nogil:
+    """`find_or_add` for a client's account in a currency."""
+    cdef Account* account = find_slot_of_currency(table, pair, client, currency)
+    if not account.in_use:
+        add_account(table, account, client)
+        account.currency = currency
+    return account
+
+
 cdef inline void remove_last(AccountTable* table, Account* account) noexcept nogil:
     """Remove the account that was added last, to which nothing was applied."""
     if table.names != NULL:
         table.names.end = name_address(account)
     account.in_use = False
-    account.client = account.number = 0
+    account.client = account.number = account.currency = 0
     table.accounts -= 1
 
 

@@ -13,7 +13,7 @@ from txfast.ledger.details cimport Details
 from txfast.ledger.entries cimport LOG_COUNT, Log, TxId, kind_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.load cimport (
-    LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
+    BY_CURRENCY, LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
     add_id, find_id, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
     needs_second_homes, tx_of_row,
 )
@@ -35,7 +35,7 @@ cdef struct LedgerParts:
     Index* index
     Log* logs
     Details* details
-    WideSum* balance
+    WideSum* balances  # by the number of the currency; the first where accounts have none
     uint64_t* counts  # rows by kind and status: [kind * STATUS_COUNT + status]
     uint64_t* unread_amounts
     bint* prefetch_second_homes
@@ -99,7 +99,9 @@ cdef inline void apply_rows(
     cdef AccountTable table = parts.table[0]
     cdef Index index = parts.index[0]
     cdef Log[LOG_COUNT] logs
-    cdef WideSum balance = parts.balance[0]
+    cdef WideSum balance = parts.balances[0]
+    cdef WideSum* balances = parts.balances
+    cdef WideSum* changed
     cdef bint prefetch_second_homes = parts.prefetch_second_homes[0]
     cdef uint64_t[KIND_COUNT * STATUS_STRIDE] counts
     cdef Lookup[LOOK_AHEAD_ROWS] lookups
@@ -138,6 +140,7 @@ cdef inline void apply_rows(
         if kinds_of_ids:
             look_ahead_to_texts(lookups, &table, logs, &ids, kinds, routed, i, count, kinds_of_ids)
         found = probe.position != <uint32_t>NOT_FOUND
+        changed = &balances[account.currency] if kinds_of_ids & BY_CURRENCY else &balance
         second_homes += probe.at_second_home
         kind = kinds[row] & KIND_MASK
         if adds_entry(kind):
@@ -148,18 +151,18 @@ cdef inline void apply_rows(
             if status == APPLIED:
                 if kind <= last_kept:
                     add_id(logs, &probe, kind, account.number, tx, amount)
-                add_wide(&balance, change_of_total(kind, amount))
+                add_wide(changed, change_of_total(kind, amount))
         else:
             is_payment = found and can_be_disputed(policy, kind_at(probe.position))
             if is_plain_row(policy, logs, probe.position, is_payment, kinds[row]):
                 # Inline, and folded once more, since a tenth of all rows comes here.
                 status = apply_to_payment(
                     policy, True, account, logs, parts.details, probe.position, is_payment, kinds[row], amounts[row],
-                    &balance, parts.unread_amounts,
+                    changed, parts.unread_amounts,
                 )
             else:
                 status = apply_to_any_payment(
-                    &policy, parts, account, logs, probe.position, is_payment, kinds[row], amounts[row], &balance,
+                    &policy, parts, account, logs, probe.position, is_payment, kinds[row], amounts[row], changed,
                 )
         # An account that a rejected row must not open is opened and removed, since few rows have a new client.
         if not opens_account(policy, <Status>status) and table.accounts > accounts_before:
@@ -172,7 +175,8 @@ cdef inline void apply_rows(
         parts.logs[kind].entries = logs[kind].entries
         if kinds_of_ids & TEXT_TXS:
             parts.logs[kind].texts.end = logs[kind].texts.end
-    parts.balance[0] = balance
+    if not kinds_of_ids & BY_CURRENCY:
+        parts.balances[0] = balance
     for kind in range(KIND_COUNT):
         for status in range(STATUS_COUNT):
             parts.counts[kind * STATUS_COUNT + status] += counts[kind * STATUS_STRIDE + status]

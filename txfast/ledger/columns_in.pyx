@@ -131,8 +131,8 @@ cdef class LedgerRestorer:
                 account.available = available_units[row]
                 account.held = held_units[row]
                 account.locked = bits[row >> 3] >> (row & 7) & 1
-                add_wide(&ledger.balance, account.available)
-                add_wide(&ledger.balance, account.held)
+                add_wide(&ledger.balances[0], account.available)
+                add_wide(&ledger.balances[0], account.held)
         if refusal:
             raise ValueError(f"client {client[row]} {REFUSALS[refusal]}")
 

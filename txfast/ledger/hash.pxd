@@ -3,7 +3,7 @@
 Every ledger takes its key from `os.urandom`. No output depends on the key.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint16_t, uint64_t
 
 from txfast.text.bits cimport multiply_fold
 
@@ -18,6 +18,13 @@ cdef struct HashKey:
 
 cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept nogil:
     return multiply_fold(client ^ key.mask, key.multiplier)
+
+
+cdef inline uint64_t with_currency(const HashKey* key, const uint64_t client_hash, const uint16_t currency) noexcept nogil:
+    """The hash of an account's client and currency, from the client's."""
+    cdef uint64_t hash = hash_client(key, currency)
+    # It is turned, since a client may have the number of a currency.
+    return client_hash + (hash << 29 | hash >> 35)
 
 
 cdef inline uint64_t hash_transaction(const uint64_t client_hash, const uint64_t tx) noexcept nogil:

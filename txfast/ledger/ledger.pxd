@@ -1,6 +1,6 @@
 """Ledger: the accounts of one shard of clients, and everything that was applied to them. See ledger.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.account_table cimport AccountTable
@@ -20,11 +20,13 @@ cdef class Ledger:
     cdef uint64_t memory_limit  # bytes; 0 for no limit
     cdef bint prefetch_second_homes  # many transactions of the last batch were there
     cdef uint64_t[::1] counts  # rows by kind and status: [kind * STATUS_COUNT + status]
-    cdef WideSum balance  # what applied rows have added to all totals, in units of 0.0001
+    cdef object currencies  # the run's; None where accounts have none
+    cdef WideSum* balances  # what applied rows have added to all totals, in units of 0.0001, by currency: at least one
+    cdef Py_ssize_t balance_count
     cdef Details details
     cdef Policy policy
     cdef bint has_policy  # it is not the default one
-    cdef IdKinds id_kinds  # which ids are texts
+    cdef IdKinds id_kinds  # which ids are texts, and whether accounts have currencies
     cdef readonly uint64_t unread_amounts  # applied disputes with another amount than they moved, which was ignored
 
     cdef uint64_t count_entries(self) noexcept nogil
@@ -32,13 +34,15 @@ cdef class Ledger:
     cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
     cdef uint64_t* clients_by_number(self) except NULL
     cdef int take_text_ids(self, text_ids) except -1
-    cdef const Account* find_named(self, bytes name) except NULL
+    cdef const Account* find_named(self, bytes name, uint16_t currency) except NULL
+    cdef int reserve_balances(self) except -1
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil
     cdef int reserve_detailed(self, uint64_t count) except -1
     cdef void apply_by_policy(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef void apply_by_default(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef void apply_texts(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
+    cdef void apply_currencies(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef void apply_any(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil
     cdef uint64_t bytes_with_rows(
         self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,

@@ -5,7 +5,7 @@ a batch can need is reserved before its first row is applied. After that, applyi
 GIL: a batch is applied in whole or not at all.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -14,22 +14,22 @@ from cython.view cimport array as cython_array
 from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, WITHDRAWAL, TransactionBatch
 from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot, free_accounts, hash_of, home_slots, name_of,
-    reserve_accounts,
+    ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot_of_currency, free_accounts, hash_of,
+    home_slots, name_of, reserve_accounts,
 )
 from txfast.ledger.apply cimport LedgerParts, apply_rows
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
     CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, make_logs, reserve_entries,
 )
-from txfast.ledger.hash cimport HashKey, hash_client
+from txfast.ledger.hash cimport HashKey, hash_client, with_currency
 from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
-from txfast.ledger.load cimport NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
+from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
 from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity, texts_bytes
-from txfast.ledger.sums cimport WideSum, fits_as_total, whole
+from txfast.ledger.sums cimport WideSum, fits_as_total, reserve_sums, whole
 from txfast.ledger.texts cimport (
     NAME_ALIGNMENT, TEXT_BYTES_MAX, TextArena, arena_bytes, new_texts, release_texts, reserve_texts,
 )
@@ -49,9 +49,6 @@ assert len(STATUSES) == STATUS_COUNT
 assert sizeof(Group) == 64, "a group of the index no longer fills a cache line: a row would touch two"
 assert sizeof(Account) == 32, "an account's slot no longer fills half a cache line: a row would touch two"
 
-cdef object COUNT_MAX = 2**63 - 1
-
-
 cdef Status apply_to_any_payment(
     const Policy* policy, const LedgerParts* parts, Account* account, const Log* logs, const uint32_t position,
     const bint is_payment, const uint8_t kind_and_flag, const int64_t amount, WideSum* balance,
@@ -69,34 +66,17 @@ cdef inline void take_parts(Ledger ledger, LedgerParts* parts) noexcept nogil:
     parts.index = &ledger.index
     parts.logs = ledger.logs
     parts.details = &ledger.details
-    parts.balance = &ledger.balance
+    parts.balances = ledger.balances
     parts.counts = &ledger.counts[0]
     parts.unread_amounts = &ledger.unread_amounts
     parts.prefetch_second_homes = &ledger.prefetch_second_homes
 
 
 cdef int refuse_texts(Ledger ledger) except -1:
-    """Raise ValueError for a ledger whose ids are texts, where only numbers are known."""
+    """Raise ValueError for a ledger whose ids are texts, or whose accounts have currencies, where neither is known."""
     if ledger.id_kinds:
-        raise ValueError("the ids of this ledger are texts")
+        raise ValueError("the ids of this ledger are texts, or its accounts have currencies")
     return 0
-
-
-def counts_of(Ledger ledger not None):
-    """The rows that were applied or rejected, by kind and then by status: a list for `add_counts`."""
-    return [ledger.counts[i] for i in range(ledger.counts.shape[0])]
-
-
-def add_counts(Ledger ledger not None, list counts not None):
-    """Add the counts of rows that were applied before the ledger was restored. Raises ValueError for other lists."""
-    cdef Py_ssize_t i
-    if len(counts) != KIND_COUNT * STATUS_COUNT:
-        raise ValueError(f"{len(counts)} counts of rows")
-    wrong = [count for count in counts if not isinstance(count, int) or not 0 <= count <= COUNT_MAX]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is no count of rows")
-    for i in range(len(counts)):
-        ledger.counts[i] += <uint64_t>counts[i]
 
 
 cdef class Ledger:
@@ -104,10 +84,11 @@ cdef class Ledger:
 
     `apply(batch)` applies the rows of a batch in order, by a policy (policy.py's Policy; None is the default one).
     `text_ids` is a TextIds of dialect/text_ids.py where ids are texts, and that of the readers; None where they are
-    numbers. `len(ledger)` is the number of accounts. A ledger is for one thread at a time.
+    numbers. `currencies` are those of the readers where accounts have one; None where they have none. `len(ledger)` is
+    the number of accounts. A ledger is for one thread at a time.
     """
 
-    def __cinit__(self, policy=None, text_ids=None):
+    def __cinit__(self, policy=None, text_ids=None, currencies=None):
         cdef bytes key = os.urandom(sizeof(HashKey))
         cdef const uint8_t* random = key
         cdef bytes codes
@@ -123,6 +104,11 @@ cdef class Ledger:
             self.has_policy = any(codes)
         if text_ids is not None:
             self.take_text_ids(text_ids)
+        if currencies is not None:
+            self.currencies = currencies
+            self.id_kinds = <IdKinds>(self.id_kinds | BY_CURRENCY)
+            self.table.has_currencies = True
+        self.reserve_balances()
         make_logs(self.logs, self.policy, self.id_kinds & TEXT_TXS)
         self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
         memset(&self.counts[0], 0, self.counts.nbytes)
@@ -145,6 +131,7 @@ cdef class Ledger:
     def __dealloc__(self):
         free_accounts(&self.table)
         release_texts(self.table.names)
+        free(self.balances)
         index_free(&self.index)
         free_logs(self.logs, self.policy)
         free_details(&self.details)
@@ -225,7 +212,7 @@ cdef class Ledger:
         free_logs(self.logs, self.policy)
         free_details(&self.details)
         memset(&self.counts[0], 0, self.counts.nbytes)
-        memset(&self.balance, 0, sizeof(self.balance))
+        memset(self.balances, 0, self.balance_count * sizeof(WideSum))
         self.unread_amounts = 0
 
     def drop_transactions(self):
@@ -261,6 +248,7 @@ cdef class Ledger:
             return 0
         self.reserve_rows(rows, batch.text_bytes)
         self.reserve_detailed(self.most_details(batch, rows))
+        self.reserve_balances()
         with nogil:
             if not self.id_kinds:
                 if self.has_policy:
@@ -269,6 +257,8 @@ cdef class Ledger:
                     self.apply_by_default(batch, routed, rows)
             elif self.id_kinds == TEXTS and not self.has_policy:
                 self.apply_texts(batch, routed, rows)
+            elif self.id_kinds == BY_CURRENCY and not self.has_policy:
+                self.apply_currencies(batch, routed, rows)
             else:
                 self.apply_any(batch, routed, rows)
         return rows - (self.applied_rows() - applied_before)
@@ -330,10 +320,22 @@ cdef class Ledger:
         take_parts(self, &parts)
         apply_rows(&parts, apply_to_any_payment, default_policy(), True, TEXTS, batch, routed, rows)
 
+    cdef void apply_currencies(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
+        cdef LedgerParts parts
+        take_parts(self, &parts)
+        apply_rows(&parts, apply_to_any_payment, default_policy(), True, BY_CURRENCY, batch, routed, rows)
+
     cdef void apply_any(self, TransactionBatch batch, const uint32_t* routed, Py_ssize_t rows) noexcept nogil:
         cdef LedgerParts parts
         take_parts(self, &parts)
         apply_rows(&parts, apply_to_any_payment, self.policy, False, self.id_kinds, batch, routed, rows)
+
+    cdef int reserve_balances(self) except -1:
+        """Make room for the balance of each currency that the run has met, or for one. Raises MemoryError."""
+        cdef Py_ssize_t count = 1 if self.currencies is None else max(1, len(self.currencies))
+        if not reserve_sums(&self.balances, &self.balance_count, count):
+            raise MemoryError(f"no memory for the balances of {count} currencies")
+        return 0
 
     cdef int reserve_detailed(self, uint64_t count) except -1:
         """Make room for the details of this many more entries or accounts."""
@@ -396,27 +398,31 @@ cdef class Ledger:
         account.locked = locked
         account.held = held
 
-    def account(self, client):
+    def account(self, client, uint16_t currency=0):
         """`(available, held, locked)` of a client, an integer, or bytes where clients are texts, in units of 0.0001;
-        None where it has no account."""
+        None where it has no account. `currency` is its number, where accounts have one."""
         cdef const Account* account
+        cdef uint64_t hash
         if not self.table.accounts:
             return None
         if self.table.names != NULL:
             if not 0 < len(client) <= ID_BYTES_MAX:
                 return None
-            account = self.find_named(client)
+            account = self.find_named(client, currency)
         else:
-            account = find_slot(&self.table, home_slots(&self.table, hash_client(&self.table.key, client)), client)
+            hash = hash_client(&self.table.key, client)
+            if self.currencies is not None:
+                hash = with_currency(&self.table.key, hash, currency)
+            account = find_slot_of_currency(&self.table, home_slots(&self.table, hash), client, currency)
         return (account.available, account.held, bool(account.locked)) if account.in_use else None
 
-    cdef const Account* find_named(self, bytes name) except NULL:
+    cdef const Account* find_named(self, bytes name, uint16_t currency) except NULL:
         """The account of a client that is a text of at most ID_BYTES_MAX, or an empty slot."""
         cdef bytes padded = name + bytes(TEXT_HASH_SLACK_BYTES)
         cdef const uint8_t* text = padded
-        cdef uint8_t length = <uint8_t>len(name)
-        cdef uint64_t hash = hash_text(&self.table.text_key, text, length)
-        return find_named_slot(&self.table, home_slots(&self.table, hash), hash, text, length)
+        cdef uint64_t hash = hash_text(&self.table.text_key, text, len(name))
+        cdef uint64_t home = hash if self.currencies is None else with_currency(&self.table.key, hash, currency)
+        return find_named_slot(&self.table, home_slots(&self.table, home), hash, text, <uint8_t>len(name), currency)
 
     def any_client(self):
         """A client of the ledger, as `account` takes it. Raises ValueError where it has none."""
@@ -441,4 +447,4 @@ cdef class Ledger:
     def balance_units(self):
         """What applied rows have added to all totals less what they have taken, in units of 0.0001: the sum that all
         totals must have."""
-        return whole(&self.balance)
+        return sum([whole(&self.balances[currency]) for currency in range(self.balance_count)])

@@ -6,15 +6,15 @@ the callers, since each does its own work between `find` and `add_entry`. Caller
 The functions of rows take the ids of a batch, which may be texts; `kinds` says which, and is a constant in most loops.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
 from txfast.ledger.account_table cimport (
-    AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
+    AccountTable, find_or_add, find_or_add_named, find_or_add_of_currency, home_slots, name_address,
 )
 from txfast.ledger.entries cimport Log, TxId, append_entry, make_number_id, prefetch_entry, prefetch_text
-from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction
+from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction, with_currency
 from txfast.ledger.index cimport (
     NOT_FOUND, Group, Index, Probe, find_entry, home_of, insert_entry, likely_position, second_home_of,
 )
@@ -31,20 +31,22 @@ cdef enum:
     # Prefetch second homes (index.pxd) when one in eight of the last rows was there.
     ROWS_PER_SECOND_HOME = 8
 
-# Which ids are texts.
+# Which ids are texts, and whether accounts are of a client and a currency.
 cdef enum IdKinds:
     NUMBERS = 0
     TEXT_CLIENTS = 1
     TEXT_TXS = 2
     TEXTS = 3
+    BY_CURRENCY = 4
 
-# The ids of a batch: numbers, or the hashes of texts.
+# The ids of a batch: numbers, or the hashes of texts; and the numbers of currencies.
 cdef struct BatchIds:
     const uint64_t* clients
     const uint64_t* txs
     const uint8_t* text
     const IdSpan* client_spans
     const IdSpan* tx_spans
+    const uint16_t* currencies
 
 # Where the searches for a row begin: computed LOOK_AHEAD_ROWS before its turn, when that memory starts to load.
 cdef struct Lookup:
@@ -137,6 +139,7 @@ cdef inline uint32_t add_entry(
 cdef inline BatchIds ids_of(TransactionBatch batch) noexcept nogil:
     return BatchIds(
         clients=batch.client, txs=batch.tx, text=batch.text, client_spans=batch.client_span, tx_spans=batch.tx_span,
+        currencies=batch.currency,
     )
 
 
@@ -155,6 +158,8 @@ cdef inline void look_ahead_to_row(
         look_ahead(lookup, table, index, ids.clients[row], ids.txs[row], second_home)
         return
     client_hash = ids.clients[row] if kinds & TEXT_CLIENTS else hash_client(&table.key, ids.clients[row])
+    if kinds & BY_CURRENCY:
+        client_hash = with_currency(&table.key, client_hash, ids.currencies[row])
     lookup.slots = home_slots(table, client_hash)
     if kinds & TEXT_TXS:
         lookup.hash = hash_text_transaction(client_hash, ids.txs[row])
@@ -198,10 +203,13 @@ cdef inline Account* account_of_row(
     """The account of a row's client, which is opened if it is new."""
     cdef uint8_t[ID_ROOM_BYTES] room
     cdef const IdSpan* span
+    cdef uint16_t currency = ids.currencies[row] if kinds & BY_CURRENCY else 0
     if not kinds & TEXT_CLIENTS:
+        if kinds & BY_CURRENCY:
+            return find_or_add_of_currency(table, lookup.slots, ids.clients[row], currency)
         return find_or_add(table, lookup.slots, ids.clients[row])
     span = &ids.client_spans[row]
-    return find_or_add_named(table, lookup.slots, ids.clients[row], id_at(ids.text, span, room), span.length)
+    return find_or_add_named(table, lookup.slots, ids.clients[row], id_at(ids.text, span, room), span.length, currency)
 
 
 cdef inline void tx_of_row(

@@ -16,7 +16,7 @@ cdef enum:
     # No name has bytes from here on.
     NAME_DEPTH_MAX = 255
 
-# A client's name, its length first, and its account.
+# A client's name, its length first, or its number; and its account.
 cdef struct NamedAccount:
     const uint8_t* name
     const Account* account

@@ -58,7 +58,7 @@ def open_accounts(
                 break
             add_account(&ledger.table, account, clients[row])
             account.available = units[row]
-            add_wide(&ledger.balance, units[row])
+            add_wide(&ledger.balances[0], units[row])
             if units[row]:
                 set_opening(&ledger.details, account.number, units[row])
     return refused

@@ -9,7 +9,7 @@ The rules must not know where rows come from, nor how accounts and entries are s
 what follows from the rules: proof.pxd for saved ledgers, tags.pxd for slices.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, REFUND, RESOLVE, REVERSAL, WITHDRAWAL
 from txfast.ledger.policy cimport (
@@ -58,6 +58,7 @@ cdef struct Account:
     uint32_t number  # from 0 in order of appearance
     uint8_t locked
     uint8_t in_use  # False in an empty slot of the table
+    uint16_t currency  # its number in the run; 0 where accounts have none
 
 # An applied deposit or withdrawal, as rows that name it see it.
 cdef struct Payment:

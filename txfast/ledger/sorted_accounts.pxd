@@ -1,15 +1,12 @@
 """AccountColumns: the accounts of some ledgers, sorted by client. See sorted_accounts.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 
-from txfast.ledger.sums cimport WideSum
+from txfast.ledger.key_order cimport SortKey
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.name_order cimport NamedAccount
+from txfast.ledger.sums cimport WideSum
 from txfast.ledger.texts cimport TextArena
-
-cdef struct SortKey:
-    uint64_t client  # of a text the address of its length, which its bytes follow
-    int64_t content  # available, in units of the last decimal; for a marked account its address
 
 cdef class AccountColumns:
     # The two arrays that sorting needs. The columns lie in them too: new memory would cost more than filling them.
@@ -24,6 +21,8 @@ cdef class AccountColumns:
     cdef const int64_t* held  # units of 0.0001
     cdef const uint8_t* locked
     cdef readonly bint has_names  # clients are texts
+    cdef readonly object currencies  # the run's, where accounts have one; else None
+    cdef uint16_t* currency  # its number, of each account
     cdef TextArena** names  # where their names are, by ledger
     cdef Py_ssize_t names_count
     cdef WideSum available_sum
@@ -35,10 +34,11 @@ cdef class AccountColumns:
     cdef void fill(self, SortKey* keys, SortKey* scratch) noexcept nogil
     cdef int sort_numbers(self, ledgers) except -1
     cdef int sort_texts(self, ledgers) except -1
+    cdef int sort_numbers_of_currencies(self, ledgers) except -1
+    cdef int finish(self, NamedAccount* named) except -1
+    cdef int sort_currencies(self, NamedAccount* named) except -1
     cdef int share_names(self, AccountColumns other) except -1
     cdef void fill_named(self, const NamedAccount* named) noexcept nogil
     cdef object client_at(self, Py_ssize_t index)
-    cdef int order_of(self, Py_ssize_t index, client) except? -2
+    cdef int order_of(self, Py_ssize_t index, client, currency) except? -2
 
-
-cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil

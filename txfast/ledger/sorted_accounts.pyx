@@ -1,27 +1,23 @@
-"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client: of numbers, or of bytes.
+"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client: of numbers, or of bytes; then of
+the code of the currency, where accounts have one.
 
 Writers of every format read these columns.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from txfast.ledger.account_table cimport name_of
+from txfast.ledger.key_order cimport SortKey, sort_bucket, sort_keys
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.name_order cimport (
-    COMPARED_NAMES_MAX, NAME_DEPTH_MAX, NamedAccount, common_prefix, sort_few, word_of,
+    COMPARED_NAMES_MAX, NAME_DEPTH_MAX, NamedAccount, common_prefix, compare_names, sort_few, word_of,
 )
 from txfast.ledger.rules cimport Account
 from txfast.ledger.sums cimport WideSum, add_wide, whole
 from txfast.ledger.texts cimport TextArena, release_texts, share_texts
-from txfast.text.bits cimport WORD_BYTES, advise_huge_pages, leading_zeros, multiply_high
-
-cdef enum:
-    # Not a power of two: buckets of equal sizes would then all begin in the same few lines of the cache.
-    BUCKETS = 2100
-    SMALL_BUCKETS = 512
-    INSERTION_KEYS_MAX = 32
+from txfast.text.bits cimport WORD_BYTES, advise_huge_pages
 
 
 cdef class AccountColumns:
@@ -39,6 +35,7 @@ cdef class AccountColumns:
             raise MemoryError(f"no memory for the names of {len(ledgers)} ledgers")
         for ledger in ledgers:
             self.has_names = ledger.table.names != NULL
+            self.currencies = ledger.currencies
             self.names[self.names_count] = share_texts(ledger.table.names)
             self.names_count += 1
         # One more: `take_keys` also writes the key of the slot after the last account.
@@ -52,6 +49,8 @@ cdef class AccountColumns:
         advise_huge_pages(self.scratch, room * sizeof(SortKey))
         if self.has_names:
             self.sort_texts(ledgers)
+        elif self.currencies is not None:
+            self.sort_numbers_of_currencies(ledgers)
         else:
             self.sort_numbers(ledgers)
         free(self.marked)
@@ -62,12 +61,13 @@ cdef class AccountColumns:
         free(self.keys)
         free(self.scratch)
         free(self.marked)
+        free(self.currency)
         for index in range(self.names_count):
             release_texts(self.names[index])
         free(self.names)
 
     cdef int sort_texts(self, ledgers) except -1:
-        """Sort accounts by their names, and make their columns."""
+        """Sort accounts by their names, and by the currencies of those with one name; make their columns."""
         cdef NamedAccount* named = <NamedAccount*>malloc((self.count + 1) * sizeof(NamedAccount))
         cdef Py_ssize_t taken = 0
         cdef Ledger ledger
@@ -80,8 +80,60 @@ cdef class AccountColumns:
                 sort_names(
                     named, <NamedAccount*>self.marked, self.keys, self.scratch, taken, common_prefix(named, taken),
                 )
+        self.finish(named)
+        return 0
+
+    cdef int sort_numbers_of_currencies(self, ledgers) except -1:
+        """Sort accounts by their numbers, and by the currencies of those with one number; make their columns."""
+        cdef NamedAccount* named = <NamedAccount*>malloc((self.count + 1) * sizeof(NamedAccount))
+        cdef Py_ssize_t taken = 0, index
+        cdef const SortKey* keys = self.keys
+        cdef Ledger ledger
+        if named == NULL:
+            raise MemoryError(f"no memory to sort {self.count} accounts")
+        for ledger in ledgers:
+            taken += take_addresses(ledger, self.keys + taken)
+        if sort_keys(self.keys, self.scratch, taken):
+            keys = self.scratch
+        for index in range(taken):
+            named[index].name = <const uint8_t*>keys[index].client
+            named[index].account = <const Account*>keys[index].content
+        self.finish(named)
+        return 0
+
+    cdef int finish(self, NamedAccount* named) except -1:
+        """Make the columns of accounts that are in the order of clients, and free them."""
+        try:
+            if self.currencies is not None:
+                self.sort_currencies(named)
             self.fill_named(named)
-        free(named)
+        finally:
+            free(named)
+        return 0
+
+    cdef int sort_currencies(self, NamedAccount* named) except -1:
+        """Sort accounts of one client, which are in order otherwise, by the codes of their currencies."""
+        cdef list codes = self.currencies.codes
+        cdef uint32_t* ranks = <uint32_t*>malloc((len(codes) + 1) * sizeof(uint32_t))
+        cdef Py_ssize_t first = 0, rank, index
+        if ranks == NULL:
+            raise MemoryError(f"no memory to sort {len(codes)} currencies")
+        for rank, number in enumerate(sorted(range(len(codes)), key=codes.__getitem__)):
+            ranks[<Py_ssize_t>number] = <uint32_t>rank
+        self.currency = <uint16_t*>malloc((self.count + 1) * sizeof(uint16_t))
+        if self.currency == NULL:
+            free(ranks)
+            raise MemoryError(f"no memory for the currencies of {self.count} accounts")
+        with nogil:
+            for index in range(1, self.count + 1):
+                if index == self.count or not is_same_client(&named[index], &named[first], self.has_names):
+                    sort_ranks(
+                        named + first, <NamedAccount*>self.marked, self.keys, self.scratch, index - first, ranks,
+                    )
+                    first = index
+            for index in range(self.count):
+                self.currency[index] = named[index].account.currency
+        free(ranks)
         return 0
 
     cdef void fill_named(self, const NamedAccount* named) noexcept nogil:
@@ -135,6 +187,29 @@ cdef class AccountColumns:
         """Iterate the accounts in parts, each as AccountColumns: here one part with all accounts."""
         return iter((self,))
 
+    def currency_at(self, Py_ssize_t index):
+        """The code of an account's currency, bytes; None where accounts have none. Raises IndexError."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"no account {index} of {self.count}")
+        return None if self.currencies is None else self.currencies.codes[self.currency[index]]
+
+    def by_currency(self):
+        """The accounts summed up by the code of their currency, in the order of codes: `(available, held)` each, in
+        units of 0.0001. Empty where they have none."""
+        cdef Py_ssize_t index, number, count = 0 if self.currencies is None else len(self.currencies)
+        cdef WideSum* sums = <WideSum*>calloc(2 * count + 1, sizeof(WideSum))
+        cdef dict found = {}
+        if sums == NULL:
+            raise MemoryError(f"no memory for the sums of {count} currencies")
+        if count:
+            for index in range(self.count):
+                add_wide(&sums[2 * self.currency[index]], self.balances[index].content)
+                add_wide(&sums[2 * self.currency[index] + 1], self.held[index])
+        for number in range(count):
+            found[self.currencies.codes[number]] = (whole(&sums[2 * number]), whole(&sums[2 * number + 1]))
+        free(sums)
+        return dict(sorted(found.items()))
+
     def account(self, Py_ssize_t index):
         """`(client, available, held, locked)` of one account, amounts in units of 0.0001. Raises IndexError."""
         if not 0 <= index < self.count:
@@ -146,24 +221,23 @@ cdef class AccountColumns:
         cdef const uint8_t* name = <const uint8_t*>self.balances[index].client
         return name[1:1 + name[0]] if self.has_names else self.balances[index].client
 
-    cdef int order_of(self, Py_ssize_t index, client) except? -2:
-        """Below 0 where an account's client comes before this one, 0 where it is the same."""
-        cdef uint64_t number
-        if self.has_names:
-            found = self.client_at(index)
-            return (found > client) - (found < client)
-        number = client
-        return (self.balances[index].client > number) - (self.balances[index].client < number)
+    cdef int order_of(self, Py_ssize_t index, client, currency) except? -2:
+        """Below 0 where an account comes before that of this client and currency, 0 where it is that."""
+        found, wanted = (self.client_at(index), self.currency_at(index)), (client, currency)
+        if currency is None:
+            return (found[0] > client) - (found[0] < client)
+        return (found > wanted) - (found < wanted)
 
-    def find(self, client):
+    def find(self, client, currency=None):
         """The index of a client's account, an integer, or bytes where clients are texts; -1 where it has none. The
-        accounts may be in descending order too."""
+        `currency` is a code, where accounts have one. The accounts may be in descending order too."""
         cdef Py_ssize_t low = 0, high = self.count, middle
-        cdef bint descends = self.count > 1 and self.order_of(0, self.client_at(self.count - 1)) > 0
+        cdef Py_ssize_t last = self.count - 1
+        cdef bint descends = last > 0 and self.order_of(0, self.client_at(last), self.currency_at(last)) > 0
         cdef int order
         while low < high:
             middle = low + (high - low) // 2
-            order = self.order_of(middle, client)
+            order = self.order_of(middle, client, currency)
             if order == 0:
                 return middle
             if (order < 0) != descends:
@@ -186,6 +260,13 @@ cdef class AccountColumns:
         if not (0 <= first < self.count and 0 <= source < self.count):
             raise IndexError(f"no accounts {first} to {source} of {self.count}")
         part.make_room(count)
+        if self.currencies is not None:
+            part.currencies = self.currencies
+            part.currency = <uint16_t*>malloc(count * sizeof(uint16_t))
+            if part.currency == NULL:
+                raise MemoryError(f"no memory for the currencies of {count} accounts")
+            for index in range(count):
+                part.currency[index] = self.currency[first + index * step]
         keys, held, locked = part.keys, <int64_t*>part.held, <uint8_t*>part.locked
         with nogil:
             for index in range(count):
@@ -277,93 +358,44 @@ cdef class AccountColumns:
         return self.count
 
 
-cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil:
-    """Sort by client; return whether the result is in the second array. Equal clients stay in order.
-
-    A radix sort from the highest digit down: the first pass spreads the keys over buckets that fit the nearest cache,
-    so that all further passes stay inside it.
-    """
-    cdef Py_ssize_t[BUCKETS] ends
-    cdef Py_ssize_t start = 0
-    cdef int bucket
-    if count < 2:
-        return False
-    spread(keys, scratch, count, BUCKETS, ends)
-    for bucket in range(BUCKETS):
-        sort_bucket(scratch + start, keys + start, ends[bucket] - start)
-        start = ends[bucket]
-    return True
+cdef Py_ssize_t take_addresses(Ledger ledger, SortKey* keys) noexcept:
+    """Take all accounts of a ledger, by client, with their addresses; return their number."""
+    cdef const Account* slots = ledger.table.slots
+    cdef uint64_t slot
+    cdef Py_ssize_t taken = 0
+    if slots == NULL:
+        return 0
+    for slot in range(ledger.table.slot_mask + 1):
+        if slots[slot].in_use:
+            keys[taken].client = slots[slot].client
+            keys[taken].content = <int64_t>&slots[slot]
+            taken += 1
+    return taken
 
 
-cdef void sort_bucket(
-    SortKey* keys,  # IN, OUT
+cdef inline bint is_same_client(const NamedAccount* one, const NamedAccount* other, const bint has_names) noexcept nogil:
+    return compare_names(one.name, other.name) == 0 if has_names else one.name == other.name
+
+
+cdef void sort_ranks(
+    NamedAccount* named,  # IN, OUT
+    NamedAccount* in_order,  # scratch for as many, as are the next two
+    SortKey* keys,
     SortKey* scratch,
     const Py_ssize_t count,  # IN
+    const uint32_t* ranks,  # IN of currencies, by their numbers
 ) noexcept nogil:
-    """Sort keys in place. Equal clients stay in order."""
-    cdef Py_ssize_t[SMALL_BUCKETS] ends
-    cdef Py_ssize_t start = 0
-    cdef int bucket
-    if count > INSERTION_KEYS_MAX:
-        spread(keys, scratch, count, SMALL_BUCKETS, ends)
-        # The highest client is never in the bucket of the lowest, unless all clients are equal.
-        if ends[0] == count:
-            return
-        memcpy(keys, scratch, count * sizeof(SortKey))
-        # Each level divides a range of clients that is hundreds of times smaller: there are at most eight levels.
-        for bucket in range(SMALL_BUCKETS):
-            if ends[bucket] - start > INSERTION_KEYS_MAX:
-                sort_bucket(keys + start, scratch + start, ends[bucket] - start)
-            start = ends[bucket]
-    sort_by_insertion(keys, count)
-
-
-cdef inline uint64_t bucket_of(
-    const uint64_t client, const uint64_t lowest, const int leading, const uint64_t buckets,
-) noexcept nogil:
-    return multiply_high((client - lowest) << leading, buckets)
-
-
-cdef inline void spread(
-    const SortKey* source,  # IN at least one
-    SortKey* target,  # OUT
-    const Py_ssize_t count,  # IN
-    const int buckets,  # IN
-    Py_ssize_t* ends,  # OUT where the keys of each bucket end
-) noexcept nogil:
-    """One stable pass: bucket n gets the nth part of the range from the lowest client to the highest."""
-    cdef uint64_t lowest = ~<uint64_t>0, highest = 0
-    cdef Py_ssize_t i, start = 0, occurrences
-    cdef Py_ssize_t* end
-    cdef int bucket, leading
-    for i in range(count):
-        lowest = min(lowest, source[i].client)
-        highest = max(highest, source[i].client)
-    leading = leading_zeros((highest - lowest) | 1)  # of 0 it is undefined
-    memset(ends, 0, buckets * sizeof(Py_ssize_t))
-    for i in range(count):
-        ends[bucket_of(source[i].client, lowest, leading, buckets)] += 1
-    for bucket in range(buckets):
-        occurrences = ends[bucket]
-        ends[bucket] = start
-        start += occurrences
-    for i in range(count):
-        end = &ends[bucket_of(source[i].client, lowest, leading, buckets)]
-        target[end[0]] = source[i]
-        end[0] += 1
-
-
-cdef inline void sort_by_insertion(SortKey* keys, const Py_ssize_t count) noexcept nogil:
-    """Sort keys that are few, or nearly in order. Equal clients stay in order."""
-    cdef Py_ssize_t i, slot
-    cdef SortKey key
-    for i in range(1, count):
-        key = keys[i]
-        slot = i
-        while slot > 0 and keys[slot - 1].client > key.client:
-            keys[slot] = keys[slot - 1]
-            slot -= 1
-        keys[slot] = key
+    """Sort accounts of one client by the ranks of their currencies."""
+    cdef Py_ssize_t index
+    if count < 2:
+        return
+    for index in range(count):
+        keys[index].client = ranks[named[index].account.currency]
+        keys[index].content = index
+    sort_bucket(keys, scratch, count)
+    for index in range(count):
+        in_order[index] = named[keys[index].content]
+    memcpy(named, in_order, count * sizeof(NamedAccount))
 
 
 cdef Py_ssize_t take_names(Ledger ledger, NamedAccount* named) noexcept:

@@ -5,6 +5,8 @@ returns False instead of raising an exception.
 """
 
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport realloc
+from libc.string cimport memset
 
 from txfast.text.bits cimport add_overflows, unsigned_add_overflows
 
@@ -23,6 +25,19 @@ cdef inline bint fits_as_total(int64_t available, int64_t held) noexcept nogil:
 cdef inline void add_wide(WideSum* wide, const int64_t amount) noexcept nogil:
     cdef bint carry = unsigned_add_overflows(wide.low, <uint64_t>amount, &wide.low)
     wide.high += (amount >> 63) + carry
+
+
+cdef inline bint reserve_sums(WideSum** sums, Py_ssize_t* count, const Py_ssize_t wanted) noexcept nogil:
+    """Make an array of sums one of so many, if it has fewer: new ones are 0. False when memory is exhausted."""
+    cdef WideSum* grown
+    if wanted > count[0]:
+        grown = <WideSum*>realloc(sums[0], wanted * sizeof(WideSum))
+        if grown == NULL:
+            return False
+        memset(&grown[count[0]], 0, (wanted - count[0]) * sizeof(WideSum))
+        sums[0] = grown
+        count[0] = wanted
+    return True
 
 
 cdef inline int compare_wide(const WideSum* wide, const int64_t amount) noexcept nogil:

@@ -79,7 +79,7 @@ def refusal_of(role: str, kind: "pa.DataType", *, of_query: bool = False) -> str
         kind = kind.value_type
     if is_text(kind) or pa.types.is_null(kind):
         return None
-    if role in ("type", "keep"):
+    if role in ("type", "currency", "keep"):
         return "it must be text, or a dictionary of text"
     if pa.types.is_floating(kind):
         if of_query:

@@ -14,6 +14,7 @@ from txfast.batch.batch cimport (
 )
 from txfast.batch.header cimport Fields, RowForm, cut_fields
 from txfast.batch.ids cimport IdText
+from txfast.dialect.currencies cimport CurrencyCode
 from txfast.readers.row_dialect cimport parse_fields_in_dialect
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, is_comment, skip_blanks
 from txfast.text.endings cimport find_ending, is_ending
@@ -26,6 +27,7 @@ cdef struct Row:
     int64_t amount  # units of the last decimal
     IdText client_text  # where the dialect says that clients are texts
     IdText tx_text
+    CurrencyCode currency  # where accounts have one
 
 
 cdef inline bint is_word(const Field* field, const char* word, const Py_ssize_t length) noexcept nogil:
@@ -87,7 +89,7 @@ cdef inline Malformed parse_row(
     if form.meaning != NULL:
         return parse_fields_in_dialect(
             &fields, form.meaning, form.syntax.quote, &row.kind, &row.client, &row.tx, &row.client_text, &row.tx_text,
-            &row.amount,
+            &row.currency, &row.amount,
         )
     if fields.has_surplus:
         return TOO_MANY_FIELDS

@@ -7,11 +7,12 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from txfast.batch.batch cimport (
-    BAD_AMOUNT, BAD_CLIENT, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT, TOO_MANY_FIELDS,
+    BAD_AMOUNT, BAD_CLIENT, BAD_CURRENCY, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT, TOO_MANY_FIELDS,
     WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Fields
 from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES, IdText, undouble
+from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode, make_code
 from txfast.dialect.meaning cimport (
     HALF_EVEN, HALF_UP, IGNORED_KIND, REFUSE, AmountForm, Meaning, Rounding, Word, Words,
 )
@@ -213,6 +214,18 @@ cdef inline void empty_null(Field* field, const Words* nulls) noexcept nogil:
         field.end = field.start
 
 
+cdef inline void empty_nulls(Fields* fields, const Meaning* meaning) noexcept nogil:
+    """Make the fields of a row empty whose texts mean that they are."""
+    empty_null(&fields.type, &meaning.nulls)
+    empty_null(&fields.client, &meaning.nulls)
+    empty_null(&fields.tx, &meaning.nulls)
+    empty_null(&fields.amount, &meaning.nulls)
+    if meaning.has_debits:
+        empty_null(&fields.debit, &meaning.nulls)
+    if meaning.has_currency:
+        empty_null(&fields.currency, &meaning.nulls)
+
+
 cdef inline bint parse_text_id(
     const Field* field,  # IN in the text of a batch
     const TextKey* key,  # IN
@@ -263,6 +276,16 @@ cdef inline Malformed parse_ids(
     return WELL_FORMED
 
 
+cdef inline bint parse_currency(const Field* field, const int quote, CurrencyCode* code) noexcept nogil:
+    """The code of a currency, as it is. False where it is empty or too long."""
+    cdef uint8_t[CODE_BYTES_MAX + 1] room
+    cdef Py_ssize_t length = field.end - field.start
+    if length and field.quoted and memchr(field.start, quote, length) != NULL:
+        length = undouble(field.start, field.end, <uint8_t>quote, room, CODE_BYTES_MAX)
+        return make_code(room, length, code)
+    return make_code(field.start, length, code)
+
+
 cdef inline Malformed parse_fields_in_dialect(
     Fields* fields,  # IN and OUT: texts that mean nothing become empty
     const Meaning* meaning,  # IN
@@ -272,6 +295,7 @@ cdef inline Malformed parse_fields_in_dialect(
     uint64_t* tx,  # OUT
     IdText* client_text,  # OUT where clients are texts
     IdText* tx_text,  # OUT where transactions are
+    CurrencyCode* currency,  # OUT where accounts have one
     int64_t* units,  # OUT
 ) noexcept nogil:
     """Parse the fields of a row. WELL_FORMED; the first reason why it is malformed; or IGNORED_ROW."""
@@ -283,12 +307,7 @@ cdef inline Malformed parse_fields_in_dialect(
         if not is_one_of(&fields.kept[index], &meaning.kept[index]):
             return IGNORED_ROW
     if meaning.nulls.count:
-        empty_null(&fields.type, &meaning.nulls)
-        empty_null(&fields.client, &meaning.nulls)
-        empty_null(&fields.tx, &meaning.nulls)
-        empty_null(&fields.amount, &meaning.nulls)
-        if meaning.has_debits:
-            empty_null(&fields.debit, &meaning.nulls)
+        empty_nulls(fields, meaning)
     amount.kind = 0
     is_type = True
     if meaning.has_debits:
@@ -304,11 +323,15 @@ cdef inline Malformed parse_fields_in_dialect(
         return TOO_MANY_FIELDS
     if not has_type or fields.client.start == NULL or fields.tx.start == NULL:
         return MISSING_FIELD
+    if meaning.has_currency and fields.currency.start == NULL:
+        return MISSING_FIELD
     if not is_type:
         return BAD_TYPE
     malformed = parse_ids(fields, meaning, quote, client, tx, client_text, tx_text)
     if malformed != WELL_FORMED:
         return malformed
+    if meaning.has_currency and not parse_currency(&fields.currency, quote, currency):
+        return BAD_CURRENCY
     if meaning.has_debits:
         is_amount = choose_credit_or_debit(fields, meaning, &amount)
     else:

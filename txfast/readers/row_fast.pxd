@@ -14,6 +14,7 @@ from libc.string cimport memchr, memcpy
 from txfast.batch.batch cimport NO_AMOUNT
 from txfast.batch.ids cimport ID_BYTES_MAX, IdText
 from txfast.batch.header cimport Columns, Fields
+from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode, make_code
 from txfast.readers.scan_plan cimport (
     DECIMALS_AT_ONCE, DIALECT_WORD_BYTES_MAX, FIELDS, PLAIN_COLUMNS_MAX, DialectWord, KindName, Plan, PlainAmounts,
     Tables, word_slot,
@@ -115,6 +116,8 @@ cdef inline const uint8_t* plain_wide_row(
             cut[column].start, cut[column].end, plan.form.syntax.quote,
         ):
             return NULL
+    if plan.has_currency and not plain_currency(&cut[plan.form.columns.currency], plan, &row.currency):
+        return NULL
     fields.type = cut[plan.form.columns.type]
     fields.client = cut[plan.form.columns.client]
     fields.tx = cut[plan.form.columns.tx]
@@ -134,6 +137,17 @@ cdef inline bint is_plain_text(const uint8_t* start, const uint8_t* end, const i
             return False
     # After blanks there may be a quote. A CR may end the line.
     return not may_be_blank(start[0]) and memchr(start, CR, end - start) == NULL
+
+
+cdef inline bint plain_currency(const Field* field, const Plan* plan, CurrencyCode* code) noexcept nogil:
+    """The code of a currency; False where it is quoted, may have blanks around it or a CR in it, or has no right
+    length."""
+    cdef Py_ssize_t length = field.end - field.start
+    if not 0 < length <= CODE_BYTES_MAX or field.start[0] == plan.form.syntax.quote:
+        return False
+    if may_be_blank(field.start[0]) or may_be_blank((field.end - 1)[0]) or memchr(field.start, CR, length) != NULL:
+        return False
+    return make_code(field.start, length, code)
 
 
 cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:

@@ -11,7 +11,7 @@ from libc.string cimport memchr
 
 from txfast.batch.header cimport Fields
 from txfast.readers.row cimport Row
-from txfast.readers.row_fast cimport plain_fields, plain_fields_of_texts
+from txfast.readers.row_fast cimport plain_currency, plain_fields, plain_fields_of_texts
 from txfast.readers.scan_plan cimport PLAIN_COLUMNS_MAX, Plan
 from txfast.text.bits cimport WINDOW_BYTES, count_bits, lowest_bit, match_64, match_either_64
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field
@@ -47,6 +47,10 @@ cdef inline const uint8_t* quoted_row(
     fields.client = cut[plan.form.columns.client]
     fields.tx = cut[plan.form.columns.tx]
     fields.amount = cut[plan.form.columns.amount]
+    if plan.has_currency:
+        column = plan.form.columns.currency
+        if has_quote(&cut[column], quote) or not plain_currency(&cut[column], plan, &row.currency):
+            return NULL
     if plan.has_text_ids:
         if has_quote(&fields.client, quote) or has_quote(&fields.tx, quote):
             return NULL

@@ -5,11 +5,12 @@ header, so several threads may scan batches at once. This module must not know w
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memset
 
 from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
 from txfast.batch.header cimport Columns, Header, RowForm, columns_at
-from txfast.batch.ids cimport IdSpan, span_in
+from txfast.batch.ids cimport span_in
+from txfast.dialect.currencies cimport KnownCodes, check_codes, number_of
 from txfast.dialect.meaning cimport Meaning
 from txfast.readers.scan_plan cimport (
     FOUR_COLUMNS, MORE_COLUMNS, NO_FAST_PATH, ORDERED_COLUMNS, STANDARD_COLUMNS, TEXT_IDS, Layout, Plan,
@@ -75,6 +76,8 @@ cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
         text_bytes // MALFORMED_BYTES_MIN + 1,
         text_bytes // SPANNING_BYTES_MIN + 1,
     )
+    if meaning != NULL and meaning.has_currency:
+        batch.reserve_currencies()
     return batch.reserve_spans() if meaning != NULL and (meaning.text_client or meaning.text_tx) else 0
 
 
@@ -94,21 +97,26 @@ cdef int hold_head(TransactionBatch batch, bint is_malformed, Py_ssize_t lines) 
 
 
 cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
-    """Make rows of a batch's text, without the GIL: by the loop for the plan's layout."""
+    """Make rows of a batch's text, without the GIL: by the loop for the plan's layout. Raises CapacityError for a
+    currency too many."""
+    cdef KnownCodes known
+    if plan.has_currency:
+        memset(&known, 0, sizeof(known))
+        known.currencies = <void*>batch.header.currencies
     with nogil:
         if plan.layout == STANDARD_COLUMNS:
-            scan_rows(batch, plan, STANDARD_COLUMNS)
+            scan_rows(batch, plan, &known, STANDARD_COLUMNS)
         elif plan.layout == ORDERED_COLUMNS:
-            scan_rows(batch, plan, ORDERED_COLUMNS)
+            scan_rows(batch, plan, &known, ORDERED_COLUMNS)
         elif plan.layout == FOUR_COLUMNS:
-            scan_rows(batch, plan, FOUR_COLUMNS)
+            scan_rows(batch, plan, &known, FOUR_COLUMNS)
         elif plan.layout == MORE_COLUMNS:
-            scan_rows(batch, plan, MORE_COLUMNS)
+            scan_rows(batch, plan, &known, MORE_COLUMNS)
         elif plan.layout == TEXT_IDS:
-            scan_rows(batch, plan, TEXT_IDS)
+            scan_rows(batch, plan, &known, TEXT_IDS)
         else:
-            scan_rows(batch, plan, NO_FAST_PATH)
-    return 0
+            scan_rows(batch, plan, &known, NO_FAST_PATH)
+    return check_codes(&known) if plan.has_currency else 0
 
 
 cdef Malformed other_row_of(
@@ -201,7 +209,20 @@ cdef inline const uint8_t* fast_row(
     )
 
 
-cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layout layout) noexcept nogil:
+cdef inline void store_more(
+    TransactionBatch batch, const Plan* plan, KnownCodes* known, const Py_ssize_t index, const Row* row,
+) noexcept nogil:
+    """Store what a row has beside the four columns: where its ids are, and its currency."""
+    if plan.has_text_ids:
+        batch.client_span[index] = span_in(batch.text, &row.client_text)
+        batch.tx_span[index] = span_in(batch.text, &row.tx_text)
+    if plan.has_currency:
+        batch.currency[index] = number_of(known, row.currency)
+
+
+cdef inline void scan_rows(
+    TransactionBatch batch, const Plan* plan, KnownCodes* known, const Layout layout,
+) noexcept nogil:
     """Make rows of the batch's text: whole rows, with TEXT_SLACK_BYTES after them.
 
     `layout` is the plan's, as a literal: so each layout has a loop of its own, without the fast paths of the others. In
@@ -213,8 +234,6 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
     cdef uint64_t* txs = batch.tx
     cdef int64_t* amounts = batch.amount
     cdef uint32_t* offsets = batch.offset
-    cdef IdSpan* client_spans = batch.client_span
-    cdef IdSpan* tx_spans = batch.tx_span
     cdef const uint8_t* text = batch.text
     cdef const uint8_t* end = text + batch.text_bytes
     cdef const uint8_t* line = text
@@ -243,9 +262,8 @@ cdef inline void scan_rows(TransactionBatch batch, const Plan* plan, const Layou
             txs[rows] = row.tx
             amounts[rows] = row.amount
             offsets[rows] = <uint32_t>(line - text)
-            if layout == TEXT_IDS or (layout == NO_FAST_PATH and plan.has_text_ids):
-                client_spans[rows] = span_in(text, &row.client_text)
-                tx_spans[rows] = span_in(text, &row.tx_text)
+            if layout == MORE_COLUMNS or layout == TEXT_IDS or layout == NO_FAST_PATH:
+                store_more(batch, plan, known, rows, &row)
             rows += 1
         elif malformed == IGNORED_ROW:
             ignored_rows += 1

@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from txfast.batch.batch cimport CHARGEBACK, DEPOSIT, DISPUTE, REFUND, RESOLVE, REVERSAL, WITHDRAWAL
-from txfast.batch.header cimport Columns, Header, RowForm
+from txfast.batch.header cimport NO_COLUMN, Columns, Header, RowForm
 from txfast.dialect.meaning cimport DECIMALS_MAX, IGNORED_KIND, Meaning, Word, Words
 
 cdef enum:
@@ -65,7 +65,7 @@ cdef enum Layout:
     STANDARD_COLUMNS  # type, client, tx, amount, and nothing that is not the default
     ORDERED_COLUMNS  # the same order, with another delimiter, quote, words or form of amounts
     FOUR_COLUMNS  # the same four in any order
-    MORE_COLUMNS  # others among them, PLAIN_COLUMNS_MAX in all at most
+    MORE_COLUMNS  # others among them, or a currency, PLAIN_COLUMNS_MAX in all at most
     TEXT_IDS  # the same four or more, with ids that are texts
     NO_FAST_PATH  # more columns, or a dialect that only the row parser knows
 
@@ -73,11 +73,12 @@ cdef struct Plan:
     Layout layout
     RowForm form
     Py_ssize_t width  # columns in all; 0 with NO_FAST_PATH
-    bint[PLAIN_COLUMNS_MAX] is_other  # by column: whether it is none of the four
+    bint[PLAIN_COLUMNS_MAX] is_other  # by column: whether it is none that matters
     Tables tables
     PlainAmounts amounts
     bint has_words  # the types have words of the dialect
     bint has_text_ids
+    bint has_currency
 
 
 cdef inline void make_plan(Plan* plan, Header header) noexcept:
@@ -90,6 +91,7 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     plan.has_text_ids = header.form.meaning != NULL and (
         header.form.meaning.text_client or header.form.meaning.text_tx
     )
+    plan.has_currency = header.form.columns.currency != NO_COLUMN
     make_tables(&plan.tables)
     if width > PLAIN_COLUMNS_MAX or not take_meaning(plan):
         plan.layout = NO_FAST_PATH
@@ -107,6 +109,8 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     if plan.width:
         plan.is_other[plan.form.columns.type] = plan.is_other[plan.form.columns.client] = False
         plan.is_other[plan.form.columns.tx] = plan.is_other[plan.form.columns.amount] = False
+        if plan.has_currency:
+            plan.is_other[plan.form.columns.currency] = False
 
 
 cdef inline bint is_in_order(const Columns* columns) noexcept nogil:

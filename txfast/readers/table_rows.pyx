@@ -31,7 +31,7 @@ cdef enum Sort:
 
 cdef enum:
     COLUMN_COUNT = 4  # of transactions
-    COLUMNS_MAX = 4 + KEPT_MAX  # that a dialect reads
+    COLUMNS_MAX = 5 + KEPT_MAX  # that a dialect reads
     # A longer value is cut here: this much of it makes the row too long.
     VALUE_BYTES_MAX = ROW_BYTES_MAX + 1
     # A longer number, which has blanks or zeros around it, is left to the row parser.
@@ -181,16 +181,16 @@ cdef class TableColumns:
         return True
 
     cdef uint8_t* write_rows(
-        self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end, const uint8_t decimal, const bint has_text_ids,
+        self, uint8_t* out, Py_ssize_t row, const Py_ssize_t end, const uint8_t decimal, const bint has_texts,
     ) noexcept nogil:
         """Write these rows as lines; return their end. There is room for them. `decimal` is the decimal mark."""
         # Copies in locals: read through `self`, each would be loaded again after every store.
         cdef Column kinds = self.columns[0], clients = self.columns[1], txs = self.columns[2], amounts = self.columns[3]
         cdef Py_ssize_t column
-        if self.column_count != COLUMN_COUNT or decimal != c"." or has_text_ids:
+        if self.column_count != COLUMN_COUNT or decimal != c"." or has_texts:
             while row < end:
                 for column in range(self.column_count):
-                    out = write_value_in_dialect(out, &self.columns[column], row, decimal, has_text_ids)
+                    out = write_value_in_dialect(out, &self.columns[column], row, decimal, has_texts)
                     out[0] = c","
                     out += 1
                 (out - 1)[0] = LF
@@ -223,7 +223,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     cdef bint are_numbers
     cdef const Meaning* meaning = header.form.meaning
     cdef uint8_t decimal = c"." if meaning == NULL else meaning.amounts.decimal
-    cdef bint has_text_ids = meaning != NULL and (meaning.text_client or meaning.text_tx)
+    cdef bint has_texts = meaning != NULL and (meaning.text_client or meaning.text_tx or meaning.has_currency)
     if type(batch.block) is not tuple:
         return
     columns, first, count, text_bytes = batch.block
@@ -238,7 +238,7 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             return
     text = batch.text_room(text_bytes + count * ROW_BYTES)
     with nogil:
-        end = columns.write_rows(text, first, first + count, decimal, has_text_ids)
+        end = columns.write_rows(text, first, first + count, decimal, has_texts)
     batch.attach(batch.buffer, text, end - text)
     batch.header = header
     scan_lines(batch)
@@ -392,15 +392,15 @@ cdef inline uint8_t* write_value(uint8_t* out, const Column* column, const Py_ss
 
 
 cdef inline uint8_t* write_value_in_dialect(
-    uint8_t* out, const Column* column, const Py_ssize_t row, const uint8_t decimal, const bint has_text_ids,
+    uint8_t* out, const Column* column, const Py_ssize_t row, const uint8_t decimal, const bint has_texts,
 ) noexcept nogil:
-    """Write a value as a field, numbers with this decimal mark; return the field's end. Where ids may be texts, line
-    endings are a part of them."""
+    """Write a value as a field, numbers with this decimal mark; return the field's end. Where ids are texts, or
+    accounts have a currency, line endings are a part of them."""
     cdef uint8_t* start = out
     cdef uint8_t* point
     cdef Field text
     cdef Syntax syntax = default_syntax()
-    if has_text_ids and is_text(column) and not is_null(column, row):
+    if has_texts and is_text(column) and not is_null(column, row):
         text = text_at(column, row)
         text = trimmed(text.start, text.end, &syntax)
         if text.end - text.start <= ID_BYTES_MAX and find_ending(text.start, text.end) != text.end:

@@ -7,7 +7,8 @@ either comes from, nor where differences go.
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey, sort_keys
+from txfast.ledger.key_order cimport SortKey, sort_keys
+from txfast.ledger.sorted_accounts cimport AccountColumns
 from txfast.readers.balance_rows cimport VALUE_COUNT, BalanceRows
 from txfast.writers.difference_columns cimport (
     ACCOUNT, AVAILABLE, DIFFERENCES_MAX, DIFFERS_COUNT, HELD, LOCKED, TOTAL, DifferenceColumns, Differs,

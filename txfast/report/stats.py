@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         def available_units(self) -> int: ...
         @property
         def held_units(self) -> int: ...
+        def by_currency(self) -> dict[bytes, tuple[int, int]]: ...
 
 
 class RunFigures:
@@ -107,15 +108,27 @@ def make_stats(
         "ignored": figures.ignored_rows,
         "accounts": len(accounts),
         "locked_accounts": accounts.locked_count,
-        "opening": decimal_text(figures.opening_units, decimals),
-        "available": decimal_text(accounts.available_units, decimals),
-        "held": decimal_text(accounts.held_units, decimals),
-        "total": decimal_text(accounts.available_units + accounts.held_units, decimals),
+        **money(figures, accounts, decimals, by_currency=dialect is not None and dialect.has_currency),
         "conserved": True,
         "dialect": dict(dialect or {}),
         "policy": dict(policy or Policy()),
         "seconds": seconds,
         "rows_per_second": figures.rows / total if total else 0.0,
+    }
+
+
+def money(figures: RunFigures, accounts: "Totals", decimals: int, *, by_currency: bool) -> "dict[str, Any]":
+    """Opening balances and sums of accounts: decimals as text, by the code of the currency where accounts have one."""
+    if not by_currency:
+        available, held = accounts.available_units, accounts.held_units
+        units = {"opening": figures.opening_units, "available": available, "held": held, "total": available + held}
+        return {name: decimal_text(amount, decimals) for name, amount in units.items()}
+    sums = {code.decode("utf-8", "surrogateescape"): each for code, each in accounts.by_currency().items()}
+    return {
+        "opening": {},
+        "available": {code: decimal_text(available, decimals) for code, (available, _) in sums.items()},
+        "held": {code: decimal_text(held, decimals) for code, (_, held) in sums.items()},
+        "total": {code: decimal_text(available + held, decimals) for code, (available, held) in sums.items()},
     }
 
 

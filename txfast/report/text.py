@@ -3,6 +3,7 @@
 Figures that are missing are left out. This module must not know how the figures are computed.
 """
 
+from txfast.printable import printable
 from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 OUTCOMES = ("applied", "rejected", "malformed")
+# Of more currencies the stats have the rest.
+CURRENCIES_SHOWN = 20
 
 
 def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
@@ -25,9 +28,9 @@ def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
         with_details(counted(stats["accounts"], "account"), ", ", locked_accounts(stats)),
         *(with_details(f"{name} {figure}", ": ", details) for name, figure, details in outcomes(stats)),
     ]
-    if "total" in stats:
-        balances = ", ".join(f"{name} {stats[name]}" for name in ("available", "held", "total") if name in stats)
-        lines.append(with_details(balances, ": ", conserved(stats)))
+    for currency, balances in money(stats):
+        shown = ", ".join(f"{name} {amount}" for name, amount in balances.items())
+        lines.append(with_details(f"{currency} {shown}".lstrip(), ": ", conserved(stats)))
     lines += [f"{name} {figure}" for name, figure, _ in memory(stats)]
     if shown := conditions(stats):
         lines.append(shown)
@@ -65,14 +68,29 @@ def table_rows(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
     if stats.get("ignored"):
         yield "ignored", f"{stats['ignored']:,}", "by the dialect"
     yield "accounts", f"{stats['accounts']:,}", locked_accounts(stats)
-    for name in ("available", "held", "total"):
-        if name in stats:
-            yield name, str(stats[name]), ""
+    for currency, balances in money(stats):
+        for name, amount in balances.items():
+            yield f"{name} {currency}".rstrip(), str(amount), ""
     if "conserved" in stats:
         yield "conserved", "yes" if stats["conserved"] else "no", ""
     yield "seconds", f"{seconds['total']:.3f}", stages_of(seconds)
     yield "rows/s", f"{stats['rows_per_second']:,.0f}", conditions(stats)
     yield from memory(stats)
+
+
+def money(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, dict[str, Any]]]":
+    """Iterate currencies, as far as they are shown: the code, and the sums of its accounts. Where accounts have none,
+    it is one without a code."""
+    sums = {name: stats[name] for name in ("available", "held", "total") if name in stats}
+    if not isinstance(sums.get("total"), dict):
+        if sums:
+            yield "", sums
+        return
+    codes = list(sums["total"])
+    for code in codes[:CURRENCIES_SHOWN]:
+        yield printable(code), {name: amounts[code] for name, amounts in sums.items()}
+    if len(codes) > CURRENCIES_SHOWN:
+        yield f"and {len(codes) - CURRENCIES_SHOWN:,} more currencies", {}
 
 
 def outcomes(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":

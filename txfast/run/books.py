@@ -4,12 +4,15 @@ This module must not know where batches come from, nor where accounts are writte
 """
 
 import time
+from itertools import zip_longest
 
 from txfast.batch.batch import KINDS
 from txfast.dialect.names import DECIMALS, unit
 from txfast.errors import ConservationError, MemoryLimitError
-from txfast.ledger.ledger import STATUSES, Ledger, counts_of
+from txfast.ledger.figures import balances_of, counts_of
+from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.printable import printable
 from txfast.run.machine import return_free_memory
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from txfast.batch.batch import TransactionBatch
+    from txfast.dialect.currencies import Currencies
     from txfast.dialect.dialect import Dialect
     from txfast.ledger.policy import Policy
     from txfast.readers.balance_rows import BalanceRows
@@ -70,6 +74,11 @@ class Books:
         return DECIMALS if self.dialect is None else self.dialect.decimals
 
     @property
+    def currencies(self) -> "Currencies | None":
+        """The currencies that rows were found to have; None where accounts have none."""
+        return None if self.dialect is None else self.dialect.currencies
+
+    @property
     def has_text_ids(self) -> bool:
         """Whether clients or transactions are texts."""
         return self.dialect is not None and self.dialect.text_ids is not None
@@ -83,7 +92,7 @@ class Books:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
         text_ids = None if self.dialect is None else self.dialect.text_ids
-        self.ledgers = [Ledger(self.policy, text_ids) for _ in range(self._plan.ledgers)]
+        self.ledgers = [Ledger(self.policy, text_ids, self.currencies) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self.ledger_bytes)
@@ -268,9 +277,10 @@ class Books:
         from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
-        if self.has_text_ids:
+        if self.has_text_ids or self.currencies is not None:
+            kept = "text ids" if self.has_text_ids else "accounts with a currency"
             raise MemoryLimitError(
-                f"text ids stay in memory, and these need more than the limit of "
+                f"{kept} stay in memory, and these need more than the limit of "
                 f"{(self._plan.memory_limit or 0) >> 20}MiB leaves: name a higher --memory-limit"
             )
         with STARTING:
@@ -328,15 +338,25 @@ class Books:
                 for ledger in self.ledgers:
                     ledger.drop_transactions()
             accounts = AccountColumns(self.ledgers)
-        self._check_conservation(accounts.available_units + accounts.held_units)
+        self._check_conservation(accounts)
         return accounts
 
-    def _check_conservation(self, held: int) -> None:
-        expected = self._balance_before + sum(ledger.balance_units for ledger in self.ledgers)
+    def _check_conservation(self, accounts: "AccountColumns | Settled") -> None:
+        """Raise ConservationError where the accounts, or those of one currency, do not add up."""
+        left = [sum(each) for each in zip_longest(*map(balances_of, self.ledgers), fillvalue=0)]
+        if self.currencies is None:
+            self._check_sum("", accounts.available_units + accounts.held_units, self._balance_before + sum(left))
+            return
+        sums, codes = accounts.by_currency(), self.currencies.codes
+        left += [0] * (len(codes) - len(left))
+        for code, balance in zip(codes, left, strict=False):  # there may be a balance, 0, before any currency
+            self._check_sum(printable(f" of {code.decode(errors='backslashreplace')}"), sum(sums[code]), balance)
+
+    def _check_sum(self, currency: str, held: int, expected: int) -> None:
         if held != expected:
             raise ConservationError(
-                f"the accounts do not add up: they hold {held:,} units of {unit(self.decimals)}, and applied rows left "
-                f"{expected:,}; nothing is put out, since this is a defect: please report it"
+                f"the accounts do not add up: they hold {held:,} units of {unit(self.decimals)}{currency}, and applied "
+                f"rows left {expected:,}; nothing is put out, since this is a defect: please report it"
             )
 
     def _settle(

@@ -19,7 +19,8 @@ from txfast.input.open import open_input
 from txfast.input.position import Position, go_on
 from txfast.input.ref import resolve
 from txfast.interrupts import LISTENER
-from txfast.ledger.ledger import STATUSES, add_counts
+from txfast.ledger.figures import add_counts
+from txfast.ledger.ledger import STATUSES
 from txfast.state import manifest
 from txfast.state.folders import CHECKPOINT_NAME, remove_folder
 from txfast.state.positions import fields_of_position, position_of, positions_of

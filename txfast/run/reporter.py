@@ -115,7 +115,9 @@ def row_in_quotes_warning(name: str, line: int) -> str:
 def ignored_columns_warning(name: str, columns: tuple[str, ...]) -> str:
     """The warning about columns that are ignored, though their names say that they may matter."""
     found = f"column {columns[0]!r} is" if len(columns) == 1 else f"columns {', '.join(map(repr, columns))} are"
+    currency = next((column for column in columns if column.strip().lower() == "currency"), None)
+    other = "" if currency is None else f"; for an account in each currency, add --columns currency={currency}"
     return (
         f"{name}: {found} ignored: rows are applied whatever it says there; if it matters, leave out the rows that "
-        f"should not count, where the file is made"
+        f"should not count, where the file is made{other}"
     )

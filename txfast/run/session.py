@@ -186,6 +186,8 @@ class Session:
         if self.replay.books.has_text_clients:
             raise UsageError(f"{what} have clients that are numbers, and those of this run are texts")
 
+        if self.replay.books.currencies is not None:
+            raise UsageError(f"{what} have no currency, and accounts of this run have one")
         decimals = self.replay.books.decimals
         if decimals != BALANCE_DECIMALS:
             raise UsageError(

@@ -9,7 +9,8 @@ from libc.string cimport memcpy
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.ledger.sorted_accounts cimport AccountColumns, SortKey
+from txfast.ledger.key_order cimport SortKey
+from txfast.ledger.sorted_accounts cimport AccountColumns
 from txfast.ledger.sums cimport fits_as_total
 
 from txfast.errors import SpillError

@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from txfast.dialect.currencies import Currencies
     from txfast.ledger.ledger import Ledger
     from txfast.spill.file import SpillFile
 
@@ -34,6 +35,7 @@ class Settled:
         self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
         self.has_names = False  # clients are numbers
+        self.currencies: Currencies | None = None  # accounts have none
         self.stopped = False  # a failure or an interrupt ended the run: settle nothing more
         self.available_units = 0
         self.held_units = 0
@@ -63,6 +65,10 @@ class Settled:
             self.available_units += accounts.available_units
             self.held_units += accounts.held_units
             self.locked_count += accounts.locked_count
+
+    def by_currency(self) -> dict[bytes, tuple[int, int]]:
+        """As of AccountColumns: empty, since accounts have no currency."""
+        return {}
 
     def give_up(self, ledger: "Ledger") -> None:
         """Tally a ledger that is about to be cleared."""

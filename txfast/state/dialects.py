@@ -48,9 +48,12 @@ def decimals_of(dialect: Dialect | None) -> int:
 
 
 def with_number_ids(folder: str, dialect: Dialect | None) -> Dialect | None:
-    """A dialect for the state in this folder. Raises UsageError where ids are texts: a state holds none yet."""
+    """A dialect for the state in this folder. Raises UsageError where ids are texts, or accounts have a currency: a
+    state holds neither yet."""
     if dialect is not None and dialect.text_ids is not None:
         raise UsageError(f"{folder}: a state holds no ids that are texts yet: replay all inputs in one run without it")
+    if dialect is not None and dialect.has_currency:
+        raise UsageError(f"{folder}: a state holds no currencies yet: replay all inputs in one run without it")
     return dialect
 
 

@@ -1,6 +1,7 @@
 """Accounts as an Arrow table: record batches, a Parquet file or an Arrow file.
 
     client     uint64, or string where clients are texts
+    currency   string, where accounts have one
     available  decimal128(19, 4), or as many decimals as the amounts have
     held       decimal128(19, 4)
     total      decimal128(19, 4)
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
+    from txfast.dialect.currencies import Currencies
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.writers.output import Output
 
     Writer: TypeAlias = parquet.ParquetWriter | pa.RecordBatchFileWriter
 
     class Accounts(Protocol):
-        """Accounts in ascending order of client, in chunks."""
+        """Accounts in ascending order of client, then currency, in chunks."""
 
         @property
         def has_names(self) -> bool: ...
+        @property
+        def currencies(self) -> Currencies | None: ...
         def chunks(self) -> Iterator[AccountColumns]: ...
 else:
     from txfast.late import pa
@@ -47,10 +51,12 @@ def amount_type(decimals: int = DECIMALS) -> "pa.Decimal128Type":
     return pa.decimal128(AMOUNT_DIGITS, decimals)
 
 
-def account_schema(decimals: int = DECIMALS, *, has_names: bool = False) -> "pa.Schema":
-    """The schema of accounts; `has_names` where clients are texts."""
+def account_schema(accounts: "Accounts", decimals: int = DECIMALS) -> "pa.Schema":
+    """The schema of these accounts."""
     amounts = [(name, amount_type(decimals)) for name in ("available", "held", "total")]
-    fields = [("client", pa.string() if has_names else pa.uint64()), *amounts, ("locked", pa.bool_())]
+    currency = [] if accounts.currencies is None else [("currency", pa.string())]
+    client = ("client", pa.string() if accounts.has_names else pa.uint64())
+    fields = [client, *currency, *amounts, ("locked", pa.bool_())]
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
@@ -76,11 +82,13 @@ def account_batches(accounts: "Accounts", decimals: int = DECIMALS) -> "Iterator
 
 
 def account_batch(accounts: "AccountColumns", first: int, rows: int, decimals: int = DECIMALS) -> "pa.RecordBatch":
-    """A record batch of `rows` accounts, from index `first` on. Raises InputError for a client that is no UTF-8."""
-    schema = account_schema(decimals, has_names=accounts.has_names)
+    """A record batch of `rows` accounts, from index `first` on. Raises InputError for a client or a currency that is no
+    UTF-8."""
+    schema = account_schema(accounts, decimals)
     columns = account_buffers(accounts, first, rows)
-    if accounts.has_names:
-        check_utf8("client", *columns[0])
+    for field, buffers in zip(schema, columns, strict=True):
+        if field.type == pa.string():
+            check_utf8(field.name, *buffers)
     arrays = [
         pa.Array.from_buffers(field.type, rows, [None, *map(pa.py_buffer, buffers)])
         for field, buffers in zip(schema, columns, strict=True)
@@ -117,7 +125,7 @@ def write_parquet(accounts: "Accounts", output: "Output", decimals: int = DECIMA
     """Write accounts to an open output as Parquet. Raises SourceError, and BrokenPipeError where it is a pipe without a
     reader."""
     sink = Sink(output)
-    schema = account_schema(decimals, has_names=accounts.has_names)
+    schema = account_schema(accounts, decimals)
     write_batches(
         account_batches(accounts, decimals), sink, pa.parquet.ParquetWriter(sink, schema, use_dictionary=["locked"])
     )
@@ -126,7 +134,7 @@ def write_parquet(accounts: "Accounts", output: "Output", decimals: int = DECIMA
 def write_arrow(accounts: "Accounts", output: "Output", decimals: int = DECIMALS) -> None:
     """Write accounts to an open output as an Arrow IPC file. Raises as `write_parquet`."""
     sink = Sink(output)
-    writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema(decimals, has_names=accounts.has_names))
+    writer = pa.ipc.new_file(pa.PythonFile(sink, mode="w"), account_schema(accounts, decimals))
     write_batches(account_batches(accounts, decimals), sink, writer)
 
 

@@ -3,7 +3,7 @@
 Each function makes new buffers, which belong to the caller. This module must not know pyarrow, nor where columns go.
 """
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -28,7 +28,7 @@ cdef inline Decimal widened(const int64_t units) noexcept nogil:
 
 def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize_t count):
     """The buffers of `count` accounts, from index `first` on, a list for each column: `client` (uint64; of texts the
-    offsets, int32, and the bytes), `available`, `held`, `total` (each decimal128) and `locked` (bits).
+    offsets, int32, and the bytes), `currency` (texts, where accounts have one), `available`, `held`, `total` (each decimal128) and `locked` (bits).
 
     Raises IndexError where there are fewer accounts.
     """
@@ -54,7 +54,10 @@ def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize
             total[row] = widened(units + held_units)
             locked[row >> 3] |= (accounts.locked[first + row] != 0) << (row & 7)
     clients = client_names(accounts, first, count) if accounts.has_names else [client_numbers(accounts, first, count)]
-    return [clients] + [[buffer] for buffer in buffers]
+    currencies = []
+    if accounts.currencies is not None:
+        currencies = [currency_codes(accounts.currencies.codes, accounts.currency + first, count)]
+    return [clients] + currencies + [[buffer] for buffer in buffers]
 
 
 cdef bytearray client_numbers(AccountColumns accounts, Py_ssize_t first, Py_ssize_t count):
@@ -65,6 +68,17 @@ cdef bytearray client_numbers(AccountColumns accounts, Py_ssize_t first, Py_ssiz
     for row in range(count):
         clients[row] = accounts.balances[first + row].client
     return buffer
+
+
+cdef list currency_codes(list known, const uint16_t* numbers, const Py_ssize_t count):
+    """The codes of currencies by their numbers, from the known ones: offsets and bytes."""
+    cdef bytearray offset_buffer = bytearray((count + 1) * sizeof(int32_t))
+    cdef int32_t* offsets = <int32_t*>PyByteArray_AS_STRING(offset_buffer)
+    cdef Py_ssize_t row
+    cdef list codes = [known[numbers[row]] for row in range(count)]
+    for row in range(count):
+        offsets[row + 1] = offsets[row] + <int32_t>len(codes[row])
+    return [offset_buffer, bytearray(b"".join(codes))]
 
 
 cdef list client_names(AccountColumns accounts, Py_ssize_t first, Py_ssize_t count):
@@ -111,10 +125,13 @@ cdef bytearray id_numbers(TransactionBatch batch, const uint64_t* numbers):
     return buffer
 
 
-def transaction_buffers(TransactionBatch batch not None, *, bint text_client=False, bint text_tx=False):
+def transaction_buffers(
+    TransactionBatch batch not None, *, bint text_client=False, bint text_tx=False, list currencies=None,
+):
     """The buffers of a batch's well-formed rows, a list for each column: `type` (int8, indexes in KINDS), `client` and
-    `tx` (uint64; of texts the offsets, int32, and the bytes), and the validity (bits) and values (decimal128) of
-    `amount`. `text_client` and `text_tx` say which ids the batch's dialect takes for texts."""
+    `tx` (uint64; of texts the offsets, int32, and the bytes), the validity (bits) and values (decimal128) of `amount`,
+    and the texts of `currency` where `currencies` are the codes of the run. `text_client` and `text_tx` say which ids
+    the batch's dialect takes for texts."""
     cdef Py_ssize_t count = batch.rows
     cdef list buffers = [bytearray(count), bytearray((count + 7) // 8), bytearray(count * DECIMAL_BYTES)]
     cdef int8_t* kinds = <int8_t*>PyByteArray_AS_STRING(buffers[0])
@@ -129,4 +146,5 @@ def transaction_buffers(TransactionBatch batch not None, *, bint text_client=Fal
                 amounts[row] = widened(batch.amount[row])
     clients = id_texts(batch, batch.client_span) if text_client else [id_numbers(batch, batch.client)]
     txs = id_texts(batch, batch.tx_span) if text_tx else [id_numbers(batch, batch.tx)]
-    return [[buffers[0]], clients, txs, buffers[1:]]
+    codes = [] if currencies is None else [currency_codes(currencies, batch.currency, batch.rows)]
+    return [[buffers[0]], clients, txs, buffers[1:], *codes]

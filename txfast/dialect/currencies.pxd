@@ -1,0 +1,59 @@
+"""The currencies of a run: codes as texts, and the numbers that batches and accounts have in their place.
+
+A scanner knows the codes that it has met; new ones it asks of the run's Currencies (currencies.pyx).
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    CODE_BYTES_MAX = 12
+    KNOWN_BITS = 6
+    KNOWN_SLOTS = 1 << KNOWN_BITS
+
+# A code: its bytes with zeros behind them, and its length in the last byte. Two are the same where both words are.
+cdef struct CurrencyCode:
+    uint64_t first
+    uint64_t second
+
+cdef struct KnownCode:
+    CurrencyCode code
+    uint16_t number
+
+# Codes that a scanner has met, by their hash. An unused slot has a code of length 0, which no row has.
+cdef struct KnownCodes:
+    KnownCode[KNOWN_SLOTS] slots
+    void* currencies  # the run's Currencies, borrowed
+    CurrencyCode refused  # of length 0 where each has got a number
+
+
+cdef class Currencies:
+    cdef readonly list codes
+    cdef dict numbers
+
+
+cdef int new_number(KnownCodes* known, const CurrencyCode code) noexcept with gil
+
+cdef int check_codes(const KnownCodes* known) except -1
+
+
+cdef inline bint make_code(const uint8_t* start, const Py_ssize_t length, CurrencyCode* code) noexcept nogil:
+    """The code of a text; False where it is empty or too long."""
+    cdef uint8_t[16] padded
+    if not 0 < length <= CODE_BYTES_MAX:
+        return False
+    memset(padded, 0, sizeof(padded))
+    memcpy(padded, start, length)
+    padded[15] = <uint8_t>length
+    memcpy(code, padded, sizeof(CurrencyCode))
+    return True
+
+
+cdef inline uint16_t number_of(KnownCodes* known, const CurrencyCode code) noexcept nogil:
+    """The number of a code in the run. Where there is none it is 0: call `check_codes` once all rows are scanned."""
+    cdef uint64_t hash = (code.first ^ (code.second << 32 | code.second >> 32)) * <uint64_t>0x9E3779B97F4A7C15
+    cdef KnownCode* slot = &known.slots[hash >> (64 - KNOWN_BITS)]
+    if slot.code.first != code.first or slot.code.second != code.second:
+        slot.number = <uint16_t>new_number(known, code)
+        slot.code = code
+    return slot.number

@@ -1,0 +1,64 @@
+"""Currencies: the codes that a run has met, each with a number.
+
+Accounts and batches have the numbers. No output depends on them: accounts are sorted and shown by the codes.
+"""
+
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+from txfast.errors import CapacityError
+
+# A number has two bytes.
+CURRENCIES_MAX = 1 << 16
+
+
+cdef class Currencies:
+    """The codes of currencies in a run: bytes of 1 to 12, as they are in the input, by their numbers from 0 on.
+
+    Any thread may add one: the GIL, which no step here gives up, keeps two from having one number.
+    """
+
+    def __init__(self):
+        self.codes = []
+        self.numbers = {}
+
+    def __len__(self):
+        return len(self.codes)
+
+    def number(self, bytes code not None):
+        """The number of a code, which is given one if it is new. Raises CapacityError where there are CURRENCIES_MAX
+        others."""
+        number = self.numbers.get(code)
+        if number is None:
+            number = len(self.codes)
+            if number == CURRENCIES_MAX:
+                raise CapacityError(
+                    f"there are more than {CURRENCIES_MAX:,} currencies: does columns.currency name the right column?"
+                )
+            self.codes.append(code)
+            self.numbers[code] = number
+        return number
+
+    def find(self, code):
+        """The number of a code; None where no row had it."""
+        return self.numbers.get(code)
+
+
+cdef int new_number(KnownCodes* known, const CurrencyCode code) noexcept with gil:
+    """The number of a code that a scanner does not know; 0, and the code in `refused`, where the run gives it none."""
+    cdef uint8_t[16] padded
+    memcpy(padded, &code, sizeof(CurrencyCode))
+    try:
+        return (<Currencies>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
+    except Exception:
+        known.refused = code
+        return 0
+
+
+cdef int check_codes(const KnownCodes* known) except -1:
+    """Raise the error for a code that was refused, if one was."""
+    cdef uint8_t[16] padded
+    if known.refused.second:
+        memcpy(padded, &known.refused, sizeof(CurrencyCode))
+        (<Currencies>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
+    return 0
