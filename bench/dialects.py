@@ -35,6 +35,7 @@ from measure import (
 COLUMNS = ("type", "client", "tx", "amount")
 # Numbers become UUIDs that are spread evenly, each its own.
 SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
+CURRENCIES = ("EUR", "USD", "GBP", "JPY", "CHF")
 
 
 class Form(NamedTuple):
@@ -68,6 +69,12 @@ def with_text_ids(fields: Sequence[str]) -> str:
     return ",".join([kind, f"cus_{int(client):016x}", uuid, *rest]) + "\n"
 
 
+def with_currency(fields: Sequence[str]) -> str:
+    """A row with a currency, the same one for each of its client's."""
+    kind, client, tx, amount = (*fields, "")[:4]
+    return f"{kind},{client},{tx},{amount},{CURRENCIES[int(client) % len(CURRENCIES) if client.isdigit() else 0]}\n"
+
+
 def as_object(fields: Sequence[str]) -> str:
     """A row as an object, whose ids and amount are numbers where they can be."""
     texts = dict(zip(COLUMNS, fields, strict=False))
@@ -95,12 +102,14 @@ FILES = {
     ),
     "spread numbers": Form("type,client,tx,amount", with_spread_ids),
     "text ids": Form("type,client,tx,amount", with_text_ids, ("--ids", "text")),
+    "a fifth column": Form("type,client,tx,amount,ccy", with_currency),
+    "currencies": Form("type,client,tx,amount,ccy", with_currency, ("--columns", "currency=ccy")),
     "JSON lines": Form("", as_object),
 }
 # What a file is compared with, where it is not the default.
-COMPARED = {"text ids": "spread numbers"}
+COMPARED = {"text ids": "spread numbers", "currencies": "a fifth column"}
 # The most that a file may cost, in times of that.
-TIMES_MAX = {"semicolons": 1.05, "other columns and words": 1.05, "text ids": 1.6}
+TIMES_MAX = {"semicolons": 1.05, "other columns and words": 1.05, "text ids": 1.6, "currencies": 1.1}
 HEADER = ("file", "MB", "seconds", "rows/s", "times", "of", "at most")
 TEXT = """\
 Medians of whole commands in fresh processes that took turns. Text ids are clients of 20 bytes, and UUIDs: they come in

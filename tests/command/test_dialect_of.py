@@ -306,14 +306,19 @@ def test_a_table_of_nested_columns_alone_is_refused(folder: Folder) -> None:
 
 def test_json_lines_say_what_their_keys_seem_to_mean(folder: Folder) -> None:
     rows: list[object] = [
-        {"kind": "SALE", "user": 7, "id": 1, "gross": 1.50, "more": {"x": 1}}, {"kind": "FEE", "user": 7}, [1], "x",
+        {"kind": "SALE", "user": "u7", "id": 1, "gross": 1.250, "more": {"x": 1}}, {"kind": "FEE", "user": None}, [1],
     ]  # fmt: skip
     content = "".join(json.dumps(row) + "\n" for row in rows) + "{no json\n"
     text = profile_of(folder, content.encode())
-    assert "JSON lines are read in the default dialect alone: rename keys and words where the file is made." in text
-    assert '# [columns]\n# type = "kind"\n# client = "user"\n# tx = "id"\n# amount = "gross"\n' in text
-    assert '# SALE = "deposit"  # 1 row\n# FEE = "…"  # 1 row: ' in text
-    assert table(text) == {}
+    assert '[columns]\ntype = "kind"\nclient = "user"\ntx = "id"\namount = "gross"\n' in text
+    assert 'SALE = "deposit"  # 1 row\n# FEE = "…"  # 1 row: ' in text
+    assert '"ids.client" = "text"  # client ids are no whole numbers, such as "u7" in line 1\n' in text
+    assert "thousands" not in text  # between digits of numbers there is none
+    assert "1 of 4 rows seen are well-formed; bad_json 2, missing_field 1" in text
+    profile = folder.write("p.toml", text.encode())
+    folder.write("rows.jsonl", content.encode())
+    done = folder.run("rows.jsonl", "--profile", str(profile), "-q")
+    assert done.output.endswith(b"\nu7,1.2500,0.0000,1.2500,false\n")
     good = b'{"type":"deposit","client":1,"tx":1,"amount":"1.50"}\n'
     assert "is read without a profile" in profile_of(folder, good)
 

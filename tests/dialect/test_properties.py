@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import dialect_strategies, reference_dialect_run, strategies
+from tests.support import dialect_objects, dialect_strategies, reference_dialect_run, strategies
 from tests.support.dialect_files import id_written
 from tests.support.dialect_replays import THREADS, assert_as_reference, run
 from tests.support.dialect_strategies import Written
@@ -26,12 +26,14 @@ each_reader = pytest.mark.parametrize("reader", READERS)
 thread_counts = st.sampled_from(THREADS)
 clean_files = dialect_strategies.written_files(spoilt=False)
 spoilt_files = dialect_strategies.written_files(spoilt=True)
+clean_objects = dialect_objects.written_objects(spoilt=False)
+spoilt_objects = dialect_objects.written_objects(spoilt=True)
 
 
 # ---- The reference alone -------------------------------------------------------------------------
 
 
-@given(clean_files)
+@given(clean_files | clean_objects)
 def test_what_is_written_under_a_dialect_means_what_was_written(written: Written) -> None:
     found = [each.outcome for each in read_rows(written.content, written.settings)]
     assert [each._replace(currency=None) for each in found if isinstance(each, Transaction)] == [
@@ -78,6 +80,21 @@ def test_a_policy_says_what_the_rows_of_a_dialect_do(
     )
 
 
+@examples(2)
+@given(spoilt_objects, thread_counts, strategies.block_sizes)
+def test_json_lines_mean_what_their_dialect_says(written: Written, threads: int, block_bytes: int) -> None:
+    assert_as_reference([written.content], written.settings, threads=threads, block_bytes=block_bytes)
+
+
+@examples(0.5)
+@given(spoilt_objects, spoilt_objects, thread_counts, strategies.block_sizes, strategies.policies())
+def test_a_policy_says_what_the_rows_of_json_lines_do(
+    written: Written, other: Written, threads: int, block_bytes: int, policy: str
+) -> None:
+    contents = [written.content, other.content]
+    assert_as_reference(contents, written.settings, threads=threads, block_bytes=block_bytes, policy=policy)
+
+
 @each_reader
 @given(dialect_strategies.soup_files(), thread_counts, strategies.block_sizes)
 def test_lines_of_anything_mean_what_the_dialect_says(
@@ -106,7 +123,10 @@ def test_several_files_are_read_under_one_dialect(
 # ---- The package against itself ------------------------------------------------------------------
 
 
-@given(dialect_strategies.written_files(spoilt=False, has_currency=False))
+@given(
+    dialect_strategies.written_files(spoilt=False, has_currency=False)
+    | dialect_objects.written_objects(spoilt=False, has_currency=False)
+)
 def test_the_same_rows_give_the_same_balances_under_every_dialect(written: Written) -> None:
     """One file is written under the dialect, one plainly: all that differs is what a unit is worth."""
     found = run([written.content], written.settings)

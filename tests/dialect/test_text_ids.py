@@ -107,10 +107,12 @@ def test_texts_that_outgrow_the_memory_limit_fail_the_run(folder: Folder) -> Non
     assert not (folder.path / "out.csv").exists()
 
 
-def test_a_json_input_knows_no_text_ids_yet(folder: Folder) -> None:
+def test_json_lines_with_texts_are_told_what_to_add(folder: Folder) -> None:
     folder.write("rows.jsonl", b'{"type":"deposit","client":"a","tx":"b","amount":1}\n')
-    done = folder.run("rows.jsonl", "--ids", "text")
-    done.assert_failed("rows.jsonl")
+    done = folder.run("rows.jsonl")
+    assert done.exit_code == 1
+    assert "(ids that are texts? add --ids text)" in done.errors
+    assert folder.run("rows.jsonl", "--ids", "text").output.endswith(b"\na,1.0000,0.0000,1.0000,false\n")
 
 
 def test_an_option_overrides_what_a_variable_says_of_one_kind_of_ids(folder: Folder) -> None:

@@ -37,15 +37,18 @@ def test_a_line_that_is_no_row_is_explained(row: bytes) -> None:
 
 
 FIELD_HINTS = {
-    ("bad_amount", b'{"amount":"1.250,00"}'): "a decimal comma? write 1250.00",
+    ("bad_amount", b'{"amount":"1.250,00"}'): (
+        "a decimal comma? write 1250.00, or add --decimal , --dialect thousands=."
+    ),
     ("bad_amount", b'{"Amount":1e3}'): "an exponent? write all digits",
     ("bad_client", b'{"client":1.0}'): "a whole number is written without decimals: 1",
     ("bad_client", b'{"client":null}'): "it is empty",
-    ("bad_type", b'{"type":"credit"}'): "deposit?",
+    ("bad_type", b'{"type":"credit"}'): "deposit? correct it, or add --types credit=deposit",
+    ("bad_tx", b'{"tx":"ch_1"}'): "ids that are texts? add --ids text",
     ("bad_type", b'{"type":true}'): "",
     ("missing_field", b'{"type":"deposit"}'): "no client and no tx",
     ("missing_field", b'{"kind":"x","customer":1,"tx":1}'): (
-        "no type and no client; rename 'kind' to type, 'customer' to client"
+        "no type and no client; add --columns type=kind,client=customer"
     ),
     ("row_too_long", b'{"a":'): "",
 }  # fmt: skip

@@ -121,7 +121,11 @@ def test_a_killed_run_goes_on_to_the_same_end(folder: Folder, threads: str) -> N
 def test_a_file_of_malformed_lines_alone_fails_with_the_reason_and_a_hint(folder: Folder) -> None:
     for content, *words in (
         (b'{\n  "type": "deposit",\n  "client": 1\n}\n', "all 4 rows are malformed: bad_json", "of several lines? put"),
-        (b'{"kind":"deposit","account":1,"id":1}\n', "missing_field, in line 1", "rename 'kind' to type, 'account' to"),
+        (
+            b'{"kind":"deposit","account":1,"id":1}\n',
+            "missing_field, in line 1",
+            "add --columns type=kind,client=account",
+        ),
         (b"{}", "in.jsonl: the only row is malformed: missing_field"),
     ):
         folder.write("in.jsonl", content)

@@ -50,9 +50,12 @@ MARKS = [(None, None)] * 3 + [(",", None), (",", "."), (",", " "), ("/", "_"), (
 
 
 @st.composite
-def layouts(draw: st.DrawFn, *, has_currency: bool | None = None) -> Layout:
-    """Dialects of few or many parts, with the columns of their files. Where it is not said, some have a currency."""
+def layouts(draw: st.DrawFn, *, has_header: bool = False, has_currency: bool | None = None) -> Layout:
+    """Dialects of few or many parts, with the columns of their files. `has_header` says that these have names; where
+    `has_currency` does not say it, some have a currency."""
     settings = draw(shapes()) | draw(numbers()) | draw(words())
+    if has_header:
+        settings["header"] = "yes"
     roles = draw(st.sampled_from([("type", "client", "tx", "amount")] * 4 + [("client", "tx", "amount")] * 2 + [PAIR]))
     if "type" not in roles and "amount" in roles:
         settings = {name: value for name, value in settings.items() if not name.startswith("types.")}

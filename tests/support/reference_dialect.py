@@ -10,11 +10,13 @@ what a wrong one leads to is not its concern.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tests.support.reference import REJECT_ROW_LIMIT_BYTES, WORDS, parse_id
+from tests.support.reference_dialect_json import Fields, cut_json_rows, find_fields
 from tests.support.reference_dialect_rows import BLANKS, Field, Shape, cut_rows, split_fields
+from tests.support.reference_json import is_json
 from tests.support.reference_ledger import INT64_MAX
 from tests.support.reference_rows import BYTE_ORDER_MARK, ROW_LIMIT_BYTES, NotTransactions
 
@@ -275,11 +277,32 @@ def read_rows(content: bytes, settings: Mapping[str, str]) -> list[DecodedRow]:
     """The rows of a file after its header. Raises NotTransactions."""
     dialect = Dialect.of(settings)
     text = decode(content, dialect.encoding)
+    if is_json(text):
+        return read_json_rows(text, dialect)
     delimiter, columns = find_delimiter(text, dialect)
     rows = cut_rows(text, shape_of(dialect, delimiter))
     return [
         decode_row(dialect, columns, delimiter, line, row) for line, row in (rows[1:] if dialect.has_header else rows)
     ]
+
+
+def read_json_rows(text: bytes, dialect: Dialect) -> list[DecodedRow]:
+    """The rows of JSON lines, which have no header."""
+    columns = {role: dialect.column_of(role) for role in dialect.roles()}
+    if not dialect.has_header or dialect.skip or len(set(columns.values())) < len(columns):
+        raise NotTransactions("JSON lines have no header, and a key for each column")
+    decoded = []
+    for line, row in cut_json_rows(text, dialect.comment):
+        outcome: Outcome = Malformed("row_too_long")
+        found: Fields = {}
+        if len(row) <= ROW_LIMIT_BYTES:
+            outcome = Malformed("bad_json")
+            cut = find_fields(row, columns, dialect.keep)
+            if cut is not None:
+                found, kept = cut
+                outcome = outcome_of(dialect, found, list(zip(kept, dialect.keep.values(), strict=True)))
+        decoded.append(DecodedRow(line, outcome, texts_of(dialect, found), row[:REJECT_ROW_LIMIT_BYTES]))
+    return decoded
 
 
 def decode(content: bytes, encoding: str | None) -> bytes:
@@ -319,24 +342,32 @@ def find_delimiter(text: bytes, dialect: Dialect) -> tuple[bytes, Columns]:
 
 def decode_row(dialect: Dialect, columns: Columns, delimiter: bytes, line: int, row: bytes) -> DecodedRow:
     outcome: Outcome
-    fields: list[Field] | None = []
+    found: Fields = {}
     if len(row) > ROW_LIMIT_BYTES:
         outcome = Malformed("row_too_long")
     elif (fields := split_fields(row, delimiter, dialect.quote)) is None:
         outcome = Malformed("bad_quoting")
     else:
-        outcome = outcome_of(dialect, columns, fields)
-    return DecodedRow(line, outcome, texts_of(dialect, columns, fields or []), row[:REJECT_ROW_LIMIT_BYTES])
+        found = {role: field_at(fields, index) for role, index in columns.by_role.items()}
+        kept = [(field_at(fields, index) or Field(b"", False), words) for index, words in columns.keep]
+        has_surplus = any(each.text for each in fields[columns.width :])
+        outcome = outcome_of(dialect, found, kept, has_surplus=has_surplus)
+    return DecodedRow(line, outcome, texts_of(dialect, found), row[:REJECT_ROW_LIMIT_BYTES])
 
 
-def texts_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> tuple[bytes, bytes, bytes, bytes | None]:
+def field_at(fields: Sequence[Field], index: int) -> Field | None:
+    """The field of a column; None where the row ends before it."""
+    return fields[index] if index < len(fields) else None
+
+
+def texts_of(dialect: Dialect, found: Fields) -> tuple[bytes, bytes, bytes, bytes | None]:
     """The texts of type, client, tx and amount, as they are shown of a row that was not applied."""
 
     def shown(role: str) -> bytes:
-        index = columns.by_role.get(role, len(fields))
-        return fields[index].shown(dialect.quote) if index < len(fields) else b""
+        field = found.get(role)
+        return b"" if field is None else field.shown(dialect.quote)
 
-    amount = None if fields and "credit" in columns.by_role else shown("amount")
+    amount = None if "credit" in found else shown("amount")
     return shown("type"), shown("client"), shown("tx"), amount
 
 
@@ -362,55 +393,66 @@ def currency_of(dialect: Dialect, field: Field) -> str | None:
     return text.decode("utf-8", "surrogateescape") if len(text) <= CURRENCY_LIMIT_BYTES else None
 
 
-def outcome_of(dialect: Dialect, columns: Columns, fields: Sequence[Field]) -> Outcome:
-    """What a row of these fields is. The order of the questions is the order of the reasons."""
-    texts = [each.text for each in fields]
-    found: dict[str, bytes | None] = {
-        role: texts[index] if index < len(texts) else None for role, index in columns.by_role.items()
-    }
-    type_text, client_text, tx_text = found.get("type"), found["client"], found["tx"]
+def amount_of(dialect: Dialect, field: Field) -> int | None:
+    """The amount in a field. A number of JSON has a decimal point, whatever the marks in texts are."""
+    return parse_amount(field.text, replace(dialect, decimal=b".", thousands=None) if field.is_number else dialect)
+
+
+def outcome_of(
+    dialect: Dialect,
+    found: Fields,
+    kept: Sequence[tuple[Field, Sequence[bytes]]],
+    *,
+    has_surplus: bool = False,
+) -> Outcome:
+    """What a row of these fields is. The order of the questions is the order of the reasons.
+
+    `found` has None for a role whose field is not there, `kept` the fields that must have one of these words.
+    """
+    type_, client_field, tx_field = found.get("type"), found["client"], found["tx"]
     has_type_column = "type" in found
-    if any((texts[index] if index < len(texts) else b"") not in words for index, words in columns.keep):
+    if any(field.text not in words for field, words in kept):
         return Ignored()
-    has_type = type_text is not None and not dialect.is_empty(type_text)
-    kind = meaning_of(type_text, dialect.words) if type_text is not None and has_type else None
+    has_type = type_ is not None and not dialect.is_empty(type_.text)
+    kind = meaning_of(type_.text, dialect.words) if type_ is not None and has_type else None
     if kind == IGNORE:
         return Ignored()
-    if any(texts[columns.width :]):
+    if has_surplus:
         return Malformed("too_many_fields")
-    if client_text is None or tx_text is None or (has_type_column and not has_type):
+    if client_field is None or tx_field is None or (has_type_column and not has_type):
         return Malformed("missing_field")
     if "currency" in found and found["currency"] is None:
         return Malformed("missing_field")
     # Without a type column, the amount says the kind: a row needs one.
-    amount_texts = [
-        text for role in ("amount", "credit", "debit") if (text := found.get(role)) and not dialect.is_empty(text)
-    ]
-    if not has_type_column and not amount_texts:
+    amounts = {
+        role: amount_of(dialect, field)
+        for role in ("amount", "credit", "debit")
+        if (field := found.get(role)) and not dialect.is_empty(field.text)
+    }
+    if not has_type_column and not amounts:
         return Malformed("missing_field")
     if has_type_column and kind is None:
         return Malformed("bad_type")
-    client = id_of(dialect, "client", fields[columns.by_role["client"]])
+    client = id_of(dialect, "client", client_field)
     if client is None:
         return Malformed("bad_client")
-    tx = id_of(dialect, "tx", fields[columns.by_role["tx"]])
+    tx = id_of(dialect, "tx", tx_field)
     if tx is None:
         return Malformed("bad_tx")
     currency = None
-    if "currency" in found:
-        currency = currency_of(dialect, fields[columns.by_role["currency"]])
+    if (field := found.get("currency")) is not None:
+        currency = currency_of(dialect, field)
         if currency is None:
             return Malformed("bad_currency")
-    if any(parse_amount(text, dialect) is None for text in amount_texts):
+    if None in amounts.values():
         return Malformed("bad_amount")
-    amount = parse_amount(amount_texts[0], dialect) if amount_texts else None
     outcome: Outcome
     if "credit" in found:
-        outcome = two_columns(dialect, client, tx, found["credit"] or b"", found["debit"] or b"")
+        outcome = two_columns(client, tx, amounts.get("credit"), amounts.get("debit"))
     elif kind is None:
-        outcome = by_sign(dialect, client, tx, amount)
+        outcome = by_sign(dialect, client, tx, amounts.get("amount"))
     else:
-        outcome = Transaction(kind, client, tx, amount)
+        outcome = Transaction(kind, client, tx, amounts.get("amount"))
     return outcome._replace(currency=currency) if isinstance(outcome, Transaction) else outcome
 
 
@@ -422,10 +464,8 @@ def by_sign(dialect: Dialect, client: int | str, tx: int | str, amount: int | No
     return Transaction(dialect.positive if amount >= 0 else dialect.negative, client, tx, abs(amount))
 
 
-def two_columns(dialect: Dialect, client: int | str, tx: int | str, credit_text: bytes, debit_text: bytes) -> Outcome:
+def two_columns(client: int | str, tx: int | str, credit: int | None, debit: int | None) -> Outcome:
     """With two columns of amounts, the one that is neither empty nor zero counts."""
-    credit = None if dialect.is_empty(credit_text) else parse_amount(credit_text, dialect)
-    debit = None if dialect.is_empty(debit_text) else parse_amount(debit_text, dialect)
     if credit and debit:
         return Malformed("bad_amount")
     if credit or debit is None or (credit == 0 and debit == 0):

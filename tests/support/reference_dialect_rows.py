@@ -23,10 +23,12 @@ class Shape(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A field, unquoted and trimmed. Doubled quotes stay doubled in `text`, which is what words are compared with."""
+    """A field, unquoted and trimmed. Doubled quotes stay doubled in `text`, which is what words are compared with. A
+    number is one of JSON, and no text."""
 
     text: bytes
     is_quoted: bool
+    is_number: bool = False
 
     def shown(self, quote: bytes | None) -> bytes:
         """The field as rejects show it: a doubled quote is one, and a doubled quote of another kind stays as it is."""

@@ -42,8 +42,8 @@ def split_lines(content: bytes) -> tuple[list[tuple[int, bytes]], int]:
     return [(number, line) for number, line in enumerate(lines, 1) if line.strip(BLANKS)], len(lines)
 
 
-def find_json_texts(line: bytes) -> Texts | None:
-    """The texts of the four columns; None where the line is no object as the rules ask for."""
+def parse_members(line: bytes) -> Members | None:
+    """The members of the object that a line is; None where it is none."""
     try:
         members = json.loads(
             line.decode("utf-8", "surrogateescape"),
@@ -51,7 +51,13 @@ def find_json_texts(line: bytes) -> Texts | None:
         )  # fmt: skip
     except ValueError:
         return None
-    if not isinstance(members, Members):
+    return members if isinstance(members, Members) else None
+
+
+def find_json_texts(line: bytes) -> Texts | None:
+    """The texts of the four columns; None where the line is no object as the rules ask for."""
+    members = parse_members(line)
+    if members is None:
         return None
     texts = []
     for column_name in COLUMN_NAMES:

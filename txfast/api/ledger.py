@@ -154,7 +154,7 @@ class Ledger:
     def __getitem__(self, client: SupportsIndex | str) -> Account: ...
     @overload
     def __getitem__(self, client: tuple[SupportsIndex | str, str]) -> CurrencyAccount: ...
-    def __getitem__(self, client: object) -> Account | CurrencyAccount:
+    def __getitem__(self, client: SupportsIndex | str | tuple[SupportsIndex | str, str]) -> Account | CurrencyAccount:
         """The client's account; where accounts have a currency, that of a pair: client and code. Raises KeyError where
         there is none."""
         with self._alone():
@@ -176,10 +176,10 @@ class Ledger:
     def get(self, client: tuple[SupportsIndex | str, str]) -> CurrencyAccount | None: ...
     @overload
     def get(self, client: tuple[SupportsIndex | str, str], default: "Default") -> "CurrencyAccount | Default": ...
-    def get(self, client: object, default: object = None) -> object:
+    def get(self, client: SupportsIndex | str | tuple[SupportsIndex | str, str], default: object = None) -> object:
         """The account, as `ledger[client]`; `default` where there is none."""
         try:
-            return self[client]  # type: ignore[call-overload]
+            return self[client]
         except KeyError:
             return default
 

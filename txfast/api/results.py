@@ -275,7 +275,7 @@ class Accounts(ResultTable[Account]):
     def get(self, client: "tuple[SupportsIndex | str, str]") -> CurrencyAccount | None: ...
     @overload
     def get(self, client: "tuple[SupportsIndex | str, str]", default: "Default") -> "CurrencyAccount | Default": ...
-    def get(self, client: object, default: object = None) -> object:
+    def get(self, client: "SupportsIndex | str | tuple[SupportsIndex | str, str]", default: object = None) -> object:
         """The client's account; `default` where it has none. Where accounts have a currency, the account of a pair:
         client and code.
 

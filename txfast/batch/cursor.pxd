@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from txfast.batch.batch cimport MALFORMED_COUNT, ROW_BYTES_KEPT, ROW_TOO_LONG, TransactionBatch
 from txfast.batch.header cimport NO_COLUMN, Fields, RowForm, cut_fields
-from txfast.batch.json_object cimport cut_object
+from txfast.batch.json_object cimport Found, cut_object
+from txfast.dialect.meaning cimport ROLES_MAX
 from txfast.text.csv_in cimport Field
 
 cdef enum:
@@ -50,10 +51,11 @@ cdef inline int reason_of(RowCursor cursor) noexcept nogil:
 cdef inline bint cut_row(RowCursor cursor, Fields* fields) noexcept nogil:
     """Cut the row into its four fields; False where it cannot be cut. They are valid until the next row is cut."""
     cdef const uint8_t* row_end
+    cdef Found[<int>ROLES_MAX] found
     if cursor.malformed_reason == ROW_TOO_LONG:
         return False
     if cursor.json_room != NULL:
-        return cut_object(cursor.start, cursor.end, cursor.json_room, fields)
+        return cut_object(cursor.start, cursor.end, cursor.form.keys, cursor.json_room, fields, found)
     return cut_fields(cursor.start, cursor.end, &cursor.form, fields, &row_end)
 
 

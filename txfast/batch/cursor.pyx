@@ -79,6 +79,7 @@ cdef class RowCursor:
         # Without a header no row has any of the four texts.
         self.form.columns = columns_at(NO_COLUMN, NO_COLUMN, NO_COLUMN, NO_COLUMN, 0)
         self.form.syntax = default_syntax()
+        self.form.keys = NULL
         if batch.header is not None:
             self.form = batch.header.form
             if batch.header.is_json:

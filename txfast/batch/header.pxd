@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint8_t
 
-from txfast.dialect.meaning cimport KEPT_MAX, Meaning
+from txfast.dialect.meaning cimport KEPT_MAX, Meaning, Words
 from txfast.text.csv_in cimport Field, Syntax, take_field
 from txfast.text.endings cimport find_ending
 
@@ -26,6 +26,7 @@ cdef struct RowForm:
     Syntax syntax
     Columns columns
     const Meaning* meaning  # NULL where it is the default
+    const Words* keys  # of JSON lines in a dialect, else NULL
 
 # A row's texts in the four columns, and what its other fields show.
 cdef struct Fields:
@@ -38,6 +39,8 @@ cdef struct Fields:
     Field[KEPT_MAX] kept
     bint has_quotes  # a field is quoted
     bint has_surplus  # a field behind the last column is not empty
+    bint amount_is_number  # of JSON, and no text
+    bint debit_is_number
 
 
 cdef inline Columns columns_at(
@@ -78,6 +81,7 @@ cdef inline bint cut_fields(
     if has_more:
         clear_more(fields)
     fields.has_surplus = fields.has_quotes = False
+    fields.amount_is_number = fields.debit_is_number = False
     fields.type.start = fields.client.start = fields.tx.start = fields.amount.start = NULL
     fields.type.end = fields.client.end = fields.tx.end = fields.amount.end = NULL
     while True:
@@ -143,6 +147,7 @@ cdef class Header:
     cdef object currencies  # the run's, where accounts have one
     cdef RowForm form
 
+    cdef int take_keys(self, str file) except -1
     cdef int find_delimiter(self, str file) except -1
     cdef int take_columns(self, list names, str file) except -1
     cdef bint uses(self, Py_ssize_t index) noexcept

@@ -12,7 +12,7 @@ from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, Syntax, default_syntax, ta
 from txfast.text.endings cimport find_ending
 
 from txfast.dialect.names import COLUMN_NAMES
-from txfast.errors import not_transactions
+from txfast.errors import InputError, not_transactions
 
 cdef enum:
     DEL = 0x7f
@@ -163,19 +163,19 @@ cdef class Header:
     def __cinit__(self, bytes line not None, str file not None, *, bint of_table=False, dialect=None):
         cdef list names
         cdef const Compiled* compiled
-        if line == JSON_HEADER:
-            self.line = line
-            self.is_json = True
-            self.form.syntax = default_syntax()
-            self.form.columns = columns_at(0, 1, 2, 3, len(COLUMN_NAMES))
-            self.form.meaning = NULL
-            self.ignored = ()
-            return
         self.line = line
-        self.of_table = of_table
         self.dialect = dialect
         self.form.syntax = default_syntax()
         self.form.meaning = NULL
+        self.form.keys = NULL
+        if line == JSON_HEADER:
+            self.is_json = True
+            self.form.columns = columns_at(0, 1, 2, 3, len(COLUMN_NAMES))
+            self.ignored = ()
+            if dialect is not None:
+                self.take_keys(file)
+            return
+        self.of_table = of_table
         if dialect is not None:
             self.compiled = dialect.compiled
             self.currencies = self.compiled.currencies
@@ -198,6 +198,32 @@ cdef class Header:
             )
         self.take_columns(names, file)
         self.ignored = telling_names([name for index, name in enumerate(names) if not self.uses(index)])
+
+    cdef int take_keys(self, str file) except -1:
+        """Take what the dialect says of JSON lines. How fields are separated and quoted means nothing there."""
+        cdef const Compiled* compiled
+        cdef dict wanted = self.dialect.columns
+        for name in ("header", "skip"):
+            if name in self.dialect:
+                raise InputError(
+                    f"{file}: JSON lines, which have no header: leave {name} out of the dialect, or read the file in a "
+                    f"run of its own"
+                )
+        if sharing := sharing_of({role: [name] for role, name in wanted.items()}, wanted):
+            raise InputError(f"{file}: {sharing}")
+        self.compiled = self.dialect.compiled
+        compiled = <const Compiled*>PyCapsule_GetPointer(self.compiled.capsule, NULL)
+        self.form.syntax.comment = compiled.syntax.comment
+        self.form.syntax.comment_bytes = compiled.syntax.comment_bytes
+        self.form.keys = &compiled.keys
+        if not compiled.means_default:
+            self.form.meaning = &compiled.meaning
+        if self.dialect.has_debits:
+            self.form.columns.debit = len(COLUMN_NAMES)
+        if self.dialect.has_currency:
+            self.form.columns.currency = len(COLUMN_NAMES) + 1
+            self.currencies = self.compiled.currencies
+        return 0
 
     cdef int find_delimiter(self, str file) except -1:
         """Set the delimiter, if the dialect has none: the one that the header's first line tells."""

@@ -9,6 +9,8 @@ from txfast.text.words import nearest
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from txfast.dialect.dialect import Dialect
 
 # Words for delimiters in messages.
@@ -64,16 +66,21 @@ def column_advice(names: list[str], missing: list[str], dialect: "Dialect | None
     if renames is None and dialect is None and "type" in needed:
         renames = renames_of(names, [role for role in needed if role != "type"])
         if renames is not None:
-            columns = f"--columns {','.join(quoted(*each) for each in renames.items())} " if renames else ""
+            columns = f"{columns_option(renames)} " if renames else ""
             return (
                 f"{OPEN_ADVICE[1]}, as in --columns type=COLUMN; or, if the sign of an amount is its type, add "
                 f"{columns}--types +=deposit,-=withdrawal"
             )
     if renames is not None and (found or renames):
-        return f"add --columns {','.join(quoted(*each) for each in {**renames, **found}.items())}"
+        return f"add {columns_option({**renames, **found})}"
     setting = "NAME=COLUMN" if dialect is not None else open_setting(names, needed)
     there = shortened(", ".join(map(repr, names)))
     return f"{OPEN_ADVICE[0]} {', '.join(wanted)}, and has {there}: add --columns {setting}"
+
+
+def columns_option(names: "Mapping[str, str]") -> str:
+    """The option that names the column of each role."""
+    return f"--columns {','.join(quoted(*each) for each in names.items())}"
 
 
 def open_setting(names: list[str], missing: list[str]) -> str:

@@ -10,7 +10,8 @@ from libc.string cimport memcpy
 from cpython.pycapsule cimport PyCapsule_New
 
 from txfast.dialect.meaning cimport (
-    IGNORED_KIND, KEPT_MAX, NO_THOUSANDS, AmountForm, Compiled, Rounding, Word, Words,
+    AMOUNT, CLIENT, CURRENCY, DEBIT, IGNORED_KIND, KEPT, KEPT_MAX, NO_THOUSANDS, TX, TYPE, AmountForm, Compiled,
+    Rounding, Word, Words,
 )
 from txfast.text.csv_in cimport COMMENT_BYTES_MAX, NO_QUOTE, default_syntax
 from txfast.text.text_hash cimport TextKey
@@ -20,6 +21,10 @@ from txfast.dialect.names import IGNORE, KINDS, OTHER_WORDS, ROUNDINGS
 
 cdef enum:
     WORDS_MAX = 1024
+
+ROLES = {
+    "type": TYPE, "client": CLIENT, "tx": TX, "amount": AMOUNT, "credit": AMOUNT, "debit": DEBIT, "currency": CURRENCY,
+}
 
 
 cdef class CompiledDialect:
@@ -62,6 +67,7 @@ cdef class CompiledDialect:
         self.compiled.meaning.kept_count = len(dialect.kept)
         for index, words in enumerate(dialect.kept.values()):
             self.compiled.meaning.kept[index] = self.keep_words([(word.encode(), 0) for word in words])
+        self.compile_keys(dialect)
         self.compiled.means_default = not dialect.changes_meaning
 
     def __dealloc__(self):
@@ -79,6 +85,17 @@ cdef class CompiledDialect:
         for _ in range(amounts.places):
             amounts.scale *= 10
         amounts.rounding = <Rounding><int>ROUNDINGS.index(dialect.part("rounding"))
+        self.compiled.meaning.number_amounts = amounts[0]
+        self.compiled.meaning.number_amounts.decimal = c"."
+        self.compiled.meaning.number_amounts.thousands = NO_THOUSANDS
+        return 0
+
+    cdef int compile_keys(self, dialect) except -1:
+        """Compile the names of the keys that JSON lines have for the columns."""
+        keys = [(name, ROLES[role]) for role, name in dialect.columns.items()]
+        keys += [(name, KEPT + index) for index, name in enumerate(dialect.kept)]
+        # The command line has bytes that are no UTF-8 as surrogates.
+        self.compiled.keys = self.keep_words([(name.encode("utf-8", "surrogateescape"), role) for name, role in keys])
         return 0
 
     cdef int compile_types(self, dialect) except -1:

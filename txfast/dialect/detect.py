@@ -27,7 +27,7 @@ from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 ID_MAX = (1 << 64) - 1
 ID_DIGITS_MAX = 40
@@ -42,14 +42,23 @@ CHOICES = f"{', '.join(KINDS)} or {IGNORE}"
 
 
 class Table:
-    """The columns of a file: their names, numbers from 1 where it has none, and their texts row by row."""
+    """The columns of a file: their names, numbers from 1 where it has none, and their texts row by row. Those of
+    `numbers` have numbers alone, which are not written in the marks of a country."""
 
-    __slots__ = ("has_header", "names", "rows")
+    __slots__ = ("has_header", "names", "numbers", "rows")
 
-    def __init__(self, names: "list[str]", rows: "list[tuple[int, list[str]]]", *, has_header: bool = True) -> None:
+    def __init__(
+        self,
+        names: "list[str]",
+        rows: "list[tuple[int, list[str]]]",
+        *,
+        has_header: bool = True,
+        numbers: "Collection[str]" = (),
+    ) -> None:
         self.names = names
         self.rows = rows
         self.has_header = has_header
+        self.numbers = numbers
 
     def texts(self, name: str) -> "list[tuple[int, str]]":
         """The texts of a column with the numbers of their lines."""
@@ -82,11 +91,14 @@ def detect(sample: bytes, *, is_whole: bool = True) -> Findings:
     return findings
 
 
-def detect_table(names: "list[str]", rows: "list[tuple[int, list[str]]]") -> Findings:
-    """What the columns of a table show, whose values are given as texts, each row with its number."""
+def detect_table(
+    names: "list[str]", rows: "list[tuple[int, list[str]]]", *, numbers: "Collection[str]" = ()
+) -> Findings:
+    """What the columns of a table show, whose values are given as texts, each row with its number. `numbers` are the
+    names of columns that have numbers alone."""
     findings = Findings()
     findings.rows = len(rows)
-    add_columns(findings, Table(names, rows), has_marks=True)
+    add_columns(findings, Table(names, rows, numbers=numbers), has_marks=True)
     return findings
 
 
@@ -180,7 +192,8 @@ def add_columns(findings: Findings, table: Table, *, has_marks: bool) -> None:
         findings.add("types.+", "deposit", "if the sign of an amount says what a row is", is_open=True)
         findings.add("types.-", "withdrawal", "the same", is_open=True)
     if has_marks:
-        add_marks(findings, marks, [text for name in amounts for _, text in table.texts(name)])
+        written = [name for name in amounts if name not in table.numbers]
+        add_marks(findings, marks, [text for name in written for _, text in table.texts(name)])
         add_decimals(findings, marks)
     add_nulls(findings, table, roles, marks)
     add_ids(findings, table, roles)

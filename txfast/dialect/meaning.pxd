@@ -11,6 +11,17 @@ cdef enum:
     NO_THOUSANDS = -1
     IGNORED_KIND = 0x10  # the type of a row that is nothing; greater than all types
 
+# What a column, or a key of JSON lines, is for.
+cdef enum Role:
+    TYPE
+    CLIENT
+    TX
+    AMOUNT  # of credits, where debits have a column of their own
+    DEBIT
+    CURRENCY
+    KEPT  # and those after it: they tell whether a row is read
+    ROLES_MAX = KEPT + KEPT_MAX
+
 cdef enum Rounding:
     REFUSE
     TRUNCATE
@@ -29,7 +40,7 @@ cdef struct AmountForm:
 cdef struct Word:
     const uint8_t* text
     Py_ssize_t length
-    uint8_t kind  # of a word in the type column
+    uint8_t kind  # of a word in the type column; of a key its Role
 
 cdef struct Words:
     const Word* first
@@ -38,6 +49,7 @@ cdef struct Words:
 # What the fields of a row mean.
 cdef struct Meaning:
     AmountForm amounts
+    AmountForm number_amounts  # of numbers of JSON, which have a decimal point and no marks between thousands
     Words types
     Words nulls
     Words[KEPT_MAX] kept  # by column, in the order of Columns.kept
@@ -54,4 +66,5 @@ cdef struct Meaning:
 cdef struct Compiled:
     Syntax syntax  # with a comma, where the header tells the delimiter
     Meaning meaning
+    Words keys  # of JSON lines: at most ROLES_MAX
     bint means_default  # what fields mean is as by default

@@ -7,9 +7,9 @@ count bytes of the UTF-8 text. This module must not know what the text means.
 import codecs
 from io import RawIOBase
 
-from txfast.input.first_bytes import Layer, ReplayedFile
+from txfast.input.first_bytes import Layer, ReplayedFile, text_kind_of
 from txfast.input.last_line import files_of
-from txfast.input.source import CSV, Source
+from txfast.input.source import TEXT_KINDS, Source
 from txfast.input.utf16 import Utf16File
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -32,7 +32,7 @@ CHARACTERS = {
 def decoded_source(source: Source, encoding: str | None) -> Source:
     """The source, read as UTF-8 where its file has this encoding; the same source for UTF-8, for a table, and for
     UTF-16 that a byte order mark has told already."""
-    if encoding not in (*CHARACTERS, UTF_16) or source.kind != CSV:
+    if encoding not in (*CHARACTERS, UTF_16) or source.kind not in TEXT_KINDS:
         return source
     if any(isinstance(each, Utf16File) for each in files_of(source.file)):
         return source
@@ -41,7 +41,8 @@ def decoded_source(source: Source, encoding: str | None) -> Source:
         if encoding == UTF_16
         else DecodedFile(source.file, CHARACTERS[encoding])
     )
-    return Source(source.name, ReplayedFile(layer.take_first_bytes(), layer), None, CSV)
+    first_bytes = layer.take_first_bytes()
+    return Source(source.name, ReplayedFile(first_bytes, layer), None, text_kind_of(first_bytes))
 
 
 class DecodedFile(Layer):

@@ -98,6 +98,11 @@ def kind_of(first_bytes: bytes) -> str:
     for magic, kind in TABLE_KINDS.items():
         if first_bytes.startswith(magic):
             return kind
+    return text_kind_of(first_bytes)
+
+
+def text_kind_of(first_bytes: bytes) -> str:
+    """The kind of a text that begins with these bytes."""
     return JSON_LINES if first_bytes.removeprefix(BYTE_ORDER_MARK).lstrip(WHITESPACE).startswith(b"{") else CSV
 
 

@@ -5,7 +5,7 @@ that the parser has refused.
 """
 
 from txfast.batch.batch import KINDS
-from txfast.batch.header import COLUMN_NAMES, STANDARD_COLUMNS
+from txfast.batch.header import STANDARD_COLUMNS
 from txfast.batch.header_advice import DELIMITERS
 from txfast.dialect.likely_names import likely_type
 from txfast.text.words import nearest
@@ -52,7 +52,7 @@ REASON_HINTS = {
 def hint_of(reason: str, row: bytes, header: "Header") -> str:
     """The hint for a row that was refused for this reason, under this header; "" where there is none."""
     if header.is_json:
-        return hint_of_object(reason, row)
+        return hint_of_object(reason, row, header.dialect)
     dialect, delimiter = header.dialect, header.delimiter
     quote = '"' if dialect is None else dialect.part("quote")
     names, texts = fields_of(header.line, delimiter, quote), fields_of(row, delimiter, quote)
@@ -66,16 +66,20 @@ def hint_of(reason: str, row: bytes, header: "Header") -> str:
     return field_hint(reason, {role: by_name.get(name.lower(), "") for role, name in columns.items()}, dialect)
 
 
-def hint_of_object(reason: str, row: bytes) -> str:
+def hint_of_object(reason: str, row: bytes, dialect: "Dialect | None") -> str:
     """The hint for a line of JSON."""
-    from txfast.log.json_hints import fields_of_object, json_hint, renames_hint
+    from txfast.log.json_hints import Number, json_hint, settings_hint, value_of, values_of_object
 
+    columns = STANDARD_COLUMNS if dialect is None else dialect.columns
     if reason == "bad_json":
-        return json_hint(row)
-    fields = {**dict.fromkeys(COLUMN_NAMES, ""), **fields_of_object(row)}
-    renames = renames_hint(fields_of_object(row), missing_in(fields)) if reason == "missing_field" else ""
-    hint = field_hint(reason, fields, has_dialects=False)
-    return f"{hint}; {renames}" if renames else hint
+        return json_hint(row, columns, () if dialect is None else tuple(dialect.kept))
+    values = values_of_object(row)
+    fields = {role: value_of(values, name) for role, name in columns.items()}
+    if reason == "bad_amount" and dialect is not None and isinstance(fields.get("amount"), Number):
+        return dialect_amount_hint(dialect, is_number=True)
+    hint = field_hint(reason, fields, dialect)
+    settings = settings_hint(values, missing_in(fields)) if reason == "missing_field" and dialect is None else ""
+    return f"{hint}; {settings}" if settings else hint
 
 
 def missing_in(fields: dict[str, str]) -> list[str]:
@@ -83,37 +87,32 @@ def missing_in(fields: dict[str, str]) -> list[str]:
     return [role for role in ("type", "client", "tx") if role in fields and not fields[role]]
 
 
-def field_hint(
-    reason: str, fields: dict[str, str], dialect: "Dialect | None" = None, *, has_dialects: bool = True
-) -> str:
-    """What is wrong with the fields of a row, by their roles. A format that `has_dialects` has options that help."""
+def field_hint(reason: str, fields: dict[str, str], dialect: "Dialect | None" = None) -> str:
+    """What is wrong with the fields of a row, by their roles."""
     if reason == "bad_amount":
-        return (
-            dialect_amount_hint(dialect)
-            if dialect is not None
-            else amount_hint(fields.get("amount", ""), has_dialects=has_dialects)
-        )
+        return amount_hint(fields.get("amount", "")) if dialect is None else dialect_amount_hint(dialect)
     if reason in ("bad_client", "bad_tx"):
         name = reason.removeprefix("bad_")
         if dialect is not None and dialect.has_text(name):
             text = fields.get(name, "")
             return text_id_hint("" if text in dialect.words("null") else text)
-        return id_hint(fields.get(name, ""), has_dialects=has_dialects)
+        return id_hint(fields.get(name, ""))
     if reason == "bad_type":
-        return type_hint(fields.get("type", ""), has_dialects=has_dialects)
+        return type_hint(fields.get("type", ""))
     if reason == "missing_field":
         missing = missing_in(fields)
         return f"no {' and no '.join(missing)}" if missing else ""
     return ""
 
 
-def dialect_amount_hint(dialect: "Dialect") -> str:
-    """What an amount is in a dialect, by an example."""
-    thousands = dialect.part("thousands")
+def dialect_amount_hint(dialect: "Dialect", *, is_number: bool = False) -> str:
+    """What an amount is in a dialect, by an example: as a text, or as a number of JSON."""
+    thousands = "none" if is_number else dialect.part("thousands")
     whole = f"1{'' if thousands == 'none' else thousands}250"
     if dialect.part("amounts") == "minor":
         return f"an amount is a whole number of the smallest unit in this dialect, as {whole}"
-    decimals = f"{dialect.part('decimal')}{'0' * dialect.decimals}" if dialect.decimals else ""
+    decimal = "." if is_number else dialect.part("decimal")
+    decimals = f"{decimal}{'0' * dialect.decimals}" if dialect.decimals else ""
     return f"an amount is as {whole}{decimals} in this dialect"
 
 
@@ -151,14 +150,13 @@ def surplus_hint(names: list[str], texts: list[str]) -> str:
     return comma_hint(sign, f"{digits},{rest}", has_options=False)
 
 
-def type_hint(text: str, *, has_dialects: bool = True) -> str:
+def type_hint(text: str) -> str:
     """What a word that is none of the types may mean."""
     meant = likely_type(text) or nearest(text, KINDS)
     setting = f"{text}={meant}"
     if not all(each.isalnum() or each in "=-_." for each in setting):
         setting = f"'{setting}'"
-    way_out = f" correct it, or add --types {setting}" if has_dialects else ""
-    return f"{meant}?{way_out}" if meant else ""
+    return f"{meant}? correct it, or add --types {setting}" if meant else ""
 
 
 def text_id_hint(text: str) -> str:
@@ -166,7 +164,7 @@ def text_id_hint(text: str) -> str:
     return f"an id has at most {ID_BYTES_MAX:,} bytes" if text else "it is empty"
 
 
-def id_hint(text: str, *, has_dialects: bool = True) -> str:
+def id_hint(text: str) -> str:
     """What is wrong with an id that is a number."""
     if not text:
         return "it is empty"
@@ -176,7 +174,7 @@ def id_hint(text: str, *, has_dialects: bool = True) -> str:
     if point and is_whole(whole) and not decimals.strip("0"):
         return f"a whole number is written without decimals: {whole}"
     digits = text.removeprefix("+")
-    way_out = "ids that are texts? add --ids text" if has_dialects and may_be_text(text) else ""
+    way_out = "ids that are texts? add --ids text" if may_be_text(text) else ""
     largest = f"the largest id is {ID_MAX}" if is_whole(digits) and int(digits) > ID_MAX else ""
     return "; ".join(filter(None, (largest, way_out)))
 
@@ -186,7 +184,7 @@ def may_be_text(text: str) -> bool:
     return is_whole(text) or any(each.isalpha() for each in text)
 
 
-def amount_hint(text: str, *, has_dialects: bool = True) -> str:
+def amount_hint(text: str) -> str:
     """What is wrong with an amount."""
     if has_ending(text):
         return ENDING_HINT
@@ -214,22 +212,22 @@ def amount_hint(text: str, *, has_dialects: bool = True) -> str:
     if exponent and is_number(mantissa) and is_whole(power.lstrip("+-")):
         return "an exponent? write all digits"
     if is_number(digits):
-        return largest_hint(digits, has_dialects=has_dialects)
-    return separator_hint(sign, digits, has_dialects=has_dialects)
+        return largest_hint(digits)
+    return separator_hint(sign, digits)
 
 
-def largest_hint(digits: str, *, has_dialects: bool) -> str:
+def largest_hint(digits: str) -> str:
     """What is wrong with an amount of digits and at most one decimal point."""
     from decimal import Decimal
 
     if len(digits.partition(".")[2].rstrip("0")) > DECIMALS_MAX:
         places = len(digits.partition(".")[2].rstrip("0"))
-        way_out = f"add --decimals {places}" if has_dialects and places <= DIALECT_DECIMALS_MAX else "round it"
+        way_out = f"add --decimals {places}" if places <= DIALECT_DECIMALS_MAX else "round it"
         return f"more than {DECIMALS_MAX} decimals: {way_out}"
     return f"the largest amount is {AMOUNT_MAX}" if Decimal(digits) > Decimal(AMOUNT_MAX) else ""
 
 
-def separator_hint(sign: str, digits: str, *, has_dialects: bool) -> str:
+def separator_hint(sign: str, digits: str) -> str:
     """What an amount may be that has something between its digits: between thousands, or before its decimals."""
     for separator in GROUP_SEPARATORS:
         if separator in digits:
@@ -238,12 +236,12 @@ def separator_hint(sign: str, digits: str, *, has_dialects: bool) -> str:
             if is_grouped(whole, [*groups[:-1], last]) and (not mark or is_whole(decimals)):
                 rest = f".{decimals}" if mark else ""
                 way_out = ""
-                if has_dialects and separator.isascii():
+                if separator.isascii():
                     way_out = f""", or add {"--decimal , " if mark == "," else ""}--dialect "thousands={separator}\""""
                 return f"a thousands separator? write {sign}{whole}{''.join(groups[:-1])}{last}{rest}{way_out}"
             return ""
     if "," in digits:
-        return comma_hint(sign, digits, has_options=has_dialects)
+        return comma_hint(sign, digits, has_options=True)
     whole, *groups = digits.split(".")
     return f"points between thousands? write {sign}{whole}{''.join(groups)}" if is_grouped(whole, groups) else ""
 

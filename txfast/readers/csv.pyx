@@ -293,6 +293,10 @@ def take_header(TransactionBatch batch not None, str file not None, *, dialect=N
 cdef Header csv_header(bytes line, str file, object dialect):
     """The header of a CSV file. Raises HeaderError, also where the line begins as JSON lines do."""
     if line.lstrip(BLANKS).startswith(JSON_HEADER):
+        if dialect is not None and ("comment" in dialect or "skip" in dialect):
+            raise not_transactions(
+                file, "behind the lines that the dialect leaves out it goes on as JSON lines do: remove these lines"
+            )
         raise not_transactions(
             file, f"it begins with more than {FIRST_BYTES} blank bytes, then as JSON lines do: remove the blank lines"
         )

@@ -7,17 +7,25 @@ batches at once. This module must not know where a text comes from.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from txfast.batch.batch cimport BLANK_LINE, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, WELL_FORMED, Malformed, TransactionBatch
+from txfast.batch.header cimport RowForm
 from txfast.batch.json_object cimport JSON_ROOM_BYTES
+from txfast.dialect.currencies cimport KnownCodes, check_codes
 from txfast.readers.json_fast cimport Shape, are_same, learn_shape, shaped_row
 from txfast.readers.json_row cimport parse_object
 from txfast.readers.row cimport Row
-from txfast.readers.scan_plan cimport Tables, make_tables
+from txfast.readers.row_more cimport know_no_codes, reserve_more, store_more
+from txfast.readers.scan_plan cimport Plan, make_plan
+from txfast.text.csv_in cimport is_comment, skip_blanks
 from txfast.text.endings cimport find_ending, past_ending
 
+from txfast.batch.header import JSON_HEADER, Header
+
 cdef enum:
-    # The shortest rows of each sort, with their endings: `{"type":"refund","client":1,"tx":1}`, and one byte.
+    # The shortest rows of each sort, with their endings: `{"type":"refund","client":1,"tx":1}`; in a dialect
+    # `{"t":1,"c":1,"x":1}`; one byte.
     WELL_FORMED_BYTES_MIN = 36
+    DIALECT_BYTES_MIN = 20
     MALFORMED_BYTES_MIN = 2
     # Shapes that are tried for each row: writers leave the amount out of some rows, or make it null.
     SHAPES = 4
@@ -31,37 +39,60 @@ cdef struct Shapes:
     int learnt
 
 
-cdef int reserve_objects(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
+cdef int reserve_objects(TransactionBatch batch, Py_ssize_t text_bytes, const Plan* plan) except -1:
     """Make room for all rows that a text of this size can hold."""
-    return batch.reserve(text_bytes // WELL_FORMED_BYTES_MIN + 1, text_bytes // MALFORMED_BYTES_MIN + 1, 1)
+    batch.reserve(
+        text_bytes // (WELL_FORMED_BYTES_MIN if is_default(&plan.form) else DIALECT_BYTES_MIN) + 1,
+        text_bytes // MALFORMED_BYTES_MIN + 1,
+        1,
+    )
+    return reserve_more(batch, plan.form.meaning)
 
 
-cpdef int scan_objects(TransactionBatch batch) except -1:
-    """Make rows of a batch's text: lines of JSON, with TEXT_SLACK_BYTES after them. Without the GIL."""
+cdef bint is_default(const RowForm* form) noexcept nogil:
+    """Whether rows are read in no dialect."""
+    return form.keys == NULL
+
+
+def scan_objects(TransactionBatch batch not None):
+    """Make rows of a batch's text, which is lines of JSON with TEXT_SLACK_BYTES after them, under its header."""
+    cdef Plan plan
+    make_plan(&plan, Header(JSON_HEADER, "") if batch.header is None else batch.header)
+    scan_objects_by(batch, &plan)
+
+
+cdef int scan_objects_by(TransactionBatch batch, const Plan* plan) except -1:
+    """The same by a plan that was made before. Without the GIL."""
+    cdef KnownCodes known
     cdef uint8_t* room
-    reserve_objects(batch, batch.text_bytes)
+    know_no_codes(&known, plan, batch)
+    reserve_objects(batch, batch.text_bytes, plan)
     room = <uint8_t*>malloc(JSON_ROOM_BYTES)
     if room == NULL:
         raise MemoryError("no memory for the texts of a row")
     with nogil:
-        scan_lines_of(batch, room)
+        if is_default(&plan.form):
+            scan_lines_of(batch, plan, &known, True, room)
+        else:
+            scan_lines_of(batch, plan, &known, False, room)
     free(room)
-    return 0
+    return check_codes(&known) if plan.has_currency else 0
 
 
 cdef Malformed other_row_of(
     const uint8_t* line,  # IN
     const uint8_t* ending,  # IN
+    const Plan* plan,  # IN
     uint8_t* room,  # as in `next_member`
     Shapes* shapes,  # IN and OUT
     Row* row,  # OUT
 ) noexcept nogil:
     """Parse a row of no known shape, and learn its shape. A call, so that it takes no registers from the fast path."""
-    cdef Malformed malformed = parse_object(line, ending, room, row)
+    cdef Malformed malformed = parse_object(line, ending, &plan.form, room, row)
     cdef Shape* shape
     cdef Shape learnt
     cdef int i
-    if malformed != WELL_FORMED or shapes.learnt == LEARNT_MAX or not learn_shape(line, ending, room, &learnt):
+    if malformed != WELL_FORMED or shapes.learnt == LEARNT_MAX or not learn_shape(line, ending, plan, room, &learnt):
         return malformed
     for i in range(shapes.count):
         # The row has a known shape, but values that are not plain.
@@ -74,7 +105,10 @@ cdef Malformed other_row_of(
     return malformed
 
 
-cdef void scan_lines_of(TransactionBatch batch, uint8_t* room) noexcept nogil:
+cdef inline void scan_lines_of(
+    TransactionBatch batch, const Plan* plan, KnownCodes* known, const bint is_default, uint8_t* room,
+) noexcept nogil:
+    """Make rows of the batch's text. `is_default` is a literal: so the default dialect has a loop of its own."""
     # Copies in locals: read through `batch`, each would be loaded again after every store.
     cdef uint8_t* kinds = batch.kind
     cdef uint64_t* clients = batch.client
@@ -86,25 +120,25 @@ cdef void scan_lines_of(TransactionBatch batch, uint8_t* room) noexcept nogil:
     cdef const uint8_t* line = text
     cdef const uint8_t* next_line
     cdef const uint8_t* ending
-    cdef Py_ssize_t rows = 0, malformed_rows = 0, lines = 0
+    cdef Py_ssize_t rows = 0, malformed_rows = 0, ignored_rows = 0, lines = 0
     cdef Malformed malformed
     cdef Row row, other_row
-    cdef Tables tables
     cdef Shapes shapes
     cdef int i
-    make_tables(&tables)
-    shapes.count = shapes.learnt = 0
+    shapes.count = 0
+    shapes.learnt = 0 if plan.width else LEARNT_MAX
     while line < end:
         lines += 1
         next_line = NULL
-        for i in range(shapes.count):
-            next_line = shaped_row(line, end, &shapes.shapes[i], &tables, room, &row)
-            if next_line != NULL:
-                break
+        if is_default or not is_comment(skip_blanks(line, end, &plan.form.syntax), end, &plan.form.syntax):
+            for i in range(shapes.count):
+                next_line = shaped_row(line, end, &shapes.shapes[i], plan, is_default, room, &row)
+                if next_line != NULL:
+                    break
         malformed = WELL_FORMED
         if next_line == NULL:
             ending = find_ending(line, end)
-            malformed = other_row_of(line, ending, room, &shapes, &other_row)
+            malformed = other_row_of(line, ending, plan, room, &shapes, &other_row)
             next_line = past_ending(ending, end)
             row = other_row
         if malformed == WELL_FORMED:
@@ -113,7 +147,11 @@ cdef void scan_lines_of(TransactionBatch batch, uint8_t* room) noexcept nogil:
             txs[rows] = row.tx
             amounts[rows] = row.amount
             offsets[rows] = <uint32_t>(line - text)
+            if not is_default:
+                store_more(batch, plan, known, rows, &row)
             rows += 1
+        elif malformed == IGNORED_ROW:
+            ignored_rows += 1
         elif malformed != BLANK_LINE:
             batch.malformed_reason[malformed_rows] = malformed
             batch.malformed_offset[malformed_rows] = <uint32_t>(line - text)
@@ -121,5 +159,6 @@ cdef void scan_lines_of(TransactionBatch batch, uint8_t* room) noexcept nogil:
         line = next_line
     batch.rows = rows
     batch.malformed_rows = malformed_rows
+    batch.ignored_rows = ignored_rows
     batch.lines = lines
     batch.scanned = True

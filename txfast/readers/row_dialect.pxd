@@ -4,7 +4,7 @@ Called by the row parser, which cuts the row. This module must not know how rows
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr
 
 from txfast.batch.batch cimport (
     BAD_AMOUNT, BAD_CLIENT, BAD_CURRENCY, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT, TOO_MANY_FIELDS,
@@ -16,6 +16,7 @@ from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode, make_code
 from txfast.dialect.meaning cimport (
     HALF_EVEN, HALF_UP, IGNORED_KIND, REFUSE, AmountForm, Meaning, Rounding, Word, Words,
 )
+from txfast.dialect.words cimport is_one_of, is_text, is_text_in_any_case
 from txfast.text.csv_in cimport Field
 from txfast.text.numbers_in cimport is_digit, parse_id
 from txfast.text.text_hash cimport TextKey, hash_text
@@ -28,33 +29,6 @@ cdef struct TypedAmount:
     uint8_t kind
     bint has_amount
     int64_t units
-
-
-cdef inline uint8_t lower_case(const uint8_t byte) noexcept nogil:
-    return byte | 0x20 if c"A" <= byte <= c"Z" else byte
-
-
-cdef inline bint is_text(const Field* field, const Word* word) noexcept nogil:
-    """Whether a field is exactly this word."""
-    return field.end - field.start == word.length and memcmp(field.start, word.text, word.length) == 0
-
-
-cdef inline bint is_text_in_any_case(const Field* field, const Word* word) noexcept nogil:
-    cdef Py_ssize_t index
-    if field.end - field.start != word.length:
-        return False
-    for index in range(word.length):
-        if lower_case(field.start[index]) != lower_case(word.text[index]):
-            return False
-    return True
-
-
-cdef inline bint is_one_of(const Field* field, const Words* words) noexcept nogil:
-    cdef Py_ssize_t index
-    for index in range(words.count):
-        if is_text(field, &words.first[index]):
-            return True
-    return False
 
 
 cdef inline bint parse_kind_word(const Field* field, const Words* words, uint8_t* kind) noexcept nogil:
@@ -182,11 +156,18 @@ cdef inline bint parse_amount_in(
     return True
 
 
-cdef inline bint parse_amount_field(const Field* field, const Meaning* meaning, TypedAmount* amount) noexcept nogil:
-    """The amount of a field, if it has one; False where it is none."""
+cdef inline bint parse_amount_field(
+    const Field* field,  # IN
+    const Meaning* meaning,  # IN
+    const bint is_number,  # IN
+    TypedAmount* amount,  # OUT
+) noexcept nogil:
+    """The amount of a field, if it has one; False where it is none. One that `is_number` of JSON has a decimal point,
+    whatever the marks in texts are."""
+    cdef const AmountForm* form = &meaning.number_amounts if is_number else &meaning.amounts
     amount.units = 0
     amount.has_amount = field.start != field.end
-    return not amount.has_amount or parse_amount_in(field.start, field.end, &meaning.amounts, &amount.units)
+    return not amount.has_amount or parse_amount_in(field.start, field.end, form, &amount.units)
 
 
 cdef inline bint choose_credit_or_debit(
@@ -195,9 +176,9 @@ cdef inline bint choose_credit_or_debit(
     """The amount of the column that has one which is not zero: a deposit or a withdrawal. False where both have one,
     or a text is no amount."""
     cdef TypedAmount debit
-    if not parse_amount_field(&fields.amount, meaning, amount):
+    if not parse_amount_field(&fields.amount, meaning, fields.amount_is_number, amount):
         return False
-    if not parse_amount_field(&fields.debit, meaning, &debit):
+    if not parse_amount_field(&fields.debit, meaning, fields.debit_is_number, &debit):
         return False
     amount.kind = DEPOSIT
     if amount.units and debit.units:
@@ -335,7 +316,7 @@ cdef inline Malformed parse_fields_in_dialect(
     if meaning.has_debits:
         is_amount = choose_credit_or_debit(fields, meaning, &amount)
     else:
-        is_amount = parse_amount_field(&fields.amount, meaning, &amount)
+        is_amount = parse_amount_field(&fields.amount, meaning, fields.amount_is_number, &amount)
     if not is_amount:
         return BAD_AMOUNT
     if meaning.has_signs:

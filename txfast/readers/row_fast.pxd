@@ -123,7 +123,7 @@ cdef inline const uint8_t* plain_wide_row(
     fields.tx = cut[plan.form.columns.tx]
     fields.amount = cut[plan.form.columns.amount]
     if has_text_ids:
-        return boundary + 1 if plain_fields_of_texts(&fields, plan, row) else NULL
+        return boundary + 1 if plain_fields_of_texts(&fields, plan, plan.amounts, row) else NULL
     return boundary + 1 if plain_fields(&fields, &plan.tables, plan.amounts, plan.has_words, row) else NULL
 
 
@@ -233,7 +233,9 @@ cdef inline bint plain_text_id(
     return True
 
 
-cdef inline bint plain_fields_of_texts(Fields* fields, const Plan* plan, Row* row) noexcept nogil:
+cdef inline bint plain_fields_of_texts(
+    Fields* fields, const Plan* plan, const PlainAmounts amounts, Row* row,
+) noexcept nogil:
     """`plain_fields` for ids of which at least one is a text. In its place the others are parsed beside a number."""
     cdef Field client = fields.client
     cdef Field tx = fields.tx
@@ -246,7 +248,7 @@ cdef inline bint plain_fields_of_texts(Fields* fields, const Plan* plan, Row* ro
         if not plain_text_id(&tx, plan, &tx_hash, &row.tx_text):
             return False
         fields.tx = placeholder()
-    if not plain_fields(fields, &plan.tables, plan.amounts, plan.has_words, row):
+    if not plain_fields(fields, &plan.tables, amounts, plan.has_words, row):
         return False
     if plan.form.meaning.text_client:
         row.client = client_hash

@@ -54,7 +54,7 @@ cdef inline const uint8_t* quoted_row(
     if plan.has_text_ids:
         if has_quote(&fields.client, quote) or has_quote(&fields.tx, quote):
             return NULL
-        return ending if plain_fields_of_texts(&fields, plan, row) else NULL
+        return ending if plain_fields_of_texts(&fields, plan, plan.amounts, row) else NULL
     return ending if plain_fields(&fields, &plan.tables, plan.amounts, plan.has_words, row) else NULL
 
 

@@ -5,12 +5,11 @@ header, so several threads may scan batches at once. This module must not know w
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memset
+from libc.string cimport memchr
 
 from txfast.batch.batch cimport BLANK_LINE, IGNORED_ROW, ROW_TOO_LONG, WELL_FORMED, Malformed, TransactionBatch
 from txfast.batch.header cimport Columns, Header, RowForm, columns_at
-from txfast.batch.ids cimport span_in
-from txfast.dialect.currencies cimport KnownCodes, check_codes, number_of
+from txfast.dialect.currencies cimport KnownCodes, check_codes
 from txfast.dialect.meaning cimport Meaning
 from txfast.readers.scan_plan cimport (
     FOUR_COLUMNS, MORE_COLUMNS, NO_FAST_PATH, ORDERED_COLUMNS, STANDARD_COLUMNS, TEXT_IDS, Layout, Plan,
@@ -19,6 +18,7 @@ from txfast.readers.scan_plan cimport (
 from txfast.readers.row cimport Row, parse_row
 from txfast.readers.row_fast cimport plain_row, plain_wide_row
 from txfast.readers.row_quoted cimport quoted_row
+from txfast.readers.row_more cimport know_no_codes, reserve_more, store_more
 from txfast.text.csv_in cimport CLOSED, close_quotes, is_comment, skip_blanks
 from txfast.text.endings cimport count_lines, find_ending, past_ending
 
@@ -76,9 +76,7 @@ cdef int reserve_rows(TransactionBatch batch, Py_ssize_t text_bytes) except -1:
         text_bytes // MALFORMED_BYTES_MIN + 1,
         text_bytes // SPANNING_BYTES_MIN + 1,
     )
-    if meaning != NULL and meaning.has_currency:
-        batch.reserve_currencies()
-    return batch.reserve_spans() if meaning != NULL and (meaning.text_client or meaning.text_tx) else 0
+    return reserve_more(batch, meaning)
 
 
 cdef int hold_head(TransactionBatch batch, bint is_malformed, Py_ssize_t lines) except -1:
@@ -100,9 +98,7 @@ cdef int scan_text(TransactionBatch batch, const Plan* plan) except -1:
     """Make rows of a batch's text, without the GIL: by the loop for the plan's layout. Raises CapacityError for a
     currency too many."""
     cdef KnownCodes known
-    if plan.has_currency:
-        memset(&known, 0, sizeof(known))
-        known.currencies = <void*>batch.header.currencies
+    know_no_codes(&known, plan, batch)
     with nogil:
         if plan.layout == STANDARD_COLUMNS:
             scan_rows(batch, plan, &known, STANDARD_COLUMNS)
@@ -207,17 +203,6 @@ cdef inline const uint8_t* fast_row(
         line, standard if layout == ORDERED_COLUMNS else plan.form.columns, plan.form.syntax.delimiter, plan.amounts,
         plan.has_words, &plan.tables, row,
     )
-
-
-cdef inline void store_more(
-    TransactionBatch batch, const Plan* plan, KnownCodes* known, const Py_ssize_t index, const Row* row,
-) noexcept nogil:
-    """Store what a row has beside the four columns: where its ids are, and its currency."""
-    if plan.has_text_ids:
-        batch.client_span[index] = span_in(batch.text, &row.client_text)
-        batch.tx_span[index] = span_in(batch.text, &row.tx_text)
-    if plan.has_currency:
-        batch.currency[index] = number_of(known, row.currency)
 
 
 cdef inline void scan_rows(

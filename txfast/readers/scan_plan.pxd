@@ -93,7 +93,7 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     )
     plan.has_currency = header.form.columns.currency != NO_COLUMN
     make_tables(&plan.tables)
-    if width > PLAIN_COLUMNS_MAX or not take_meaning(plan):
+    if width > PLAIN_COLUMNS_MAX or not take_meaning(plan, header.is_json):
         plan.layout = NO_FAST_PATH
     elif plan.has_text_ids:
         plan.layout = TEXT_IDS
@@ -133,7 +133,7 @@ cdef inline PlainAmounts default_amounts() noexcept nogil:
     )
 
 
-cdef inline bint take_meaning(Plan* plan) noexcept:
+cdef inline bint take_meaning(Plan* plan, const bint is_json) noexcept:
     """Compile what a dialect says of types and amounts. False where only the row parser knows it."""
     cdef const Meaning* meaning = plan.form.meaning
     cdef int places
@@ -148,12 +148,13 @@ cdef inline bint take_meaning(Plan* plan) noexcept:
     plan.amounts.scale = meaning.amounts.scale
     plan.amounts.decimals_scale = 10 if places == DECIMALS_MAX else 1
     plan.amounts.whole_digits_max = min(WHOLE_DIGITS_MAX, 18 - places)
-    return find_hash(&plan.tables, &meaning.types, plan.form.syntax.quote)
+    return find_hash(&plan.tables, &meaning.types, plan.form.syntax.quote, is_json)
 
 
-cdef inline bint find_hash(Tables* tables, const Words* types, const int quote) noexcept nogil:
+cdef inline bint find_hash(Tables* tables, const Words* types, const int quote, const bint is_json) noexcept nogil:
     """Make the table of a dialect's words, by the first multiplier under which no two collide. False where there is
-    none. Words that are long, begin with the quote, or whose rows are ignored, are left to the row parser."""
+    none. Words that are long, begin with the quote, have escapes in JSON, or whose rows are ignored, are left to the
+    row parser."""
     cdef uint64_t multiplier = <uint64_t>0x9E3779B97F4A7C15
     cdef Py_ssize_t index, words = 0
     cdef int _
@@ -168,19 +169,30 @@ cdef inline bint find_hash(Tables* tables, const Words* types, const int quote) 
         collides = False
         for index in range(types.count):
             if not collides:
-                collides = not add_word(tables, &types.first[index], quote)
+                collides = not add_word(tables, &types.first[index], quote, is_json)
         if not collides:
             return True
         multiplier = multiplier * <uint64_t>6364136223846793005 + <uint64_t>1442695040888963407
     return False
 
 
-cdef inline bint add_word(Tables* tables, const Word* word, const int quote) noexcept nogil:
+cdef inline bint has_escapes(const Word* word) noexcept nogil:
+    """Whether a string of JSON cannot have the bytes of a word as they are."""
+    cdef Py_ssize_t index
+    for index in range(word.length):
+        if word.text[index] < 0x20 or word.text[index] == c'"' or word.text[index] == c"\\":
+            return True
+    return False
+
+
+cdef inline bint add_word(Tables* tables, const Word* word, const int quote, const bint is_json) noexcept nogil:
     """Put a word into its slot; False where another one is there."""
     cdef uint8_t[DIALECT_WORD_BYTES_MAX] padded
     cdef uint64_t first, second
     cdef DialectWord* slot
     if word.length > DIALECT_WORD_BYTES_MAX or word.kind == IGNORED_KIND or word.text[0] == quote:
+        return True
+    if is_json and has_escapes(word):
         return True
     memset(padded, 0, sizeof(padded))
     memcpy(padded, word.text, word.length)

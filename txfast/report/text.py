@@ -30,7 +30,7 @@ def summary_lines(stats: "Mapping[str, Any]") -> list[str]:
     ]
     for currency, balances in money(stats):
         shown = ", ".join(f"{name} {amount}" for name, amount in balances.items())
-        lines.append(with_details(f"{currency} {shown}".lstrip(), ": ", conserved(stats)))
+        lines.append(with_details(f"{currency} {shown}".strip(), ": ", conserved(stats)))
     lines += [f"{name} {figure}" for name, figure, _ in memory(stats)]
     if shown := conditions(stats):
         lines.append(shown)

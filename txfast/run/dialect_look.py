@@ -42,10 +42,6 @@ WHAT_ELSE = (
     "It may mean something else all the same: take the # from each line below that is right, and from the [...] above "
     "it, save it as PROFILE, and use it with --profile PROFILE."
 )
-JSON_ALONE = (
-    "JSON lines are read in the default dialect alone: rename keys and words where the file is made. What they seem to "
-    "mean:"
-)
 
 
 class Rows(list["Stream"]):
@@ -137,11 +133,7 @@ def look(ref: "InputRef") -> str:
         head = [f"{name} is read without a profile: in the default dialect, {default.words()}."]
         return profile_text(findings, [*head, WHAT_ELSE] if findings.settings else head)
     head = [f"Made by: txfast --dialect-of {STANDARD_INPUT if ref.name == STANDARD_INPUT else name}", HOW_TO_USE]
-    if start.kind == JSON_LINES:
-        for setting in findings.settings:
-            setting.is_open = True
-        head.append(JSON_ALONE)
-    elif findings.missing and findings.settings:
+    if findings.missing and findings.settings:
         *others, last = findings.missing
         missing = f"{', '.join(others)} and {last}" if others else last
         head.append(f"No column is known for {missing}: fill that in below.")
@@ -172,27 +164,32 @@ def look_at_text(source: Source) -> tuple[Start, Findings]:
     content, is_whole = bytes(sample[: min(filled, SAMPLE_BYTES)]), filled <= SAMPLE_BYTES
     if source.kind == JSON_LINES:
         content = content if is_whole else content[: content.rfind(b"\n") + 1]
-        return Start(JSON_LINES, content), detect_table(*members_of(content))
+        names, rows, numbers = members_of(content)
+        return Start(JSON_LINES, content), detect_table(names, rows, numbers=numbers)
     findings = detect(content, is_whole=is_whole)
     if findings.end is not None:
         content = b"".join(content.splitlines(keepends=True)[: findings.end])
     return Start(CSV, content), findings
 
 
-def members_of(content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The keys of lines of JSON in the order in which they come, and the values of each line as texts."""
-    from txfast.log.json_hints import Members, parse
+def members_of(content: bytes) -> tuple[list[str], list[tuple[int, list[str]]], set[str]]:
+    """The keys of lines of JSON in the order in which they come, the values of each line as texts, and the keys whose
+    values are numbers or null in all of them."""
+    from txfast.log.json_hints import Members, Number, parse, text_of
 
     objects: list[tuple[int, dict[str, str]]] = []
+    texts: set[str] = set()
     for number, line in enumerate(lines_of(content.decode("utf-8", "replace").removeprefix("\ufeff")), 1):
         try:
             members = parse(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(members, Members):
-            objects.append((number, {key: value for key, value in members if isinstance(value, str)}))
+            objects.append((number, {key: text_of(value) for key, value in members if not isinstance(value, list)}))
+            texts.update(key for key, value in members if value is not None and not isinstance(value, Number))
     names = list(dict.fromkeys(name for _, members in objects for name in members))
-    return names, [(number, [members.get(name, "") for name in names]) for number, members in objects]
+    rows = [(number, [members.get(name, "") for name in names]) for number, members in objects]
+    return names, rows, set(names) - texts
 
 
 def look_at_table(source: Source) -> tuple[Start, Findings]:

@@ -249,14 +249,9 @@ def make_reader(
     if source.kind == JSON_LINES:
         from txfast.readers.json_lines import JsonLinesReader
 
-        if dialect is not None:
-            raise InputError(
-                f"{source.name}: JSON lines, which are read in the default dialect alone: rename keys and values where "
-                f"they are written, or make CSV of them"
-            )
         if plan.reader == "arrow":
             raise InputError(f"{source.name}: JSON lines, which are no CSV for the arrow reader: use --reader native")
-        return JsonLinesReader(source.file, source.name, block_bytes, consumption, last_row)
+        return JsonLinesReader(source.file, source.name, block_bytes, consumption, last_row, dialect=dialect)
     if plan.reader == "arrow":
         from txfast.readers import arrow_csv
 

@@ -8,9 +8,12 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.csv_in cimport may_be_blank
 
 cdef enum:
     WORD_BITS = 64
+    # An escape of six bytes, \u0020, may stand for one.
+    ESCAPED_BYTES_MAX = 6
 
 
 cdef inline const uint8_t* skip_json_blanks(const uint8_t* p, const uint8_t* end) noexcept nogil:
@@ -280,3 +283,24 @@ cdef inline uint8_t* write_unescaped(uint8_t* out, const uint8_t* p, const uint8
                     p += 6
             out = write_character(out, code)
     return out
+
+
+cdef inline void trim_escaped(const uint8_t** start, const uint8_t** end) noexcept nogil:
+    """Move the bounds of the inside of a well-formed string past blanks, also those that are escaped."""
+    cdef uint8_t[ESCAPED_BYTES_MAX] character
+    cdef const uint8_t* p = start[0]
+    cdef const uint8_t* past
+    cdef const uint8_t* past_last = start[0]
+    cdef bint is_before = True
+    while p < end[0]:
+        past = p + 1
+        if p[0] == c'\\':
+            past = p + ESCAPED_BYTES_MAX if p[1] == c'u' else p + 2
+        write_unescaped(character, p, past)
+        if not may_be_blank(character[0]):
+            if is_before:
+                start[0] = p
+            is_before = False
+            past_last = past
+        p = past
+    end[0] = past_last
