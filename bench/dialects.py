@@ -53,6 +53,10 @@ def with_words(fields: Sequence[str]) -> str:
     return ",".join([WORDS.get(fields[0], fields[0]), *fields[1:]]) + "\n"
 
 
+def fields_of(line: str) -> list[str]:
+    return line.rstrip("\n").split(",")
+
+
 def with_spread_ids(fields: Sequence[str]) -> str:
     """A row whose transaction is a number of up to 63 bits, without a pattern."""
     kind, client, tx, *rest = fields
@@ -75,28 +79,26 @@ def with_currency(fields: Sequence[str]) -> str:
     return f"{kind},{client},{tx},{amount},{CURRENCIES[int(client) % len(CURRENCIES) if client.isdigit() else 0]}\n"
 
 
-def as_object(fields: Sequence[str]) -> str:
+def as_object(fields: Sequence[str], keys: Sequence[str] = COLUMNS) -> str:
     """A row as an object, whose ids and amount are numbers where they can be."""
-    texts = dict(zip(COLUMNS, fields, strict=False))
+    texts = dict(zip(keys, fields, strict=False))
     members = [
         f'"{name}":{text if text.replace(".", "", 1).isdigit() and text[-1] != "." else json.dumps(text)}'
         for name, text in texts.items()
-        if text or name != "amount"
+        if text or name != keys[-1]
     ]
     return "{" + ",".join(members) + "}\n"
 
 
+OTHER_COLUMNS = ("Kind", "Customer", "Reference", "Gross")
+AS_OTHERS = (
+    *("--columns", ",".join(f"{role}={name}" for role, name in zip(COLUMNS, OTHER_COLUMNS, strict=True))),
+    *("--types", ",".join(f"{word}={kind}" for kind, word in WORDS.items())),
+)
 FILES = {
     "the default": Form("type,client,tx,amount", lambda fields: ",".join(fields) + "\n"),
     "semicolons": Form("type;client;tx;amount", lambda fields: ";".join(fields) + "\n"),
-    "other columns and words": Form(
-        "Kind,Customer,Reference,Gross",
-        with_words,
-        (
-            *("--columns", "type=Kind,client=Customer,tx=Reference,amount=Gross"),
-            *("--types", ",".join(f"{word}={kind}" for kind, word in WORDS.items())),
-        ),
-    ),
+    "other columns and words": Form(",".join(OTHER_COLUMNS), with_words, AS_OTHERS),
     "decimal commas": Form(
         "type;client;tx;amount", lambda fields: ";".join(fields).replace(".", ",") + "\n", ("--decimal", ",")
     ),
@@ -105,9 +107,18 @@ FILES = {
     "a fifth column": Form("type,client,tx,amount,ccy", with_currency),
     "currencies": Form("type,client,tx,amount,ccy", with_currency, ("--columns", "currency=ccy")),
     "JSON lines": Form("", as_object),
+    "JSON lines, other keys and words": Form(
+        "", lambda fields: as_object(fields_of(with_words(fields)), OTHER_COLUMNS), AS_OTHERS
+    ),
+    "JSON lines, text ids": Form("", lambda fields: as_object(fields_of(with_text_ids(fields))), ("--ids", "text")),
 }
 # What a file is compared with, where it is not the default.
-COMPARED = {"text ids": "spread numbers", "currencies": "a fifth column"}
+COMPARED = {
+    "text ids": "spread numbers",
+    "currencies": "a fifth column",
+    "JSON lines, other keys and words": "JSON lines",
+    "JSON lines, text ids": "text ids",
+}
 # The most that a file may cost, in times of that.
 TIMES_MAX = {"semicolons": 1.05, "other columns and words": 1.05, "text ids": 1.6, "currencies": 1.1}
 HEADER = ("file", "MB", "seconds", "rows/s", "times", "of", "at most")
@@ -123,7 +134,7 @@ def write_file(path: Path, transactions: Path, form: Form) -> None:
         next(lines)
         if form.header:
             file.write(form.header + "\n")
-        file.writelines(form.line(line.rstrip("\n").split(",")) for line in lines)
+        file.writelines(form.line(fields_of(line)) for line in lines)
 
 
 def measure(paths: dict[str, Path], runs: int, folder: Path) -> dict[str, float]:

@@ -85,4 +85,4 @@ def test_a_format_that_is_not_read_fails_before_any_range_is_read(folder: Folder
 
 def test_a_query_is_refused() -> None:
     with pytest.raises(SourceError, match=r"^q\.sql: a query runs on one machine alone: use txfast"):
-        whole_input(0, "q.sql", with_state=False)
+        whole_input(0, "q.sql", with_state=False, dialect="")

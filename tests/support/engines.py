@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -17,13 +17,15 @@ from txfast.cluster.extents import Extent
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings, State, make_settings
 from txfast.cluster.map import map_range
-from txfast.cluster.ranges import Range
+from txfast.cluster.ranges import Range, dialect_text
 from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, result_of, text_of
 from txfast.cluster.reduce import reduce_shard
 from txfast.cluster.rejects import reject_blobs
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses
 from txfast.cluster.state import ClusterState, open_state
+from txfast.run.values import dialect as parse_dialect
 from txfast.run.values import policy as parse_policy
+from txfast.state.dialects import decimals_of
 from txfast.state.directory import StateDirectory
 
 
@@ -34,23 +36,30 @@ def run_cluster(
     state: str = "state",
     refuses_malformed: bool = False,
     policy: str = "",
+    dialect: Mapping[str, str] | None = None,
 ) -> Outputs:
     """The outputs of a run with a state, by the functions of Spark's workers. It goes on though all rows of an input
     are malformed, unless it `refuses_malformed`."""
-    chosen = parse_policy(policy)
+    chosen, chosen_dialect = parse_policy(policy), parse_dialect(dialect or {})
     with (
         nullcontext() if refuses_malformed else though_all_malformed(),
-        open_state(state, hash_extents, chosen) as opened,
+        open_state(state, hash_extents, chosen, chosen_dialect) as opened,
     ):
-        return outputs_of(WorkersJob(settings_of(names, shards, opened, range_bytes, policy), opened))
+        settings = settings_of(names, shards, opened, range_bytes, policy, dialect)
+        return outputs_of(WorkersJob(settings, opened), settings.decimals)
 
 
 def settings_of(
-    names: Sequence[str], shards: int = 2, state: State | None = None, range_bytes: int = 700, policy: str = ""
+    names: Sequence[str],
+    shards: int = 2,
+    state: State | None = None,
+    range_bytes: int = 700,
+    policy: str = "",
+    dialect: Mapping[str, str] | None = None,
 ) -> Settings:
     return make_settings(
         names, cores=2, shards=shards, keep_statuses=True, range_bytes=range_bytes, memory_limit=None,
-        spill_folder=None, policy=parse_policy(policy), state=state,
+        spill_folder=None, policy=parse_policy(policy), dialect=parse_dialect(dialect or {}), state=state,
     )  # fmt: skip
 
 
@@ -64,10 +73,15 @@ def run_ranges(
     *,
     refuses_malformed: bool = False,
     policy: str = "",
+    dialect: Mapping[str, str] | None = None,
 ) -> Outputs:
     """The same of a run without a state, by plain calls."""
+    chosen_dialect = parse_dialect(dialect or {})
     with nullcontext() if refuses_malformed else though_all_malformed():
-        return outputs_of(PlainJob(cut_inputs(names, range_bytes), shards, policy))
+        sent = dialect_text(chosen_dialect)
+        return outputs_of(
+            PlainJob(cut_inputs(names, range_bytes, sent), shards, policy, sent), decimals_of(chosen_dialect)
+        )
 
 
 def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], list[RangeReport]]:
@@ -86,9 +100,9 @@ def pieces_of(parts: Sequence[Range], shards: int) -> tuple[list[list[Piece]], l
 class PlainJob:
     """A job of plain calls: every range is mapped, then every shard is reduced."""
 
-    def __init__(self, parts: Sequence[Range], shards: int, policy: str = "") -> None:
+    def __init__(self, parts: Sequence[Range], shards: int, policy: str = "", dialect: str = "") -> None:
         self.parts = parts
-        self.figures = Figures(parts, shards, policy)
+        self.figures = Figures(parts, shards, policy, dialect)
         self.found_runs: list[AccountRun] = []
         self.statuses: list[RowStatuses] = []
         pieces, reports = pieces_of(parts, shards)
@@ -96,7 +110,9 @@ class PlainJob:
             self.figures.add(report)
         for shard in range(shards):
             contents = [piece.content for piece in pieces[shard]]
-            for item in reduce_shard(contents, len(parts), shard, shards, keep_statuses=True, policy=policy):
+            for item in reduce_shard(
+                contents, len(parts), shard, shards, keep_statuses=True, policy=policy, dialect=dialect
+            ):
                 if isinstance(item, AccountRun):
                     self.found_runs.append(item)
                 elif isinstance(item, RowStatuses):
@@ -152,7 +168,7 @@ class WorkersJob:
     def __init__(self, settings: Settings, state: State | None = None) -> None:
         self.settings = settings
         self.shards = settings.shards
-        self.figures = Figures(settings.ranges, settings.shards, settings.policy)
+        self.figures = Figures(settings.ranges, settings.shards, settings.policy, settings.dialect)
         texts = pa.RecordBatch.from_pydict({"text": list(map(spark_workers.task_text, settings.tasks))})
         partitions: dict[int, list[Any]] = defaultdict(list)
         for record in spark_workers.records_in(spark_workers.mapper(self.shards)(iter([texts]))):
@@ -175,7 +191,8 @@ class WorkersJob:
 
     def accounts(self) -> pa.Table:
         runs = spark_workers.batches_of(self.of_kind(RUN))
-        return pa.Table.from_batches(spark_workers.accounts_of_runs(runs)).sort_by("client")
+        make_accounts, _ = spark_workers.accounts_of_runs(self.settings.decimals)
+        return pa.Table.from_batches(make_accounts(runs)).sort_by("client")
 
     def runs(self) -> Iterator[AccountRun]:
         for record in self.of_kind(RUN):
@@ -209,11 +226,11 @@ def hash_extents(extents: Sequence[Extent]) -> list[str]:
 
 def run_command(*arguments: str, engine: Callable[[Settings, State | None], Any] = WorkersJob) -> int:
     """Run an engine's command over a job in this process; return its exit code."""
-    options = command.make_parser("spark").parse_args(arguments)
+    options = command.parse(command.make_parser("spark"), arguments)
 
     @contextmanager
     def start(directory: StateDirectory | None) -> Iterator[Any]:
         state = None if directory is None else ClusterState(directory, hash_extents)
-        yield engine(settings_of(options.files, options.shards or 2, state, policy=",".join(options.policy)), state)
+        yield engine(command.settings_of(options, 2, state), state)
 
     return command.run(options, start)

@@ -27,10 +27,10 @@ class Outputs:
         self.stats = stats
 
 
-def outputs_of(job: Job) -> Outputs:
+def outputs_of(job: Job, decimals: int = 4) -> Outputs:
     rejects = b"".join([bytes(RejectText("csv").rest()), *job.reject_blobs("csv")])
     accounts = MergedAccounts(job, None)
-    text = b"".join(map(bytes, csv_blocks(accounts)))
+    text = b"".join(map(bytes, csv_blocks(accounts, decimals=decimals)))
     accounts.close()
     return Outputs(text, rejects, job.figures.stats(1.0))
 
@@ -56,7 +56,7 @@ def assert_alike(found: Outputs, expected: Outputs) -> None:
     assert found.rejects == expected.rejects
     for name in ("inputs", "rows", "applied", "malformed", "rejected", "accounts", "locked_accounts", "available"):
         assert found.stats[name] == expected.stats[name], name
-    for name in ("held", "total", "conserved"):
+    for name in ("held", "total", "conserved", "ignored", "dialect"):
         assert found.stats[name] == expected.stats[name], name
 
 

@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from txfast.batch.header cimport Fields
-from txfast.dialect.meaning cimport AMOUNT, CLIENT, CURRENCY, DEBIT, KEPT, ROLES_MAX, TX, TYPE, Role, Words
+from txfast.dialect.meaning cimport AMOUNT, CLIENT, CURRENCY, DEBIT, KEPT, ROLES_MAX, TX, TYPE, Words
 from txfast.dialect.words cimport is_text, is_text_in_any_case
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, Syntax, default_syntax, trimmed
 from txfast.text.json_in cimport (
@@ -106,7 +106,7 @@ cdef inline Field key_of(const Member* member, uint8_t* room) noexcept nogil:
 
 
 cdef inline int default_role_of(const Field* key, bint* is_exact) noexcept nogil:
-    """The Role of a key by default, or NO_ROLE, and whether it is in lower case."""
+    """The role of a key by default, or NO_ROLE, and whether it is in lower case."""
     cdef Py_ssize_t length = key.end - key.start
     is_exact[0] = False
     if length == 2:
@@ -122,7 +122,7 @@ cdef inline int default_role_of(const Field* key, bint* is_exact) noexcept nogil
 
 
 cdef inline int role_of(const Member* member, const Words* keys, uint8_t* room) noexcept nogil:
-    """The first Role that a member's key has, in any case, or NO_ROLE. `keys` is NULL by default."""
+    """The first role that a member's key has, in any case, or NO_ROLE. `keys` is NULL by default."""
     cdef Field key = key_of(member, room)
     cdef Py_ssize_t index
     cdef bint is_exact
@@ -233,7 +233,7 @@ cdef inline void take_more_values(
 
 
 cdef inline Field field_of(const Fields* fields, const int role) noexcept nogil:
-    """The field of a Role."""
+    """The field of a role."""
     if role == TYPE:
         return fields.type
     if role == CLIENT:

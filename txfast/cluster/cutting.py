@@ -11,10 +11,11 @@ from dataclasses import replace
 from itertools import chain, count, islice, repeat
 
 from txfast.batch.batch import TransactionBatch
-from txfast.batch.header import JSON_HEADER
-from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of
+from txfast.batch.header import JSON_HEADER, Header
+from txfast.cluster.ranges import RANGE_BYTES, Range, dialect_in, is_cuttable, open_range_input, version_of
+from txfast.dialect.dialect import Dialect
 from txfast.errors import SourceError
-from txfast.input.first_bytes import FIRST_BYTES
+from txfast.input.first_bytes import BYTE_ORDER_MARK, FIRST_BYTES
 from txfast.input.open_field import DECIDED_BYTES
 from txfast.input.position import HEAD_BYTES, Consumption, Position, head_of, late_ending, open_field_at
 from txfast.input.ref import QUERY_SUFFIX, STANDARD_INPUT, display_name, is_location, resolve
@@ -26,18 +27,20 @@ LINE_ENDING = re.compile(b"\r\n|\n|\r")
 CUTTING_THREADS = 16
 
 
-def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES) -> list[Range]:
-    """Cut inputs, without a state. Raises InputError for one that is no transactions file, and SourceError."""
-    return cut_into_ranges(whole_inputs(names), range_bytes)
+def cut_inputs(names: Sequence[str], range_bytes: int = RANGE_BYTES, dialect: str = "") -> list[Range]:
+    """Cut inputs, without a state; `dialect` is a `dialect_text`. Raises InputError for one that is no transactions
+    file, and SourceError."""
+    return cut_into_ranges(whole_inputs(names, dialect=dialect), range_bytes)
 
 
-def whole_inputs(names: Sequence[str], *, with_state: bool = False) -> list[Range]:
-    """Each input as one range, not read yet; with a state, an input that was named before is over.
+def whole_inputs(names: Sequence[str], *, with_state: bool = False, dialect: str = "") -> list[Range]:
+    """Each input as one range, not read yet; with a state, an input that was named before is over. `dialect` is a
+    `dialect_text`.
 
     Raises SourceError.
     """
     with ThreadPoolExecutor(CUTTING_THREADS) as pool:
-        inputs = list(pool.map(whole_input, count(), names, repeat(with_state)))
+        inputs = list(pool.map(whole_input, count(), names, repeat(with_state), repeat(dialect)))
     seen: set[str] = set()
     for number, whole in enumerate(inputs):
         if whole.key in seen:
@@ -47,7 +50,7 @@ def whole_inputs(names: Sequence[str], *, with_state: bool = False) -> list[Rang
     return inputs
 
 
-def whole_input(number: int, name: str, with_state: bool) -> Range:
+def whole_input(number: int, name: str, with_state: bool, dialect: str) -> Range:
     """The input of this number as one range. Raises SourceError."""
     path = name if is_location(name) else absolute(name)
     if name == STANDARD_INPUT or (os.path.exists(path) and not os.path.isfile(path)):
@@ -59,7 +62,7 @@ def whole_input(number: int, name: str, with_state: bool) -> Range:
             display_name(name),
         )
     key = input_key(name) if with_state else ""
-    return Range(number, number, display_name(name), path, version=version_of(path), key=key)
+    return Range(number, number, display_name(name), path, version=version_of(path), key=key, dialect=dialect)
 
 
 def absolute(path: str) -> str:
@@ -96,14 +99,14 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
             return [whole]
         size = source.size_bytes or 0
         if whole.position is None:
-            header, first, lines = find_header(source, whole.name)
+            header, first, lines = find_header(source, whole.name, dialect_in(whole.dialect))
             position = position_after_header(source, header, first, lines) if whole.key else None
             skipped = 0
             if position is not None:
                 position.head = head_of(source.read_at(0, HEAD_BYTES))
         else:
             position = after_late_ending(source, whole.position)
-            position.open_bytes = still_open_bytes(source, position)
+            position.open_bytes = still_open_bytes(source, position, dialect_in(whole.dialect))
             position.head = position.head or head_of(source.read_at(0, HEAD_BYTES))
             header, first, lines, skipped = (
                 position.header,
@@ -115,7 +118,7 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
             replace(
                 whole, start=start, end=min(start + range_bytes, size), size_bytes=size, header=header,
                 lines_before=lines if start == first else 0, bytes_skipped=skipped,
-                position=position if start == first else None,
+                position=position if start == first else None, rows_begin=first,
             )
             for start in range(first, max(size, first + 1), range_bytes)
         ]  # fmt: skip
@@ -123,18 +126,20 @@ def cut_input(whole: Range, range_bytes: int) -> list[Range]:
         source.close()
 
 
-def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
+def find_header(source: Source, name: str, dialect: Dialect | None = None) -> tuple[bytes, int, int]:
     """The header line of a file, the offset of the line after it, and the number of lines before that.
 
-    JSON lines have their first line that is not blank after it.
+    JSON lines have their first line that is not blank after it, and so has a file of a dialect without a header.
+    Raises InputError.
     """
     if source.kind == JSON_LINES:
+        Header(JSON_HEADER, name, dialect=dialect)  # refuses a dialect that JSON lines cannot have
         blank = source.read_at(0, FIRST_BYTES).partition(JSON_HEADER)[0]
         endings = list(LINE_ENDING.finditer(blank))
         return JSON_HEADER, endings[-1].end() if endings else 0, len(endings)
     # The reader finds the header and checks it; the consumption tells where the block with the header begins.
     block = Consumption()
-    reader = CsvReader(source.file, name, consumption=block)
+    reader = CsvReader(source.file, name, consumption=block, dialect=dialect)
     batch = TransactionBatch()
     start = lines = 0
     while reader.header is None:
@@ -142,6 +147,9 @@ def find_header(source: Source, name: str) -> tuple[bytes, int, int]:
         lines += batch.lines_before + batch.lines
         reader.fill(batch)
     lines += batch.lines_before
+    if not batch.lines_before:  # the first row is the block's first line
+        has_mark = start == 0 and source.read_at(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+        return reader.header.line, start + has_mark * len(BYTE_ORDER_MARK), lines
     # One byte more, since it may be the LF of a CR LF.
     text = source.read_at(start, block.offset_bytes - start + 1)
     header_ending = next(islice(LINE_ENDING.finditer(text), batch.lines_before - 1, None), None)
@@ -171,7 +179,7 @@ def after_late_ending(source: Source, position: Position) -> Position:
     return position_after(position, [consumption.position(0, position.header)])
 
 
-def still_open_bytes(source: Source, position: Position) -> int:
+def still_open_bytes(source: Source, position: Position, dialect: Dialect | None = None) -> int:
     """The `open_bytes` of a position; 0 where the bytes after it show that the field there is never closed.
 
     Raises InputError where they close it, and SourceError.
@@ -179,7 +187,9 @@ def still_open_bytes(source: Source, position: Position) -> int:
     if not position.open_bytes:
         return 0
     text = source.read_at(position.offset_bytes - position.open_bytes, DECIDED_BYTES)
-    field = open_field_at(source.name, position, text[: position.open_bytes]).go_on(text[position.open_bytes :])
+    delimiter = None if dialect is None else dialect.delimiter
+    opened = open_field_at(source.name, position, text[: position.open_bytes], delimiter)
+    field = opened.go_on(text[position.open_bytes :])
     if field is None:
         return 0
     field.end()

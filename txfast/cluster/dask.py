@@ -25,6 +25,7 @@ from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.errors import ClusterError, MemoryLimitError, TxfastError
 from txfast.input.library_errors import words_of
 from txfast.log.journal import program_journal
+from txfast.run.values import dialect as parse_dialect
 from txfast.run.values import policy as parse_policy
 from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_table import account_batches, account_schema
@@ -64,7 +65,7 @@ class DaskJob:
             slices = [self._submit(workers.slice_of, each, shard) for each in mapped]
             self._reduced.append(self._submit(workers.reduce_slices, slices, shard, options))
         summaries = [self._submit(workers.summary_of, each) for each in self._reduced]
-        self.figures = Figures(settings.ranges, settings.shards, settings.policy)
+        self.figures = Figures(settings.ranges, settings.shards, settings.policy, settings.dialect)
         with worker_errors():
             results = [*chain(*client.gather(reports)), *client.gather(summaries)]
         for result in results:
@@ -107,6 +108,7 @@ def process(
     memory_limit: int | None = None,
     spill_dir: str | None = None,
     policy: "str | Mapping[str, str] | None" = None,
+    dialect: "Mapping[str, str | int] | None" = None,
     state: "str | os.PathLike[str] | None" = None,
 ) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
     """Replay inputs on Dask; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
@@ -118,7 +120,8 @@ def process(
     this limit, a worker holds the slices of its shard and the results of its tasks. Inputs are cut into ranges of
     `range_bytes`.
 
-    Rows mean what `policy` says, as for `txfast.process`. `state` is a directory as for the command's `--state`; all
+    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`; ids are numbers. `state`
+    is a directory as for the command's `--state`; all
     workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
     inputs, and has replaced it when this returns.
 
@@ -126,13 +129,14 @@ def process(
     """
     started = time.perf_counter()
     chosen = parse_policy(policy or "")
-    with open_state(state, hasher(client), chosen) as opened:
+    chosen_dialect = parse_dialect({name: str(value) for name, value in (dialect or {}).items()})
+    with open_state(state, hasher(client), chosen, chosen_dialect) as opened:
         settings = make_settings(
             paths, cores=cores_of(client), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-            memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, state=opened,
+            memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, dialect=chosen_dialect, state=opened,
         )  # fmt: skip
         job = DaskJob(client, settings, opened)
-        accounts = merged_table(job, spill_dir)
+        accounts = merged_table(job, spill_dir, settings.decimals)
         reject_table = None
         if rejects:
             batches = [batch for blob in job.reject_blobs("arrow") for batch in pa.ipc.open_stream(blob)]
@@ -197,10 +201,10 @@ def describe(error: Exception) -> str:
     return f"a worker of Dask failed: {kind}: {words}"
 
 
-def merged_table(job: DaskJob, spill_dir: str | None) -> pa.Table:
+def merged_table(job: DaskJob, spill_dir: str | None, decimals: int) -> pa.Table:
     """The accounts of all shards in ascending order of client."""
     with closing(MergedAccounts(job, spill_dir)) as merged:
-        return pa.Table.from_batches(account_batches(merged), account_schema(merged))
+        return pa.Table.from_batches(account_batches(merged, decimals), account_schema(merged, decimals))
 
 
 # ---- The command -----------------------------------------------------------------------------------
@@ -244,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="Dask's scheduler; by default workers of its own on this machine"
     )
-    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    options = command.parse(parser, sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
     def start(directory: StateDirectory | None) -> Iterator[DaskJob]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from txfast.batch.header import JSON_HEADER
-from txfast.cluster.ranges import Range
+from txfast.cluster.ranges import Range, dialect_in
 from txfast.cluster.results import RangeReport, ShardSummary
 from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
@@ -21,12 +21,13 @@ from txfast.run.values import policy as parse_policy
 class Figures:
     """The figures of a run: `add` every report and summary, then `check` that none is missing."""
 
-    def __init__(self, ranges: Sequence[Range], shards: int, policy: str = "") -> None:
+    def __init__(self, ranges: Sequence[Range], shards: int, policy: str = "", dialect: str = "") -> None:
         self._ranges = ranges
         self._reports: dict[int, RangeReport] = {}
         self._summaries: dict[int, ShardSummary] = {}
         self.shards = shards
         self._policy = policy
+        self._dialect = dialect
 
     def add(self, result: RangeReport | ShardSummary) -> None:
         """Add a report or a summary. Raises ClusterError if it was added before."""
@@ -155,6 +156,7 @@ class Figures:
                 found.append(InputFigures(part.name, size))
             found[-1].bytes -= report.held_bytes
             found[-1].rows += report.rows
+            found[-1].ignored_rows += report.ignored_rows
         return found
 
     @property
@@ -195,7 +197,7 @@ class Figures:
         """The figures as the stats file of the command has them, except those of a single process."""
         figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
         return {
-            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy)),
+            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy), dialect_in(self._dialect)),
             "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,
@@ -204,9 +206,11 @@ class Figures:
 
 def skips_rows(first: Range) -> bool:
     """Whether earlier runs have read rows of an input, given its first range: more lines than its header, which JSON
-    lines do not have."""
+    lines do not have, and those that the dialect skips."""
     header = first.header if first.position is None else first.position.header
-    return lines_skipped(first) > (header != JSON_HEADER)
+    dialect = dialect_in(first.dialect)
+    has_header = header != JSON_HEADER and (dialect is None or dialect.has_header)
+    return lines_skipped(first) > has_header + (0 if dialect is None else int(dialect.part("skip")))
 
 
 def lines_skipped(first: Range) -> int:

@@ -10,20 +10,22 @@ from typing import Any, Protocol
 from txfast.cluster.cutting import cut_into_ranges, whole_inputs
 from txfast.cluster.figures import Figures
 from txfast.cluster.map import SHARDS_MAX
-from txfast.cluster.ranges import RANGE_BYTES, Range, group_in_tasks
+from txfast.cluster.ranges import RANGE_BYTES, Range, dialect_in, dialect_text, group_in_tasks
 from txfast.cluster.results import AccountRun
+from txfast.dialect.dialect import Dialect
 from txfast.errors import UsageError
 from txfast.ledger.policy import Policy
 from txfast.run.machine import ARROW_MEMORY_LIMIT_MIN
 from txfast.run.values import size_text
+from txfast.state.dialects import decimals_of
 
 
 @dataclass(frozen=True)
 class Settings:
     """What an engine is to do: map all `ranges`, grouped in `tasks`, and reduce `shards`.
 
-    `memory_limit` is in bytes, for each reduce task. `policy` is a text, as it is sent to the tasks. `begin_with` and
-    `save_in` are None without a state, else as `reduce_shard` takes them.
+    `memory_limit` is in bytes, for each reduce task. `policy` and `dialect` are texts, as they are sent to the tasks.
+    `begin_with` and `save_in` are None without a state, else as `reduce_shard` takes them.
     """
 
     ranges: Sequence[Range]
@@ -35,6 +37,12 @@ class Settings:
     policy: str = ""
     begin_with: tuple[str, dict[str, Any]] | None = None
     save_in: str | None = None
+    dialect: str = ""
+
+    @property
+    def decimals(self) -> int:
+        """The decimals of amounts."""
+        return decimals_of(dialect_in(self.dialect))
 
 
 def reduce_options(settings: Settings) -> dict[str, Any]:
@@ -43,7 +51,7 @@ def reduce_options(settings: Settings) -> dict[str, Any]:
     return {
         "ranges": len(settings.ranges), "shards": settings.shards, "keep_statuses": settings.keep_statuses,
         "memory_limit": settings.memory_limit, "spill_folder": settings.spill_folder,
-        "policy": settings.policy,
+        "policy": settings.policy, "dialect": settings.dialect,
         "begin_with": settings.begin_with, "save_in": settings.save_in,
     }  # fmt: skip
 
@@ -67,6 +75,14 @@ class Job(Protocol):
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
 
 
+def check_dialect(dialect: Dialect | None) -> None:
+    """Raise UsageError for a dialect that a cluster cannot read."""
+    if dialect is not None and dialect.text_ids is not None:
+        raise UsageError("a cluster reads no ids that are texts: use txfast on one machine")
+    if dialect is not None and dialect.has_currency:
+        raise UsageError("a cluster has no accounts by currency: use txfast on one machine")
+
+
 def make_settings(
     paths: Sequence[str],
     *,
@@ -77,6 +93,7 @@ def make_settings(
     memory_limit: int | None,
     spill_folder: str | None,
     policy: Policy | None = None,
+    dialect: Dialect | None = None,
     state: State | None = None,
 ) -> Settings:
     """Begin with the state, if there is one, and cut the inputs into tasks for this number of cores.
@@ -86,12 +103,14 @@ def make_settings(
     shards = max(1, cores) if shards is None else shards
     if not paths:
         raise UsageError("no inputs: name at least one")
+    check_dialect(dialect)
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
         raise UsageError(f"a memory limit of {size_text(memory_limit)} is too little for a state: the least is {least}")
-    inputs = whole_inputs(paths, with_state=state is not None)
+    sent_dialect = dialect_text(dialect)
+    inputs = whole_inputs(paths, with_state=state is not None, dialect=sent_dialect)
     begin_with, save_in = None, None
     if state is not None:
         inputs = state.begin(inputs)
@@ -99,5 +118,6 @@ def make_settings(
     ranges = cut_into_ranges(inputs, RANGE_BYTES if range_bytes is None else range_bytes)
     tasks = group_in_tasks(ranges, max(1, cores))
     return Settings(
-        ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, str(policy or ""), begin_with, save_in
-    )
+        ranges, tasks, shards, keep_statuses, memory_limit, spill_folder, str(policy or ""), begin_with, save_in,
+        sent_dialect,
+    )  # fmt: skip

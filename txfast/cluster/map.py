@@ -35,13 +35,14 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
 
     piece_bytes = max(PIECE_BYTES_MIN, min(PIECE_BYTES_MAX, UNSENT_BYTES // shards))
     slices = Partitions(shards, piece_bytes, write, by_shard=True)
-    lines = rows = row_in_quotes = 0
+    lines = rows = ignored_rows = row_in_quotes = 0
     malformed = [0] * len(MALFORMED_REASONS)
     reader = RangeReader(part)
     for batch in reader:
         lines = batch.number_lines(lines + 1) - 1
         row_in_quotes = row_in_quotes or batch.row_in_quotes
         rows += len(batch) + batch.malformed_rows
+        ignored_rows += batch.ignored_rows
         if batch.malformed_rows:
             batch.count_malformed(malformed)
         slices.add_rows(batch)
@@ -66,4 +67,5 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         row_in_quotes,
         reader.starts_anew,
         () if reader.header is None else reader.header.ignored,
+        ignored_rows,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of
+from txfast.cluster.ranges import Range, dialect_in, is_cuttable, open_range_input, version_of
 from txfast.errors import HeaderError
 from txfast.input.encoding import tell_encoding
 from txfast.input.first_bytes import BYTE_ORDER_MARK
@@ -74,17 +74,18 @@ def first_row(source: Source, part: Range) -> int | None:
     """Where the first row begins in a range that is not the first of its input; None if none begins in it.
 
     A line some way before the range begins a row, or is inside a quoted field. The search tries both; if they lead to
-    different rows, it begins again farther back. At the start of the input only the first is possible. A line of JSON
-    lines always begins a row.
+    different rows, it begins again farther back. Where the rows begin, only the first is possible. A line of JSON lines
+    always begins a row, and so does one of a dialect without quotes.
     """
     assert part.end is not None
-    if source.kind == JSON_LINES:
+    dialect = dialect_in(part.dialect)
+    if source.kind == JSON_LINES or (dialect is not None and dialect.part("quote") == "none"):
         line = line_start(source, part.start, part.end)
         return line if line < part.end else None
     bytes_back = LOOK_BACK_BYTES
     while True:
-        is_start = part.start - bytes_back <= part.bytes_skipped
-        line = part.bytes_skipped if is_start else line_start(source, part.start - bytes_back, part.end)
+        is_start = part.start - bytes_back <= part.rows_begin
+        line = part.rows_begin if is_start else line_start(source, part.start - bytes_back, part.end)
         if line >= part.end:
             return None
         row = search_row(source, part, line, in_quotes=False)
@@ -102,7 +103,7 @@ def search_row(source: Source, part: Range, line: int, *, in_quotes: bool) -> in
         place = len(BYTE_ORDER_MARK)
     first_place = place
     assert part.header is not None
-    header = Header(part.header, part.name)
+    header = Header(part.header, part.name, dialect=dialect_in(part.dialect))
     search = RowSearch(part.start - place, header, in_quotes=in_quotes, holds_open=part.last_line == HOLD)
     byte_count = min(max(0, part.start - place) + PROBE_BYTES, max(BLOCK_BYTES, DECIDED_BYTES))
     while search.found is None and not search.is_impossible:
@@ -212,7 +213,8 @@ class RangeReader:
         elif part.key:
             self._consumption = Consumption()
             if part.position is not None:
-                opened = go_on(source, part.position)
+                dialect = dialect_in(part.dialect)
+                opened = go_on(source, part.position, None if dialect is None else dialect.delimiter)
                 if opened is not None:
                     source, self._consumption = opened
                     self.lines_before = self._consumption.lines
@@ -223,6 +225,7 @@ class RangeReader:
 
     def _make_reader(self, source: Source) -> CsvReader | JsonLinesReader | TableReader:
         part = self._part
+        dialect = dialect_in(part.dialect)
         make_reader = JsonLinesReader if source.kind == JSON_LINES else CsvReader
         last_row = self._last_row = LastRow(source, part.last_line)
         if part.end is not None:
@@ -236,11 +239,12 @@ class RangeReader:
                 self._consumption,
                 last_row,
                 part.end - begin,
+                dialect=dialect,
             )
         if source.kind in TEXT_KINDS:
-            return make_reader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row)
+            return make_reader(source.file, part.name, BLOCK_BYTES, self._consumption, last_row, dialect=dialect)
         allowance = Allowance(default_memory_limit() // available_cores() // BYTES_PER_TABLE_BYTE)
-        return TableReader(source, self._consumption, keep_text=self._keep_text, allowance=allowance)
+        return TableReader(source, self._consumption, keep_text=self._keep_text, allowance=allowance, dialect=dialect)
 
     def _check_unchanged(self) -> None:
         if version_of(self._part.path) != self._part.version:

@@ -3,11 +3,15 @@
 This module must not know how inputs are cut, what becomes of rows, nor an engine.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from txfast.dialect.dialect import Dialect
 from txfast.input.compression import DecompressedFile
+from txfast.input.decoded import decoded_source
 from txfast.input.location import location_version
 from txfast.input.open import open_source
 from txfast.input.position import Position
@@ -30,6 +34,8 @@ class Range:
 
     Ranges of a cut input have its `size_bytes` and its `header` line, or JSON_HEADER. Its first range has
     `lines_before`, the lines in front of the range, header included. `bytes_skipped` have been read by earlier runs.
+    `rows_begin` is the offset of the first row that is read in this run. `dialect` is the run's, as `dialect_text`
+    makes it.
 
     With a state, `key` is the name of the input in it. `position` is where the first range of a cut input begins, or
     where an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the
@@ -52,11 +58,13 @@ class Range:
     position: Position | None = None
     is_over: bool = False
     last_line: str = TAKE
+    dialect: str = ""
+    rows_begin: int = 0
 
     @property
     def begins_input(self) -> bool:
         """Whether it is the first range of a cut input: a row begins where it does."""
-        return self.lines_before > 0 or self.start == 0
+        return self.start == self.rows_begin
 
 
 def group_in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
@@ -76,14 +84,27 @@ def group_in_tasks(ranges: Sequence[Range], cores: int) -> list[list[Range]]:
 
 
 def open_range_input(part: Range) -> Source:
-    """Open the input of a range, under the name that the user gave it. Raises SourceError."""
+    """Open the input of a range, under the name that the user gave it, in the encoding of the dialect. Raises
+    SourceError."""
     source = open_source(part.path)
     source.name = part.name
-    return source
+    dialect = dialect_in(part.dialect)
+    return source if dialect is None else decoded_source(source, dialect.encoding)
+
+
+def dialect_text(dialect: Dialect | None) -> str:
+    """A dialect as it is sent to tasks: JSON; "" for the default one."""
+    return json.dumps(dict(dialect)) if dialect else ""
+
+
+@lru_cache(maxsize=8)
+def dialect_in(text: str) -> Dialect | None:
+    """The dialect of a `dialect_text`; None for the default one."""
+    return Dialect(json.loads(text)) if text else None
 
 
 def is_cuttable(source: Source) -> bool:
-    """Whether an input can be read from any row on."""
+    """Whether an input can be read from any row on: text in UTF-8, in a file that is not compressed."""
     return source.kind in TEXT_KINDS and source.size_bytes is not None and not isinstance(source.file, DecompressedFile)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.pieces import Slices
+from txfast.cluster.ranges import dialect_in
 from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
 from txfast.errors import ClusterError
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -25,6 +26,7 @@ from txfast.spill.runs import run_blocks
 from txfast.spill.slices import SliceReader
 from txfast.spill.spill import Spill
 from txfast.spill.statuses import statuses_of
+from txfast.state.dialects import decimals_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 
@@ -47,6 +49,7 @@ def reduce_shard(
     memory_limit: int | None = None,
     spill_folder: str | None = None,
     policy: str = "",
+    dialect: str = "",
     begin_with: tuple[str, dict[str, Any]] | None = None,
     save_in: str | None = None,
 ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
@@ -55,7 +58,7 @@ def reduce_shard(
 
     `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
     process of this task; by default it is one core's part of the machine's memory. What exceeds it goes to files in
-    `spill_folder`. Rows mean what the text `policy` says.
+    `spill_folder`. Rows mean what the text `policy` says; `dialect` is a `dialect_text`, whose decimals amounts have.
 
     `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
     saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
@@ -69,7 +72,10 @@ def reduce_shard(
         memory_limit=memory_limit or default_memory_limit() // available_cores(),
         memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
     )  # fmt: skip
-    books = Books(plan, policy=parse_policy(policy), keep_statuses=keep_statuses, spill_folder=spill_folder)
+    chosen = dialect_in(dialect)
+    books = Books(
+        plan, policy=parse_policy(policy), dialect=chosen, keep_statuses=keep_statuses, spill_folder=spill_folder
+    )
     writer: SnapshotWriter | None = None
     try:
         reduction = Reduction(books, shard)
@@ -77,7 +83,8 @@ def reduce_shard(
             reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
         if save_in is not None and os.path.isdir(save_in):
             # An engine may run a task twice at once: each attempt has a folder of its own.
-            writer = SnapshotWriter(os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}"))
+            folder = os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}")
+            writer = SnapshotWriter(folder, decimals=decimals_of(chosen))
         yield from reduction.settle(Slices(pieces, ranges, shard, shards), writer)
     finally:
         if writer is not None:

@@ -24,7 +24,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class RangeReport:
-    """What a map task found in a range: lines, rows, malformed rows by the code of the reason, and bytes.
+    """What a map task found in a range: lines, rows, malformed rows by the code of the reason, and bytes;
+    `ignored_rows` are those that the dialect leaves out.
 
     If earlier runs have read part of an input that is one range, `lines_before` counts the lines that they read. With a
     state, `position` is where the range ends, counted and hashed from its start, and `held_bytes` are those of a last
@@ -51,12 +52,13 @@ class RangeReport:
     row_in_quotes: int = 0
     starts_anew: bool = False
     ignored_columns: tuple[str, ...] = ()
+    ignored_rows: int = 0
 
 
 @dataclass(frozen=True)
 class ShardSummary:
     """The figures of a settled shard: rows by type and, within it, by status; the number of its accounts and of those
-    that are locked; sums of their amounts, in units of 0.0001; and the number of runs that hold them. `unread_amounts`
+    that are locked; sums of their amounts, in units; and the number of runs that hold them. `unread_amounts`
     counts applied disputes with an amount that the policy ignores.
 
     With a state, `restored` has the accounts, entries and units that the shard began with, and `saved` says where and

@@ -27,6 +27,7 @@ from txfast.cluster.spark_partitions import put_in_partitions
 from txfast.cluster.state import ClusterState, HashExtents, open_state
 from txfast.input.library_errors import words_of
 from txfast.log.journal import program_journal
+from txfast.run.values import dialect as parse_dialect
 from txfast.run.values import policy as parse_policy
 from txfast.state.directory import StateDirectory
 
@@ -85,7 +86,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
             # Figures, accounts and rejects each read it: settle once.
             .persist(self.storage)
         )
-        self.figures = Figures(settings.ranges, shards, settings.policy)
+        self.figures = Figures(settings.ranges, shards, settings.policy, settings.dialect)
         try:
             with worker_errors():
                 for row in self._of_kind(REPORT, SUMMARY).collect():
@@ -109,7 +110,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
 
     def accounts(self) -> "DataFrame":
         """The accounts, in ascending order of client within a shard."""
-        return self._of_kind(RUN).mapInArrow(workers.accounts_of_runs, workers.ACCOUNTS_SCHEMA)
+        return self._of_kind(RUN).mapInArrow(*workers.accounts_of_runs(self._settings.decimals))
 
     def runs(self) -> Iterator[AccountRun]:
         """Iterate the accounts as runs, in order within a shard."""
@@ -158,6 +159,7 @@ def process(  # pragma: no cover (likewise)
     memory_limit: int | None = None,
     spill_dir: str | None = None,
     policy: "str | Mapping[str, str] | None" = None,
+    dialect: "Mapping[str, str | int] | None" = None,
     state: "str | os.PathLike[str] | None" = None,
 ) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
     """Replay inputs on Spark; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
@@ -170,7 +172,8 @@ def process(  # pragma: no cover (likewise)
     its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. Inputs are
     cut into ranges of `range_bytes`.
 
-    Rows mean what `policy` says, as for `txfast.process`. `state` is a directory as for the command's `--state`; all
+    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`; ids are numbers. `state`
+    is a directory as for the command's `--state`; all
     workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
     inputs, and has replaced it when this returns. Rejects are then on the disks of Spark's workers: write them at once,
     before another run uses the state. If Spark loses part of a frame, it makes it again from the inputs, which must be
@@ -180,11 +183,12 @@ def process(  # pragma: no cover (likewise)
     """
     started = time.perf_counter()
     chosen = parse_policy(policy or "")
+    chosen_dialect = parse_dialect({name: str(value) for name, value in (dialect or {}).items()})
     with ExitStack() as on_failure:
-        with open_state(state, hasher(spark), chosen) as opened:
+        with open_state(state, hasher(spark), chosen, chosen_dialect) as opened:
             settings = make_settings(
                 paths, cores=cores_of(spark), shards=shards, keep_statuses=rejects, range_bytes=range_bytes,
-                memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, state=opened,
+                memory_limit=memory_limit, spill_folder=spill_dir, policy=chosen, dialect=chosen_dialect, state=opened,
             )  # fmt: skip
             job = SparkJob(spark, settings, opened)
             on_failure.callback(job.close)
@@ -311,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = command.make_parser("spark")
     parser.add_argument("--master", metavar="URL", help="Spark's master; by default what spark-submit or Spark says")
-    options = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    options = command.parse(parser, sys.argv[1:] if arguments is None else arguments)
 
     @contextmanager
     def start(directory: StateDirectory | None) -> Iterator[SparkJob]:  # pragma: no cover (likewise)

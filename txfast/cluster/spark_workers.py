@@ -27,9 +27,7 @@ else:
 
 TEXTS_SCHEMA = "number long, text string"
 RECORDS_SCHEMA = "kind int, shard int, number long, second long, content binary"
-ACCOUNTS_SCHEMA = (
-    "client decimal(20,0), available decimal(19,4), held decimal(19,4), total decimal(19,4), locked boolean"
-)
+ACCOUNTS_SCHEMA = "client decimal(20,0), available {0}, held {0}, total {0}, locked boolean"  # {0}: an amount's type
 REJECTS_SCHEMA = (
     "file string, line long, status string, reason string, type string, client string, tx string, amount string, "
     "row binary"
@@ -97,14 +95,18 @@ def reducer(settings: Settings) -> Callable[[Batches], Batches]:
 # ---- Accounts and rejects --------------------------------------------------------------------------
 
 
-def accounts_of_runs(batches: Batches) -> Batches:
-    """Make account columns of records of runs."""
-    for _, _, _, _, content in records_in(batches):
-        for chunk in RunMerge([io.BytesIO(content).readinto], MERGE_BUFFER_BYTES):
-            for first in range(0, len(chunk), ROWS_MAX):
-                accounts = account_batch(chunk, first, min(ROWS_MAX, len(chunk) - first))
-                clients = accounts.column("client").cast(pa.decimal128(20, 0))
-                yield accounts.set_column(0, "client", clients)
+def accounts_of_runs(decimals: int) -> tuple[Callable[[Batches], Batches], str]:
+    """A function that makes account columns of records of runs, and their schema."""
+
+    def make_accounts(batches: Batches) -> Batches:
+        for _, _, _, _, content in records_in(batches):
+            for chunk in RunMerge([io.BytesIO(content).readinto], MERGE_BUFFER_BYTES):
+                for first in range(0, len(chunk), ROWS_MAX):
+                    accounts = account_batch(chunk, first, min(ROWS_MAX, len(chunk) - first), decimals)
+                    clients = accounts.column("client").cast(pa.decimal128(20, 0))
+                    yield accounts.set_column(0, "client", clients)
+
+    return make_accounts, ACCOUNTS_SCHEMA.format(f"decimal(19,{decimals})")
 
 
 def range_record(part: Range, first_line: int) -> Record:

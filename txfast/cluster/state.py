@@ -20,6 +20,7 @@ from txfast.cluster.extents import Extent, extents_before
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
 from txfast.cluster.ranges import Range, open_range_input
+from txfast.dialect.dialect import Dialect
 from txfast.errors import ClusterError
 from txfast.input.last_line import growth_of, held_back_warning
 from txfast.input.position import Position
@@ -168,7 +169,10 @@ def position_of_input(first: Range, ends: Sequence[Position | None]) -> Position
 
 @contextmanager
 def open_state(
-    path: "str | os.PathLike[str] | None", hash_extents: HashExtents, policy: Policy | None = None
+    path: "str | os.PathLike[str] | None",
+    hash_extents: HashExtents,
+    policy: Policy | None = None,
+    dialect: Dialect | None = None,
 ) -> Iterator[ClusterState | None]:
     """Hold a state directory for a program, and publish the new state unless an exception comes. None without a path.
 
@@ -177,7 +181,7 @@ def open_state(
     if path is None:
         yield None
         return
-    directory = StateDirectory(os.fspath(path), program_journal("warn", None).warning, policy)
+    directory = StateDirectory(os.fspath(path), program_journal("warn", None).warning, policy, dialect)
     try:
         directory.open()
         yield ClusterState(directory, hash_extents)

@@ -18,4 +18,15 @@ FIRST_LINES = (
     b'{"type":"deposit","client":1,"tx":1,"amount":"1.0000"}\n',
     b'{"type": "deposit", "client": 1, "tx": 2, "amount": 1.5}\r\n{"type": "dispute", "client": 1, "tx": 1}\r',
     b'\xef\xbb\xbf\n{"id":"a","amount":null,"tx":"1","client":"1","type":"dispute","note":[]}\n',
+    b'{"t":"S","c":"a\\u00e9","x":7,"a":"1.000,5"}\n{"t":"S","c":"b","x":"7","a":1000.5}\n{"t":"7","c":"b","x":"7"}\n',
+)
+# The dialects of JSON lines: the default one, and some in which each part has a meaning.
+KEYS = {"columns.type": "t", "columns.client": "c", "columns.tx": "x", "columns.amount": "a"}
+JSON_DIALECTS: tuple[dict[str, str], ...] = (
+    {},
+    {**KEYS, "types.S": "deposit", "types.7": "refund", "types.N": "ignore", "decimal": ",", "thousands": "."},
+    {**KEYS, "ids": "text", "types.S": "deposit", "decimals": "2", "rounding": "half-even", "comment": "#"},
+    {"ids.tx": "text", "keep.type": "deposit,dispute", "keep.note": "x", "null": "0,n/a"},
+    {"columns.client": "c", "columns.tx": "C", "types.+": "deposit", "types.-": "withdrawal", "amounts": "minor"},
+    {"columns.credit": "a", "columns.debit": "A", "ids.client": "text"},
 )

@@ -10,6 +10,8 @@ from libc.string cimport memchr, memcpy, memset
 
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, WELL_FORMED, TransactionBatch
 from txfast.batch.header cimport Columns, Fields, RowForm, columns_at
+from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
+from txfast.dialect.meaning cimport Meaning
 from txfast.ledger.sorted_accounts cimport AccountColumns
 from txfast.readers.scan_plan cimport FIELDS, Tables, default_amounts, make_tables
 from txfast.readers.row cimport Row, parse_row
@@ -145,10 +147,21 @@ def plain_agrees(bytes line not None):
     return agrees
 
 
+cdef str id_text(TransactionBatch batch, const IdSpan* span):
+    cdef uint8_t[ID_ROOM_BYTES] room
+    return id_at(batch.text, span, room)[:span.length].decode("utf-8", "surrogateescape")
+
+
 def rows_of(TransactionBatch batch not None):
-    """A batch's rows in their order: each a transaction, or the reason why it is malformed."""
+    """A batch's rows in their order: each a transaction, or the reason why it is malformed. Ids that are texts are
+    str, with surrogates for bytes that are not UTF-8."""
     cdef Py_ssize_t i
+    cdef const Meaning* meaning = NULL if batch.header is None else batch.header.form.meaning
     rows = [row_tuple(batch.kind[i], batch.client[i], batch.tx[i], batch.amount[i]) for i in range(batch.rows)]
+    if meaning != NULL and meaning.text_client:
+        rows = [(row[0], id_text(batch, &batch.client_span[i]), *row[2:]) for i, row in enumerate(rows)]
+    if meaning != NULL and meaning.text_tx:
+        rows = [(*row[:2], id_text(batch, &batch.tx_span[i]), row[3]) for i, row in enumerate(rows)]
     if batch.text == NULL:  # there are neither offsets nor malformed rows
         return rows
     placed = [(batch.offset[i], row) for i, row in enumerate(rows)]

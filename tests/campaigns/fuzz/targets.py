@@ -9,18 +9,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import permutations
 
 from tests.campaigns.differential import check_rows
 from tests.campaigns.fuzz import probe
-from tests.campaigns.fuzz.first_lines import FIRST_LINES, HEADERS
+from tests.campaigns.fuzz.first_lines import FIRST_LINES, HEADERS, JSON_DIALECTS
 from tests.campaigns.fuzz.saved_ledgers import SavedAccount, SavedEntry, is_ledger
+from tests.campaigns.fuzz.verdicts import Transaction, expected_object, expected_row, objects_in
 from tests.support import reference, reference_json, reference_rows, replays
 from tests.support.reference import INT64_MAX
 from tests.support.reference_policy import SWITCHES
 from tests.support.rows import STANDARD_HEADER
 from txfast.batch.batch import KINDS, TransactionBatch
 from txfast.batch.cursor import report
+from txfast.dialect.dialect import Dialect
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import STATUSES, Ledger
@@ -33,8 +36,6 @@ from txfast.readers.line_column import copy_lines
 from txfast.readers.scan import scan_lines
 from txfast.readers.table_rows import TableColumns, parse
 
-# Type, client, tx and amount, in units of 0.0001.
-Transaction = tuple[str, int, int, int | None]
 Rows = list[Transaction | str]
 
 STANDARD_COLUMNS = reference_rows.Columns(0, 1, 2, 3, width=4)
@@ -53,32 +54,6 @@ LEDGER_POLICIES = (
 )  # fmt: skip
 TX_SHIFTS = (0, 0, 8, 56)
 OPERATION_BYTES = 3
-
-
-class Recorder(reference.Replay):
-    """The reference without a ledger: it keeps a well-formed row instead of applying it."""
-
-    row: Transaction
-
-    def apply(self, kind: str, client: int, tx: int, amount: int | None) -> str:
-        self.row = (kind, client, tx, amount)
-        return "applied"
-
-
-recorder = Recorder()
-
-
-def expected_row(line: bytes, columns: reference_rows.Columns) -> Transaction | str:
-    """The reference's verdict on a line: the row, the reason why it is malformed, or "" for a blank line."""
-    if not line.strip(reference_rows.BLANKS):
-        return ""
-    if len(line) > reference_rows.ROW_LIMIT_BYTES:
-        return "row_too_long"
-    fields = reference_rows.split_fields(line)
-    if fields is None:
-        return "bad_quoting"
-    status, reason = recorder._read_fields(fields, columns)
-    return recorder.row if status == "applied" else reason
 
 
 def must_be(found: object, expected: object) -> None:
@@ -128,7 +103,10 @@ def expected_file(content: bytes) -> tuple[Rows, list[int]] | None:
 
 
 def scanned_file(
-    content: bytes, block_bytes: int, piece_bytes: int, make_reader: type[CsvReader | JsonLinesReader] = CsvReader
+    content: bytes,
+    block_bytes: int,
+    piece_bytes: int,
+    make_reader: Callable[..., CsvReader | JsonLinesReader] = CsvReader,
 ) -> tuple[Rows, list[int]] | None:
     """The same by the native reader, with blocks of one size and reads of another."""
     pieces = [content[index : index + piece_bytes] for index in range(0, len(content), piece_bytes)]
@@ -154,23 +132,19 @@ def scanner(content: bytes) -> None:
     must_be(scanned_file(file, 1 + block, 1 + piece), expected_file(file))
 
 
-def expected_object(line: bytes) -> Transaction | str:
-    """The reference's verdict on a line of JSON: the row, or the reason why it is malformed."""
-    texts = reference_json.find_json_texts(line)
-    if texts is None:
-        return "bad_json"
-    status, reason = recorder._read_texts(texts)
-    return recorder.row if status == "applied" else reason
-
-
 def json(content: bytes) -> None:
-    """The reader of JSON lines against the reference. Input: bytes for first lines, block size and read size, and more
-    lines."""
+    """The reader of JSON lines against the reference. Input: bytes for first lines and dialect, block size and read
+    size, and more lines."""
     first, block, piece = struct.unpack("3B", content[:3].ljust(3, b"\x00"))
-    file = FIRST_LINES[first % len(FIRST_LINES)] + content[3:]
-    found = [(line, expected_object(row)) for line, row in reference_json.split_lines(file)[0]]
+    choice, lines = divmod(first, len(FIRST_LINES))
+    file = FIRST_LINES[lines] + content[3:]
+    settings = JSON_DIALECTS[choice % len(JSON_DIALECTS)]
+    found = objects_in(file, settings) if settings else [
+        (line, expected_object(row)) for line, row in reference_json.split_lines(file)[0]
+    ]  # fmt: skip
     expected = [row for _, row in found], [line for line, row in found if isinstance(row, str)]
-    must_be(scanned_file(file, 1 + block, 1 + piece, JsonLinesReader), expected)
+    make_reader = partial(JsonLinesReader, dialect=Dialect(settings)) if settings else JsonLinesReader
+    must_be(scanned_file(file, 1 + block, 1 + piece, make_reader), expected)
 
 
 def notes(content: bytes) -> None:
