@@ -42,3 +42,9 @@ cdef class AccountColumns:
 
 
 cdef bint sort_keys(SortKey* keys, SortKey* scratch, const Py_ssize_t count) noexcept nogil
+
+
+cdef void sort_names(
+    NamedAccount* named, NamedAccount* in_order, SortKey* keys, SortKey* scratch, const Py_ssize_t count,
+    const Py_ssize_t depth,
+) noexcept nogil

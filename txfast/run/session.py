@@ -12,7 +12,7 @@ not know how a user says what to run, nor what is done with the results.
 
 import time
 
-from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, UsageError
+from txfast.errors import TooManyMalformedError, UnexpectedAccountsError
 from txfast.input.open import look_at
 from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, have_queries, may_have_tables, total_size
 from txfast.input.source import AUTO
@@ -143,7 +143,7 @@ class Session:
         refs = [each for each in left if isinstance(each, InputRef)]
         balances = [each for each in (self._opening, self._expected) if isinstance(each, InputRef)]
         while_waiting(look_at, [*refs, *balances], open_all=len(left) > 1, room=self.replay.room)
-        if self._expected is not None:
+        if self._expected is not None and self._inputs:
             self._read_expected(self._expected)
         self.outputs.open_files()
         if state is None:
@@ -152,6 +152,9 @@ class Session:
             started = time.perf_counter()
             state.load(self.replay.books.restore)
             self.replay.spend("load", time.perf_counter() - started)
+        if self._expected is not None and not self._inputs:
+            # A state that is only printed says the dialect.
+            self._read_expected(self._expected)
         if self._opening is not None and not goes_on:
             self._open_accounts(self._opening)
         if self._checkpoints is not None:
@@ -163,7 +166,6 @@ class Session:
         from txfast.readers.balance_columns import EXPECTED
         from txfast.run.balances import read_expected
 
-        self._refuse_dialect("expected accounts")
         started = time.perf_counter()
         self._expected_accounts = read_expected(self._balances(given, EXPECTED), self.replay.books)
         self.replay.spend("expect", time.perf_counter() - started)
@@ -172,25 +174,11 @@ class Session:
         from txfast.readers.balance_columns import OPENING
         from txfast.run.balances import open_accounts
 
-        self._refuse_dialect("opening balances")
         started = time.perf_counter()
         state = self.outputs.state
         open_accounts(self._balances(given, OPENING), self.replay.books, None if state is None else state.path)
         self._opens_accounts = True
         self.replay.spend("opening", time.perf_counter() - started)
-
-    def _refuse_dialect(self, what: str) -> None:
-        """Raise UsageError where clients are texts, or amounts have other decimals than files of balances have."""
-        from txfast.readers.balance_columns import BALANCE_DECIMALS
-
-        if self.replay.books.has_text_clients:
-            raise UsageError(f"{what} have clients that are numbers, and those of this run are texts")
-
-        decimals = self.replay.books.decimals
-        if decimals != BALANCE_DECIMALS:
-            raise UsageError(
-                f"{what} have {BALANCE_DECIMALS} decimals, and amounts {decimals}: leave decimals out of the dialect"
-            )
 
     def _balances(self, given: "InputRef | Lent", contents: "Contents") -> "BalanceFile":
         from txfast.run.balances import BalanceFile
@@ -198,8 +186,8 @@ class Session:
 
         plan, room = self.replay.plan, self.replay.room
         return BalanceFile(
-            given, contents, threads=plan.threads, copy_folder=self._copy_folder, room=room,
-            table_allowance=lambda source: table_allowance(source, plan, room),
+            given, contents, dialect=self.replay.books.dialect, threads=plan.threads, copy_folder=self._copy_folder,
+            room=room, table_allowance=lambda source: table_allowance(source, plan, room),
         )  # fmt: skip
 
     def _warn_of_copies(self, refs: "Sequence[InputRef]") -> None:
@@ -315,12 +303,15 @@ class Session:
 
         started = time.perf_counter()
         count = 0
-        for found in differences(accounts, self._expected_accounts):
+        file = self.outputs.differences
+        if file is not None:
+            file.begin(has_names=self._expected_accounts.rows.has_names)
+        for found in differences(accounts, self._expected_accounts, self.replay.books.decimals):
             for difference in found.first_texts(NAMED_MAX - count):
                 self._journal.difference(difference_text(*difference), *difference)
             count += len(found)
-            if self.outputs.differences is not None:
-                self.outputs.differences.add(found)
+            if file is not None:
+                file.add(found)
             LISTENER.check()
         self.replay.spend("compare", time.perf_counter() - started)
         if not count:
