@@ -83,6 +83,7 @@ MODULES = [
     "txfast.ledger.route",
     "txfast.ledger.sorted_accounts",
     "txfast.readers.balance_csv",
+    "txfast.readers.balance_parser",
     "txfast.readers.balance_rows",
     "txfast.readers.csv",
     "txfast.readers.json_lines",

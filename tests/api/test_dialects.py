@@ -16,10 +16,10 @@ from txfast.errors import InputError, UsageError
 CENTS = b"type,client,tx,amount\ndeposit,1,1,2.50\n"
 
 
-def test_accounts_of_other_decimals_are_not_compared() -> None:
+def test_accounts_of_other_decimals_are_compared_with_all_of_them() -> None:
     accounts = txfast.process(io.BytesIO(CENTS), dialect={"decimals": 2}).accounts
-    with pytest.raises(UsageError, match="expected accounts have 4 decimals, and these 2"):
-        accounts.differences(io.BytesIO(b"client,total\n1,2.50\n"))
+    assert len(accounts.differences(io.BytesIO(b"client,total\n1,2.50\n"))) == 0
+    assert [*accounts.differences(io.BytesIO(b"client,total\n1,2.51\n"))] == [(1, "total", "2.51", "2.50")]
 
 
 @pytest.mark.parametrize("part", [{"skip": 1}, {"comment": "#"}, {"quote": "'"}, {"header": "no"}])
@@ -118,12 +118,10 @@ def test_json_lines_are_refused_under_a_dialect_and_by_the_arrow_reader() -> Non
         txfast.process(io.BytesIO(file), reader="arrow")
 
 
-def test_balances_of_four_decimals_do_not_go_with_other_decimals(folder: Folder) -> None:
-    folder.write("balances.csv", b"client,available\n1,2.5\n")
+def test_balances_have_the_decimals_of_the_dialect(folder: Folder) -> None:
+    folder.write("balances.csv", b"client,available\n1,2.505\n")
     for option in ("--opening", "--expect"):
-        run = folder.run("in.csv", "--decimals", "2", option, "balances.csv")
-        assert run.exit_code == 2
-        assert "have 4 decimals, and amounts 2: leave decimals out of the dialect" in run.errors
+        folder.run("in.csv", "--decimals", "2", option, "balances.csv").assert_failed("with at most 2 decimals")
     folder.write("balances.jsonl", b'{"client":1,"available":"2.5"}\n')
     folder.run("in.csv", "--opening", "balances.jsonl").assert_failed("JSON lines are no balances")
 

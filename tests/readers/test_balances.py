@@ -13,6 +13,7 @@ from txfast.api.inputs import balance_input
 from txfast.errors import InputError, SourceError
 from txfast.readers.balance_columns import EXPECTED, OPENING, Contents
 from txfast.readers.balance_csv import BalanceCsvReader
+from txfast.readers.balance_form import given_form
 from txfast.readers.balance_rows import BalanceRows
 from txfast.run.balances import BalanceFile
 
@@ -28,9 +29,10 @@ def rows_of(rows: BalanceRows) -> Found:
 
 def read(content: bytes, contents: Contents = EXPECTED, block_bytes: int = 1 << 18) -> tuple[Found, list[int]]:
     """All rows of a CSV file, and their lines."""
-    reader = BalanceCsvReader(io.BytesIO(content), "b.csv", contents, block_bytes)
+    reader = BalanceCsvReader(io.BytesIO(content), "b.csv", contents, given_form(None), block_bytes)
     while reader.fill():
         pass
+    assert reader.rows is not None
     return rows_of(reader.rows), [reader.rows.line_of(row) for row in range(len(reader.rows))]
 
 
@@ -58,9 +60,10 @@ def test_blocks_of_any_size_give_the_same_rows(block_bytes: int) -> None:
 
 def test_rows_that_are_cleared_keep_their_lines() -> None:
     content = b"client,available\n" + b"".join(b"%d,1\n\n" % client for client in range(2000))
-    reader = BalanceCsvReader(io.BytesIO(content), "b.csv", OPENING, 100)
+    reader = BalanceCsvReader(io.BytesIO(content), "b.csv", OPENING, given_form(None), 100)
     lines = []
     while reader.fill():
+        assert reader.rows is not None
         lines += [reader.rows.line_of(row) for row in range(len(reader.rows))]
         reader.rows.clear()
     assert lines == list(range(2, 4002, 2))
@@ -73,15 +76,15 @@ def test_rows_that_are_cleared_keep_their_lines() -> None:
         (b"18446744073709551616,1", "bad_client"),
         (b",1", "bad_client"),
         (b"-1,1", "bad_client"),
-        (b"1", "bad_amount: total is no amount with at most four decimals: '1'"),
-        (b"1,", "bad_amount"),
-        (b"1,1e3", "bad_amount"),
+        (b"1", "total is empty: '1'"),
+        (b"1,", "total is empty: '1,'"),
+        (b"1,1e3", "bad_amount: total is no amount with at most 4 decimals: '1,1e3'"),
         (b"1,1.00001", "bad_amount"),
         (b"1,922337203685477.5808", "bad_amount"),
         (b"1,2,3,4", "too_many_fields: it has more fields than the header: '1,2,3,4'"),
         (b'1,"2', "bad_quoting: "),
         (b"1,2,yes", "locked is neither true nor false: '1,2,yes'"),
-        (b"1,2,", "locked is neither true nor false"),
+        (b"1,2,", "locked is empty"),
         (b"1,2," + b" " * (1 << 20) + b"true", "the row is longer than 1 MiB"),
     ],
 )
@@ -124,14 +127,14 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it() -> None:
             raise OSError(5, "Input/output error")
 
     with pytest.raises(SourceError, match=r"b\.csv: cannot be read: Input/output error"):
-        BalanceCsvReader(Broken(), "b.csv", EXPECTED).fill()
+        BalanceCsvReader(Broken(), "b.csv", EXPECTED, given_form(None)).fill()
 
     class Waiting(io.RawIOBase):
         def readinto(self, _: object) -> None:
             return None
 
     with pytest.raises(SourceError, match="non-blocking"):
-        BalanceCsvReader(Waiting(), "b.csv", EXPECTED).fill()
+        BalanceCsvReader(Waiting(), "b.csv", EXPECTED, given_form(None)).fill()
 
 
 # ---- Tables --------------------------------------------------------------------------------------

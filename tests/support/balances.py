@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tests.support.dialect_files import OTHER_TEXTS, Layout, amount_text, id_written, line_of
+from tests.support.dialect_strategies import OTHER_NAMES, chances, encoded, layouts, skipped_lines
 from tests.support.reference import INT64_MAX, Account, format_amount
 
 # By client, in units of 0.0001: few clients, those of the streams among them.
@@ -43,3 +46,42 @@ def naive_differences(
 
 def text_of(value: int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else format_amount(value)
+
+
+class WrittenBalances(NamedTuple):
+    """A file of opening balances under a dialect, and what it means: by client, in units; None where a client or an
+    amount is written by a word that means nothing."""
+
+    settings: dict[str, str]
+    content: bytes
+    balances: dict[int | str, int] | None
+
+
+@st.composite
+def written_balances(draw: st.DrawFn) -> WrittenBalances:
+    """Files of opening balances as another program writes them under a dialect."""
+    settings = draw(layouts()).settings
+    layout = Layout(settings, (), ())
+    dialect = layout.dialect
+    client = settings.get("columns.client", "client") if dialect.has_header else "client"
+    columns = {"client": draw(st.sampled_from([client, "client"])), "available": draw(st.sampled_from(NAMES))}
+    order = list(draw(st.permutations([*columns, *draw(st.lists(st.just("other"), max_size=2))])))
+    header = [columns.get(name) or draw(st.sampled_from(OTHER_NAMES)) for name in order]
+    lines = draw(st.lists(skipped_lines, min_size=dialect.skip, max_size=dialect.skip))
+    lines.append(line_of(layout, header, draw(chances)))
+    balances: dict[int | str, int] = {}
+    is_whole = True
+    for number, units in draw(openings).items():
+        chance = draw(chances)
+        texts = {"client": str(id_written(dialect, "client", number)), "available": amount_text(dialect, units, chance)}
+        is_whole = is_whole and not any(dialect.is_empty(text.encode()) for text in texts.values())
+        if dialect.comment is not None and chance.random() < 0.2:
+            lines.append("  " + dialect.comment.decode() + chance.choice(['"', "x,y", ""]))
+        lines.append(line_of(layout, [texts.get(name) or chance.choice(OTHER_TEXTS) for name in order], chance))
+        balances[id_written(dialect, "client", number)] = units
+    ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    settings, content = draw(encoded(settings, ending.join(lines) + draw(st.sampled_from(["", ending]))))
+    return WrittenBalances(settings, content, balances if is_whole else None)
+
+
+NAMES = ["available", "opening", "Opening", "AVAILABLE"]

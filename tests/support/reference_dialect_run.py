@@ -76,6 +76,11 @@ class Replay:
         self.malformed: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
 
+    def open(self, balances: Mapping[int | str, Decimal]) -> None:
+        """Begin with these balances, by client."""
+        for client, amount in balances.items():
+            self._ledger.open(client, int(amount.scaleb(self._decimals)))  # type: ignore[arg-type]  # as below
+
     def read(self, name: str, content: bytes) -> None:
         """Apply one input. Raises NotTransactions."""
         rows_before, malformed_before = self.rows, self.malformed.total()

@@ -6,6 +6,7 @@ which are read from the first one on. This module must not know tables.
 
 import operator
 from decimal import Decimal
+from itertools import islice
 from typing import NamedTuple, cast
 
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -157,6 +158,13 @@ def account_of_key(accounts: "AccountChunks", key: tuple[int | bytes, bytes | No
         if index >= 0:
             return account_of(*chunk.account(index), decimals, chunk.currency_at(index))
     return None
+
+
+def ascends(accounts: "AccountChunks") -> bool:
+    """Whether accounts are in ascending order of client, as those of a slice may not be."""
+    clients = (chunk.account(index)[0] for chunk in accounts.chunks() for index in range(len(chunk)))
+    first = list(islice(clients, 2))
+    return first == sorted(first)
 
 
 def chosen_accounts(accounts: "AccountChunks", chosen: range) -> "AccountChunks":

@@ -6,6 +6,7 @@ This module must not know tables of results.
 from typing import NamedTuple
 
 from txfast.api.inputs import balance_input
+from txfast.dialect.names import DECIMALS
 from txfast.readers.balance_columns import EXPECTED
 from txfast.report.comparison import differences
 from txfast.run.balances import BalanceFile, read_expected
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from txfast.api.inputs import Input
+    from txfast.dialect.dialect import Dialect
     from txfast.report.comparison import Chunks
 
 
@@ -26,13 +28,15 @@ class Difference(NamedTuple):
     side has the account.
     """
 
-    client: int
+    client: int | str
     column: str
     expected: str
     found: str
 
 
-def compare(accounts: "Chunks", expected: "Input") -> "list[pa.RecordBatch]":
-    """The differences of accounts in ascending order of client, as record batches. Raises as `Accounts.differences`."""
-    file = BalanceFile(balance_input("expected", expected), EXPECTED)
-    return [difference_batch(found) for found in differences(accounts, read_expected(file))]
+def compare(accounts: "Chunks", expected: "Input", dialect: "Dialect | None") -> "list[pa.RecordBatch]":
+    """The differences of accounts in ascending order of client, of a run of this dialect, as record batches. Raises as
+    `Accounts.differences`."""
+    file = BalanceFile(balance_input("expected", expected), EXPECTED, dialect=dialect)
+    decimals = DECIMALS if dialect is None else dialect.decimals
+    return [difference_batch(found) for found in differences(accounts, read_expected(file), decimals)]

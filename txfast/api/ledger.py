@@ -205,7 +205,7 @@ class Ledger:
     def accounts(self) -> Accounts:
         """All accounts as they are now: rows that are applied later do not change them."""
         with self._alone():
-            return Accounts(self._books.collect(), self._books.decimals)
+            return Accounts(self._books.collect(), self._books.dialect)
 
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Save all of it to a state directory, as the command's `--state` keeps it: whole or not at all.

@@ -17,6 +17,7 @@ from txfast.api.account_rows import (
     account_key,
     account_of,
     account_of_key,
+    ascends,
     chosen_accounts,
 )
 from txfast.api.arguments import taken
@@ -25,7 +26,6 @@ from txfast.api.notebook import html_table
 from txfast.api.whole_file import whole_file
 from txfast.dialect.names import DECIMALS
 from txfast.errors import UsageError
-from txfast.readers.balance_columns import BALANCE_DECIMALS
 from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
 from txfast.writers.differences import difference_schema
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from txfast.api.account_rows import AccountChunks
     from txfast.api.arguments import AccountsFormat, RejectsFormat
     from txfast.api.inputs import Input
+    from txfast.dialect.dialect import Dialect
 
     Default = TypeVar("Default")
 
@@ -208,9 +209,11 @@ class Accounts(ResultTable[Account]):
     _row_type = Account
     _what = "accounts"
 
-    def __init__(self, columns: "AccountChunks", decimals: int = DECIMALS) -> None:
+    def __init__(self, columns: "AccountChunks", dialect: "Dialect | None" = None) -> None:
+        """`dialect` is that of the run that they come from, None for the default one."""
         self._columns = columns
-        self._decimals = decimals
+        self._dialect = dialect
+        self._decimals = DECIMALS if dialect is None else dialect.decimals
         if columns.currencies is not None:
             self._row_type = cast("type[Account]", CurrencyAccount)
 
@@ -239,33 +242,26 @@ class Accounts(ResultTable[Account]):
         return account_at(self._columns, index, self._decimals)
 
     def _table_of(self, chosen: range) -> "Accounts":
-        return Accounts(chosen_accounts(self._columns, chosen), self._decimals)
+        return Accounts(chosen_accounts(self._columns, chosen), self._dialect)
 
     def differences(self, expected: "Input") -> "Differences":
         """Where these accounts are not as `expected`: a path, a binary file or a table with a column `client`, and any
         of available, held, total and locked, in any order of rows. An account that only one side has is a difference
-        too.
+        too. What is expected is read in the dialect of the accounts.
 
-        Raises InputError for a row that is wrong and for a client that is there twice, SourceError, and UsageError for
-        accounts that have not four decimals.
+        Raises InputError for a row that is wrong, for a client that is there twice, and for a difference whose client
+        is a text that is not UTF-8; and SourceError.
 
         >>> import io, txfast
         >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\n")
         >>> list(txfast.process(file).accounts.differences(io.BytesIO(b"client,total\\n42,2\\n")))
         [Difference(client=42, column='total', expected='2.0000', found='2.5000')]
         """
-        if self._decimals != BALANCE_DECIMALS:
-            raise UsageError(
-                f"expected accounts have {BALANCE_DECIMALS} decimals, and these {self._decimals}: leave decimals out "
-                f"of the dialect"
-            )
-        if self._columns.has_names:
-            raise UsageError("accounts whose clients are texts cannot be compared yet: compare them as tables")
         if self._columns.currencies is not None:
             raise UsageError("accounts with a currency cannot be compared yet: compare them as tables")
-        first, second = (self[0].client, self[1].client) if len(self) > 1 else (0, 1)
-        ascends = isinstance(first, int) and isinstance(second, int) and first < second
-        return Differences(compare((self if ascends else self[::-1])._columns, expected))
+        ascending = self if ascends(self._columns) else self[::-1]
+        batches = compare(ascending._columns, expected, self._dialect)
+        return Differences(batches, has_names=self._columns.has_names)
 
     @overload
     def get(self, client: "SupportsIndex | str") -> Account | None: ...
@@ -343,7 +339,7 @@ class StoredTable(ResultTable[Row]):
     def _table_of(self, chosen: range) -> "Self":
         ascending = chosen if chosen.step > 0 else chosen[::-1]
         if not ascending:
-            return type(self)([])
+            return type(self)([batch.slice(0, 0) for batch in self._batches[:1]])
         table = self.to_arrow().slice(ascending[0], ascending[-1] - ascending[0] + 1)
         if chosen.step != 1:
             table = table.take(pa.array([index - ascending[0] for index in chosen], pa.uint64()))
@@ -352,15 +348,19 @@ class StoredTable(ResultTable[Row]):
 
 class Differences(StoredTable[Difference]):
     """Differences between accounts and those that were expected, in order of client: a sequence of Difference tuples,
-    and a table of all of them. `client` is uint64, all else strings."""
+    and a table of all of them. `client` is uint64, or string where clients are texts; all else is strings."""
 
     _row_type = Difference
     _what = "differences"
 
+    def __init__(self, batches: "list[pa.RecordBatch]", *, has_names: bool = False) -> None:
+        super().__init__(batches)
+        self._schema = batches[0].schema if batches else difference_schema(has_names=has_names)
+
     @property
     def schema(self) -> "pa.Schema":
         """The schema of the table."""
-        return difference_schema()
+        return self._schema
 
 
 class Rejects(StoredTable[Reject]):

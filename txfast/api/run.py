@@ -120,7 +120,7 @@ def run(given: Inputs, settings: RunSettings, opening: "InputRef | LentInput | N
         found = None if kept is None else Rejects(kept.finish())
         stats = session.replay.stats(accounts, time.perf_counter() - started)
         session.publish()
-    return Result(Accounts(accounts, session.replay.books.decimals), found, stats)
+    return Result(Accounts(accounts, session.replay.books.dialect), found, stats)
 
 
 def kept_rejects(settings: RunSettings) -> KeptRejects | None:

@@ -111,7 +111,7 @@ cdef inline bint cut_fields(
         column += 1
 
 
-cdef uint8_t delimiter_of(bytes line, object dialect) except 0
+cdef uint8_t delimiter_of(bytes line, object dialect, object columns=*) except 0
 
 
 cdef inline void clear_more(Fields* fields) noexcept nogil:

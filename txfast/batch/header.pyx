@@ -95,9 +95,9 @@ cdef list names_by(const uint8_t* start, const uint8_t* end, const Syntax* synta
         start += 1
 
 
-def delimiters_of(bytes line not None, dialect=None):
-    """The delimiters by which the first line of a header names all columns; else the one by which it names the most,
-    or else has the most fields.
+def delimiters_of(bytes line not None, dialect=None, columns=None):
+    """The delimiters by which the first line of a header names all columns, those of the dialect or `columns`; else
+    the one by which it names the most, or else has the most fields.
 
     Only the first line counts, so that the reader can tell before it knows where the row ends.
     """
@@ -105,7 +105,8 @@ def delimiters_of(bytes line not None, dialect=None):
     cdef const uint8_t* start = line
     cdef const uint8_t* end = find_ending(start, start + len(line))
     cdef list fitting = []
-    columns = STANDARD_COLUMNS if dialect is None else dialect.columns
+    if columns is None:
+        columns = STANDARD_COLUMNS if dialect is None else dialect.columns
     if dialect is not None:
         syntax = (<const Compiled*>PyCapsule_GetPointer(dialect.compiled.capsule, NULL)).syntax
     best, most = ",", (-1, 0)
@@ -144,9 +145,9 @@ def sharing_of(dict found not None, dict wanted not None):
     return ""
 
 
-cdef uint8_t delimiter_of(bytes line, object dialect) except 0:
+cdef uint8_t delimiter_of(bytes line, object dialect, object columns=None) except 0:
     """The first of `delimiters_of` a header line."""
-    return ord(delimiters_of(line, dialect)[0])
+    return ord(delimiters_of(line, dialect, columns)[0])
 
 
 cdef class Header:

@@ -57,7 +57,8 @@ OPTIONS = (
         manual="""
             Begin with the accounts in FILE: a column client, and a column available or opening, the amount that the
             account has before the first transaction. It may be below 0. Other columns are ignored. FILE may have any
-            format that an input may have. A row that is wrong fails the run, and so does a client that is there twice.
+            format that an input may have, and is read in the same dialect; a file of accounts that txfast has written
+            is such a FILE in any dialect. A row that is wrong fails the run, and so does a client that is there twice.
 
             Opening balances count as money that came in: --stats has their sum as opening, and conserved includes it.
             They use no transaction ids, and cannot be disputed.
@@ -122,14 +123,16 @@ OPTIONS = (
         help="accounts as they should be: exit code 4 where not",
         manual="""
             Compare the accounts with those in FILE: a column client, and any of available, held, total and locked.
-            Other columns are ignored. Rows may come in any order, and FILE may have any format that an input may have.
-            A row that is wrong fails the run before the first transaction, and so does a client that is there twice.
+            Other columns are ignored. Rows may come in any order, and FILE may have any format that an input may have,
+            and is read in the same dialect. A row that is wrong fails the run before the first transaction, and so does
+            a client that is there twice.
 
             Amounts are compared exactly. An account that only one side has is a difference too. Where there are
             differences, the first ten are named on standard error, a line each, and the run ends with exit code 4. It
             writes --rejects, --differences and --stats, but no accounts, and leaves --state as it was. A file of
-            accounts that txfast has written is such a FILE. Without FILE of transactions, --expect checks the accounts
-            in --state DIR. Expected accounts are kept in memory, 16 to 56 bytes each.
+            accounts that txfast has written is such a FILE in any dialect. Without FILE of transactions, --expect
+            checks the accounts in --state DIR. Expected accounts are kept in memory, 16 to 56 bytes each, more where
+            clients are texts.
         """,
     ),
     Option(

@@ -2,11 +2,19 @@ from typing_extensions import Buffer
 
 from txfast.ledger.ledger import Ledger
 
-def bytes_with_openings(ledger: Ledger, count: int) -> int: ...
+def bytes_with_openings(ledger: Ledger, count: int, text_bytes: int = 0) -> int: ...
 def open_accounts(
-    ledger: Ledger, clients: Buffer, units: Buffer, first: int = 0, *, shard: int = 0, shard_count: int = 1
+    ledger: Ledger,
+    clients: Buffer,
+    units: Buffer,
+    first: int = 0,
+    *,
+    names: Buffer | None = None,
+    name_starts: Buffer | None = None,
+    shard: int = 0,
+    shard_count: int = 1,
 ) -> int: ...
-def account_number(ledger: Ledger, client: int) -> int: ...
+def account_number(ledger: Ledger, client: int | bytes) -> int: ...
 def restore_openings(
     ledger: Ledger, rows: int, clients: Buffer, openings: Buffer, *, shard: int = 0, shard_count: int = 1
 ) -> None: ...

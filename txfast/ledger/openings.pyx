@@ -8,7 +8,7 @@ This module must not know files or formats; it reads buffers.
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from txfast.ledger.account_table cimport add_account, find_slot, home_slots
+from txfast.ledger.account_table cimport add_account, find_named_slot, find_or_add_named, find_slot, home_slots
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport opening_of, set_opening
 from txfast.ledger.hash cimport hash_client
@@ -19,9 +19,10 @@ from txfast.ledger.sums cimport add_wide
 from txfast.text.bits cimport WORD_BYTES
 
 
-def bytes_with_openings(Ledger ledger not None, uint64_t count):
-    """The most bytes that the ledger needs for this many more accounts with opening balances."""
-    return ledger.bytes_with_rows(count, count, 0)
+def bytes_with_openings(Ledger ledger not None, uint64_t count, uint64_t text_bytes=0):
+    """The most bytes that the ledger needs for this many more accounts with opening balances, whose clients, where they
+    are texts, take `text_bytes`."""
+    return ledger.bytes_with_rows(count, count, text_bytes)
 
 
 def open_accounts(
@@ -30,33 +31,46 @@ def open_accounts(
     const int64_t[::1] units not None,
     Py_ssize_t first=0,
     *,
+    const uint8_t[::1] names=None,
+    const uint64_t[::1] name_starts=None,
     uint32_t shard=0,
     uint32_t shard_count=1,
 ):
-    """Open an account for each client of the shard, from index `first` on, with an opening balance in units of 0.0001.
+    """Open an account for each client of the shard, from index `first` on, with an opening balance in units of the last
+    decimal.
+
+    Where clients are texts, `clients` are their hashes, and `names` has each text with its length before it, from the
+    client's place in `name_starts` on, and TEXT_HASH_SLACK_BYTES behind the last.
 
     Return the index of the first client that has an account already, before which all are opened; else their number.
     Raises MemoryError and CapacityError, and has then opened none.
     """
     cdef Py_ssize_t count = clients.shape[0], row, refused = count
-    cdef uint64_t own = 0
+    cdef uint64_t own = 0, text_bytes = 0
+    cdef bint has_names = ledger.table.names != NULL
     cdef Account* account
     if units.shape[0] != count or not 0 <= first <= count:
         raise ValueError(f"{units.shape[0]} opening balances of {count} clients, from {first} on")
+    if has_names and (names is None or name_starts is None or name_starts.shape[0] != count):
+        raise ValueError(f"no names of {count} clients that are texts")
     with nogil:
         for row in range(first, count):
-            own += shard_of(clients[row], shard_count) == shard
-    ledger.reserve_rows(own)
+            if shard_of(clients[row], shard_count) == shard:
+                own += 1
+                text_bytes += 1 + names[name_starts[row]] if has_names else 0
+    ledger.reserve_rows(own, text_bytes)
     ledger.reserve_detailed(own)
     with nogil:
         for row in range(first, count):
             if shard_of(clients[row], shard_count) != shard:
                 continue
-            account = find_slot(&ledger.table, home_of(ledger, clients[row]), clients[row])
-            if account.in_use:
+            if has_names:
+                account = open_named(ledger, clients[row], &names[name_starts[row]])
+            else:
+                account = open_number(ledger, clients[row])
+            if account == NULL:
                 refused = row
                 break
-            add_account(&ledger.table, account, clients[row])
             account.available = units[row]
             add_wide(&ledger.balances[0], units[row])
             if units[row]:
@@ -64,11 +78,32 @@ def open_accounts(
     return refused
 
 
-def account_number(Ledger ledger not None, uint64_t client):
-    """The number of a client's account: how many were opened before it. Raises KeyError where there is none."""
+cdef inline Account* open_number(Ledger ledger, const uint64_t client) noexcept nogil:
+    """A new account, for which there is room; NULL where the client has one already."""
+    cdef Account* account = find_slot(&ledger.table, home_of(ledger, client), client)
+    if account.in_use:
+        return NULL
+    add_account(&ledger.table, account, client)
+    return account
+
+
+cdef inline Account* open_named(Ledger ledger, const uint64_t client_hash, const uint8_t* name) noexcept nogil:
+    """The same for a client that is a text: its hash, and its length with its bytes."""
+    cdef Account* home = home_slots(&ledger.table, client_hash)
+    if find_named_slot(&ledger.table, home, client_hash, name + 1, name[0], 0).in_use:
+        return NULL
+    return find_or_add_named(&ledger.table, home, client_hash, name + 1, name[0], 0)
+
+
+def account_number(Ledger ledger not None, client not None):
+    """The number of the account of a client, an integer, or bytes where clients are texts: how many were opened before
+    it. Raises KeyError where there is none."""
     cdef const Account* account = NULL
     if ledger.table.accounts:
-        account = find_slot(&ledger.table, home_of(ledger, client), client)
+        if ledger.table.names != NULL:
+            account = ledger.find_named(client)
+        else:
+            account = find_slot(&ledger.table, home_of(ledger, client), client)
     if account == NULL or not account.in_use:
         raise KeyError(client)
     return account.number

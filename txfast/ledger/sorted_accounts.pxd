@@ -42,3 +42,8 @@ cdef class AccountColumns:
     cdef object client_at(self, Py_ssize_t index)
     cdef int order_of(self, Py_ssize_t index, client, currency) except? -2
 
+
+cdef void sort_names(
+    NamedAccount* named, NamedAccount* in_order, SortKey* keys, SortKey* scratch, const Py_ssize_t count,
+    const Py_ssize_t depth,
+) noexcept nogil

@@ -128,7 +128,7 @@ class Journal:
         if not self.quiet:
             self._write(WARN, message)
 
-    def difference(self, message: str, client: int, column: str, expected: str, found: str) -> None:
+    def difference(self, message: str, client: int | str, column: str, expected: str, found: str) -> None:
         """Log a value of an account that is not what was expected, at every level, unless the journal is quiet."""
         if not self.quiet:
             difference = {"client": client, "column": column, "expected": expected, "found": found}

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 CLIENT = "client"
-# Decimals of amounts.
-BALANCE_DECIMALS = 4
 # The columns of BalanceRows: three amounts, and whether the account is locked, which is 0 or 1.
 AMOUNTS = ("available", "held", "total")
 LOCKED = "locked"
@@ -30,27 +28,34 @@ class Contents:
         self.names = names
 
     @property
-    def needed(self) -> str:
-        """The columns that it needs, in words."""
-        return f"{CLIENT} and one of {', '.join(name for names in self.names.values() for name in names)}"
+    def value_names(self) -> list[str]:
+        """All names that columns of VALUES may have."""
+        return [name for names in self.names.values() for name in names]
 
-    def find(self, file: str, names: "Sequence[str]") -> dict[str, int]:
+    def needed(self, client_names: "Sequence[str]" = (CLIENT,)) -> str:
+        """The columns that it needs, in words."""
+        return f"{' or '.join(client_names)} and one of {', '.join(self.value_names)}"
+
+    def find(self, file: str, names: "Sequence[str]", client_names: "Sequence[str]" = (CLIENT,)) -> dict[str, int]:
         """The indexes of `client` and of those columns of VALUES that are there, among the names of all columns.
 
-        As in a file of transactions, a name in exactly this case wins over one in any case. Raises InputError.
+        As in a file of transactions, a name in exactly this case wins over one in any case. Of the names that the
+        column `client` may have, the first that is there counts. Raises InputError.
         """
-        found = {}
-        for column, others in {CLIENT: (CLIENT,), **self.names}.items():
-            indexes = [index for index, name in enumerate(names) if name in others]
-            indexes = indexes or [index for index, name in enumerate(names) if name.lower() in others]
+        client_name = next((each for each in client_names if any(is_called(name, [each]) for name in names)), CLIENT)
+        found: dict[str, int] = {}
+        for column, others in {CLIENT: (client_name,), **self.names}.items():
+            left = [(index, name) for index, name in enumerate(names) if index != found.get(CLIENT)]
+            indexes = [index for index, name in left if name in others]
+            indexes = indexes or [index for index, name in left if is_called(name, others)]
             if len(indexes) > 1:
                 raise self.wrong(file, f"it has two columns for {column}, {names[indexes[0]]!r} and "
                                        f"{names[indexes[1]]!r}: leave one out")  # fmt: skip
             if indexes:
                 found[column] = indexes[0]
         if CLIENT not in found or len(found) == 1:
-            raise self.wrong(file, f"it has no column {CLIENT if CLIENT not in found else 'with an amount'}: it needs "
-                                   f"{self.needed}")  # fmt: skip
+            missing = "with an amount" if CLIENT in found else " or ".join(client_names)
+            raise self.wrong(file, f"it has no column {missing}: it needs {self.needed(client_names)}")
         return found
 
     def wrong(self, file: str, found: str) -> InputError:
@@ -60,6 +65,11 @@ class Contents:
     def wrong_row(self, file: str, line: int, found: str) -> InputError:
         """The error for a row that is wrong. `found` says how."""
         return InputError(f"{file}:{line}: not {self.what}: {found}: correct the row, and run it again")
+
+
+def is_called(name: str, others: "Sequence[str]") -> bool:
+    """Whether this is one of the other names, in any case."""
+    return name.lower() in map(str.lower, others)
 
 
 OPENING = Contents("opening balances", {"available": ("available", "opening")})

@@ -42,10 +42,10 @@ cdef inline const uint8_t* past_lines(
 
 
 cdef inline Found find_delimiter(
-    const uint8_t* p, const uint8_t* end, const bint is_whole, Syntax* syntax, object dialect,
+    const uint8_t* p, const uint8_t* end, const bint is_whole, Syntax* syntax, object dialect, object columns=None,
 ) except *:
-    """Set the delimiter under which the first row's first line names all columns, or most. A line beyond
-    ROW_BYTES_MAX tells nothing."""
+    """Set the delimiter under which the first row's first line names all columns, or most: those of the dialect, or
+    `columns`. A line beyond ROW_BYTES_MAX tells nothing."""
     cdef const uint8_t* start
     cdef const uint8_t* ending
     while p < end:
@@ -54,7 +54,8 @@ cdef inline Found find_delimiter(
         if ending == end and not is_whole and ending > start:
             return MORE_NEEDED if ending - start <= ROW_BYTES_MAX else FOUND
         if start < ending and not is_comment(start, ending, syntax):
-            syntax.delimiter = <uint8_t>ord(delimiter_of(p[:min(ending - p, <Py_ssize_t>ROW_BYTES_MAX)], dialect))
+            line = p[:min(ending - p, <Py_ssize_t>ROW_BYTES_MAX)]
+            syntax.delimiter = delimiter_of(line, dialect, columns)
             return FOUND
         p = past_ending(ending, end)
     return NOTHING

@@ -217,16 +217,12 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
     batch does not keep the columns. One that was parsed already is left as it is.
     """
     cdef TableColumns columns
-    cdef Py_ssize_t first, count, text_bytes
-    cdef uint8_t* text
-    cdef uint8_t* end
+    cdef Py_ssize_t first, count
     cdef bint are_numbers
     cdef const Meaning* meaning = header.form.meaning
-    cdef uint8_t decimal = c"." if meaning == NULL else meaning.amounts.decimal
-    cdef bint has_texts = meaning != NULL and (meaning.text_client or meaning.text_tx or meaning.has_currency)
     if type(batch.block) is not tuple:
         return
-    columns, first, count, text_bytes = batch.block
+    columns, first, count, _ = batch.block
     if not keep_text and meaning == NULL:
         batch.reserve(count, 0, 0)
         with nogil:
@@ -236,15 +232,30 @@ def parse(TransactionBatch batch not None, Header header not None, *, bint keep_
             batch.header = header
             batch.rows = batch.lines = count
             return
-    text = batch.text_room(text_bytes + count * ROW_BYTES)
-    with nogil:
-        end = columns.write_rows(text, first, first + count, decimal, has_texts)
-    batch.attach(batch.buffer, text, end - text)
+    write_lines(
+        batch, decimal=c"." if meaning == NULL else meaning.amounts.decimal,
+        has_texts=meaning != NULL and (meaning.text_client or meaning.text_tx or meaning.has_currency),
+    )
     batch.header = header
     scan_lines(batch)
     # Rows count, whatever line endings are in their ids.
     batch.lines = count
     batch.line_like_row = -1
+
+
+def write_lines(TransactionBatch batch not None, *, int decimal, bint has_texts):
+    """Write the rows that the batch was given by `hold` as lines into its text, numbers with this decimal mark, a byte.
+    """
+    cdef TableColumns columns
+    cdef Py_ssize_t first, count, text_bytes
+    cdef uint8_t mark = <uint8_t>decimal
+    cdef uint8_t* text
+    cdef uint8_t* end
+    columns, first, count, text_bytes = batch.block
+    text = batch.text_room(text_bytes + count * ROW_BYTES)
+    with nogil:
+        end = columns.write_rows(text, first, first + count, mark, has_texts)
+    batch.attach(batch.buffer, text, end - text)
 
 
 def bytes_of_views(views not None, Py_ssize_t first, Py_ssize_t rows):
@@ -398,13 +409,16 @@ cdef inline uint8_t* write_value_in_dialect(
     accounts have a currency, line endings are a part of them."""
     cdef uint8_t* start = out
     cdef uint8_t* point
-    cdef Field text
+    cdef Field text, id
     cdef Syntax syntax = default_syntax()
     if has_texts and is_text(column) and not is_null(column, row):
         text = text_at(column, row)
-        text = trimmed(text.start, text.end, &syntax)
-        if text.end - text.start <= ID_BYTES_MAX and find_ending(text.start, text.end) != text.end:
-            return write_quoted(out, text.start, text.end)
+        id = trimmed(text.start, text.end, &syntax)
+        if id.end - id.start <= ID_BYTES_MAX and find_ending(id.start, id.end) != id.end:
+            # Tabs around it count for some readers of the line. A longer text has no room in it.
+            if text.end - text.start <= VALUE_BYTES_MAX:
+                id = text
+            return write_quoted(out, id.start, id.end)
     if decimal == c"." or column.sort != UNITS or is_null(column, row):
         return write_value(out, column, row)
     out = write_value(out + 1, column, row)

@@ -4,6 +4,8 @@ Differences come some at a time, so that memory is bounded however many there ar
 are written.
 """
 
+from txfast.dialect.names import DECIMALS
+from txfast.printable import printable
 from txfast.report.expected import ExpectedAccounts
 from txfast.text.words import counted
 from txfast.writers.difference_columns import DifferenceColumns
@@ -25,16 +27,19 @@ if TYPE_CHECKING:
 NAMED_MAX = 10
 
 
-def differences(accounts: "Chunks", expected: ExpectedAccounts) -> "Iterator[DifferenceColumns]":
-    """Iterate the differences between accounts and what was expected, in order of client; each part is valid until the
-    next. Raises as the accounts' `chunks`."""
-    out = DifferenceColumns()
+def differences(
+    accounts: "Chunks", expected: ExpectedAccounts, decimals: int = DECIMALS
+) -> "Iterator[DifferenceColumns]":
+    """Iterate the differences between accounts, whose amounts have these decimals, and what was expected, in order of
+    client; each part is valid until the next. Raises as the accounts' `chunks`."""
+    out = DifferenceColumns(decimals=decimals, has_names=expected.rows.has_names)
     expected.begin()
     for chunk in accounts.chunks():
         first = 0
         while first < len(chunk):
             first = expected.compare(chunk, first, out)
-            if first < len(chunk):
+            # The names of a chunk are valid until the next one.
+            if len(out) and (first < len(chunk) or chunk.has_names):
                 yield out
                 out.clear()
     more = True
@@ -45,9 +50,9 @@ def differences(accounts: "Chunks", expected: ExpectedAccounts) -> "Iterator[Dif
             out.clear()
 
 
-def difference_text(client: int, column: str, expected: str, found: str) -> str:
+def difference_text(client: int | str, column: str, expected: str, found: str) -> str:
     """A difference in words."""
-    return f"client {client}: {column}: expected {expected}, found {found}"
+    return f"client {printable(str(client))}: {column}: expected {expected}, found {found}"
 
 
 def outcome_text(count: int, file: str, differences_path: str | None) -> str:

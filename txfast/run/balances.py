@@ -3,21 +3,25 @@
 This module must not know what a user calls such a file, nor where differences go.
 """
 
-from txfast.errors import InputError, MemoryLimitError
+from txfast.errors import InputError, MemoryLimitError, SourceError, unreadable
+from txfast.input.first_bytes import ReplayedFile, take_first_bytes
 from txfast.input.open import open_input
 from txfast.input.ref import InputRef
 from txfast.input.room import in_mib
 from txfast.input.source import CSV, JSON_LINES
 from txfast.interrupts import check, while_waiting
+from txfast.printable import printable
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from txfast.dialect.dialect import Dialect
     from txfast.input.room import Room
     from txfast.input.source import Lent, Source
     from txfast.readers.allowance import Allowance
     from txfast.readers.balance_columns import Contents
+    from txfast.readers.balance_form import BalanceForm
     from txfast.readers.balance_rows import BalanceRows
     from txfast.report.expected import ExpectedAccounts
     from txfast.run.books import Books
@@ -29,7 +33,8 @@ PLACES_MAX = 2
 class BalanceFile:
     """A file or a table of balances, which may be read several times if it is a file: iterate `blocks`.
 
-    `table_allowance` says what a table may take of memory; a table that comes as a stream is copied to `copy_folder`.
+    `dialect` is that of the run, None for the default one. `table_allowance` says what a table may take of memory; a
+    table that comes as a stream is copied to `copy_folder`.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class BalanceFile:
         given: "InputRef | Lent",
         contents: "Contents",
         *,
+        dialect: "Dialect | None" = None,
         threads: int = 1,
         copy_folder: str | None = None,
         room: "Room | None" = None,
@@ -45,6 +51,7 @@ class BalanceFile:
         self.given = given
         self.name = given.display_name if isinstance(given, InputRef) else given.name
         self._contents = contents
+        self._dialect = dialect
         self._threads = threads
         self._copy_folder = copy_folder
         self._room = room
@@ -70,8 +77,10 @@ class BalanceFile:
         if source.kind == CSV:
             from txfast.readers.balance_csv import BalanceCsvReader
 
-            reader = BalanceCsvReader(source.file, source.name, self._contents)
+            source, form = while_waiting(csv_form, source, self._dialect)
+            reader = BalanceCsvReader(source.file, source.name, self._contents, form)
             while while_waiting(reader.fill):
+                assert reader.rows is not None, "it was filled"
                 yield reader.rows
                 check()
             return
@@ -81,12 +90,31 @@ class BalanceFile:
 
         allowance = None if self._table_allowance is None else self._table_allowance(source)
         table = BalanceTableReader(
-            source, self._contents, threads=self._threads, copy_folder=self._copy_folder, allowance=allowance
-        )
+            source, self._contents, self._dialect, threads=self._threads, copy_folder=self._copy_folder,
+            allowance=allowance,
+        )  # fmt: skip
         while while_waiting(table.fill_rows):
-            assert table.rows is not None, "it was filled"
             yield table.rows
             check()
+
+
+def csv_form(source: "Source", dialect: "Dialect | None") -> "tuple[Source, BalanceForm]":
+    """A CSV file of balances as UTF-8, and how it is read in a run of this dialect. Raises SourceError."""
+    from txfast.readers.balance_form import given_form, is_printed_file, printed_form
+
+    try:
+        first_bytes = take_first_bytes(source.file)
+    except OSError as error:
+        raise error if isinstance(error, SourceError) else unreadable(source.name, error) from error
+    source.file = ReplayedFile(first_bytes, source.file)
+    if is_printed_file(first_bytes):
+        return source, printed_form(dialect)
+    form = given_form(dialect)
+    if form.dialect.encoding is not None:
+        from txfast.input.decoded import decoded_source
+
+        source = decoded_source(source, form.dialect.encoding)
+    return source, form
 
 
 def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedAccounts":
@@ -105,7 +133,7 @@ def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedA
         refuse_large(file.name, rows.memory_bytes + len(rows) * SORTED_BYTES, books)
     expected = ExpectedAccounts(rows)
     if expected.twice >= 0:
-        line, client = rows.line_of(expected.twice), rows.clients[expected.twice]
+        line, client = rows.line_of(expected.twice), rows.client_of(expected.twice)
         raise is_there_twice(file.name, line, client)
     if books is not None:
         books.make_room(rows.memory_bytes + len(rows) * SORTED_BYTES, at_once=False)
@@ -135,7 +163,7 @@ def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
         refused = books.open_accounts(rows)
         if refused is not None:
             row, is_known = refused
-            line, client = rows.line_of(row), rows.clients[row]
+            line, client = rows.line_of(row), rows.client_of(row)
             raise (
                 is_known_already(file.name, line, client, state)
                 if is_known
@@ -145,14 +173,13 @@ def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
     books.end_opening()
 
 
-def client_twice(file: BalanceFile, client: int, state: str | None) -> InputError:
+def client_twice(file: BalanceFile, client: int | bytes, state: str | None) -> InputError:
     """The error for a client whose account was found to be opened twice after it had gone to disk: in the file, or in
     the state too."""
     lines: list[int] = []
     if isinstance(file.given, InputRef) and file.given.can_be_read_again:
         for rows in file.blocks():
-            clients = rows.clients if len(rows) else ()
-            lines += [rows.line_of(row) for row, each in enumerate(clients) if each == client]
+            lines += [rows.line_of(row) for row in range(len(rows)) if rows.client_of(row) == client]
             rows.clear()
             if len(lines) >= PLACES_MAX:
                 return is_there_twice(file.name, lines[1], client)
@@ -161,15 +188,20 @@ def client_twice(file: BalanceFile, client: int, state: str | None) -> InputErro
     return is_there_twice(file.name, None, client)
 
 
-def is_there_twice(name: str, line: int | None, client: int) -> InputError:
-    return InputError(f"{place(name, line)}: client {client} is there twice: leave one of its rows out")
+def is_there_twice(name: str, line: int | None, client: int | bytes) -> InputError:
+    return InputError(f"{place(name, line)}: client {shown(client)} is there twice: leave one of its rows out")
 
 
-def is_known_already(name: str, line: int | None, client: int, state: str | None) -> InputError:
+def is_known_already(name: str, line: int | None, client: int | bytes, state: str | None) -> InputError:
     return InputError(
-        f"{place(name, line)}: client {client} has an account in {state} already: the state keeps opening balances, so "
-        f"give them in the first run alone, and later only those of new clients"
+        f"{place(name, line)}: client {shown(client)} has an account in {state} already: the state keeps opening "
+        f"balances, so give them in the first run alone, and later only those of new clients"
     )
+
+
+def shown(client: int | bytes) -> str:
+    """A client in a message."""
+    return str(client) if isinstance(client, int) else printable(client.decode(errors="backslashreplace"))
 
 
 def place(name: str, line: int | None) -> str:

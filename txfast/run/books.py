@@ -208,20 +208,23 @@ class Books:
         from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts
 
         clients, units, count = rows.clients, rows.units("available"), len(self.ledgers)
+        names, name_starts = rows.name_texts, rows.name_starts
         first, is_known = len(rows), False
         for shard, ledger in enumerate(self.ledgers):
             if (
                 self.ledger_bytes is not None
                 and len(ledger)
-                and bytes_with_openings(ledger, len(rows)) > self.ledger_bytes
+                and bytes_with_openings(ledger, len(rows), rows.text_bytes) > self.ledger_bytes
             ):
                 self._move_to_disk(shard)
             before = ledger.balance_units
-            refused = open_accounts(ledger, clients, units, shard=shard, shard_count=count)
+            refused = open_accounts(
+                ledger, clients, units, names=names, name_starts=name_starts, shard=shard, shard_count=count
+            )
             self.opening_units += ledger.balance_units - before
             if refused < first:
                 first = refused
-                is_known = account_number(ledger, clients[refused]) < self._known[shard]
+                is_known = account_number(ledger, rows.client_of(refused)) < self._known[shard]
         return None if first == len(rows) else (first, is_known)
 
     def end_opening(self) -> None:

@@ -143,7 +143,7 @@ class Session:
         refs = [each for each in left if isinstance(each, InputRef)]
         balances = [each for each in (self._opening, self._expected) if isinstance(each, InputRef)]
         while_waiting(look_at, [*refs, *balances], open_all=len(left) > 1, room=self.replay.room)
-        if self._expected is not None:
+        if self._expected is not None and self._inputs:
             self._read_expected(self._expected)
         self.outputs.open_files()
         if state is None:
@@ -152,6 +152,9 @@ class Session:
             started = time.perf_counter()
             state.load(self.replay.books.restore)
             self.replay.spend("load", time.perf_counter() - started)
+        if self._expected is not None and not self._inputs:
+            # A state that is only printed says the dialect.
+            self._read_expected(self._expected)
         if self._opening is not None and not goes_on:
             self._open_accounts(self._opening)
         if self._checkpoints is not None:
@@ -163,7 +166,7 @@ class Session:
         from txfast.readers.balance_columns import EXPECTED
         from txfast.run.balances import read_expected
 
-        self._refuse_dialect("expected accounts")
+        self._refuse_currencies("expected accounts")
         started = time.perf_counter()
         self._expected_accounts = read_expected(self._balances(given, EXPECTED), self.replay.books)
         self.replay.spend("expect", time.perf_counter() - started)
@@ -172,27 +175,17 @@ class Session:
         from txfast.readers.balance_columns import OPENING
         from txfast.run.balances import open_accounts
 
-        self._refuse_dialect("opening balances")
+        self._refuse_currencies("opening balances")
         started = time.perf_counter()
         state = self.outputs.state
         open_accounts(self._balances(given, OPENING), self.replay.books, None if state is None else state.path)
         self._opens_accounts = True
         self.replay.spend("opening", time.perf_counter() - started)
 
-    def _refuse_dialect(self, what: str) -> None:
-        """Raise UsageError where clients are texts, or amounts have other decimals than files of balances have."""
-        from txfast.readers.balance_columns import BALANCE_DECIMALS
-
-        if self.replay.books.has_text_clients:
-            raise UsageError(f"{what} have clients that are numbers, and those of this run are texts")
-
+    def _refuse_currencies(self, what: str) -> None:
+        """Raise UsageError where accounts have a currency, which files of balances have not."""
         if self.replay.books.currencies is not None:
             raise UsageError(f"{what} have no currency, and accounts of this run have one")
-        decimals = self.replay.books.decimals
-        if decimals != BALANCE_DECIMALS:
-            raise UsageError(
-                f"{what} have {BALANCE_DECIMALS} decimals, and amounts {decimals}: leave decimals out of the dialect"
-            )
 
     def _balances(self, given: "InputRef | Lent", contents: "Contents") -> "BalanceFile":
         from txfast.run.balances import BalanceFile
@@ -200,8 +193,8 @@ class Session:
 
         plan, room = self.replay.plan, self.replay.room
         return BalanceFile(
-            given, contents, threads=plan.threads, copy_folder=self._copy_folder, room=room,
-            table_allowance=lambda source: table_allowance(source, plan, room),
+            given, contents, dialect=self.replay.books.dialect, threads=plan.threads, copy_folder=self._copy_folder,
+            room=room, table_allowance=lambda source: table_allowance(source, plan, room),
         )  # fmt: skip
 
     def _warn_of_copies(self, refs: "Sequence[InputRef]") -> None:
@@ -317,12 +310,15 @@ class Session:
 
         started = time.perf_counter()
         count = 0
-        for found in differences(accounts, self._expected_accounts):
+        file = self.outputs.differences
+        if file is not None:
+            file.begin(has_names=self._expected_accounts.rows.has_names)
+        for found in differences(accounts, self._expected_accounts, self.replay.books.decimals):
             for difference in found.first_texts(NAMED_MAX - count):
                 self._journal.difference(difference_text(*difference), *difference)
             count += len(found)
-            if self.outputs.differences is not None:
-                self.outputs.differences.add(found)
+            if file is not None:
+                file.add(found)
             LISTENER.check()
         self.replay.spend("compare", time.perf_counter() - started)
         if not count:

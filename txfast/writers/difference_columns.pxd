@@ -16,13 +16,20 @@ cdef enum Differs:
     DIFFERS_COUNT
 
 cdef class DifferenceColumns:
-    cdef uint64_t[DIFFERENCES_MAX] client
+    cdef uint64_t[DIFFERENCES_MAX] client  # of a text the address of its length, which its bytes follow
     cdef uint8_t[DIFFERENCES_MAX] differs
     cdef int64_t[DIFFERENCES_MAX] expected
     cdef int64_t[DIFFERENCES_MAX] found
     cdef readonly Py_ssize_t rows
+    cdef readonly bint has_names  # clients are texts
+    cdef int decimals  # of amounts
+    cdef uint64_t scale  # 10 to the power of `decimals`
 
-    cdef bytes lines(self, bytes start, bytes column, bytes expected, bytes found, bytes end)
+    cdef bytes lines(self, bytes start, bytes column, bytes expected, bytes found, bytes end, bint is_json)
+    cdef uint8_t* write_client(self, uint8_t* out, const Py_ssize_t row, const bint is_json) noexcept
+    cdef uint8_t* write_value(self, uint8_t* out, const int differs, const int64_t value) noexcept
+    cdef str text_of(self, const int differs, const int64_t value)
+    cdef list client_names(self)
 
 
 cdef inline void add_difference(

@@ -9,8 +9,15 @@ from libc.string cimport memcpy
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
+from txfast.batch.ids cimport ID_BYTES_MAX
+from txfast.dialect.meaning cimport DECIMALS_MAX
 from txfast.text.bits cimport WORD_BYTES
-from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount, write_number
+from txfast.text.csv_in cimport Field
+from txfast.text.csv_out cimport copy_plain, write_quoted
+from txfast.text.json_string cimport JSON_GROWTH, write_json_string
+from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount_of, write_number
+
+from txfast.dialect.names import DECIMALS
 
 # The columns of a file of differences.
 COLUMN_NAMES = ("client", "column", "expected", "found")
@@ -23,10 +30,22 @@ cdef enum:
     NAME_BYTES_MAX = 16
     # Of a line: its numbers and texts, and the names and signs between them.
     LINE_BYTES_MAX = NUMBER_BYTES_MAX + NAME_BYTES_MAX + 2 * AMOUNT_BYTES_MAX + 64
+    # More, where a client is a text, in quotes.
+    CLIENT_BYTES_MAX = JSON_GROWTH * ID_BYTES_MAX + 2
 
 
 cdef class DifferenceColumns:
-    """Up to 16,384 differences. `rows` is their number."""
+    """Up to 16,384 differences. `rows` is their number. Amounts have these `decimals`; clients are texts where it
+    `has_names`."""
+
+    def __cinit__(self, *, int decimals=DECIMALS, bint has_names=False):
+        if not 0 <= decimals <= DECIMALS_MAX:
+            raise ValueError(f"{decimals} decimals: there are 0 to {DECIMALS_MAX}")
+        self.decimals = decimals
+        self.has_names = has_names
+        self.scale = 1
+        for _ in range(decimals):
+            self.scale *= 10
 
     def __len__(self):
         return self.rows
@@ -36,38 +55,93 @@ cdef class DifferenceColumns:
         self.rows = 0
 
     def first_texts(self, Py_ssize_t count):
-        """Iterate the first ones, at most `count`, as (client, column, expected, found), the last three as text."""
+        """Iterate the first ones, at most `count`, as (client, column, expected, found), the last three as text. A
+        client that is a text has surrogates for bytes that are no UTF-8."""
         cdef Py_ssize_t row
+        cdef const uint8_t* name
         for row in range(min(count, self.rows)):
+            client = self.client[row]
+            if self.has_names:
+                name = <const uint8_t*>self.client[row]
+                client = name[1:1 + name[0]].decode("utf-8", "surrogateescape")
             yield (
-                self.client[row], NAMES[self.differs[row]], value_text(self.differs[row], self.expected[row]),
-                value_text(self.differs[row], self.found[row]),
+                client, NAMES[self.differs[row]], self.text_of(self.differs[row], self.expected[row]),
+                self.text_of(self.differs[row], self.found[row]),
             )
 
     def csv(self):
         """The differences as lines of CSV, without the header."""
-        return self.lines(b"", b",", b",", b",", b"\n")
+        return self.lines(b"", b",", b",", b",", b"\n", False)
 
     def json_lines(self):
         """The differences as JSON, an object a line. Amounts are text, so that no reader makes floats of them."""
-        return self.lines(b'{"client": ', b', "column": "', b'", "expected": "', b'", "found": "', b'"}\n')
+        return self.lines(b'{"client": ', b', "column": "', b'", "expected": "', b'", "found": "', b'"}\n', True)
 
-    cdef bytes lines(self, bytes start, bytes column, bytes expected, bytes found, bytes end):
-        cdef bytearray lines = bytearray(self.rows * LINE_BYTES_MAX + WORD_BYTES)
+    cdef bytes lines(self, bytes start, bytes column, bytes expected, bytes found, bytes end, bint is_json):
+        cdef Py_ssize_t line_bytes = LINE_BYTES_MAX + (CLIENT_BYTES_MAX if self.has_names else 0)
+        cdef bytearray lines = bytearray(self.rows * line_bytes + WORD_BYTES)
         cdef uint8_t* first = <uint8_t*>PyByteArray_AS_STRING(lines)
         cdef uint8_t* out = first
         cdef Py_ssize_t row
         for row in range(self.rows):
-            out = write_number(put(out, start), self.client[row])
+            out = self.write_client(put(out, start), row, is_json)
             out = put(put(out, column), NAMES[self.differs[row]].encode())
-            out = write_value(put(out, expected), self.differs[row], self.expected[row])
-            out = write_value(put(out, found), self.differs[row], self.found[row])
+            out = self.write_value(put(out, expected), self.differs[row], self.expected[row])
+            out = self.write_value(put(out, found), self.differs[row], self.found[row])
             out = put(out, end)
         return bytes(memoryview(lines)[:out - first])
 
+    cdef uint8_t* write_client(self, uint8_t* out, const Py_ssize_t row, const bint is_json) noexcept:
+        """A client: a number, or a text as a field of CSV or a JSON string."""
+        cdef const uint8_t* name
+        cdef uint8_t* plain_end
+        cdef Field text
+        if not self.has_names:
+            return write_number(out, self.client[row])
+        name = <const uint8_t*>self.client[row]
+        text.start = name + 1
+        text.end = text.start + name[0]
+        text.quoted = False
+        if is_json:
+            out[0] = c'"'
+            out = write_json_string(out + 1, &text)
+            out[0] = c'"'
+            return out + 1
+        # A formula stays as it is: it is a client of the accounts, which are data.
+        plain_end = copy_plain(out, text.start, text.end)
+        return plain_end if plain_end != NULL else write_quoted(out, text.start, text.end)
+
+    cdef uint8_t* write_value(self, uint8_t* out, const int differs, const int64_t value) noexcept:
+        if differs == ACCOUNT:
+            return put(out, b"present" if value else b"missing")
+        if differs == LOCKED:
+            return put(out, b"true" if value else b"false")
+        return write_amount_of(out, value, self.decimals, self.scale)
+
+    cdef str text_of(self, const int differs, const int64_t value):
+        """A value as text."""
+        cdef uint8_t[AMOUNT_BYTES_MAX + WORD_BYTES] text
+        cdef uint8_t* out = self.write_value(text, differs, value)
+        return (<const char*>text)[:out - text].decode("ascii")
+
     def clients(self):
-        """The clients, 8 bytes each."""
-        return (<const char*>self.client)[:self.rows * sizeof(int64_t)]
+        """The buffers of the clients, as Arrow lays them out: of numbers one, 8 bytes each; of texts offsets, int32,
+        and bytes."""
+        if self.has_names:
+            return self.client_names()
+        return [bytearray((<const char*>self.client)[:self.rows * sizeof(int64_t)])]
+
+    cdef list client_names(self):
+        cdef bytearray offsets = bytearray((self.rows + 1) * sizeof(int32_t))
+        cdef int32_t* offset = <int32_t*>PyByteArray_AS_STRING(offsets)
+        cdef bytearray texts = bytearray()
+        cdef const uint8_t* name
+        cdef Py_ssize_t row
+        for row in range(self.rows):
+            name = <const uint8_t*>self.client[row]
+            texts += name[1:1 + name[0]]
+            offset[row + 1] = <int32_t>len(texts)
+        return [offsets, texts]
 
     def codes(self):
         """The indexes in NAMES, a byte each."""
@@ -82,27 +156,12 @@ cdef class DifferenceColumns:
         cdef uint8_t* out = first
         cdef Py_ssize_t row
         for row in range(self.rows):
-            out = write_value(out, self.differs[row], self.expected[row] if expected else self.found[row])
+            out = self.write_value(out, self.differs[row], self.expected[row] if expected else self.found[row])
             offset[row + 1] = <int32_t>(out - first)
         return bytes(offsets), bytes(memoryview(text)[:out - first])
-
-
-def value_text(int differs, int64_t value):
-    """A value as text."""
-    cdef uint8_t[AMOUNT_BYTES_MAX + WORD_BYTES] text
-    cdef uint8_t* out = write_value(text, differs, value)
-    return (<const char*>text)[:out - text].decode("ascii")
 
 
 cdef inline uint8_t* put(uint8_t* out, bytes text) noexcept:
     cdef const uint8_t* start = text
     memcpy(out, start, len(text))
     return out + len(text)
-
-
-cdef inline uint8_t* write_value(uint8_t* out, const int differs, const int64_t value) noexcept:
-    if differs == ACCOUNT:
-        return put(out, b"present" if value else b"missing")
-    if differs == LOCKED:
-        return put(out, b"true" if value else b"false")
-    return write_amount(out, value)

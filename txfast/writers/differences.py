@@ -1,6 +1,6 @@
 """The file of differences: each value of an account that is not what was expected, as CSV, JSON lines or Parquet.
 
-    client    whose account it is
+    client    whose account it is: a number, or a text where clients are texts
     column    account, available, held, total or locked
     expected  what it should be: an amount, true or false; of an account, present or missing
     found     what it is
@@ -8,6 +8,7 @@
 This module must not know why accounts were compared. pyarrow is imported for Parquet and record batches alone.
 """
 
+from txfast.writers.accounts_table import check_utf8
 from txfast.writers.difference_columns import COLUMN_NAMES, CSV_HEADER, NAMES, DifferenceColumns
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import Output
@@ -22,7 +23,7 @@ else:
 
 
 class Differences:
-    """A file of differences: `open`, `add` some at a time, `finish`, `publish`; `discard` in the end.
+    """A file of differences: `open`, `begin`, `add` some at a time, `finish`, `publish`; `discard` in the end.
 
     The suffix of the path says the format. Raises UsageError for a path with another suffix.
     """
@@ -36,11 +37,15 @@ class Differences:
     def open(self) -> None:
         """Open the destination. Raises SourceError."""
         self._output.open()
+
+    def begin(self, *, has_names: bool = False) -> None:
+        """Write what comes before the first difference; `has_names` where clients are texts. Raises SourceError."""
         if self._format == PARQUET:
             from txfast.writers.sink import Sink
 
             self._sink = Sink(self._output)
-            self._parquet = pa.parquet.ParquetWriter(self._sink, difference_schema(), store_schema=False)
+            schema = difference_schema(has_names=has_names)
+            self._parquet = pa.parquet.ParquetWriter(self._sink, schema, store_schema=False)
         elif self._format == CSV:
             self._output.write(CSV_HEADER)
 
@@ -73,21 +78,25 @@ class Differences:
         self._output.discard()
 
 
-def difference_schema() -> "pa.Schema":
-    """The schema of differences as a table. No value is null."""
-    types = dict.fromkeys(COLUMN_NAMES, pa.string()) | {"client": pa.uint64()}
+def difference_schema(*, has_names: bool = False) -> "pa.Schema":
+    """The schema of differences as a table; `has_names` where clients are texts. No value is null."""
+    types = dict.fromkeys(COLUMN_NAMES, pa.string()) | ({} if has_names else {"client": pa.uint64()})
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
 def difference_batch(differences: DifferenceColumns) -> "pa.RecordBatch":
-    """Differences as a record batch, which is a copy."""
+    """Differences as a record batch, which is a copy. Raises InputError for a client that is no UTF-8."""
     rows = len(differences)
+    schema = difference_schema(has_names=differences.has_names)
+    clients = differences.clients()
+    if differences.has_names:
+        check_utf8("client", *clients)
     codes = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(differences.codes())])
     columns = [
-        pa.Array.from_buffers(pa.uint64(), rows, [None, pa.py_buffer(differences.clients())]),
+        pa.Array.from_buffers(schema.field("client").type, rows, [None, *map(pa.py_buffer, clients)]),
         pa.array(NAMES, pa.string()).take(codes),
     ]
     for expected in (True, False):
         offsets, text = map(pa.py_buffer, differences.values(expected))
         columns.append(pa.Array.from_buffers(pa.string(), rows, [None, offsets, text]))
-    return pa.RecordBatch.from_arrays(columns, schema=difference_schema())
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
