@@ -13,7 +13,7 @@ from txfast.dialect.meaning cimport (
     IGNORED_KIND, KEPT_MAX, NO_THOUSANDS, AmountForm, Compiled, Rounding, Word, Words,
 )
 from txfast.text.csv_in cimport COMMENT_BYTES_MAX, NO_QUOTE, default_syntax
-from txfast.text.text_hash cimport TextKey
+from txfast.text.text_hash cimport read_key
 
 from txfast.dialect.names import IGNORE, KINDS, OTHER_WORDS, ROUNDINGS
 
@@ -92,16 +92,9 @@ cdef class CompiledDialect:
 
     cdef int compile_ids(self, text_ids) except -1:
         """Compile which ids are texts."""
-        cdef bytes key
-        cdef const uint8_t* words
         if text_ids is None:
             return 0
-        key = text_ids.key
-        words = key
-        if len(key) != sizeof(TextKey):
-            raise ValueError(f"a key of {len(key)} bytes: it has {sizeof(TextKey)}")
-        self.compiled.meaning.text_key = (<const TextKey*>words)[0]
-        self.compiled.meaning.text_key.multiplier |= 1
+        read_key(&self.compiled.meaning.text_key, text_ids.key)
         self.compiled.meaning.text_client = text_ids.client
         self.compiled.meaning.text_tx = text_ids.tx
         return 0

@@ -49,9 +49,9 @@ cdef struct Log:
     TextArena texts
 
 
-# The id of a transaction: a number, or a text.
+# The id of a transaction, and on its way into a ledger or out of it that of a client: a number, or a text.
 cdef struct TxId:
-    uint64_t number
+    uint64_t number  # of a text its hash, where that is asked for
     const uint8_t* text  # NULL for a number
     uint8_t length
 

@@ -31,7 +31,6 @@ cdef class Ledger:
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
     cdef uint64_t* clients_by_number(self) except NULL
-    cdef int take_text_ids(self, text_ids) except -1
     cdef const Account* find_named(self, bytes name) except NULL
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from txfast.batch.batch cimport TransactionBatch
 from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
 from txfast.ledger.account_table cimport (
-    AccountTable, find_or_add, find_or_add_named, home_slots, name_address,
+    AccountTable, find_named_slot, find_or_add, find_or_add_named, find_slot, home_slots, name_address,
 )
 from txfast.ledger.entries cimport Log, TxId, append_entry, make_number_id, prefetch_entry, prefetch_text
 from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction
@@ -21,6 +21,7 @@ from txfast.ledger.index cimport (
 from txfast.ledger.rules cimport Account
 from txfast.ledger.texts cimport text_at
 from txfast.text.bits cimport prefetch
+from txfast.text.text_hash cimport TextKey, read_key
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
@@ -38,6 +39,11 @@ cdef enum IdKinds:
     TEXT_TXS = 2
     TEXTS = 3
 
+# The same, and the key of the hashes of texts.
+cdef struct IdForm:
+    IdKinds kinds
+    TextKey key
+
 # The ids of a batch: numbers, or the hashes of texts.
 cdef struct BatchIds:
     const uint64_t* clients
@@ -51,6 +57,16 @@ cdef struct Lookup:
     Account* slots  # the client's home in the table of accounts
     Group* home  # the transaction's home in the index
     uint64_t hash  # of client and transaction
+
+
+cdef inline int read_form(IdForm* form, text_ids) except -1:
+    """Read a TextIds of dialect/text_ids.py, or None where all ids are numbers. Raises ValueError for a wrong key."""
+    form.kinds = NUMBERS
+    form.key = TextKey(seed=0, mask=0, multiplier=0)
+    if text_ids is not None:
+        form.kinds = <IdKinds>((TEXT_CLIENTS if text_ids.client else 0) | (TEXT_TXS if text_ids.tx else 0))
+        read_key(&form.key, text_ids.key)
+    return 0
 
 
 cdef inline void look_up(
@@ -131,6 +147,64 @@ cdef inline uint32_t add_entry(
     return add_id(logs, probe, kind, account, id, amount)
 
 
+# ---- Ids that may be texts: the number of one is its hash ------------------------------------------
+
+
+cdef inline void look_up_ids(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const uint64_t client,  # IN the number, or the hash of the text; as the next one
+    const uint64_t tx,  # IN
+    const IdKinds kinds,  # IN
+) noexcept nogil:
+    """`look_up` for ids that may be texts."""
+    cdef uint64_t client_hash
+    if kinds == NUMBERS:
+        look_up(lookup, table, index, client, tx)
+        return
+    client_hash = client if kinds & TEXT_CLIENTS else hash_client(&table.key, client)
+    lookup.slots = home_slots(table, client_hash)
+    if kinds & TEXT_TXS:
+        lookup.hash = hash_text_transaction(client_hash, tx)
+        lookup.home = second_home_of(index, lookup.hash)
+    else:
+        lookup.hash = hash_transaction(client_hash, tx)
+        lookup.home = home_of(index, tx)
+
+
+cdef inline void look_ahead_to_ids(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const uint64_t client,  # IN as for `look_up_ids`
+    const uint64_t tx,  # IN
+    const IdKinds kinds,  # IN
+    const bint second_home,  # IN as for `look_ahead`
+) noexcept nogil:
+    """`look_ahead` for ids that may be texts."""
+    if kinds == NUMBERS:
+        look_ahead(lookup, table, index, client, tx, second_home)
+        return
+    look_up_ids(lookup, table, index, client, tx, kinds)
+    prefetch(lookup.slots)
+    prefetch(lookup.home)
+
+
+cdef inline Account* find_client(const AccountTable* table, Account* slots, const TxId client) noexcept nogil:
+    """The client's account, or the empty slot where it belongs. `slots` is its home."""
+    if client.text == NULL:
+        return find_slot(table, slots, client.number)
+    return find_named_slot(table, slots, client.number, client.text, client.length)
+
+
+cdef inline Account* find_or_add_client(AccountTable* table, const TxId client) noexcept nogil:
+    """The client's account, which is opened if it is new. There must be room for it, and for its name."""
+    if client.text == NULL:
+        return find_or_add(table, home_slots(table, hash_client(&table.key, client.number)), client.number)
+    return find_or_add_named(table, home_slots(table, client.number), client.number, client.text, client.length)
+
+
 # ---- Rows of a batch -------------------------------------------------------------------------------
 
 
@@ -150,20 +224,7 @@ cdef inline void look_ahead_to_row(
     const bint second_home,  # IN as for `look_ahead`
 ) noexcept nogil:
     """`look_ahead` for a row of a batch."""
-    cdef uint64_t client_hash
-    if kinds == NUMBERS:
-        look_ahead(lookup, table, index, ids.clients[row], ids.txs[row], second_home)
-        return
-    client_hash = ids.clients[row] if kinds & TEXT_CLIENTS else hash_client(&table.key, ids.clients[row])
-    lookup.slots = home_slots(table, client_hash)
-    if kinds & TEXT_TXS:
-        lookup.hash = hash_text_transaction(client_hash, ids.txs[row])
-        lookup.home = second_home_of(index, lookup.hash)
-    else:
-        lookup.hash = hash_transaction(client_hash, ids.txs[row])
-        lookup.home = home_of(index, ids.txs[row])
-    prefetch(lookup.slots)
-    prefetch(lookup.home)
+    look_ahead_to_ids(lookup, table, index, ids.clients[row], ids.txs[row], kinds, second_home)
 
 
 cdef inline void look_ahead_to_name(

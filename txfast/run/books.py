@@ -7,7 +7,7 @@ import time
 
 from txfast.batch.batch import KINDS
 from txfast.dialect.names import DECIMALS, unit
-from txfast.errors import ConservationError, MemoryLimitError
+from txfast.errors import ConservationError
 from txfast.ledger.ledger import STATUSES, Ledger, counts_of
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.machine import return_free_memory
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from txfast.batch.batch import TransactionBatch
     from txfast.dialect.dialect import Dialect
+    from txfast.dialect.text_ids import TextIds
     from txfast.ledger.policy import Policy
     from txfast.readers.balance_rows import BalanceRows
     from txfast.spill.file import SpillFile
@@ -70,9 +71,9 @@ class Books:
         return DECIMALS if self.dialect is None else self.dialect.decimals
 
     @property
-    def has_text_ids(self) -> bool:
-        """Whether clients or transactions are texts."""
-        return self.dialect is not None and self.dialect.text_ids is not None
+    def text_ids(self) -> "TextIds | None":
+        """Which ids are texts; None where all are numbers."""
+        return None if self.dialect is None else self.dialect.text_ids
 
     @property
     def has_text_clients(self) -> bool:
@@ -82,8 +83,7 @@ class Books:
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
-        text_ids = None if self.dialect is None else self.dialect.text_ids
-        self.ledgers = [Ledger(self.policy, text_ids) for _ in range(self._plan.ledgers)]
+        self.ledgers = [Ledger(self.policy, self.text_ids) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self.ledger_bytes)
@@ -119,7 +119,7 @@ class Books:
             for shard, ledger in enumerate(self.ledgers):
                 ledger.limit_memory(self.ledger_bytes)
                 if len(ledger) and ledger.bytes_with(0) > self.ledger_bytes:
-                    self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+                    self._start_spill(shard, bytes_on_disk(ledger))
             if self.is_spilled:
                 return_free_memory()
         return 0
@@ -226,7 +226,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         self._known[shard] = 0
         if spill is None:
-            self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+            self._start_spill(shard, bytes_on_disk(ledger))
         else:
             spill.add_ledger(ledger)
             ledger.clear()
@@ -268,19 +268,21 @@ class Books:
         from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
-        if self.has_text_ids:
-            raise MemoryLimitError(
-                f"text ids stay in memory, and these need more than the limit of "
-                f"{(self._plan.memory_limit or 0) >> 20}MiB leaves: name a higher --memory-limit"
-            )
         with STARTING:
             if self._spill_file is None:
                 self._spill_file = SpillFile(self._spill_folder)
                 self._spill_file.expect(bytes_expected)
-                self._settled = Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
+                self._settled = Settled(
+                    self._spill_file, self._plan.memory_limit or 0, self._give_up, has_names=self.has_text_clients
+                )
         assert self._settled is not None
         started = Spill(
-            self._spill_file, self.ledger_bytes, self._settled, policy=self.policy, keep_statuses=self.keep_statuses
+            self._spill_file,
+            self.ledger_bytes,
+            self._settled,
+            policy=self.policy,
+            text_ids=self.text_ids,
+            keep_statuses=self.keep_statuses,
         )
         started.add_ledger(self.ledgers[shard])
         self.ledgers[shard].clear()
@@ -289,11 +291,11 @@ class Books:
 
     def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
-        accounts = sum(map(len, self.ledgers))
-        rows = sum(ledger.entries for ledger in self.ledgers)
         text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
-        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
-        expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
+        rows = text_bytes * len(batch) // max(1, batch.text_bytes)
+        expected = sum(map(bytes_on_disk, self.ledgers)) + rows * SPILLED_ROW_BYTES
+        if self.text_ids is not None:
+            expected += text_bytes
         return expected + (text_bytes + rows if self.keep_statuses else 0)
 
     def _give_up(self, ledger: Ledger) -> None:
@@ -355,7 +357,7 @@ class Books:
                 settled.add(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
-        settle(spills, settled, self._plan.threads, self.settling_bytes, self.policy, begins)
+        settle(spills, settled, self._plan.threads, self.settling_bytes, begins)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
 
@@ -395,3 +397,11 @@ class Books:
     def spilled_bytes(self) -> int:
         """Bytes written to disk because of the memory limit."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
+
+
+def bytes_on_disk(ledger: Ledger) -> int:
+    """An estimate of the bytes that a ledger takes on disk."""
+    accounts, entries = len(ledger), ledger.entries
+    # Of ids that are texts, the name of its client is on disk with each entry too.
+    texts = ledger.text_bytes * (accounts + 2 * entries) // max(1, accounts + entries)
+    return entries * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES + texts

@@ -26,14 +26,16 @@ class Settled:
 
     `memory_limit`, in bytes for the whole process, is for messages only. `tally` is called with every ledger before it
     is cleared, for its counts and balance. `save`, if set, is called first with every ledger that is added. Any thread
-    may call `add` and `give_up`; calls of `tally` and `save` are serialised.
+    may call `add` and `give_up`; calls of `tally` and `save` are serialised. `has_names` says that clients are texts.
     """
 
-    def __init__(self, file: "SpillFile", memory_limit: int, tally: "Callable[[Ledger], None]") -> None:
+    def __init__(
+        self, file: "SpillFile", memory_limit: int, tally: "Callable[[Ledger], None]", *, has_names: bool = False
+    ) -> None:
         self.memory_limit = memory_limit
         self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
-        self.has_names = False  # clients are numbers
+        self.has_names = has_names
         self.stopped = False  # a failure or an interrupt ended the run: settle nothing more
         self.available_units = 0
         self.held_units = 0
@@ -71,10 +73,11 @@ class Settled:
 
     def chunks(self) -> "Iterator[AccountColumns]":
         """Iterate all accounts in ascending order of client, in parts; each is valid until the next."""
-        return merged_runs(self._runs)
+        return merged_runs(self._runs, has_names=self.has_names)
 
 
-def merged_runs(runs: "Sequence[Stream]") -> "Iterator[AccountColumns]":
-    """Iterate the accounts of several runs in ascending order of client, in parts; each is valid until the next."""
+def merged_runs(runs: "Sequence[Stream]", *, has_names: bool = False) -> "Iterator[AccountColumns]":
+    """Iterate the accounts of several runs in ascending order of client, in parts; each is valid until the next.
+    `has_names` says that clients are texts."""
     buffer_bytes = min(RUN_BUFFER_BYTES_MAX, MERGE_BYTES // max(1, len(runs)))
-    return iter(RunMerge([run.reader() for run in runs], buffer_bytes))
+    return iter(RunMerge([run.reader() for run in runs], buffer_bytes, has_names=has_names))
