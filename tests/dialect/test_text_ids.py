@@ -89,7 +89,6 @@ def test_a_wrong_id_is_told_of(folder: Folder) -> None:
     [
         (["--ids", "texts"], "--ids: 'texts': it is one of number, text; did you mean 'text'?"),
         (["--dialect", "ids.clients=text"], "dialect 'ids.clients': it is one of client, tx; did you mean 'client'?"),
-        (["--ids", "text", "--state", "s"], "s: a state holds no ids that are texts yet: replay all inputs in one run"),
         (["--ids", "text", "--opening", "o.csv"], "opening balances have clients that are numbers, and those of this"),
         (["--ids", "text", "--expect", "o.csv"], "expected accounts have clients that are numbers, and those of this"),
     ],
@@ -98,7 +97,6 @@ def test_what_cannot_be_is_refused(folder: Folder, arguments: list[str], message
     folder.write("o.csv", b"client,available\n1,1\n")
     done = folder.run("charges.csv", *arguments)
     done.assert_misused(message)
-    assert not (folder.path / "s").exists()
 
 
 def many_long() -> bytes:
@@ -306,13 +304,6 @@ def test_a_ledger_has_texts() -> None:
     assert [account.client for account in accounts] == ["cus_A1", "cus_B2"]
     del ledger
     assert [account.client for account in accounts] == ["cus_A1", "cus_B2"]
-
-
-def test_a_ledger_of_texts_is_not_saved_yet(tmp_path: Path) -> None:
-    ledger = txfast.Ledger(dialect={"ids": "text"})
-    with pytest.raises(UsageError, match="holds no ids that are texts yet"):
-        ledger.save(tmp_path / "state")
-    assert not (tmp_path / "state").exists()
 
 
 def test_what_is_read_has_strings() -> None:

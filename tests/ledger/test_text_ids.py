@@ -17,8 +17,6 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
 from txfast.dialect.text_ids import TextIds
-from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
@@ -214,10 +212,7 @@ def test_a_key_of_another_size_is_refused(key: bytes) -> None:
         Ledger(None, TextIds(client=True, tx=True, key=key))
 
 
-def test_columns_know_numbers_alone() -> None:
-    for refuses in (SavedLedger, LedgerRestorer):
-        with pytest.raises(ValueError, match="ids of this ledger are texts"):
-            refuses(text_ledger())
+def test_an_account_is_set_by_a_number_alone() -> None:
     with pytest.raises(ValueError, match="ids of this ledger are texts"):
         text_ledger().restore_account(1, 1, 1)
 

@@ -30,6 +30,7 @@ cdef class Ledger:
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
+    cdef int check_names(self, uint64_t name_bytes) except -1
     cdef uint64_t* clients_by_number(self) except NULL
     cdef const Account* find_named(self, bytes name) except NULL
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
@@ -43,6 +44,3 @@ cdef class Ledger:
         self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
     ) noexcept nogil
     cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil
-
-
-cdef int refuse_texts(Ledger ledger) except -1

@@ -78,13 +78,6 @@ cdef inline void take_parts(Ledger ledger, LedgerParts* parts) noexcept nogil:
     parts.prefetch_second_homes = &ledger.prefetch_second_homes
 
 
-cdef int refuse_texts(Ledger ledger) except -1:
-    """Raise ValueError for a ledger whose ids are texts, where only numbers are known."""
-    if ledger.id_kinds:
-        raise ValueError("the ids of this ledger are texts")
-    return 0
-
-
 def counts_of(Ledger ledger not None):
     """The rows that were applied or rejected, by kind and then by status: a list for `add_counts`."""
     return [ledger.counts[i] for i in range(ledger.counts.shape[0])]
@@ -304,8 +297,7 @@ cdef class Ledger:
                 f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, as many withdrawals, and {ACCOUNTS_MAX} "
                 f"accounts; split the input by client"
             )
-        if self.table.names != NULL and arena_bytes(self.table.names, name_bytes) > NAMES_BYTES_MAX:
-            raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
+        self.check_names(name_bytes)
         with nogil:
             reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
             is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
@@ -317,6 +309,12 @@ cdef class Ledger:
             )
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
+        return 0
+
+    cdef int check_names(self, uint64_t name_bytes) except -1:
+        """Raise CapacityError where names of clients that take so many bytes more are too many."""
+        if self.table.names != NULL and arena_bytes(self.table.names, name_bytes) > NAMES_BYTES_MAX:
+            raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
         return 0
 
     # Copies of the loop, each in a function of its own, in which the compiler has folded policy and kinds of ids.
@@ -393,7 +391,8 @@ cdef class Ledger:
         """Set an account's values, in units of 0.0001; open it if it is new. Raises ValueError where the total does not
         fit in 64 bits."""
         cdef Account* account
-        refuse_texts(self)
+        if self.id_kinds:
+            raise ValueError("the ids of this ledger are texts")
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
         self.reserve_rows(1)

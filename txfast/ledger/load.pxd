@@ -1,7 +1,7 @@
 """The one way for an entry into a ledger: look ahead, find its slot, add it there.
 
 Applying a batch, restoring saved columns and reading a slice all load entries with these functions. The loops belong to
-the callers, since each does its own work between `find` and `add_entry`. Callers reserve room before they add.
+the callers, since each does its own work between `find_id` and `add_id`. Callers reserve room before they add.
 
 The functions of rows take the ids of a batch, which may be texts; `kinds` says which, and is a constant in most loops.
 """
@@ -115,15 +115,6 @@ cdef inline Probe find_id(
     return find_entry(index, logs, lookup.home, lookup.hash, account, tx)
 
 
-cdef inline Probe find(
-    const Index* index, const Log* logs, const Lookup* lookup, const uint32_t account, const uint64_t tx,
-) noexcept nogil:
-    """`find_id` for a number."""
-    cdef TxId id
-    make_number_id(&id, tx)
-    return find_id(index, logs, lookup, account, id)
-
-
 cdef inline uint32_t add_id(
     Log* logs,  # IN, OUT
     const Probe* probe,  # IN returned by `find_id`: NOT_FOUND, with no entry added since
@@ -136,15 +127,6 @@ cdef inline uint32_t add_id(
     cdef uint32_t position = append_entry(logs, kind, account, tx, amount)
     insert_entry(probe.group, probe.slot, probe.hash, position)
     return position
-
-
-cdef inline uint32_t add_entry(
-    Log* logs, const Probe* probe, const int kind, const uint32_t account, const uint64_t tx, const int64_t amount,
-) noexcept nogil:
-    """`add_id` for a number."""
-    cdef TxId id
-    make_number_id(&id, tx)
-    return add_id(logs, probe, kind, account, id, amount)
 
 
 # ---- Ids that may be texts: the number of one is its hash ------------------------------------------
@@ -191,6 +173,11 @@ cdef inline void look_ahead_to_ids(
     prefetch(lookup.home)
 
 
+cdef inline Account* client_slots(const AccountTable* table, const TxId client) noexcept nogil:
+    """The client's home in the table of accounts."""
+    return home_slots(table, client.number if client.text != NULL else hash_client(&table.key, client.number))
+
+
 cdef inline Account* find_client(const AccountTable* table, Account* slots, const TxId client) noexcept nogil:
     """The client's account, or the empty slot where it belongs. `slots` is its home."""
     if client.text == NULL:
@@ -200,9 +187,10 @@ cdef inline Account* find_client(const AccountTable* table, Account* slots, cons
 
 cdef inline Account* find_or_add_client(AccountTable* table, const TxId client) noexcept nogil:
     """The client's account, which is opened if it is new. There must be room for it, and for its name."""
+    cdef Account* slots = client_slots(table, client)
     if client.text == NULL:
-        return find_or_add(table, home_slots(table, hash_client(&table.key, client.number)), client.number)
-    return find_or_add_named(table, home_slots(table, client.number), client.number, client.text, client.length)
+        return find_or_add(table, slots, client.number)
+    return find_or_add_named(table, slots, client.number, client.text, client.length)
 
 
 # ---- Rows of a batch -------------------------------------------------------------------------------

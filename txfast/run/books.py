@@ -152,6 +152,7 @@ class Books:
             snapshot.restore(self.ledgers)
             return
         expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
+        expected += snapshot.text_bytes
         for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
             shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
@@ -168,11 +169,13 @@ class Books:
             return 1
         from txfast.ledger.columns_in import PROOF_BYTES
 
-        least = Ledger.bytes_for(0, 0, snapshot.policy)
-        accounts, entries, details = (
-            number // len(self.ledgers) for number in (snapshot.accounts, snapshot.entries, snapshot.details)
+        least = Ledger.bytes_for(0, 0, snapshot.policy, text_ids=snapshot.text_ids)
+        sizes = (snapshot.accounts, snapshot.entries, snapshot.details, snapshot.text_bytes)
+        accounts, entries, details, text_bytes = (size // len(self.ledgers) for size in sizes)
+        needed = Ledger.bytes_for(
+            accounts, entries, snapshot.policy, details=details, text_ids=snapshot.text_ids, text_bytes=text_bytes
         )
-        needed = Ledger.bytes_for(accounts, entries, snapshot.policy, details=details) - least
+        needed -= least
         needed += accounts * PROOF_BYTES
         return max(1, -(-needed // (self._restoring_bytes - least - RESTORING_BYTES)))
 
@@ -181,7 +184,8 @@ class Books:
         """Memory that a ledger may take while it is restored; 0 without a limit."""
         if self.ledger_bytes is None:
             return 0
-        return max(self.ledger_bytes, Ledger.bytes_for(0, 0, self.policy) + RESTORING_BYTES + LEDGER_BYTES_MIN)
+        least = Ledger.bytes_for(0, 0, self.policy, text_ids=self.text_ids)
+        return max(self.ledger_bytes, least + RESTORING_BYTES + LEDGER_BYTES_MIN)
 
     # ---- Opening balances --------------------------------------------------------------------------
 
