@@ -82,6 +82,7 @@ MODULES = [
     "txfast.ledger.openings",
     "txfast.ledger.route",
     "txfast.ledger.sorted_accounts",
+    "txfast.ledger.text_columns",
     "txfast.readers.balance_csv",
     "txfast.readers.balance_parser",
     "txfast.readers.balance_rows",

@@ -32,6 +32,13 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.translate(ESCAPES)
 
 
+def shown_id(number_or_text: int | bytes) -> str:
+    """A client or a transaction, safe to show; with escapes for bytes that are not UTF-8."""
+    if isinstance(number_or_text, int):
+        return str(number_or_text)
+    return printable(number_or_text.decode(errors="backslashreplace"))
+
+
 def without_secrets(text: str) -> str:
     """The text without the secrets that are known."""
     for secret in _secrets:

@@ -35,7 +35,8 @@ SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
 # Tests that call extension modules with inputs that the fuzzers do not make. The fuzzers run under the same sanitizers.
 QUICK_TESTS = (
     *("ledger/test_columns.py", "ledger/test_ledger.py", "ledger/test_sorted_accounts.py"),
-    *("spill/test_settle.py", "spill/test_slices.py", "spill/test_spill.py"),
+    *("spill/test_settle.py", "spill/test_slices.py", "spill/test_spill.py", "spill/test_text_ids.py"),
+    *("state/test_text_ids.py",),
     *("writers/test_accounts_csv.py", "writers/test_rejects.py"),
 )
 # Tests that preload a library that replaces malloc, as a sanitizer does: both do not work together.
@@ -59,6 +60,8 @@ DESELECTED = {
         "tests/command/test_manual.py::test_groff_shows_the_page_without_a_warning",
         # It measures the memory of whole processes; most of that is the sanitizer's.
         "tests/spill/test_spill.py::test_a_run_stays_within_its_limit_and_gives_the_same",
+        "tests/spill/test_text_ids.py::test_a_run_stays_within_its_limit_and_gives_the_same",
+        "tests/dialect/test_text_ids.py::test_texts_that_outgrow_the_memory_limit_go_to_disk",
     ),
     "thread": (),
 }

@@ -261,7 +261,7 @@ def test_accounts_come_in_the_order_of_codes_not_of_numbers() -> None:
     assert [(each.client, each.currency) for each in accounts] == [(n, code) for n in (1, 3) for code in codes]
     assert dialect.currencies is dialect.currencies
     assert Header(b"type,client,tx,amount,ccy", "in", dialect=dialect).width == 5
-    assert AccountColumns([Ledger(None, None, dialect.currencies)]).by_currency() == {}
+    assert AccountColumns([Ledger(None, dialect.text_ids)]).by_currency() == {}
 
 
 def test_one_client_in_many_currencies_is_fast_enough() -> None:

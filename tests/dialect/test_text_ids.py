@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import pytest
 
 import txfast
 from tests.support.command import Folder
-from txfast.errors import InputError, MemoryLimitError, UsageError
+from txfast.errors import InputError
 
+MIB_96 = "96MiB"
 CHARGES = b"""\
 type,client,tx,amount
 deposit,cus_B2,ch_1,27.50
@@ -87,21 +89,30 @@ def test_a_wrong_id_is_told_of(folder: Folder) -> None:
     [
         (["--ids", "texts"], "--ids: 'texts': it is one of number, text; did you mean 'text'?"),
         (["--dialect", "ids.clients=text"], "dialect 'ids.clients': it is one of client, tx; did you mean 'client'?"),
-        (["--ids", "text", "--state", "s"], "s: a state holds no ids that are texts yet: replay all inputs in one run"),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Folder, arguments: list[str], message: str) -> None:
     done = folder.run("charges.csv", *arguments)
     done.assert_misused(message)
-    assert not (folder.path / "s").exists()
 
 
-def test_texts_that_outgrow_the_memory_limit_fail_the_run(folder: Folder) -> None:
-    rows = [b"deposit,c_%d,%s,1" % (n, b"x" * 200 + b"%d" % n) for n in range(150_000)]
-    folder.write("many.csv", b"type,client,tx,amount\n" + b"\n".join(rows))
-    done = folder.run("many.csv", "--ids", "text", "--memory-limit", "96MiB", "-o", "out.csv")
-    done.assert_failed("text ids stay in memory, and these need more than the limit of 96MiB leaves")
-    assert not (folder.path / "out.csv").exists()
+def many_long() -> bytes:
+    """A file with 30 MB of ids."""
+    return b"type,client,tx,amount\n" + b"".join(
+        b"deposit,c_%d,%s%d,1\n" % (n % 90_000, b"x" * 200, n % 120_000) for n in range(150_000)
+    )
+
+
+def test_texts_that_outgrow_the_memory_limit_go_to_disk(folder: Folder) -> None:
+    folder.write("many.csv", many_long())
+    outputs = []
+    for limit in ((), ("--memory-limit", "96MiB")):
+        done = folder.run("many.csv", "-q", "--ids", "text", "--rejects", "r.csv", "--stats", "s.json", *limit)
+        outputs.append((done.output, folder.read("r.csv")))
+    assert outputs[0] == outputs[1]
+    stats = json.loads(folder.read("s.json"))
+    assert stats["spilled_bytes"] > 30 << 20
+    assert stats["peak_memory_bytes"] < 1.1 * (96 << 20)
 
 
 def test_json_lines_with_texts_are_told_what_to_add(folder: Folder) -> None:
@@ -294,13 +305,6 @@ def test_a_ledger_has_texts() -> None:
     assert [account.client for account in accounts] == ["cus_A1", "cus_B2"]
 
 
-def test_a_ledger_of_texts_is_not_saved_yet(tmp_path: Path) -> None:
-    ledger = txfast.Ledger(dialect={"ids": "text"})
-    with pytest.raises(UsageError, match="holds no ids that are texts yet"):
-        ledger.save(tmp_path / "state")
-    assert not (tmp_path / "state").exists()
-
-
 def test_what_is_read_has_strings() -> None:
     dialect = {"ids.client": "text"}
     content = b'type,client,tx,amount\ndeposit,"a ""b""",7,1\n'
@@ -313,10 +317,18 @@ def test_what_is_read_has_strings() -> None:
         txfast.read(io.BytesIO(b"type,client,tx,amount\ndeposit,1,\xff,1\n"), dialect={"ids": "text"}).read_all()
 
 
-def test_memory_that_runs_out_is_told_of() -> None:
-    rows = b"".join(b"deposit,c_%d,%s,1\n" % (n, b"x" * 200 + b"%d" % n) for n in range(150_000))
-    with pytest.raises(MemoryLimitError, match="text ids stay in memory"):
-        txfast.process(io.BytesIO(b"type,client,tx,amount\n" + rows), dialect={"ids": "text"}, memory_limit="96MiB")
+def test_accounts_of_texts_that_went_to_disk_are_those_in_memory() -> None:
+    limited, usual = (
+        txfast.process(io.BytesIO(many_long()), dialect={"ids": "text"}, memory_limit=limit) for limit in (MIB_96, None)
+    )
+    assert limited.stats["spilled_bytes"]
+    assert not usual.stats["spilled_bytes"]
+    assert limited.accounts.to_arrow() == usual.accounts.to_arrow()
+    assert list(limited.accounts[70_000:9:-7]) == list(usual.accounts[70_000:9:-7])
+    found = limited.accounts.get("c_777")
+    assert found is not None
+    assert found == usual.accounts.get("c_777")
+    assert limited.accounts.get("c_90000") is None
 
 
 @pytest.mark.parametrize(

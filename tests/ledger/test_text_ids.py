@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,18 +12,15 @@ from hypothesis import strategies as st
 
 from tests.support.bare_ledger import accounts_csv
 from tests.support.profiles import examples
+from tests.support.text_ids import batch_of_lines, quoted
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
 from txfast.dialect.text_ids import TextIds
-from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.readers.csv import CsvReader
-from txfast.spill.partitions import Partitions
 from txfast.writers.accounts_table import account_batch
 
 pytestmark = pytest.mark.unmeasured
@@ -35,21 +31,11 @@ Key = tuple[bytes, bytes]
 BATCH_ROWS = 3_000
 
 
-def quoted(text: bytes) -> bytes:
-    return b'"' + text.replace(b'"', b'""') + b'"'
-
-
 def batches_of(lines: Iterable[bytes], dialect: Dialect = TEXTS) -> Iterator[TransactionBatch]:
     """Lines as batches of at most BATCH_ROWS rows. All must be well-formed."""
     lines = iter(lines)
     while some := list(islice(lines, BATCH_ROWS)):
-        content = b"type,client,tx,amount\n" + b"\n".join(some) + b"\n"
-        reader = CsvReader(io.BytesIO(content), "in.csv", block_bytes=len(content) + 1, dialect=dialect)
-        batch = TransactionBatch()
-        assert reader.fill(batch)
-        reader.scan(batch)
-        assert len(batch) == len(some)
-        yield batch
+        yield batch_of_lines(some, dialect)
 
 
 def applied(ledger: Ledger, lines: Iterable[bytes], dialect: Dialect = TEXTS) -> list[str]:
@@ -226,10 +212,7 @@ def test_a_key_of_another_size_is_refused(key: bytes) -> None:
         Ledger(None, TextIds(client=True, tx=True, key=key))
 
 
-def test_columns_and_slices_know_numbers_alone() -> None:
-    for refuses in (SavedLedger, LedgerRestorer, Partitions(2, 4_096, lambda *_: None).add_ledger):
-        with pytest.raises(ValueError, match="ids of this ledger are texts"):
-            refuses(text_ledger())
+def test_an_account_is_set_by_a_number_alone() -> None:
     with pytest.raises(ValueError, match="ids of this ledger are texts"):
         text_ledger().restore_account(1, 1, 1)
 

@@ -135,12 +135,21 @@ five_threads = pytest.param("5", marks=pytest.mark.untraced)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("threads", "rejects"),
-    [("1", "r.csv"), ("2", "r.jsonl"), pytest.param("5", "r.csv", marks=pytest.mark.untraced)],
+    ("threads", "rejects", "dialect"),
+    [
+        ("1", "r.csv", ()),
+        ("2", "r.jsonl", ()),
+        pytest.param("5", "r.csv", (), marks=pytest.mark.untraced),
+        ("1", "r.csv", ("--ids", "text")),
+        pytest.param("5", "r.csv", ("--dialect", "ids.tx=text"), marks=pytest.mark.untraced),
+    ],
 )
-def test_a_run_killed_again_and_again_ends_as_one_that_was_not(folder: Folder, threads: str, rejects: str) -> None:
-    right = clean(folder, rejects, "--threads", threads)
-    kills = kill_until_it_ends(folder, rejects, "--threads", threads, takes="4" if threads == "1" else "2")
+def test_a_run_killed_again_and_again_ends_as_one_that_was_not(
+    folder: Folder, threads: str, rejects: str, dialect: tuple[str, ...]
+) -> None:
+    arguments = ("--threads", threads, *dialect)
+    right = clean(folder, rejects, *arguments)
+    kills = kill_until_it_ends(folder, rejects, *arguments, takes="4" if threads == "1" else "2")
     assert kills > 2
     assert outputs(folder, rejects) == right
     assert checkpoints(folder) == []

@@ -32,8 +32,8 @@ def test_an_account_whose_total_does_not_fit_is_no_spilled_account() -> None:
     apply_rows(ledger, [Row("deposit", 1, 1, 2**63 - 1)])
     [run] = map(bytes, run_blocks(AccountColumns([ledger])))
     assert [len(accounts) for accounts in RunMerge([io.BytesIO(run).readinto], 100)] == [1]
-    held = run[:16] + (1).to_bytes(8, "little") + run[24:]
-    with pytest.raises(SpillError, match="a total that no account has: the disk or the memory is faulty"):
+    held = run[:8] + (1).to_bytes(8, "little") + run[16:]
+    with pytest.raises(SpillError, match="a total or a client that no account has: the disk or the memory is faulty"):
         list(RunMerge([io.BytesIO(held).readinto], 100))
 
 

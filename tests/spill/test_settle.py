@@ -11,6 +11,7 @@ import pytest
 from tests.support import replays
 from tests.support.rows import Row, make_batch, make_file
 from tests.support.small_memory import SmallLedger, small_limits
+from txfast.dialect.text_ids import TextIds
 from txfast.errors import MemoryLimitError, SpillError
 from txfast.interrupts import POLL_SECONDS
 from txfast.ledger.ledger import Ledger
@@ -30,8 +31,10 @@ def put_all_clients_into_one_partition_at_first(patched: pytest.MonkeyPatch) -> 
     keys = iter([(0).to_bytes(8, "little") + (1).to_bytes(8, "little")])
     made: list[Partitions] = []
 
-    def new_partitions(count: int, buffer_bytes: int, write: Callable[[int, memoryview], object]) -> Partitions:
-        made.append(Partitions(count, buffer_bytes, write, next(keys, None)))
+    def new_partitions(
+        count: int, buffer_bytes: int, write: Callable[[int, memoryview], object], *, text_ids: TextIds | None
+    ) -> Partitions:
+        made.append(Partitions(count, buffer_bytes, write, next(keys, None), text_ids=text_ids))
         return made[-1]
 
     patched.setattr(spill, "Partitions", new_partitions)
@@ -51,7 +54,7 @@ def test_a_client_that_does_not_fit_is_named_with_the_limit_that_it_needs() -> N
     rows = [Row("deposit", 7, tx, 1) for tx in range(200)] + [Row("deposit", client, 1, 1) for client in range(20)]
     content = make_file(rows)
     with small_limits(0), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: ledger.entries)
+        patched.setattr(SmallLedger, "bytes_with", lambda ledger, *_: ledger.entries)
         patched.setattr(SmallLedger, "bytes_with_batch", lambda ledger, *_, **__: ledger.entries)
         alone = r"client \d+ alone has up to \d+ transactions: they need a memory limit of \d+MiB"
         with pytest.raises(MemoryLimitError, match=alone):

@@ -189,7 +189,7 @@ def test_a_partition_with_a_large_ledger_is_divided_among_its_rows() -> None:
     expected = replays.run([("in.csv", content)])
     with small_limits(clients // 2), pytest.MonkeyPatch.context() as patched:
         # Everything fits until rows were applied.
-        patched.setattr(SmallLedger, "bytes_with", lambda ledger, _: len(ledger) + sum(map(sum, counted(ledger))))
+        patched.setattr(SmallLedger, "bytes_with", lambda ledger, *_: len(ledger) + sum(map(sum, counted(ledger))))
         patched.setattr(spill, "PARTITIONS", 2)
         patched.setattr(slices, "ROWS_AT_ONCE", 1 << 14)
         assert replays.run([("in.csv", content)], block_bytes=1 << 18) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from txfast.state.arrow_columns import buffer_of
+from txfast.state.arrow_columns import buffers_of
 
 
 def test_a_column_with_nulls_or_without_values_is_refused() -> None:
@@ -16,6 +16,6 @@ def test_a_column_with_nulls_or_without_values_is_refused() -> None:
             return None, None
 
     with pytest.raises(ValueError, match="a column without values"):
-        buffer_of(Bare())
+        buffers_of(Bare())
     with pytest.raises(ValueError, match="nulls"):
-        buffer_of(pa.nulls(3, pa.uint64()))
+        buffers_of(pa.nulls(3, pa.uint64()))

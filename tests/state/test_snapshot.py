@@ -162,7 +162,7 @@ def test_a_snapshot_too_large_for_memory_is_not_called_damaged(
     two_snapshots: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     snapshot = Snapshot.open(str(copied(two_snapshots, folder)))
-    monkeypatch.setattr("txfast.state.arrow_columns.buffer_of", raising(error))
+    monkeypatch.setattr("txfast.state.arrow_columns.buffers_of", raising(error))
     with pytest.raises(type(error), match=str(error)):
         snapshot.restore([Ledger()])
 

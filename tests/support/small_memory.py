@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import replays
 from txfast.batch.batch import TransactionBatch
+from txfast.dialect.text_ids import TextIds
 from txfast.ledger import openings
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
@@ -27,14 +28,22 @@ from txfast.state import snapshot
 class SmallLedger(Ledger):
     """A ledger that reports one byte for each account after the first, and so exceeds any small limit."""
 
-    def bytes_with(self, rows: int) -> int:  # noqa: ARG002
+    def bytes_with(self, rows: int, text_bytes: int | None = None) -> int:  # noqa: ARG002
         return max(0, len(self) - 1)
 
     def bytes_with_batch(self, batch: TransactionBatch, *, shard: int = 0) -> int:  # noqa: ARG002
         return max(0, len(self) - 1)
 
     @staticmethod
-    def bytes_for(accounts: int, transactions: int, policy: Policy | None = None, *, details: int = 0) -> int:  # noqa: ARG004
+    def bytes_for(
+        accounts: int,  # noqa: ARG004
+        transactions: int,  # noqa: ARG004
+        policy: Policy | None = None,  # noqa: ARG004
+        *,
+        details: int = 0,  # noqa: ARG004
+        text_ids: TextIds | None = None,  # noqa: ARG004
+        text_bytes: int = 0,  # noqa: ARG004
+    ) -> int:
         return 0
 
 
@@ -63,7 +72,6 @@ def small_limits(limit: int) -> Iterator[None]:
         patched.setattr(books, "LEDGER_BYTES_MIN", 1)
         patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
         patched.setattr(spill, "Ledger", SmallLedger)
-        patched.setattr(settle, "Ledger", SmallLedger)
         patched.setattr(spill, "PARTITIONS", 3)
         patched.setattr(spill, "BUFFER_BYTES_MIN", 0)
         patched.setattr(spill, "LIMIT_BYTES_PER_BUFFER_BYTE", 1 << 60)

@@ -26,7 +26,6 @@ from txfast.spill.runs import run_blocks
 from txfast.spill.slices import SliceReader
 from txfast.spill.spill import Spill
 from txfast.spill.statuses import statuses_of
-from txfast.state.dialects import decimals_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_writer import SnapshotWriter
 
@@ -84,7 +83,7 @@ def reduce_shard(
         if save_in is not None and os.path.isdir(save_in):
             # An engine may run a task twice at once: each attempt has a folder of its own.
             folder = os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}")
-            writer = SnapshotWriter(folder, decimals=decimals_of(chosen))
+            writer = SnapshotWriter(folder, dialect=chosen)
         yield from reduction.settle(Slices(pieces, ranges, shard, shards), writer)
     finally:
         if writer is not None:

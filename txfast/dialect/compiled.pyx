@@ -14,9 +14,8 @@ from txfast.dialect.meaning cimport (
     Rounding, Word, Words,
 )
 from txfast.text.csv_in cimport COMMENT_BYTES_MAX, NO_QUOTE, default_syntax
-from txfast.text.text_hash cimport TextKey
+from txfast.text.text_hash cimport read_key
 
-from txfast.dialect.currencies import Currencies
 from txfast.dialect.names import IGNORE, KINDS, OTHER_WORDS, ROUNDINGS
 
 cdef enum:
@@ -58,9 +57,8 @@ cdef class CompiledDialect:
         self.compile_amounts(dialect)
         self.compile_types(dialect)
         self.compile_ids(dialect.text_ids)
-        if dialect.has_currency:
-            self.compiled.meaning.has_currency = True
-            self.currencies = Currencies()
+        self.currencies = dialect.currencies
+        self.compiled.meaning.has_currency = dialect.has_currency
         self.compiled.meaning.nulls = self.keep_words([(word.encode(), 0) for word in dialect.words("null")])
         if len(dialect.kept) > KEPT_MAX:
             raise ValueError(f"a dialect that keeps rows by {len(dialect.kept)} columns")
@@ -115,16 +113,9 @@ cdef class CompiledDialect:
 
     cdef int compile_ids(self, text_ids) except -1:
         """Compile which ids are texts."""
-        cdef bytes key
-        cdef const uint8_t* words
         if text_ids is None:
             return 0
-        key = text_ids.key
-        words = key
-        if len(key) != sizeof(TextKey):
-            raise ValueError(f"a key of {len(key)} bytes: it has {sizeof(TextKey)}")
-        self.compiled.meaning.text_key = (<const TextKey*>words)[0]
-        self.compiled.meaning.text_key.multiplier |= 1
+        read_key(&self.compiled.meaning.text_key, text_ids.key)
         self.compiled.meaning.text_client = text_ids.client
         self.compiled.meaning.text_tx = text_ids.tx
         return 0

@@ -185,13 +185,14 @@ class Dialect(Mapping[str, str]):
     and for parts that exclude each other.
     """
 
-    __slots__ = ("_compiled", "_parts")
+    __slots__ = ("_compiled", "_currencies", "_parts")
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         parts = with_ids_once(parse_parts(settings or {}))
         order = {part.name: index for index, part in enumerate(PARTS)}
         self._parts = dict(sorted(parts.items(), key=lambda each: (order[find_part(each[0])[1].name], each[0])))
         self._compiled: CompiledDialect | None = None
+        self._currencies: Currencies | None = None
         self._check()
 
     def __getitem__(self, name: str) -> str:
@@ -243,13 +244,13 @@ class Dialect(Mapping[str, str]):
 
     @property
     def text_ids(self) -> "TextIds | None":
-        """Which ids are texts; None where all are numbers."""
+        """Which ids are texts, and the currencies; None where all ids are numbers, and accounts have no currency."""
         client, tx = map(self.has_text, ID_COLUMNS)
-        if not client and not tx:
+        if not client and not tx and not self.has_currency:
             return None
         from txfast.dialect.text_ids import TextIds
 
-        return TextIds(client=client, tx=tx)
+        return TextIds(client=client, tx=tx, currencies=self.currencies)
 
     @property
     def encoding(self) -> str | None:
@@ -278,7 +279,11 @@ class Dialect(Mapping[str, str]):
     @property
     def currencies(self) -> "Currencies | None":
         """The currencies that files in this dialect were found to have; None where accounts have none."""
-        return self.compiled.currencies if self.has_currency else None
+        if self._currencies is None and self.has_currency:
+            from txfast.dialect.currencies import Currencies
+
+            self._currencies = Currencies()
+        return self._currencies
 
     @property
     def roles(self) -> tuple[str, ...]:

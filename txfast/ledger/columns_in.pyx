@@ -11,18 +11,17 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL
-from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, AccountTable, find_or_add, find_slot, home_slots, reserve_accounts,
-)
+from txfast.ledger.account_table cimport ACCOUNTS_MAX, AccountTable, reserve_accounts
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, opening_of, set_standing
-from txfast.ledger.entries cimport (
-    CHUNK_BITS, CHUNK_MASK, LOG_COUNT, LOG_ENTRIES_MAX, Chunk, Log, kind_at, reserve_entries, state_at,
-)
-from txfast.ledger.hash cimport hash_client
+from txfast.ledger.ended_disputes cimport end_disputes
+from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, kind_at, reserve_entries, state_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
-from txfast.ledger.ledger cimport Ledger, refuse_texts
-from txfast.ledger.load cimport LOOK_AHEAD_ROWS, Lookup, add_entry, find, look_ahead, look_up, needs_second_homes
+from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.load cimport (
+    LOOK_AHEAD_ROWS, TEXT_CLIENTS, IdKinds, Lookup, add_id, find_client, find_id, find_or_add_client,
+    look_ahead_to_ids, look_up_ids, needs_second_homes,
+)
 from txfast.ledger.payments cimport load_payment, make_whole_payment, store_payment
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.proof cimport (
@@ -30,10 +29,15 @@ from txfast.ledger.proof cimport (
     WITHDRAWAL_WITH_MORE, Proof, check_details, check_entry, check_state, count_entry, is_proven,
 )
 from txfast.ledger.rules cimport (
-    CHARGED_BACK, DISPUTE_OVER, HAS_DETAILS, RESOLVED, UNDISPUTED, Account, Payment, can_be_disputed, keeps_amount,
+    HAS_DETAILS, UNDISPUTED, Account, Payment, can_be_disputed,
 )
 from txfast.ledger.shard cimport shard_of
+from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
+from txfast.ledger.text_columns cimport (
+    EntryIds, IdColumn, id_at_row, id_bytes, ids_at_row, shown, take_entry_ids, take_ids,
+)
+from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
 from txfast.text.bits cimport WORD_BYTES, prefetch
 
 from txfast.errors import CapacityError
@@ -64,23 +68,24 @@ cdef class LedgerRestorer:
     states that were saved apart from their entries, then `add_details`, then `finish`; before that, `restore_openings`
     (openings.pyx). The ledger must have the policy of the one that was saved.
 
-    It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's. Raises
-    ValueError for values that no ledger can have, MemoryError and CapacityError.
+    It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's; a column of ids
+    that are texts is a TextColumn. Raises ValueError for values that no ledger can have, MemoryError and CapacityError.
     """
 
     cdef readonly Ledger ledger
+    cdef bint has_names  # clients are texts
     cdef readonly uint32_t shard
     cdef readonly uint32_t shard_count
     cdef bint prefetch_second_homes  # many of the last rows were there
     cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
-        refuse_texts(ledger)
         if ledger.table.accounts:
             raise ValueError("the ledger is not empty")
         if not shard < shard_count:
             raise ValueError(f"no shard {shard} of {shard_count}")
         self.ledger = ledger
+        self.has_names = ledger.id_kinds & TEXT_CLIENTS
         self.shard = shard
         self.shard_count = shard_count
 
@@ -90,38 +95,45 @@ cdef class LedgerRestorer:
     def add_accounts(
         self,
         Py_ssize_t rows,
-        const uint8_t[::1] clients not None,
+        clients not None,
         const uint8_t[::1] available not None,
         const uint8_t[::1] held not None,
         const uint8_t[::1] locked not None,
     ):
         """Open the accounts of these columns."""
-        cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
         cdef const int64_t* available_units = <const int64_t*>column(available, rows * WORD_BYTES)
         cdef const int64_t* held_units = <const int64_t*>column(held, rows * WORD_BYTES)
         cdef const uint8_t* bits = column(locked, (rows + 7) // 8)
         cdef Ledger ledger = self.ledger
         cdef AccountTable* table = &ledger.table
         cdef Account* account
-        cdef uint64_t accounts
+        cdef IdColumn ids
+        cdef TxId client
+        cdef uint64_t accounts, name_bytes
         cdef Py_ssize_t row
         cdef int refusal = FITS
         cdef bint reserved
         if self.proofs != NULL:
             raise ValueError("accounts after entries")
-        accounts = table.accounts + self.count_rows(client, rows)
+        take_ids(&ids, rows, clients, self.has_names)
+        accounts = table.accounts + self.count_rows(ids.words, rows)
         if accounts > ACCOUNTS_MAX:
             raise CapacityError(f"one ledger numbers at most {ACCOUNTS_MAX} accounts")
+        name_bytes = id_bytes(&ids, rows) + NAME_ALIGNMENT * rows
+        ledger.check_names(name_bytes)
         with nogil:
-            reserved = reserve_accounts(table, accounts)
+            reserved = reserve_accounts(table, accounts) and (
+                not self.has_names or reserve_texts(table.names, name_bytes)
+            )
         if not reserved:
             raise MemoryError(f"no memory for {accounts} accounts")
         with nogil:
             for row in range(rows):
-                if not is_own(self, client[row]):
+                if not is_own(self, ids.words[row]):
                     continue
                 accounts = table.accounts
-                account = find_or_add(table, home_slots(table, hash_client(&table.key, client[row])), client[row])
+                id_at_row(&client, &ids, row, self.has_names)
+                account = find_or_add_client(table, client)
                 if table.accounts == accounts:
                     refusal = ACCOUNT_TWICE
                     break
@@ -134,7 +146,7 @@ cdef class LedgerRestorer:
                 add_wide(&ledger.balances[0], account.available)
                 add_wide(&ledger.balances[0], account.held)
         if refusal:
-            raise ValueError(f"client {client[row]} {REFUSALS[refusal]}")
+            raise ValueError(f"client {shown(client)} {REFUSALS[refusal]}")
 
     def expect(self, uint64_t entries):
         """Announce how many entries all shards have together, so that the index gets its final size at once."""
@@ -144,90 +156,97 @@ cdef class LedgerRestorer:
     def add_entries(
         self,
         Py_ssize_t rows,
-        const uint8_t[::1] clients not None,
-        const uint8_t[::1] txs not None,
+        clients not None,
+        txs not None,
         const uint8_t[::1] amounts not None,
         const uint8_t[::1] kinds not None,
         const uint8_t[::1] states not None,
     ):
         """Add the deposits and withdrawals of these columns."""
-        cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
-        cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
         cdef const int64_t* amount = <const int64_t*>column(amounts, rows * WORD_BYTES)
         cdef const uint8_t* kind = column(kinds, rows)
         cdef const uint8_t* state = column(states, rows)
+        cdef EntryIds ids
         cdef Py_ssize_t row = 0
         cdef int refusal
-        self.reserve(client, kind, rows)
+        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
+        self.reserve(&ids, kind, rows)
         with nogil:
-            refusal = self.append_rows(client, tx, amount, kind, state, rows, &row)
-        if refusal:
-            raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
+            refusal = self.append_rows(&ids, amount, kind, state, rows, &row)
+        self.refuse(&ids, row, refusal)
 
     def add_disputes(
         self,
         Py_ssize_t rows,
-        const uint8_t[::1] clients not None,
-        const uint8_t[::1] txs not None,
+        clients not None,
+        txs not None,
         const uint8_t[::1] states not None,
     ):
         """Set the dispute states of entries that were added before."""
-        cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
-        cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
         cdef const uint8_t* state = column(states, rows)
-        cdef Py_ssize_t row
+        cdef EntryIds ids
+        cdef Py_ssize_t row = 0
         cdef int refusal = FITS
+        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
         with nogil:
             for row in range(rows):
-                if is_own(self, client[row]):
-                    refusal = self.set_dispute(client[row], tx[row], state[row])
+                if is_own(self, ids.clients.words[row]):
+                    refusal = self.set_dispute(&ids, row, state[row])
                     if refusal:
                         break
-        if refusal:
-            raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
+        self.refuse(&ids, row, refusal)
 
     def add_details(
         self,
         Py_ssize_t rows,
-        const uint8_t[::1] clients not None,
-        const uint8_t[::1] txs not None,
+        clients not None,
+        txs not None,
         const uint8_t[::1] refunded not None,
         const uint8_t[::1] moved not None,
     ):
         """Set the details of entries that were added before."""
-        cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
-        cdef const uint64_t* tx = <const uint64_t*>column(txs, rows * WORD_BYTES)
         cdef const int64_t* refunded_units = <const int64_t*>column(refunded, rows * WORD_BYTES)
         cdef const int64_t* moved_units = <const int64_t*>column(moved, rows * WORD_BYTES)
-        cdef Py_ssize_t row
+        cdef EntryIds ids
+        cdef Py_ssize_t row = 0
         cdef int refusal = FITS
-        self.ledger.reserve_detailed(self.count_rows(client, rows))
+        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
+        self.ledger.reserve_detailed(self.count_rows(ids.clients.words, rows))
         with nogil:
             for row in range(rows):
-                if is_own(self, client[row]):
-                    refusal = self.set_details(client[row], tx[row], refunded_units[row], moved_units[row])
+                if is_own(self, ids.clients.words[row]):
+                    refusal = self.set_details(&ids, row, refunded_units[row], moved_units[row])
                     if refusal:
                         break
-        if refusal:
-            raise ValueError(f"transaction {tx[row]} of client {client[row]} {REFUSALS[refusal]}")
+        self.refuse(&ids, row, refusal)
+
+    cdef int refuse(self, const EntryIds* ids, Py_ssize_t row, int refusal) except -1:
+        """Raise ValueError for a row that is refused."""
+        cdef TxId client, tx
+        if not refusal:
+            return 0
+        ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
+        raise ValueError(f"transaction {shown(tx)} of client {shown(client)} {REFUSALS[refusal]}")
 
     cdef int find_payment(
-        self, const uint64_t client, const uint64_t tx, Payment* payment, uint32_t* position, Proof** proof,
+        self, const EntryIds* ids, const Py_ssize_t row, Payment* payment, uint32_t* position, Proof** proof,
     ) noexcept nogil:
         """Find an entry that can be disputed, and the proof of its account; return FITS, or why there is none."""
         cdef const Index* index = &self.ledger.index
         cdef const AccountTable* table = &self.ledger.table
         cdef const Log* logs = self.ledger.logs
         cdef const Account* account
+        cdef TxId client, tx
         cdef Lookup lookup
         cdef Probe probe
         if self.proofs == NULL:
             return NO_TRANSACTION
-        look_up(&lookup, table, index, client, tx)
-        account = find_slot(table, lookup.slots, client)
+        ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
+        look_up_ids(&lookup, table, index, client.number, tx.number, client.currency, self.ledger.id_kinds)
+        account = find_client(table, lookup.slots, client)
         if not account.in_use:
             return NO_ACCOUNT
-        probe = find(index, logs, &lookup, account.number, tx)
+        probe = find_id(index, logs, &lookup, account.number, tx)
         if probe.position == <uint32_t>NOT_FOUND:
             return NO_TRANSACTION
         if not can_be_disputed(self.ledger.policy, kind_at(probe.position)):
@@ -237,12 +256,12 @@ cdef class LedgerRestorer:
         proof[0] = &self.proofs[account.number]
         return FITS
 
-    cdef int set_dispute(self, const uint64_t client, const uint64_t tx, const uint8_t state) noexcept nogil:
+    cdef int set_dispute(self, const EntryIds* ids, const Py_ssize_t row, const uint8_t state) noexcept nogil:
         """Set the state of one entry; return FITS, or why it is refused."""
         cdef Payment payment
         cdef Proof* proof
         cdef uint32_t position
-        cdef int refusal = self.find_payment(client, tx, &payment, &position, &proof)
+        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
         if not refusal:
             refusal = check_state(payment.state, state)
         if refusal:
@@ -254,13 +273,13 @@ cdef class LedgerRestorer:
         return FITS
 
     cdef int set_details(
-        self, const uint64_t client, const uint64_t tx, const int64_t refunded, const int64_t moved,
+        self, const EntryIds* ids, const Py_ssize_t row, const int64_t refunded, const int64_t moved,
     ) noexcept nogil:
         """Set the details of one entry; return FITS, or why they are refused."""
         cdef Payment payment
         cdef Proof* proof
         cdef uint32_t position
-        cdef int refusal = self.find_payment(client, tx, &payment, &position, &proof)
+        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
         if not refusal:
             refusal = check_details(self.ledger.policy, &payment, refunded, moved)
         if refusal:
@@ -282,10 +301,12 @@ cdef class LedgerRestorer:
             own += is_own(self, client[row])
         return own
 
-    cdef int reserve(self, const uint64_t* client, const uint8_t* kind, const Py_ssize_t rows) except -1:
+    cdef int reserve(self, const EntryIds* ids, const uint8_t* kind, const Py_ssize_t rows) except -1:
         """Make room for those of these rows that belong to this shard."""
         cdef Ledger ledger = self.ledger
+        cdef const uint64_t* client = ids.clients.words
         cdef uint64_t entries = self.count_rows(client, rows)
+        cdef uint64_t text_bytes = id_bytes(&ids.txs, rows)
         cdef uint64_t withdrawals = 0
         cdef Py_ssize_t row
         cdef bint reserved
@@ -305,8 +326,8 @@ cdef class LedgerRestorer:
             reserved = (
                 reserve_accounts(&ledger.table, 1)
                 and ledger.reserve_index(entries + 1)
-                and reserve_entries(&ledger.logs[<int>DEPOSIT], entries - withdrawals, True, 0)
-                and reserve_entries(&ledger.logs[<int>WITHDRAWAL], withdrawals, True, 0)
+                and reserve_entries(&ledger.logs[<int>DEPOSIT], entries - withdrawals, True, text_bytes)
+                and reserve_entries(&ledger.logs[<int>WITHDRAWAL], withdrawals, True, text_bytes)
             )
         if not reserved:
             raise MemoryError(f"no memory for {entries} transactions")
@@ -314,8 +335,7 @@ cdef class LedgerRestorer:
 
     cdef int append_rows(
         self,
-        const uint64_t* client,
-        const uint64_t* tx,
+        const EntryIds* ids,
         const int64_t* amount,
         const uint8_t* kind,
         const uint8_t* state,
@@ -323,6 +343,10 @@ cdef class LedgerRestorer:
         Py_ssize_t* refused,  # OUT the row that is refused
     ) noexcept nogil:
         """Add entries, for which there is room; return FITS, or why a row is refused."""
+        cdef const uint64_t* clients = ids.clients.words
+        cdef const uint64_t* txs = ids.txs.words
+        cdef IdKinds kinds = self.ledger.id_kinds
+        cdef TxId client, tx
         cdef const AccountTable* table = &self.ledger.table
         cdef const Index* index = &self.ledger.index
         cdef Log* logs = self.ledger.logs
@@ -330,40 +354,38 @@ cdef class LedgerRestorer:
         cdef Lookup* lookup
         cdef Policy policy = self.ledger.policy
         cdef Account* account
-        cdef Payment payment
         cdef Probe probe
-        cdef uint32_t position
         cdef int refusal
         cdef Py_ssize_t row, ahead, second_homes = 0
         cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-            look_ahead(&lookups[row], table, index, client[row], tx[row], self.prefetch_second_homes)
+            look_ahead_to_ids(&lookups[row], table, index, clients[row], txs[row], 0, kinds, self.prefetch_second_homes)
         for row in range(rows):
             lookup = &lookups[row & (LOOK_AHEAD_ROWS - 1)]
             ahead = row + PROOF_AHEAD_ROWS
             if are_far and ahead < rows:
-                account = find_slot(table, lookups[ahead & (LOOK_AHEAD_ROWS - 1)].slots, client[ahead])
+                ids_at_row(&client, &tx, ids, ahead, kinds)
+                account = find_client(table, lookups[ahead & (LOOK_AHEAD_ROWS - 1)].slots, client)
                 prefetch(&self.proofs[account.number])
             ahead = row + LOOK_AHEAD_ROWS
             refused[0] = row
-            if is_own(self, client[row]):
-                account = find_slot(table, lookup.slots, client[row])
+            if is_own(self, clients[row]):
+                ids_at_row(&client, &tx, ids, row, kinds)
+                account = find_client(table, lookup.slots, client)
                 if not account.in_use:
                     return NO_ACCOUNT
                 refusal = check_entry(policy, kind[row], amount[row], state[row])
                 if refusal:
                     return refusal
-                probe = find(index, logs, lookup, account.number, tx[row])
+                probe = find_id(index, logs, lookup, account.number, tx)
                 if probe.position != <uint32_t>NOT_FOUND:
                     return TRANSACTION_TWICE
                 second_homes += probe.at_second_home
-                position = add_entry(logs, &probe, kind[row], account.number, tx[row], amount[row])
-                if state[row] != UNDISPUTED:
-                    state_at(logs, position)[0] = state[row]
-                make_whole_payment(&payment, kind[row], state[row], amount[row])
-                count_entry(policy, &self.proofs[account.number], &payment, 1)
+                append_payment(self, account, &probe, tx, kind[row], state[row], amount[row])
             if ahead < rows:
-                look_ahead(lookup, table, index, client[ahead], tx[ahead], self.prefetch_second_homes)
+                look_ahead_to_ids(
+                    lookup, table, index, clients[ahead], txs[ahead], 0, kinds, self.prefetch_second_homes,
+                )
         self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
 
@@ -373,10 +395,11 @@ cdef class LedgerRestorer:
         cdef const Account* account = NULL
         cdef const Proof* proof
         cdef Proof none
+        cdef TxId client
         cdef uint64_t slot, several = 0
         cdef bint holds = True
         memset(&none, 0, sizeof(none))
-        self.end_disputes()
+        end_disputes(self.ledger.policy, &self.ledger.table, self.ledger.logs, self.proofs)
         if slots == NULL:
             return
         with nogil:
@@ -391,7 +414,8 @@ cdef class LedgerRestorer:
                     if not holds:
                         break
         if not holds:
-            raise ValueError(f"the account of client {account.client} is not what its transactions make it")
+            client_id(&client, &self.ledger.table, account.client)
+            raise ValueError(f"the account of client {shown(client)} is not what its transactions make it")
         self.keep_standing(several)
 
     cdef int keep_standing(self, uint64_t several) except -1:
@@ -406,45 +430,20 @@ cdef class LedgerRestorer:
                 set_standing(find_or_add_detail(details, key_of_account(slots[slot].number)), standing)
         return 0
 
-    cdef int end_disputes(self) except -1:
-        """Say how disputes ended of which an older version has saved only that they did: for the client where the
-        account is open, against him where it is locked and no other dispute ended. Else it stays unknown."""
-        cdef const AccountTable* table = &self.ledger.table
-        cdef Chunk* chunk
-        cdef uint8_t* locked
-        cdef uint64_t slot, entry, ended = 0
-        cdef uint32_t number
-        cdef Payment payment
-        cdef int kind
-        for slot in range(table.accounts if self.proofs != NULL else 0):
-            ended += self.proofs[slot].ended_disputes
-        if not ended:
-            return 0
-        locked = <uint8_t*>calloc(table.accounts, 1)
-        if locked == NULL:
-            raise MemoryError(f"no memory to check {table.accounts} accounts")
-        for slot in range(table.slot_mask + 1):
-            if table.slots[slot].in_use:
-                locked[table.slots[slot].number] = table.slots[slot].locked
-        for kind in range(LOG_COUNT):
-            if not keeps_amount(self.ledger.policy, kind):
-                continue
-            for entry in range(self.ledger.logs[kind].entries):
-                chunk = self.ledger.logs[kind].chunks[entry >> CHUNK_BITS]
-                if chunk.state[entry & CHUNK_MASK] != DISPUTE_OVER:
-                    continue
-                number = chunk.account[entry & CHUNK_MASK]
-                if locked[number] and self.proofs[number].ended_disputes != 1:
-                    continue
-                make_whole_payment(&payment, kind, DISPUTE_OVER, chunk.amount[entry & CHUNK_MASK])
-                count_entry(self.ledger.policy, &self.proofs[number], &payment, -1)
-                payment.state = CHARGED_BACK if locked[number] else RESOLVED
-                count_entry(self.ledger.policy, &self.proofs[number], &payment, 1)
-                chunk.state[entry & CHUNK_MASK] = payment.state
-        free(locked)
-        return 0
-
 
 cdef inline bint is_own(LedgerRestorer restorer, const uint64_t client) noexcept nogil:
     """Whether a client belongs to the restorer's shard."""
     return restorer.shard_count == 1 or shard_of(client, restorer.shard_count) == restorer.shard
+
+
+cdef inline void append_payment(
+    LedgerRestorer restorer, const Account* account, const Probe* probe, const TxId tx, const uint8_t kind,
+    const uint8_t state, const int64_t amount,
+) noexcept nogil:
+    """Add an entry, for which there is room, to the ledger and to the proof of its account."""
+    cdef uint32_t position = add_id(restorer.ledger.logs, probe, kind, account.number, tx, amount)
+    cdef Payment payment
+    if state != UNDISPUTED:
+        state_at(restorer.ledger.logs, position)[0] = state
+    make_whole_payment(&payment, kind, state, amount)
+    count_entry(restorer.ledger.policy, &restorer.proofs[account.number], &payment, 1)

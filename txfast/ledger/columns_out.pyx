@@ -9,13 +9,17 @@ from libc.string cimport memcpy, memset
 
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Detail, find_detail, key_of_entry, opening_of
-from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, position_of, txs_of
-from txfast.ledger.ledger cimport Ledger, refuse_texts
+from txfast.ledger.entries cimport (
+    CHUNK_BITS, CHUNK_ENTRIES, CHUNK_MASK, LOG_COUNT, Chunk, Log, address_at, position_of, txs_of,
+)
+from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.rules cimport (
     DISPUTE_STATE_COUNT, HAS_DETAILS, UNDISPUTED, WAS_REVERSED, Account, can_be_disputed, keeps_amount,
     moves_are_open,
 )
 from txfast.ledger.sums cimport WideSum, add_wide, whole
+from txfast.ledger.text_columns cimport copy_texts
+from txfast.ledger.texts cimport NAME_ALIGNMENT
 from txfast.text.bits cimport WORD_BYTES
 
 from txfast.batch.batch import KINDS
@@ -34,6 +38,8 @@ cdef class SavedLedger:
     Accounts come in order of appearance, the entries of each kind in the order in which they were applied. Buffers
     are bytes, aligned to eight. A value takes eight bytes, in `kinds` and `states` one byte, in `locked` one bit.
     Amounts are in units of 0.0001.
+
+    An id that is a text is copied as a reference; `client_column` and `tx_column` replace references by the texts.
     """
 
     cdef Ledger ledger
@@ -43,7 +49,6 @@ cdef class SavedLedger:
     def __cinit__(self, Ledger ledger not None):
         cdef const Account* slots = ledger.table.slots
         cdef uint64_t slot
-        refuse_texts(ledger)
         self.ledger = ledger
         self.accounts_by_number = <const Account**>malloc((ledger.table.accounts + 1) * sizeof(Account*))
         if self.accounts_by_number == NULL:
@@ -62,6 +67,26 @@ cdef class SavedLedger:
 
     def __dealloc__(self):
         free(self.accounts_by_number)
+
+    def client_column(self, Py_ssize_t rows, uint8_t[::1] clients not None):
+        """A column of `rows` clients that was filled: itself, or where clients are texts, their offsets and bytes as
+        Arrow has them. It is then used up."""
+        cdef uint64_t* words = <uint64_t*>column(clients, rows * WORD_BYTES)
+        cdef Py_ssize_t row
+        if self.ledger.table.names == NULL:
+            return clients.base
+        for row in range(rows):
+            words[row] = <uint64_t>NAME_ALIGNMENT * <uint32_t>words[row]
+        return copy_texts(self.ledger.table.names, words, rows)
+
+    def tx_column(self, int kind, Py_ssize_t rows, uint8_t[::1] txs not None):
+        """The same for the transactions of entries of a kind."""
+        cdef const uint64_t* addresses = <const uint64_t*>column(txs, rows * WORD_BYTES)
+        if not 0 <= kind < LOG_COUNT:
+            raise IndexError(f"no log of kind {kind}")
+        if not self.ledger.logs[kind].has_texts:
+            return txs.base
+        return copy_texts(&self.ledger.logs[kind].texts, addresses, rows)
 
     def entries(self, int kind):
         """The number of entries of a kind, which is an index in ENTRY_KINDS."""
@@ -141,7 +166,11 @@ cdef class SavedLedger:
                 chunk = self.ledger.logs[kind].chunks[(first + rows) >> CHUNK_BITS]
                 slot = (first + rows) & CHUNK_MASK
                 in_chunk = min(count - rows, CHUNK_ENTRIES - slot)
-                memcpy(tx + rows, txs_of(chunk) + slot, in_chunk * sizeof(uint64_t))
+                if self.ledger.logs[kind].has_texts:
+                    for row in range(in_chunk):
+                        tx[rows + row] = address_at(&self.ledger.logs[kind], first + rows + row)
+                else:
+                    memcpy(tx + rows, txs_of(chunk) + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
                     client[rows + row] = accounts[chunk.account[slot + row]].client
                 if keeps_amount(self.ledger.policy, kind):
@@ -177,7 +206,7 @@ cdef class SavedLedger:
                 slot = first & CHUNK_MASK
                 if chunk.state[slot] & ~<uint8_t>HAS_DETAILS != UNDISPUTED:
                     client[rows] = self.accounts_by_number[chunk.account[slot]].client
-                    tx[rows] = txs_of(chunk)[slot]
+                    tx[rows] = word_of_tx(&self.ledger.logs[kind], first)
                     state[rows] = chunk.state[slot] & ~<uint8_t>HAS_DETAILS
                     rows += 1
                 first += 1
@@ -210,7 +239,7 @@ cdef class SavedLedger:
                 if chunk.state[slot] & HAS_DETAILS:
                     detail = find_detail(&self.ledger.details, key_of_entry(position_of(kind, first)))
                     client[rows] = self.accounts_by_number[chunk.account[slot]].client
-                    tx[rows] = txs_of(chunk)[slot]
+                    tx[rows] = word_of_tx(&self.ledger.logs[kind], first)
                     refunded_units[rows] = detail.refunded
                     moved_units[rows] = detail.moved if moves_are_open(chunk.state[slot]) else 0
                     rows += 1
@@ -234,3 +263,10 @@ cdef class SavedLedger:
                 rows += units[rows] != 0
                 first += 1
         return rows, first
+
+
+cdef inline uint64_t word_of_tx(const Log* log, const uint64_t entry) noexcept nogil:
+    """The id of an entry, or where it is, if it is a text."""
+    if log.has_texts:
+        return address_at(log, entry)
+    return txs_of(log.chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK]

@@ -10,7 +10,7 @@ The ids of transactions come before the other columns. Where they are texts, an 
 text is, in four bytes, and the log has the texts: an entry takes four bytes less, and one more than the text has.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from txfast.ledger.aligned_memory cimport allocate_zeroed
@@ -49,11 +49,12 @@ cdef struct Log:
     TextArena texts
 
 
-# The id of a transaction: a number, or a text.
+# The id of a transaction, and on its way into a ledger or out of it that of a client: a number, or a text.
 cdef struct TxId:
-    uint64_t number
+    uint64_t number  # of a text its hash, where that is asked for
     const uint8_t* text  # NULL for a number
     uint8_t length
+    uint16_t currency  # of a client, where accounts have one; else 0
 
 
 cdef inline uint64_t* txs_of(const Chunk* chunk) noexcept nogil:
@@ -153,7 +154,7 @@ cdef inline void make_number_id(TxId* tx, const uint64_t number) noexcept nogil:
     """Make an id of a number. It is no result, as in `make_whole_payment`."""
     tx.number = number
     tx.text = NULL
-    tx.length = 0
+    tx.length = tx.currency = 0
 
 
 cdef inline uint32_t append_entry(

@@ -32,8 +32,7 @@ cdef class Ledger:
     cdef uint64_t count_entries(self) noexcept nogil
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
-    cdef uint64_t* clients_by_number(self) except NULL
-    cdef int take_text_ids(self, text_ids) except -1
+    cdef int check_names(self, uint64_t name_bytes) except -1
     cdef const Account* find_named(self, bytes name, uint16_t currency) except NULL
     cdef int reserve_balances(self) except -1
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
@@ -48,6 +47,3 @@ cdef class Ledger:
         self, const uint64_t rows, const uint64_t detailed, const uint64_t text_bytes,
     ) noexcept nogil
     cdef uint64_t most_details(self, TransactionBatch batch, const Py_ssize_t rows) noexcept nogil
-
-
-cdef int refuse_texts(Ledger ledger) except -1

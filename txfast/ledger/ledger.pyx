@@ -15,25 +15,28 @@ from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, WITHDRAWAL, TransactionBatc
 from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.account_table cimport (
     ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot_of_currency, free_accounts, hash_of,
-    home_slots, name_of, reserve_accounts,
+    home_slots, reserve_accounts,
 )
 from txfast.ledger.apply cimport LedgerParts, apply_rows
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
-    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, free_logs, make_logs, reserve_entries,
+    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, TxId, free_logs, make_logs, reserve_entries,
 )
 from txfast.ledger.hash cimport HashKey, hash_client, with_currency
 from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
-from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdKinds
+from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, IdKinds, read_form
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
-from txfast.ledger.sizes cimport FIRST_CAPACITY_MAX, bytes_at, least_capacity, texts_bytes
+from txfast.ledger.saved_ids cimport client_id
+from txfast.ledger.sizes cimport (
+    FIRST_CAPACITY_MAX, bytes_at, filled_texts, least_capacity, new_texts_bytes, texts_bytes,
+)
 from txfast.ledger.sums cimport WideSum, fits_as_total, reserve_sums, whole
 from txfast.ledger.texts cimport (
     NAME_ALIGNMENT, TEXT_BYTES_MAX, TextArena, arena_bytes, new_texts, release_texts, reserve_texts,
 )
-from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, TextKey, hash_text
+from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, hash_text
 
 import os
 
@@ -72,26 +75,21 @@ cdef inline void take_parts(Ledger ledger, LedgerParts* parts) noexcept nogil:
     parts.prefetch_second_homes = &ledger.prefetch_second_homes
 
 
-cdef int refuse_texts(Ledger ledger) except -1:
-    """Raise ValueError for a ledger whose ids are texts, or whose accounts have currencies, where neither is known."""
-    if ledger.id_kinds:
-        raise ValueError("the ids of this ledger are texts, or its accounts have currencies")
-    return 0
 
 
 cdef class Ledger:
     """The accounts of some clients and everything that was ever applied to them.
 
     `apply(batch)` applies the rows of a batch in order, by a policy (policy.py's Policy; None is the default one).
-    `text_ids` is a TextIds of dialect/text_ids.py where ids are texts, and that of the readers; None where they are
-    numbers. `currencies` are those of the readers where accounts have one; None where they have none. `len(ledger)` is
-    the number of accounts. A ledger is for one thread at a time.
+    `text_ids` is a TextIds of dialect/text_ids.py where ids are texts, or accounts have a currency, and that of the
+    readers; else None. `len(ledger)` is the number of accounts. A ledger is for one thread at a time.
     """
 
-    def __cinit__(self, policy=None, text_ids=None, currencies=None):
+    def __cinit__(self, policy=None, text_ids=None):
         cdef bytes key = os.urandom(sizeof(HashKey))
         cdef const uint8_t* random = key
         cdef bytes codes
+        cdef IdForm form
         self.table.key = (<const HashKey*>random)[0]
         self.table.key.multiplier |= 1
         self.details.key = self.table.key
@@ -102,31 +100,20 @@ cdef class Ledger:
             random = codes
             memcpy(&self.policy, random, sizeof(Policy))
             self.has_policy = any(codes)
-        if text_ids is not None:
-            self.take_text_ids(text_ids)
-        if currencies is not None:
-            self.currencies = currencies
-            self.id_kinds = <IdKinds>(self.id_kinds | BY_CURRENCY)
+        read_form(&form, text_ids)
+        self.id_kinds = form.kinds
+        self.table.text_key = form.key
+        if self.id_kinds & BY_CURRENCY:
+            self.currencies = text_ids.currencies
             self.table.has_currencies = True
         self.reserve_balances()
-        make_logs(self.logs, self.policy, self.id_kinds & TEXT_TXS)
-        self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
-        memset(&self.counts[0], 0, self.counts.nbytes)
-
-    cdef int take_text_ids(self, text_ids) except -1:
-        """Make ready for ids that are texts."""
-        cdef bytes words = text_ids.key
-        cdef const uint8_t* random = words
-        if len(words) != sizeof(TextKey):
-            raise ValueError(f"a key of {len(words)} bytes: it has {sizeof(TextKey)}")
-        self.table.text_key = (<const TextKey*>random)[0]
-        self.table.text_key.multiplier |= 1
-        self.id_kinds = <IdKinds>((TEXT_CLIENTS if text_ids.client else 0) | (TEXT_TXS if text_ids.tx else 0))
         if self.id_kinds & TEXT_CLIENTS:
             self.table.names = new_texts()
             if self.table.names == NULL:
                 raise MemoryError("no memory for the names of clients")
-        return 0
+        make_logs(self.logs, self.policy, self.id_kinds & TEXT_TXS)
+        self.counts = cython_array(shape=(KIND_COUNT * STATUS_COUNT,), itemsize=sizeof(uint64_t), format="Q")
+        memset(&self.counts[0], 0, self.counts.nbytes)
 
     def __dealloc__(self):
         free_accounts(&self.table)
@@ -161,11 +148,18 @@ cdef class Ledger:
         see whether the batch stays within the limit."""
         self.memory_limit = memory_bytes
 
-    def bytes_with(self, uint64_t rows):
+    def bytes_with(self, uint64_t rows, text_bytes=None):
         """The most bytes that the ledger needs for this many more accounts and payments, all with details if any have
-        some, and to sort its accounts after that."""
-        cdef uint64_t text_bytes = rows * TEXT_BYTES_MAX if self.id_kinds else 0
+        some, and to sort its accounts after that. Ids that are texts take `text_bytes` at most, which are all that they
+        can take if not given."""
+        if text_bytes is None:
+            text_bytes = rows * TEXT_BYTES_MAX
         return self.bytes_with_rows(rows, rows if self.details.count else 0, text_bytes)
+
+    @property
+    def text_bytes(self):
+        """The bytes of ids that are texts."""
+        return filled_texts(&self.table, self.logs)
 
     def bytes_with_batch(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """The same for the rows of a batch; only those of `shard` if the batch was routed."""
@@ -188,11 +182,16 @@ cdef class Ledger:
         return min(count_detailed(self.policy, batch.kind, batch.rows), <uint64_t>rows)
 
     @staticmethod
-    def bytes_for(uint64_t accounts, uint64_t transactions, policy=None, *, uint64_t details=0):
-        """The most bytes that a new ledger needs for this many accounts, deposits and withdrawals, and details."""
-        cdef Ledger empty = Ledger(policy)
+    def bytes_for(
+        uint64_t accounts, uint64_t transactions, policy=None, *, uint64_t details=0, text_ids=None,
+        uint64_t text_bytes=0,
+    ):
+        """The most bytes that a new ledger needs for this many accounts, deposits and withdrawals, and details. Where
+        ids are texts, by `text_ids`, the names of all accounts and the ids of all transactions have `text_bytes`."""
+        cdef Ledger empty = Ledger(policy, text_ids)
+        cdef uint64_t texts = new_texts_bytes(&empty.table, empty.logs, accounts, transactions, text_bytes)
         # While the details grow, the half of them is there too.
-        return 3 * details_bytes(&empty.details, details) // 2 + bytes_at(
+        return texts + 3 * details_bytes(&empty.details, details) // 2 + bytes_at(
             &empty.table, &empty.index, empty.logs, accounts, transactions, CHUNK_ENTRIES,
             least_capacity(&empty.index, transactions),
         )
@@ -220,19 +219,6 @@ cdef class Ledger:
         index_free(&self.index)
         free_logs(self.logs, self.policy)
         free_details(&self.details)
-
-    cdef uint64_t* clients_by_number(self) except NULL:
-        """The clients by the number of their account. The caller frees the array."""
-        cdef uint64_t* clients = <uint64_t*>malloc((self.table.accounts + 1) * sizeof(uint64_t))
-        cdef const Account* slots = self.table.slots
-        cdef uint64_t slot
-        if clients == NULL:
-            raise MemoryError(f"no memory for the clients of {self.table.accounts} accounts")
-        if slots != NULL:
-            for slot in range(self.table.slot_mask + 1):
-                if slots[slot].in_use:
-                    clients[slots[slot].number] = slots[slot].client
-        return clients
 
     def apply(self, TransactionBatch batch not None, *, uint32_t shard=0):
         """Apply the rows of a batch in order; only those of `shard` if the batch was routed. Return how many of them
@@ -288,8 +274,7 @@ cdef class Ledger:
                 f"one ledger numbers at most {LOG_ENTRIES_MAX} deposits, as many withdrawals, and {ACCOUNTS_MAX} "
                 f"accounts; split the input by client"
             )
-        if self.table.names != NULL and arena_bytes(self.table.names, name_bytes) > NAMES_BYTES_MAX:
-            raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
+        self.check_names(name_bytes)
         with nogil:
             reserved = reserve_accounts(&self.table, accounts) and self.reserve_index(entries)
             is_large = index_capacity(&self.index) > LOG_COUNT * CHUNK_ENTRIES
@@ -301,6 +286,12 @@ cdef class Ledger:
             )
         if not reserved:
             raise MemoryError(f"no memory to apply {rows} more rows to {self.entries} transactions")
+        return 0
+
+    cdef int check_names(self, uint64_t name_bytes) except -1:
+        """Raise CapacityError where names of clients that take so many bytes more are too many."""
+        if self.table.names != NULL and arena_bytes(self.table.names, name_bytes) > NAMES_BYTES_MAX:
+            raise CapacityError("one ledger has at most 15 GiB of clients that are texts; split the input by client")
         return 0
 
     # Copies of the loop, each in a function of its own, in which the compiler has folded policy and kinds of ids.
@@ -389,7 +380,8 @@ cdef class Ledger:
         """Set an account's values, in units of 0.0001; open it if it is new. Raises ValueError where the total does not
         fit in 64 bits."""
         cdef Account* account
-        refuse_texts(self)
+        if self.id_kinds:
+            raise ValueError("the ids of this ledger are texts")
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
         self.reserve_rows(1)
@@ -426,16 +418,14 @@ cdef class Ledger:
 
     def any_client(self):
         """A client of the ledger, as `account` takes it. Raises ValueError where it has none."""
-        cdef const uint8_t* name
-        cdef uint64_t slot
+        cdef uint64_t slot = 0
+        cdef TxId client
         if not self.table.accounts:
             raise ValueError("the ledger has no account")
-        for slot in range(self.table.slot_mask + 1):
-            if self.table.slots[slot].in_use:
-                if self.table.names == NULL:
-                    return self.table.slots[slot].client
-                name = name_of(&self.table, &self.table.slots[slot])
-                return name[1:1 + name[0]]
+        while not self.table.slots[slot].in_use:
+            slot += 1
+        client_id(&client, &self.table, self.table.slots[slot].client)
+        return client.number if client.text == NULL else client.text[:client.length]
 
     def count(self, int kind, int status):
         """The number of rows of this kind (an index in KINDS) that got this status (an index in STATUSES)."""

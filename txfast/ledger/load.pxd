@@ -1,7 +1,7 @@
 """The one way for an entry into a ledger: look ahead, find its slot, add it there.
 
 Applying a batch, restoring saved columns and reading a slice all load entries with these functions. The loops belong to
-the callers, since each does its own work between `find` and `add_entry`. Callers reserve room before they add.
+the callers, since each does its own work between `find_id` and `add_id`. Callers reserve room before they add.
 
 The functions of rows take the ids of a batch, which may be texts; `kinds` says which, and is a constant in most loops.
 """
@@ -11,7 +11,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from txfast.batch.batch cimport TransactionBatch
 from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
 from txfast.ledger.account_table cimport (
-    AccountTable, find_or_add, find_or_add_named, find_or_add_of_currency, home_slots, name_address,
+    AccountTable, find_named_slot, find_or_add, find_or_add_named, find_or_add_of_currency, find_slot,
+    find_slot_of_currency, home_slots, name_address,
 )
 from txfast.ledger.entries cimport Log, TxId, append_entry, make_number_id, prefetch_entry, prefetch_text
 from txfast.ledger.hash cimport hash_client, hash_text_transaction, hash_transaction, with_currency
@@ -21,6 +22,7 @@ from txfast.ledger.index cimport (
 from txfast.ledger.rules cimport Account
 from txfast.ledger.texts cimport text_at
 from txfast.text.bits cimport prefetch
+from txfast.text.text_hash cimport TextKey, read_key
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
@@ -39,6 +41,12 @@ cdef enum IdKinds:
     TEXTS = 3
     BY_CURRENCY = 4
 
+# The same, the key of the hashes of texts, and how many currencies there are.
+cdef struct IdForm:
+    IdKinds kinds
+    TextKey key
+    uint32_t currencies
+
 # The ids of a batch: numbers, or the hashes of texts; and the numbers of currencies.
 cdef struct BatchIds:
     const uint64_t* clients
@@ -53,6 +61,20 @@ cdef struct Lookup:
     Account* slots  # the client's home in the table of accounts
     Group* home  # the transaction's home in the index
     uint64_t hash  # of client and transaction
+
+
+cdef inline int read_form(IdForm* form, text_ids) except -1:
+    """Read a TextIds of dialect/text_ids.py, or None where all ids are numbers. Raises ValueError for a wrong key."""
+    form.kinds = NUMBERS
+    form.key = TextKey(seed=0, mask=0, multiplier=0)
+    form.currencies = 0
+    if text_ids is not None:
+        form.kinds = <IdKinds>((TEXT_CLIENTS if text_ids.client else 0) | (TEXT_TXS if text_ids.tx else 0))
+        read_key(&form.key, text_ids.key)
+        if text_ids.currencies is not None:
+            form.kinds = <IdKinds>(form.kinds | BY_CURRENCY)
+            form.currencies = <uint32_t>len(text_ids.currencies)
+    return 0
 
 
 cdef inline void look_up(
@@ -101,15 +123,6 @@ cdef inline Probe find_id(
     return find_entry(index, logs, lookup.home, lookup.hash, account, tx)
 
 
-cdef inline Probe find(
-    const Index* index, const Log* logs, const Lookup* lookup, const uint32_t account, const uint64_t tx,
-) noexcept nogil:
-    """`find_id` for a number."""
-    cdef TxId id
-    make_number_id(&id, tx)
-    return find_id(index, logs, lookup, account, id)
-
-
 cdef inline uint32_t add_id(
     Log* logs,  # IN, OUT
     const Probe* probe,  # IN returned by `find_id`: NOT_FOUND, with no entry added since
@@ -124,13 +137,77 @@ cdef inline uint32_t add_id(
     return position
 
 
-cdef inline uint32_t add_entry(
-    Log* logs, const Probe* probe, const int kind, const uint32_t account, const uint64_t tx, const int64_t amount,
+# ---- Ids that may be texts: the number of one is its hash ------------------------------------------
+
+
+cdef inline void look_up_ids(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const uint64_t client,  # IN the number, or the hash of the text; as the next one
+    const uint64_t tx,  # IN
+    const uint16_t currency,  # IN 0 where accounts have none
+    const IdKinds kinds,  # IN
 ) noexcept nogil:
-    """`add_id` for a number."""
-    cdef TxId id
-    make_number_id(&id, tx)
-    return add_id(logs, probe, kind, account, id, amount)
+    """`look_up` for ids that may be texts, and accounts that may have a currency."""
+    cdef uint64_t client_hash
+    if kinds == NUMBERS:
+        look_up(lookup, table, index, client, tx)
+        return
+    client_hash = client if kinds & TEXT_CLIENTS else hash_client(&table.key, client)
+    if kinds & BY_CURRENCY:
+        client_hash = with_currency(&table.key, client_hash, currency)
+    lookup.slots = home_slots(table, client_hash)
+    if kinds & TEXT_TXS:
+        lookup.hash = hash_text_transaction(client_hash, tx)
+        lookup.home = second_home_of(index, lookup.hash)
+    else:
+        lookup.hash = hash_transaction(client_hash, tx)
+        lookup.home = home_of(index, tx)
+
+
+cdef inline void look_ahead_to_ids(
+    Lookup* lookup,  # OUT
+    const AccountTable* table,  # IN
+    const Index* index,  # IN
+    const uint64_t client,  # IN as for `look_up_ids`
+    const uint64_t tx,  # IN
+    const uint16_t currency,  # IN
+    const IdKinds kinds,  # IN
+    const bint second_home,  # IN as for `look_ahead`
+) noexcept nogil:
+    """`look_ahead` for ids that may be texts, and accounts that may have a currency."""
+    if kinds == NUMBERS:
+        look_ahead(lookup, table, index, client, tx, second_home)
+        return
+    look_up_ids(lookup, table, index, client, tx, currency, kinds)
+    prefetch(lookup.slots)
+    prefetch(lookup.home)
+
+
+cdef inline Account* client_slots(const AccountTable* table, const TxId client) noexcept nogil:
+    """The home of a client's account in the table."""
+    cdef uint64_t hash = client.number if client.text != NULL else hash_client(&table.key, client.number)
+    return home_slots(table, with_currency(&table.key, hash, client.currency) if table.has_currencies else hash)
+
+
+cdef inline Account* find_client(const AccountTable* table, Account* slots, const TxId client) noexcept nogil:
+    """The client's account, or the empty slot where it belongs. `slots` is its home."""
+    if client.text != NULL:
+        return find_named_slot(table, slots, client.number, client.text, client.length, client.currency)
+    if table.has_currencies:
+        return find_slot_of_currency(table, slots, client.number, client.currency)
+    return find_slot(table, slots, client.number)
+
+
+cdef inline Account* find_or_add_client(AccountTable* table, const TxId client) noexcept nogil:
+    """The client's account, which is opened if it is new. There must be room for it, and for its name."""
+    cdef Account* slots = client_slots(table, client)
+    if client.text != NULL:
+        return find_or_add_named(table, slots, client.number, client.text, client.length, client.currency)
+    if table.has_currencies:
+        return find_or_add_of_currency(table, slots, client.number, client.currency)
+    return find_or_add(table, slots, client.number)
 
 
 # ---- Rows of a batch -------------------------------------------------------------------------------
@@ -153,22 +230,10 @@ cdef inline void look_ahead_to_row(
     const bint second_home,  # IN as for `look_ahead`
 ) noexcept nogil:
     """`look_ahead` for a row of a batch."""
-    cdef uint64_t client_hash
-    if kinds == NUMBERS:
-        look_ahead(lookup, table, index, ids.clients[row], ids.txs[row], second_home)
-        return
-    client_hash = ids.clients[row] if kinds & TEXT_CLIENTS else hash_client(&table.key, ids.clients[row])
-    if kinds & BY_CURRENCY:
-        client_hash = with_currency(&table.key, client_hash, ids.currencies[row])
-    lookup.slots = home_slots(table, client_hash)
-    if kinds & TEXT_TXS:
-        lookup.hash = hash_text_transaction(client_hash, ids.txs[row])
-        lookup.home = second_home_of(index, lookup.hash)
-    else:
-        lookup.hash = hash_transaction(client_hash, ids.txs[row])
-        lookup.home = home_of(index, ids.txs[row])
-    prefetch(lookup.slots)
-    prefetch(lookup.home)
+    look_ahead_to_ids(
+        lookup, table, index, ids.clients[row], ids.txs[row], ids.currencies[row] if kinds & BY_CURRENCY else 0, kinds,
+        second_home,
+    )
 
 
 cdef inline void look_ahead_to_name(
@@ -228,3 +293,4 @@ cdef inline void tx_of_row(
     tx.number = 0
     tx.text = id_at(ids.text, span, room)
     tx.length = span.length
+    tx.currency = 0

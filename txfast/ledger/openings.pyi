@@ -1,6 +1,7 @@
 from typing_extensions import Buffer
 
 from txfast.ledger.ledger import Ledger
+from txfast.ledger.text_columns import TextColumn
 
 def bytes_with_openings(ledger: Ledger, count: int, text_bytes: int = 0) -> int: ...
 def open_accounts(
@@ -16,5 +17,5 @@ def open_accounts(
 ) -> int: ...
 def account_number(ledger: Ledger, client: int | bytes) -> int: ...
 def restore_openings(
-    ledger: Ledger, rows: int, clients: Buffer, openings: Buffer, *, shard: int = 0, shard_count: int = 1
+    ledger: Ledger, rows: int, clients: Buffer | TextColumn, openings: Buffer, *, shard: int = 0, shard_count: int = 1
 ) -> None: ...

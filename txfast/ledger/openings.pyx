@@ -11,11 +11,14 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from txfast.ledger.account_table cimport add_account, find_named_slot, find_or_add_named, find_slot, home_slots
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport opening_of, set_opening
+from txfast.ledger.entries cimport TxId
 from txfast.ledger.hash cimport hash_client
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client
 from txfast.ledger.rules cimport Account
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide
+from txfast.ledger.text_columns cimport IdColumn, id_at_row, shown, take_ids
 from txfast.text.bits cimport WORD_BYTES
 
 
@@ -101,7 +104,7 @@ def account_number(Ledger ledger not None, client not None):
     cdef const Account* account = NULL
     if ledger.table.accounts:
         if ledger.table.names != NULL:
-            account = ledger.find_named(client)
+            account = ledger.find_named(client, 0)
         else:
             account = find_slot(&ledger.table, home_of(ledger, client), client)
     if account == NULL or not account.in_use:
@@ -112,7 +115,7 @@ def account_number(Ledger ledger not None, client not None):
 def restore_openings(
     Ledger ledger not None,
     Py_ssize_t rows,
-    const uint8_t[::1] clients not None,
+    clients not None,
     const uint8_t[::1] openings not None,
     *,
     uint32_t shard=0,
@@ -120,20 +123,24 @@ def restore_openings(
 ):
     """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them;
     only those of one shard. Raises ValueError for values that no ledger can have, and MemoryError."""
-    cdef const uint64_t* client = <const uint64_t*>column(clients, rows * WORD_BYTES)
     cdef const int64_t* units = <const int64_t*>column(openings, rows * WORD_BYTES)
+    cdef bint has_names = ledger.id_kinds & TEXT_CLIENTS
     cdef const Account* account
+    cdef IdColumn ids
+    cdef TxId client
     cdef Py_ssize_t row
+    take_ids(&ids, rows, clients, has_names)
     for row in range(rows):
-        if shard_of(client[row], shard_count) != shard:
+        if shard_of(ids.words[row], shard_count) != shard:
             continue
         account = NULL
+        id_at_row(&client, &ids, row, has_names)
         if ledger.table.accounts:
-            account = find_slot(&ledger.table, home_of(ledger, client[row]), client[row])
+            account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
         if account == NULL or not account.in_use:
-            raise ValueError(f"client {client[row]} has an opening balance and no account")
+            raise ValueError(f"client {shown(client)} has an opening balance and no account")
         if not units[row] or opening_of(&ledger.details, account.number):
-            raise ValueError(f"client {client[row]} has an opening balance of 0, or two of them")
+            raise ValueError(f"client {shown(client)} has an opening balance of 0, or two of them")
         ledger.reserve_detailed(1)
         set_opening(&ledger.details, account.number, units[row])
 

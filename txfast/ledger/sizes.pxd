@@ -10,7 +10,7 @@ from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL
 from txfast.ledger.account_table cimport AccountTable, grown_table_bytes, table_bytes
 from txfast.ledger.entries cimport Log, log_bytes
 from txfast.ledger.index cimport Index, capacity_bytes, index_capacity
-from txfast.ledger.texts cimport NAME_ALIGNMENT, arena_bytes
+from txfast.ledger.texts cimport NAME_ALIGNMENT, TEXT_BLOCK_BYTES, arena_bytes
 
 cdef enum:
     INDEX_CAPACITY_MIN = 4096
@@ -45,6 +45,28 @@ cdef inline uint64_t texts_bytes(
         texts += arena_bytes(&logs[<int>DEPOSIT].texts, text_bytes + rows)
         texts += arena_bytes(&logs[<int>WITHDRAWAL].texts, text_bytes + rows)
     return texts
+
+
+cdef inline uint64_t filled_texts(const AccountTable* table, const Log* logs) noexcept nogil:
+    """The bytes of all ids that are texts."""
+    cdef uint64_t names = table.names.end if table.names != NULL else 0
+    return names + logs[<int>DEPOSIT].texts.end + logs[<int>WITHDRAWAL].texts.end
+
+
+cdef inline uint64_t new_texts_bytes(
+    const AccountTable* table,  # IN of an empty ledger, as are the logs
+    const Log* logs,  # IN
+    const uint64_t accounts,  # IN in total, as are the next two
+    const uint64_t transactions,  # IN
+    const uint64_t text_bytes,  # IN of all names, and of all ids of transactions
+) noexcept nogil:
+    """The most bytes of ids that are texts in a new ledger with all these, beside `bytes_at`."""
+    cdef uint64_t texts = 0
+    if table.names != NULL:
+        texts += TEXT_BLOCK_BYTES + (NAME_ALIGNMENT + SORTING_NAME_BYTES) * accounts
+    if logs[<int>DEPOSIT].has_texts:
+        texts += 2 * <uint64_t>TEXT_BLOCK_BYTES + transactions
+    return texts + text_bytes if texts else 0
 
 
 cdef inline uint64_t bytes_at(

@@ -35,6 +35,7 @@ cdef class AccountColumns:
     cdef int sort_numbers(self, ledgers) except -1
     cdef int sort_texts(self, ledgers) except -1
     cdef int sort_numbers_of_currencies(self, ledgers) except -1
+    cdef int take_currencies(self, currencies, Py_ssize_t count) except -1
     cdef int finish(self, NamedAccount* named) except -1
     cdef int sort_currencies(self, NamedAccount* named) except -1
     cdef int share_names(self, AccountColumns other) except -1

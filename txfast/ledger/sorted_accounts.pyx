@@ -105,6 +105,7 @@ cdef class AccountColumns:
         """Make the columns of accounts that are in the order of clients, and free them."""
         try:
             if self.currencies is not None:
+                self.take_currencies(self.currencies, self.count)
                 self.sort_currencies(named)
             self.fill_named(named)
         finally:
@@ -120,10 +121,6 @@ cdef class AccountColumns:
             raise MemoryError(f"no memory to sort {len(codes)} currencies")
         for rank, number in enumerate(sorted(range(len(codes)), key=codes.__getitem__)):
             ranks[<Py_ssize_t>number] = <uint32_t>rank
-        self.currency = <uint16_t*>malloc((self.count + 1) * sizeof(uint16_t))
-        if self.currency == NULL:
-            free(ranks)
-            raise MemoryError(f"no memory for the currencies of {self.count} accounts")
         with nogil:
             for index in range(1, self.count + 1):
                 if index == self.count or not is_same_client(&named[index], &named[first], self.has_names):
@@ -181,6 +178,14 @@ cdef class AccountColumns:
         self.balances = self.keys
         self.held = <const int64_t*>self.scratch
         self.locked = <const uint8_t*>(self.held + count)
+        return 0
+
+    cdef int take_currencies(self, currencies, Py_ssize_t count) except -1:
+        """Make room for the currencies of `count` accounts, which the caller fills."""
+        self.currency = <uint16_t*>malloc((count + 1) * sizeof(uint16_t))
+        if self.currency == NULL:
+            raise MemoryError(f"no memory for the currencies of {count} accounts")
+        self.currencies = currencies
         return 0
 
     def chunks(self):
@@ -261,10 +266,7 @@ cdef class AccountColumns:
             raise IndexError(f"no accounts {first} to {source} of {self.count}")
         part.make_room(count)
         if self.currencies is not None:
-            part.currencies = self.currencies
-            part.currency = <uint16_t*>malloc(count * sizeof(uint16_t))
-            if part.currency == NULL:
-                raise MemoryError(f"no memory for the currencies of {count} accounts")
+            part.take_currencies(self.currencies, count)
             for index in range(count):
                 part.currency[index] = self.currency[first + index * step]
         keys, held, locked = part.keys, <int64_t*>part.held, <uint8_t*>part.locked

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from txfast.batch.batch import KINDS
 from txfast.dialect.names import DECIMALS, unit
-from txfast.errors import ConservationError, MemoryLimitError
+from txfast.errors import ConservationError
 from txfast.ledger.figures import balances_of, counts_of
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from txfast.batch.batch import TransactionBatch
     from txfast.dialect.currencies import Currencies
     from txfast.dialect.dialect import Dialect
+    from txfast.dialect.text_ids import TextIds
     from txfast.ledger.policy import Policy
     from txfast.readers.balance_rows import BalanceRows
     from txfast.spill.file import SpillFile
@@ -79,9 +80,9 @@ class Books:
         return None if self.dialect is None else self.dialect.currencies
 
     @property
-    def has_text_ids(self) -> bool:
-        """Whether clients or transactions are texts."""
-        return self.dialect is not None and self.dialect.text_ids is not None
+    def text_ids(self) -> "TextIds | None":
+        """Which ids are texts; None where all are numbers."""
+        return None if self.dialect is None else self.dialect.text_ids
 
     @property
     def has_text_clients(self) -> bool:
@@ -91,8 +92,7 @@ class Books:
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
-        text_ids = None if self.dialect is None else self.dialect.text_ids
-        self.ledgers = [Ledger(self.policy, text_ids, self.currencies) for _ in range(self._plan.ledgers)]
+        self.ledgers = [Ledger(self.policy, self.text_ids) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
                 ledger.limit_memory(self.ledger_bytes)
@@ -101,7 +101,8 @@ class Books:
         self._settled: Settled | None = None
         # Counts and balance of ledgers that were given up.
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
-        self._balance_before = self._unread_amounts_before = 0
+        self._balances_before = [0]
+        self._unread_amounts_before = 0
         self.opening_units = 0  # of accounts that this run has opened
         self.begin_input(None)
 
@@ -128,7 +129,7 @@ class Books:
             for shard, ledger in enumerate(self.ledgers):
                 ledger.limit_memory(self.ledger_bytes)
                 if len(ledger) and ledger.bytes_with(0) > self.ledger_bytes:
-                    self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+                    self._start_spill(shard, bytes_on_disk(ledger))
             if self.is_spilled:
                 return_free_memory()
         return 0
@@ -161,6 +162,7 @@ class Books:
             snapshot.restore(self.ledgers)
             return
         expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
+        expected += snapshot.text_bytes
         for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
             shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
@@ -177,11 +179,13 @@ class Books:
             return 1
         from txfast.ledger.columns_in import PROOF_BYTES
 
-        least = Ledger.bytes_for(0, 0, snapshot.policy)
-        accounts, entries, details = (
-            number // len(self.ledgers) for number in (snapshot.accounts, snapshot.entries, snapshot.details)
+        least = Ledger.bytes_for(0, 0, snapshot.policy, text_ids=snapshot.text_ids)
+        sizes = (snapshot.accounts, snapshot.entries, snapshot.details, snapshot.text_bytes)
+        accounts, entries, details, text_bytes = (size // len(self.ledgers) for size in sizes)
+        needed = Ledger.bytes_for(
+            accounts, entries, snapshot.policy, details=details, text_ids=snapshot.text_ids, text_bytes=text_bytes
         )
-        needed = Ledger.bytes_for(accounts, entries, snapshot.policy, details=details) - least
+        needed -= least
         needed += accounts * PROOF_BYTES
         return max(1, -(-needed // (self._restoring_bytes - least - RESTORING_BYTES)))
 
@@ -190,7 +194,8 @@ class Books:
         """Memory that a ledger may take while it is restored; 0 without a limit."""
         if self.ledger_bytes is None:
             return 0
-        return max(self.ledger_bytes, Ledger.bytes_for(0, 0, self.policy) + RESTORING_BYTES + LEDGER_BYTES_MIN)
+        least = Ledger.bytes_for(0, 0, self.policy, text_ids=self.text_ids)
+        return max(self.ledger_bytes, least + RESTORING_BYTES + LEDGER_BYTES_MIN)
 
     # ---- Opening balances --------------------------------------------------------------------------
 
@@ -238,7 +243,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         self._known[shard] = 0
         if spill is None:
-            self._start_spill(shard, ledger.entries * SPILLED_ROW_BYTES + len(ledger) * SPILLED_ACCOUNT_BYTES)
+            self._start_spill(shard, bytes_on_disk(ledger))
         else:
             spill.add_ledger(ledger)
             ledger.clear()
@@ -280,20 +285,22 @@ class Books:
         from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
-        if self.has_text_ids or self.currencies is not None:
-            kept = "text ids" if self.has_text_ids else "accounts with a currency"
-            raise MemoryLimitError(
-                f"{kept} stay in memory, and these need more than the limit of "
-                f"{(self._plan.memory_limit or 0) >> 20}MiB leaves: name a higher --memory-limit"
-            )
         with STARTING:
             if self._spill_file is None:
                 self._spill_file = SpillFile(self._spill_folder)
                 self._spill_file.expect(bytes_expected)
-                self._settled = Settled(self._spill_file, self._plan.memory_limit or 0, self._give_up)
+                self._settled = Settled(
+                    self._spill_file, self._plan.memory_limit or 0, self._give_up, has_names=self.has_text_clients,
+                    currencies=self.currencies,
+                )  # fmt: skip
         assert self._settled is not None
         started = Spill(
-            self._spill_file, self.ledger_bytes, self._settled, policy=self.policy, keep_statuses=self.keep_statuses
+            self._spill_file,
+            self.ledger_bytes,
+            self._settled,
+            policy=self.policy,
+            text_ids=self.text_ids,
+            keep_statuses=self.keep_statuses,
         )
         started.add_ledger(self.ledgers[shard])
         self.ledgers[shard].clear()
@@ -302,17 +309,17 @@ class Books:
 
     def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
-        accounts = sum(map(len, self.ledgers))
-        rows = sum(ledger.entries for ledger in self.ledgers)
         text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
-        rows += text_bytes * len(batch) // max(1, batch.text_bytes)
-        expected = rows * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES
+        rows = text_bytes * len(batch) // max(1, batch.text_bytes)
+        expected = sum(map(bytes_on_disk, self.ledgers)) + rows * SPILLED_ROW_BYTES
+        if self.text_ids is not None:
+            expected += text_bytes
         return expected + (text_bytes + rows if self.keep_statuses else 0)
 
     def _give_up(self, ledger: Ledger) -> None:
         """Keep the counts and the balance of a ledger before it is cleared."""
         self._counts_before = [sum(counts) for counts in zip(self._counts_before, counts_of(ledger), strict=True)]
-        self._balance_before += ledger.balance_units
+        self._balances_before = added(self._balances_before, balances_of(ledger))
         self._unread_amounts_before += ledger.unread_amounts
 
     # ---- Collecting --------------------------------------------------------------------------------
@@ -346,14 +353,16 @@ class Books:
 
     def _check_conservation(self, accounts: "AccountColumns | Settled") -> None:
         """Raise ConservationError where the accounts, or those of one currency, do not add up."""
-        left = [sum(each) for each in zip_longest(*map(balances_of, self.ledgers), fillvalue=0)]
+        left = added(self._balances_before, *map(balances_of, self.ledgers))
         if self.currencies is None:
-            self._check_sum("", accounts.available_units + accounts.held_units, self._balance_before + sum(left))
+            self._check_sum("", accounts.available_units + accounts.held_units, sum(left))
             return
         sums, codes = accounts.by_currency(), self.currencies.codes
         left += [0] * (len(codes) - len(left))
         for code, balance in zip(codes, left, strict=False):  # there may be a balance, 0, before any currency
-            self._check_sum(printable(f" of {code.decode(errors='backslashreplace')}"), sum(sums[code]), balance)
+            self._check_sum(
+                printable(f" of {code.decode(errors='backslashreplace')}"), sum(sums.get(code, ())), balance
+            )
 
     def _check_sum(self, currency: str, held: int, expected: int) -> None:
         if held != expected:
@@ -378,7 +387,7 @@ class Books:
                 settled.add(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
-        settle(spills, settled, self._plan.threads, self.settling_bytes, self.policy, begins)
+        settle(spills, settled, self._plan.threads, self.settling_bytes, begins)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
 
@@ -418,3 +427,16 @@ class Books:
     def spilled_bytes(self) -> int:
         """Bytes written to disk because of the memory limit."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
+
+
+def bytes_on_disk(ledger: Ledger) -> int:
+    """An estimate of the bytes that a ledger takes on disk."""
+    accounts, entries = len(ledger), ledger.entries
+    # Of ids that are texts, the name of its client is on disk with each entry too.
+    texts = ledger.text_bytes * (accounts + 2 * entries) // max(1, accounts + entries)
+    return entries * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES + texts
+
+
+def added(*balances: list[int]) -> list[int]:
+    """Balances by the number of the currency, added up."""
+    return [sum(each) for each in zip_longest(*balances, fillvalue=0)]

@@ -284,7 +284,7 @@ class Checkpoints:
             "opening_units": replay.books.opening_units,
             "rejects": rejects,
         }
-        writer = SnapshotWriter(part, segments=self._segments, decimals=replay.books.decimals)
+        writer = SnapshotWriter(part, segments=self._segments, dialect=replay.books.dialect)
         try:
             for ledger in replay.books.ledgers:
                 writer.add(ledger)

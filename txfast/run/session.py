@@ -294,6 +294,8 @@ class Session:
         try:
             return self.replay.collect(save)
         except AccountTwiceError as error:
+            if not isinstance(error.client, int):
+                raise  # a client that is a text is in no file of opening balances
             state = self.outputs.state
             path = None if state is None or state.is_new else state.path
             raise client_twice(self._balances(opening, OPENING), error.client, path) from error

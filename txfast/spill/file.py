@@ -129,7 +129,7 @@ class SpillFile:
 class Stream:
     """A sequence of bytes inside a spill file: written piece by piece, and later read from the start.
 
-    Any number of streams share a file. One stream is for one thread at a time.
+    Any number of streams share a file. One stream is for one thread at a time. `len()` is the number of bytes.
     """
 
     __slots__ = ("_ends", "_file", "_starts")
@@ -137,6 +137,9 @@ class Stream:
     def __init__(self, file: SpillFile) -> None:
         self._file = file
         self._starts, self._ends = array("Q"), array("Q")  # offsets of each piece in the file
+
+    def __len__(self) -> int:
+        return sum(self._ends) - sum(self._starts)
 
     def write(self, view: "bytes | bytearray | memoryview") -> None:
         """Append all of a view."""

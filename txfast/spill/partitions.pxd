@@ -1,10 +1,11 @@
 """Partitions: rows and ledgers, divided by client into slices. See partitions.pyx."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.ledger cimport Ledger
+from txfast.ledger.load cimport IdForm
 from txfast.ledger.shard cimport shard_of
 from txfast.text.bits cimport multiply_high
 
@@ -20,6 +21,8 @@ cdef struct Partition:
 cdef class Partitions:
     cdef HashKey key
     cdef bint by_shard
+    cdef IdForm form  # of all ids
+    cdef Py_ssize_t record_bytes_max
     cdef Partition* partitions
     cdef readonly uint32_t count
     cdef Py_ssize_t buffer_bytes
@@ -34,12 +37,13 @@ cdef class Partitions:
     ) noexcept nogil
     cdef uint64_t put_accounts(self, Ledger ledger, uint64_t slot, uint32_t* full) noexcept nogil
     cdef uint64_t put_entries(
-        self, Ledger ledger, int kind, const uint64_t* clients, uint64_t entry, uint32_t* full,
+        self, Ledger ledger, int kind, const uint64_t* clients, const uint16_t* currencies, uint64_t entry,
+        uint32_t* full,
     ) noexcept nogil
 
 
 cdef inline uint32_t partition_of(Partitions partitions, const uint64_t client) noexcept nogil:
-    """The partition that a client belongs to."""
+    """The partition that a client belongs to: a number, or the hash of a text."""
     if partitions.by_shard:
         return shard_of(client, partitions.count)
     return <uint32_t>multiply_high(hash_client(&partitions.key, client), partitions.count)

@@ -4,6 +4,7 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
+from txfast.dialect.text_ids import TextIds
 from txfast.ledger.ledger import Ledger
 from txfast.spill.slices import SliceReader
 
@@ -17,6 +18,7 @@ class Partitions:
         key: bytes | None = None,
         *,
         by_shard: bool = False,
+        text_ids: TextIds | None = None,
     ) -> Self: ...
     @property
     def count(self) -> int: ...

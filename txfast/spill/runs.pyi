@@ -3,11 +3,19 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from txfast.dialect.currencies import Currencies
 from txfast.ledger.sorted_accounts import AccountColumns
 
 def run_blocks(accounts: AccountColumns) -> Iterator[memoryview]: ...
 
 @disjoint_base
 class RunMerge:
-    def __new__(cls, readers: Iterable[Callable[[memoryview], int]], buffer_bytes: int) -> Self: ...
+    def __new__(
+        cls,
+        readers: Iterable[Callable[[memoryview], int]],
+        buffer_bytes: int,
+        *,
+        has_names: bool = False,
+        currencies: Currencies | None = None,
+    ) -> Self: ...
     def __iter__(self) -> Iterator[AccountColumns]: ...

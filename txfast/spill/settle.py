@@ -4,14 +4,12 @@ import threading
 from contextlib import suppress
 
 from txfast.interrupts import POLL_SECONDS, check
-from txfast.ledger.ledger import Ledger
 from txfast.spill.spill import buffers_bytes
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from txfast.ledger.policy import Policy
     from txfast.spill.settled import Settled
     from txfast.spill.spill import Spill
 
@@ -27,7 +25,6 @@ def settle(
     settled: "Settled",
     threads: int,
     limit_bytes: int,
-    policy: "Policy | None" = None,
     begins: "Callable[[int, int], object] | None" = None,
 ) -> None:
     """Settle all partitions, in at most `threads` threads, fewer where memory has no room for their ledgers.
@@ -39,11 +36,11 @@ def settle(
         spill.finish()
     jobs = [(spill.records(number), spill, number) for spill in spills for number in range(spill.partitions)]
     jobs = sorted((job for job in jobs if job[0]), key=lambda job: job[0])
-    largest = Ledger.bytes_for(jobs[-1][0], jobs[-1][0], policy) if jobs else 0
+    largest = max((spill.bytes_for(number) for _, spill, number in jobs), default=0)
     workers = max(1, min(threads, SETTLING_THREADS_MAX, len(jobs)))
     while workers > 1 and share_of(limit_bytes, workers) < largest:
         workers -= 1
-    share = share_of(limit_bytes, workers)
+    share = max(share_of(limit_bytes, workers), *(spill.bytes_min for spill in spills), 0)
     parts, caller = len(jobs), threading.get_ident()
     failures: list[BaseException] = []
 

@@ -27,21 +27,31 @@ class Settled:
 
     `memory_limit`, in bytes for the whole process, is for messages only. `tally` is called with every ledger before it
     is cleared, for its counts and balance. `save`, if set, is called first with every ledger that is added. Any thread
-    may call `add` and `give_up`; calls of `tally` and `save` are serialised.
+    may call `add` and `give_up`; calls of `tally` and `save` are serialised. `has_names` says that clients are texts,
+    `currencies` are those of accounts, None where they have none.
     """
 
-    def __init__(self, file: "SpillFile", memory_limit: int, tally: "Callable[[Ledger], None]") -> None:
+    def __init__(
+        self,
+        file: "SpillFile",
+        memory_limit: int,
+        tally: "Callable[[Ledger], None]",
+        *,
+        has_names: bool = False,
+        currencies: "Currencies | None" = None,
+    ) -> None:
         self.memory_limit = memory_limit
         self._tally = tally
         self.save: Callable[[Ledger], object] | None = None
-        self.has_names = False  # clients are numbers
-        self.currencies: Currencies | None = None  # accounts have none
+        self.has_names = has_names
+        self.currencies = currencies
         self.stopped = False  # a failure or an interrupt ended the run: settle nothing more
         self.available_units = 0
         self.held_units = 0
         self.locked_count = 0
         self._file = file
         self._count = 0
+        self._by_currency: dict[bytes, tuple[int, int]] = {}
         self._runs: list[Stream] = []
         self._lock = threading.Lock()
 
@@ -65,10 +75,13 @@ class Settled:
             self.available_units += accounts.available_units
             self.held_units += accounts.held_units
             self.locked_count += accounts.locked_count
+            for code, (available, held) in accounts.by_currency().items():
+                before = self._by_currency.get(code, (0, 0))
+                self._by_currency[code] = (before[0] + available, before[1] + held)
 
     def by_currency(self) -> dict[bytes, tuple[int, int]]:
-        """As of AccountColumns: empty, since accounts have no currency."""
-        return {}
+        """The accounts summed up by the code of their currency, as by AccountColumns."""
+        return dict(sorted(self._by_currency.items()))
 
     def give_up(self, ledger: "Ledger") -> None:
         """Tally a ledger that is about to be cleared."""
@@ -77,10 +90,13 @@ class Settled:
 
     def chunks(self) -> "Iterator[AccountColumns]":
         """Iterate all accounts in ascending order of client, in parts; each is valid until the next."""
-        return merged_runs(self._runs)
+        return merged_runs(self._runs, has_names=self.has_names, currencies=self.currencies)
 
 
-def merged_runs(runs: "Sequence[Stream]") -> "Iterator[AccountColumns]":
-    """Iterate the accounts of several runs in ascending order of client, in parts; each is valid until the next."""
+def merged_runs(
+    runs: "Sequence[Stream]", *, has_names: bool = False, currencies: "Currencies | None" = None
+) -> "Iterator[AccountColumns]":
+    """Iterate the accounts of several runs in ascending order of client, in parts; each is valid until the next.
+    `has_names` and `currencies` are as those of Settled."""
     buffer_bytes = min(RUN_BUFFER_BYTES_MAX, MERGE_BYTES // max(1, len(runs)))
-    return iter(RunMerge([run.reader() for run in runs], buffer_bytes))
+    return iter(RunMerge([run.reader() for run in runs], buffer_bytes, has_names=has_names, currencies=currencies))

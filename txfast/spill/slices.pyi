@@ -4,18 +4,20 @@ from typing import Self
 from typing_extensions import disjoint_base
 
 from txfast.batch.batch import TransactionBatch
+from txfast.dialect.text_ids import TextIds
 from txfast.errors import SpillError
 from txfast.ledger.ledger import Ledger
 
 ROWS_AT_ONCE: int
 STATE_RECORDS: int
+STATE_BYTES: int
 
 class AccountTwiceError(SpillError):
-    client: int
+    client: int | bytes
 
 @disjoint_base
 class SliceReader:
-    def __new__(cls, readinto: Callable[[memoryview], int]) -> Self: ...
+    def __new__(cls, readinto: Callable[[memoryview], int], *, text_ids: TextIds | None = None) -> Self: ...
     def next_is_state(self) -> bool: ...
     def restore(self, ledger: Ledger, records: int = ...) -> int: ...
     def pass_state(self) -> None: ...

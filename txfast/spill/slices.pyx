@@ -9,13 +9,15 @@ from libc.string cimport memmove
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport TransactionBatch
-from txfast.ledger.account_table cimport AccountTable, find_or_add, find_slot, home_slots
+from txfast.batch.ids cimport IdSpan
+from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.details cimport Detail, find_or_add_detail, has_room, key_of_account, key_of_entry
 from txfast.ledger.entries cimport state_at
-from txfast.ledger.hash cimport hash_client
 from txfast.ledger.index cimport NOT_FOUND, Probe
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport Lookup, add_entry, find, look_up
+from txfast.ledger.load cimport (
+    BY_CURRENCY, TEXTS, Lookup, add_id, find_client, find_id, find_or_add_client, look_up_ids, read_form,
+)
 from txfast.ledger.policy cimport DISPUTES, Policy
 from txfast.ledger.rules cimport HAS_DETAILS, Account, can_be_disputed, moves_are_open
 from txfast.ledger.sums cimport fits_as_total
@@ -23,9 +25,10 @@ from txfast.ledger.tags cimport (
     LOCKED, entry_kind, has_details, is_account, is_account_state, is_entry_state, is_row, log_state,
 )
 from txfast.spill.record cimport (
-    CONTROL_BYTES, RECORD_BYTES_MAX, SLACK_BYTES, SLICE_VERSION, START_BYTES, TAG_MASK, Record, record_bytes,
+    CONTROL_BYTES, SLICE_VERSION, START_BYTES, TAG_MASK, TEXT_RECORD_BYTES_MAX, Record, RecordId, record_bytes,
     take_record, version_of,
 )
+from txfast.text.bits cimport TEXT_SLACK_BYTES
 
 from txfast.errors import SpillError
 
@@ -36,6 +39,8 @@ cdef enum:
 ROWS_AT_ONCE = 1 << 14
 # Accounts and entries that one `restore` takes at most.
 STATE_RECORDS = 1 << 14
+# All that they have of texts takes fewer bytes.
+STATE_BYTES = int(READ_BYTES)
 cdef Py_ssize_t ROWS_MAX = 1 << 62
 
 cdef str FAULTY = "what was spilled does not read as it was written: the disk or the memory is faulty"
@@ -51,13 +56,15 @@ class AccountTwiceError(SpillError):
 cdef class SliceReader:
     """Reads a slice. `readinto(view)` fills the view with its next bytes and returns their number, 0 at the end.
 
-    First call `restore` until it returns 0, for the accounts and entries; then `fill`, for the rows. Raises SpillError
-    where the bytes cannot have been written by Partitions of this version. Exceptions of `readinto` pass through.
+    First call `restore` until it returns 0, for the accounts and entries; then `fill`, for the rows. `text_ids` is that
+    of the Partitions. Raises SpillError where the bytes cannot have been written by Partitions of this version.
+    Exceptions of `readinto` pass through.
     """
 
-    def __cinit__(self, readinto not None):
+    def __cinit__(self, readinto not None, *, text_ids=None):
         self.readinto = readinto
-        self.buffer = bytearray(READ_BYTES + SLACK_BYTES)
+        read_form(&self.form, text_ids)
+        self.buffer = bytearray(READ_BYTES + TEXT_SLACK_BYTES)
         self.text = <uint8_t*>PyByteArray_AS_STRING(self.buffer)
 
     def next_is_state(self):
@@ -68,9 +75,10 @@ cdef class SliceReader:
         """Put at most `records` accounts and entries into a ledger; return their number, 0 when a row or the end comes
         next. Raises MemoryError and CapacityError too."""
         cdef Py_ssize_t taken = 0, more
+        check_form(ledger, &self.form)
         if not self.state_is_next():
             return 0
-        ledger.reserve_rows(records)
+        ledger.reserve_rows(records, self.filled - self.offset if self.form.kinds & TEXTS else 0)
         while True:
             self.wants_details = False
             with nogil:
@@ -90,11 +98,14 @@ cdef class SliceReader:
         """Raise AccountTwiceError where the next record is of an account that the ledger has."""
         cdef Record record
         cdef uint64_t last_tx = self.last_tx
-        cdef Py_ssize_t taken = take_record(self.text + self.offset, self.text + self.filled, &last_tx, &record)
-        if taken > 0 and is_account(record.tag) and ledger.account(record.client) is not None:
-            error = AccountTwiceError(FAULTY)
-            error.client = record.client
-            raise error
+        if decode(self, &last_tx, &record) > 0 and is_account(record.tag):
+            client = record.client.number
+            if record.client.text != NULL:
+                client = record.client.text[:record.client.length]
+            if ledger.account(client, record.client.currency) is not None:
+                error = AccountTwiceError(FAULTY)
+                error.client = client
+                raise error
         return 0
 
     def pass_state(self):
@@ -105,24 +116,35 @@ cdef class SliceReader:
 
     cdef int take_next(self, Record* record) except -1:
         """Read the next record. There must be one."""
-        cdef Py_ssize_t taken = take_record(self.text + self.offset, self.text + self.filled, &self.last_tx, record)
+        cdef Py_ssize_t taken = decode(self, &self.last_tx, record)
         if taken <= 0:
             raise SpillError(FAULTY)
         self.offset += taken
         return 0
 
     def fill(self, TransactionBatch batch not None, Py_ssize_t rows_max=ROWS_MAX):
-        """Put the next rows, at most `rows_max`, into a batch, which then has no text; False where there are none."""
-        cdef Py_ssize_t rows
+        """Put the next rows, at most `rows_max`, into a batch; False where there are none.
+
+        The batch has no text; or where ids are texts, records with these, until the next call.
+        """
+        cdef Py_ssize_t rows, start
         if not self.has_record():
             return False
         batch.reserve(max(<Py_ssize_t>batch.capacity, <Py_ssize_t>ROWS_AT_ONCE), 0, 0)
-        batch.attach(None, NULL, 0)
-        batch.scanned = True
+        if self.form.kinds & TEXTS:
+            batch.reserve_spans()
+        if self.form.kinds & BY_CURRENCY:
+            batch.reserve_currencies()
+        start = self.offset
         with nogil:
             rows = self.take_rows(batch, min(batch.capacity, rows_max))
         if rows <= 0:
             raise SpillError(FAULTY)
+        if self.form.kinds & TEXTS:
+            batch.attach(self.buffer, self.text + start, self.offset - start)
+        else:
+            batch.attach(None, NULL, 0)
+        batch.scanned = True
         batch.rows = rows
         return True
 
@@ -132,12 +154,12 @@ cdef class SliceReader:
     cdef bint has_record(self) except? -1:
         """Whether there is a next record; it is then in the buffer in whole."""
         cdef Py_ssize_t rest
-        if self.filled - self.offset < RECORD_BYTES_MAX and not self.at_end:
+        if self.filled - self.offset < TEXT_RECORD_BYTES_MAX and not self.at_end:
             self.refill()
         if not self.has_begun:
             self.take_start()
         rest = self.filled - self.offset
-        if rest and (rest < CONTROL_BYTES or rest < record_bytes(self.text + self.offset)):
+        if rest and (rest < CONTROL_BYTES or rest < record_bytes(self.text + self.offset, self.form.kinds)):
             raise SpillError("what was spilled ends within a record: the disk or the memory is faulty")
         return rest > 0
 
@@ -172,13 +194,12 @@ cdef class SliceReader:
 
     cdef Py_ssize_t take_rows(self, TransactionBatch batch, const Py_ssize_t rows_max) noexcept nogil:
         """Decode at most `rows_max` rows of those in the buffer; return their number, -1 where a record is no row."""
-        cdef const uint8_t* text = self.text
-        cdef const uint8_t* end = text + self.filled
-        cdef Py_ssize_t rows = 0, offset = self.offset, taken
+        cdef const uint8_t* start = self.text + self.offset
+        cdef Py_ssize_t rows = 0, taken
         cdef uint64_t last_tx = self.last_tx
         cdef Record record
         while rows < rows_max:
-            taken = take_record(text + offset, end, &last_tx, &record)
+            taken = decode(self, &last_tx, &record)
             if taken <= 0:
                 if taken < 0:
                     return -1
@@ -186,26 +207,28 @@ cdef class SliceReader:
             if not is_row(record.tag):
                 return -1
             batch.kind[rows] = record.tag
-            batch.client[rows] = record.client
-            batch.tx[rows] = record.tx
+            batch.client[rows] = record.client.number
+            batch.tx[rows] = record.tx.number
             batch.amount[rows] = record.amount
-            offset += taken
+            if self.form.kinds & BY_CURRENCY:
+                batch.currency[rows] = record.client.currency
+            if self.form.kinds & TEXTS:
+                put_span(&batch.client_span[rows], start, record.client)
+                put_span(&batch.tx_span[rows], start, record.tx)
+            self.offset += taken
             rows += 1
-        self.offset = offset
         self.last_tx = last_tx
         return rows
 
     cdef Py_ssize_t take_state(self, Ledger ledger, Py_ssize_t records) noexcept nogil:
         """Decode at most `records` accounts and entries into a ledger, which has room for them; return their number, -1
         where no ledger can have them."""
-        cdef const uint8_t* text = self.text
-        cdef const uint8_t* end = text + self.filled
         cdef Py_ssize_t done = 0, taken
         cdef uint64_t last_tx
         cdef Record record
         while done < records:
             last_tx = self.last_tx
-            taken = take_record(text + self.offset, end, &last_tx, &record)
+            taken = decode(self, &last_tx, &record)
             if taken <= 0:
                 if taken < 0:
                     return -1
@@ -223,17 +246,31 @@ cdef class SliceReader:
         return done
 
 
+cdef inline Py_ssize_t decode(SliceReader reader, uint64_t* last_tx, Record* record) noexcept nogil:
+    """Read the next record, and stay before it; as `take_record`."""
+    return take_record(reader.text + reader.offset, reader.text + reader.filled, &reader.form, last_tx, record)
+
+
+cdef inline void put_span(IdSpan* span, const uint8_t* start, const RecordId id) noexcept nogil:
+    """Note where an id of a record is, counted from `start`; nothing for a number."""
+    if id.text != NULL:
+        span.start = <uint32_t>(id.text - start)
+        span.raw_bytes = id.length
+        span.length = id.length
+        span.doubled = 0
+
+
 cdef inline bint put_account(Ledger ledger, const Record* record) noexcept nogil:
     """Open the account of a record in a ledger, which has room for it; False where no ledger can have it."""
     cdef AccountTable* table = &ledger.table
     cdef uint64_t accounts = table.accounts
-    cdef int64_t available = <int64_t>record.tx
+    cdef int64_t available = <int64_t>record.tx.number
     cdef Account* account
     if not is_account_state(record.state) or not fits_as_total(available, record.amount):
         return False
     if has_details(record.state) and not standing_fits(ledger.policy, record):
         return False
-    account = find_or_add(table, home_slots(table, hash_client(&table.key, record.client)), record.client)
+    account = find_or_add_client(table, record.client)
     if table.accounts == accounts:
         return False
     account.available = available
@@ -254,14 +291,17 @@ cdef inline bint put_entry(Ledger ledger, const Record* record) noexcept nogil:
     cdef Probe probe
     if not is_entry_state(record.state) or (has_details(record.state) and not details_fit(record)):
         return False
-    look_up(&lookup, &ledger.table, &ledger.index, record.client, record.tx)
-    account = find_slot(&ledger.table, lookup.slots, record.client)
+    look_up_ids(
+        &lookup, &ledger.table, &ledger.index, record.client.number, record.tx.number, record.client.currency,
+        ledger.id_kinds,
+    )
+    account = find_client(&ledger.table, lookup.slots, record.client)
     if not account.in_use:
         return False
-    probe = find(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
+    probe = find_id(&ledger.index, ledger.logs, &lookup, account.number, record.tx)
     if probe.position != <uint32_t>NOT_FOUND:
         return False
-    position = add_entry(ledger.logs, &probe, kind, account.number, record.tx, record.amount)
+    position = add_id(ledger.logs, &probe, kind, account.number, record.tx, record.amount)
     if has_details(record.state):
         keep_details(ledger, key_of_entry(position), record)
         state |= HAS_DETAILS

@@ -12,13 +12,15 @@ import threading
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import MemoryLimitError
 from txfast.ledger.ledger import Ledger
+from txfast.printable import shown_id
 from txfast.spill.file import Stream
 from txfast.spill.partitions import Partitions
-from txfast.spill.slices import STATE_RECORDS, SliceReader
+from txfast.spill.slices import STATE_BYTES, STATE_RECORDS, SliceReader
 from txfast.spill.statuses import StatusReader, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from txfast.dialect.text_ids import TextIds
     from txfast.ledger.policy import Policy
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
@@ -50,7 +52,8 @@ class Spill:
     """The ledgers and rows of some clients on disk: `add_ledger` first, then `add_rows`, then `finish`, and then
     `settle_partition` for each partition, under a memory limit of `limit_bytes`.
 
-    With `keep_statuses`, `statuses()` then reads the status of each row, in the original order.
+    With `keep_statuses`, `statuses()` then reads the status of each row, in the original order. Ledgers have this
+    `policy` and these `text_ids`.
     """
 
     def __init__(
@@ -60,13 +63,17 @@ class Spill:
         settled: "Settled",
         *,
         policy: "Policy | None" = None,
+        text_ids: "TextIds | None" = None,
         keep_statuses: bool,
     ) -> None:
         self._file = file
         self._policy = policy
+        self._text_ids = text_ids
         self._settled = settled
         self._slices = [Stream(file) for _ in range(PARTITIONS)]
-        self._partitions = Partitions(PARTITIONS, buffers_bytes(limit_bytes) // PARTITIONS, self._write)
+        self._partitions = Partitions(
+            PARTITIONS, buffers_bytes(limit_bytes) // PARTITIONS, self._write, text_ids=text_ids
+        )
         self._statuses = [Stream(file) for _ in range(PARTITIONS)] if keep_statuses else None
 
     def _write(self, partition: int, view: memoryview) -> None:
@@ -98,6 +105,19 @@ class Spill:
         """The number of accounts, entries and rows in a partition."""
         return sum(self._partitions.counts(partition))
 
+    @property
+    def bytes_min(self) -> int:
+        """Memory with which a partition can be settled: with less, each division would only lead to the next."""
+        return self._ledger_bytes(STATE_RECORDS, STATE_RECORDS, STATE_BYTES)
+
+    def bytes_for(self, partition: int) -> int:
+        """The most bytes that the ledger of a partition needs, once all of it is written."""
+        records = self.records(partition)
+        return self._ledger_bytes(records, records, len(self._slices[partition]))
+
+    def _ledger_bytes(self, accounts: int, transactions: int, text_bytes: int) -> int:
+        return Ledger.bytes_for(accounts, transactions, self._policy, text_ids=self._text_ids, text_bytes=text_bytes)
+
     def settle_partition(self, partition: int, limit_bytes: int, failed_divisions: int = 0) -> None:
         """Read a partition into a ledger of at most `limit_bytes` and collect its accounts; divide it where it is
         larger.
@@ -107,14 +127,14 @@ class Spill:
         """
         if not self.records(partition):
             return
-        reader = SliceReader(self._slices[partition].reader())
-        ledger = Ledger(self._policy)
+        reader = SliceReader(self._slices[partition].reader(), text_ids=self._text_ids)
+        ledger = Ledger(self._policy, self._text_ids)
         ledger.limit_memory(limit_bytes)
         ledger.expect(sum(self._partitions.counts(partition)[1:]))
         divided: Spill | None = None
         rows_applied = 0
         while divided is None and not self._settled.stopped and reader.next_is_state():
-            if ledger.bytes_with(STATE_RECORDS) > limit_bytes and len(ledger):
+            if ledger.bytes_with(STATE_RECORDS, STATE_BYTES) > limit_bytes and len(ledger):
                 divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
                 divided._partitions.add_rest(reader)
             else:
@@ -151,14 +171,19 @@ class Spill:
         """Begin to divide a partition: move the ledger that it was read into so far into new partitions."""
         if len(ledger) == 1 and failed_divisions >= FAILED_DIVISIONS_MAX:
             transactions = sum(self._partitions.counts(partition)[1:])
-            missing = Ledger.bytes_for(1, transactions, self._policy) - limit_bytes
+            missing = self._ledger_bytes(1, transactions, len(self._slices[partition])) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
-                f"client {ledger.any_client()!r} alone has up to {transactions:,} transactions: "
+                f"client {shown_id(ledger.any_client())} alone has up to {transactions:,} transactions: "
                 f"they need a memory limit of {least}MiB"
             )
         divided = Spill(
-            self._file, limit_bytes, self._settled, policy=self._policy, keep_statuses=self._statuses is not None
+            self._file,
+            limit_bytes,
+            self._settled,
+            policy=self._policy,
+            text_ids=self._text_ids,
+            keep_statuses=self._statuses is not None,
         )
         divided.add_ledger(ledger)
         ledger.clear()
@@ -167,7 +192,7 @@ class Spill:
     def _merge_statuses(self, partition: int, divided: "Spill", rows_applied: int) -> None:
         """Append the statuses of the rows that were settled in `divided`, which begin after `rows_applied`."""
         assert self._statuses is not None
-        reader = SliceReader(self._slices[partition].reader())
+        reader = SliceReader(self._slices[partition].reader(), text_ids=self._text_ids)
         reader.pass_state()
         batch = TransactionBatch()
         while rows_applied and reader.fill(batch, rows_applied):

@@ -1,8 +1,8 @@
-"""Columns of numbers in Arrow files: record batches of buffers, written and read one by one.
+"""Columns of numbers and texts in Arrow files: record batches of buffers, written and read one by one.
 
-A record batch has at most BATCH_ROWS rows, so that reading takes bounded memory. A record batch that is read must fit
-the schema and have no nulls and no offsets, so that its buffers can be used directly. This module must not know the
-meaning of the numbers.
+A record batch has at most BATCH_ROWS rows, or TEXT_BATCH_ROWS where there are texts, so that reading takes bounded
+memory. A record batch that is read must fit the schema and have no nulls and no offsets, so that its buffers can be
+used directly. This module must not know the meaning of the numbers and the texts.
 """
 
 from txfast.errors import unreadable
@@ -15,20 +15,30 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    Columns = list[bytearray]
+    # Of texts, where each begins, and the bytes of all.
+    Texts = tuple[bytearray, bytearray]
+    Columns = list[bytearray | Texts]
 else:
     from txfast.late import pa
 
 BATCH_ROWS = 1 << 17
+# Two ids of 255 bytes take 8 MiB then.
+TEXT_BATCH_ROWS = 1 << 14
 
 
-def row_ranges(start: int, end: int) -> "Iterator[tuple[int, int]]":
-    """Cut the rows from `start` to `end` into record batches: iterate the first row and the number of rows of each."""
-    for first in range(start, end, BATCH_ROWS):
-        yield first, min(BATCH_ROWS, end - first)
+def rows_at_once(schema: "pa.Schema") -> int:
+    """The most rows of a record batch of this schema."""
+    return TEXT_BATCH_ROWS if pa.binary() in schema.types else BATCH_ROWS
 
 
-def new_columns(row_bytes: "Sequence[int]", rows: int) -> "Columns":
+def row_ranges(start: int, end: int, rows: int) -> "Iterator[tuple[int, int]]":
+    """Cut the rows from `start` to `end` into record batches of at most `rows`: iterate the first row and the number of
+    rows of each."""
+    for first in range(start, end, rows):
+        yield first, min(rows, end - first)
+
+
+def new_columns(row_bytes: "Sequence[int]", rows: int) -> "list[bytearray]":
     """Zeroed buffers for `rows` rows; `row_bytes` has the bytes of one value in each column, 0 where it is a bit."""
     return [bytearray(rows * each if each else (rows + 7) // 8) for each in row_bytes]
 
@@ -46,11 +56,17 @@ class ColumnsWriter:
             self.discard()
             raise
 
+    @property
+    def rows_at_once(self) -> int:
+        """The most rows of a record batch."""
+        return rows_at_once(self._schema)
+
     def write(self, rows: int, columns: "Columns") -> None:
         """Append a record batch of `rows` rows."""
         arrays = [
-            pa.Array.from_buffers(field.type, rows, [None, pa.py_buffer(column)], 0)
+            pa.Array.from_buffers(field.type, rows, [None, *map(pa.py_buffer, buffers)], 0)
             for field, column in zip(self._schema, columns, strict=True)
+            for buffers in [column if isinstance(column, tuple) else (column,)]
         ]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
@@ -66,8 +82,9 @@ class ColumnsWriter:
         self._file.discard()
 
 
-def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[memoryview]]]":
-    """Iterate the record batches of an Arrow file: the rows, and the buffer of each column.
+def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[list[memoryview]]]]":
+    """Iterate the record batches of an Arrow file: the rows, and the buffers of each column. One of numbers has one;
+    one of texts has two: where each text begins, and the bytes of all.
 
     Raises ValueError where it is no Arrow file of this schema, SourceError where it cannot be read, MemoryError.
     """
@@ -78,10 +95,10 @@ def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[me
                 raise ValueError("its columns are not those of a snapshot")
             for number in range(reader.num_record_batches):
                 batch = reader.get_batch(number)
-                if batch.num_rows > BATCH_ROWS:
+                if batch.num_rows > rows_at_once(schema):
                     raise ValueError(f"it has a record batch of {batch.num_rows} rows")
                 if batch.num_rows:
-                    yield batch.num_rows, [buffer_of(column) for column in batch.columns]
+                    yield batch.num_rows, [buffers_of(column) for column in batch.columns]
     except MemoryError:
         raise
     except OSError as error:
@@ -92,11 +109,11 @@ def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[me
         raise ValueError(f"it is no Arrow file ({error})") from error
 
 
-def buffer_of(column: "pa.Array") -> memoryview:
-    """The values of a column without nulls that starts at the start of its buffer. Raises ValueError for others."""
+def buffers_of(column: "pa.Array") -> list[memoryview]:
+    """The buffers of a column without nulls that starts at the start of its buffers. Raises ValueError for others."""
     if column.null_count or column.offset:
         raise ValueError("it has nulls, or a column that begins elsewhere")
-    _, values = column.buffers()
-    if values is None:
+    _, *buffers = column.buffers()
+    if any(buffer is None for buffer in buffers):
         raise ValueError("it has a column without values")
-    return memoryview(values).cast("B")
+    return [memoryview(buffer).cast("B") for buffer in buffers]

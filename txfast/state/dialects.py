@@ -10,6 +10,7 @@ from txfast.state.policies import OtherPolicyError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from txfast.dialect.text_ids import TextIds
     from txfast.state.manifest import Fields
 
 
@@ -47,11 +48,13 @@ def decimals_of(dialect: Dialect | None) -> int:
     return DECIMALS if dialect is None else dialect.decimals
 
 
-def with_number_ids(folder: str, dialect: Dialect | None) -> Dialect | None:
-    """A dialect for the state in this folder. Raises UsageError where ids are texts, or accounts have a currency: a
-    state holds neither yet."""
-    if dialect is not None and dialect.text_ids is not None:
-        raise UsageError(f"{folder}: a state holds no ids that are texts yet: replay all inputs in one run without it")
+def text_ids_of(dialect: Dialect | None) -> "TextIds | None":
+    """Which ids are texts in a state of this dialect; None where all are numbers."""
+    return None if dialect is None else dialect.text_ids
+
+
+def without_currency(folder: str, dialect: Dialect | None) -> Dialect | None:
+    """A dialect for the state in this folder. Raises UsageError where accounts have a currency, as in no state yet."""
     if dialect is not None and dialect.has_currency:
         raise UsageError(f"{folder}: a state holds no currencies yet: replay all inputs in one run without it")
     return dialect

@@ -12,10 +12,11 @@ from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import restore_openings
+from txfast.ledger.text_columns import TextColumn
 from txfast.state import manifest
 from txfast.state.arrow_columns import read_columns
 from txfast.state.checked_file import check_file, read_small
-from txfast.state.dialects import decimals_of, dialect_of
+from txfast.state.dialects import decimals_of, dialect_of, text_ids_of
 from txfast.state.policies import policy_of
 from txfast.state.snapshot_layout import (
     ACCOUNTS,
@@ -26,6 +27,7 @@ from txfast.state.snapshot_layout import (
     OPENINGS,
     ROW_BYTES,
     SHARD,
+    row_bytes_min,
     schemas,
 )
 
@@ -61,6 +63,7 @@ class Snapshot:
         self.created: str = self.fields.take("created", str)
         self.policy = policy_of(self.fields)
         self.dialect = dialect_of(self.fields)
+        self.text_ids = text_ids_of(self.dialect)
         self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
         self.restored = (0, 0, 0)
@@ -103,9 +106,25 @@ class Snapshot:
     @property
     def details(self) -> int:
         """How many entries and accounts have details, by the size of their files."""
+        return sum(self._rows_max(kind) for kind in (DETAILS, OPENINGS))
+
+    @property
+    def text_bytes(self) -> int:
+        """The most bytes of all ids that are texts, by the size of their files."""
+        if self.text_ids is None:
+            return 0
+        names = self._bytes_of(ACCOUNTS) if self.text_ids.client else 0
+        txs = self._bytes_of(ENTRIES) if self.text_ids.tx else 0
+        return names + max(0, txs - self.entries * (sum(ROW_BYTES[ENTRIES]) - 8))
+
+    def _bytes_of(self, kind: str) -> int:
+        """The size of all files of a kind."""
         files = self.fields.part("files")
-        sizes = ((kind, files.part(name).take("bytes", int)) for name, kind in self._files)
-        return sum(int(size) // sum(ROW_BYTES[kind]) for kind, size in sizes if kind in (DETAILS, OPENINGS))
+        return sum(int(files.part(name).take("bytes", int)) for name, each in self._files if each == kind)
+
+    def _rows_max(self, kind: str) -> int:
+        """The most rows that the files of a kind have bytes for."""
+        return self._bytes_of(kind) // row_bytes_min(kind, self.text_ids)
 
     def files(self) -> "Iterator[tuple[str, int, str]]":
         """Iterate the files: path, expected bytes and expected hash. Raises StateError."""
@@ -166,7 +185,7 @@ class Snapshot:
 
     def _ledgers_of(self, shard: int, count: int, limit_bytes: int) -> "Iterator[Ledger]":
         """Iterate the ledgers of one of `count` shards: one, or those of its halves where it is too large."""
-        ledger = Ledger(self.policy)
+        ledger = Ledger(self.policy, self.text_ids)
         ledger.limit_memory(limit_bytes)
 
         def check_size() -> None:
@@ -193,19 +212,19 @@ class Snapshot:
     def _restore(self, restorers: "Sequence[LedgerRestorer]", check: "Callable[[], None]" = lambda: None) -> None:
         """Read all files once; each restorer takes its shard. `check` is called after each record batch."""
         # The manifest is not trusted: no more entries are expected than the files have bytes for.
-        files = self.fields.part("files")
-        entry_bytes = sum(files.part(name).take("bytes", int) for name, kind in self._files if kind == ENTRIES)
+        entries = min(self.entries, self._rows_max(ENTRIES))
         for restorer in restorers:
-            restorer.expect(min(self.entries, entry_bytes // sum(ROW_BYTES[ENTRIES])) * self._shard_count)
+            restorer.expect(entries * self._shard_count)
         path = self.folder
-        known = schemas()
+        known = schemas(text_ids=self.text_ids)
         try:
             for name, kind in self._files:
                 adders = [adder(restorer, kind) for restorer in restorers]
                 path = os.path.join(self.folder, name)
                 for rows, columns in read_columns(path, known[kind]):
+                    given = [self._column(rows, *buffers) for buffers in columns]
                     for add in adders:
-                        add(rows, *columns)
+                        add(rows, *given)
                     check()
             path = self.folder
             for restorer in restorers:
@@ -214,6 +233,13 @@ class Snapshot:
             raise
         except ValueError as error:
             raise StateError(f"{path}: is damaged: {error}") from error
+
+    def _column(self, rows: int, values: memoryview, texts: memoryview | None = None) -> "memoryview | TextColumn":
+        """A column as restorers take it. Raises ValueError and MemoryError."""
+        if texts is None:
+            return values
+        assert self.text_ids is not None, "the schema has texts only then"
+        return TextColumn(self.text_ids, rows, values, texts)
 
     def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
         self.restored = (accounts, entries, balance)

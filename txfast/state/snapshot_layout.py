@@ -4,9 +4,9 @@
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
 
-An entry is an applied deposit or withdrawal. Amounts are in units of their last decimal, 0.0001 by default; the amount
-of a withdrawal is 0 where its policy does not keep it. The metadata of the schema says what the numbers in `kind` and
-`state` mean.
+An entry is an applied deposit or withdrawal. Ids that are texts are binary instead of uint64. Amounts are in units of
+their last decimal, 0.0001 by default; the amount of a withdrawal is 0 where its policy does not keep it. The metadata
+of the schema says what the numbers in `kind` and `state` mean.
 
 The checkpoints of one run share the files of entries, so that each one writes only the entries since the last one:
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
+
+    from txfast.dialect.text_ids import TextIds
 else:
     from txfast.late import pa
 
@@ -55,18 +57,32 @@ ROW_BYTES = {
 }  # fmt: skip
 
 
-def schemas(decimals: int = DECIMALS) -> "dict[str, pa.Schema]":
-    """The schema of each kind of file, by its name. Amounts have these decimals."""
+# The columns of an entry's id; the others have that of a client alone.
+ENTRY_FILES = (ENTRIES, DISPUTES, DETAILS)
+# Of a text in a column: where it ends, and one byte at least.
+TEXT_BYTES_MIN = 4 + 1
+
+
+def row_bytes_min(kind: str, text_ids: "TextIds | None") -> int:
+    """The least bytes of a row in this kind of file, but for bits."""
+    row_bytes = sum(ROW_BYTES[kind])
+    if text_ids is not None:
+        texts = text_ids.client + (text_ids.tx and kind in ENTRY_FILES)
+        row_bytes -= texts * (8 - TEXT_BYTES_MIN)
+    return row_bytes
+
+
+def schemas(decimals: int = DECIMALS, text_ids: "TextIds | None" = None) -> "dict[str, pa.Schema]":
+    """The schema of each kind of file, by its name. Amounts have these decimals, and these ids are texts."""
+    client = ("client", pa.binary() if text_ids is not None and text_ids.client else pa.uint64())
+    tx = ("tx", pa.binary() if text_ids is not None and text_ids.tx else pa.uint64())
     columns = {
-        ACCOUNTS: [("client", pa.uint64()), ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
-        ENTRIES: [
-            ("client", pa.uint64()), ("tx", pa.uint64()), ("amount", pa.int64()), ("kind", pa.uint8()),
-            ("state", pa.uint8()),
-        ],
-        DISPUTES: [("client", pa.uint64()), ("tx", pa.uint64()), ("state", pa.uint8())],
-        DETAILS: [("client", pa.uint64()), ("tx", pa.uint64()), ("refunded", pa.int64()), ("moved", pa.int64())],
-        OPENINGS: [("client", pa.uint64()), ("opening", pa.int64())],
-    }  # fmt: skip
+        ACCOUNTS: [client, ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
+        ENTRIES: [client, tx, ("amount", pa.int64()), ("kind", pa.uint8()), ("state", pa.uint8())],
+        DISPUTES: [client, tx, ("state", pa.uint8())],
+        DETAILS: [client, tx, ("refunded", pa.int64()), ("moved", pa.int64())],
+        OPENINGS: [client, ("opening", pa.int64())],
+    }
     states = f"{legend(DISPUTE_STATES)}; {REVERSED_FLAG} more where a chargeback was reversed"
     notes = {"amounts": f"units of {unit(decimals)}", "kind": legend(ENTRY_KINDS), "state": states}
     return {

@@ -7,11 +7,11 @@ import os
 import time
 
 from txfast._version import __version__
-from txfast.dialect.names import DECIMALS
 from txfast.errors import StateError, unwritable
 from txfast.ledger.columns_out import ENTRY_KINDS, SavedLedger
 from txfast.state import manifest
-from txfast.state.arrow_columns import BATCH_ROWS, ColumnsWriter, new_columns, row_ranges
+from txfast.state.arrow_columns import ColumnsWriter, new_columns, row_ranges, rows_at_once
+from txfast.state.dialects import decimals_of, text_ids_of
 from txfast.state.segments import Segments
 from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, OPENINGS, ROW_BYTES, SHARD, schemas
 from txfast.writers.file import FileWriter, sync_folder
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from txfast.dialect.dialect import Dialect
     from txfast.ledger.ledger import Ledger
+    from txfast.state.arrow_columns import Columns
 
 
 class SnapshotWriter:
@@ -34,10 +36,15 @@ class SnapshotWriter:
     """
 
     def __init__(
-        self, folder: str, *, durable: bool = True, segments: Segments | None = None, decimals: int = DECIMALS
+        self,
+        folder: str,
+        *,
+        durable: bool = True,
+        segments: Segments | None = None,
+        dialect: "Dialect | None" = None,
     ) -> None:
         self.folder = folder
-        self._schemas = schemas(decimals)
+        self._schemas = schemas(decimals_of(dialect), text_ids_of(dialect))
         self._durable = durable
         self._segments = segments
         self._linked: dict[str, dict[str, object]] = {}  # files shared with an earlier snapshot, as in a manifest
@@ -65,10 +72,11 @@ class SnapshotWriter:
     def add(self, ledger: "Ledger") -> None:
         """Write a ledger's accounts and entries."""
         saved = SavedLedger(ledger)
-        for first, rows in row_ranges(0, len(ledger)):
+        writer = self._writers[ACCOUNTS]
+        for first, rows in row_ranges(0, len(ledger), writer.rows_at_once):
             columns = new_columns(ROW_BYTES[ACCOUNTS], rows)
             saved.copy_accounts(first, rows, *columns)
-            self._writers[ACCOUNTS].write(rows, columns)
+            writer.write(rows, with_client(saved, rows, columns))
         self._add_entries(saved)
         if self._segments is not None:
             self._add_disputes(saved)
@@ -84,13 +92,14 @@ class SnapshotWriter:
         starts = (0,) * len(ends)
         if self._segments is not None and self._linked:
             starts = self._segments.written[len(self._entries_written)]
+        writer = self._writers[ENTRIES]
         for kind, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            for first, rows in row_ranges(start, end):
+            for first, rows in row_ranges(start, end, writer.rows_at_once):
                 columns = new_columns(ROW_BYTES[ENTRIES], rows)
                 saved.copy_entries(kind, first, rows, *columns)
                 if self._segments is not None:
                     columns[-1] = bytearray(rows)  # states may change: the file of disputes has them
-                self._writers[ENTRIES].write(rows, columns)
+                writer.write(rows, with_ids(saved, kind, rows, columns))
         self._entries_written.append(ends)
 
     def _add_disputes(self, saved: SavedLedger) -> None:
@@ -106,20 +115,24 @@ class SnapshotWriter:
         """Write the few entries that `copy` finds, a method of `saved`, out of all that can be disputed."""
         for kind in filter(saved.can_be_disputed, range(len(ENTRY_KINDS))):
             first, end = 0, saved.entries(kind)
+            rows_max = rows_at_once(self._schemas[name])
             while first < end:
-                columns = new_columns(ROW_BYTES[name], BATCH_ROWS)
-                rows, first = copy(kind, first, end, BATCH_ROWS, *columns)
+                columns = new_columns(ROW_BYTES[name], rows_max)
+                rows, first = copy(kind, first, end, rows_max, *columns)
                 if rows:
-                    (self._writers.get(name) or self._open(name)).write(rows, columns)
+                    writer = self._writers.get(name) or self._open(name)
+                    writer.write(rows, with_ids(saved, kind, rows, columns))
 
     def _add_openings(self, saved: SavedLedger, end: int) -> None:
         """Write the opening balances of all accounts that have one, into a file that is there only then."""
         first = 0 if saved.has_details else end
+        rows_max = rows_at_once(self._schemas[OPENINGS])
         while first < end:
-            columns = new_columns(ROW_BYTES[OPENINGS], BATCH_ROWS)
-            rows, first = saved.copy_openings(first, BATCH_ROWS, *columns)
+            columns = new_columns(ROW_BYTES[OPENINGS], rows_max)
+            rows, first = saved.copy_openings(first, rows_max, *columns)
             if rows:
-                (self._writers.get(OPENINGS) or self._open(OPENINGS)).write(rows, columns)
+                writer = self._writers.get(OPENINGS) or self._open(OPENINGS)
+                writer.write(rows, with_client(saved, rows, columns))
 
     def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
         """Close the files and write the manifest, with these fields too; return all of its fields."""
@@ -149,6 +162,18 @@ class SnapshotWriter:
         """Close all files. The folder stays: the caller renames or removes it."""
         for writer in self._writers.values():
             writer.discard()
+
+
+def with_client(saved: SavedLedger, rows: int, columns: list[bytearray]) -> "Columns":
+    """Columns that were filled, the first one with clients as they are saved."""
+    client, *others = columns
+    return [saved.client_column(rows, client), *others]
+
+
+def with_ids(saved: SavedLedger, kind: int, rows: int, columns: list[bytearray]) -> "Columns":
+    """The same for columns of entries of a kind, the second of which has transactions."""
+    client, tx, *others = columns
+    return [saved.client_column(rows, client), saved.tx_column(kind, rows, tx), *others]
 
 
 def write_manifest(folder: str, fields: "dict[str, Any]", *, durable: bool = True) -> "dict[str, Any]":

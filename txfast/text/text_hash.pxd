@@ -21,6 +21,16 @@ cdef struct TextKey:
     uint64_t multiplier  # odd
 
 
+cdef inline int read_key(TextKey* key, bytes words) except -1:
+    """Make a key of random bytes. Raises ValueError where they are too many or too few."""
+    cdef const uint8_t* random = words
+    if len(words) != sizeof(TextKey):
+        raise ValueError(f"a key of {len(words)} bytes: it has {sizeof(TextKey)}")
+    key[0] = (<const TextKey*>random)[0]
+    key.multiplier |= 1
+    return 0
+
+
 cdef inline uint64_t load_bytes(const uint8_t* text, const Py_ssize_t length) noexcept nogil:
     """The first bytes of a text as a word: none for a length below 1, at most eight."""
     cdef uint64_t word

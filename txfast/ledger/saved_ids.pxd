@@ -1,0 +1,64 @@
+"""Ids on their way out of a ledger: of the client of an account, and of an entry."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport malloc
+
+from txfast.ledger.account_table cimport AccountTable
+from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Log, TxId, address_at, make_number_id, txs_of
+from txfast.ledger.rules cimport Account
+from txfast.ledger.texts cimport NAME_ALIGNMENT, TextArena, text_at
+from txfast.text.text_hash cimport hash_text
+
+
+cdef inline void make_text_id(TxId* id, const TextArena* arena, const uint64_t address) noexcept nogil:
+    """Make an id of the text at an address. Its hash is not set."""
+    cdef const uint8_t* stored = text_at(arena, address)
+    id.number = 0
+    id.text = stored + 1
+    id.length = stored[0]
+    id.currency = 0
+
+
+cdef inline void client_id(TxId* id, const AccountTable* table, const uint64_t client) noexcept nogil:
+    """Make an id of what an account has as its `client`; of a text with its hash."""
+    if table.names == NULL:
+        make_number_id(id, client)
+        return
+    make_text_id(id, table.names, <uint64_t>NAME_ALIGNMENT * <uint32_t>client)
+    id.number = hash_text(&table.text_key, id.text, id.length)
+
+
+cdef inline void tx_id(TxId* id, const Log* log, const uint64_t entry) noexcept nogil:
+    """Make an id of that of an entry; of a text without its hash."""
+    if log.has_texts:
+        make_text_id(id, &log.texts, address_at(log, entry))
+    else:
+        make_number_id(id, txs_of(log.chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK])
+
+
+cdef inline uint64_t* clients_by_number(const AccountTable* table) except NULL:
+    """What accounts have as their `client`, by the number of the account. The caller frees the array."""
+    cdef uint64_t* clients = <uint64_t*>malloc((table.accounts + 1) * sizeof(uint64_t))
+    cdef const Account* slots = table.slots
+    cdef uint64_t slot
+    if clients == NULL:
+        raise MemoryError(f"no memory for the clients of {table.accounts} accounts")
+    if slots != NULL:
+        for slot in range(table.slot_mask + 1):
+            if slots[slot].in_use:
+                clients[slots[slot].number] = slots[slot].client
+    return clients
+
+
+cdef inline uint16_t* currencies_by_number(const AccountTable* table) except NULL:
+    """The currencies of accounts, by the number of the account. The caller frees the array."""
+    cdef uint16_t* currencies = <uint16_t*>malloc((table.accounts + 1) * sizeof(uint16_t))
+    cdef const Account* slots = table.slots
+    cdef uint64_t slot
+    if currencies == NULL:
+        raise MemoryError(f"no memory for the currencies of {table.accounts} accounts")
+    if slots != NULL:
+        for slot in range(table.slot_mask + 1):
+            if slots[slot].in_use:
+                currencies[slots[slot].number] = slots[slot].currency
+    return currencies

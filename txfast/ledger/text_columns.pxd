@@ -1,0 +1,75 @@
+"""Columns of ids: numbers, or texts as Arrow has them. See text_columns.pyx."""
+
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+
+from txfast.ledger.buffers cimport column
+from txfast.ledger.entries cimport TxId, make_number_id
+from txfast.ledger.load cimport TEXT_CLIENTS, TEXT_TXS, IdKinds
+from txfast.ledger.texts cimport TextArena
+from txfast.text.bits cimport WORD_BYTES
+
+# A column of ids that is read. The object that was given to `take_ids` keeps it alive.
+cdef struct IdColumn:
+    const uint64_t* words  # the numbers, or the hashes of the texts
+    const int32_t* offsets  # where each text begins, and where the last one ends; NULL for numbers
+    const uint8_t* texts
+
+# The ids of entries.
+cdef struct EntryIds:
+    IdColumn clients
+    IdColumn txs
+
+cdef class TextColumn:
+    cdef IdColumn ids
+    cdef Py_ssize_t rows
+
+cdef str shown(const TxId id)
+cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const Py_ssize_t rows)
+
+
+cdef inline int take_ids(IdColumn* ids, const Py_ssize_t rows, ids_given, const bint are_texts) except -1:
+    """Read a column of `rows` ids: a TextColumn, or a buffer of numbers. Raises ValueError and TypeError."""
+    cdef TextColumn texts
+    cdef const uint8_t[::1] numbers
+    if are_texts:
+        texts = <TextColumn?>ids_given
+        if texts.rows != rows:
+            raise ValueError(f"a column of {texts.rows} ids, where {rows} are needed")
+        ids[0] = texts.ids
+        return 0
+    numbers = ids_given
+    ids.words = <const uint64_t*>column(numbers, rows * WORD_BYTES)
+    ids.offsets = NULL
+    ids.texts = NULL
+    return 0
+
+
+cdef inline int take_entry_ids(EntryIds* ids, const Py_ssize_t rows, clients, txs, const IdKinds kinds) except -1:
+    """The same for the clients and the transactions of entries."""
+    take_ids(&ids.clients, rows, clients, kinds & TEXT_CLIENTS)
+    return take_ids(&ids.txs, rows, txs, kinds & TEXT_TXS)
+
+
+cdef inline uint64_t id_bytes(const IdColumn* ids, const Py_ssize_t rows) noexcept nogil:
+    """The bytes of all texts of a column with their lengths; 0 for numbers."""
+    return 0 if ids.offsets == NULL else <uint64_t>(ids.offsets[rows] + rows)
+
+
+cdef inline void id_at_row(TxId* id, const IdColumn* ids, const Py_ssize_t row, const bint is_text) noexcept nogil:
+    """Make an id of that of a row; of a text with its hash."""
+    make_number_id(id, ids.words[row])
+    if is_text:
+        id.text = ids.texts + ids.offsets[row]
+        id.length = <uint8_t>(ids.offsets[row + 1] - ids.offsets[row])
+
+
+cdef inline void ids_at_row(
+    TxId* client,  # OUT
+    TxId* tx,  # OUT
+    const EntryIds* ids,  # IN
+    const Py_ssize_t row,  # IN
+    const IdKinds kinds,  # IN
+) noexcept nogil:
+    """The same for both ids of an entry."""
+    id_at_row(client, &ids.clients, row, kinds & TEXT_CLIENTS)
+    id_at_row(tx, &ids.txs, row, kinds & TEXT_TXS)
