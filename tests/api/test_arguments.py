@@ -100,6 +100,7 @@ WRONG: dict[str, list[Any]] = {
         [("redispute", "never")],
         {"redispute"},
     ],
+    "sql": [7, b"FROM x", "", " "],
     "reader": [*ANYTHING_BUT, None, "pandas", "Native"],
     "threads": [*NOT_A_NUMBER, 0],
     "memory_limit": [*NOT_A_NUMBER, 5, "1MB", "2", 1e9, False],

@@ -65,7 +65,7 @@ def test_a_profile_reads_a_strange_file() -> None:
 
 
 def test_options_of_a_profile_are_arguments() -> None:
-    Path("open.csv").write_bytes(b"client,available\n7,1\n")
+    Path("open.csv").write_bytes(b"client;available\n7;1\n")
     text = """
 threads = 1
 memory-limit = "4GiB"

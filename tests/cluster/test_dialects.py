@@ -20,7 +20,8 @@ from tests.support.engines import DaskClient, WorkersJob, run_cluster, run_comma
 from tests.support.outputs import Outputs, assert_alike, by_command, rejects_of
 from tests.support.profiles import examples
 from tests.support.reference_rows import NotTransactions
-from txfast.cluster import dask, spark_workers
+from txfast.cluster import command, dask, spark_workers
+from txfast.command.options import OPTIONS
 from txfast.errors import InputError, StateError, UsageError
 
 EXPORT = """\
@@ -290,3 +291,9 @@ def test_json_lines_refuse_what_needs_a_header_here_too(
     assert run_command("in.jsonl", "--dialect", setting, "-o", "a.csv") == 1
     assert "in.jsonl: JSON lines, which have no header" in capsys.readouterr().err
     assert not Path("a.csv").exists()
+
+
+def test_a_profile_knows_each_option_of_one_machine() -> None:
+    known = {*command.DIALECT, *command.PROFILED, *command.ONE_MACHINE, "policy", "profile"}
+    assert {option.name for option in OPTIONS} - known <= {"h", "help", "version"}
+    assert known <= {option.name for option in OPTIONS}

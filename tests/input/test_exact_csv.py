@@ -106,3 +106,26 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(txfast.InputError, match=r"No files found that match the pattern .*gone\.csv"):
         process(tmp_path, f"FROM '{tmp_path}/gone.csv'")
+
+
+@pytest.mark.parametrize("names", ["amount,amount", "Amount,amount", "amount, AMOUNT "])
+def test_a_header_that_names_a_column_twice_is_refused(tmp_path: Path, names: str) -> None:
+    """Before, DuckDB gave the second one another name, and the first one counted unseen."""
+    path = tmp_path / "in.csv"
+    path.write_text(f"type,client,tx,{names}\ndeposit,1,1,5,7\n")
+    with pytest.raises(txfast.InputError, match=r"in\.csv: its header names 'amount' twice: leave one out"):
+        process(tmp_path, f"FROM '{path}'")
+    result = process(tmp_path, f"SELECT * REPLACE (amount_1 AS amount) FROM read_csv('{path}', all_varchar = true)")
+    assert total_of(result) == "7.0000"
+
+
+def test_a_name_that_ends_as_those_of_second_columns_do_is_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("type,client,tx,amount,amount_1\ndeposit,1,1,5,7\n")
+    assert total_of(process(tmp_path, f"FROM '{path}'")) == "5.0000"
+
+
+def test_a_result_with_a_column_in_two_cases_is_refused(tmp_path: Path) -> None:
+    """SQL knows no case: the second one was meant to replace the first."""
+    with pytest.raises(txfast.InputError, match="it has two columns 'amount' and 'Amount': leave one out"):
+        process(tmp_path, f"SELECT *, 3 AS Amount {write(tmp_path, PLAIN)}")

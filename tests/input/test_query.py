@@ -12,6 +12,7 @@ import threading
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -262,3 +263,32 @@ def test_what_duckdb_raises_is_one_line_without_the_query(error: Exception, kind
         raise error
     assert str(caught.value) == words
     assert "key" not in str(caught.value.__cause__)
+
+
+def test_a_program_gives_a_query_as_text() -> None:
+    row = "SELECT 'deposit' AS type, 1 AS client, {} AS tx, '2.5' AS amount"
+    file = io.BytesIO(b"type,client,tx,amount\ndeposit,1,1,1\n")
+    result = txfast.process(file, sql=row.format(2), rejects=True)
+    assert [str(account.total) for account in result.accounts] == ["3.5000"]
+    assert [each["file"] for each in result.stats["inputs"]] == ["io.BytesIO", "sql"]
+    assert len(txfast.process(sql=row.format(1)).accounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (" ", "the query is empty"),
+        (7, "sql=7: it is the text of a DuckDB query, or the path of a .sql file, or None"),
+        ("DROP TABLE x", "sql: it is no query, but of the kind DROP"),
+        ("SELECT 1 AS client", "sql: not a table of transactions: it has no column type"),
+    ],
+)
+def test_a_query_of_a_program_that_is_none_is_refused(sql: Any, message: str) -> None:
+    with pytest.raises(txfast.TxfastError, match=message):
+        txfast.process(sql=sql)
+
+
+def test_a_profile_has_a_query_for_programs_too(tmp_path: Path) -> None:
+    profile = tmp_path / "p.toml"
+    profile.write_text("sql = \"SELECT 'deposit' AS type, 1 AS client, 1 AS tx, 2 AS amount\"\n")
+    assert str(txfast.process(profile=profile).accounts[0].total) == "2.0000"

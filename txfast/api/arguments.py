@@ -181,6 +181,13 @@ def spill_folder(given: object) -> str:
     return values.spill_folder(path_text(given))
 
 
+def query(given: object) -> str:
+    """The text of a query, or the name of a file with one."""
+    if not isinstance(given, str):
+        raise Wrong
+    return values.query(given)
+
+
 def policy(given: object) -> "Policy | None":
     """A text, a mapping of switches to values, or a Policy; None for the default one."""
     if not isinstance(given, str | Mapping):
@@ -228,6 +235,7 @@ ARGUMENTS: dict[str, Allowed] = {
     "dialect": Allowed(
         'a mapping of parts to values, such as {"delimiter": ";", "decimals": 2}', dialect, may_be_none=True
     ),
+    "sql": Allowed("the text of a DuckDB query, or the path of a .sql file", query, may_be_none=True),
     "reader": words(READERS),
     "threads": number_from(1),
     "memory_limit": Allowed('a number of bytes, or a text such as "2GiB"', bytes_or_size, may_be_none=True),

@@ -15,7 +15,7 @@ from txfast.api.lent_tables import LentTables, is_file, is_table, refusal_of_ele
 from txfast.errors import UsageError
 from txfast.input.library_errors import mark_as_callers
 from txfast.input.open import look_at, open_input, source_of
-from txfast.input.ref import InputRef, resolve
+from txfast.input.ref import InputRef, resolve, resolve_query
 from txfast.input.source import TABLE, Source
 from txfast.readers.table_rows import VALUES_BYTES
 
@@ -39,13 +39,15 @@ TABLES_TO_MAKE = {name: f"{name}()" for name in ("to_table", "toArrow", "compute
 
 class Inputs:
     """The `inputs` of one call, checked before anything is read; each path is looked up once, and is among the `refs`.
+    The rows of a query, `sql`, come last.
 
     With `whole_tables`, each table of an iterable is read to its end before its first row is given. Raises UsageError
     where there is no input, or an object that cannot be one.
     """
 
-    def __init__(self, inputs: "tuple[Input, ...]", *, whole_tables: bool = False) -> None:
-        check_inputs(inputs)
+    def __init__(self, inputs: "tuple[Input, ...]", *, whole_tables: bool = False, sql: str | None = None) -> None:
+        if inputs or sql is None:
+            check_inputs(inputs)
         self.inputs: list[InputRef | LentInput] = []
         for number, given in enumerate(inputs, 1):
             if isinstance(given, (str, os.PathLike)):
@@ -53,6 +55,8 @@ class Inputs:
             else:
                 ordinal = f" {number}" if len(inputs) > 1 else ""
                 self.inputs.append(LentInput(given, ordinal, whole_tables=whole_tables))
+        if sql is not None:
+            self.inputs.append(resolve_query(sql))
         self.refs = [each for each in self.inputs if isinstance(each, InputRef)]
 
     def sources(self, copy_folder: str | None = None) -> "Generator[Source, None, None]":

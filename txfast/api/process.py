@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @overload
 def process(
     *inputs: "Input",
+    sql: str | None = ...,
     rejects: Literal[True],
     max_malformed: int | None = ...,
     strict: bool = ...,
@@ -43,6 +44,7 @@ def process(
 @overload
 def process(
     *inputs: "Input",
+    sql: str | None = ...,
     rejects: "Literal[False] | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
@@ -64,6 +66,7 @@ def process(
 @overload
 def process(
     *inputs: "Input",
+    sql: str | None = ...,
     rejects: "bool | str | os.PathLike[str]" = ...,
     max_malformed: int | None = ...,
     strict: bool = ...,
@@ -85,6 +88,7 @@ def process(
 @takes_profile
 def process(
     *inputs: "Input",
+    sql: str | None = None,
     rejects: "bool | str | os.PathLike[str]" = False,
     max_malformed: int | None = None,
     strict: bool = False,
@@ -110,7 +114,8 @@ def process(
     objects, such as a generator of record batches, which one of the run's threads iterates. A stream or a generator
     that was read before has no rows left: it gives none, without an error. Files may be CSV, JSON lines, Parquet
     or Arrow IPC, compressed or not; the format is detected from the content. A path that ends in .sql is a file with a
-    query of DuckDB, whose rows are read in its order; a relation of DuckDB is a table.
+    query of DuckDB, whose rows are read in its order; a relation of DuckDB is a table. `sql` is the text of such a
+    query, whose rows come after those of all inputs: "FROM 'payments.csv' ORDER BY day".
 
     Most other arguments mean what the option of the same name means. `max_malformed` and `strict` stop the run at the
     first malformed row too many. `policy` is a text as for the option, such as "card", or a mapping of switches to
@@ -167,4 +172,6 @@ def process(
         last_line=taken("last_line", last_line),
         progress=taken("progress", progress),
     )
-    return run(Inputs(inputs), settings, None if opening is None else balance_input("opening", opening))
+    return run(
+        Inputs(inputs, sql=taken("sql", sql)), settings, None if opening is None else balance_input("opening", opening)
+    )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # The options of the command that are arguments too, and the function that makes one of the text in a profile.
 OPTIONS: "dict[str, Callable[[str], object]]" = {
     "reader": str,
+    "sql": values.query,
     "opening": values.file_name,
     "rejects": values.rejects_file,
     "state": values.folder_name,
@@ -52,7 +53,6 @@ REFUSED = {
     "color": LOGGING,
     "quiet": LOGGING,
     "verbose": LOGGING,
-    "sql": "give the call a DuckDB relation, or the path of a .sql file",
     "profile": "a profile cannot name another one",
     "dialect_of": INSTEAD,
     "verify": INSTEAD,

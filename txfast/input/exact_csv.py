@@ -6,6 +6,9 @@ except those of whole numbers, so that these sort as numbers; there a value that
 """
 
 import os
+import re
+
+from txfast.errors import InputError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ MARK = "\x1f"
 # default buffer, of 32 MB, does not fit in the least memory that a query gets, and a smaller one is no slower.
 FORM = "quote = '\"', escape = '\"', comment = '', hive_types_autocast = false, buffer_size = 8000000"
 WHOLE_NUMBERS = "BIGINT"
+# How DuckDB ends the name of a column that another one has too.
+RENAMED = re.compile(r"_[0-9]+$")
 
 
 def rows_of(connection: "duckdb.DuckDBPyConnection", statement: "duckdb.Statement") -> "duckdb.DuckDBPyRelation":
@@ -63,10 +68,25 @@ def reading_of(connection: "duckdb.DuckDBPyConnection", path: str) -> str:
         rows = connection.sql(guessed)
     except duckdb.Error:
         return guessed
+    refuse_double(connection, path, rows.columns)
     whole = [name for name, kind in zip(rows.columns, rows.types, strict=True) if str(kind) == WHOLE_NUMBERS]
     columns = ", ".join(map(whole_number, whole))
     replaced = f"REPLACE ({columns})" if columns else ""
     return f"SELECT * {replaced} FROM read_csv({file}, {FORM}, all_varchar = true)"
+
+
+def refuse_double(connection: "duckdb.DuckDBPyConnection", path: str, columns: list[str]) -> None:
+    """Raise InputError where a header names a column twice: DuckDB gives the second one another name, unseen."""
+    if not any(RENAMED.search(name) for name in columns):
+        return
+    first = connection.sql(f"FROM read_csv({quoted(path)}, {FORM}, header = false, all_varchar = true) LIMIT 1")
+    names = [str(name).strip().lower() for row in first.fetchall() for name in row if name is not None]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise InputError(
+            f"{path}: its header names {double!r} twice: leave one out, or call read_csv('FILE', all_varchar = true), "
+            f"in which the second one is {double + '_1'!r}"
+        )
 
 
 def whole_number(name: str) -> str:

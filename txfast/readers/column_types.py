@@ -62,6 +62,9 @@ def columns_of(
             raise InputError(f"{file}: it has no column {name}, which keep.{name} needs: correct its name")
         found.append(("keep", indexes))
     for role, indexes in found:
+        if of_query and len(same := same_in_any_case(schema.names, schema.names[indexes[0]])) > 1:
+            shown = " and ".join(map(repr, same))
+            raise InputError(f"{file}: not a table of transactions: it has two columns {shown}: leave one out")
         if len(indexes) > 1:
             name = wanted.get(role, schema.names[indexes[0]])
             raise InputError(f"{file}: not a table of transactions: it has two columns {name!r}: leave one out")
@@ -70,6 +73,11 @@ def columns_of(
         if refusal is not None:
             raise InputError(f"{file}: column {schema.names[indexes[0]]!r} is of type {kind}: {refusal}")
     return [schema.names[indexes[0]] for _, indexes in found]
+
+
+def same_in_any_case(names: "list[str]", name: str) -> list[str]:
+    """Those of the names of columns that are this one for SQL, in which case does not count."""
+    return [each for each in names if each.lower() == name.lower()]
 
 
 def refusal_of(role: str, kind: "pa.DataType", *, of_query: bool = False) -> str | None:

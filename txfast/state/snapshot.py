@@ -110,12 +110,18 @@ class Snapshot:
 
     @property
     def text_bytes(self) -> int:
-        """The most bytes of all ids that are texts, by the size of their files."""
+        """About how many bytes all ids take that are texts, by the size of their files."""
         if self.text_ids is None:
             return 0
-        names = self._bytes_of(ACCOUNTS) if self.text_ids.client else 0
-        txs = self._bytes_of(ENTRIES) if self.text_ids.tx else 0
-        return names + max(0, txs - self.entries * (sum(ROW_BYTES[ENTRIES]) - 8))
+        client_bytes, *others = ROW_BYTES[ACCOUNTS]
+        names = 0
+        if self.text_ids.client:
+            names = max(0, self._bytes_of(ACCOUNTS) - self.accounts * sum(others))
+            client_bytes = names // max(1, self.accounts)  # with each entry too
+        if not self.text_ids.tx:
+            return names
+        _, _, *others = ROW_BYTES[ENTRIES]
+        return names + max(0, self._bytes_of(ENTRIES) - self.entries * (client_bytes + sum(others)))
 
     def _bytes_of(self, kind: str) -> int:
         """The size of all files of a kind."""
