@@ -17,7 +17,7 @@ from tests.support.command import Folder
 from txfast.batch.header import Header
 from txfast.dialect.currencies import CURRENCIES_MAX, Currencies
 from txfast.dialect.dialect import Dialect
-from txfast.errors import CapacityError, InputError, MemoryLimitError, UsageError
+from txfast.errors import CapacityError, InputError, UsageError
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 
@@ -230,11 +230,21 @@ def test_accounts_cannot_be_compared_yet() -> None:
         accounts.differences(pa.table({"client": [1], "total": ["1"]}))
 
 
-def test_growth_beyond_the_limit_is_refused(folder: Folder) -> None:
-    rows = b"".join(b"deposit,%d,1,1,EUR\n" % client for client in range(1_500_000))
+@pytest.mark.parametrize("ids", ["number", "text"])
+def test_growth_beyond_the_limit_goes_to_disk(folder: Folder, ids: str) -> None:
+    codes = (b"EUR", b"USD", b"a,b", b"CHF")
+    rows = b"".join(
+        b'deposit,%d,%d,1,"%s"\n' % (n * 7 % 300_000, n // 3, codes[n % 7 % len(codes)]) for n in range(700_000)
+    )
     folder.write("many.csv", b"type,client,tx,amount,ccy\n" + rows)
-    with pytest.raises(MemoryLimitError, match="accounts with a currency stay in memory"):
-        txfast.process(folder.path / "many.csv", dialect=DIALECT, memory_limit="200MiB")
+    outputs = []
+    for limit in ((), ("--memory-limit", "96MiB")):
+        done = folder.run("many.csv", *CCY, "-q", "--ids", ids, "--stats", "s.json", "--rejects", "r.csv", *limit)
+        stats = json.loads(folder.read("s.json"))
+        outputs.append((done.output, folder.read("r.csv"), stats["total"]))
+    assert outputs[0] == outputs[1]
+    assert stats["spilled_bytes"] > 8 << 20
+    assert stats["peak_memory_bytes"] < 1.1 * (96 << 20)
 
 
 # ---- The parts -----------------------------------------------------------------------------------

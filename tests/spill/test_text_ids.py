@@ -210,6 +210,7 @@ class Merged:
     """Merged runs, in the place of Settled."""
 
     has_names = True
+    currencies = None
 
     def __init__(self, runs: list[bytes], buffer_bytes: int = 0) -> None:
         self._merge = RunMerge([io.BytesIO(run).readinto for run in runs], buffer_bytes, has_names=True)

@@ -9,7 +9,8 @@ from random import Random
 from typing import NamedTuple
 
 from tests.support.reference import KINDS
-from tests.support.reference_dialect import CURRENCY_LIMIT_BYTES, Dialect, meaning_of
+from tests.support.reference_dialect import CURRENCY_LIMIT_BYTES, Dialect
+from tests.support.reference_dialect_values import meaning_of
 from tests.support.rows import Row
 
 KIND_NAMES = [kind.decode() for kind in KINDS]

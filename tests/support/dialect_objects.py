@@ -16,7 +16,8 @@ from tests.support import strategies
 from tests.support.dialect_files import OTHER_TEXTS, Layout, soup, texts_of
 from tests.support.dialect_strategies import Written, chances, encoded, layouts
 from tests.support.json_files import NESTED, NUMBERS, STRINGS, STYLES, WORDS, joined
-from tests.support.reference_dialect import Dialect, parse_amount
+from tests.support.reference_dialect import Dialect
+from tests.support.reference_dialect_values import parse_amount
 from tests.support.rows import Row
 
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")

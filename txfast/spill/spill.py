@@ -11,6 +11,7 @@ import threading
 
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import MemoryLimitError
+from txfast.ledger.figures import has_one_client
 from txfast.ledger.ledger import Ledger
 from txfast.printable import shown_id
 from txfast.spill.file import Stream
@@ -169,9 +170,9 @@ class Spill:
 
     def _divide(self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int) -> "Spill":
         """Begin to divide a partition: move the ledger that it was read into so far into new partitions."""
-        if len(ledger) == 1 and failed_divisions >= FAILED_DIVISIONS_MAX:
+        if failed_divisions >= FAILED_DIVISIONS_MAX and has_one_client(ledger):
             transactions = sum(self._partitions.counts(partition)[1:])
-            missing = self._ledger_bytes(1, transactions, len(self._slices[partition])) - limit_bytes
+            missing = self._ledger_bytes(len(ledger), transactions, len(self._slices[partition])) - limit_bytes
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
                 f"client {shown_id(ledger.any_client())} alone has up to {transactions:,} transactions: "
