@@ -29,6 +29,8 @@ OURS = {
     "txfast.errors",
     "txfast.ledger",
     "txfast.ledger.sorted_accounts",
+    "txfast.ledger.figures",
+    "txfast.ledger.key_order",
     "txfast.ledger.ledger",
     "txfast.log.journal",
     "txfast.printable",

@@ -24,6 +24,7 @@ from tests.support.dialect_strategies import Written, written_files
 from tests.support.profiles import examples
 from tests.support.reference_dialect_run import Replay
 from tests.support.replays import though_all_malformed
+from tests.support.small_memory import small_runs
 from txfast.dialect.dialect import Dialect
 from txfast.errors import InputError
 from txfast.input.open import source_of
@@ -69,7 +70,7 @@ def balances_in(written: WrittenBalances, block_bytes: int) -> dict[int | str, i
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@given(written_files(spoilt=False), st.integers(1, 3))
+@given(written_files(spoilt=False, has_currency=False), st.integers(1, 3))
 def test_accounts_that_a_run_has_written_open_those_of_the_next(kind: str, written: Written, threads: int) -> None:
     twin = Replay(written.settings)
     twin.read("in.csv", written.content)
@@ -86,7 +87,7 @@ def test_accounts_that_a_run_has_written_open_those_of_the_next(kind: str, writt
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@given(written_files(spoilt=True))
+@given(written_files(spoilt=True, has_currency=False))
 def test_accounts_that_a_run_has_written_are_those_that_it_expects(kind: str, written: Written) -> None:
     accounts = process(written).accounts
     assert len(accounts.differences(accounts)) == 0
@@ -95,7 +96,7 @@ def test_accounts_that_a_run_has_written_are_those_that_it_expects(kind: str, wr
         assert len(accounts.differences(f"{folder}/a.{kind}")) == 0
 
 
-@given(written_files(spoilt=False), st.data())
+@given(written_files(spoilt=False, has_currency=False), st.data())
 def test_one_unit_that_differs_is_exactly_that_difference(written: Written, data: st.DataObject) -> None:
     accounts = process(written).accounts
     assume(len(accounts))
@@ -115,7 +116,7 @@ def test_one_unit_that_differs_is_exactly_that_difference(written: Written, data
 
 
 @examples(0.3)
-@given(written_files(spoilt=False))
+@given(written_files(spoilt=False, has_currency=False))
 def test_clients_that_are_texts_are_compared_in_the_order_of_their_bytes(written: Written) -> None:
     """Against half of the accounts, in any order, and others that no run has."""
     settings = written.settings | {"ids": "text", "ids.client": "text"}
@@ -160,6 +161,28 @@ def test_a_client_that_is_a_text_is_named_where_it_is_there_twice(folder: Folder
     for option in ("--opening", "--expect"):
         done = folder.run("charges.csv", "--ids", "text", option, "open.csv")
         done.assert_failed("open.csv:5: client x is there twice: leave one of its rows out")
+
+
+def test_a_client_that_is_there_twice_is_named_where_accounts_are_on_disk(tmp_path: Path) -> None:
+    for prefix, dialect in (("", None), ("c", {"ids": "text"})):
+        path = tmp_path / "open.csv"
+        lines = [f"{prefix}{number},3\n" for number in (*range(60_000), 5)]
+        path.write_text("client,available\n" + "".join(lines))
+        row = io.BytesIO(f"type,client,tx,amount\ndeposit,{prefix}1,1,1\n".encode())
+        with small_runs(3), pytest.raises(InputError, match=f"60002: client {prefix}5 is there twice"):
+            txfast.process(row, opening=path, dialect=dialect, memory_limit="1GiB", threads=1)
+
+
+def test_a_table_without_rows_expects_no_account(folder: Folder) -> None:
+    empty = pa.table({"client": pa.array([], pa.string()), "total": pa.array([], pa.decimal128(19, 4))})
+    parquet.write_table(empty, folder.path / "empty.parquet")
+    done = folder.run("charges.csv", "--ids", "text", "--expect", "empty.parquet", "--differences", "d.csv")
+    assert done.exit_code == 4
+    rows = folder.read("d.csv").splitlines()[1:]
+    assert [row.rpartition(b",account,")[2] for row in rows] == [b"missing,present"] * len(rows)
+    assert rows[0].startswith(b"=x,") or not rows[0].split(b",")[0].isdigit()
+    accounts = txfast.process(folder.path / "charges.csv", dialect={"ids": "text"}, logger=SILENT).accounts
+    assert [each.client for each in accounts.differences(empty)] == [each.client for each in accounts]
 
 
 DIFFERENCES = [

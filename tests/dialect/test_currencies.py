@@ -104,6 +104,24 @@ def test_a_row_without_a_right_code_is_malformed(folder: Folder) -> None:
     assert codes == ['"a""b"', "abcdefghijkl", "€€€€"]
 
 
+def test_a_wrong_code_is_told_of(folder: Folder) -> None:
+    folder.write("in.csv", PURSES + b"deposit,1,1,1,\ndeposit,1,1,1,abcdefghijklm\ndeposit,1,1,1\n")
+    lines = folder.run("in.csv", *CCY).error_lines
+    assert "malformed: in.csv:10: bad_currency: deposit,1,1,1, (it is empty)" in lines
+    assert "(a currency is a text of 1 to 12 bytes)" in "".join(lines)
+    assert "missing_field: deposit,1,1,1 (no currency)" in "".join(lines)
+    folder.write("all.csv", b"type,client,tx,amount,ccy\ndeposit,1,1,1,\n")
+    ended = folder.run("all.csv", *CCY)
+    assert ended.exit_code == 1
+    assert "the only row is malformed: bad_currency, in line 2 (it is empty)" in ended.errors
+
+
+def test_a_currency_without_an_account_has_no_sums(folder: Folder) -> None:
+    folder.write("in.csv", PURSES + b"deposit,10,9,-1,GBP\n")
+    folder.run("in.csv", *CCY, "-q", "--stats", "s.json", "--policy", "open-account=applied-row")
+    assert list(json.loads(folder.read("s.json"))["total"]) == ["CHF", "EUR", "USD"]
+
+
 def test_quoted_and_compressed_files_have_the_same_currencies(folder: Folder) -> None:
     quoted = b"\n".join(b'"' + line.replace(b",", b'","') + b'"' for line in PURSES.splitlines())
     folder.write("quoted.csv.gz", gzip.compress(quoted))
@@ -196,6 +214,8 @@ def test_a_program_looks_them_up_by_client_and_currency() -> None:
     assert [each.currency for each in accounts[::-1]] == ["EUR", "CHF", "USD"]
     for part in (accounts[1:], accounts[::-1]):
         assert tuple(part.get((10, "CHF")) or ()) == accounts[1]
+    assert accounts[3:].to_arrow().schema == accounts.to_arrow().schema
+    assert accounts[3:].get((10, "EUR")) is None
     assert "<td>CHF</td>" in accounts._repr_html_()
     with pytest.raises(TypeError, match="look one up by"):
         accounts.get(10)

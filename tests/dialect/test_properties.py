@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support import dialect_objects, dialect_strategies, reference_dialect_run, strategies
@@ -91,6 +91,8 @@ def test_json_lines_mean_what_their_dialect_says(written: Written, threads: int,
 def test_a_policy_says_what_the_rows_of_json_lines_do(
     written: Written, other: Written, threads: int, block_bytes: int, policy: str
 ) -> None:
+    # Both are in the encoding of the first: `encoding=utf-16` asks for a byte order mark.
+    assume(other.content.startswith((b"\xff\xfe", b"\xfe\xff")) or written.settings.get("encoding") != "utf-16")
     contents = [written.content, other.content]
     assert_as_reference(contents, written.settings, threads=threads, block_bytes=block_bytes, policy=policy)
 

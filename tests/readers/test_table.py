@@ -805,7 +805,7 @@ def test_decimals_fit_only_if_all_of_them_do() -> None:
 
 
 def test_other_numbers_of_columns_and_rows_are_refused() -> None:
-    for rows, columns in ((2, ()), (2, (ONE,) * 13), (-1, (NONE,) * 4)):
+    for rows, columns in ((2, ()), (2, (ONE,) * 14), (-1, (NONE,) * 4)):
         with pytest.raises(ValueError, match="rows of"):
             TableColumns(rows, columns)
 

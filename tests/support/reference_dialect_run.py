@@ -79,7 +79,8 @@ class Replay:
     def open(self, balances: Mapping[int | str, Decimal]) -> None:
         """Begin with these balances, by client."""
         for client, amount in balances.items():
-            self._ledger.open(client, int(amount.scaleb(self._decimals)))  # type: ignore[arg-type]  # as below
+            owner = (client, None)
+            self._ledger.open(owner, int(amount.scaleb(self._decimals)))  # type: ignore[arg-type]  # as below
 
     def read(self, name: str, content: bytes) -> None:
         """Apply one input. Raises NotTransactions."""

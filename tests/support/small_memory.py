@@ -95,7 +95,7 @@ def small_runs(limit: int) -> Iterator[None]:
 
         patched.setattr(session, "new_replay", new_replay)
         patched.setattr(snapshot, "Ledger", SmallLedger)
-        patched.setattr(openings, "bytes_with_openings", lambda ledger, _: ledger.bytes_with(0))
+        patched.setattr(openings, "bytes_with_openings", lambda ledger, *_: ledger.bytes_with(0))
         yield
 
 

@@ -118,24 +118,18 @@ def client_number(client: object) -> int | None:
 
 
 class AccountParts:
-    """Accounts that were copied from several chunks."""
+    """Accounts that were copied from several chunks. `has_names` and `currencies` are as those of the chunks."""
 
-    def __init__(self, parts: "Sequence[AccountColumns]") -> None:
+    def __init__(
+        self, parts: "Sequence[AccountColumns]", *, has_names: bool = False, currencies: "Currencies | None" = None
+    ) -> None:
         self._parts = parts
+        self.has_names = has_names
+        self.currencies = currencies
 
     def chunks(self) -> "Iterator[AccountColumns]":
         """Iterate the parts."""
         return iter(self._parts)
-
-    @property
-    def has_names(self) -> bool:
-        """Whether clients are texts."""
-        return any(part.has_names for part in self._parts)
-
-    @property
-    def currencies(self) -> "Currencies | None":
-        """The currencies of the run, where accounts have one."""
-        return next((part.currencies for part in self._parts), None)
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -183,4 +177,5 @@ def chosen_accounts(accounts: "AccountChunks", chosen: range) -> "AccountChunks"
             parts.append(chunk.part(ordered[0] - first, ordered.step, len(ordered)))
         taken += len(inside)
         first += len(chunk)
-    return AccountParts(parts if chosen.step > 0 else parts[::-1])
+    in_order = parts if chosen.step > 0 else parts[::-1]
+    return AccountParts(in_order, has_names=accounts.has_names, currencies=accounts.currencies)

@@ -184,6 +184,7 @@ class Ledger:
             return default
 
     def __contains__(self, client: object) -> bool:
+        """Whether there is this account. Raises TypeError as `ledger[client]`."""
         try:
             self[client]  # type: ignore[call-overload]
         except KeyError:

@@ -22,6 +22,8 @@ DIALECT_OPTIONS = (
             Say which columns of the input are type, client, tx and amount, where they have other names:
             --columns client=Customer,tx=Reference. Names of columns count in any case where exactly one fits. Instead
             of type and amount, credit and debit may be named: two columns of amounts, of deposits and of withdrawals.
+            With a column currency each client has an account in each currency; that excludes --state, --opening and
+            --expect.
             Without a header (--dialect header=no) columns are numbers from 1. A name that has a comma in it goes into
             --dialect columns.NAME=COLUMN.
         """,
@@ -52,7 +54,7 @@ DIALECT_OPTIONS = (
             Say whether the ids of clients and transactions are numbers, the default, or texts. Texts are compared by
             their bytes, without blanks and quotes around them, and come out as they went in; they have 1 to 255 bytes,
             and upper and lower case differ. Accounts then come in the order of their clients' bytes. --dialect
-            ids.client=text and ids.tx=text say it of one of the two. Text ids exclude --opening and --expect.
+            ids.client=text and ids.tx=text say it of one of the two. Text ids cannot be read on a cluster.
         """,
     ),
     Option(

@@ -43,8 +43,8 @@ INPUT = (
     "Several files are read in the order given, as one stream. Each CSV file has a header of its own. Ids are whole "
     "numbers below 2^64. An amount is at most 922337203685477.5807; after its fourth decimal only zeros may follow.",
     "A row that breaks these rules is malformed: it is skipped, counted under one reason, and logged. The reasons are "
-    "row_too_long (over 1 MiB), bad_quoting, bad_json, too_many_fields, missing_field, bad_type, bad_client, bad_tx "
-    "and bad_amount.",
+    "row_too_long (over 1 MiB), bad_quoting, bad_json, too_many_fields, missing_field, bad_type, bad_client, bad_tx, "
+    "bad_currency and bad_amount.",
 )
 OUTPUT = (
     "The accounts are CSV with the columns client, available, held, total and locked, in ascending order of client. "

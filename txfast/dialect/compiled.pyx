@@ -27,8 +27,10 @@ ROLES = {
 
 
 cdef class CompiledDialect:
-    """A compiled Dialect. `capsule` has a pointer to its struct, which is valid as long as this object. `currencies` are
-    those that files in it were found to have; None where accounts have no currency."""
+    """A compiled Dialect. `capsule` has a pointer to its struct, which is valid as long as this object.
+
+    `currencies` are those that files in it were found to have; None where accounts have no currency.
+    """
 
     cdef Compiled compiled
     cdef list texts  # keeps the words alive

@@ -1,6 +1,7 @@
 """The currencies of a run: codes as texts, and the numbers that batches and accounts have in their place.
 
-A scanner knows the codes that it has met; new ones it asks of the run's Currencies (currencies.pyx).
+A scanner knows the codes that it has met; new ones it asks of the run's Currencies (currencies.pyx). That is a Python
+object here, so that runs without currencies need not import its module.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -27,14 +28,25 @@ cdef struct KnownCodes:
     CurrencyCode refused  # of length 0 where each has got a number
 
 
-cdef class Currencies:
-    cdef readonly list codes
-    cdef dict numbers
+cdef inline int new_number(KnownCodes* known, const CurrencyCode code) noexcept with gil:
+    """The number of a code that a scanner does not know; 0, and the code in `refused`, where the run gives it none."""
+    cdef uint8_t[16] padded
+    memcpy(padded, &code, sizeof(CurrencyCode))
+    try:
+        return (<object>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
+    except Exception:
+        known.refused = code
+        return 0
 
 
-cdef int new_number(KnownCodes* known, const CurrencyCode code) noexcept with gil
-
-cdef int check_codes(const KnownCodes* known) except -1
+cdef inline int check_codes(const KnownCodes* known) except -1:
+    """Raise an error where a code was refused: rows of the batch have the number 0 for it."""
+    cdef uint8_t[16] padded
+    if known.refused.second:
+        memcpy(padded, &known.refused, sizeof(CurrencyCode))
+        (<object>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
+        raise MemoryError("no memory for another currency")
+    return 0
 
 
 cdef inline bint make_code(const uint8_t* start, const Py_ssize_t length, CurrencyCode* code) noexcept nogil:

@@ -3,9 +3,6 @@
 Accounts and batches have the numbers. No output depends on them: accounts are sorted and shown by the codes.
 """
 
-from libc.stdint cimport uint8_t
-from libc.string cimport memcpy
-
 from txfast.errors import CapacityError
 
 # A number has two bytes.
@@ -17,6 +14,9 @@ cdef class Currencies:
 
     Any thread may add one: the GIL, which no step here gives up, keeps two from having one number.
     """
+
+    cdef readonly list codes
+    cdef dict numbers
 
     def __init__(self):
         self.codes = []
@@ -42,23 +42,3 @@ cdef class Currencies:
     def find(self, code):
         """The number of a code; None where no row had it."""
         return self.numbers.get(code)
-
-
-cdef int new_number(KnownCodes* known, const CurrencyCode code) noexcept with gil:
-    """The number of a code that a scanner does not know; 0, and the code in `refused`, where the run gives it none."""
-    cdef uint8_t[16] padded
-    memcpy(padded, &code, sizeof(CurrencyCode))
-    try:
-        return (<Currencies>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
-    except Exception:
-        known.refused = code
-        return 0
-
-
-cdef int check_codes(const KnownCodes* known) except -1:
-    """Raise the error for a code that was refused, if one was."""
-    cdef uint8_t[16] padded
-    if known.refused.second:
-        memcpy(padded, &known.refused, sizeof(CurrencyCode))
-        (<Currencies>known.currencies).number((<const uint8_t*>padded)[:padded[15]])
-    return 0

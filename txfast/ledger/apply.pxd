@@ -13,9 +13,9 @@ from txfast.ledger.details cimport Details
 from txfast.ledger.entries cimport LOG_COUNT, Log, TxId, kind_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.load cimport (
-    BY_CURRENCY, LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup, account_of_row,
-    add_id, find_id, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row, look_ahead_to_tx,
-    needs_second_homes, tx_of_row,
+    BY_CURRENCY, LOOK_AHEAD_ROWS, NAME_AHEAD_ROWS, TEXT_CLIENTS, TEXT_TXS, TX_AHEAD_ROWS, BatchIds, IdKinds, Lookup,
+    account_of_row, add_id, find_id, ids_of, look_ahead_to_entry, look_ahead_to_name, look_ahead_to_row,
+    look_ahead_to_tx, needs_second_homes, tx_of_row,
 )
 from txfast.ledger.payments cimport apply_to_payment, is_plain_row
 from txfast.ledger.policy cimport Policy

@@ -20,7 +20,9 @@ cdef inline uint64_t hash_client(const HashKey* key, uint64_t client) noexcept n
     return multiply_fold(client ^ key.mask, key.multiplier)
 
 
-cdef inline uint64_t with_currency(const HashKey* key, const uint64_t client_hash, const uint16_t currency) noexcept nogil:
+cdef inline uint64_t with_currency(
+    const HashKey* key, const uint64_t client_hash, const uint16_t currency,
+) noexcept nogil:
     """The hash of an account's client and currency, from the client's."""
     cdef uint64_t hash = hash_client(key, currency)
     # It is turned, since a client may have the number of a currency.

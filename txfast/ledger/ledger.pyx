@@ -24,7 +24,7 @@ from txfast.ledger.entries cimport (
 )
 from txfast.ledger.hash cimport HashKey, hash_client, with_currency
 from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
-from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, IdKinds, read_form
+from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, read_form
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
@@ -73,8 +73,6 @@ cdef inline void take_parts(Ledger ledger, LedgerParts* parts) noexcept nogil:
     parts.counts = &ledger.counts[0]
     parts.unread_amounts = &ledger.unread_amounts
     parts.prefetch_second_homes = &ledger.prefetch_second_homes
-
-
 
 
 cdef class Ledger:
@@ -381,7 +379,7 @@ cdef class Ledger:
         fit in 64 bits."""
         cdef Account* account
         if self.id_kinds:
-            raise ValueError("the ids of this ledger are texts")
+            raise ValueError("the ids of this ledger are texts, or its accounts have a currency")
         if not fits_as_total(available, held):
             raise ValueError(f"client {client}: available {available} + held {held} does not fit in 64 bits")
         self.reserve_rows(1)

@@ -1,12 +1,14 @@
-"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client: of numbers, or of bytes; then of
-the code of the currency, where accounts have one.
+"""AccountColumns: the accounts of some ledgers, as columns in ascending order of client: of numbers, or of bytes; then
+of the code of the currency, where accounts have one.
 
 Writers of every format read these columns.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.ledger.account_table cimport name_of
 from txfast.ledger.key_order cimport SortKey, sort_bucket, sort_keys
@@ -200,20 +202,20 @@ cdef class AccountColumns:
 
     def by_currency(self):
         """The accounts summed up by the code of their currency, in the order of codes: `(available, held)` each, in
-        units of 0.0001. Empty where they have none."""
-        cdef Py_ssize_t index, number, count = 0 if self.currencies is None else len(self.currencies)
-        cdef WideSum* sums = <WideSum*>calloc(2 * count + 1, sizeof(WideSum))
-        cdef dict found = {}
-        if sums == NULL:
-            raise MemoryError(f"no memory for the sums of {count} currencies")
+        units of 0.0001. Only codes that an account has; none where accounts have no currency."""
+        cdef Py_ssize_t index, count = 0 if self.currencies is None else len(self.currencies)
+        cdef bytearray memory = bytearray((2 * count + 1) * sizeof(WideSum)), flags = bytearray(count + 1)
+        cdef WideSum* sums = <WideSum*>PyByteArray_AS_STRING(memory)
+        cdef uint8_t* is_there = <uint8_t*>PyByteArray_AS_STRING(flags)
         if count:
             for index in range(self.count):
                 add_wide(&sums[2 * self.currency[index]], self.balances[index].content)
                 add_wide(&sums[2 * self.currency[index] + 1], self.held[index])
-        for number in range(count):
-            found[self.currencies.codes[number]] = (whole(&sums[2 * number]), whole(&sums[2 * number + 1]))
-        free(sums)
-        return dict(sorted(found.items()))
+                is_there[self.currency[index]] = True
+        return dict(sorted([
+            (self.currencies.codes[number], (whole(&sums[2 * number]), whole(&sums[2 * number + 1])))
+            for number in range(count) if is_there[number]
+        ]))
 
     def account(self, Py_ssize_t index):
         """`(client, available, held, locked)` of one account, amounts in units of 0.0001. Raises IndexError."""
@@ -259,6 +261,7 @@ cdef class AccountColumns:
         cdef uint8_t* locked
         cdef Py_ssize_t index, source
         part.share_names(self)
+        part.currencies = self.currencies
         if count < 1:
             return part
         source = first + (count - 1) * step
@@ -375,7 +378,9 @@ cdef Py_ssize_t take_addresses(Ledger ledger, SortKey* keys) noexcept:
     return taken
 
 
-cdef inline bint is_same_client(const NamedAccount* one, const NamedAccount* other, const bint has_names) noexcept nogil:
+cdef inline bint is_same_client(
+    const NamedAccount* one, const NamedAccount* other, const bint has_names,
+) noexcept nogil:
     return compare_names(one.name, other.name) == 0 if has_names else one.name == other.name
 
 

@@ -8,6 +8,7 @@ from txfast.batch.batch import KINDS
 from txfast.batch.header import STANDARD_COLUMNS
 from txfast.batch.header_advice import DELIMITERS
 from txfast.dialect.likely_names import likely_type
+from txfast.dialect.names import CURRENCY_BYTES_MAX
 from txfast.text.words import nearest
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -34,6 +35,7 @@ ENDING_HINT = "a line ending in it? leave that out"
 TYPE_HINT = f"a type is one of {', '.join(KINDS)}"
 ID_HINT = f"an id is a whole number from 0 to {ID_MAX}"
 JSON_HINT = 'a line is one object, as {"type":"deposit","client":1,"tx":1,"amount":"1.50"}'
+CURRENCY_HINT = f"a currency is a text of 1 to {CURRENCY_BYTES_MAX:,} bytes"
 AMOUNT_HINT = "an amount is digits with a decimal point, as 1250.00"
 # What each reason asks for, where no row is at hand that says more.
 REASON_HINTS = {
@@ -41,10 +43,11 @@ REASON_HINTS = {
     "bad_quoting": "a quote stands alone? double a quote inside a quoted field",
     "bad_json": JSON_HINT,
     "too_many_fields": "quote a field that has the delimiter in it, such as an amount with a comma",
-    "missing_field": "a row has at least type, client and tx",
+    "missing_field": "a row has at least type, client and tx, and its currency where the dialect names that column",
     "bad_type": TYPE_HINT,
     "bad_client": ID_HINT,
     "bad_tx": ID_HINT,
+    "bad_currency": CURRENCY_HINT,
     "bad_amount": AMOUNT_HINT,
 }
 
@@ -84,7 +87,7 @@ def hint_of_object(reason: str, row: bytes, dialect: "Dialect | None") -> str:
 
 def missing_in(fields: dict[str, str]) -> list[str]:
     """Which of the fields that every row needs are not there, or empty."""
-    return [role for role in ("type", "client", "tx") if role in fields and not fields[role]]
+    return [role for role in ("type", "client", "tx", "currency") if role in fields and not fields[role]]
 
 
 def field_hint(reason: str, fields: dict[str, str], dialect: "Dialect | None" = None) -> str:
@@ -97,6 +100,9 @@ def field_hint(reason: str, fields: dict[str, str], dialect: "Dialect | None" = 
             text = fields.get(name, "")
             return text_id_hint("" if text in dialect.words("null") else text)
         return id_hint(fields.get(name, ""))
+    if reason == "bad_currency":
+        text = fields.get("currency", "")
+        return CURRENCY_HINT if text and (dialect is None or text not in dialect.words("null")) else "it is empty"
     if reason == "bad_type":
         return type_hint(fields.get("type", ""))
     if reason == "missing_field":

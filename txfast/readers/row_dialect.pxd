@@ -7,8 +7,8 @@ from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memchr
 
 from txfast.batch.batch cimport (
-    BAD_AMOUNT, BAD_CLIENT, BAD_CURRENCY, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT, TOO_MANY_FIELDS,
-    WELL_FORMED, WITHDRAWAL, Malformed,
+    BAD_AMOUNT, BAD_CLIENT, BAD_CURRENCY, BAD_TX, BAD_TYPE, DEPOSIT, IGNORED_ROW, MISSING_FIELD, NO_AMOUNT,
+    TOO_MANY_FIELDS, WELL_FORMED, WITHDRAWAL, Malformed,
 )
 from txfast.batch.header cimport Fields
 from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES, IdText, undouble

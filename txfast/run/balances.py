@@ -10,7 +10,7 @@ from txfast.input.ref import InputRef
 from txfast.input.room import in_mib
 from txfast.input.source import CSV, JSON_LINES
 from txfast.interrupts import check, while_waiting
-from txfast.printable import printable
+from txfast.printable import shown_id
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class BalanceFile:
         self._copy_folder = copy_folder
         self._room = room
         self._table_allowance = table_allowance
+
+    @property
+    def has_names(self) -> bool:
+        """Whether clients are texts."""
+        return self._dialect is not None and self._dialect.has_text("client")
 
     def blocks(self) -> "Iterator[BalanceRows]":
         """Iterate the rows block by block, always in the same BalanceRows, which keep all rows unless they are cleared.
@@ -125,7 +130,7 @@ def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedA
     from txfast.readers.balance_rows import BalanceRows
     from txfast.report.expected import SORTED_BYTES, ExpectedAccounts
 
-    rows = BalanceRows(())
+    rows = BalanceRows((), has_names=file.has_names)
     for rows in file.blocks():
         if books is not None:
             refuse_large(file.name, rows.memory_bytes, books)
@@ -189,19 +194,14 @@ def client_twice(file: BalanceFile, client: int | bytes, state: str | None) -> I
 
 
 def is_there_twice(name: str, line: int | None, client: int | bytes) -> InputError:
-    return InputError(f"{place(name, line)}: client {shown(client)} is there twice: leave one of its rows out")
+    return InputError(f"{place(name, line)}: client {shown_id(client)} is there twice: leave one of its rows out")
 
 
 def is_known_already(name: str, line: int | None, client: int | bytes, state: str | None) -> InputError:
     return InputError(
-        f"{place(name, line)}: client {shown(client)} has an account in {state} already: the state keeps opening "
+        f"{place(name, line)}: client {shown_id(client)} has an account in {state} already: the state keeps opening "
         f"balances, so give them in the first run alone, and later only those of new clients"
     )
-
-
-def shown(client: int | bytes) -> str:
-    """A client in a message."""
-    return str(client) if isinstance(client, int) else printable(client.decode(errors="backslashreplace"))
 
 
 def place(name: str, line: int | None) -> str:

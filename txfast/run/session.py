@@ -185,7 +185,10 @@ class Session:
     def _refuse_currencies(self, what: str) -> None:
         """Raise UsageError where accounts have a currency, which files of balances have not."""
         if self.replay.books.currencies is not None:
-            raise UsageError(f"{what} have no currency, and accounts of this run have one")
+            raise UsageError(
+                f"{what} have no currency, and accounts of this run have one: read one currency at a time, by "
+                f"--dialect keep.COLUMN=CODE"
+            )
 
     def _balances(self, given: "InputRef | Lent", contents: "Contents") -> "BalanceFile":
         from txfast.run.balances import BalanceFile
@@ -294,8 +297,6 @@ class Session:
         try:
             return self.replay.collect(save)
         except AccountTwiceError as error:
-            if not isinstance(error.client, int):
-                raise  # a client that is a text is in no file of opening balances
             state = self.outputs.state
             path = None if state is None or state.is_new else state.path
             raise client_twice(self._balances(opening, OPENING), error.client, path) from error

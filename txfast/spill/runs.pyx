@@ -5,7 +5,7 @@ client follows: a number in eight bytes, or the length of a text in one byte, an
 currency, two bytes before the client have its number.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove
 

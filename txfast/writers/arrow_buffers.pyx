@@ -28,7 +28,8 @@ cdef inline Decimal widened(const int64_t units) noexcept nogil:
 
 def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize_t count):
     """The buffers of `count` accounts, from index `first` on, a list for each column: `client` (uint64; of texts the
-    offsets, int32, and the bytes), `currency` (texts, where accounts have one), `available`, `held`, `total` (each decimal128) and `locked` (bits).
+    offsets, int32, and the bytes), `currency` (texts, where accounts have one), `available`, `held`, `total` (each
+    decimal128) and `locked` (bits).
 
     Raises IndexError where there are fewer accounts.
     """
