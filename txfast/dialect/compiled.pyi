@@ -9,6 +9,7 @@ ROUNDINGS: tuple[str, ...]
 IGNORE: str
 KINDS: tuple[str, ...]
 OTHER_WORDS: dict[str, str]
+ROLES: dict[str, int]
 
 @disjoint_base
 class CompiledDialect:

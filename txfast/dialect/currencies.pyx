@@ -18,7 +18,7 @@ cdef class Currencies:
     cdef readonly list codes
     cdef dict numbers
 
-    def __init__(self):
+    def __cinit__(self):
         self.codes = []
         self.numbers = {}
 

@@ -4,6 +4,7 @@ from typing import Protocol
 from txfast.ledger.sorted_accounts import AccountColumns
 
 HEADER: bytes
+HEADER_WITH_CURRENCY: bytes
 CSV_BLOCK_BYTES: int
 
 class _Accounts(Protocol):
