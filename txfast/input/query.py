@@ -255,14 +255,33 @@ class Query:
         reader, self._reader = self._reader, None
         connection, self._connection = self._connection, None
         folder, self._own_folder = self._own_folder, None
-        if reader is not None:
-            reader.close()
+        if reader is not None and connection is not None:
+            close_reader(reader, connection)
         if connection is not None:
             connection.close()
         if folder is not None:
             import shutil
 
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def close_reader(reader: "pa.RecordBatchReader", connection: "duckdb.DuckDBPyConnection") -> None:
+    """Close the stream of a query that may not be at its end. DuckDB runs ahead of its reader, and closing waits for
+    that: so it is told to stop, again and again until it has."""
+    is_closed = threading.Event()
+
+    def interrupt() -> None:
+        connection.interrupt()
+        while not is_closed.wait(POLL_SECONDS):
+            connection.interrupt()
+
+    watcher = threading.Thread(target=interrupt, daemon=True)
+    watcher.start()
+    try:
+        reader.close()
+    finally:
+        is_closed.set()
+        watcher.join()
 
 
 class QueryRows:
