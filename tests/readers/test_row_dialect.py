@@ -228,3 +228,45 @@ def test_one_of_the_ids_may_be_a_number() -> None:
     assert parsed({"ids.tx": "text"}, b"deposit,a,b,1") == "bad_client"
     assert parsed({"ids.tx": "text", "types.S": "deposit"}, b"S,7,b,1") == ("deposit", 7, b"b", 10_000)
     assert parsed({"ids.tx": "text"}, b"deposit,7,,1") == "bad_tx"
+
+
+CURRENCY_HEADER = b"type,client,tx,amount,ccy"
+
+
+@pytest.mark.parametrize("settings", [{}, {"null": "none"}], ids=["fast path", "row parser"])
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        (b"EUR", b"EUR"),
+        (b" EUR\t", b"EUR"),
+        (b'"EUR"', b"EUR"),
+        (b'"E""R"', b'E"R'),
+        (b'"E,R"', b"E,R"),
+        (b"abcdefghijkl", b"abcdefghijkl"),
+        (b'"abcdef""ghijk"', b'abcdef"ghijk'),
+        (b"abcdefghijklm", "bad_currency"),
+        (b'"abcdef""ghijkl"', "bad_currency"),
+        (b"", "bad_currency"),
+        (b'""', "bad_currency"),
+    ],
+)
+def test_a_currency_is_a_short_text(settings: dict[str, str], field: bytes, code: object) -> None:
+    dialect = Dialect({"columns.currency": "ccy", **settings})
+    batch = TransactionBatch()
+    row = b"deposit,1,2,1.5," + field
+    reader = CsvReader(io.BytesIO(CURRENCY_HEADER + b"\n" + row + b"\n"), "in", dialect=dialect)
+    reader.fill(batch)
+    reader.scan(batch)
+    found = parse_line(row, Header(CURRENCY_HEADER, "in", dialect=dialect))
+    assert dialect.currencies is not None
+    if isinstance(code, str):
+        assert (found, len(batch), dialect.currencies.codes) == (code, 0, [])
+    else:
+        assert (found, len(batch), dialect.currencies.codes) == (("deposit", 1, 2, 15_000), 1, [code])
+
+
+def test_a_row_has_its_currency_and_the_words_for_none_are_no_currency() -> None:
+    dialect = Dialect({"columns.currency": "ccy", "null": "none"})
+    header = Header(CURRENCY_HEADER, "in", dialect=dialect)
+    assert parse_line(b"deposit,1,2,1.5", header) == "missing_field"
+    assert parse_line(b"deposit,1,2,1.5,none", header) == "bad_currency"
