@@ -13,6 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.support.arguments import parse, usage_error
+from tests.support.checkpoint_driver import DRIVER
 from tests.support.command import VOLATILE_STATS, Folder, Run
 from tests.support.reference import ACCOUNTS_HEADER, HEADER
 
@@ -112,25 +113,6 @@ def test_an_opening_alone_is_saved(folder: Folder) -> None:
     folder.write("in.csv", HEADER)
     assert run(folder, "-q", "--state", "state").exit_code == 0
     assert folder.run("--state", "state").output.count(b"\n") == 3
-
-
-# The command in small blocks, which ends itself at its checkpoint of a number.
-DRIVER = """
-import os
-from txfast.run import checkpoint, plan
-plan.READ_BLOCK_BYTES = 2048
-takes = int(os.environ.get("TAKES", 0))
-take = checkpoint.Checkpoints.take
-def take_and_die(self, *arguments):
-    global takes
-    take(self, *arguments)
-    takes -= 1
-    if takes == 0:
-        os._exit(9)
-checkpoint.Checkpoints.take = take_and_die
-from txfast.__main__ import entry
-entry()
-"""
 
 
 @pytest.mark.untraced

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import txfast
+from tests.support.checkpoint_driver import DRIVER
 from tests.support.command import Folder
 from tests.support.dialect_replays import assert_as_reference, run, shown
 from tests.support.reference_dialect import read_rows
@@ -410,23 +411,6 @@ def test_a_state_keeps_the_dialect_of_json_lines(folder: Folder) -> None:
     assert folder.run(*options).output == first.replace(b"1200.50", b"1201.00")
     done = folder.run("in.jsonl", "-q", "--state", "st")
     done.assert_failed("in another dialect")
-
-
-DRIVER = """
-import os
-from txfast.run import checkpoint, plan
-plan.READ_BLOCK_BYTES, plan.THREADED_BYTES_MIN = 2048, 0
-takes, take = int(os.environ.get("TAKES", 0)), checkpoint.Checkpoints.take
-def take_and_die(self, *arguments):
-    global takes
-    take(self, *arguments)
-    takes -= 1
-    if takes == 0:
-        os._exit(9)
-checkpoint.Checkpoints.take = take_and_die
-from txfast.__main__ import entry
-entry()
-"""
 
 
 @pytest.mark.parametrize("threads", ["1", "4"])

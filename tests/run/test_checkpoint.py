@@ -19,6 +19,7 @@ import pytest
 from pyarrow import parquet
 
 import txfast
+from tests.support.checkpoint_driver import DRIVER
 from tests.support.command import FILE, VOLATILE_STATS, Folder, Run
 from tests.support.failures import fail_renames
 from tests.support.notes import notes_file, raw_rows
@@ -39,36 +40,6 @@ from txfast.state.directory import StateDirectory
 COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.json", "--rejects")
 QUIET = logging.Logger("quiet", logging.CRITICAL)
 STATE = ("--state", "state", "--checkpoint", "0")
-
-# The command in small blocks, which does something to itself at its checkpoint, or its batch, of a number. Batches of
-# all inputs count, or those of one.
-DRIVER = """
-import os, signal
-from txfast.readers import table
-from txfast.run import checkpoint, plan
-from txfast.run.replay import Replay
-plan.READ_BLOCK_BYTES, plan.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
-takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
-take, report = checkpoint.Checkpoints.take, Replay._report
-def take_and_die(self, *arguments):
-    global takes
-    take(self, *arguments)
-    takes -= 1
-    if takes == 0:
-        os._exit(9)
-def report_and_signal(self, intake, *arguments):
-    global batches
-    report(self, intake, *arguments)
-    batches -= os.environ.get("INPUT", intake.name) == intake.name
-    if batches == -3 and "ENDS" in os.environ:
-        os._exit(77)
-    if batches == 0:
-        for _ in range(int(os.environ.get("SIGNALS", 1))):
-            os.kill(os.getpid(), getattr(signal, os.environ["SIGNAL"]))
-checkpoint.Checkpoints.take, Replay._report = take_and_die, report_and_signal
-from txfast.__main__ import entry
-entry()
-"""
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 import txfast
 from tests.support import json_files, reference, replays, strategies
+from tests.support.checkpoint_driver import DRIVER
 from tests.support.command import VOLATILE_STATS, Folder
 from tests.support.small_memory import small_limits
 
@@ -29,23 +30,6 @@ ODD = (
     b'{"type":"withdrawal","client":1,"tx":3,"amount":1e3}\n'
     b'{"type":"withdrawal","client":1,"tx":4,"amount":1000.50}'
 )
-
-# Makes blocks small, and kills itself at its third checkpoint.
-DRIVER = """
-import os
-from txfast.run import checkpoint, plan
-plan.READ_BLOCK_BYTES, plan.THREADED_BYTES_MIN = 2048, 0
-takes, take = int(os.environ.get("TAKES", 0)), checkpoint.Checkpoints.take
-def take_and_die(self, *arguments):
-    global takes
-    take(self, *arguments)
-    takes -= 1
-    if takes == 0:
-        os._exit(9)
-checkpoint.Checkpoints.take = take_and_die
-from txfast.__main__ import entry
-entry()
-"""
 
 
 def expected_rejects(content: bytes) -> list[reference.Reject]:

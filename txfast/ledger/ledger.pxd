@@ -33,7 +33,7 @@ cdef class Ledger:
     cdef uint64_t applied_rows(self) noexcept
     cdef int reserve_rows(self, Py_ssize_t rows, uint64_t text_bytes=*) except -1
     cdef int check_names(self, uint64_t name_bytes) except -1
-    cdef const Account* find_named(self, bytes name, uint16_t currency) except NULL
+    cdef const Account* find_account(self, client, uint16_t currency) except? NULL
     cdef int reserve_balances(self) except -1
     cdef bint reserve_index(self, const uint64_t entries) noexcept nogil
     cdef bint rebuild_index(self, const uint64_t capacity) noexcept nogil

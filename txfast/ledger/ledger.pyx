@@ -14,17 +14,18 @@ from cython.view cimport array as cython_array
 from txfast.batch.batch cimport DEPOSIT, KIND_COUNT, WITHDRAWAL, TransactionBatch
 from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.account_table cimport (
-    ACCOUNTS_MAX, NAMES_BYTES_MAX, find_named_slot, find_or_add, find_slot_of_currency, free_accounts, hash_of,
-    home_slots, reserve_accounts,
+    ACCOUNTS_MAX, NAMES_BYTES_MAX, find_or_add, free_accounts, hash_of, home_slots, reserve_accounts,
 )
 from txfast.ledger.apply cimport LedgerParts, apply_rows
 from txfast.ledger.details cimport details_bytes, free_details, reserve_details
 from txfast.ledger.entries cimport (
-    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, TxId, free_logs, make_logs, reserve_entries,
+    CHUNK_ENTRIES, LOG_COUNT, LOG_ENTRIES_MAX, Log, TxId, free_logs, make_logs, make_number_id, reserve_entries,
 )
-from txfast.ledger.hash cimport HashKey, hash_client, with_currency
+from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
-from txfast.ledger.load cimport BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, read_form
+from txfast.ledger.load cimport (
+    BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, client_slots, find_client, read_form,
+)
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
 from txfast.ledger.rules cimport APPLIED, STATUS_COUNT, Account, Status
@@ -391,28 +392,29 @@ cdef class Ledger:
     def account(self, client, uint16_t currency=0):
         """`(available, held, locked)` of a client, an integer, or bytes where clients are texts, in units of 0.0001;
         None where it has no account. `currency` is its number, where accounts have one."""
-        cdef const Account* account
-        cdef uint64_t hash
-        if not self.table.accounts:
-            return None
-        if self.table.names != NULL:
-            if not 0 < len(client) <= ID_BYTES_MAX:
-                return None
-            account = self.find_named(client, currency)
-        else:
-            hash = hash_client(&self.table.key, client)
-            if self.currencies is not None:
-                hash = with_currency(&self.table.key, hash, currency)
-            account = find_slot_of_currency(&self.table, home_slots(&self.table, hash), client, currency)
-        return (account.available, account.held, bool(account.locked)) if account.in_use else None
+        cdef const Account* account = self.find_account(client, currency)
+        return None if account == NULL else (account.available, account.held, bool(account.locked))
 
-    cdef const Account* find_named(self, bytes name, uint16_t currency) except NULL:
-        """The account of a client that is a text of at most ID_BYTES_MAX, or an empty slot."""
-        cdef bytes padded = name + bytes(TEXT_HASH_SLACK_BYTES)
-        cdef const uint8_t* text = padded
-        cdef uint64_t hash = hash_text(&self.table.text_key, text, len(name))
-        cdef uint64_t home = hash if self.currencies is None else with_currency(&self.table.key, hash, currency)
-        return find_named_slot(&self.table, home_slots(&self.table, home), hash, text, <uint8_t>len(name), currency)
+    cdef const Account* find_account(self, client, uint16_t currency) except? NULL:
+        """The account of a client, as `account` takes it; NULL where it has none."""
+        cdef const Account* account
+        cdef bytes padded  # keeps the text alive
+        cdef TxId id
+        if not self.table.accounts:
+            return NULL
+        make_number_id(&id, 0)
+        if self.table.names == NULL:
+            id.number = client
+        elif 0 < len(client) <= ID_BYTES_MAX:
+            padded = client + bytes(TEXT_HASH_SLACK_BYTES)
+            id.text = padded
+            id.length = <uint8_t>len(client)
+            id.number = hash_text(&self.table.text_key, id.text, id.length)
+        else:
+            return NULL
+        id.currency = currency
+        account = find_client(&self.table, client_slots(&self.table, id), id)
+        return account if account.in_use else NULL
 
     def any_client(self):
         """A client of the ledger, as `account` takes it. Raises ValueError where it has none."""

@@ -4,8 +4,9 @@ Eight bytes at a time, as big-endian words, by the sort of numbers: a comparing 
 """
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
+from txfast.ledger.key_order cimport SortKey, sort_bucket
 from txfast.ledger.rules cimport Account
 from txfast.text.bits cimport swap_bytes
 from txfast.text.text_hash cimport load_bytes
@@ -55,3 +56,20 @@ cdef inline void sort_few(NamedAccount* named, const Py_ssize_t count) noexcept 
             named[slot] = named[slot - 1]
             slot -= 1
         named[slot] = moved
+
+
+cdef inline void sort_by_keys(
+    NamedAccount* named,  # IN, OUT
+    NamedAccount* in_order,  # scratch for as many, as is the last one
+    SortKey* keys,  # IN by account: what it is sorted by; OUT in order
+    SortKey* scratch,
+    const Py_ssize_t count,  # IN
+) noexcept nogil:
+    """Sort accounts by a number each. Those with equal numbers stay in order."""
+    cdef Py_ssize_t index
+    for index in range(count):
+        keys[index].content = index
+    sort_bucket(keys, scratch, count)
+    for index in range(count):
+        in_order[index] = named[keys[index].content]
+    memcpy(named, in_order, count * sizeof(NamedAccount))

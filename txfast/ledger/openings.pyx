@@ -101,13 +101,8 @@ cdef inline Account* open_named(Ledger ledger, const uint64_t client_hash, const
 def account_number(Ledger ledger not None, client not None):
     """The number of the account of a client, an integer, or bytes where clients are texts: how many were opened before
     it. Raises KeyError where there is none."""
-    cdef const Account* account = NULL
-    if ledger.table.accounts:
-        if ledger.table.names != NULL:
-            account = ledger.find_named(client, 0)
-        else:
-            account = find_slot(&ledger.table, home_of(ledger, client), client)
-    if account == NULL or not account.in_use:
+    cdef const Account* account = ledger.find_account(client, 0)
+    if account == NULL:
         raise KeyError(client)
     return account.number
 

@@ -1,7 +1,6 @@
 """Ids on their way out of a ledger: of the client of an account, and of an entry."""
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport malloc
 
 from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Log, TxId, address_at, make_number_id, txs_of
@@ -36,29 +35,18 @@ cdef inline void tx_id(TxId* id, const Log* log, const uint64_t entry) noexcept 
         make_number_id(id, txs_of(log.chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK])
 
 
-cdef inline uint64_t* clients_by_number(const AccountTable* table) except NULL:
-    """What accounts have as their `client`, by the number of the account. The caller frees the array."""
-    cdef uint64_t* clients = <uint64_t*>malloc((table.accounts + 1) * sizeof(uint64_t))
+cdef inline void take_by_number(
+    const AccountTable* table,  # IN
+    uint64_t* clients,  # OUT by the number of the account: what it has as its `client`
+    uint16_t* currencies,  # OUT the same way; NULL where they are not asked for
+) noexcept nogil:
+    """Take the clients of all accounts, and their currencies."""
     cdef const Account* slots = table.slots
     cdef uint64_t slot
-    if clients == NULL:
-        raise MemoryError(f"no memory for the clients of {table.accounts} accounts")
-    if slots != NULL:
-        for slot in range(table.slot_mask + 1):
-            if slots[slot].in_use:
-                clients[slots[slot].number] = slots[slot].client
-    return clients
-
-
-cdef inline uint16_t* currencies_by_number(const AccountTable* table) except NULL:
-    """The currencies of accounts, by the number of the account. The caller frees the array."""
-    cdef uint16_t* currencies = <uint16_t*>malloc((table.accounts + 1) * sizeof(uint16_t))
-    cdef const Account* slots = table.slots
-    cdef uint64_t slot
-    if currencies == NULL:
-        raise MemoryError(f"no memory for the currencies of {table.accounts} accounts")
-    if slots != NULL:
-        for slot in range(table.slot_mask + 1):
-            if slots[slot].in_use:
+    if slots == NULL:
+        return
+    for slot in range(table.slot_mask + 1):
+        if slots[slot].in_use:
+            clients[slots[slot].number] = slots[slot].client
+            if currencies != NULL:
                 currencies[slots[slot].number] = slots[slot].currency
-    return currencies

@@ -11,10 +11,10 @@ from libc.string cimport memcpy, memset
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.ledger.account_table cimport name_of
-from txfast.ledger.key_order cimport SortKey, sort_bucket, sort_keys
+from txfast.ledger.key_order cimport SortKey, sort_keys
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.name_order cimport (
-    COMPARED_NAMES_MAX, NAME_DEPTH_MAX, NamedAccount, common_prefix, compare_names, sort_few, word_of,
+    COMPARED_NAMES_MAX, NAME_DEPTH_MAX, NamedAccount, common_prefix, compare_names, sort_by_keys, sort_few, word_of,
 )
 from txfast.ledger.rules cimport Account
 from txfast.ledger.sums cimport WideSum, add_wide, whole
@@ -398,11 +398,7 @@ cdef void sort_ranks(
         return
     for index in range(count):
         keys[index].client = ranks[named[index].account.currency]
-        keys[index].content = index
-    sort_bucket(keys, scratch, count)
-    for index in range(count):
-        in_order[index] = named[keys[index].content]
-    memcpy(named, in_order, count * sizeof(NamedAccount))
+    sort_by_keys(named, in_order, keys, scratch, count)
 
 
 cdef Py_ssize_t take_names(Ledger ledger, NamedAccount* named) noexcept:
@@ -435,11 +431,7 @@ cdef void sort_names(
         return
     for index in range(count):
         keys[index].client = word_of(named[index].name, depth)
-        keys[index].content = index
-    sort_bucket(keys, scratch, count)
-    for index in range(count):
-        in_order[index] = named[keys[index].content]
-    memcpy(named, in_order, count * sizeof(NamedAccount))
+    sort_by_keys(named, in_order, keys, scratch, count)
     for index in range(1, count + 1):
         if index == count or keys[index].client != keys[first].client:
             if index - first > 1:

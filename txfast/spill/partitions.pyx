@@ -18,7 +18,7 @@ from txfast.ledger.hash cimport HashKey
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport BY_CURRENCY, TEXT_CLIENTS, TEXT_TXS, TEXTS, BatchIds, IdKinds, ids_of, read_form
 from txfast.ledger.rules cimport HAS_DETAILS, UNDISPUTED, Account, keeps_amount, reads_amount
-from txfast.ledger.saved_ids cimport client_id, clients_by_number, currencies_by_number, tx_id
+from txfast.ledger.saved_ids cimport client_id, take_by_number, tx_id
 from txfast.ledger.tags cimport ACCOUNT, ENTRY, entry_state_of, is_account
 from txfast.spill.record cimport (
     RECORD_BYTES_MAX, SLACK_BYTES, START_BYTES, TEXT_RECORD_BYTES_MAX, Record, RecordId, fold, put_record, put_start,
@@ -178,10 +178,13 @@ cdef class Partitions:
             if slot == slots:
                 break
             self.write_buffer(full)
-        clients = clients_by_number(&ledger.table)
+        clients = <uint64_t*>malloc((ledger.table.accounts + 1) * sizeof(uint64_t))
+        if self.form.kinds & BY_CURRENCY:
+            currencies = <uint16_t*>malloc((ledger.table.accounts + 1) * sizeof(uint16_t))
         try:
-            if self.form.kinds & BY_CURRENCY:
-                currencies = currencies_by_number(&ledger.table)
+            if clients == NULL or (self.form.kinds & BY_CURRENCY and currencies == NULL):
+                raise MemoryError(f"no memory for the clients of {ledger.table.accounts} accounts")
+            take_by_number(&ledger.table, clients, currencies)
             for kind in range(LOG_COUNT):
                 entry = 0
                 while True:
