@@ -43,6 +43,20 @@ def test_a_table_has_a_row_for_each_figure() -> None:
     ]
 
 
+def test_a_table_says_that_there_are_more_currencies() -> None:
+    sums = {f"C{number:02}": f"{number}.0000" for number in range(22)}
+    stats = MORE_STATS | {"available": sums, "held": sums, "total": sums}
+    rows = [re.split(r"  +", line) for line in summary_table(stats, 80).splitlines()]
+    first = rows.index(["available C00", "0.0000"])
+    assert rows[first + 57 : first + 62] == [
+        ["available C19", "19.0000"],
+        ["held C19", "19.0000"],
+        ["total C19", "19.0000"],
+        ["and 2 more currencies", "the stats have all"],
+        ["conserved", "yes"],
+    ]
+
+
 def test_a_table_leaves_missing_figures_out() -> None:
     names = [line.split()[0] for line in summary_table(STATS, 80).splitlines()]
     assert names == ["rows", "applied", "rejected", "malformed", "accounts", "seconds", "rows/s"]

@@ -71,6 +71,8 @@ def table_rows(stats: "Mapping[str, Any]") -> "Iterator[tuple[str, str, str]]":
     for currency, balances in money(stats):
         for name, amount in balances.items():
             yield f"{name} {currency}".rstrip(), str(amount), ""
+        if not balances:
+            yield currency, "", "the stats have all"
     if "conserved" in stats:
         yield "conserved", "yes" if stats["conserved"] else "no", ""
     yield "seconds", f"{seconds['total']:.3f}", stages_of(seconds)
