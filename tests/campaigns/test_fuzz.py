@@ -14,7 +14,7 @@ import pytest
 
 from tests.campaigns import fuzz
 from tests.campaigns.fuzz import run
-from tests.support.project import PROJECT_ROOT
+from tests.support.project import PROJECT_ROOT, copy_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
@@ -55,6 +55,14 @@ def test_a_target_accepts_no_bytes(targets: dict[str, Target]) -> None:
     assert targets.keys() == {*run.TARGETS, run.CANARY}
     for target in targets.values():
         target(b"")
+
+
+def test_each_constant_that_the_fuzzers_make_small_is_where_it_is_looked_for(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    run.make_small(tmp_path)
+    for name, changes in run.SMALL.items():
+        text = (tmp_path / name).read_text()
+        assert all(small in text for _large, small in changes), name
 
 
 def test_an_unknown_target_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ INSTRUMENTED = "-g -O2 -fno-omit-frame-pointer -fno-wrapv -fsanitize=fuzzer-no-l
 SMALL = {
     "txfast/ledger/entries.pxd": (("CHUNK_BITS = 19", "CHUNK_BITS = 3"), ("ENTRIES = 1 << 19", "ENTRIES = 1 << 3")),
     "txfast/ledger/sizes.pxd": (("INDEX_CAPACITY_MIN = 4096", "INDEX_CAPACITY_MIN = 4"),),
-    "txfast/ledger/sorted_accounts.pyx": (
+    "txfast/ledger/key_order.pyx": (
         (" BUCKETS = 2100", " BUCKETS = 5"), ("SMALL_BUCKETS = 512", "SMALL_BUCKETS = 3"),
         ("INSERTION_KEYS_MAX = 32", "INSERTION_KEYS_MAX = 1"),
     ),
