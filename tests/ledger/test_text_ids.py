@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,10 +18,13 @@ from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
 from txfast.dialect.text_ids import TextIds
+from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
+from txfast.state.arrow_columns import new_columns
+from txfast.state.snapshot_layout import ENTRIES, ROW_BYTES
 from txfast.writers.accounts_table import account_batch
 
 pytestmark = pytest.mark.unmeasured
@@ -61,7 +65,10 @@ def rows_of(kind: str, keys: Iterable[Key], amount: str = "1") -> Iterator[bytes
 def uuids(clients: int, count: int) -> Iterator[Key]:
     for number in range(count):
         digits = b"%032x" % (number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128))
-        yield b"cus_%016d" % (number % clients), b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:]))
+        yield (
+            b"cus_%016d" % (number % clients),
+            b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])),
+        )
 
 
 def of_any_length(clients: int, count: int) -> Iterator[Key]:
@@ -104,6 +111,29 @@ def test_ids_that_differ_in_one_byte_differ() -> None:
     assert ledger.account(b"") is None
     assert ledger.account(base * 2) is None
     assert text_ledger().account(b"0") is None
+
+
+def test_a_uuid_is_no_text_that_is_nearly_one() -> None:
+    """A UUID is stored by its value, and all else by its bytes."""
+    uuid = b"00112233-4455-6677-8899-abcdefabcdef"
+    texts = {uuid[:at] + bytes([byte]) + uuid[at + 1 :] for at in range(len(uuid)) for byte in range(256)}
+    texts |= {uuid.upper(), uuid[:-1], uuid + b"0"}
+    keys = [(b"c", text) for text in sorted(texts) if text == text.strip()]  # blanks are not of an id
+    ledger = text_ledger()
+    assert set(applied(ledger, rows_of("deposit", keys))) == {"applied"}
+    assert set(applied(ledger, rows_of("deposit", keys))) == {"duplicate_transaction"}
+    assert saved_txs(ledger) == [tx for _, tx in keys]
+
+
+def saved_txs(ledger: Ledger) -> list[bytes]:
+    """The ids of all deposits, as a state has them."""
+    saved = SavedLedger(ledger)
+    rows = saved.entries(0)
+    clients, txs, *others = new_columns(ROW_BYTES[ENTRIES], rows)
+    saved.copy_entries(0, 0, rows, clients, txs, *others)
+    offsets, texts = saved.tx_column(0, rows, txs)
+    column = pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(texts)])
+    return [text.as_py() for text in column]
 
 
 @pytest.mark.parametrize("settings", [{"ids.client": "text"}, {"ids.tx": "text"}])

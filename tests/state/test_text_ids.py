@@ -195,7 +195,8 @@ def test_texts_count_when_a_snapshot_is_divided_into_parts_that_fit(
     folder: Folder, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dialect = Dialect(settings)
-    rows = [Row("deposit", 7 + 8 * (tx % 20_000), 7 + 8 * tx, 1) for tx in range(60_000)]
+    # Their texts are of the longest.
+    rows = [Row("deposit", 7 + 10 * (tx % 20_000), 7 + 10 * tx, 1) for tx in range(60_000)]
     folder.write("in.csv", make_text_file(rows, dialect))
     arguments = [word for name, value in settings.items() for word in ("--dialect", f"{name}={value}")]
     assert folder.run(*STATE, "-q", *arguments, "in.csv").exit_code == 0

@@ -252,11 +252,12 @@ def read_json_rows(text: bytes, dialect: Dialect) -> list[DecodedRow]:
 
 
 def decode(content: bytes, encoding: str | None) -> bytes:
-    """The text of a file in UTF-8, without a byte order mark."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) and encoding in (None, "utf-16"):
+    """The text of a file in UTF-8, without a byte order mark. The mark of UTF-16 counts, whatever is said."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16").encode()
     if encoding in ("latin-1", "cp1252"):
-        return content.decode(encoding).encode()
+        # Windows reads a byte to which cp1252 gives no character as a control character.
+        return "".join(bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in content).encode()
     return content.removeprefix(BYTE_ORDER_MARK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -22,11 +23,13 @@ ANY_BYTES = bytes(range(255, -1, -1))
 
 
 def text_of(number: int) -> bytes:
-    """A text for a number, which no other number has: plain ones, such as need quotes, and of the longest."""
+    """A text for a number, which no other number has: plain ones, such as need quotes, UUIDs, and of the longest."""
     digits = b"%d" % number
+    uuid = str(UUID(int=number << 64 | number * 0x9E3779B97F4A7C15 % (1 << 64))).encode()
     forms = [
         digits, b"cus_" + digits, b"0" + digits, b'"' + digits + b'"', b"\n" + digits + b"\r\n,;", b"\xff\x00" + digits,
         (digits + b"." + ANY_BYTES)[: ID_BYTES_MAX - 1] + b"|", digits.rjust(ID_BYTES_MAX, b"x"),
+        uuid, uuid.upper(),
     ]  # fmt: skip
     return forms[number % len(forms)]
 

@@ -7,16 +7,18 @@ The fields are columns: padding wastes no bytes, and a rebuild of the index read
 kinds begin with the same columns, so that appending does not branch on the kind, which is hard to predict.
 
 The ids of transactions come before the other columns. Where they are texts, an entry has instead of a number where its
-text is, in four bytes, and the log has the texts: an entry takes four bytes less, and one more than the text has.
+text is, in four bytes, and the log has the texts (packed_texts.pxd): an entry takes four bytes less, and one more than
+the text has, or 17 for a UUID.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from txfast.ledger.aligned_memory cimport allocate_zeroed
+from txfast.ledger.packed_texts cimport add_packed, hash_unpacked_at, is_same_at
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.rules cimport keeps_amount
-from txfast.ledger.texts cimport TextArena, add_text, free_texts, hash_at, is_text_at, reserve_texts, text_at
+from txfast.ledger.texts cimport TextArena, free_texts, reserve_texts, text_at
 from txfast.text.bits cimport advise_huge_pages, prefetch
 from txfast.text.text_hash cimport TextKey
 
@@ -174,7 +176,7 @@ cdef inline uint32_t append_entry(
     else:
         if not slot:
             log.bases[number] = log.texts.end
-        starts_of(chunk)[slot] = <uint32_t>(add_text(&log.texts, tx.text, tx.length, 1) - log.bases[number])
+        starts_of(chunk)[slot] = <uint32_t>(add_packed(&log.texts, tx.text, tx.length) - log.bases[number])
         prefetch(&starts_of(chunk)[slot_ahead])
     chunk.account[slot] = account
     chunk.amount[slot & log.amount_mask] = amount
@@ -214,7 +216,7 @@ cdef inline bint is_entry(
     if chunk.account[position & CHUNK_MASK] != account:
         return False
     log = &logs[kind_at(position)]
-    return is_text_at(&log.texts, address_at(log, position & <uint32_t>LOG_ENTRIES_MAX), tx.text, tx.length)
+    return is_same_at(&log.texts, address_at(log, position & <uint32_t>LOG_ENTRIES_MAX), tx.text, tx.length)
 
 
 cdef inline void prefetch_entry(const Log* logs, const uint32_t position) noexcept nogil:
@@ -232,4 +234,4 @@ cdef inline void prefetch_text(const Log* logs, const uint32_t position) noexcep
 
 cdef inline uint64_t tx_hash_at(const Log* log, const uint64_t entry, const TextKey* key) noexcept nogil:
     """The hash of the id of an entry, which is a text."""
-    return hash_at(&log.texts, address_at(log, entry), key)
+    return hash_unpacked_at(&log.texts, address_at(log, entry), key)

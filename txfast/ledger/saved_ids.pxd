@@ -4,17 +4,22 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from txfast.ledger.account_table cimport AccountTable
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, Log, TxId, address_at, make_number_id, txs_of
+from txfast.ledger.packed_texts cimport unpacked_at, unpacked_bytes_at
 from txfast.ledger.rules cimport Account
-from txfast.ledger.texts cimport NAME_ALIGNMENT, TextArena, text_at
+from txfast.ledger.texts cimport NAME_ALIGNMENT, TextArena
 from txfast.text.text_hash cimport hash_text
 
 
-cdef inline void make_text_id(TxId* id, const TextArena* arena, const uint64_t address) noexcept nogil:
+cdef inline void make_text_id(
+    TxId* id,  # OUT
+    const TextArena* arena,  # IN
+    const uint64_t address,  # IN
+    uint8_t* room,  # ID_ROOM_BYTES; the text may be there
+) noexcept nogil:
     """Make an id of the text at an address. Its hash is not set."""
-    cdef const uint8_t* stored = text_at(arena, address)
     id.number = 0
-    id.text = stored + 1
-    id.length = stored[0]
+    id.text = unpacked_at(arena, address, room)
+    id.length = unpacked_bytes_at(arena, address)
     id.currency = 0
 
 
@@ -23,14 +28,14 @@ cdef inline void client_id(TxId* id, const AccountTable* table, const uint64_t c
     if table.names == NULL:
         make_number_id(id, client)
         return
-    make_text_id(id, table.names, <uint64_t>NAME_ALIGNMENT * <uint32_t>client)
+    make_text_id(id, table.names, <uint64_t>NAME_ALIGNMENT * <uint32_t>client, NULL)
     id.number = hash_text(&table.text_key, id.text, id.length)
 
 
-cdef inline void tx_id(TxId* id, const Log* log, const uint64_t entry) noexcept nogil:
-    """Make an id of that of an entry; of a text without its hash."""
+cdef inline void tx_id(TxId* id, const Log* log, const uint64_t entry, uint8_t* room) noexcept nogil:
+    """Make an id of that of an entry; of a text without its hash, which may be in `room` (`make_text_id`)."""
     if log.has_texts:
-        make_text_id(id, &log.texts, address_at(log, entry))
+        make_text_id(id, &log.texts, address_at(log, entry), room)
     else:
         make_number_id(id, txs_of(log.chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK])
 

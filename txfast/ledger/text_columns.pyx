@@ -11,11 +11,12 @@ from libc.string cimport memcpy, memset
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
-from txfast.batch.ids cimport ID_BYTES_MAX
+from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES
 from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport TxId
 from txfast.ledger.load cimport IdForm, read_form
-from txfast.ledger.texts cimport TextArena, text_at
+from txfast.ledger.packed_texts cimport unpacked_at, unpacked_bytes_at
+from txfast.ledger.texts cimport TextArena
 from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, hash_text
 
 from txfast.printable import shown_id
@@ -79,17 +80,18 @@ cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const P
     cdef int32_t* end = <int32_t*>PyByteArray_AS_STRING(offsets)
     cdef bytearray texts
     cdef uint8_t* out
+    cdef uint8_t[ID_ROOM_BYTES] room
     cdef const uint8_t* text
     cdef Py_ssize_t row
     with nogil:
         for row in range(rows):
-            end[row + 1] = end[row] + text_at(arena, addresses[row])[0]
+            end[row + 1] = end[row] + unpacked_bytes_at(arena, addresses[row])
     texts = bytearray(end[rows])
     out = <uint8_t*>PyByteArray_AS_STRING(texts)
     with nogil:
         for row in range(rows):
-            text = text_at(arena, addresses[row])
-            memcpy(out + end[row], text + 1, text[0])
+            text = unpacked_at(arena, addresses[row], room)
+            memcpy(out + end[row], text, end[row + 1] - end[row])
     return offsets, texts
 
 

@@ -314,6 +314,7 @@ cdef class Partitions:
         cdef const Chunk* chunk
         cdef Partition* partition
         cdef RecordId client, tx
+        cdef uint8_t[ID_ROOM_BYTES] tx_room
         cdef uint32_t number
         cdef uint64_t slot
         cdef const Detail* detail = NULL
@@ -330,7 +331,7 @@ cdef class Partitions:
             if is_full(self, partition):
                 full[0] = number
                 return entry
-            tx_id(&tx, &ledger.logs[kind], entry)
+            tx_id(&tx, &ledger.logs[kind], entry, tx_room)
             fold_tx(partition, &tx)
             if keeps_amount(ledger.policy, kind):
                 amount = chunk.amount[slot]
