@@ -72,15 +72,26 @@ cdef inline const uint8_t* name_of(const AccountTable* table, const Account* acc
     return text_at(table.names, name_address(account))
 
 
+cdef inline bint is_other(const Account* slot, const uint64_t client, const uint16_t currency) noexcept nogil:
+    """Whether a slot has not the client and the currency. Not a branch."""
+    return (slot.client ^ client | slot.currency ^ currency) != 0
+
+
 cdef inline Account* find_slot_of_currency(
     const AccountTable* table, Account* slot, const uint64_t client, const uint16_t currency,
 ) noexcept nogil:
     """`find_slot` for a client's account in a currency."""
-    while slot.in_use and (slot.client != client or slot.currency != currency):
+    slot += is_other(slot, client, currency) & slot.in_use
+    while slot.in_use and is_other(slot, client, currency):
         slot += 1
         if slot > &table.slots[table.slot_mask]:
             slot = table.slots
     return slot
+
+
+cdef inline bint is_other_name(const Account* slot, const uint64_t client_hash, const uint16_t currency) noexcept nogil:
+    """Whether a slot has certainly not the currency and a client, a text with this hash. Not a branch."""
+    return (slot.client >> 32 ^ client_hash >> 32 | slot.currency ^ currency) != 0
 
 
 cdef inline Account* find_named_slot(
@@ -92,9 +103,9 @@ cdef inline Account* find_named_slot(
     const uint16_t currency,  # IN 0 where accounts have none
 ) noexcept nogil:
     """`find_slot` for a client that is a text."""
-    while slot.in_use and not (
-        slot.client >> 32 == client_hash >> 32 and slot.currency == currency
-        and is_text_at(table.names, name_address(slot), name, length)
+    slot += is_other_name(slot, client_hash, currency) & slot.in_use
+    while slot.in_use and (
+        is_other_name(slot, client_hash, currency) or not is_text_at(table.names, name_address(slot), name, length)
     ):
         slot += 1
         if slot > &table.slots[table.slot_mask]:

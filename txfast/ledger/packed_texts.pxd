@@ -20,7 +20,7 @@ cdef inline uint64_t add_packed(TextArena* arena, const uint8_t* text, const uin
     """Append a text, for which there is room; return its address."""
     cdef uint64_t[UUID_WORDS] packed
     cdef uint64_t address
-    if length == UUID_BYTES and pack_uuid(packed, text):
+    if length == UUID_BYTES and pack_uuid(text, packed):
         address = add_text(arena, <const uint8_t*>packed, sizeof(packed), 1)
         text_at(arena, address)[0] = PACKED
         return address
@@ -35,7 +35,7 @@ cdef inline bint is_same_at(
     cdef uint64_t[UUID_WORDS] packed, stored_words
     if stored[0] != PACKED:
         return is_text_at(arena, address, text, length)
-    if length != UUID_BYTES or not pack_uuid(packed, text):
+    if length != UUID_BYTES or not pack_uuid(text, packed):
         return False
     memcpy(stored_words, stored + 1, sizeof(stored_words))
     return stored_words[0] == packed[0] and stored_words[1] == packed[1]

@@ -14,7 +14,7 @@ from libc.string cimport memchr, memcpy
 from txfast.batch.batch cimport NO_AMOUNT
 from txfast.batch.ids cimport ID_BYTES_MAX, IdText
 from txfast.batch.header cimport Columns, Fields
-from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode, make_code
+from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode
 from txfast.readers.scan_plan cimport (
     DECIMALS_AT_ONCE, DIALECT_WORD_BYTES_MAX, FIELDS, PLAIN_COLUMNS_MAX, DialectWord, KindName, Plan, PlainAmounts,
     Tables, word_slot,
@@ -89,31 +89,41 @@ cdef inline const uint8_t* plain_wide_row(
     cdef Field[PLAIN_COLUMNS_MAX] cut
     cdef Fields fields
     cdef const uint8_t* window = line
-    cdef const uint8_t* boundary = line
-    cdef uint64_t boundaries
-    cdef Py_ssize_t column = 0
+    cdef const uint8_t* boundary
+    cdef uint64_t delimiters, ends = 0
+    cdef Py_ssize_t column = 0, index
     cut[0].start = line
-    while window < end and column < plan.width and boundary[0] != LF and not (has_text_ids and boundary[0] == CR):
-        boundaries = match_either_64(window, plan.form.syntax.delimiter, LF)
-        if has_text_ids:  # where they are numbers, a CR in one shows by itself
-            boundaries |= match_64(window, CR)
-        while boundaries and column < plan.width and boundary[0] != LF and not (has_text_ids and boundary[0] == CR):
-            boundary = window + lowest_bit(boundaries)
-            boundaries &= boundaries - 1
+    while not ends:
+        if window >= end:
+            return NULL
+        # Where ids are numbers, a CR in one shows by itself.
+        ends = match_either_64(window, LF, CR) if has_text_ids else match_64(window, LF)
+        delimiters = match_64(window, plan.form.syntax.delimiter) & (ends & -ends) - 1
+        while delimiters and column + 1 < plan.width:
+            boundary = window + lowest_bit(delimiters)
+            delimiters &= delimiters - 1
             cut[column].end = boundary
             column += 1
-            if column < plan.width:
-                cut[column].start = boundary + 1
+            cut[column].start = boundary + 1
+        if delimiters:
+            return NULL
         window += WINDOW_BYTES
-    if has_text_ids and column == plan.width and boundary[0] == CR and boundary + 1 < end:
-        boundary += 1
-    if column < plan.width or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
+    boundary = window - WINDOW_BYTES + lowest_bit(ends)
+    cut[column].end = boundary
+    if has_text_ids:
+        boundary += boundary[0] == CR
+    else:
+        cut[column].end -= (boundary - 1)[0] == CR
+    if boundary >= end or boundary[0] != LF or boundary - line > ROW_BYTES_MAX:
         return NULL
-    if not has_text_ids:
-        cut[column - 1].end -= (boundary - 1)[0] == CR
-    for column in range(plan.width):
-        if plan.is_other[column] and not is_plain_text(
-            cut[column].start, cut[column].end, plan.form.syntax.quote,
+    if column + 1 < plan.width:
+        # Like a row of four columns, it may end before its amount.
+        if column + 2 < plan.width or plan.form.columns.amount != column + 1:
+            return NULL
+        cut[column + 1].start = cut[column + 1].end = boundary
+    for index in range(plan.other_count):
+        if not is_plain_text(
+            cut[plan.others[index]].start, cut[plan.others[index]].end, plan.form.syntax.quote,
         ):
             return NULL
     if plan.has_currency and not plain_currency(&cut[plan.form.columns.currency], plan, &row.currency):
@@ -145,15 +155,27 @@ cdef inline bint plain_currency(const Field* field, const Plan* plan, CurrencyCo
     cdef Py_ssize_t length = field.end - field.start
     if not 0 < length <= CODE_BYTES_MAX or field.start[0] == plan.form.syntax.quote:
         return False
-    if may_be_blank(field.start[0]) or may_be_blank((field.end - 1)[0]) or memchr(field.start, CR, length) != NULL:
+    if may_be_blank(field.start[0]) or may_be_blank((field.end - 1)[0]):
         return False
-    return make_code(field.start, length, code)
+    if match_16(field.start, CR) & (1 << length) - 1:
+        return False
+    load_text(field.start, length, &plan.tables, &code.first, &code.second)
+    code.second |= <uint64_t>length << 56  # as `make_code` does
+    return True
 
 
 cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:
     cdef uint64_t word
     memcpy(&word, text, 8)
     return word
+
+
+cdef inline void load_text(
+    const uint8_t* text, const Py_ssize_t length, const Tables* tables, uint64_t* first, uint64_t* second,
+) noexcept nogil:
+    """A text of up to 16 bytes as its first 8 and its next 8, with zeros behind it."""
+    first[0] = load_word(text) & tables.word_masks[min(length, 8)]
+    second[0] = load_word(text + 8) & tables.word_masks[max(length - 8, 0)]
 
 
 cdef inline bint plain_kind(const Field* field, const Tables* tables, uint8_t* kind) noexcept nogil:
@@ -175,8 +197,7 @@ cdef inline bint plain_word(const Field* field, const Tables* tables, uint8_t* k
     cdef const DialectWord* word
     if not 0 < length <= DIALECT_WORD_BYTES_MAX:
         return False
-    first = load_word(field.start) & tables.word_masks[min(length, 8)]
-    second = load_word(field.start + 8) & tables.word_masks[max(length - 8, 0)]
+    load_text(field.start, length, tables, &first, &second)
     word = &tables.words[word_slot(tables.multiplier, first, second)]
     kind[0] = word.kind
     return ((first ^ word.first) | (second ^ word.second)) == 0 and word.length == length

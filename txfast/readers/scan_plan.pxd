@@ -73,7 +73,8 @@ cdef struct Plan:
     Layout layout
     RowForm form
     Py_ssize_t width  # columns in all; 0 with NO_FAST_PATH
-    bint[PLAIN_COLUMNS_MAX] is_other  # by column: whether it is none that matters
+    Py_ssize_t[PLAIN_COLUMNS_MAX] others  # the columns that do not matter
+    Py_ssize_t other_count
     Tables tables
     PlainAmounts amounts
     bint has_words  # the types have words of the dialect
@@ -104,13 +105,19 @@ cdef inline void make_plan(Plan* plan, Header header) noexcept:
     else:
         plan.layout = STANDARD_COLUMNS if is_standard(&plan.form) else ORDERED_COLUMNS
     plan.width = width if plan.layout != NO_FAST_PATH else 0
+    plan.other_count = 0
     for column in range(plan.width):
-        plan.is_other[column] = True
-    if plan.width:
-        plan.is_other[plan.form.columns.type] = plan.is_other[plan.form.columns.client] = False
-        plan.is_other[plan.form.columns.tx] = plan.is_other[plan.form.columns.amount] = False
-        if plan.has_currency:
-            plan.is_other[plan.form.columns.currency] = False
+        if not matters(&plan.form.columns, column):
+            plan.others[plan.other_count] = column
+            plan.other_count += 1
+
+
+cdef inline bint matters(const Columns* columns, const Py_ssize_t column) noexcept nogil:
+    """Whether a column is one of those that rows are read from."""
+    return (
+        column == columns.type or column == columns.client or column == columns.tx or column == columns.amount
+        or column == columns.currency
+    )
 
 
 cdef inline bint is_in_order(const Columns* columns) noexcept nogil:

@@ -1,4 +1,4 @@
-/* What Cython cannot express: wide multiplications, and the comparison of many bytes at once. For little-endian 64-bit
+/* What Cython cannot express: wide multiplications, and work on many bytes at once. For little-endian 64-bit
  * machines with GCC or Clang. TXFAST_PORTABLE leaves the vector unit out. */
 #ifndef TXFAST_INTRINSICS_H
 #define TXFAST_INTRINSICS_H
@@ -153,5 +153,58 @@ static inline int txfast_four_numbers(const uint64_t digits[4], uint32_t numbers
     return outside == 0;
 }
 #endif
+
+/* A UUID in canonical form, packed and back: 36 bytes with 32 digits of base 16, letters in lower case, and a hyphen
+ * behind the 8th, 12th, 16th and 20th. A byte of `packed` has two digits, of which the second comes eight digits after
+ * the first one. */
+typedef signed char txfast_bytes __attribute__((vector_size(16)));
+typedef uint64_t txfast_words __attribute__((vector_size(16)));
+#define TXFAST_NIBBLES 0x0f0f0f0f0f0f0f0fULL
+
+static inline uint64_t txfast_two_groups(const uint8_t *one, const uint8_t *other) {
+    uint32_t low, high;
+    memcpy(&low, one, 4);
+    memcpy(&high, other, 4);
+    return low | (uint64_t)high << 32;
+}
+
+/* The values of sixteen digits. Clears bits in `valid` where a byte is none. */
+static inline txfast_words txfast_values(txfast_words text, txfast_words *valid) {
+    txfast_bytes digits = (txfast_bytes)text;
+    txfast_bytes are_letters = (digits >= 'a') & (digits <= 'f');
+    *valid &= (txfast_words)(are_letters | ((digits >= '0') & (digits <= '9')));
+    return (txfast_words)((digits & 0x0f) + (are_letters & 9));
+}
+
+static inline txfast_words txfast_digits(txfast_words values) {
+    txfast_bytes numbers = (txfast_bytes)values;
+    return (txfast_words)(numbers + '0' + ((numbers > 9) & ('a' - 10 - '0')));
+}
+
+/* False where the text is no UUID in canonical form; `packed` is then of no use. */
+static inline int txfast_pack_uuid(const uint8_t text[36], uint64_t packed[2]) {
+    uint64_t first, last;
+    memcpy(&first, text, 8);
+    memcpy(&last, text + 28, 8);
+    txfast_words valid = {~0ULL, ~0ULL};
+    txfast_words upper = {first, txfast_two_groups(text + 19, text + 24)};
+    txfast_words lower = {txfast_two_groups(text + 9, text + 14), last};
+    txfast_words both = txfast_values(upper, &valid) << 4 | txfast_values(lower, &valid);
+    memcpy(packed, &both, 16);
+    return text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-' && (valid[0] & valid[1]) == ~0ULL;
+}
+
+static inline void txfast_unpack_uuid(uint8_t text[36], const uint64_t packed[2]) {
+    txfast_words both = {packed[0], packed[1]};
+    txfast_words upper = txfast_digits(both >> 4 & TXFAST_NIBBLES);
+    txfast_words lower = txfast_digits(both & TXFAST_NIBBLES);
+    text[8] = text[13] = text[18] = text[23] = '-';
+    memcpy(text, &upper, 8);
+    memcpy(text + 9, &lower, 4);
+    memcpy(text + 14, (uint8_t *)&lower + 4, 4);
+    memcpy(text + 19, (uint8_t *)&upper + 8, 4);
+    memcpy(text + 24, (uint8_t *)&upper + 12, 4);
+    memcpy(text + 28, (uint8_t *)&lower + 8, 8);
+}
 
 #endif

@@ -31,27 +31,30 @@ cdef inline int read_key(TextKey* key, bytes words) except -1:
     return 0
 
 
+cdef inline uint64_t load_whole(const uint8_t* text) noexcept nogil:
+    """The first eight bytes of a text as a word."""
+    cdef uint64_t word
+    memcpy(&word, text, sizeof(word))
+    return word
+
+
 cdef inline uint64_t load_bytes(const uint8_t* text, const Py_ssize_t length) noexcept nogil:
     """The first bytes of a text as a word: none for a length below 1, at most eight."""
-    cdef uint64_t word
     cdef int bits = <int>(WORD_BYTES * min(max(length, 0), <Py_ssize_t>WORD_BYTES))
-    memcpy(&word, text, sizeof(word))
     # Two shifts, since shifting a word by all of its 64 bits is undefined.
-    return word & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
+    return load_whole(text) & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
 
 
-cdef inline bint are_same_texts(const uint8_t* one, const uint8_t* other, Py_ssize_t length) noexcept nogil:
+cdef inline bint are_same_texts(const uint8_t* one, const uint8_t* other, const Py_ssize_t length) noexcept nogil:
     """Whether two texts of this length are the same."""
-    cdef uint64_t word, other_word
-    while length > WORD_BYTES:
-        memcpy(&word, one, sizeof(word))
-        memcpy(&other_word, other, sizeof(other_word))
-        if word != other_word:
+    cdef Py_ssize_t last = length - WORD_BYTES, place = 0
+    if last < 0:
+        return load_bytes(one, length) == load_bytes(other, length)
+    while place < last:
+        if load_whole(one + place) != load_whole(other + place):
             return False
-        one += WORD_BYTES
-        other += WORD_BYTES
-        length -= WORD_BYTES
-    return load_bytes(one, length) == load_bytes(other, length)
+        place += WORD_BYTES
+    return load_whole(one + last) == load_whole(other + last)  # some of these bytes again
 
 
 cdef inline void copy_text(uint8_t* out, const uint8_t* text, Py_ssize_t length) noexcept nogil:
@@ -65,17 +68,20 @@ cdef inline void copy_text(uint8_t* out, const uint8_t* text, Py_ssize_t length)
         length -= sizeof(words)
 
 
-cdef inline uint64_t hash_text(const TextKey* key, const uint8_t* text, Py_ssize_t length) noexcept nogil:
+cdef inline uint64_t hash_text(const TextKey* key, const uint8_t* text, const Py_ssize_t length) noexcept nogil:
     """The hash of a text. TEXT_HASH_SLACK_BYTES after it must be readable."""
     cdef uint64_t hash = key.seed ^ <uint64_t>length
     cdef uint64_t low, high
-    while length > TEXT_HASH_STEP_BYTES:
-        memcpy(&low, text, sizeof(low))
-        memcpy(&high, text + sizeof(low), sizeof(high))
-        hash = multiply_fold(low ^ key.mask, high ^ hash)
-        text += TEXT_HASH_STEP_BYTES
-        length -= TEXT_HASH_STEP_BYTES
-    low = load_bytes(text, length)
-    high = load_bytes(text + WORD_BYTES, length - WORD_BYTES)
+    cdef Py_ssize_t last = length - TEXT_HASH_STEP_BYTES, place = 0
+    while place < last:
+        hash = multiply_fold(load_whole(text + place) ^ key.mask, load_whole(text + place + WORD_BYTES) ^ hash)
+        place += TEXT_HASH_STEP_BYTES
+    # The last words have some bytes again.
+    if length >= WORD_BYTES:
+        low = load_whole(text + max(last, 0))
+        high = load_whole(text + length - WORD_BYTES)
+    else:
+        low = load_bytes(text, length)
+        high = 0
     hash = multiply_fold(low ^ key.mask, high ^ hash)
     return multiply_fold(hash ^ key.mask, key.multiplier)
