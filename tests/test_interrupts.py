@@ -1,4 +1,4 @@
-"""A signal that ends a run is noted, and raised only where the run is ready for it, until nothing must interrupt it."""
+"""A signal that ends a run is noted, and raised only where the run is ready for it, until nothing may interrupt it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_signal_ends_a_call_that_waits(number: signal.Signals) -> None:
     LISTENER.listen()
     with pytest.raises(Interrupted, match=number.name):
         while_waiting(signal.raise_signal, number)
-    # Outside of such calls a signal is noted alone.
+    # Outside of such calls a signal is only noted.
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -13,6 +13,9 @@ from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts, restore_openings
 from txfast.ledger.policy import Policy
 
+# Of a slot in the table of accounts, and of the details of an account.
+ACCOUNT_BYTES, DETAIL_BYTES = 32, 24
+
 
 def opened(openings: dict[int, int], policy: Policy | None = None) -> Ledger:
     ledger = Ledger(policy)
@@ -66,7 +69,7 @@ def test_columns_of_other_lengths_are_refused() -> None:
 
 
 def test_an_opening_balance_takes_memory_that_the_limit_counts() -> None:
-    assert bytes_with_openings(Ledger(), 1 << 20) > Ledger().bytes_with(0) + (32 + 24) * (1 << 20)
+    assert bytes_with_openings(Ledger(), 1 << 20) > Ledger().bytes_with(0) + (ACCOUNT_BYTES + DETAIL_BYTES) * (1 << 20)
 
 
 def test_an_opening_balance_is_no_transaction() -> None:

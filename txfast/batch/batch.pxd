@@ -32,7 +32,7 @@ cdef enum Malformed:
     BAD_CURRENCY
     BAD_AMOUNT
     MALFORMED_COUNT
-    # The row parser's words for a line that is no row, and so not malformed:
+    # Of the row parser, for a line that is neither well-formed nor malformed:
     BLANK_LINE = MALFORMED_COUNT
     IGNORED_ROW  # by the file's dialect
 
@@ -48,7 +48,7 @@ cdef class TransactionBatch:
     cdef IdSpan* client_span  # where clients are texts, in the batch's text; NULL before the first such batch
     cdef IdSpan* tx_span
     cdef uint16_t* currency  # its number in the run, where accounts have one; NULL before the first such batch
-    cdef int64_t* amount  # units of 0.0001
+    cdef int64_t* amount  # units of the last decimal
     cdef uint32_t* offset  # bytes from the start of the block's text to the row
     cdef uint8_t* status  # the ledger's status of the row; not set while its shard is in `unsettled_shards`
     cdef uint32_t* routed  # with several shards: rows by shard, in input order inside each

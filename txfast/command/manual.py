@@ -23,8 +23,8 @@ NAME = "txfast - replay payment transactions into account balances"
 # Each section is a tuple of paragraphs.
 DESCRIPTION = (
     "txfast reads transactions (deposits, withdrawals, refunds, disputes and how they end) and prints the balances of "
-    "the accounts that they lead to. Money is counted in whole units of 0.0001 and never rounded. The rows of a client "
-    "are applied in input order. The same input gives the same bytes, whatever the number of threads.",
+    "the accounts that they lead to. Money is counted in whole units of 0.0001, unless --decimals says otherwise. The "
+    "rows of a client are applied in input order. The same input gives the same bytes, whatever the number of threads.",
     "Accounts go to standard output, everything else to standard error.",
 )
 INPUT = (

@@ -181,8 +181,8 @@ class Dialect(Mapping[str, str]):
     >>> Dialect({"delimiter": ";", "columns.client": "Customer"})["delimiter"]
     ';'
 
-    It does not change. Two are equal if all their parts are. Raises UsageError for a name or value that has no meaning,
-    and for parts that exclude each other.
+    Its parts do not change; `currencies` collects the codes of a run. Two are equal if all their parts are. Raises
+    UsageError for a name or value that has no meaning, and for parts that exclude each other.
     """
 
     __slots__ = ("_compiled", "_currencies", "_parts")

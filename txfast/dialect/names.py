@@ -1,4 +1,4 @@
-"""Names and numbers of the default dialect, which every reader knows. This module must not know anything else."""
+"""Names and limits that all dialects share, and the decimals of the default one."""
 
 # By their code: Kind in batch/batch.pxd.
 KINDS = ("deposit", "withdrawal", "dispute", "resolve", "chargeback", "refund", "reversal")

@@ -68,7 +68,7 @@ cdef inline void look_ahead_to_texts(
     const IdKinds kinds_of_ids,  # IN
 ) noexcept nogil:
     """Start loading the texts that rows ahead are compared with: names of clients, and ids of the entries that
-    disputes and what follows them name."""
+    disputes, resolves, chargebacks, refunds and reversals name."""
     cdef Py_ssize_t ahead = row_ahead(routed, i, NAME_AHEAD_ROWS, count)
     cdef const Lookup* lookup = &lookups[(i + NAME_AHEAD_ROWS) & (LOOK_AHEAD_ROWS - 1)]
     if ahead >= 0 and kinds_of_ids & TEXT_CLIENTS:
@@ -91,6 +91,7 @@ cdef inline void apply_rows(
     const uint32_t* routed,  # IN the rows to apply; NULL for all
     const Py_ssize_t count,  # IN the number of rows to apply
 ) noexcept nogil:
+    """Apply rows of a batch in their order, and store the status of each."""
     # Copies in locals: the compiler would read what `parts` names again after every store.
     cdef const uint8_t* kinds = batch.kind
     cdef BatchIds ids = ids_of(batch)
@@ -117,7 +118,8 @@ cdef inline void apply_rows(
     cdef bint found, is_payment
     cdef uint32_t[LOG_COUNT] considered_by_kind
     cdef uint32_t considered = reasons_considered(policy, DEPOSIT)
-    cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT  # of the kinds that keeps_entry
+    # Of the kinds for which keeps_entry is true.
+    cdef int last_kept = WITHDRAWAL if keeps_entry(policy, WITHDRAWAL) else DEPOSIT
     for kind in range(LOG_COUNT):
         logs[kind] = parts.logs[kind]
         considered_by_kind[kind] = reasons_considered(policy, kind)
@@ -145,7 +147,7 @@ cdef inline void apply_rows(
         kind = kinds[row] & KIND_MASK
         if adds_entry(kind):
             amount = amounts[row]
-            if not is_default:  # where it is the same for both kinds
+            if not is_default:  # the default one considers the same reasons for both kinds
                 considered = considered_by_kind[kind]
             status = deposit_or_withdraw(policy, account, kind, considered, found, not kinds[row] & NO_AMOUNT, amount)
             if status == APPLIED:

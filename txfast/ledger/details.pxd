@@ -15,8 +15,8 @@ cdef enum:
 
 cdef struct Detail:
     uint64_t key  # key_of_entry or key_of_account; 0 in an empty slot
-    int64_t refunded  # units of 0.0001; of an account, the chargebacks that stand
-    int64_t moved  # units of 0.0001: in dispute, or charged back; of an account, its opening balance
+    int64_t refunded  # units of the last decimal; of an account, the chargebacks that stand
+    int64_t moved  # units of the last decimal: in dispute, or charged back; of an account, its opening balance
 
 cdef struct Details:
     HashKey key
@@ -70,7 +70,7 @@ cdef inline void set_standing(Detail* detail, const uint64_t standing) noexcept 
 
 
 cdef inline int64_t opening_of(const Details* details, const uint32_t number) noexcept nogil:
-    """The opening balance of the account with this number, in units of 0.0001; 0 where it has none."""
+    """The opening balance of the account with this number, in units of the last decimal; 0 where it has none."""
     cdef const Detail* detail = find_detail(details, key_of_account(number))
     return 0 if detail == NULL else detail.moved
 

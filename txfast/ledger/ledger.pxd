@@ -21,7 +21,8 @@ cdef class Ledger:
     cdef bint prefetch_second_homes  # many transactions of the last batch were there
     cdef uint64_t[::1] counts  # rows by kind and status: [kind * STATUS_COUNT + status]
     cdef object currencies  # the run's; None where accounts have none
-    cdef WideSum* balances  # what applied rows have added to all totals, in units of 0.0001, by currency: at least one
+    # What applied rows have added to all totals, in units of the last decimal, by currency: at least one.
+    cdef WideSum* balances
     cdef Py_ssize_t balance_count
     cdef Details details
     cdef Policy policy

@@ -376,8 +376,8 @@ cdef class Ledger:
         return True
 
     def restore_account(self, uint64_t client, int64_t available, int64_t held, bint locked=False):
-        """Set an account's values, in units of 0.0001; open it if it is new. Raises ValueError where the total does not
-        fit in 64 bits."""
+        """Set an account's values, in units of the last decimal; open it if it is new. Raises ValueError where the
+        total does not fit in 64 bits."""
         cdef Account* account
         if self.id_kinds:
             raise ValueError("the ids of this ledger are texts, or its accounts have a currency")
@@ -390,8 +390,8 @@ cdef class Ledger:
         account.held = held
 
     def account(self, client, uint16_t currency=0):
-        """`(available, held, locked)` of a client, an integer, or bytes where clients are texts, in units of 0.0001;
-        None where it has no account. `currency` is its number, where accounts have one."""
+        """`(available, held, locked)` of a client, an integer, or bytes where clients are texts, in units of the last
+        decimal; None where it has no account. `currency` is its number, where accounts have one."""
         cdef const Account* account = self.find_account(client, currency)
         return None if account == NULL else (account.available, account.held, bool(account.locked))
 
@@ -435,6 +435,6 @@ cdef class Ledger:
 
     @property
     def balance_units(self):
-        """What applied rows have added to all totals less what they have taken, in units of 0.0001: the sum that all
-        totals must have."""
+        """What applied rows have added to all totals less what they have taken, in units of the last decimal: the sum
+        that all totals must have."""
         return sum([whole(&self.balances[currency]) for currency in range(self.balance_count)])

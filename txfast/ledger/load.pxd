@@ -1,4 +1,4 @@
-"""The one way for an entry into a ledger: look ahead, find its slot, add it there.
+"""How every entry gets into a ledger: look ahead, find its slot, add it there.
 
 Applying a batch, restoring saved columns and reading a slice all load entries with these functions. The loops belong to
 the callers, since each does its own work between `find_id` and `add_id`. Callers reserve room before they add.
@@ -26,8 +26,8 @@ from txfast.text.text_hash cimport TextKey, read_key
 
 cdef enum:
     LOOK_AHEAD_ROWS = 16  # a power of two
-    # From there on the names of clients load, whose addresses are in slots that have loaded, and the columns of entries
-    # that rows name; then the ids of these, where they are texts.
+    # So many rows ahead, start loading the names of clients and the columns of entries that rows name; then the ids of
+    # these entries. What says where they are has loaded by then.
     NAME_AHEAD_ROWS = 8
     TX_AHEAD_ROWS = 4
     # Prefetch second homes (index.pxd) when one in eight of the last rows was there.
@@ -64,7 +64,8 @@ cdef struct Lookup:
 
 
 cdef inline int read_form(IdForm* form, text_ids) except -1:
-    """Read a TextIds of dialect/text_ids.py, or None where all ids are numbers. Raises ValueError for a wrong key."""
+    """Read a TextIds of dialect/text_ids.py, or None where all ids are numbers and accounts have no currency. Raises
+    ValueError for a wrong key."""
     form.kinds = NUMBERS
     form.key = TextKey(seed=0, mask=0, multiplier=0)
     form.currencies = 0

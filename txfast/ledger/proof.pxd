@@ -35,8 +35,9 @@ cdef enum Refusal:
 
 # The entries of one account, summed up; all sums are exact.
 cdef struct Proof:
-    WideSum total  # units of 0.0001: what its entries make of its total; the most where some amounts are not known
-    WideSum held  # units of 0.0001
+    # What its entries make of its total, in units of the last decimal; the most where some amounts are not known.
+    WideSum total
+    WideSum held  # the same unit
     uint64_t standing_chargebacks
     uint64_t ended_disputes  # in the state DISPUTE_OVER
     uint8_t has_unknown_amounts

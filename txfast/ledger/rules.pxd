@@ -1,12 +1,13 @@
 """The rules: the effect of one row on one account. No other file decides it.
 
 First come the facts about kinds and states that other files ask for by name, such as which entries can be disputed.
-Then comes what rows move: `change_of` says it of the two balances, and so of the total. Then come the rules. Each rule
+Then comes what rows move: `change_of` says it of `available` and `held`. Then come the rules. Each rule
 gets the values that the ledger looked up and returns a Status: the first reason that applies, in the order of the
 checks, or APPLIED. A rule that returns a reason has changed nothing.
 
-The rules must not know where rows come from, nor how accounts and entries are stored. Two files beside this one say
-what follows from the rules: proof.pxd for saved ledgers, tags.pxd for slices.
+The rules must not know where rows come from. They leave the members alone that say where an account or an entry is
+stored. Three files beside this one say what follows from the rules: payments.pxd for what an entry keeps, proof.pxd for
+saved ledgers, tags.pxd for slices.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -53,7 +54,7 @@ cdef enum DisputeState:
 
 cdef struct Account:
     uint64_t client
-    int64_t available  # units of 0.0001, as is held
+    int64_t available  # units of the last decimal, as is held
     int64_t held
     uint32_t number  # from 0 in order of appearance
     uint8_t locked
@@ -66,7 +67,7 @@ cdef struct Payment:
     int kind
     uint8_t state  # a DisputeState, and flags
     uint8_t* stored_state  # where the ledger keeps the state; rules leave it alone
-    int64_t amount  # units of 0.0001, as are the others
+    int64_t amount  # units of the last decimal, as are the others
     int64_t refunded
     int64_t moved  # what is in dispute or charged back
 
@@ -90,7 +91,7 @@ cdef inline bint keeps_entry(const Policy policy, const int kind) noexcept nogil
 
 
 cdef inline bint reads_amount(const int kind) noexcept nogil:
-    """Whether the rules read the amount of a row; False for a kind with NO_AMOUNT, which has none."""
+    """Whether the rules read the amount of a row; False where `kind` has the flag NO_AMOUNT."""
     return kind <= DISPUTE or kind == REFUND
 
 
@@ -426,7 +427,7 @@ cdef inline Status reverse(
     Payment* payment,  # IN, OUT (client, tx)
     uint64_t* standing,  # IN, OUT the account's chargebacks that were not reversed
 ) noexcept nogil:
-    """Undo a chargeback; open the account where no other one stands. A locked account takes it too."""
+    """Undo a chargeback; unlock the account where no other one stands. A locked account takes it too."""
     if not payment.exists or dispute_state(payment.state) != CHARGED_BACK:
         return DUPLICATE_REVERSAL if payment.exists and payment.state & WAS_REVERSED else CHARGEBACK_NOT_FOUND
     if not add_change(account, change_of(policy, REVERSAL, payment.kind, payment.moved)):

@@ -18,7 +18,7 @@ cdef class AccountColumns:
     cdef Py_ssize_t marked_count
     cdef Py_ssize_t count
     cdef const SortKey* balances  # clients, each with its available
-    cdef const int64_t* held  # units of 0.0001
+    cdef const int64_t* held  # units of the last decimal
     cdef const uint8_t* locked
     cdef readonly bint has_names  # clients are texts
     cdef readonly object currencies  # the run's, where accounts have one; else None

@@ -202,7 +202,7 @@ cdef class AccountColumns:
 
     def by_currency(self):
         """The accounts summed up by the code of their currency, in the order of codes: `(available, held)` each, in
-        units of 0.0001. Only codes that an account has; none where accounts have no currency."""
+        units of the last decimal. Only codes that an account has; none where accounts have no currency."""
         cdef Py_ssize_t index, count = 0 if self.currencies is None else len(self.currencies)
         cdef bytearray memory = bytearray((2 * count + 1) * sizeof(WideSum)), flags = bytearray(count + 1)
         cdef WideSum* sums = <WideSum*>PyByteArray_AS_STRING(memory)
@@ -218,7 +218,8 @@ cdef class AccountColumns:
         ]))
 
     def account(self, Py_ssize_t index):
-        """`(client, available, held, locked)` of one account, amounts in units of 0.0001. Raises IndexError."""
+        """`(client, available, held, locked)` of one account, amounts in units of the last decimal. Raises IndexError.
+        """
         if not 0 <= index < self.count:
             raise IndexError(f"no account {index} of {self.count}")
         return self.client_at(index), self.balances[index].content, self.held[index], bool(self.locked[index])
@@ -351,12 +352,12 @@ cdef class AccountColumns:
 
     @property
     def available_units(self):
-        """The sum of available over all accounts, in units of 0.0001."""
+        """The sum of available over all accounts, in units of the last decimal."""
         return whole(&self.available_sum)
 
     @property
     def held_units(self):
-        """The sum of held over all accounts, in units of 0.0001."""
+        """The sum of held over all accounts, in units of the last decimal."""
         return whole(&self.held_sum)
 
     def __len__(self):

@@ -1,6 +1,6 @@
 """Sums of money: totals that must fit in 64 bits, and exact sums over any number of accounts.
 
-Money is a signed 64-bit count of units of 0.0001. All but `whole` run without the GIL, so `fits_as_total`
+Money is a signed 64-bit count of units of the last decimal. All but `whole` run without the GIL, so `fits_as_total`
 returns False instead of raising an exception.
 """
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ignored_rows: int
 
     class Totals(Protocol):
-        """Accounts, summed up. Amounts are in units of 0.0001."""
+        """Accounts, summed up. Amounts are in units of the last decimal."""
 
         def __len__(self) -> int: ...
         @property
@@ -41,7 +41,8 @@ class RunFigures:
 
     `counts` has rows by kind and, within it, by status: [kind * len(STATUSES) + status]; `malformed_counts` has rows by
     the code of the reason. Both are plain numbers, in the order of KINDS, STATUSES and MALFORMED_REASONS.
-    `opening_units` is the sum of the opening balances of accounts that the run has opened, in units of 0.0001.
+    `opening_units` is the sum of the opening balances of accounts that the run has opened, in units of the last
+    decimal.
     """
 
     __slots__ = ("counts", "inputs", "malformed_counts", "opening_units")

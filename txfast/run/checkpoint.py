@@ -58,7 +58,7 @@ COUNT_MAX = 2**63 - 1
 class Checkpoints:
     """The checkpoints of a run: `find` one to resume from, `take` new ones, `discard` them when the run has ended.
 
-    Nothing is removed before this run has replayed a row: one that fails at once leaves all as it was.
+    Nothing is removed before this run has replayed a row: a run that fails at once leaves all as it was.
 
     `command` identifies the command (see `command_of`). `seconds` is the time from one checkpoint to the next; None
     takes none. The first signal takes one more checkpoint before it ends the run, except inside a table and after

@@ -34,7 +34,7 @@ def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
     """Admit the next scanned and routed batch, in input order; False after the batch in which the run stops."""
     if not intake.admit(batch):
         return False
-    if batch.is_cut:
+    if batch.is_cut:  # it was routed before, with the rows behind the cut
         books.route(batch)
     return True
 
@@ -84,8 +84,8 @@ class ThreadedFlow:
     threads.
 
     A failure takes the place of the batch in which it happened, so that all rows before it are reported first, with any
-    number of threads. Each ledger has a thread. Only where there is one ledger, and no rejects that keep the caller
-    busy, the caller's thread applies the batches itself.
+    number of threads. Each ledger has a thread. Only where there is one ledger, and no statuses are kept, the
+    caller's thread applies the batches itself.
     """
 
     def __init__(self, intake: "Intake", books: "Books", scanners: int) -> None:

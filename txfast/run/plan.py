@@ -53,8 +53,8 @@ class Plan:
     A ledger that would grow beyond `ledger_bytes` is moved to disk. `settling_bytes` is the memory for all partitions
     that are settled at the same time, at the end of the run; `room_bytes` is the memory for ledgers and tables;
     `table_bytes` is what a table may take while it is read, a quarter of `room_bytes` or TABLE_BYTES_MIN;
-    `kept_bytes` are for libraries, and for tables where the run reads some. These five are None without a memory limit.
-    `short_bytes` are missing before a ledger gets any. Results depend on nothing in a plan.
+    `kept_bytes` are for libraries, and for tables where the run reads some. Without a memory limit these five are None.
+    `short_bytes` is what is missing for the smallest ledgers. Results depend on nothing in a plan.
     """
 
     __slots__ = (

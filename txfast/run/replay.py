@@ -1,6 +1,6 @@
 """The one loop: read inputs, apply their batches, report each, take checkpoints; then collect the accounts.
 
-This module must not know formats, rules or the command line.
+This module must not know rules or the command line, and of formats only whether they have a header.
 """
 
 from time import perf_counter
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     class Checkpoints(Protocol):
         """Saves a run's progress. After every batch the run calls `is_due`.
 
-        While it is true, the run pauses the flow, and calls `take` after the first batch at which the flow is settled.
+        While it is true, the run pauses the flow, and calls `take` after the first batch at which the flow has caught
+        up.
         Inside a table it calls `end_by_signal` instead, and once ledgers are on disk `pass_over`.
         """
 
