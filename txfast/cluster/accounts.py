@@ -16,10 +16,11 @@ class MergedAccounts:
     missing, repeated or out of order.
     """
 
-    has_names = False  # clients are numbers
     currencies = None  # accounts have none
 
     def __init__(self, job: Job, spill_folder: str | None) -> None:
+        dialect = job.figures.dialect
+        self.has_names = dialect is not None and dialect.has_text("client")
         self._file = SpillFile(spill_folder)
         self._streams = [Stream(self._file) for _ in range(job.figures.shards)]
         try:
@@ -40,7 +41,7 @@ class MergedAccounts:
 
     def chunks(self) -> Iterator[AccountColumns]:
         """Iterate the accounts in chunks. Each chunk is valid until the next one."""
-        return merged_runs(self._streams)
+        return merged_runs(self._streams, has_names=self.has_names)
 
     def close(self) -> None:
         """Free the disk space."""

@@ -69,7 +69,7 @@ DIALECT = {
     "columns": (columns, ",", "names of columns: client=Payer,tx=Ref"),
     "types": (types, ",", "what words of types mean: SALE=deposit"),
     "decimal": (decimal, "", "what stands before the decimals of an amount"),
-    "ids": (ids, "", "number: a cluster reads no ids that are texts"),
+    "ids": (ids, "", "what ids are: number or text"),
     "decimals": (decimals, "", "places of amounts and balances"),
     "dialect": (dialect_parts, "\n", "any part of how files are to be read, as NAME=VALUE"),
 }

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from txfast.batch.header import JSON_HEADER
-from txfast.cluster.ranges import Range, dialect_in
+from txfast.cluster.ranges import Range
 from txfast.cluster.results import RangeReport, ShardSummary
+from txfast.cluster.sent_dialect import dialect_in
 from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
@@ -27,7 +28,7 @@ class Figures:
         self._summaries: dict[int, ShardSummary] = {}
         self.shards = shards
         self._policy = policy
-        self._dialect = dialect
+        self.dialect = dialect_in(dialect)
 
     def add(self, result: RangeReport | ShardSummary) -> None:
         """Add a report or a summary. Raises ClusterError if it was added before."""
@@ -197,7 +198,7 @@ class Figures:
         """The figures as the stats file of the command has them, except those of a single process."""
         figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
         return {
-            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy), dialect_in(self._dialect)),
+            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy), self.dialect),
             "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,

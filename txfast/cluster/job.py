@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from txfast.cluster.cutting import cut_into_ranges, whole_inputs
 from txfast.cluster.figures import Figures
 from txfast.cluster.map import SHARDS_MAX
-from txfast.cluster.ranges import RANGE_BYTES, Range, dialect_in, dialect_text, group_in_tasks
+from txfast.cluster.ranges import RANGE_BYTES, Range, group_in_tasks
 from txfast.cluster.results import AccountRun
+from txfast.cluster.sent_dialect import dialect_in, dialect_text
 from txfast.dialect.dialect import Dialect
 from txfast.errors import UsageError
 from txfast.ledger.policy import Policy
@@ -77,8 +78,6 @@ class Job(Protocol):
 
 def check_dialect(dialect: Dialect | None) -> None:
     """Raise UsageError for a dialect that a cluster cannot read."""
-    if dialect is not None and dialect.text_ids is not None:
-        raise UsageError("a cluster reads no ids that are texts: use txfast on one machine")
     if dialect is not None and dialect.has_currency:
         raise UsageError("a cluster has no accounts by currency: use txfast on one machine")
 

@@ -33,11 +33,12 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         ready.append(make_piece(shard, shards, part.number, piece_counts[shard], view))
         piece_counts[shard] += 1
 
+    reader = RangeReader(part)
+    text_ids = None if reader.dialect is None else reader.dialect.text_ids
     piece_bytes = max(PIECE_BYTES_MIN, min(PIECE_BYTES_MAX, UNSENT_BYTES // shards))
-    slices = Partitions(shards, piece_bytes, write, by_shard=True)
+    slices = Partitions(shards, piece_bytes, write, by_shard=True, text_ids=text_ids)
     lines = rows = ignored_rows = row_in_quotes = 0
     malformed = [0] * len(MALFORMED_REASONS)
-    reader = RangeReader(part)
     for batch in reader:
         lines = batch.number_lines(lines + 1) - 1
         row_in_quotes = row_in_quotes or batch.row_in_quotes

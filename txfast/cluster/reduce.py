@@ -13,8 +13,9 @@ from typing import Any
 
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.pieces import Slices
-from txfast.cluster.ranges import dialect_in
 from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
+from txfast.cluster.sent_dialect import dialect_in
+from txfast.dialect.text_ids import TextIds
 from txfast.errors import ClusterError
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
@@ -57,7 +58,8 @@ def reduce_shard(
 
     `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
     process of this task; by default it is one core's part of the machine's memory. What exceeds it goes to files in
-    `spill_folder`. Rows mean what the text `policy` says; `dialect` is a `dialect_text`, whose decimals amounts have.
+    `spill_folder`. Rows mean what the text `policy` says; `dialect` is the `dialect_text` of the run, by whose key
+    ids that are texts are hashed.
 
     `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
     saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
@@ -79,7 +81,7 @@ def reduce_shard(
     try:
         reduction = Reduction(books, shard)
         if begin_with is not None:
-            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
+            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards, chosen))
         if save_in is not None and os.path.isdir(save_in):
             # An engine may run a task twice at once: each attempt has a folder of its own.
             folder = os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}")
@@ -138,7 +140,7 @@ class Reduction:
 
         The statuses are None if they are not wanted, or if some are not known before the end.
         """
-        reader = SliceReader(read_into)
+        reader = SliceReader(read_into, text_ids=self._books.text_ids)
         batch = TransactionBatch()
         statuses = bytearray()
         rows = deferred_rows = 0
@@ -151,7 +153,7 @@ class Reduction:
                 if self._deferred is None:
                     spill = self._books.spills[0]
                     assert spill is not None, "rows were spilled"
-                    self._deferred = DeferredStatuses(spill)
+                    self._deferred = DeferredStatuses(spill, self._books.text_ids)
                 self._deferred.add(batch)
                 deferred_rows += len(batch)
             else:
@@ -169,10 +171,13 @@ class DeferredStatuses:
     """Statuses of spilled rows, which are known once the spill is settled. Until then the rows themselves are kept a
     second time, in the order of the input: `add` them, `end_range` after each range, then iterate `settled`."""
 
-    def __init__(self, spill: Spill) -> None:
+    def __init__(self, spill: Spill, text_ids: TextIds | None) -> None:
         self._spill = spill
+        self._text_ids = text_ids
         self._stream = stream = spill.stream()
-        self._rows = Partitions(1, DEFERRED_BUFFER_BYTES, lambda _, view: stream.write(view), by_shard=True)
+        self._rows = Partitions(
+            1, DEFERRED_BUFFER_BYTES, lambda _, view: stream.write(view), by_shard=True, text_ids=text_ids
+        )
         # Each range's number, the statuses of its rows before the first deferred one, and its deferred rows.
         self._ranges: list[tuple[int, bytearray, int]] = []
 
@@ -188,7 +193,7 @@ class DeferredStatuses:
         """Iterate the number of each range and the statuses of all its rows, once the spill is settled."""
         self._rows.finish()
         settled = self._spill.statuses()
-        reader = SliceReader(self._stream.reader())
+        reader = SliceReader(self._stream.reader(), text_ids=self._text_ids)
         batch = TransactionBatch()
         for number, statuses, rows in self._ranges:
             while rows and reader.fill(batch, rows):
