@@ -59,16 +59,11 @@ def flags_of(settings: dict[str, str]) -> list[str]:
 # ---- Files of any dialect ------------------------------------------------------------------------
 
 
-def without_currency(written: Written) -> Written:
-    settings = {name: value for name, value in written.settings.items() if not name.startswith("columns.currency")}
-    return written._replace(settings=settings)
-
-
 any_files = (
-    dialect_strategies.written_files(spoilt=True, has_currency=False)
+    dialect_strategies.written_files(spoilt=True)
     | dialect_strategies.soup_files()
-    | dialect_objects.written_objects(spoilt=True, has_currency=False)
-).map(without_currency)
+    | dialect_objects.written_objects(spoilt=True)
+)
 
 
 @contextmanager

@@ -193,11 +193,16 @@ class WorkersJob:
     def accounts(self) -> pa.Table:
         runs = spark_workers.batches_of(self.of_kind(RUN))
         make_accounts, _ = spark_workers.accounts_of_runs(self.figures.dialect)
-        return pa.Table.from_batches(make_accounts(runs)).sort_by("client")
+        accounts = pa.Table.from_batches(make_accounts(runs))
+        return accounts.sort_by(
+            [(name, "ascending") for name in ("client", "currency") if name in accounts.schema.names]
+        )
 
     def runs(self) -> Iterator[AccountRun]:
         for record in self.of_kind(RUN):
-            yield AccountRun(record[1], record[2], bytes(record[4]))
+            run = result_of(record)
+            assert isinstance(run, AccountRun)
+            yield run
 
     def ranges_with_statuses(self) -> Iterator[pa.RecordBatch]:
         ranges = map(spark_workers.range_record, self.settings.ranges, self.figures.first_lines())

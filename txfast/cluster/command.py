@@ -211,7 +211,7 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
     LISTENER.listen()
     try:
         check_outputs(options)
-        check_dialect(dialect_in(options))
+        check_dialect(dialect_in(options), with_state=options.state is not None)
         run_job(options, start, journal)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))

@@ -4,6 +4,7 @@ They also show whether the engine lost anything. This module must not know an en
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from txfast.batch.header import JSON_HEADER
@@ -191,8 +192,11 @@ class Figures:
         return sum(summary.held_units for summary in self._summaries.values())
 
     def by_currency(self) -> dict[bytes, tuple[int, int]]:
-        """As of AccountColumns: empty, since accounts have no currency."""
-        return {}
+        found: dict[bytes, tuple[int, int]] = {}
+        for code, available, held in chain.from_iterable(each.by_currency for each in self._summaries.values()):
+            before = found.get(code, (0, 0))
+            found[code] = (before[0] + available, before[1] + held)
+        return dict(sorted(found.items()))
 
     def stats(self, seconds: float) -> dict[str, Any]:
         """The figures as the stats file of the command has them, except those of a single process."""

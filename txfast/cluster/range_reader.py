@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
 from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of
-from txfast.cluster.sent_dialect import dialect_in
+from txfast.cluster.sent_dialect import dialect_in, own_dialect
 from txfast.errors import HeaderError
 from txfast.input.encoding import tell_encoding
 from txfast.input.first_bytes import BYTE_ORDER_MARK
@@ -151,7 +151,7 @@ class RangeReader:
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:
         self._part = part
         self._keep_text = keep_text
-        self.dialect = dialect_in(part.dialect)
+        self.dialect = own_dialect(part.dialect)
         self._reader: TextReader | TableReader | None = None
         self._consumption: Consumption | None = None
         self.lines_before = 0

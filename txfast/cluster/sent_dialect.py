@@ -49,10 +49,14 @@ def dialect_text(dialect: Dialect | None) -> SentDialect:
     return SentDialect(json.dumps({"parts": dict(dialect), "key": os.urandom(KEY_BYTES).hex()}))
 
 
-@lru_cache(maxsize=8)
-def dialect_in(text: str) -> Dialect | None:
-    """The dialect of a `dialect_text`; None for the default one."""
+def own_dialect(text: str) -> Dialect | None:
+    """The dialect of a `dialect_text`, for one task: its currencies are those that this task meets. None for the
+    default one."""
     if not text:
         return None
     sent = json.loads(text)
     return RunDialect(sent["parts"], bytes.fromhex(sent["key"]))
+
+
+# The same for all callers in this process.
+dialect_in = lru_cache(maxsize=8)(own_dialect)
