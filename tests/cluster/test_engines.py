@@ -78,7 +78,7 @@ def printed(folder: Folder, state: str) -> bytes:
 
 
 # Runs under a dialect, NAME=VALUE,… before them: text ids with a state too.
-TEXTS, PURSES = "ids=text", "columns.currency=note,ids.client=text"
+TEXTS, PURSES = "ids=text", "columns.currency=note,ids=text"
 DIALECT_RUNS = [TEXTS, "2:3000", "8:2000", "3:2000:5", "5:3000:12", PURSES, "3:3000", "64:2000"]
 
 
