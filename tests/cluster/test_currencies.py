@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from array import array
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from tests.support.engines import (
 )
 from tests.support.outputs import assert_alike, assert_same_tables, by_command
 from tests.support.small_memory import small_books, small_limits
-from txfast.batch.batch import TransactionBatch
 from txfast.cluster import dask, spark_workers
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.currency_codes import Numbers, add_codes, bytes_of, currencies_of
@@ -37,8 +35,6 @@ from txfast.cluster.sent_dialect import dialect_text, own_dialect
 from txfast.dialect.currencies import Currencies
 from txfast.dialect.dialect import Dialect
 from txfast.errors import CapacityError, ClusterError, SpillError, UsageError
-from txfast.spill.runs import renumber_run
-from txfast.spill.slices import renumber_rows
 
 PLAIN = {"columns.currency": "ccy"}
 DIALECTS = (
@@ -215,47 +211,14 @@ def test_numbers_of_another_process_are_found() -> None:
     assert own.codes == [b"A", b"B", b"C", b"new"]
 
 
-def test_rows_and_runs_with_an_unknown_number_are_refused(folder: Folder) -> None:
+def test_a_run_of_accounts_without_its_codes_is_refused(folder: Folder) -> None:
     folder.write("in.csv", content(300))
     sent = dialect_text(Dialect(PLAIN))
     job = PlainJob(cut_inputs(["in.csv"], 900, sent), 2, dialect=sent)
     run = job.found_runs[0]
-    numbers = array("H", range(len(currencies_of(run.codes))))
-    content_of_run = bytearray(run.content)
-    renumber_run(content_of_run, numbers, has_names=False)
-    assert content_of_run == run.content
-    for wrong, table, words in (
-        (run.content, numbers[:1], "disk or the memory"), (run.content[:-1], numbers, "ends within an account"),
-        (run.content[:19], numbers, "ends within an account"),
-    ):  # fmt: skip
-        with pytest.raises(SpillError, match=words):
-            renumber_run(bytearray(wrong), table, has_names=False)
     job.found_runs[0] = AccountRun(run.shard, run.number, run.content, b"")
     with pytest.raises(SpillError, match="the disk or the memory is faulty"):
         MergedAccounts(job, None)
-
-
-def test_rows_of_a_batch_are_renumbered(folder: Folder) -> None:
-    from txfast.readers.csv import CsvReader
-
-    folder.write("in.csv", b"type,client,tx,amount,ccy\ndeposit,1,1,1,A\ndeposit,1,2,1,B\n")
-    batch = TransactionBatch()
-    renumber_rows(batch, array("H"))
-    with open("in.csv", "rb", buffering=0) as file:
-        reader = CsvReader(file, "in.csv", dialect=own_dialect(dialect_text(Dialect(PLAIN))))
-        assert reader.fill(batch)
-        reader.scan(batch)
-    renumber_rows(batch, array("H", [1, 0]))
-    with pytest.raises(SpillError, match="the disk or the memory is faulty"):
-        renumber_rows(batch, array("H", [1]))
-    folder.write("in.csv", b"type,client,tx,amount\ndeposit,1,1,1\n")
-    with open("in.csv", "rb", buffering=0) as file:
-        numbers = CsvReader(file, "in.csv")
-        plain = TransactionBatch()
-        assert numbers.fill(plain)
-        numbers.scan(plain)
-    with pytest.raises(ValueError, match="have no currency"):
-        renumber_rows(plain, array("H", [1]))
 
 
 def test_too_many_currencies_fail_the_run_as_on_one_machine(folder: Folder) -> None:
