@@ -4,7 +4,8 @@
     python engine_runs.py dask - FOLDER SHARDS:RANGE_SIZE … -- FILE …
 
 Each run writes RUN.accounts.csv, RUN.rejects.csv and RUN.stats.json in the folder, `-` for each `:` in its name. A run
-with a number of FILES reads the first of them, with a state in the folder.
+with a number of FILES reads the first of them, with a state in the folder. NAME=VALUE,… between runs is the dialect of
+those that follow.
 
 With Spark, KILL between runs kills an executor during the next one, and OLD takes away what came with Spark 4.1. The
 program ends with runs over `process`, and writes their data frames.
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,19 +30,25 @@ from txfast.cluster.state import ClusterState
 from txfast.state.directory import StateDirectory
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Starts a job with these options; the state directory is locked already.
 Starter = Callable[[Namespace, StateDirectory | None], Job]
 
 
-def do_run(run: str, name: str, folder: str, files: Sequence[str], start: Starter) -> None:
+def dialect_in(word: str) -> dict[str, str]:
+    """The dialect of the runs that follow."""
+    return dict(part.split("=") for part in word.split(","))
+
+
+def do_run(run: str, name: str, folder: str, files: Sequence[str], start: Starter, dialect: Mapping[str, str]) -> None:
     """Do one run, and print its name, exit code and seconds."""
     shards, range_size, *counts = run.split(":")
     named = [*files[: int(counts[0])], "--state", f"{folder}/state"] if counts else files
     options = command.make_parser("engine").parse_args(
         ["-o", f"{name}.accounts.csv", "--rejects", f"{name}.rejects.csv", "--stats", f"{name}.stats.json",
-         "--shards", shards, "--range-size", range_size, *named]
+         "--shards", shards, "--range-size", range_size, *named,
+         *(f"--dialect={part}={value}" for part, value in dialect.items())]
     )  # fmt: skip
 
     @contextmanager
@@ -63,8 +70,12 @@ def run_dask(folder: str, runs: Sequence[str], files: Sequence[str]) -> None:
             state = None if directory is None else ClusterState(directory, dask.hasher(client))
             return dask.DaskJob(client, command.settings_of(options, 2, state), state)
 
+        dialect: dict[str, str] = {}
         for run in runs:
-            do_run(run, f"{folder}/{run.replace(':', '-')}", folder, files, start)
+            if "=" in run:
+                dialect = dialect_in(run)
+                continue
+            do_run(run, f"{folder}/{run.replace(':', '-')}", folder, files, start, dialect)
 
 
 # ---- Spark -----------------------------------------------------------------------------------------
@@ -124,7 +135,11 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
 
     killer: threading.Thread | None = None
     run_has_ended = threading.Event()
+    dialect: dict[str, str] = {}
     for run in runs:
+        if "=" in run:
+            dialect = dialect_in(run)
+            continue
         if run == "KILL":
             killer = threading.Thread(target=kill_an_executor, args=(run_has_ended,))
             killer.start()
@@ -132,11 +147,15 @@ def run_spark(master: str, folder: str, runs: Sequence[str], files: Sequence[str
         if run == "OLD":
             make_old(session)
             continue
-        do_run(run, f"{folder}/{run.replace(':', '-')}{'-killed' if killer else ''}", folder, files, start)
+        do_run(run, f"{folder}/{run.replace(':', '-')}{'-killed' if killer else ''}", folder, files, start, dialect)
         if killer is not None:
             run_has_ended.set()
             killer.join()
-    leave_frames(session, folder, files)
+    if dialect:
+        accounts, rejects, _ = spark.process(session, files, shards=3, rejects=True, dialect=dialect)
+        write_frames(folder, accounts, rejects)
+    else:
+        leave_frames(session, folder, files)
     session.stop()
 
 
@@ -145,18 +164,23 @@ def leave_frames(session: SparkSession, folder: str, files: Sequence[str]) -> No
     cut off."""
     spark.process(session, files[:4], shards=3, state=f"{folder}/frame.state")
     accounts, rejects, _ = spark.process(session, files, shards=3, rejects=True, state=f"{folder}/frame.state")
-    with open(f"{folder}/frame.accounts.csv", "w") as file:
-        print("client,available,held,total,locked", file=file)
-        for client, available, held, total, locked in sorted(tuple(row) for row in accounts.collect()):
-            print(client, available, held, total, str(locked).lower(), sep=",", file=file)
-    assert rejects is not None
-    with open(f"{folder}/frame.rejects.txt", "w") as file:
-        for row in rejects.collect():
-            print(row.file, row.line, row.status, row.reason, sep=",", file=file)
+    write_frames(folder, accounts, rejects)
     try:
         spark.process(session, [*files, f"{folder}/cut.csv.gz"])
     except Exception as error:
         print(type(error).__name__, error, flush=True)
+
+
+def write_frames(folder: str, accounts: DataFrame, rejects: DataFrame | None) -> None:
+    """Write accounts as CSV, and where rejects are."""
+    with open(f"{folder}/frame.accounts.csv", "w") as file:
+        print(*accounts.columns, sep=",", file=file)
+        for *fields, locked in sorted(tuple(row) for row in accounts.collect()):
+            print(*fields, str(locked).lower(), sep=",", file=file)
+    assert rejects is not None
+    with open(f"{folder}/frame.rejects.txt", "w") as file:
+        for row in rejects.collect():
+            print(row.file, row.line, row.status, row.reason, sep=",", file=file)
 
 
 def main() -> None:

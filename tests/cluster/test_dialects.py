@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,11 @@ from tests.support.engines import DaskClient, WorkersJob, run_cluster, run_comma
 from tests.support.outputs import Outputs, assert_alike, by_command, rejects_of
 from tests.support.profiles import examples
 from tests.support.reference_rows import NotTransactions
+from tests.support.small_memory import small_books, small_limits
 from txfast.cluster import command, dask, spark_workers
 from txfast.command.options import OPTIONS
-from txfast.errors import InputError, StateError, UsageError
+from txfast.dialect.dialect import Dialect
+from txfast.errors import InputError, StateError
 
 EXPORT = """\
 Report of the "day
@@ -53,25 +59,26 @@ def flags_of(settings: dict[str, str]) -> list[str]:
 # ---- Files of any dialect ------------------------------------------------------------------------
 
 
-def number_ids(written: Written) -> Written:
-    """The same file with number ids, which most texts are not."""
-    settings = {
-        name: value for name, value in written.settings.items() if not name.startswith(("ids", "columns.currency"))
-    }
-    return written._replace(settings=settings)
-
-
 any_files = (
-    dialect_strategies.written_files(spoilt=True, has_currency=False)
+    dialect_strategies.written_files(spoilt=True)
     | dialect_strategies.soup_files()
-    | dialect_objects.written_objects(spoilt=True, has_currency=False)
-).map(number_ids)
+    | dialect_objects.written_objects(spoilt=True)
+)
 
 
-@examples(2)
-@given(any_files, st.integers(1, 200), st.sampled_from([1, 3]))
+@contextmanager
+def spilling(accounts: int) -> Iterator[None]:
+    """Inside, reduce tasks move to disk when they have more than so many accounts; never for 0."""
+    with small_limits(accounts or 1 << 30), pytest.MonkeyPatch.context() as patch:
+        if accounts:
+            patch.setattr("txfast.cluster.reduce.Books", small_books(accounts))
+        yield
+
+
+@examples(3)
+@given(any_files, st.integers(1, 200), st.sampled_from([1, 3]), st.sampled_from([0, 0, 1]))
 def test_ranges_of_any_size_give_what_the_rules_say(
-    tmp_path_factory: pytest.TempPathFactory, written: Written, range_bytes: int, shards: int
+    tmp_path_factory: pytest.TempPathFactory, written: Written, range_bytes: int, shards: int, accounts: int
 ) -> None:
     path = tmp_path_factory.mktemp("files") / "in"
     path.write_bytes(written.content)
@@ -82,19 +89,26 @@ def test_ranges_of_any_size_give_what_the_rules_say(
     except NotTransactions:
         expected = None
     try:
-        found = run_ranges([str(path)], shards, range_bytes, dialect=written.settings)
+        with spilling(accounts):
+            found = run_ranges([str(path)], shards, range_bytes, dialect=written.settings)
     except InputError:
         found = None
     if found is None or expected is None:
         assert (found, expected) == (None, None), written.settings
         return
-    lines = [
-        f"{client},{available:f},{held:f},{total:f},{str(locked).lower()}"
-        for client, available, held, total, locked in expected.accounts
-    ]
-    assert found.accounts.decode().splitlines()[1:] == lines
+    assert cells_of(found.accounts)[1:] == [list(map(cell_of, account)) for account in expected.accounts]
     assert rejects_of(found) == [(str(path), each.line, each.reason) for each in expected.rejects]
     assert (found.stats["rows"], found.stats["ignored"]) == (expected.rows, expected.ignored)
+
+
+def cells_of(accounts: bytes) -> list[list[str]]:
+    """The fields of accounts as CSV."""
+    return list(csv.reader(io.StringIO(accounts.decode("utf-8", "surrogateescape"), newline="")))
+
+
+def cell_of(value: object) -> str:
+    """A value of an account as CSV has it, unquoted."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @pytest.mark.parametrize("range_bytes", RANGES)
@@ -199,7 +213,7 @@ def test_tables_of_accounts_have_the_decimals_of_the_dialect(folder: Folder) -> 
     settings = settings_of(["in.csv"], dialect=SETTINGS)
     accounts = WorkersJob(settings).accounts()
     assert accounts.schema.field("total").type == pa.decimal128(19, 2)
-    assert "total decimal(19,2)" in spark_workers.accounts_of_runs(2)[1]
+    assert "total decimal(19,2)" in spark_workers.accounts_of_runs(Dialect({"decimals": "2"}))[1]
     client: Any = DaskClient()
     table, _, stats = dask.process(client, ["in.csv"], dialect={**SETTINGS, "decimals": 2})
     assert table.schema.field("available").type == pa.decimal128(19, 2)
@@ -275,14 +289,6 @@ def test_wrong_options_end_the_command(
         run_command("in.csv", *arguments)
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
-
-
-def test_text_ids_are_refused_before_an_engine_starts(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.write("in.csv", b"type,client,tx,amount\ndeposit,a,1,1\n")
-    assert run_command("in.csv", "--ids", "text", engine=lambda *_: pytest.fail("it was started")) == 2
-    assert "a cluster reads no ids that are texts: use txfast on one machine" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="use txfast on one machine"):
-        settings_of(["in.csv"], dialect={"ids.tx": "text"})
 
 
 @pytest.mark.parametrize("setting", ["header=no", "skip=1"])

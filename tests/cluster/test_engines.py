@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,42 @@ def printed(folder: Folder, state: str) -> bytes:
     return folder.run("-m", "txfast", "--state", state, command=(sys.executable,)).output
 
 
+# Runs under a dialect, NAME=VALUE,… before them: text ids with a state too.
+TEXTS, PURSES = "ids=text", "columns.currency=note,ids=text"
+DIALECT_RUNS = [TEXTS, "2:3000", "8:2000", "3:2000:5", "5:3000:12", PURSES, "3:3000", "64:2000"]
+
+
+def files_of_texts(folder: Folder) -> list[str]:
+    """Twelve files: clients and transactions are texts, and a note can be read as a currency."""
+    chance = random.Random(11)
+    names = []
+    for number in range(12):
+        lines = ["type,client,tx,amount,note"]
+        for _ in range(chance.randrange(1, 120)):
+            kind = chance.choice(["deposit", "deposit", "withdrawal", "dispute", "resolve", "chargeback", "fee"])
+            client, tx = f"cus_{chance.randrange(20)}", f'"tx, {chance.randrange(30)}"'
+            lines.append(f"{kind},{client},{tx},{chance.randrange(90)},{chance.choice(['EUR', 'CHF', 'ü', ''])}")
+        names.append(folder.write(f"{number}.csv", "\n".join([*lines, ""]).encode()).name)
+    return names
+
+
+def assert_dialects_are_alike(folder: Folder, names: list[str]) -> None:
+    """The DIALECT_RUNS over these files have the results of the command."""
+    by_command(folder, *names, "--dialect", "ids=text")
+    for run in ("2-3000", "8-2000"):
+        assert_run_is_alike(folder, run)
+    by_command(folder, "--state", "other", *names[:5], "--dialect", "ids=text")
+    by_command(folder, "--state", "other", *names, "--dialect", "ids=text")
+    assert_run_is_alike(folder, "5-3000-12")
+    assert printed(folder, "state") == folder.read("accounts.csv")
+    by_command(folder, "--state", "state", *names, "--dialect", "ids=text")
+    assert len(folder.read("rejects.csv").splitlines()) == 1
+    by_command(folder, *names, *(word for part in PURSES.split(",") for word in ("--dialect", part)))
+    assert folder.read("accounts.csv").startswith(b"client,currency,available")
+    for run in ("3-3000", "64-2000"):
+        assert_run_is_alike(folder, run)
+
+
 def assert_states_are_alike(folder: Folder, run: str, names: list[str]) -> None:
     """A run over five files, then over all, has the same results and the same state as the command."""
     by_command(folder, "--state", "other", *names[:5])
@@ -108,6 +145,24 @@ def test_spark_gives_what_the_command_gives(folder: Folder, master: str) -> None
     # The error of a worker reaches the program as the same error.
     assert "InputError" in output
     assert "cut.csv.gz" in output
+
+
+@pytest.mark.parametrize("master", [pytest.param("local[2]", marks=needs_spark)])
+def test_spark_reads_text_ids_and_currencies(folder: Folder, master: str) -> None:
+    names = files_of_texts(folder)
+    run_engine("spark", master, folder, DIALECT_RUNS, names)
+    assert_dialects_are_alike(folder, names)
+    assert folder.read("frame.accounts.csv") == folder.read("accounts.csv")
+    found = [line.split(",") for line in folder.read("frame.rejects.txt").decode().splitlines()]
+    assert found == [line.split(",")[:4] for line in folder.read("rejects.csv").decode().splitlines()[1:]]
+
+
+@needs("distributed")
+@pytest.mark.untraced
+def test_dask_reads_text_ids_and_currencies(folder: Folder) -> None:
+    names = files_of_texts(folder)
+    run_engine("dask", "-", folder, DIALECT_RUNS, names)
+    assert_dialects_are_alike(folder, names)
 
 
 @pytest.mark.parametrize("master", [pytest.param("local-cluster[2,1,1024]", marks=needs_spark)])

@@ -14,8 +14,9 @@ def test_ranges_and_results_are_the_same_after_their_records_are_read() -> None:
     ):  # fmt: skip
         assert Range(**fields_in(text_of(part))) == part
     for item in (
-        Piece(1, 2, 3, b"x"), AccountRun(1, 2, b"x"), RowStatuses(1, 2, b"x"), RangeReport(2, 3, 4, (0, 1), 5),
-        ShardSummary(1, (1, 2), 3, 4, -5, 6, 7, 8),
+        Piece(1, 2, 3, b"x"), AccountRun(1, 2, b"x"), AccountRun(1, 2, b"x", b"\3EUR"), RowStatuses(1, 2, b"x"),
+        RangeReport(2, 3, 4, (0, 1), 5), ShardSummary(1, (1, 2), 3, 4, -5, 6, 7, 8),
+        ShardSummary(1, (1, 2), 3, 4, -5, 6, 7, 8, by_currency=((b"EUR", 1 << 70, -2), (b"\xff\0", 0, 0))),
     ):  # fmt: skip
         assert result_of(record_of(item, 9)) == item
 

@@ -17,11 +17,12 @@ from txfast.cluster.extents import Extent
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings, State, make_settings
 from txfast.cluster.map import map_range
-from txfast.cluster.ranges import Range, dialect_text
+from txfast.cluster.ranges import Range
 from txfast.cluster.records import REPORT, RUN, STATUSES, SUMMARY, result_of, text_of
 from txfast.cluster.reduce import reduce_shard
 from txfast.cluster.rejects import reject_blobs
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses
+from txfast.cluster.sent_dialect import dialect_text
 from txfast.cluster.state import ClusterState, open_state
 from txfast.run.values import dialect as parse_dialect
 from txfast.run.values import policy as parse_policy
@@ -191,12 +192,17 @@ class WorkersJob:
 
     def accounts(self) -> pa.Table:
         runs = spark_workers.batches_of(self.of_kind(RUN))
-        make_accounts, _ = spark_workers.accounts_of_runs(self.settings.decimals)
-        return pa.Table.from_batches(make_accounts(runs)).sort_by("client")
+        make_accounts, _ = spark_workers.accounts_of_runs(self.figures.dialect)
+        accounts = pa.Table.from_batches(make_accounts(runs))
+        return accounts.sort_by(
+            [(name, "ascending") for name in ("client", "currency") if name in accounts.schema.names]
+        )
 
     def runs(self) -> Iterator[AccountRun]:
         for record in self.of_kind(RUN):
-            yield AccountRun(record[1], record[2], bytes(record[4]))
+            run = result_of(record)
+            assert isinstance(run, AccountRun)
+            yield run
 
     def ranges_with_statuses(self) -> Iterator[pa.RecordBatch]:
         ranges = map(spark_workers.range_record, self.settings.ranges, self.figures.first_lines())

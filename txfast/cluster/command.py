@@ -69,7 +69,7 @@ DIALECT = {
     "columns": (columns, ",", "names of columns: client=Payer,tx=Ref"),
     "types": (types, ",", "what words of types mean: SALE=deposit"),
     "decimal": (decimal, "", "what stands before the decimals of an amount"),
-    "ids": (ids, "", "number: a cluster reads no ids that are texts"),
+    "ids": (ids, "", "what ids are: number or text"),
     "decimals": (decimals, "", "places of amounts and balances"),
     "dialect": (dialect_parts, "\n", "any part of how files are to be read, as NAME=VALUE"),
 }
@@ -211,7 +211,7 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
     LISTENER.listen()
     try:
         check_outputs(options)
-        check_dialect(dialect_in(options))
+        check_dialect(dialect_in(options), with_state=options.state is not None)
         run_job(options, start, journal)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))

@@ -12,7 +12,8 @@ from itertools import chain, count, islice, repeat
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import JSON_HEADER, Header
-from txfast.cluster.ranges import RANGE_BYTES, Range, dialect_in, is_cuttable, open_range_input, version_of
+from txfast.cluster.ranges import RANGE_BYTES, Range, is_cuttable, open_range_input, version_of
+from txfast.cluster.sent_dialect import dialect_in
 from txfast.dialect.dialect import Dialect
 from txfast.errors import SourceError
 from txfast.input.first_bytes import BYTE_ORDER_MARK, FIRST_BYTES

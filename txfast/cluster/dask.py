@@ -120,10 +120,10 @@ def process(
     this limit, a worker holds the slices of its shard and the results of its tasks. Inputs are cut into ranges of
     `range_bytes`.
 
-    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`; ids are numbers. `state`
-    is a directory as for the command's `--state`; all
-    workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
-    inputs, and has replaced it when this returns.
+    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`.
+
+    `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
+    The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns.
 
     Raises TxfastError.
     """

@@ -4,11 +4,13 @@ They also show whether the engine lost anything. This module must not know an en
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from txfast.batch.header import JSON_HEADER
-from txfast.cluster.ranges import Range, dialect_in
+from txfast.cluster.ranges import Range
 from txfast.cluster.results import RangeReport, ShardSummary
+from txfast.cluster.sent_dialect import dialect_in
 from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
@@ -27,7 +29,7 @@ class Figures:
         self._summaries: dict[int, ShardSummary] = {}
         self.shards = shards
         self._policy = policy
-        self._dialect = dialect
+        self.dialect = dialect_in(dialect)
 
     def add(self, result: RangeReport | ShardSummary) -> None:
         """Add a report or a summary. Raises ClusterError if it was added before."""
@@ -190,14 +192,17 @@ class Figures:
         return sum(summary.held_units for summary in self._summaries.values())
 
     def by_currency(self) -> dict[bytes, tuple[int, int]]:
-        """As of AccountColumns: empty, since accounts have no currency."""
-        return {}
+        found: dict[bytes, tuple[int, int]] = {}
+        for code, available, held in chain.from_iterable(each.by_currency for each in self._summaries.values()):
+            before = found.get(code, (0, 0))
+            found[code] = (before[0] + available, before[1] + held)
+        return dict(sorted(found.items()))
 
     def stats(self, seconds: float) -> dict[str, Any]:
         """The figures as the stats file of the command has them, except those of a single process."""
         figures = RunFigures(self.inputs, self.counts(), self.malformed_counts())
         return {
-            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy), dialect_in(self._dialect)),
+            **make_stats(figures, self, {"total": seconds}, parse_policy(self._policy), self.dialect),
             "spilled_bytes": sum(summary.spilled_bytes for summary in self._summaries.values()),
             "ranges": len(self._ranges),
             "shards": self.shards,

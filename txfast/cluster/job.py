@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from txfast.cluster.cutting import cut_into_ranges, whole_inputs
 from txfast.cluster.figures import Figures
 from txfast.cluster.map import SHARDS_MAX
-from txfast.cluster.ranges import RANGE_BYTES, Range, dialect_in, dialect_text, group_in_tasks
+from txfast.cluster.ranges import RANGE_BYTES, Range, group_in_tasks
 from txfast.cluster.results import AccountRun
+from txfast.cluster.sent_dialect import dialect_in, dialect_text
 from txfast.dialect.dialect import Dialect
 from txfast.errors import UsageError
 from txfast.ledger.policy import Policy
@@ -75,12 +76,10 @@ class Job(Protocol):
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
 
 
-def check_dialect(dialect: Dialect | None) -> None:
-    """Raise UsageError for a dialect that a cluster cannot read."""
-    if dialect is not None and dialect.text_ids is not None:
-        raise UsageError("a cluster reads no ids that are texts: use txfast on one machine")
-    if dialect is not None and dialect.has_currency:
-        raise UsageError("a cluster has no accounts by currency: use txfast on one machine")
+def check_dialect(dialect: Dialect | None, *, with_state: bool) -> None:
+    """Raise UsageError for a dialect that a cluster cannot read, or cannot keep in a state."""
+    if with_state and dialect is not None and dialect.has_currency:
+        raise UsageError("a state on a cluster holds no currencies yet: replay all inputs in one run without it")
 
 
 def make_settings(
@@ -103,7 +102,7 @@ def make_settings(
     shards = max(1, cores) if shards is None else shards
     if not paths:
         raise UsageError("no inputs: name at least one")
-    check_dialect(dialect)
+    check_dialect(dialect, with_state=state is not None)
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:

@@ -7,10 +7,12 @@ engine.
 from collections.abc import Iterator
 
 from txfast.batch.batch import MALFORMED_REASONS
+from txfast.cluster.currency_codes import bytes_of
 from txfast.cluster.pieces import make_last_piece, make_piece
 from txfast.cluster.range_reader import RangeReader
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import Piece, RangeReport
+from txfast.dialect.currencies import Currencies
 from txfast.spill.partitions import Partitions
 
 SHARDS_MAX = 1 << 16
@@ -28,16 +30,23 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
         raise ValueError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     ready: list[Piece] = []
     piece_counts = [0] * shards
+    reader = RangeReader(part)
+    text_ids = None if reader.dialect is None else reader.dialect.text_ids
+    currencies = Currencies() if text_ids is None or text_ids.currencies is None else text_ids.currencies
+    sent_codes = [0] * shards  # of the currencies, how many each shard was told
+
+    def new_codes(shard: int) -> bytes:
+        first, sent_codes[shard] = sent_codes[shard], len(currencies)
+        return bytes_of(currencies.codes[first:])
 
     def write(shard: int, view: memoryview) -> None:
-        ready.append(make_piece(shard, shards, part.number, piece_counts[shard], view))
+        ready.append(make_piece(shard, shards, part.number, piece_counts[shard], view, new_codes(shard)))
         piece_counts[shard] += 1
 
     piece_bytes = max(PIECE_BYTES_MIN, min(PIECE_BYTES_MAX, UNSENT_BYTES // shards))
-    slices = Partitions(shards, piece_bytes, write, by_shard=True)
+    slices = Partitions(shards, piece_bytes, write, by_shard=True, text_ids=text_ids)
     lines = rows = ignored_rows = row_in_quotes = 0
     malformed = [0] * len(MALFORMED_REASONS)
-    reader = RangeReader(part)
     for batch in reader:
         lines = batch.number_lines(lines + 1) - 1
         row_in_quotes = row_in_quotes or batch.row_in_quotes
@@ -51,7 +60,8 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
     slices.finish()
     yield from ready
     for shard in range(shards):
-        yield make_last_piece(shard, shards, part.number, piece_counts[shard], rows=slices.counts(shard)[2])
+        rows_sent = slices.counts(shard)[2]
+        yield make_last_piece(shard, shards, part.number, piece_counts[shard], rows_sent, new_codes(shard))
     yield RangeReport(
         part.number,
         lines,

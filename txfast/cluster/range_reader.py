@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.header import Header
-from txfast.cluster.ranges import Range, dialect_in, is_cuttable, open_range_input, version_of
+from txfast.cluster.ranges import Range, is_cuttable, open_range_input, version_of
+from txfast.cluster.sent_dialect import dialect_in, own_dialect
 from txfast.errors import HeaderError
 from txfast.input.encoding import tell_encoding
 from txfast.input.first_bytes import BYTE_ORDER_MARK
@@ -150,6 +151,7 @@ class RangeReader:
     def __init__(self, part: Range, *, keep_text: bool = False) -> None:
         self._part = part
         self._keep_text = keep_text
+        self.dialect = own_dialect(part.dialect)
         self._reader: TextReader | TableReader | None = None
         self._consumption: Consumption | None = None
         self.lines_before = 0
@@ -213,8 +215,7 @@ class RangeReader:
         elif part.key:
             self._consumption = Consumption()
             if part.position is not None:
-                dialect = dialect_in(part.dialect)
-                opened = go_on(source, part.position, None if dialect is None else dialect.delimiter)
+                opened = go_on(source, part.position, None if self.dialect is None else self.dialect.delimiter)
                 if opened is not None:
                     source, self._consumption = opened
                     self.lines_before = self._consumption.lines
@@ -225,7 +226,7 @@ class RangeReader:
 
     def _make_reader(self, source: Source) -> CsvReader | JsonLinesReader | TableReader:
         part = self._part
-        dialect = dialect_in(part.dialect)
+        dialect = self.dialect
         make_reader = JsonLinesReader if source.kind == JSON_LINES else CsvReader
         last_row = self._last_row = LastRow(source, part.last_line)
         if part.end is not None:

@@ -3,13 +3,11 @@
 This module must not know how inputs are cut, what becomes of rows, nor an engine.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from txfast.dialect.dialect import Dialect
+from txfast.cluster.sent_dialect import dialect_in
 from txfast.input.compression import DecompressedFile
 from txfast.input.decoded import decoded_source
 from txfast.input.location import location_version
@@ -35,7 +33,7 @@ class Range:
     Ranges of a cut input have its `size_bytes` and its `header` line, or JSON_HEADER. Its first range has
     `lines_before`, the lines in front of the range, header included. `bytes_skipped` have been read by earlier runs.
     `rows_begin` is the offset of the first row that is read in this run. `dialect` is the run's, as `dialect_text`
-    makes it.
+    of sent_dialect.py makes it.
 
     With a state, `key` is the name of the input in it. `position` is where the first range of a cut input begins, or
     where an earlier run stopped reading an input that is one range. `is_over` says that there is nothing to read: the
@@ -90,17 +88,6 @@ def open_range_input(part: Range) -> Source:
     source.name = part.name
     dialect = dialect_in(part.dialect)
     return source if dialect is None else decoded_source(source, dialect.encoding)
-
-
-def dialect_text(dialect: Dialect | None) -> str:
-    """A dialect as it is sent to tasks: JSON; "" for the default one."""
-    return json.dumps(dict(dialect)) if dialect else ""
-
-
-@lru_cache(maxsize=8)
-def dialect_in(text: str) -> Dialect | None:
-    """The dialect of a `dialect_text`; None for the default one."""
-    return Dialect(json.loads(text)) if text else None
 
 
 def is_cuttable(source: Source) -> bool:

@@ -2,7 +2,8 @@
 objects.
 
 A record is (kind, shard, number, second, content). For reports, which belong to no shard, `shard` is the number of
-shards. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece. Reports and
+shards. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece, or the bytes of the
+codes before the accounts of an AccountRun. Reports and
 summaries become JSON, everything else keeps its content.
 """
 
@@ -30,6 +31,8 @@ def text_of(value: Range | Extent | RangeReport | ShardSummary) -> str:
         fields["header"] = fields["header"].decode("latin-1")
     if isinstance(fields.get("position"), Position):
         fields["position"] = fields_of_position(fields["position"])
+    if "by_currency" in fields:
+        fields["by_currency"] = [(code.decode("latin-1"), *units) for code, *units in fields["by_currency"]]
     return json.dumps(fields)
 
 
@@ -40,6 +43,8 @@ def fields_in(text: str | bytes) -> dict[str, Any]:
     }
     if fields.get("header") is not None:
         fields["header"] = fields["header"].encode("latin-1")
+    if "by_currency" in fields:
+        fields["by_currency"] = tuple((code.encode("latin-1"), *units) for code, *units in fields["by_currency"])
     if fields.get("position") is not None:
         fields["position"] = position_of(Fields("what the cluster sent", fields["position"]))
     return fields
@@ -51,7 +56,7 @@ def record_of(result: Result, shards: int) -> Record:
         case Piece():
             return PIECE, result.shard, result.range, result.number, result.content
         case AccountRun():
-            return RUN, result.shard, result.number, 0, result.content
+            return RUN, result.shard, result.number, len(result.codes), result.codes + result.content
         case RowStatuses():
             return STATUSES, result.shard, result.range, 0, result.content
         case RangeReport():
@@ -67,7 +72,7 @@ def result_of(record: Record) -> Result:
     if kind == PIECE:
         return Piece(shard, number, second, content)
     if kind == RUN:
-        return AccountRun(shard, number, content)
+        return AccountRun(shard, number, content[second:], content[:second])
     if kind == STATUSES:
         return RowStatuses(shard, number, content)
     fields = fields_in(content)

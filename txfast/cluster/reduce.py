@@ -12,9 +12,11 @@ from itertools import chain
 from typing import Any
 
 from txfast.batch.batch import TransactionBatch
+from txfast.cluster.currency_codes import Numbers, bytes_of
 from txfast.cluster.pieces import Slices
-from txfast.cluster.ranges import dialect_in
 from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
+from txfast.cluster.sent_dialect import own_dialect
+from txfast.dialect.text_ids import TextIds
 from txfast.errors import ClusterError
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
@@ -23,7 +25,7 @@ from txfast.run.plan import make_plan
 from txfast.run.values import policy as parse_policy
 from txfast.spill.partitions import Partitions
 from txfast.spill.runs import run_blocks
-from txfast.spill.slices import SliceReader
+from txfast.spill.slices import SliceReader, renumber_rows
 from txfast.spill.spill import Spill
 from txfast.spill.statuses import statuses_of
 from txfast.state.snapshot import Snapshot
@@ -57,7 +59,8 @@ def reduce_shard(
 
     `pieces` are the contents of all pieces of the shard, range by range. `memory_limit` is in bytes, for the whole
     process of this task; by default it is one core's part of the machine's memory. What exceeds it goes to files in
-    `spill_folder`. Rows mean what the text `policy` says; `dialect` is a `dialect_text`, whose decimals amounts have.
+    `spill_folder`. Rows mean what the text `policy` says; `dialect` is the `dialect_text` of the run, by whose key
+    ids that are texts are hashed.
 
     `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
     saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
@@ -71,7 +74,7 @@ def reduce_shard(
         memory_limit=memory_limit or default_memory_limit() // available_cores(),
         memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
     )  # fmt: skip
-    chosen = dialect_in(dialect)
+    chosen = own_dialect(dialect)
     books = Books(
         plan, policy=parse_policy(policy), dialect=chosen, keep_statuses=keep_statuses, spill_folder=spill_folder
     )
@@ -79,7 +82,7 @@ def reduce_shard(
     try:
         reduction = Reduction(books, shard)
         if begin_with is not None:
-            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards))
+            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards, chosen))
         if save_in is not None and os.path.isdir(save_in):
             # An engine may run a task twice at once: each attempt has a folder of its own.
             folder = os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}")
@@ -110,7 +113,7 @@ class Reduction:
     ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
         """Apply all slices, and iterate the results, the summary last."""
         for number, read_into in enumerate(slices):
-            statuses, rows = self._apply(number, read_into)
+            statuses, rows = self._apply(number, slices, read_into)
             if rows != slices.rows:
                 raise ClusterError(
                     f"shard {self._shard}, range {number}: {rows:,} rows came, and {slices.rows:,} were sent; nothing "
@@ -123,26 +126,45 @@ class Reduction:
             for number, statuses in self._deferred.settled():
                 yield self._compressed(number, statuses)
         run_count = 0
+        codes = b"" if self._books.currencies is None else bytes_of(self._books.currencies.codes)
         for content in cut_into_runs(accounts.chunks()):
-            yield AccountRun(self._shard, run_count, content)
+            yield AccountRun(self._shard, run_count, content, codes)
             run_count += 1
         yield ShardSummary(
             self._shard, tuple(self._books.counts()), len(accounts), accounts.locked_count, accounts.available_units,
             accounts.held_units, self._books.spilled_bytes, run_count, self._restored,
             None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
             self._books.unread_amounts,
+            tuple((code, *units) for code, units in accounts.by_currency().items()),
         )  # fmt: skip
 
-    def _apply(self, number: int, read_into: Callable[[memoryview], int]) -> tuple[bytearray | None, int]:
+    def _batches(self, slices: Slices, read_into: Callable[[memoryview], int]) -> Iterator[TransactionBatch]:
+        """Iterate the rows of a slice, with the numbers of currencies that the books have."""
+        text_ids, currencies = self._books.text_ids, self._books.currencies
+        numbers = None
+        if text_ids is not None and currencies is not None:
+            text_ids = TextIds(client=text_ids.client, tx=text_ids.tx, key=text_ids.key, currencies=slices.currencies)
+            numbers = Numbers(currencies)
+        batch = TransactionBatch()
+        reader = SliceReader(read_into, text_ids=text_ids)
+        while reader.fill(batch):
+            if numbers is not None:
+                numbers.know(slices.currencies.codes)
+                renumber_rows(batch, numbers.table)
+            yield batch
+        if numbers is not None:
+            numbers.know(slices.currencies.codes)  # those of other shards too: too many fail the run, as on one machine
+
+    def _apply(
+        self, number: int, slices: Slices, read_into: Callable[[memoryview], int]
+    ) -> tuple[bytearray | None, int]:
         """Apply a slice; return the statuses of its rows, and their number.
 
         The statuses are None if they are not wanted, or if some are not known before the end.
         """
-        reader = SliceReader(read_into)
-        batch = TransactionBatch()
         statuses = bytearray()
         rows = deferred_rows = 0
-        while reader.fill(batch):
+        for batch in self._batches(slices, read_into):
             self._books.apply(batch, 0)
             rows += len(batch)
             if not self._books.keep_statuses:
@@ -151,7 +173,7 @@ class Reduction:
                 if self._deferred is None:
                     spill = self._books.spills[0]
                     assert spill is not None, "rows were spilled"
-                    self._deferred = DeferredStatuses(spill)
+                    self._deferred = DeferredStatuses(spill, self._books.text_ids)
                 self._deferred.add(batch)
                 deferred_rows += len(batch)
             else:
@@ -169,10 +191,13 @@ class DeferredStatuses:
     """Statuses of spilled rows, which are known once the spill is settled. Until then the rows themselves are kept a
     second time, in the order of the input: `add` them, `end_range` after each range, then iterate `settled`."""
 
-    def __init__(self, spill: Spill) -> None:
+    def __init__(self, spill: Spill, text_ids: TextIds | None) -> None:
         self._spill = spill
+        self._text_ids = text_ids
         self._stream = stream = spill.stream()
-        self._rows = Partitions(1, DEFERRED_BUFFER_BYTES, lambda _, view: stream.write(view), by_shard=True)
+        self._rows = Partitions(
+            1, DEFERRED_BUFFER_BYTES, lambda _, view: stream.write(view), by_shard=True, text_ids=text_ids
+        )
         # Each range's number, the statuses of its rows before the first deferred one, and its deferred rows.
         self._ranges: list[tuple[int, bytearray, int]] = []
 
@@ -188,7 +213,7 @@ class DeferredStatuses:
         """Iterate the number of each range and the statuses of all its rows, once the spill is settled."""
         self._rows.finish()
         settled = self._spill.statuses()
-        reader = SliceReader(self._stream.reader())
+        reader = SliceReader(self._stream.reader(), text_ids=self._text_ids)
         batch = TransactionBatch()
         for number, statuses, rows in self._ranges:
             while rows and reader.fill(batch, rows):

@@ -59,7 +59,8 @@ class RangeReport:
 class ShardSummary:
     """The figures of a settled shard: rows by type and, within it, by status; the number of its accounts and of those
     that are locked; sums of their amounts, in units; and the number of runs that hold them. `unread_amounts`
-    counts applied disputes with an amount that the policy ignores.
+    counts applied disputes with an amount that the policy ignores; `by_currency` has the code of each currency of
+    accounts, and their sums of available and held.
 
     With a state, `restored` has the accounts, entries and units that the shard began with, and `saved` says where and
     as what it was saved, as `join_shards` takes it; None if it was not saved.
@@ -76,6 +77,7 @@ class ShardSummary:
     restored: tuple[int, int, int] = (0, 0, 0)
     saved: dict[str, Any] | None = None
     unread_amounts: int = 0
+    by_currency: tuple[tuple[bytes, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,10 @@ class RowStatuses:
 
 @dataclass(frozen=True)
 class AccountRun:
-    """Some accounts of a shard, sorted by client. Clients ascend from each run of the shard to the next."""
+    """Some accounts of a shard, sorted by client. Clients ascend from each run of the shard to the next. `codes` are
+    those of all currencies of the shard, where accounts have one (currency_codes.py)."""
 
     shard: int
     number: int
     content: bytes
+    codes: bytes = b""

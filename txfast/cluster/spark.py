@@ -110,7 +110,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
 
     def accounts(self) -> "DataFrame":
         """The accounts, in ascending order of client within a shard."""
-        return self._of_kind(RUN).mapInArrow(*workers.accounts_of_runs(self._settings.decimals))
+        return self._of_kind(RUN).mapInArrow(*workers.accounts_of_runs(self.figures.dialect))
 
     def runs(self) -> Iterator[AccountRun]:
         """Iterate the accounts as runs, in order within a shard."""
@@ -164,20 +164,21 @@ def process(  # pragma: no cover (likewise)
 ) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
     """Replay inputs on Spark; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
 
-    `accounts` ascends by client within each shard; a client is decimal(20, 0), since Spark has no unsigned numbers.
-    `rejects` is in the order of the input. What Spark needs to make both stays on the disks of its workers until the
-    session ends, or its cache is cleared.
+    `accounts` ascends by client within each shard. A client is a string where ids are texts, else decimal(20, 0), since
+    Spark has no unsigned numbers. `rejects` is in the order of the input. What Spark needs to make both stays on the
+    disks of its workers until the session ends, or its cache is cleared.
 
     `shards` is the number of reduce tasks, by default the number of tasks that Spark runs at once. A reduce task holds
     its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. Inputs are
     cut into ranges of `range_bytes`.
 
-    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`; ids are numbers. `state`
-    is a directory as for the command's `--state`; all
-    workers must reach it by this path and may write there. The run begins with what it holds, reads what is new in the
-    inputs, and has replaced it when this returns. Rejects are then on the disks of Spark's workers: write them at once,
-    before another run uses the state. If Spark loses part of a frame, it makes it again from the inputs, which must be
-    unchanged, and from the snapshot that the run began with, which stays until another run has ended.
+    Rows mean what `policy` says, and inputs are read in a `dialect`, as for `txfast.process`.
+
+    `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
+    The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns. Rejects
+    are then on the disks of Spark's workers: write them at once, before another run uses the state. If
+    Spark loses part of a frame, it makes it again from the inputs, which must be unchanged, and from the snapshot that
+    the run began with, which stays until another run has ended.
 
     Raises TxfastError. What Spark raises later, when a frame is read, is Spark's own.
     """

@@ -7,16 +7,19 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
+from txfast.cluster.currency_codes import currencies_of
 from txfast.cluster.extents import Extent, hash_extent
 from txfast.cluster.job import Settings, reduce_options
 from txfast.cluster.map import map_range
 from txfast.cluster.ranges import Range
-from txfast.cluster.records import KINDS, Record, fields_in, record_of, text_of
+from txfast.cluster.records import KINDS, Record, fields_in, record_of, result_of, text_of
 from txfast.cluster.reduce import reduce_shard
 from txfast.cluster.rejects import reject_blobs
-from txfast.cluster.results import RowStatuses
+from txfast.cluster.results import AccountRun, RowStatuses
+from txfast.dialect.dialect import Dialect
 from txfast.errors import ClusterError
 from txfast.spill.runs import RunMerge
+from txfast.state.dialects import decimals_of
 from txfast.writers.accounts_table import ROWS_MAX, account_batch
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -27,7 +30,8 @@ else:
 
 TEXTS_SCHEMA = "number long, text string"
 RECORDS_SCHEMA = "kind int, shard int, number long, second long, content binary"
-ACCOUNTS_SCHEMA = "client decimal(20,0), available {0}, held {0}, total {0}, locked boolean"  # {0}: an amount's type
+# {0}: a client's type, {1}: the currency, {2}: an amount's type. Spark has no unsigned numbers.
+ACCOUNTS_SCHEMA = "client {0}, {1}available {2}, held {2}, total {2}, locked boolean"
 REJECTS_SCHEMA = (
     "file string, line long, status string, reason string, type string, client string, tx string, amount string, "
     "row binary"
@@ -95,18 +99,27 @@ def reducer(settings: Settings) -> Callable[[Batches], Batches]:
 # ---- Accounts and rejects --------------------------------------------------------------------------
 
 
-def accounts_of_runs(decimals: int) -> tuple[Callable[[Batches], Batches], str]:
-    """A function that makes account columns of records of runs, and their schema."""
+def accounts_of_runs(dialect: Dialect | None) -> tuple[Callable[[Batches], Batches], str]:
+    """A function that makes account columns of records of runs, in a run under this dialect; and their schema."""
+    decimals = decimals_of(dialect)
+    has_names = dialect is not None and dialect.has_text("client")
+    has_currency = dialect is not None and dialect.has_currency
 
     def make_accounts(batches: Batches) -> Batches:
-        for _, _, _, _, content in records_in(batches):
-            for chunk in RunMerge([io.BytesIO(content).readinto], MERGE_BUFFER_BYTES):
+        for run in map(result_of, records_in(batches)):
+            assert isinstance(run, AccountRun)
+            currencies = currencies_of(run.codes) if has_currency else None
+            readers = [io.BytesIO(run.content).readinto]
+            for chunk in RunMerge(readers, MERGE_BUFFER_BYTES, has_names=has_names, currencies=currencies):
                 for first in range(0, len(chunk), ROWS_MAX):
                     accounts = account_batch(chunk, first, min(ROWS_MAX, len(chunk) - first), decimals)
-                    clients = accounts.column("client").cast(pa.decimal128(20, 0))
-                    yield accounts.set_column(0, "client", clients)
+                    if not has_names:
+                        clients = accounts.column("client").cast(pa.decimal128(20, 0))
+                        accounts = accounts.set_column(0, "client", clients)
+                    yield accounts
 
-    return make_accounts, ACCOUNTS_SCHEMA.format(f"decimal(19,{decimals})")
+    client, currency = "string" if has_names else "decimal(20,0)", "currency string, " if has_currency else ""
+    return make_accounts, ACCOUNTS_SCHEMA.format(client, currency, f"decimal(19,{decimals})")
 
 
 def range_record(part: Range, first_line: int) -> Record:

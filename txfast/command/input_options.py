@@ -54,7 +54,7 @@ DIALECT_OPTIONS = (
             Say whether the ids of clients and transactions are numbers, the default, or texts. Texts are compared by
             their bytes, without blanks and quotes around them, and come out as they went in; they have 1 to 255 bytes,
             and upper and lower case differ. Accounts then come in the order of their clients' bytes. --dialect
-            ids.client=text and ids.tx=text say it of one of the two. Text ids cannot be read on a cluster.
+            ids.client=text and ids.tx=text say it of one of the two.
         """,
     ),
     Option(

@@ -5,7 +5,7 @@ client follows: a number in eight bytes, or the length of a text in one byte, an
 currency, two bytes before the client have its number.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove
 
@@ -33,6 +33,7 @@ cdef enum:
     FAULTY_ACCOUNT = -2  # in place of the number of a run
 
 cdef str FAULTY = "a spilled account has a total or a client that no account has: the disk or the memory is faulty"
+cdef str CUT_OFF = "what was spilled ends within an account: the disk or the memory is faulty"
 
 # The part of a run that is in memory.
 cdef struct Run:
@@ -68,6 +69,24 @@ def run_blocks(AccountColumns accounts not None):
                 out += CURRENCY_BYTES
             out = put_client(out, accounts.balances[row].client, has_names)
         yield memoryview(block)[:out - start]
+
+
+def renumber_run(uint8_t[::1] run not None, const uint16_t[::1] numbers not None, *, bint has_names):
+    """Give the accounts of a run of another process the numbers that their currencies have in this one, by those that
+    they have there. Clients are texts where the run `has_names`. Raises SpillError for a run that no process made."""
+    cdef Py_ssize_t offset = 0, client
+    cdef uint16_t number
+    while offset < run.shape[0]:
+        client = offset + BALANCE_BYTES + CURRENCY_BYTES
+        if client >= run.shape[0]:
+            raise SpillError(CUT_OFF)
+        memcpy(&number, &run[client - CURRENCY_BYTES], CURRENCY_BYTES)
+        if number >= numbers.shape[0]:
+            raise SpillError(FAULTY)
+        memcpy(&run[client - CURRENCY_BYTES], &numbers[number], CURRENCY_BYTES)
+        offset = client + (1 + run[client] if has_names else <Py_ssize_t>CLIENT_BYTES)
+    if offset > run.shape[0]:
+        raise SpillError(CUT_OFF)
 
 
 cdef inline uint8_t* put_client(uint8_t* out, const uint64_t client, const bint has_names) noexcept nogil:
@@ -197,7 +216,7 @@ cdef class RunMerge:
         run.filled = filled
         run.end = self.end_of_accounts(run)
         if filled and not run.end:
-            raise SpillError("what was spilled ends within an account: the disk or the memory is faulty")
+            raise SpillError(CUT_OFF)
         return filled > 0
 
     cdef Py_ssize_t end_of_accounts(self, const Run* run) noexcept nogil:

@@ -12,6 +12,7 @@ from txfast.text.text_hash cimport TextKey
 cdef class SliceReader:
     cdef object readinto
     cdef IdForm form  # of all ids
+    cdef object currencies  # whose numbers records have; None where accounts have none
     cdef bytearray buffer
     cdef uint8_t* text  # of the buffer
     cdef Py_ssize_t offset  # of the next record in the text

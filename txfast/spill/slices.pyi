@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Self
 
-from typing_extensions import disjoint_base
+from typing_extensions import Buffer, disjoint_base
 
 from txfast.batch.batch import TransactionBatch
 from txfast.dialect.text_ids import TextIds
@@ -22,3 +22,5 @@ class SliceReader:
     def restore(self, ledger: Ledger, records: int = ...) -> int: ...
     def pass_state(self) -> None: ...
     def fill(self, batch: TransactionBatch, rows_max: int = ...) -> bool: ...
+
+def renumber_rows(batch: TransactionBatch, numbers: Buffer) -> None: ...

@@ -3,7 +3,7 @@
 Only a txfast with the same SLICE_VERSION can read a slice: a slice is never kept.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -57,13 +57,15 @@ cdef class SliceReader:
     """Reads a slice. `readinto(view)` fills the view with its next bytes and returns their number, 0 at the end.
 
     First call `restore` until it returns 0, for the accounts and entries; then `fill`, for the rows. `text_ids` is that
-    of the Partitions. Raises SpillError where the bytes cannot have been written by Partitions of this version.
-    Exceptions of `readinto` pass through.
+    of the Partitions; `readinto` may add to its currencies before it gives the first record of one. Raises
+    SpillError where the bytes cannot have been written by Partitions of this version. Exceptions of `readinto` pass
+    through.
     """
 
     def __cinit__(self, readinto not None, *, text_ids=None):
         self.readinto = readinto
         read_form(&self.form, text_ids)
+        self.currencies = None if text_ids is None else text_ids.currencies
         self.buffer = bytearray(READ_BYTES + TEXT_SLACK_BYTES)
         self.text = <uint8_t*>PyByteArray_AS_STRING(self.buffer)
 
@@ -173,6 +175,8 @@ cdef class SliceReader:
             count = self.readinto(view[self.filled:READ_BYTES])
             self.at_end = count == 0
             self.filled += <Py_ssize_t>count
+        if self.currencies is not None:
+            self.form.currencies = <uint32_t>len(self.currencies)
         return 0
 
     cdef int take_start(self) except -1:
@@ -244,6 +248,18 @@ cdef class SliceReader:
             self.last_tx = last_tx
             done += 1
         return done
+
+
+def renumber_rows(TransactionBatch batch not None, const uint16_t[::1] numbers not None):
+    """Give the rows of a slice of another process the numbers that their currencies have in this one, by those that
+    they have there. Raises SpillError for one that the other process did not name."""
+    cdef Py_ssize_t row
+    if batch.rows and batch.currency == NULL:
+        raise ValueError("the rows of this batch have no currency")
+    for row in range(batch.rows):
+        if batch.currency[row] >= numbers.shape[0]:
+            raise SpillError(FAULTY)
+        batch.currency[row] = numbers[batch.currency[row]]
 
 
 cdef inline Py_ssize_t decode(SliceReader reader, uint64_t* last_tx, Record* record) noexcept nogil:

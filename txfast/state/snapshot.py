@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from txfast.dialect.dialect import Dialect
+
 # The number of shards must fit in 32 bits, also after one more doubling.
 SHARDS_MAX = 1 << 31
 
@@ -66,6 +68,7 @@ class Snapshot:
         self.text_ids = text_ids_of(self.dialect)
         self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
+        self._in_files: tuple[int, int] = (self.accounts, self.entries)  # of all shards in the files
         self.restored = (0, 0, 0)
         # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES, DETAILS, OPENINGS), in the order in which
         # they are read.
@@ -105,23 +108,29 @@ class Snapshot:
 
     @property
     def details(self) -> int:
-        """How many entries and accounts have details, by the size of their files."""
-        return sum(self._rows_max(kind) for kind in (DETAILS, OPENINGS))
+        """About how many entries and accounts have details, by the size of their files."""
+        return self._share_of(sum(self._rows_max(kind) for kind in (DETAILS, OPENINGS)))
 
     @property
     def text_bytes(self) -> int:
         """About how many bytes all ids take that are texts, by the size of their files."""
         if self.text_ids is None:
             return 0
+        accounts, entries = self._in_files
         client_bytes, *others = ROW_BYTES[ACCOUNTS]
         names = 0
         if self.text_ids.client:
-            names = max(0, self._bytes_of(ACCOUNTS) - self.accounts * sum(others))
-            client_bytes = names // max(1, self.accounts)  # with each entry too
+            names = max(0, self._bytes_of(ACCOUNTS) - accounts * sum(others))
+            client_bytes = names // max(1, accounts)  # with each entry too
         if not self.text_ids.tx:
-            return names
+            return self._share_of(names)
         _, _, *others = ROW_BYTES[ENTRIES]
-        return names + max(0, self._bytes_of(ENTRIES) - self.entries * (client_bytes + sum(others)))
+        return self._share_of(names + max(0, self._bytes_of(ENTRIES) - entries * (client_bytes + sum(others))))
+
+    def _share_of(self, count: int) -> int:
+        """The share that is this shard's of something in all files that are read."""
+        accounts, _ = self._in_files
+        return -(-count * self.accounts // max(1, accounts))
 
     def _bytes_of(self, kind: str) -> int:
         """The size of all files of a kind."""
@@ -139,24 +148,32 @@ class Snapshot:
             said = files.part(name)
             yield os.path.join(self.folder, name), said.take("bytes", int), said.take("xxh3_128", str)
 
-    def of_shard(self, shard: int, shard_count: int) -> "Snapshot":
+    def of_shard(self, shard: int, shard_count: int, dialect: "Dialect | None" = None) -> "Snapshot":
         """The part of this snapshot for one shard; it need not have been saved in as many shards.
 
-        `accounts` and `entries` are estimates then, exact where it was saved in as many.
+        `dialect`, by default the saved one, is the run's, which has the same parts: where clients are texts, all tasks
+        of a run have to hash them by one key. `accounts` and `entries` are estimates, exact where clients are numbers
+        and were saved in as many shards.
         """
         import copy
 
         snapshot = copy.copy(self)
+        snapshot.dialect = self.dialect if dialect is None else dialect
+        snapshot.text_ids = text_ids_of(snapshot.dialect)
         snapshot._shard, snapshot._shard_count = shard, shard_count
         saved, overlapping = 1, range(1)
         if self._saved_shards:
-            # Shards are ranges of the clients' hashes, so that a shard of one division overlaps few of another.
+            # Shards are ranges of the clients' hashes, so that a shard of one division overlaps few of another. Hashes
+            # of texts are others in each run.
             saved = len(self._saved_shards)
             overlapping = range(shard * saved // shard_count, -(-(shard + 1) * saved // shard_count))
+            if self.text_ids is not None and self.text_ids.client:
+                overlapping = range(saved)
             snapshot._files = self._files_of_shards(overlapping, self.fields.part("files").names())
             counted = [self._saved_shards[number] for number in overlapping]
             snapshot.accounts = sum(each.take("accounts", int) for each in counted)
             snapshot.entries = sum(each.take("entries", int) for each in counted)
+        snapshot._in_files = (snapshot.accounts, snapshot.entries)
         # The share of the overlapping shards that is this one's, by the size of the ranges.
         snapshot.accounts = -(-snapshot.accounts * saved // (shard_count * len(overlapping)))
         snapshot.entries = -(-snapshot.entries * saved // (shard_count * len(overlapping)))

@@ -26,7 +26,7 @@ Where accounts began with opening balances that are not 0:
 On a cluster several processes write one snapshot. For each of its shards it has accounts.arrow, entries.arrow and,
 where there are any, openings.arrow and details.arrow:
 
-    shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd)
+    shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd); of texts, by the key of that run
 
 This module must not know how the files are written or read.
 """
