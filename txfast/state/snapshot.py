@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from txfast.dialect.dialect import Dialect
+
 # The number of shards must fit in 32 bits, also after one more doubling.
 SHARDS_MAX = 1 << 31
 
@@ -77,6 +79,11 @@ class Snapshot:
         self._files = self._files_named(self.fields.part("files").names())
         if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
+
+    def be_of(self, dialect: "Dialect | None") -> None:
+        """Be of this dialect, which equals its own: the currencies that it has are then those of that one."""
+        self.dialect = dialect
+        self.text_ids = text_ids_of(dialect)
 
     def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
         """The names that the files must have, given how many there are, and the kind of each file."""
