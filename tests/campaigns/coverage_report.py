@@ -53,14 +53,17 @@ KERNEL_TESTS = (
     "tests/run/test_outputs.py::test_a_block_of_nothing_is_refused",
     "tests/run/test_outputs.py::test_a_file_that_has_nothing_to_read_yet_is_told_of",
     "tests/cluster/test_range_reader.py::test_a_range_begins_with_the_first_row_that_begins_in_it",
+    "tests/state/test_currencies.py::test_a_ledger_takes_the_columns_of_its_own_currencies",
+    "tests/state/test_currencies.py::test_a_restored_ledger_continues_like_the_saved_one",
+    "tests/state/test_currencies.py::test_codes_that_a_run_does_not_have_are_added",
     "tests/state/test_segments.py::test_a_snapshot_that_shares_entries_restores_the_same_ledgers",
     "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
     "tests/state/test_open_quotes.py::test_a_position_behind_the_last_row_knows_of_an_open_field",
     "tests/state/test_open_quotes.py::test_a_row_over_one_mib_may_be_left_open",
 )
 QUICK_MODULES = (
-    *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.parse_line"),
-    *("txfast.readers.scan", "txfast.spill.partitions"),
+    *("txfast.ledger.columns_in", "txfast.ledger.disputes_in", "txfast.ledger.ledger", "txfast.readers.csv"),
+    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions"),
 )
 QUICK_TESTS = (
     "tests/batch/test_header.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +22,7 @@ from tests.support.engines import (
     settings_of,
 )
 from tests.support.outputs import assert_alike, assert_same_tables, by_command
-from tests.support.small_memory import small_books, small_limits
+from tests.support.small_memory import small_books, small_limits, small_runs
 from txfast.cluster import dask, spark_workers
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.currency_codes import Numbers, add_codes, bytes_of, currencies_of
@@ -34,7 +33,7 @@ from txfast.cluster.results import AccountRun, ShardSummary
 from txfast.cluster.sent_dialect import dialect_text, own_dialect
 from txfast.dialect.currencies import Currencies
 from txfast.dialect.dialect import Dialect
-from txfast.errors import CapacityError, ClusterError, SpillError, UsageError
+from txfast.errors import CapacityError, ClusterError, SpillError
 
 PLAIN = {"columns.currency": "ccy"}
 DIALECTS = (
@@ -155,17 +154,35 @@ def test_frames_have_the_rows_of_one_machine(folder: Folder, settings: dict[str,
     assert stats["total"] == expected.stats["total"]
 
 
-def test_a_state_is_refused_before_an_engine_starts(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.write("in.csv", content(9))
-    words = ("in.csv", "--columns", "currency=ccy", "--state", "state")
-    assert run_command(*words, engine=lambda *_: pytest.fail("it was started")) == 2
-    assert "a state on a cluster holds no currencies yet: replay all inputs in one run" in capsys.readouterr().err
-    assert not Path("state").exists()
-    with pytest.raises(UsageError, match="holds no currencies yet"):
-        run_cluster("in.csv", dialect=PLAIN)
-    state: Any = object()
-    with pytest.raises(UsageError, match="a state on a cluster holds no currencies yet"):
-        settings_of(["in.csv"], state=state, dialect=PLAIN)
+@pytest.mark.parametrize("settings", DIALECTS, ids=str)
+@pytest.mark.parametrize("policy", ["", "card"])
+def test_days_with_a_state_add_up_here_and_there(folder: Folder, settings: dict[str, str], policy: str) -> None:
+    lines = content(600).splitlines(keepends=True)
+    words = (*flags_of(settings), *(["--policy", policy] if policy else []))
+    for rows, shards in ((30, 3), (90, 5), (90, 1), (200, 8), (400, 2)):
+        folder.write("in.csv", b"".join(lines[:rows]))
+        found = run_cluster("in.csv", range_bytes=500, shards=shards, state="cluster", dialect=settings, policy=policy)
+        assert_alike(found, by_command(folder, "--state", "single", "in.csv", *words))
+    folder.write("in.csv", b"".join(lines))
+    found = run_cluster("in.csv", shards=4, state="single", dialect=settings, policy=policy)
+    assert_alike(found, by_command(folder, "--state", "cluster", "in.csv", *words))
+
+
+@pytest.mark.parametrize("settings", DIALECTS, ids=str)
+def test_a_state_that_does_not_fit_is_restored_in_parts(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    folder.write("in.csv", content(600))
+    run_cluster("in.csv", range_bytes=9_000, shards=3, state="cluster", dialect=settings)
+    by_command(folder, "--state", "single", "in.csv", *flags_of(settings))
+    folder.write("more.csv", content(300, 9))
+    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(2))
+    monkeypatch.setattr("txfast.run.books.Books.parts_that_fit", lambda *_: 3)
+    monkeypatch.setattr("txfast.run.books.Books._restoring_bytes", 2)
+    with small_runs(2):
+        found = run_cluster("more.csv", range_bytes=9_000, shards=2, state="cluster", dialect=settings)
+    assert found.stats["spilled_bytes"]
+    assert_alike(found, by_command(folder, "--state", "single", "more.csv", *flags_of(settings)))
 
 
 # ---- Numbers and codes ---------------------------------------------------------------------------

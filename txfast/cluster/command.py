@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing
 
 from txfast._version import __version__
 from txfast.cluster.accounts import MergedAccounts
-from txfast.cluster.job import Job, Settings, State, check_dialect, make_settings
+from txfast.cluster.job import Job, Settings, State, make_settings
 from txfast.dialect.dialect import Dialect
 from txfast.errors import SourceError, UsageError, describe_failure, exit_code_of
 from txfast.input.ref import resolve
@@ -211,7 +211,6 @@ def run(options: argparse.Namespace, start: Callable[[StateDirectory | None], Ab
     LISTENER.listen()
     try:
         check_outputs(options)
-        check_dialect(dialect_in(options), with_state=options.state is not None)
         run_job(options, start, journal)
     except KeyboardInterrupt as interruption:
         return end_by_signal(getattr(interruption, "signal_name", "SIGINT"))

@@ -76,12 +76,6 @@ class Job(Protocol):
     def reject_blobs(self, reject_format: str) -> Iterator[bytes]: ...
 
 
-def check_dialect(dialect: Dialect | None, *, with_state: bool) -> None:
-    """Raise UsageError for a dialect that a cluster cannot read, or cannot keep in a state."""
-    if with_state and dialect is not None and dialect.has_currency:
-        raise UsageError("a state on a cluster holds no currencies yet: replay all inputs in one run without it")
-
-
 def make_settings(
     paths: Sequence[str],
     *,
@@ -102,7 +96,6 @@ def make_settings(
     shards = max(1, cores) if shards is None else shards
     if not paths:
         raise UsageError("no inputs: name at least one")
-    check_dialect(dialect, with_state=state is not None)
     if not 1 <= shards <= SHARDS_MAX:
         raise UsageError(f"{shards} shards: there are 1 to {SHARDS_MAX}")
     if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:

@@ -15,27 +15,25 @@ from txfast.ledger.account_table cimport ACCOUNTS_MAX, AccountTable, reserve_acc
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, opening_of, set_standing
 from txfast.ledger.ended_disputes cimport end_disputes
-from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, kind_at, reserve_entries, state_at
+from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, reserve_entries, state_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport (
     LOOK_AHEAD_ROWS, TEXT_CLIENTS, IdKinds, Lookup, add_id, find_client, find_id, find_or_add_client,
-    look_ahead_to_ids, look_up_ids, needs_second_homes,
+    look_ahead_to_ids, needs_second_homes,
 )
-from txfast.ledger.payments cimport load_payment, make_whole_payment, store_payment
+from txfast.ledger.payments cimport make_whole_payment
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.proof cimport (
-    ACCOUNT_TWICE, FITS, NO_ACCOUNT, NO_TRANSACTION, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE,
-    WITHDRAWAL_WITH_MORE, Proof, check_details, check_entry, check_state, count_entry, is_proven,
+    ACCOUNT_TWICE, FITS, NO_ACCOUNT, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE, Proof, check_entry, count_entry,
+    is_proven,
 )
-from txfast.ledger.rules cimport (
-    HAS_DETAILS, UNDISPUTED, Account, Payment, can_be_disputed,
-)
-from txfast.ledger.shard cimport shard_of
+from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
-    EntryIds, IdColumn, id_at_row, id_bytes, ids_at_row, shown, take_entry_ids, take_ids,
+    EntryIds, IdColumn, account_shown, currency_at, id_at_row, id_bytes, ids_at_row, shown, take_clients,
+    take_entry_ids,
 )
 from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
 from txfast.text.bits cimport WORD_BYTES, prefetch
@@ -64,20 +62,14 @@ PROOF_BYTES = sizeof(Proof)
 
 
 cdef class LedgerRestorer:
-    """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `add_disputes` for
-    states that were saved apart from their entries, then `add_details`, then `finish`; before that, `restore_openings`
-    (openings.pyx). The ledger must have the policy of the one that was saved.
+    """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `restore_disputes`
+    (disputes_in.pyx) for states that were saved apart from their entries, then `restore_details`, then `finish`; before
+    that, `restore_openings` (openings.pyx). The ledger must have the policy of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's; a column of ids
-    that are texts is a TextColumn. Raises ValueError for values that no ledger can have, MemoryError and CapacityError.
+    that are texts is a TextColumn, and `currencies` is a CurrencyColumn where accounts have one. Raises ValueError for
+    values that no ledger can have, MemoryError and CapacityError.
     """
-
-    cdef readonly Ledger ledger
-    cdef bint has_names  # clients are texts
-    cdef readonly uint32_t shard
-    cdef readonly uint32_t shard_count
-    cdef bint prefetch_second_homes  # many of the last rows were there
-    cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
         if ledger.table.accounts:
@@ -99,6 +91,8 @@ cdef class LedgerRestorer:
         const uint8_t[::1] available not None,
         const uint8_t[::1] held not None,
         const uint8_t[::1] locked not None,
+        *,
+        currencies=None,
     ):
         """Open the accounts of these columns."""
         cdef const int64_t* available_units = <const int64_t*>column(available, rows * WORD_BYTES)
@@ -115,7 +109,8 @@ cdef class LedgerRestorer:
         cdef bint reserved
         if self.proofs != NULL:
             raise ValueError("accounts after entries")
-        take_ids(&ids, rows, clients, self.has_names)
+        take_clients(&ids, rows, clients, currencies, ledger)
+        ledger.reserve_balances()
         accounts = table.accounts + self.count_rows(ids.words, rows)
         if accounts > ACCOUNTS_MAX:
             raise CapacityError(f"one ledger numbers at most {ACCOUNTS_MAX} accounts")
@@ -143,10 +138,10 @@ cdef class LedgerRestorer:
                 account.available = available_units[row]
                 account.held = held_units[row]
                 account.locked = bits[row >> 3] >> (row & 7) & 1
-                add_wide(&ledger.balances[0], account.available)
-                add_wide(&ledger.balances[0], account.held)
+                add_wide(&ledger.balances[client.currency], account.available)
+                add_wide(&ledger.balances[client.currency], account.held)
         if refusal:
-            raise ValueError(f"client {shown(client)} {REFUSALS[refusal]}")
+            raise ValueError(f"{account_shown(ledger, client)} {REFUSALS[refusal]}")
 
     def expect(self, uint64_t entries):
         """Announce how many entries all shards have together, so that the index gets its final size at once."""
@@ -161,6 +156,8 @@ cdef class LedgerRestorer:
         const uint8_t[::1] amounts not None,
         const uint8_t[::1] kinds not None,
         const uint8_t[::1] states not None,
+        *,
+        currencies=None,
     ):
         """Add the deposits and withdrawals of these columns."""
         cdef const int64_t* amount = <const int64_t*>column(amounts, rows * WORD_BYTES)
@@ -169,55 +166,10 @@ cdef class LedgerRestorer:
         cdef EntryIds ids
         cdef Py_ssize_t row = 0
         cdef int refusal
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
+        take_entry_ids(&ids, rows, clients, txs, currencies, self.ledger)
         self.reserve(&ids, kind, rows)
         with nogil:
             refusal = self.append_rows(&ids, amount, kind, state, rows, &row)
-        self.refuse(&ids, row, refusal)
-
-    def add_disputes(
-        self,
-        Py_ssize_t rows,
-        clients not None,
-        txs not None,
-        const uint8_t[::1] states not None,
-    ):
-        """Set the dispute states of entries that were added before."""
-        cdef const uint8_t* state = column(states, rows)
-        cdef EntryIds ids
-        cdef Py_ssize_t row = 0
-        cdef int refusal = FITS
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
-        with nogil:
-            for row in range(rows):
-                if is_own(self, ids.clients.words[row]):
-                    refusal = self.set_dispute(&ids, row, state[row])
-                    if refusal:
-                        break
-        self.refuse(&ids, row, refusal)
-
-    def add_details(
-        self,
-        Py_ssize_t rows,
-        clients not None,
-        txs not None,
-        const uint8_t[::1] refunded not None,
-        const uint8_t[::1] moved not None,
-    ):
-        """Set the details of entries that were added before."""
-        cdef const int64_t* refunded_units = <const int64_t*>column(refunded, rows * WORD_BYTES)
-        cdef const int64_t* moved_units = <const int64_t*>column(moved, rows * WORD_BYTES)
-        cdef EntryIds ids
-        cdef Py_ssize_t row = 0
-        cdef int refusal = FITS
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
-        self.ledger.reserve_detailed(self.count_rows(ids.clients.words, rows))
-        with nogil:
-            for row in range(rows):
-                if is_own(self, ids.clients.words[row]):
-                    refusal = self.set_details(&ids, row, refunded_units[row], moved_units[row])
-                    if refusal:
-                        break
         self.refuse(&ids, row, refusal)
 
     cdef int refuse(self, const EntryIds* ids, Py_ssize_t row, int refusal) except -1:
@@ -226,71 +178,7 @@ cdef class LedgerRestorer:
         if not refusal:
             return 0
         ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
-        raise ValueError(f"transaction {shown(tx)} of client {shown(client)} {REFUSALS[refusal]}")
-
-    cdef int find_payment(
-        self, const EntryIds* ids, const Py_ssize_t row, Payment* payment, uint32_t* position, Proof** proof,
-    ) noexcept nogil:
-        """Find an entry that can be disputed, and the proof of its account; return FITS, or why there is none."""
-        cdef const Index* index = &self.ledger.index
-        cdef const AccountTable* table = &self.ledger.table
-        cdef const Log* logs = self.ledger.logs
-        cdef const Account* account
-        cdef TxId client, tx
-        cdef Lookup lookup
-        cdef Probe probe
-        if self.proofs == NULL:
-            return NO_TRANSACTION
-        ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
-        look_up_ids(&lookup, table, index, client.number, tx.number, client.currency, self.ledger.id_kinds)
-        account = find_client(table, lookup.slots, client)
-        if not account.in_use:
-            return NO_ACCOUNT
-        probe = find_id(index, logs, &lookup, account.number, tx)
-        if probe.position == <uint32_t>NOT_FOUND:
-            return NO_TRANSACTION
-        if not can_be_disputed(self.ledger.policy, kind_at(probe.position)):
-            return WITHDRAWAL_WITH_MORE
-        load_payment(payment, logs, &self.ledger.details, probe.position)
-        position[0] = probe.position
-        proof[0] = &self.proofs[account.number]
-        return FITS
-
-    cdef int set_dispute(self, const EntryIds* ids, const Py_ssize_t row, const uint8_t state) noexcept nogil:
-        """Set the state of one entry; return FITS, or why it is refused."""
-        cdef Payment payment
-        cdef Proof* proof
-        cdef uint32_t position
-        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
-        if not refusal:
-            refusal = check_state(payment.state, state)
-        if refusal:
-            return refusal
-        count_entry(self.ledger.policy, proof, &payment, -1)
-        payment.state = state
-        count_entry(self.ledger.policy, proof, &payment, 1)
-        state_at(self.ledger.logs, position)[0] = state
-        return FITS
-
-    cdef int set_details(
-        self, const EntryIds* ids, const Py_ssize_t row, const int64_t refunded, const int64_t moved,
-    ) noexcept nogil:
-        """Set the details of one entry; return FITS, or why they are refused."""
-        cdef Payment payment
-        cdef Proof* proof
-        cdef uint32_t position
-        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
-        if not refusal:
-            refusal = check_details(self.ledger.policy, &payment, refunded, moved)
-        if refusal:
-            return refusal
-        count_entry(self.ledger.policy, proof, &payment, -1)
-        payment.refunded = refunded
-        payment.moved = moved
-        payment.state |= HAS_DETAILS
-        count_entry(self.ledger.policy, proof, &payment, 1)
-        store_payment(&payment, &self.ledger.details, position, True)
-        return FITS
+        raise ValueError(f"transaction {shown(tx)} of {account_shown(self.ledger, client)} {REFUSALS[refusal]}")
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
         """The number of rows that belong to this shard."""
@@ -359,7 +247,10 @@ cdef class LedgerRestorer:
         cdef Py_ssize_t row, ahead, second_homes = 0
         cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-            look_ahead_to_ids(&lookups[row], table, index, clients[row], txs[row], 0, kinds, self.prefetch_second_homes)
+            look_ahead_to_ids(
+                &lookups[row], table, index, clients[row], txs[row], currency_at(&ids.clients, row), kinds,
+                self.prefetch_second_homes,
+            )
         for row in range(rows):
             lookup = &lookups[row & (LOOK_AHEAD_ROWS - 1)]
             ahead = row + PROOF_AHEAD_ROWS
@@ -384,7 +275,8 @@ cdef class LedgerRestorer:
                 append_payment(self, account, &probe, tx, kind[row], state[row], amount[row])
             if ahead < rows:
                 look_ahead_to_ids(
-                    lookup, table, index, clients[ahead], txs[ahead], 0, kinds, self.prefetch_second_homes,
+                    lookup, table, index, clients[ahead], txs[ahead], currency_at(&ids.clients, ahead), kinds,
+                    self.prefetch_second_homes,
                 )
         self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
@@ -415,7 +307,9 @@ cdef class LedgerRestorer:
                         break
         if not holds:
             client_id(&client, &self.ledger.table, account.client)
-            raise ValueError(f"the account of client {shown(client)} is not what its transactions make it")
+            client.currency = account.currency
+            whose = account_shown(self.ledger, client)
+            raise ValueError(f"the account of {whose} is not what its transactions make it")
         self.keep_standing(several)
 
     cdef int keep_standing(self, uint64_t several) except -1:
@@ -429,11 +323,6 @@ cdef class LedgerRestorer:
             if standing > 1:
                 set_standing(find_or_add_detail(details, key_of_account(slots[slot].number)), standing)
         return 0
-
-
-cdef inline bint is_own(LedgerRestorer restorer, const uint64_t client) noexcept nogil:
-    """Whether a client belongs to the restorer's shard."""
-    return restorer.shard_count == 1 or shard_of(client, restorer.shard_count) == restorer.shard
 
 
 cdef inline void append_payment(

@@ -1,7 +1,8 @@
 from typing_extensions import Buffer
 
+from txfast.ledger.columns_in import Ids, LedgerRestorer
+from txfast.ledger.currency_column import CurrencyColumn
 from txfast.ledger.ledger import Ledger
-from txfast.ledger.text_columns import TextColumn
 
 def bytes_with_openings(ledger: Ledger, count: int, text_bytes: int = 0) -> int: ...
 def open_accounts(
@@ -12,10 +13,16 @@ def open_accounts(
     *,
     names: Buffer | None = None,
     name_starts: Buffer | None = None,
+    currencies: Buffer | None = None,
     shard: int = 0,
     shard_count: int = 1,
 ) -> int: ...
-def account_number(ledger: Ledger, client: int | bytes) -> int: ...
+def account_number(ledger: Ledger, client: int | bytes, currency: int = 0) -> int: ...
 def restore_openings(
-    ledger: Ledger, rows: int, clients: Buffer | TextColumn, openings: Buffer, *, shard: int = 0, shard_count: int = 1
+    restorer: LedgerRestorer,
+    rows: int,
+    clients: Ids,
+    openings: Buffer,
+    *,
+    currencies: CurrencyColumn | None = None,
 ) -> None: ...
