@@ -15,6 +15,7 @@ from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.rows import Row
 from txfast.ledger.columns_in import REFUSALS, LedgerRestorer
 from txfast.ledger.columns_out import SavedLedger
+from txfast.ledger.disputes_in import restore_details, restore_disputes
 from txfast.ledger.figures import add_counts, counts_of
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
@@ -66,8 +67,8 @@ def restore(
         owners, txs, amounts, kinds, states = ([row[index] for row in entries] for index in range(5))
         restorer.add_entries(len(entries), words(owners), words(txs), words(amounts), small(kinds), small(states))
         disputed, theirs, endings = ([row[index] for row in disputes] for index in range(3))
-        restorer.add_disputes(len(disputes), words(disputed), words(theirs), small(endings))
-        restorer.add_details(len(details), *(words([row[index] for row in details]) for index in range(4)))
+        restore_disputes(restorer, len(disputes), words(disputed), words(theirs), small(endings))
+        restore_details(restorer, len(details), *(words([row[index] for row in details]) for index in range(4)))
         restorer.finish()
     return ledgers
 
@@ -308,7 +309,7 @@ def test_dispute_states_that_the_rules_cannot_reach_are_refused(dispute: tuple[i
             restore(ACCOUNT, entries, shards, [(client, tx, state)])
     restore(ACCOUNT, entries, 1, [(7, 2, IN_DISPUTE)])
     with pytest.raises(ValueError, match="is not there"):
-        LedgerRestorer(Ledger()).add_disputes(1, words([1]), words([1]), small([1]))
+        restore_disputes(LedgerRestorer(Ledger()), 1, words([1]), words([1]), small([1]))
 
 
 def test_successive_states_of_a_dispute_are_not_added_up() -> None:

@@ -91,7 +91,7 @@ def test_saved_openings_prove_the_accounts() -> None:
         one = [bytearray(8) for _ in range(3)] + [bytearray(8) for _ in range(2)]
         saved.copy_entries(kind, 0, 1, *one)
         restorer.add_entries(1, *one)
-    restore_openings(restored, rows, *openings)
+    restore_openings(restorer, rows, *openings)
     restorer.finish()
     assert [restored.account(client) for client in (1, 2, 3)] == [ledger.account(client) for client in (1, 2, 3)]
 
@@ -103,7 +103,7 @@ def test_an_account_that_its_opening_balance_does_not_explain_is_refused(wrong: 
     restorer = LedgerRestorer(restored)
     restorer.add_accounts(1, *accounts)
     if wrong:
-        restore_openings(restored, 1, openings[0], bytearray(array("q", [wrong])))
+        restore_openings(restorer, 1, openings[0], bytearray(array("q", [wrong])))
     with pytest.raises(ValueError, match="the account of client 1 is not what its transactions make it"):
         restorer.finish()
 
@@ -119,9 +119,10 @@ def test_an_account_that_its_opening_balance_does_not_explain_is_refused(wrong: 
 def test_saved_openings_that_no_ledger_has_are_refused(clients: list[int], units: list[int], words: str) -> None:
     restored = Ledger()
     columns = [bytearray(array("Q", [1])), *(bytearray(8) for _ in range(3))]
-    LedgerRestorer(restored).add_accounts(1, *columns)
+    restorer = LedgerRestorer(restored)
+    restorer.add_accounts(1, *columns)
     with pytest.raises(ValueError, match=words):
-        restore_openings(restored, len(clients), bytearray(array("Q", clients)), bytearray(array("q", units)))
+        restore_openings(restorer, len(clients), bytearray(array("Q", clients)), bytearray(array("q", units)))
 
 
 def test_an_account_that_was_overdrawn_from_the_start_is_proven() -> None:
@@ -130,7 +131,7 @@ def test_an_account_that_was_overdrawn_from_the_start_is_proven() -> None:
     restored = Ledger()
     restorer = LedgerRestorer(restored)
     restorer.add_accounts(1, *accounts)
-    restore_openings(restored, rows, *openings)
+    restore_openings(restorer, rows, *openings)
     restorer.finish()
     assert restored.account(1) == (-50_000, 0, False)
 

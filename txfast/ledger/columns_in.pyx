@@ -15,23 +15,20 @@ from txfast.ledger.account_table cimport ACCOUNTS_MAX, AccountTable, reserve_acc
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, opening_of, set_standing
 from txfast.ledger.ended_disputes cimport end_disputes
-from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, kind_at, reserve_entries, state_at
+from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, reserve_entries, state_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport (
     LOOK_AHEAD_ROWS, TEXT_CLIENTS, IdKinds, Lookup, add_id, find_client, find_id, find_or_add_client,
-    look_ahead_to_ids, look_up_ids, needs_second_homes,
+    look_ahead_to_ids, needs_second_homes,
 )
-from txfast.ledger.payments cimport load_payment, make_whole_payment, store_payment
+from txfast.ledger.payments cimport make_whole_payment
 from txfast.ledger.policy cimport Policy
 from txfast.ledger.proof cimport (
-    ACCOUNT_TWICE, FITS, NO_ACCOUNT, NO_TRANSACTION, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE,
-    WITHDRAWAL_WITH_MORE, Proof, check_details, check_entry, check_state, count_entry, is_proven,
+    ACCOUNT_TWICE, FITS, NO_ACCOUNT, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE, Proof, check_entry, count_entry,
+    is_proven,
 )
-from txfast.ledger.rules cimport (
-    HAS_DETAILS, UNDISPUTED, Account, Payment, can_be_disputed,
-)
-from txfast.ledger.shard cimport shard_of
+from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
@@ -64,20 +61,13 @@ PROOF_BYTES = sizeof(Proof)
 
 
 cdef class LedgerRestorer:
-    """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `add_disputes` for
-    states that were saved apart from their entries, then `add_details`, then `finish`; before that, `restore_openings`
-    (openings.pyx). The ledger must have the policy of the one that was saved.
+    """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `restore_disputes`
+    (disputes_in.pyx) for states that were saved apart from their entries, then `restore_details`, then `finish`; before
+    that, `restore_openings` (openings.pyx). The ledger must have the policy of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's; a column of ids
     that are texts is a TextColumn. Raises ValueError for values that no ledger can have, MemoryError and CapacityError.
     """
-
-    cdef readonly Ledger ledger
-    cdef bint has_names  # clients are texts
-    cdef readonly uint32_t shard
-    cdef readonly uint32_t shard_count
-    cdef bint prefetch_second_homes  # many of the last rows were there
-    cdef Proof* proofs  # by the number of the account; NULL before the first entries
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
         if ledger.table.accounts:
@@ -175,51 +165,6 @@ cdef class LedgerRestorer:
             refusal = self.append_rows(&ids, amount, kind, state, rows, &row)
         self.refuse(&ids, row, refusal)
 
-    def add_disputes(
-        self,
-        Py_ssize_t rows,
-        clients not None,
-        txs not None,
-        const uint8_t[::1] states not None,
-    ):
-        """Set the dispute states of entries that were added before."""
-        cdef const uint8_t* state = column(states, rows)
-        cdef EntryIds ids
-        cdef Py_ssize_t row = 0
-        cdef int refusal = FITS
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
-        with nogil:
-            for row in range(rows):
-                if is_own(self, ids.clients.words[row]):
-                    refusal = self.set_dispute(&ids, row, state[row])
-                    if refusal:
-                        break
-        self.refuse(&ids, row, refusal)
-
-    def add_details(
-        self,
-        Py_ssize_t rows,
-        clients not None,
-        txs not None,
-        const uint8_t[::1] refunded not None,
-        const uint8_t[::1] moved not None,
-    ):
-        """Set the details of entries that were added before."""
-        cdef const int64_t* refunded_units = <const int64_t*>column(refunded, rows * WORD_BYTES)
-        cdef const int64_t* moved_units = <const int64_t*>column(moved, rows * WORD_BYTES)
-        cdef EntryIds ids
-        cdef Py_ssize_t row = 0
-        cdef int refusal = FITS
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
-        self.ledger.reserve_detailed(self.count_rows(ids.clients.words, rows))
-        with nogil:
-            for row in range(rows):
-                if is_own(self, ids.clients.words[row]):
-                    refusal = self.set_details(&ids, row, refunded_units[row], moved_units[row])
-                    if refusal:
-                        break
-        self.refuse(&ids, row, refusal)
-
     cdef int refuse(self, const EntryIds* ids, Py_ssize_t row, int refusal) except -1:
         """Raise ValueError for a row that is refused."""
         cdef TxId client, tx
@@ -227,70 +172,6 @@ cdef class LedgerRestorer:
             return 0
         ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
         raise ValueError(f"transaction {shown(tx)} of client {shown(client)} {REFUSALS[refusal]}")
-
-    cdef int find_payment(
-        self, const EntryIds* ids, const Py_ssize_t row, Payment* payment, uint32_t* position, Proof** proof,
-    ) noexcept nogil:
-        """Find an entry that can be disputed, and the proof of its account; return FITS, or why there is none."""
-        cdef const Index* index = &self.ledger.index
-        cdef const AccountTable* table = &self.ledger.table
-        cdef const Log* logs = self.ledger.logs
-        cdef const Account* account
-        cdef TxId client, tx
-        cdef Lookup lookup
-        cdef Probe probe
-        if self.proofs == NULL:
-            return NO_TRANSACTION
-        ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
-        look_up_ids(&lookup, table, index, client.number, tx.number, client.currency, self.ledger.id_kinds)
-        account = find_client(table, lookup.slots, client)
-        if not account.in_use:
-            return NO_ACCOUNT
-        probe = find_id(index, logs, &lookup, account.number, tx)
-        if probe.position == <uint32_t>NOT_FOUND:
-            return NO_TRANSACTION
-        if not can_be_disputed(self.ledger.policy, kind_at(probe.position)):
-            return WITHDRAWAL_WITH_MORE
-        load_payment(payment, logs, &self.ledger.details, probe.position)
-        position[0] = probe.position
-        proof[0] = &self.proofs[account.number]
-        return FITS
-
-    cdef int set_dispute(self, const EntryIds* ids, const Py_ssize_t row, const uint8_t state) noexcept nogil:
-        """Set the state of one entry; return FITS, or why it is refused."""
-        cdef Payment payment
-        cdef Proof* proof
-        cdef uint32_t position
-        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
-        if not refusal:
-            refusal = check_state(payment.state, state)
-        if refusal:
-            return refusal
-        count_entry(self.ledger.policy, proof, &payment, -1)
-        payment.state = state
-        count_entry(self.ledger.policy, proof, &payment, 1)
-        state_at(self.ledger.logs, position)[0] = state
-        return FITS
-
-    cdef int set_details(
-        self, const EntryIds* ids, const Py_ssize_t row, const int64_t refunded, const int64_t moved,
-    ) noexcept nogil:
-        """Set the details of one entry; return FITS, or why they are refused."""
-        cdef Payment payment
-        cdef Proof* proof
-        cdef uint32_t position
-        cdef int refusal = self.find_payment(ids, row, &payment, &position, &proof)
-        if not refusal:
-            refusal = check_details(self.ledger.policy, &payment, refunded, moved)
-        if refusal:
-            return refusal
-        count_entry(self.ledger.policy, proof, &payment, -1)
-        payment.refunded = refunded
-        payment.moved = moved
-        payment.state |= HAS_DETAILS
-        count_entry(self.ledger.policy, proof, &payment, 1)
-        store_payment(&payment, &self.ledger.details, position, True)
-        return FITS
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
         """The number of rows that belong to this shard."""
@@ -429,11 +310,6 @@ cdef class LedgerRestorer:
             if standing > 1:
                 set_standing(find_or_add_detail(details, key_of_account(slots[slot].number)), standing)
         return 0
-
-
-cdef inline bint is_own(LedgerRestorer restorer, const uint64_t client) noexcept nogil:
-    """Whether a client belongs to the restorer's shard."""
-    return restorer.shard_count == 1 or shard_of(client, restorer.shard_count) == restorer.shard
 
 
 cdef inline void append_payment(

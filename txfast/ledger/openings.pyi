@@ -1,7 +1,7 @@
 from typing_extensions import Buffer
 
+from txfast.ledger.columns_in import Ids, LedgerRestorer
 from txfast.ledger.ledger import Ledger
-from txfast.ledger.text_columns import TextColumn
 
 def bytes_with_openings(ledger: Ledger, count: int, text_bytes: int = 0) -> int: ...
 def open_accounts(
@@ -16,6 +16,4 @@ def open_accounts(
     shard_count: int = 1,
 ) -> int: ...
 def account_number(ledger: Ledger, client: int | bytes) -> int: ...
-def restore_openings(
-    ledger: Ledger, rows: int, clients: Buffer | TextColumn, openings: Buffer, *, shard: int = 0, shard_count: int = 1
-) -> None: ...
+def restore_openings(restorer: LedgerRestorer, rows: int, clients: Ids, openings: Buffer) -> None: ...

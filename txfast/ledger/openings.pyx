@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from txfast.ledger.account_table cimport add_account, find_named_slot, find_or_add_named, find_slot, home_slots
 from txfast.ledger.buffers cimport column
+from txfast.ledger.columns_in cimport LedgerRestorer, is_own
 from txfast.ledger.details cimport opening_of, set_opening
 from txfast.ledger.entries cimport TxId
 from txfast.ledger.hash cimport hash_client
@@ -108,16 +109,14 @@ def account_number(Ledger ledger not None, client not None):
 
 
 def restore_openings(
-    Ledger ledger not None,
+    LedgerRestorer restorer not None,
     Py_ssize_t rows,
     clients not None,
     const uint8_t[::1] openings not None,
-    *,
-    uint32_t shard=0,
-    uint32_t shard_count=1,
 ):
-    """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them;
-    only those of one shard. Raises ValueError for values that no ledger can have, and MemoryError."""
+    """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them.
+    Raises ValueError for values that no ledger can have, and MemoryError."""
+    cdef Ledger ledger = restorer.ledger
     cdef const int64_t* units = <const int64_t*>column(openings, rows * WORD_BYTES)
     cdef bint has_names = ledger.id_kinds & TEXT_CLIENTS
     cdef const Account* account
@@ -126,7 +125,7 @@ def restore_openings(
     cdef Py_ssize_t row
     take_ids(&ids, rows, clients, has_names)
     for row in range(rows):
-        if shard_of(ids.words[row], shard_count) != shard:
+        if not is_own(restorer, ids.words[row]):
             continue
         account = NULL
         id_at_row(&client, &ids, row, has_names)

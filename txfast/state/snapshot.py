@@ -10,6 +10,7 @@ from functools import partial
 from txfast.dialect.names import unit
 from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
+from txfast.ledger.disputes_in import restore_details, restore_disputes
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import restore_openings
 from txfast.ledger.text_columns import TextColumn
@@ -285,13 +286,13 @@ class Snapshot:
 
 
 def adder(restorer: LedgerRestorer, kind: str) -> "Callable[..., object]":
-    """The method of a restorer that takes the columns of this kind of file."""
+    """What puts the columns of this kind of file into the restorer's ledger."""
     adders: dict[str, Callable[..., object]]
     adders = {
         ACCOUNTS: restorer.add_accounts,
         ENTRIES: restorer.add_entries,
-        DISPUTES: restorer.add_disputes,
-        DETAILS: restorer.add_details,
-        OPENINGS: partial(restore_openings, restorer.ledger, shard=restorer.shard, shard_count=restorer.shard_count),
+        DISPUTES: partial(restore_disputes, restorer),
+        DETAILS: partial(restore_details, restorer),
+        OPENINGS: partial(restore_openings, restorer),
     }
     return adders[kind]

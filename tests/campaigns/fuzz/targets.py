@@ -26,6 +26,7 @@ from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
 from txfast.errors import InputError
 from txfast.ledger.columns_in import LedgerRestorer
+from txfast.ledger.disputes_in import restore_disputes
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
@@ -387,7 +388,7 @@ def saved(content: bytes) -> None:
             restorer.add_accounts(len(accounts), clients, available, held, memoryview(bytes([flags, *bytes(7)])))
             owners, txs, amounts, kinds, states = columns(entries_added, "QQqBB")
             restorer.add_entries(len(entries), owners, txs, amounts, kinds, states)
-            restorer.add_disputes(len(disputes), *columns(disputes, "QQB"))
+            restore_disputes(restorer, len(disputes), *columns(disputes, "QQB"))
             restorer.finish()
     except ValueError:
         refused = True
