@@ -76,6 +76,7 @@ MODULES = [
     "txfast.dialect.currencies",
     "txfast.ledger.columns_in",
     "txfast.ledger.columns_out",
+    "txfast.ledger.currency_column",
     "txfast.ledger.disputes_in",
     "txfast.ledger.figures",
     "txfast.ledger.key_order",

@@ -4,8 +4,10 @@ A scanner knows the codes that it has met; new ones it asks of the run's Currenc
 object here, so that runs without currencies need not import its module.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
 
 cdef enum:
     CODE_BYTES_MAX = 12
@@ -69,3 +71,23 @@ cdef inline uint16_t number_of(KnownCodes* known, const CurrencyCode code) noexc
         slot.number = <uint16_t>new_number(known, code)
         slot.code = code
     return slot.number
+
+
+cdef inline tuple code_buffers(list codes, const uint16_t* numbers, const Py_ssize_t count):
+    """The codes of currencies by their numbers, as a column: where each begins, and the bytes of all. `codes` are those
+    of the run."""
+    cdef bytearray offset_buffer = bytearray((count + 1) * sizeof(int32_t))
+    cdef int32_t* offsets = <int32_t*>PyByteArray_AS_STRING(offset_buffer)
+    cdef bytearray text_buffer
+    cdef uint8_t* text
+    cdef bytes code
+    cdef Py_ssize_t row
+    for row in range(count):
+        code = codes[numbers[row]]
+        offsets[row + 1] = offsets[row] + <int32_t>len(code)
+    text_buffer = bytearray(offsets[count])
+    text = <uint8_t*>PyByteArray_AS_STRING(text_buffer)
+    for row in range(count):
+        code = codes[numbers[row]]
+        memcpy(text + offsets[row], <const uint8_t*>code, len(code))
+    return offset_buffer, text_buffer

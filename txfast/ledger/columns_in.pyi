@@ -2,6 +2,7 @@ from typing import Self
 
 from typing_extensions import Buffer, disjoint_base
 
+from txfast.ledger.currency_column import CurrencyColumn
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.text_columns import TextColumn
 
@@ -20,9 +21,26 @@ class LedgerRestorer:
     @property
     def shard_count(self) -> int: ...
     def __new__(cls, ledger: Ledger, shard: int = 0, shard_count: int = 1) -> Self: ...
-    def add_accounts(self, rows: int, clients: Ids, available: Buffer, held: Buffer, locked: Buffer) -> None: ...
+    def add_accounts(
+        self,
+        rows: int,
+        clients: Ids,
+        available: Buffer,
+        held: Buffer,
+        locked: Buffer,
+        *,
+        currencies: CurrencyColumn | None = None,
+    ) -> None: ...
     def expect(self, entries: int) -> None: ...
     def add_entries(
-        self, rows: int, clients: Ids, txs: Ids, amounts: Buffer, kinds: Buffer, states: Buffer
+        self,
+        rows: int,
+        clients: Ids,
+        txs: Ids,
+        amounts: Buffer,
+        kinds: Buffer,
+        states: Buffer,
+        *,
+        currencies: CurrencyColumn | None = None,
     ) -> None: ...
     def finish(self) -> None: ...

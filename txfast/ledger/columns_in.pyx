@@ -32,7 +32,7 @@ from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
-    EntryIds, IdColumn, id_at_row, id_bytes, ids_at_row, shown, take_entry_ids, take_ids,
+    EntryIds, IdColumn, currency_at, id_at_row, id_bytes, ids_at_row, shown, shown_account, take_clients, take_entry_ids,
 )
 from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
 from txfast.text.bits cimport WORD_BYTES, prefetch
@@ -66,7 +66,8 @@ cdef class LedgerRestorer:
     that, `restore_openings` (openings.pyx). The ledger must have the policy of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's; a column of ids
-    that are texts is a TextColumn. Raises ValueError for values that no ledger can have, MemoryError and CapacityError.
+    that are texts is a TextColumn, and `currencies` is a CurrencyColumn where accounts have one. Raises ValueError for
+    values that no ledger can have, MemoryError and CapacityError.
     """
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):
@@ -89,6 +90,8 @@ cdef class LedgerRestorer:
         const uint8_t[::1] available not None,
         const uint8_t[::1] held not None,
         const uint8_t[::1] locked not None,
+        *,
+        currencies=None,
     ):
         """Open the accounts of these columns."""
         cdef const int64_t* available_units = <const int64_t*>column(available, rows * WORD_BYTES)
@@ -105,7 +108,8 @@ cdef class LedgerRestorer:
         cdef bint reserved
         if self.proofs != NULL:
             raise ValueError("accounts after entries")
-        take_ids(&ids, rows, clients, self.has_names)
+        take_clients(&ids, rows, clients, currencies, ledger)
+        ledger.reserve_balances()
         accounts = table.accounts + self.count_rows(ids.words, rows)
         if accounts > ACCOUNTS_MAX:
             raise CapacityError(f"one ledger numbers at most {ACCOUNTS_MAX} accounts")
@@ -133,10 +137,10 @@ cdef class LedgerRestorer:
                 account.available = available_units[row]
                 account.held = held_units[row]
                 account.locked = bits[row >> 3] >> (row & 7) & 1
-                add_wide(&ledger.balances[0], account.available)
-                add_wide(&ledger.balances[0], account.held)
+                add_wide(&ledger.balances[client.currency], account.available)
+                add_wide(&ledger.balances[client.currency], account.held)
         if refusal:
-            raise ValueError(f"client {shown(client)} {REFUSALS[refusal]}")
+            raise ValueError(f"{shown_account(ledger, client)} {REFUSALS[refusal]}")
 
     def expect(self, uint64_t entries):
         """Announce how many entries all shards have together, so that the index gets its final size at once."""
@@ -151,6 +155,8 @@ cdef class LedgerRestorer:
         const uint8_t[::1] amounts not None,
         const uint8_t[::1] kinds not None,
         const uint8_t[::1] states not None,
+        *,
+        currencies=None,
     ):
         """Add the deposits and withdrawals of these columns."""
         cdef const int64_t* amount = <const int64_t*>column(amounts, rows * WORD_BYTES)
@@ -159,7 +165,7 @@ cdef class LedgerRestorer:
         cdef EntryIds ids
         cdef Py_ssize_t row = 0
         cdef int refusal
-        take_entry_ids(&ids, rows, clients, txs, self.ledger.id_kinds)
+        take_entry_ids(&ids, rows, clients, txs, currencies, self.ledger)
         self.reserve(&ids, kind, rows)
         with nogil:
             refusal = self.append_rows(&ids, amount, kind, state, rows, &row)
@@ -171,7 +177,7 @@ cdef class LedgerRestorer:
         if not refusal:
             return 0
         ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
-        raise ValueError(f"transaction {shown(tx)} of client {shown(client)} {REFUSALS[refusal]}")
+        raise ValueError(f"transaction {shown(tx)} of {shown_account(self.ledger, client)} {REFUSALS[refusal]}")
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
         """The number of rows that belong to this shard."""
@@ -240,7 +246,10 @@ cdef class LedgerRestorer:
         cdef Py_ssize_t row, ahead, second_homes = 0
         cdef bint are_far = table.accounts > NEAR_ACCOUNTS_MAX
         for row in range(min(rows, <Py_ssize_t>LOOK_AHEAD_ROWS)):
-            look_ahead_to_ids(&lookups[row], table, index, clients[row], txs[row], 0, kinds, self.prefetch_second_homes)
+            look_ahead_to_ids(
+                &lookups[row], table, index, clients[row], txs[row], currency_at(&ids.clients, row), kinds,
+                self.prefetch_second_homes,
+            )
         for row in range(rows):
             lookup = &lookups[row & (LOOK_AHEAD_ROWS - 1)]
             ahead = row + PROOF_AHEAD_ROWS
@@ -265,7 +274,8 @@ cdef class LedgerRestorer:
                 append_payment(self, account, &probe, tx, kind[row], state[row], amount[row])
             if ahead < rows:
                 look_ahead_to_ids(
-                    lookup, table, index, clients[ahead], txs[ahead], 0, kinds, self.prefetch_second_homes,
+                    lookup, table, index, clients[ahead], txs[ahead], currency_at(&ids.clients, ahead), kinds,
+                    self.prefetch_second_homes,
                 )
         self.prefetch_second_homes = needs_second_homes(second_homes, rows)
         return FITS
@@ -296,7 +306,8 @@ cdef class LedgerRestorer:
                         break
         if not holds:
             client_id(&client, &self.ledger.table, account.client)
-            raise ValueError(f"the account of client {shown(client)} is not what its transactions make it")
+            client.currency = account.currency
+            raise ValueError(f"the account of {shown_account(self.ledger, client)} is not what its transactions make it")
         self.keep_standing(several)
 
     cdef int keep_standing(self, uint64_t several) except -1:

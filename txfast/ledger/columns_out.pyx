@@ -3,10 +3,11 @@
 This module must not know files or formats; it fills buffers.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
+from txfast.dialect.currencies cimport code_buffers
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Detail, find_detail, key_of_entry, opening_of
 from txfast.ledger.entries cimport (
@@ -40,6 +41,8 @@ cdef class SavedLedger:
     Amounts are in units of 0.0001.
 
     An id that is a text is copied as a reference; `client_column` and `tx_column` replace references by the texts.
+    Where accounts have a currency, its number is copied into two bytes of `currencies`, which are `new_currencies`;
+    `currency_columns` replaces numbers by the codes.
     """
 
     cdef Ledger ledger
@@ -88,6 +91,24 @@ cdef class SavedLedger:
             return txs.base
         return copy_texts(&self.ledger.logs[kind].texts, addresses, rows)
 
+    def new_currencies(self, Py_ssize_t rows):
+        """A zeroed buffer for the numbers of currencies of `rows` rows; None where accounts have none."""
+        return None if self.ledger.currencies is None else bytearray(rows * sizeof(uint16_t))
+
+    def currency_columns(self, Py_ssize_t rows, const uint8_t[::1] currencies):
+        """A list of the column of `rows` currencies that was filled: the offsets of codes, and their bytes. It is empty
+        where accounts have no currency."""
+        cdef const uint16_t* numbers = self.numbers_in(currencies, rows)
+        return [] if numbers == NULL else [code_buffers(self.ledger.currencies.codes, numbers, rows)]
+
+    cdef uint16_t* numbers_in(self, const uint8_t[::1] currencies, const Py_ssize_t rows) except? NULL:
+        """The numbers in a buffer that `new_currencies` has made; NULL where accounts have no currency."""
+        if self.ledger.currencies is None:
+            return NULL
+        if currencies is None:
+            raise ValueError("accounts have a currency: a buffer for its number is missing")
+        return <uint16_t*>column(currencies, rows * sizeof(uint16_t))
+
     def entries(self, int kind):
         """The number of entries of a kind, which is an index in ENTRY_KINDS."""
         if not 0 <= kind < LOG_COUNT:
@@ -119,12 +140,15 @@ cdef class SavedLedger:
         uint8_t[::1] available not None,
         uint8_t[::1] held not None,
         uint8_t[::1] locked not None,
+        *,
+        uint8_t[::1] currencies=None,
     ):
         """Fill columns with `count` accounts, from the number `first` on."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef int64_t* available_units = <int64_t*>column(available, count * WORD_BYTES)
         cdef int64_t* held_units = <int64_t*>column(held, count * WORD_BYTES)
         cdef uint8_t* bits = column(locked, (count + 7) // 8)
+        cdef uint16_t* currency = self.numbers_in(currencies, count)
         cdef const Account** accounts = self.accounts_by_number + first
         cdef Py_ssize_t row
         if not (0 <= first and 0 <= count <= <Py_ssize_t>self.ledger.table.accounts - first):
@@ -136,6 +160,8 @@ cdef class SavedLedger:
                 available_units[row] = accounts[row].available
                 held_units[row] = accounts[row].held
                 bits[row >> 3] |= accounts[row].locked << (row & 7)
+            for row in range(count if currency != NULL else 0):
+                currency[row] = accounts[row].currency
 
     def copy_entries(
         self,
@@ -147,6 +173,8 @@ cdef class SavedLedger:
         uint8_t[::1] amounts not None,
         uint8_t[::1] kinds not None,
         uint8_t[::1] states not None,
+        *,
+        uint8_t[::1] currencies=None,
     ):
         """Fill columns with `count` entries of a kind, from the position `first` in its log on. The amount of a kind
         whose amounts the log does not keep is 0."""
@@ -155,6 +183,7 @@ cdef class SavedLedger:
         cdef int64_t* amount = <int64_t*>column(amounts, count * WORD_BYTES)
         cdef uint8_t* kind_codes = column(kinds, count)
         cdef uint8_t* state = column(states, count)
+        cdef uint16_t* currency = self.numbers_in(currencies, count)
         cdef const Account** accounts = self.accounts_by_number
         cdef const Chunk* chunk
         cdef Py_ssize_t row, rows = 0, slot, in_chunk
@@ -173,6 +202,8 @@ cdef class SavedLedger:
                     memcpy(tx + rows, txs_of(chunk) + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
                     client[rows + row] = accounts[chunk.account[slot + row]].client
+                for row in range(in_chunk if currency != NULL else 0):
+                    currency[rows + row] = accounts[chunk.account[slot + row]].currency
                 if keeps_amount(self.ledger.policy, kind):
                     memcpy(amount + rows, chunk.amount + slot, in_chunk * sizeof(int64_t))
                     for row in range(in_chunk):
@@ -191,12 +222,15 @@ cdef class SavedLedger:
         uint8_t[::1] clients not None,
         uint8_t[::1] txs not None,
         uint8_t[::1] states not None,
+        *,
+        uint8_t[::1] currencies=None,
     ):
         """Fill columns with at most `count` entries that were ever disputed, out of those of a kind from `first` to
         `end`; return their number, and the position in the log where the next call must begin."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
         cdef uint8_t* state = column(states, count)
+        cdef uint16_t* currency = self.numbers_in(currencies, count)
         cdef const Chunk* chunk
         cdef Py_ssize_t rows = 0, slot
         self.check_disputable(kind, first, end)
@@ -205,7 +239,7 @@ cdef class SavedLedger:
                 chunk = self.ledger.logs[kind].chunks[first >> CHUNK_BITS]
                 slot = first & CHUNK_MASK
                 if chunk.state[slot] & ~<uint8_t>HAS_DETAILS != UNDISPUTED:
-                    client[rows] = self.accounts_by_number[chunk.account[slot]].client
+                    put_account(client, currency, rows, self.accounts_by_number[chunk.account[slot]])
                     tx[rows] = word_of_tx(&self.ledger.logs[kind], first)
                     state[rows] = chunk.state[slot] & ~<uint8_t>HAS_DETAILS
                     rows += 1
@@ -222,12 +256,15 @@ cdef class SavedLedger:
         uint8_t[::1] txs not None,
         uint8_t[::1] refunded not None,
         uint8_t[::1] moved not None,
+        *,
+        uint8_t[::1] currencies=None,
     ):
         """The same as `copy_disputes` for entries with details. `moved` is 0 where no dispute or chargeback stands."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef uint64_t* tx = <uint64_t*>column(txs, count * WORD_BYTES)
         cdef int64_t* refunded_units = <int64_t*>column(refunded, count * WORD_BYTES)
         cdef int64_t* moved_units = <int64_t*>column(moved, count * WORD_BYTES)
+        cdef uint16_t* currency = self.numbers_in(currencies, count)
         cdef const Detail* detail
         cdef const Chunk* chunk
         cdef Py_ssize_t rows = 0, slot
@@ -238,7 +275,7 @@ cdef class SavedLedger:
                 slot = first & CHUNK_MASK
                 if chunk.state[slot] & HAS_DETAILS:
                     detail = find_detail(&self.ledger.details, key_of_entry(position_of(kind, first)))
-                    client[rows] = self.accounts_by_number[chunk.account[slot]].client
+                    put_account(client, currency, rows, self.accounts_by_number[chunk.account[slot]])
                     tx[rows] = word_of_tx(&self.ledger.logs[kind], first)
                     refunded_units[rows] = detail.refunded
                     moved_units[rows] = detail.moved if moves_are_open(chunk.state[slot]) else 0
@@ -247,22 +284,36 @@ cdef class SavedLedger:
         return rows, first
 
     def copy_openings(
-        self, Py_ssize_t first, Py_ssize_t count, uint8_t[::1] clients not None, uint8_t[::1] openings not None,
+        self, Py_ssize_t first, Py_ssize_t count, uint8_t[::1] clients not None, uint8_t[::1] openings not None, *,
+        uint8_t[::1] currencies=None,
     ):
         """Fill columns with the opening balances that are not 0, of at most `count` accounts, looking from the number
         `first` on; return how many there are, and the number from which to go on."""
         cdef uint64_t* client = <uint64_t*>column(clients, count * WORD_BYTES)
         cdef int64_t* units = <int64_t*>column(openings, count * WORD_BYTES)
+        cdef uint16_t* currency = self.numbers_in(currencies, count)
         cdef Py_ssize_t end = self.ledger.table.accounts, rows = 0
         if not 0 <= first <= end:
             raise IndexError(f"no account {first} of {end}")
         with nogil:
             while first < end and rows < count:
                 units[rows] = opening_of(&self.ledger.details, <uint32_t>first)
-                client[rows] = self.accounts_by_number[first].client
+                put_account(client, currency, rows, self.accounts_by_number[first])
                 rows += units[rows] != 0
                 first += 1
         return rows, first
+
+
+cdef inline void put_account(
+    uint64_t* clients,  # OUT
+    uint16_t* currencies,  # OUT NULL where accounts have none
+    const Py_ssize_t row,  # IN
+    const Account* account,  # IN
+) noexcept nogil:
+    """Copy what an account has as its client, and its currency."""
+    clients[row] = account.client
+    if currencies != NULL:
+        currencies[row] = account.currency
 
 
 cdef inline uint64_t word_of_tx(const Log* log, const uint64_t entry) noexcept nogil:

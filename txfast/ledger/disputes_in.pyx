@@ -28,13 +28,15 @@ def restore_disputes(
     clients not None,
     txs not None,
     const uint8_t[::1] states not None,
+    *,
+    currencies=None,
 ):
     """Set the dispute states of entries that were added before. Raises as the restorer."""
     cdef const uint8_t* state = column(states, rows)
     cdef EntryIds ids
     cdef Py_ssize_t row = 0
     cdef int refusal = FITS
-    take_entry_ids(&ids, rows, clients, txs, restorer.ledger.id_kinds)
+    take_entry_ids(&ids, rows, clients, txs, currencies, restorer.ledger)
     with nogil:
         for row in range(rows):
             if is_own(restorer, ids.clients.words[row]):
@@ -51,6 +53,8 @@ def restore_details(
     txs not None,
     const uint8_t[::1] refunded not None,
     const uint8_t[::1] moved not None,
+    *,
+    currencies=None,
 ):
     """Set the details of entries that were added before. Raises as the restorer."""
     cdef const int64_t* refunded_units = <const int64_t*>column(refunded, rows * WORD_BYTES)
@@ -58,7 +62,7 @@ def restore_details(
     cdef EntryIds ids
     cdef Py_ssize_t row = 0
     cdef int refusal = FITS
-    take_entry_ids(&ids, rows, clients, txs, restorer.ledger.id_kinds)
+    take_entry_ids(&ids, rows, clients, txs, currencies, restorer.ledger)
     restorer.ledger.reserve_detailed(restorer.count_rows(ids.clients.words, rows))
     with nogil:
         for row in range(rows):

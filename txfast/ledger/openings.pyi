@@ -1,6 +1,7 @@
 from typing_extensions import Buffer
 
 from txfast.ledger.columns_in import Ids, LedgerRestorer
+from txfast.ledger.currency_column import CurrencyColumn
 from txfast.ledger.ledger import Ledger
 
 def bytes_with_openings(ledger: Ledger, count: int, text_bytes: int = 0) -> int: ...
@@ -16,4 +17,11 @@ def open_accounts(
     shard_count: int = 1,
 ) -> int: ...
 def account_number(ledger: Ledger, client: int | bytes) -> int: ...
-def restore_openings(restorer: LedgerRestorer, rows: int, clients: Ids, openings: Buffer) -> None: ...
+def restore_openings(
+    restorer: LedgerRestorer,
+    rows: int,
+    clients: Ids,
+    openings: Buffer,
+    *,
+    currencies: CurrencyColumn | None = None,
+) -> None: ...

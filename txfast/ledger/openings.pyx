@@ -19,7 +19,7 @@ from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client
 from txfast.ledger.rules cimport Account
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide
-from txfast.ledger.text_columns cimport IdColumn, id_at_row, shown, take_ids
+from txfast.ledger.text_columns cimport IdColumn, id_at_row, shown_account, take_clients
 from txfast.text.bits cimport WORD_BYTES
 
 
@@ -113,6 +113,8 @@ def restore_openings(
     Py_ssize_t rows,
     clients not None,
     const uint8_t[::1] openings not None,
+    *,
+    currencies=None,
 ):
     """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them.
     Raises ValueError for values that no ledger can have, and MemoryError."""
@@ -123,7 +125,7 @@ def restore_openings(
     cdef IdColumn ids
     cdef TxId client
     cdef Py_ssize_t row
-    take_ids(&ids, rows, clients, has_names)
+    take_clients(&ids, rows, clients, currencies, ledger)
     for row in range(rows):
         if not is_own(restorer, ids.words[row]):
             continue
@@ -132,9 +134,9 @@ def restore_openings(
         if ledger.table.accounts:
             account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
         if account == NULL or not account.in_use:
-            raise ValueError(f"client {shown(client)} has an opening balance and no account")
+            raise ValueError(f"{shown_account(ledger, client)} has an opening balance and no account")
         if not units[row] or opening_of(&ledger.details, account.number):
-            raise ValueError(f"client {shown(client)} has an opening balance of 0, or two of them")
+            raise ValueError(f"{shown_account(ledger, client)} has an opening balance of 0, or two of them")
         ledger.reserve_detailed(1)
         set_opening(&ledger.details, account.number, units[row])
 

@@ -14,6 +14,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES
 from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport TxId
+from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport IdForm, read_form
 from txfast.ledger.packed_texts cimport unpacked_at, unpacked_bytes_at
 from txfast.ledger.texts cimport TextArena
@@ -98,3 +99,10 @@ cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const P
 cdef str shown(const TxId id):
     """An id for a message."""
     return shown_id(id.number if id.text == NULL else id.text[:id.length])
+
+
+cdef str shown_account(Ledger ledger, const TxId client):
+    """The client of an account for a message, with the currency where accounts have one."""
+    if ledger.currencies is None:
+        return f"client {shown(client)}"
+    return f"client {shown(client)} in {shown_id(ledger.currencies.codes[client.currency])}"

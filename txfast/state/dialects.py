@@ -49,15 +49,9 @@ def decimals_of(dialect: Dialect | None) -> int:
 
 
 def text_ids_of(dialect: Dialect | None) -> "TextIds | None":
-    """Which ids are texts in a state of this dialect; None where all are numbers."""
+    """Which ids are texts in a state of this dialect, and its currencies; None where all ids are numbers, and accounts
+    have no currency."""
     return None if dialect is None else dialect.text_ids
-
-
-def without_currency(folder: str, dialect: Dialect | None) -> Dialect | None:
-    """A dialect for the state in this folder. Raises UsageError where accounts have a currency, as in no state yet."""
-    if dialect is not None and dialect.has_currency:
-        raise UsageError(f"{folder}: a state holds no currencies yet: replay all inputs in one run without it")
-    return dialect
 
 
 def check_dialect(folder: str, saved: Dialect | None, chosen: Dialect | None) -> None:

@@ -23,7 +23,7 @@ from txfast.input.position import HEAD_BYTES, Consumption, Position, go_on, take
 from txfast.input.ref import is_location
 from txfast.input.source import TEXT_KINDS, Source
 from txfast.state import manifest
-from txfast.state.dialects import check_dialect, fields_of_dialect, without_currency
+from txfast.state.dialects import check_dialect, fields_of_dialect
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
 from txfast.state.known_bytes import find_known, find_known_start, known_bytes_warning, other_bytes_warning
 from txfast.state.lock import DirectoryLock
@@ -69,7 +69,7 @@ class StateDirectory:
     ) -> None:
         self.path = path
         self._policy = policy
-        self._dialect = without_currency(path, dialect)
+        self._dialect = dialect
         self._is_read_only = False
         self.inputs: dict[str, Position] = {}
         self.warn = warn

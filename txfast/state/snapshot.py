@@ -7,10 +7,13 @@ know when snapshots are made, nor what the manifest says of inputs.
 import os
 from functools import partial
 
+from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import unit
 from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
+from txfast.ledger.currency_column import CurrencyColumn
 from txfast.ledger.disputes_in import restore_details, restore_disputes
+from txfast.ledger.figures import has_one_client
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import restore_openings
 from txfast.ledger.text_columns import TextColumn
@@ -21,6 +24,7 @@ from txfast.state.dialects import decimals_of, dialect_of, text_ids_of
 from txfast.state.policies import policy_of
 from txfast.state.snapshot_layout import (
     ACCOUNTS,
+    CURRENCY_BYTES,
     DETAILS,
     DISPUTES,
     EARLIER_ENTRIES,
@@ -118,15 +122,17 @@ class Snapshot:
         if self.text_ids is None:
             return 0
         accounts, entries = self._in_files
+        currency_bytes = 0 if self.text_ids.currencies is None else CURRENCY_BYTES
         client_bytes, *others = ROW_BYTES[ACCOUNTS]
         names = 0
         if self.text_ids.client:
-            names = max(0, self._bytes_of(ACCOUNTS) - accounts * sum(others))
+            names = max(0, self._bytes_of(ACCOUNTS) - accounts * (currency_bytes + sum(others)))
             client_bytes = names // max(1, accounts)  # with each entry too
         if not self.text_ids.tx:
             return self._share_of(names)
         _, _, *others = ROW_BYTES[ENTRIES]
-        return self._share_of(names + max(0, self._bytes_of(ENTRIES) - entries * (client_bytes + sum(others))))
+        row_bytes = client_bytes + currency_bytes + sum(others)
+        return self._share_of(names + max(0, self._bytes_of(ENTRIES) - entries * row_bytes))
 
     def _share_of(self, count: int) -> int:
         """The share that is this shard's of something in all files that are read."""
@@ -219,7 +225,7 @@ class Snapshot:
         try:
             self._restore([self._restorer(ledger, shard, count)], check_size)
         except TooLargeError as error:
-            if len(ledger) <= 1 or self._shard_count * count > SHARDS_MAX:
+            if not len(ledger) or has_one_client(ledger) or self._shard_count * count > SHARDS_MAX:
                 raise MemoryLimitError(
                     f"{self.folder}: has a client that is too large for the memory limit: name one that is higher"
                 ) from error
@@ -246,9 +252,9 @@ class Snapshot:
                 adders = [adder(restorer, kind) for restorer in restorers]
                 path = os.path.join(self.folder, name)
                 for rows, columns in read_columns(path, known[kind]):
-                    given = [self._column(rows, *buffers) for buffers in columns]
+                    given, currencies = self._columns(rows, dict(zip(known[kind].names, columns, strict=True)))
                     for add in adders:
-                        add(rows, *given)
+                        add(rows, *given, currencies=currencies)
                     check()
             path = self.folder
             for restorer in restorers:
@@ -257,6 +263,18 @@ class Snapshot:
             raise
         except ValueError as error:
             raise StateError(f"{path}: is damaged: {error}") from error
+
+    def _columns(
+        self, rows: int, columns: "dict[str, list[memoryview]]"
+    ) -> "tuple[list[memoryview | TextColumn], CurrencyColumn | None]":
+        """Columns as restorers take them, from the buffers of each by its name: all but the currencies, and these.
+        Raises ValueError, CapacityError and MemoryError."""
+        codes = columns.pop(CURRENCY, None)
+        given = [self._column(rows, *buffers) for buffers in columns.values()]
+        if codes is None:
+            return given, None
+        assert self.text_ids is not None and self.text_ids.currencies is not None, "the schema has codes only then"
+        return given, CurrencyColumn(self.text_ids.currencies, rows, *codes)
 
     def _column(self, rows: int, values: memoryview, texts: memoryview | None = None) -> "memoryview | TextColumn":
         """A column as restorers take it. Raises ValueError and MemoryError."""

@@ -4,7 +4,8 @@
     accounts.arrow   client uint64, available int64, held int64, locked bool
     entries.arrow    client uint64, tx uint64, amount int64, kind uint8, state uint8
 
-An entry is an applied deposit or withdrawal. Ids that are texts are binary instead of uint64. Amounts are in units of
+An entry is an applied deposit or withdrawal. Ids that are texts are binary instead of uint64. Where accounts have a
+currency, each file has a column `currency` behind `client`, binary: the bytes of the code. Amounts are in units of
 their last decimal, 0.0001 by default; the amount of a withdrawal is 0 where its policy does not keep it. The metadata
 of the schema says what the numbers in `kind` and `state` mean.
 
@@ -31,6 +32,7 @@ where there are any, openings.arrow and details.arrow:
 This module must not know how the files are written or read.
 """
 
+from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import DECIMALS, unit
 from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS, REVERSED_FLAG
 
@@ -57,10 +59,12 @@ ROW_BYTES = {
 }  # fmt: skip
 
 
-# The columns of an entry's id; the others have that of a client alone.
+# The kinds with the id of an entry; the others have that of a client alone.
 ENTRY_FILES = (ENTRIES, DISPUTES, DETAILS)
 # Of a text in a column: where it ends, and one byte at least.
 TEXT_BYTES_MIN = 4 + 1
+# The same of most codes of a currency.
+CURRENCY_BYTES = 4 + 3
 
 
 def row_bytes_min(kind: str, text_ids: "TextIds | None") -> int:
@@ -69,19 +73,24 @@ def row_bytes_min(kind: str, text_ids: "TextIds | None") -> int:
     if text_ids is not None:
         texts = text_ids.client + (text_ids.tx and kind in ENTRY_FILES)
         row_bytes -= texts * (8 - TEXT_BYTES_MIN)
+        if text_ids.currencies is not None:
+            row_bytes += TEXT_BYTES_MIN
     return row_bytes
 
 
 def schemas(decimals: int = DECIMALS, text_ids: "TextIds | None" = None) -> "dict[str, pa.Schema]":
-    """The schema of each kind of file, by its name. Amounts have these decimals, and these ids are texts."""
-    client = ("client", pa.binary() if text_ids is not None and text_ids.client else pa.uint64())
+    """The schema of each kind of file, by its name. Amounts have these decimals, these ids are texts, and accounts have
+    a currency where `text_ids` has currencies."""
+    client = [("client", pa.binary() if text_ids is not None and text_ids.client else pa.uint64())]
+    if text_ids is not None and text_ids.currencies is not None:
+        client.append((CURRENCY, pa.binary()))
     tx = ("tx", pa.binary() if text_ids is not None and text_ids.tx else pa.uint64())
     columns = {
-        ACCOUNTS: [client, ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
-        ENTRIES: [client, tx, ("amount", pa.int64()), ("kind", pa.uint8()), ("state", pa.uint8())],
-        DISPUTES: [client, tx, ("state", pa.uint8())],
-        DETAILS: [client, tx, ("refunded", pa.int64()), ("moved", pa.int64())],
-        OPENINGS: [client, ("opening", pa.int64())],
+        ACCOUNTS: [*client, ("available", pa.int64()), ("held", pa.int64()), ("locked", pa.bool_())],
+        ENTRIES: [*client, tx, ("amount", pa.int64()), ("kind", pa.uint8()), ("state", pa.uint8())],
+        DISPUTES: [*client, tx, ("state", pa.uint8())],
+        DETAILS: [*client, tx, ("refunded", pa.int64()), ("moved", pa.int64())],
+        OPENINGS: [*client, ("opening", pa.int64())],
     }
     states = f"{legend(DISPUTE_STATES)}; {REVERSED_FLAG} more where a chargeback was reversed"
     notes = {"amounts": f"units of {unit(decimals)}", "kind": legend(ENTRY_KINDS), "state": states}

@@ -74,9 +74,9 @@ class SnapshotWriter:
         saved = SavedLedger(ledger)
         writer = self._writers[ACCOUNTS]
         for first, rows in row_ranges(0, len(ledger), writer.rows_at_once):
-            columns = new_columns(ROW_BYTES[ACCOUNTS], rows)
-            saved.copy_accounts(first, rows, *columns)
-            writer.write(rows, with_client(saved, rows, columns))
+            columns, currencies = new_columns(ROW_BYTES[ACCOUNTS], rows), saved.new_currencies(rows)
+            saved.copy_accounts(first, rows, *columns, currencies=currencies)
+            writer.write(rows, with_client(saved, rows, columns, currencies))
         self._add_entries(saved)
         if self._segments is not None:
             self._add_disputes(saved)
@@ -95,11 +95,11 @@ class SnapshotWriter:
         writer = self._writers[ENTRIES]
         for kind, (start, end) in enumerate(zip(starts, ends, strict=True)):
             for first, rows in row_ranges(start, end, writer.rows_at_once):
-                columns = new_columns(ROW_BYTES[ENTRIES], rows)
-                saved.copy_entries(kind, first, rows, *columns)
+                columns, currencies = new_columns(ROW_BYTES[ENTRIES], rows), saved.new_currencies(rows)
+                saved.copy_entries(kind, first, rows, *columns, currencies=currencies)
                 if self._segments is not None:
                     columns[-1] = bytearray(rows)  # states may change: the file of disputes has them
-                writer.write(rows, with_ids(saved, kind, rows, columns))
+                writer.write(rows, with_ids(saved, kind, rows, columns, currencies))
         self._entries_written.append(ends)
 
     def _add_disputes(self, saved: SavedLedger) -> None:
@@ -117,22 +117,22 @@ class SnapshotWriter:
             first, end = 0, saved.entries(kind)
             rows_max = rows_at_once(self._schemas[name])
             while first < end:
-                columns = new_columns(ROW_BYTES[name], rows_max)
-                rows, first = copy(kind, first, end, rows_max, *columns)
+                columns, currencies = new_columns(ROW_BYTES[name], rows_max), saved.new_currencies(rows_max)
+                rows, first = copy(kind, first, end, rows_max, *columns, currencies=currencies)
                 if rows:
                     writer = self._writers.get(name) or self._open(name)
-                    writer.write(rows, with_ids(saved, kind, rows, columns))
+                    writer.write(rows, with_ids(saved, kind, rows, columns, currencies))
 
     def _add_openings(self, saved: SavedLedger, end: int) -> None:
         """Write the opening balances of all accounts that have one, into a file that is there only then."""
         first = 0 if saved.has_details else end
         rows_max = rows_at_once(self._schemas[OPENINGS])
         while first < end:
-            columns = new_columns(ROW_BYTES[OPENINGS], rows_max)
-            rows, first = saved.copy_openings(first, rows_max, *columns)
+            columns, currencies = new_columns(ROW_BYTES[OPENINGS], rows_max), saved.new_currencies(rows_max)
+            rows, first = saved.copy_openings(first, rows_max, *columns, currencies=currencies)
             if rows:
                 writer = self._writers.get(OPENINGS) or self._open(OPENINGS)
-                writer.write(rows, with_client(saved, rows, columns))
+                writer.write(rows, with_client(saved, rows, columns, currencies))
 
     def finish(self, fields: "dict[str, Any]") -> "dict[str, Any]":
         """Close the files and write the manifest, with these fields too; return all of its fields."""
@@ -164,16 +164,21 @@ class SnapshotWriter:
             writer.discard()
 
 
-def with_client(saved: SavedLedger, rows: int, columns: list[bytearray]) -> "Columns":
-    """Columns that were filled, the first one with clients as they are saved."""
+def with_client(
+    saved: SavedLedger, rows: int, columns: list[bytearray], currencies: bytearray | None
+) -> "Columns":
+    """Columns that were filled, the first one with clients as they are saved; then the currencies, if there are any."""
     client, *others = columns
-    return [saved.client_column(rows, client), *others]
+    return [saved.client_column(rows, client), *saved.currency_columns(rows, currencies), *others]
 
 
-def with_ids(saved: SavedLedger, kind: int, rows: int, columns: list[bytearray]) -> "Columns":
+def with_ids(
+    saved: SavedLedger, kind: int, rows: int, columns: list[bytearray], currencies: bytearray | None
+) -> "Columns":
     """The same for columns of entries of a kind, the second of which has transactions."""
     client, tx, *others = columns
-    return [saved.client_column(rows, client), saved.tx_column(kind, rows, tx), *others]
+    owners = with_client(saved, rows, [client], currencies)
+    return [*owners, saved.tx_column(kind, rows, tx), *others]
 
 
 def write_manifest(folder: str, fields: "dict[str, Any]", *, durable: bool = True) -> "dict[str, Any]":

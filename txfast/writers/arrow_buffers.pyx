@@ -3,13 +3,14 @@
 Each function makes new buffers, which belong to the caller. This module must not know pyarrow, nor where columns go.
 """
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
 from txfast.batch.batch cimport KIND_MASK, NO_AMOUNT, TransactionBatch
 from txfast.batch.ids cimport ID_ROOM_BYTES, IdSpan, id_at
+from txfast.dialect.currencies cimport code_buffers
 from txfast.ledger.sorted_accounts cimport AccountColumns
 from txfast.text.bits cimport WORD_BYTES
 
@@ -57,7 +58,7 @@ def account_buffers(AccountColumns accounts not None, Py_ssize_t first, Py_ssize
     clients = client_names(accounts, first, count) if accounts.has_names else [client_numbers(accounts, first, count)]
     currencies = []
     if accounts.currencies is not None:
-        currencies = [currency_codes(accounts.currencies.codes, accounts.currency + first, count)]
+        currencies = [list(code_buffers(accounts.currencies.codes, accounts.currency + first, count))]
     return [clients] + currencies + [[buffer] for buffer in buffers]
 
 
@@ -69,17 +70,6 @@ cdef bytearray client_numbers(AccountColumns accounts, Py_ssize_t first, Py_ssiz
     for row in range(count):
         clients[row] = accounts.balances[first + row].client
     return buffer
-
-
-cdef list currency_codes(list known, const uint16_t* numbers, const Py_ssize_t count):
-    """The codes of currencies by their numbers, from the known ones: offsets and bytes."""
-    cdef bytearray offset_buffer = bytearray((count + 1) * sizeof(int32_t))
-    cdef int32_t* offsets = <int32_t*>PyByteArray_AS_STRING(offset_buffer)
-    cdef Py_ssize_t row
-    cdef list codes = [known[numbers[row]] for row in range(count)]
-    for row in range(count):
-        offsets[row + 1] = offsets[row] + <int32_t>len(codes[row])
-    return [offset_buffer, bytearray(b"".join(codes))]
 
 
 cdef list client_names(AccountColumns accounts, Py_ssize_t first, Py_ssize_t count):
@@ -147,5 +137,5 @@ def transaction_buffers(
                 amounts[row] = widened(batch.amount[row])
     clients = id_texts(batch, batch.client_span) if text_client else [id_numbers(batch, batch.client)]
     txs = id_texts(batch, batch.tx_span) if text_tx else [id_numbers(batch, batch.tx)]
-    codes = [] if currencies is None else [currency_codes(currencies, batch.currency, batch.rows)]
+    codes = [] if currencies is None else [list(code_buffers(currencies, batch.currency, batch.rows))]
     return [[buffers[0]], clients, txs, buffers[1:], *codes]
