@@ -36,7 +36,7 @@ SUPPRESSIONS = PROJECT_ROOT / "tests" / "campaigns" / "thread-suppressions.txt"
 QUICK_TESTS = (
     *("ledger/test_columns.py", "ledger/test_ledger.py", "ledger/test_sorted_accounts.py"),
     *("spill/test_settle.py", "spill/test_slices.py", "spill/test_spill.py", "spill/test_text_ids.py"),
-    *("state/test_text_ids.py",),
+    *("state/test_currencies.py", "state/test_text_ids.py"),
     *("writers/test_accounts_csv.py", "writers/test_rejects.py"),
 )
 # Tests that preload a library that replaces malloc, as a sanitizer does: both do not work together.

@@ -146,7 +146,6 @@ def test_json_lines_have_them_too(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--state", "s"), "s: a state holds no currencies yet"),
         (("--opening", "purses.csv"), "opening balances have no currency"),
         (("--expect", "purses.csv"), "expected accounts have no currency"),
     ],
@@ -155,7 +154,6 @@ def test_what_knows_no_currencies_yet_refuses_them(folder: Folder, arguments: tu
     done = folder.run("purses.csv", *CCY, *arguments)
     assert (done.exit_code, done.output) == (2, b"")
     assert said in done.errors
-    assert not (folder.path / "s").exists()
 
 
 def test_more_currencies_than_there_are_numbers_fail_the_run(folder: Folder) -> None:

@@ -40,6 +40,7 @@ from txfast.state.directory import StateDirectory
 COMMAND = ("a.csv", "b.csv", "c.csv.gz", "-q", "-o", "out.csv", "--stats", "s.json", "--rejects")
 QUIET = logging.Logger("quiet", logging.CRITICAL)
 STATE = ("--state", "state", "--checkpoint", "0")
+CURRENCIES = ("--columns", "currency=ccy")
 
 
 @pytest.fixture
@@ -113,12 +114,16 @@ five_threads = pytest.param("5", marks=pytest.mark.untraced)
         pytest.param("5", "r.csv", (), marks=pytest.mark.untraced),
         ("1", "r.csv", ("--ids", "text")),
         pytest.param("5", "r.csv", ("--dialect", "ids.tx=text"), marks=pytest.mark.untraced),
+        ("1", "r.csv", CURRENCIES),
+        pytest.param("5", "r.jsonl", (*CURRENCIES, "--ids", "text"), marks=pytest.mark.untraced),
     ],
 )
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(
     folder: Folder, threads: str, rejects: str, dialect: tuple[str, ...]
 ) -> None:
     arguments = ("--threads", threads, *dialect)
+    if CURRENCIES[0] in dialect:
+        add_currencies(folder)
     right = clean(folder, rejects, *arguments)
     kills = kill_until_it_ends(folder, rejects, *arguments, takes="4" if threads == "1" else "2")
     assert kills > 2
@@ -141,6 +146,19 @@ def test_rejects_of_rows_of_many_lines_have_their_text_after_a_kill(folder: Fold
     expected = run_reference(contents)
     assert folder.read("out.csv") == expected.accounts
     assert raw_rows(folder.read("r.csv")) == [(each.line, each.reason, each.row) for each in expected.rejects]
+
+
+def add_currencies(folder: Folder) -> None:
+    """Give each row of the inputs a currency: new ones come late, too."""
+    import gzip
+
+    for number, name in enumerate(("a.csv", "b.csv", "c.csv.gz")):
+        content = folder.read(name)
+        header, *lines = (gzip.decompress(content) if name.endswith("gz") else content).splitlines()
+        codes = [b"EUR", b"USD", b"GBP", b"JPY"][: number + 2]
+        lines = [line + b"," + codes[index * 7 // 3 % len(codes)] for index, line in enumerate(lines)]
+        content = b"\n".join([header + b",ccy", *lines, b""])
+        folder.write(name, gzip.compress(content) if name.endswith("gz") else content)
 
 
 def kill_until_it_ends(folder: Folder, rejects: str, *arguments: str, takes: str) -> int:

@@ -56,7 +56,12 @@ def make_text_file(rows: Iterable[Row], dialect: Dialect) -> bytes:
 
 def batch_of_lines(lines: Sequence[bytes], dialect: Dialect) -> TransactionBatch:
     """Lines as one batch. All must be well-formed."""
-    content = HEADER + b"".join(line + b"\n" for line in lines)
+    return lines_as_batch(lines, dialect, HEADER)
+
+
+def lines_as_batch(lines: Sequence[bytes], dialect: Dialect, header: bytes) -> TransactionBatch:
+    """The same of a file with this header."""
+    content = header + b"".join(line + b"\n" for line in lines)
     reader = CsvReader(io.BytesIO(content), "in.csv", block_bytes=len(content) + 1, dialect=dialect)
     batch = TransactionBatch()
     if lines:

@@ -32,7 +32,8 @@ from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
-    EntryIds, IdColumn, currency_at, id_at_row, id_bytes, ids_at_row, shown, shown_account, take_clients, take_entry_ids,
+    EntryIds, IdColumn, currency_at, id_at_row, id_bytes, ids_at_row, shown, shown_account, take_clients,
+    take_entry_ids,
 )
 from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
 from txfast.text.bits cimport WORD_BYTES, prefetch
@@ -307,7 +308,8 @@ cdef class LedgerRestorer:
         if not holds:
             client_id(&client, &self.ledger.table, account.client)
             client.currency = account.currency
-            raise ValueError(f"the account of {shown_account(self.ledger, client)} is not what its transactions make it")
+            whose = shown_account(self.ledger, client)
+            raise ValueError(f"the account of {whose} is not what its transactions make it")
         self.keep_standing(several)
 
     cdef int keep_standing(self, uint64_t several) except -1:

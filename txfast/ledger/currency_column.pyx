@@ -1,4 +1,4 @@
-"""CurrencyColumn: a saved column of the codes of currencies, as Arrow has texts: where each begins, and the bytes of all.
+"""CurrencyColumn: a saved column of codes of currencies, as Arrow has texts: where each begins, and the bytes of all.
 
 It comes from a file and is not trusted. A state has codes; their numbers are those of the run that reads it.
 

@@ -273,7 +273,8 @@ class Snapshot:
         given = [self._column(rows, *buffers) for buffers in columns.values()]
         if codes is None:
             return given, None
-        assert self.text_ids is not None and self.text_ids.currencies is not None, "the schema has codes only then"
+        assert self.text_ids is not None, "the schema has codes only then"
+        assert self.text_ids.currencies is not None
         return given, CurrencyColumn(self.text_ids.currencies, rows, *codes)
 
     def _column(self, rows: int, values: memoryview, texts: memoryview | None = None) -> "memoryview | TextColumn":

@@ -164,9 +164,7 @@ class SnapshotWriter:
             writer.discard()
 
 
-def with_client(
-    saved: SavedLedger, rows: int, columns: list[bytearray], currencies: bytearray | None
-) -> "Columns":
+def with_client(saved: SavedLedger, rows: int, columns: list[bytearray], currencies: bytearray | None) -> "Columns":
     """Columns that were filled, the first one with clients as they are saved; then the currencies, if there are any."""
     client, *others = columns
     return [saved.client_column(rows, client), *saved.currency_columns(rows, currencies), *others]

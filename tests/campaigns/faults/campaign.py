@@ -165,20 +165,22 @@ class Campaign:
                 (folder / name).write_bytes(earlier(name))
         for name, target in scenario.links:
             (folder / name).symlink_to(target)
-        if scenario.with_state:
-            self._make_state()
-            shutil.copytree(self._folder / STATE, folder / STATE)
+        if scenario.state_of:
+            shutil.copytree(self._earlier_state(scenario), folder / STATE)
 
     def _state_before(self, scenario: Scenario) -> bytes:
-        return content_of(self._folder / STATE) if scenario.with_state else b""
+        return content_of(self._earlier_state(scenario)) if scenario.state_of else b""
 
-    def _make_state(self) -> None:
-        """Make the state of an earlier run, with an input that later runs do not have."""
-        earlier_run = Scenario("", ("small.csv", "-q", "--state", STATE), ())
-        if not (self._folder / STATE).exists():
-            exit_code, errors = self._start(self._folder, earlier_run, {})
+    def _earlier_state(self, scenario: Scenario) -> Path:
+        """The state of an earlier run, with an input that later runs do not have. It is made the first time."""
+        state = self._folder / scenario.name
+        if not state.exists():
+            exit_code, errors = self._start(
+                self._folder, Scenario("", (*scenario.state_of, "-q", "--state", state.name), ()), {}
+            )
             assert exit_code == 0, errors
             (self._folder / STANDARD_OUTPUT).unlink()
+        return state
 
     def _variables(self, folder: Path, log: Path, scenario: Scenario, fault: Fault | None) -> dict[str, str]:
         number = 0 if fault is None or fault.error == SHORT else getattr(errno, fault.error)
@@ -271,7 +273,7 @@ def judge(scenario: Scenario, right: Result, result: Result, state_before: bytes
     before = {name: content for name, content in right.files.items() if name in scenario.files}
     before |= {name: earlier(name) for name in scenario.outputs if scenario.earlier_outputs}
     before |= {name: f"-> {target}".encode() for name, target in scenario.links}
-    if scenario.with_state:
+    if scenario.state_of:
         before[STATE] = state_before
     printed = result.files.get(STANDARD_OUTPUT, b"")
     before[STANDARD_OUTPUT] = printed if right.files[STANDARD_OUTPUT].startswith(printed) else b""

@@ -19,7 +19,7 @@ class Scenario(NamedTuple):
     stdin: str | None = None
     links: tuple[tuple[str, str], ...] = ()  # (symbolic link, target)
     spills: bool = False  # ledgers go to disk at once, into the folder `spill`
-    with_state: bool = False
+    state_of: tuple[str, ...] = ()  # the arguments of an earlier run that has made the state; none where there is none
     named: bool = False  # temporary files have names, as on file systems without O_TMPFILE
 
     @property
@@ -32,6 +32,7 @@ class Scenario(NamedTuple):
 STATS = ("--stats", "s.json")
 SPILL = "spill"
 STATE = "state"
+CURRENCIES = ("--columns", "currency=ccy")
 SCENARIOS = (
     Scenario(
         "one thread",
@@ -106,7 +107,16 @@ SCENARIOS = (
             *STATS,
         ),
         ("small.csv", "other.csv"),
-        with_state=True,
+        state_of=("small.csv",),
+    ),
+    Scenario(
+        "a state of currencies",
+        (
+            "purses.csv", *CURRENCIES, "-q", "--threads", "1", "--state", STATE, "-o", "a.csv", "--rejects", "r.csv",
+            *STATS,
+        ),
+        ("purses.csv",),
+        state_of=("coins.csv", *CURRENCIES),
     ),
 )  # fmt: skip
 
@@ -123,7 +133,12 @@ def inputs() -> dict[str, bytes]:
     small[20:20] = [b"refund,5,5,3\n", b"dispute,5,5,1\n", b"refund,6,6,1\n", b"dispute,7,7,2\nchargeback,7,7\n"]
     small += [b"withdrawal,3,300,900\n", b"fee,4,301,1\n", b"dispute,3,3,\n", b"chargeback,3,3,\n"]
     other = [b"deposit,%d,%d,2\n" % (tx % 500, tx + 1000) for tx in range(5000)]
+    purses = [b"deposit,%d,%d,7,%s\n" % (tx % 90, tx, (b"EUR", b"USD", b"GBP")[tx % 7 % 3]) for tx in range(900)]
+    purses += [b"dispute,4,4,,USD\n", b"chargeback,4,4,,USD\n", b"refund,5,5,3,GBP\n", b"deposit,1,1,1,\n"]
+    with_currency = header[:-1] + b",ccy\n"
     return {
+        "coins.csv": with_currency + b"".join(purses[:50]),
+        "purses.csv": with_currency + b"".join(purses),
         "large.csv": header + b"".join(large),
         "small.csv": header + b"".join(small),
         "other.csv": header + b"".join(other),
