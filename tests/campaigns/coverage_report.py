@@ -62,8 +62,8 @@ KERNEL_TESTS = (
     "tests/state/test_open_quotes.py::test_a_row_over_one_mib_may_be_left_open",
 )
 QUICK_MODULES = (
-    *("txfast.ledger.columns_in", "txfast.ledger.ledger", "txfast.readers.csv", "txfast.readers.parse_line"),
-    *("txfast.readers.scan", "txfast.spill.partitions"),
+    *("txfast.ledger.columns_in", "txfast.ledger.disputes_in", "txfast.ledger.ledger", "txfast.readers.csv"),
+    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions"),
 )
 QUICK_TESTS = (
     "tests/batch/test_header.py",
