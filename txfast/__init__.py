@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from txfast.api.account_rows import Account as Account
     from txfast.api.account_rows import CurrencyAccount as CurrencyAccount
+    from txfast.api.differences import CurrencyDifference as CurrencyDifference
     from txfast.api.differences import Difference as Difference
     from txfast.api.ledger import Ledger as Ledger
     from txfast.api.process import process as process
@@ -45,6 +46,7 @@ __all__ = [
     "CapacityError",
     "ConservationError",
     "CurrencyAccount",
+    "CurrencyDifference",
     "Difference",
     "Differences",
     "HeaderError",

@@ -39,6 +39,11 @@ def shown_id(number_or_text: int | bytes) -> str:
     return printable(number_or_text.decode(errors="backslashreplace"))
 
 
+def shown_account(client: int | bytes, currency: bytes | None) -> str:
+    """The client of an account in a message, with the code of its currency, where it has one."""
+    return f"client {shown_id(client)}{'' if currency is None else f' in {shown_id(currency)}'}"
+
+
 def without_secrets(text: str) -> str:
     """The text without the secrets that are known."""
     for secret in _secrets:

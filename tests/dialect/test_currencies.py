@@ -17,7 +17,7 @@ from tests.support.command import Folder
 from txfast.batch.header import Header
 from txfast.dialect.currencies import CURRENCIES_MAX, Currencies
 from txfast.dialect.dialect import Dialect
-from txfast.errors import CapacityError, InputError, UsageError
+from txfast.errors import CapacityError, InputError
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 
@@ -143,19 +143,6 @@ def test_json_lines_have_them_too(folder: Folder) -> None:
     assert "odd.jsonl:4: missing_field" in done.errors
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--opening", "purses.csv"), "opening balances have no currency"),
-        (("--expect", "purses.csv"), "expected accounts have no currency"),
-    ],
-)
-def test_what_knows_no_currencies_yet_refuses_them(folder: Folder, arguments: tuple[str, ...], said: str) -> None:
-    done = folder.run("purses.csv", *CCY, *arguments)
-    assert (done.exit_code, done.output) == (2, b"")
-    assert said in done.errors
-
-
 def test_more_currencies_than_there_are_numbers_fail_the_run(folder: Folder) -> None:
     rows = b"".join(b"deposit,1,1,1,%d\n" % code for code in range(CURRENCIES_MAX))
     folder.write("in.csv", b"type,client,tx,amount,ccy\n" + rows)
@@ -240,12 +227,6 @@ def test_transactions_have_a_column_of_them() -> None:
     assert table["currency"].to_pylist()[:3] == ["EUR", "USD", "CHF"]
     again = txfast.process(table, dialect={"columns.currency": "currency"}).accounts.to_arrow()
     assert again.equals(txfast.process(io.BytesIO(PURSES), dialect=DIALECT).accounts.to_arrow())
-
-
-def test_accounts_cannot_be_compared_yet() -> None:
-    accounts = txfast.process(io.BytesIO(PURSES), dialect=DIALECT).accounts
-    with pytest.raises(UsageError, match="cannot be compared yet"):
-        accounts.differences(pa.table({"client": [1], "total": ["1"]}))
 
 
 @pytest.mark.parametrize("ids", ["number", "text"])

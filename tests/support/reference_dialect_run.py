@@ -26,6 +26,10 @@ class Account(NamedTuple):
     total: Decimal
     locked: bool
 
+    @property
+    def currency(self) -> None:
+        return None
+
 
 class CurrencyAccount(NamedTuple):
     """The same of a client in one currency."""
@@ -76,10 +80,9 @@ class Replay:
         self.malformed: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
 
-    def open(self, balances: Mapping[int | str, Decimal]) -> None:
-        """Begin with these balances, by client."""
-        for client, amount in balances.items():
-            owner = (client, None)
+    def open(self, balances: Mapping[tuple[int | str, str | None], Decimal]) -> None:
+        """Begin with these balances, by client and currency, which is None where accounts have none."""
+        for owner, amount in balances.items():
             self._ledger.open(owner, int(amount.scaleb(self._decimals)))  # type: ignore[arg-type]  # as below
 
     def read(self, name: str, content: bytes) -> None:

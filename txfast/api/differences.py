@@ -25,10 +25,25 @@ class Difference(NamedTuple):
     """A value of an account that is not as expected: its `column`, and both values as text.
 
     `column` is available, held, total or locked; or account, whose values are `present` and `missing`, where only one
-    side has the account.
+    side has the account. Where accounts have a currency, each is a CurrencyDifference in its place.
     """
 
     client: int | str
+    column: str
+    expected: str
+    found: str
+
+    @property
+    def currency(self) -> str | None:
+        """The code of the account's currency: None, since it has none."""
+        return None
+
+
+class CurrencyDifference(NamedTuple):
+    """A Difference where accounts have a currency. It is used as one: all else is as there."""
+
+    client: int | str
+    currency: str
     column: str
     expected: str
     found: str

@@ -129,9 +129,9 @@ def process(
     `rejects=True` collects the rows that were not applied; the path of a `rejects` file has them written as the command
     writes them, and the result has none; without it they are only counted.
 
-    `opening` has the accounts to begin with: a path, a binary file or a table with a column `client`, and a column
-    `available` or `opening`; it is read in the `dialect`. A client that is there twice, or that the state knows, is an
-    InputError.
+    `opening` has the accounts to begin with: a path, a binary file or a table with a column `client`, one of currencies
+    where accounts have one, and a column `available` or `opening`; it is read in the `dialect`. An account that is
+    there twice, or that the state knows, is an InputError.
 
     `state` is a state directory, as the command's: the run begins with what it holds, reads of each file what is new,
     and keeps the result there. Tables and open files are always new. `last_line` says what becomes of a last line that

@@ -21,13 +21,13 @@ from txfast.api.account_rows import (
     chosen_accounts,
 )
 from txfast.api.arguments import taken
-from txfast.api.differences import Difference, compare
+from txfast.api.differences import CurrencyDifference, Difference, compare
 from txfast.api.notebook import html_table
 from txfast.api.whole_file import whole_file
 from txfast.dialect.names import DECIMALS
-from txfast.errors import UsageError
 from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
+from txfast.writers.difference_columns import CURRENCY
 from txfast.writers.differences import difference_schema
 from txfast.writers.formats import compression_of, format_of, write_accounts
 from txfast.writers.output import Output
@@ -245,23 +245,22 @@ class Accounts(ResultTable[Account]):
         return Accounts(chosen_accounts(self._columns, chosen), self._dialect)
 
     def differences(self, expected: "Input") -> "Differences":
-        """Where these accounts are not as `expected`: a path, a binary file or a table with a column `client`, and any
-        of available, held, total and locked, in any order of rows. An account that only one side has is a difference
-        too. What is expected is read in the dialect of the accounts.
+        """Where these accounts are not as `expected`: a path, a binary file or a table with a column `client`, and one
+        `currency` where accounts have one, and any of available, held, total and locked, in any order of rows. An
+        account that only one side has is a difference too. What is expected is read in the dialect of the accounts.
 
-        Raises InputError for a row that is wrong, for a client that is there twice, and for a difference whose client
-        is a text that is not UTF-8; and SourceError.
+        Raises InputError for a row that is wrong, for an account that is there twice, and for a difference whose client
+        or currency is a text that is not UTF-8; and SourceError.
 
         >>> import io, txfast
         >>> file = io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\n")
         >>> list(txfast.process(file).accounts.differences(io.BytesIO(b"client,total\\n42,2\\n")))
         [Difference(client=42, column='total', expected='2.0000', found='2.5000')]
         """
-        if self._columns.currencies is not None:
-            raise UsageError("accounts with a currency cannot be compared yet: compare them as tables")
         ascending = self if ascends(self._columns) else self[::-1]
         batches = compare(ascending._columns, expected, self._dialect)
-        return Differences(batches, has_names=self._columns.has_names)
+        columns = self._columns
+        return Differences(batches, has_names=columns.has_names, has_currencies=columns.currencies is not None)
 
     @overload
     def get(self, client: "SupportsIndex | str", default: None = None) -> Account | None: ...
@@ -348,14 +347,21 @@ class StoredTable(ResultTable[Row]):
 
 class Differences(StoredTable[Difference]):
     """Differences between accounts and those that were expected, in order of client: a sequence of Difference tuples,
-    and a table of all of them. `client` is uint64, or string where clients are texts; all else is strings."""
+    and a table of all of them. `client` is uint64, or string where clients are texts; all else is strings. Where
+    accounts have a currency, they are CurrencyDifference tuples, in the order of client, then currency."""
 
     _row_type = Difference
     _what = "differences"
 
-    def __init__(self, batches: "list[pa.RecordBatch]", *, has_names: bool = False) -> None:
-        super().__init__(batches)
-        self._schema = batches[0].schema if batches else difference_schema(has_names=has_names)
+    def __init__(
+        self, batches: "list[pa.RecordBatch]", *, has_names: bool = False, has_currencies: bool = False
+    ) -> None:
+        schema = difference_schema(has_names=has_names, has_currencies=has_currencies)
+        # One without differences has its schema too, also when it is cut or pickled.
+        super().__init__(batches or [pa.RecordBatch.from_pylist([], schema=schema)])
+        self._schema = self._batches[0].schema
+        if CURRENCY in self._schema.names:
+            self._row_type = cast("type[Difference]", CurrencyDifference)
 
     @property
     def schema(self) -> "pa.Schema":

@@ -22,7 +22,7 @@ DIALECT_OPTIONS = (
             Say which columns of the input are type, client, tx and amount, where they have other names:
             --columns client=Customer,tx=Reference. Names of columns count in any case where exactly one fits. Instead
             of type and amount, credit and debit may be named: two columns of amounts, of deposits and of withdrawals.
-            With a column currency each client has an account in each currency; that excludes --opening and --expect.
+            With a column currency each client has an account in each currency.
             Without a header (--dialect header=no) columns are numbers from 1. A name that has a comma in it goes into
             --dialect columns.NAME=COLUMN.
         """,

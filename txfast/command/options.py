@@ -56,9 +56,10 @@ OPTIONS = (
         help="accounts to begin with: client, available",
         manual="""
             Begin with the accounts in FILE: a column client, and a column available or opening, the amount that the
-            account has before the first transaction. It may be below 0. Other columns are ignored. FILE may have any
-            format that an input may have, and is read in the same dialect; a file of accounts that txfast has written
-            is such a FILE in any dialect. A row that is wrong fails the run, and so does a client that is there twice.
+            account has before the first transaction. It may be below 0. Where the dialect names a column of currencies,
+            FILE has one too. Other columns are ignored. FILE may have any format that an input may have, and is read in
+            the same dialect; a file of accounts that txfast has written is such a FILE in any dialect. A row that is
+            wrong fails the run, and so does an account that is there twice.
 
             Opening balances count as money that came in: --stats has their sum as opening, and conserved includes it.
             They use no transaction ids, and cannot be disputed.
@@ -122,10 +123,10 @@ OPTIONS = (
         "--expect", group="Output", metavar="FILE", value="file_name",
         help="accounts as they should be: exit code 4 where not",
         manual="""
-            Compare the accounts with those in FILE: a column client, and any of available, held, total and locked.
-            Other columns are ignored. Rows may come in any order, and FILE may have any format that an input may have,
-            and is read in the same dialect. A row that is wrong fails the run before the first transaction, and so does
-            a client that is there twice.
+            Compare the accounts with those in FILE: a column client, a column of currencies where the dialect names
+            one, and any of available, held, total and locked. Other columns are ignored. Rows may come in any order,
+            and FILE may have any format that an input may have, and is read in the same dialect. A row that is wrong
+            fails the run before the first transaction, and so does an account that is there twice.
 
             Amounts are compared exactly. An account that only one side has is a difference too. Where there are
             differences, the first ten are named on standard error, a line each, and the run ends with exit code 4. It
@@ -140,8 +141,9 @@ OPTIONS = (
         help="all differences from --expect, as --rejects are",
         manual="""
             Write each difference from --expect to FILE, in order of client. The columns are client, column, expected
-            and found. column is available, held, total or locked; or account, whose values are present and missing,
-            where one side has no such account. Without differences, FILE has no rows.
+            and found, with currency behind client where accounts have one. column is available, held, total or locked;
+            or account, whose values are present and missing, where one side has no such account. Without differences,
+            FILE has no rows.
 
             The suffix of FILE chooses the format: .csv, .jsonl or .ndjson, .parquet or .pq. A further suffix .gz or
             .zst compresses CSV and JSON lines. Parquet and .zst need a memory limit of at least 256MiB. FILE appears

@@ -5,6 +5,7 @@ object here, so that runs without currencies need not import its module.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
@@ -91,3 +92,14 @@ cdef inline tuple code_buffers(list codes, const uint16_t* numbers, const Py_ssi
         code = codes[numbers[row]]
         memcpy(text + offsets[row], <const uint8_t*>code, len(code))
     return offset_buffer, text_buffer
+
+
+cdef inline uint32_t* new_ranks(list codes) except NULL:
+    """The places of codes in the order of all, by their numbers: an array for the caller to free."""
+    cdef uint32_t* ranks = <uint32_t*>malloc((len(codes) + 1) * sizeof(uint32_t))
+    cdef Py_ssize_t rank
+    if ranks == NULL:
+        raise MemoryError(f"no memory to sort {len(codes)} currencies")
+    for rank, number in enumerate(sorted(range(len(codes)), key=codes.__getitem__)):
+        ranks[<Py_ssize_t>number] = <uint32_t>rank
+    return ranks

@@ -32,7 +32,7 @@ from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
-    EntryIds, IdColumn, currency_at, id_at_row, id_bytes, ids_at_row, shown, shown_account, take_clients,
+    EntryIds, IdColumn, account_shown, currency_at, id_at_row, id_bytes, ids_at_row, shown, take_clients,
     take_entry_ids,
 )
 from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
@@ -141,7 +141,7 @@ cdef class LedgerRestorer:
                 add_wide(&ledger.balances[client.currency], account.available)
                 add_wide(&ledger.balances[client.currency], account.held)
         if refusal:
-            raise ValueError(f"{shown_account(ledger, client)} {REFUSALS[refusal]}")
+            raise ValueError(f"{account_shown(ledger, client)} {REFUSALS[refusal]}")
 
     def expect(self, uint64_t entries):
         """Announce how many entries all shards have together, so that the index gets its final size at once."""
@@ -178,7 +178,7 @@ cdef class LedgerRestorer:
         if not refusal:
             return 0
         ids_at_row(&client, &tx, ids, row, self.ledger.id_kinds)
-        raise ValueError(f"transaction {shown(tx)} of {shown_account(self.ledger, client)} {REFUSALS[refusal]}")
+        raise ValueError(f"transaction {shown(tx)} of {account_shown(self.ledger, client)} {REFUSALS[refusal]}")
 
     cdef Py_ssize_t count_rows(self, const uint64_t* client, const Py_ssize_t rows) noexcept nogil:
         """The number of rows that belong to this shard."""
@@ -308,7 +308,7 @@ cdef class LedgerRestorer:
         if not holds:
             client_id(&client, &self.ledger.table, account.client)
             client.currency = account.currency
-            whose = shown_account(self.ledger, client)
+            whose = account_shown(self.ledger, client)
             raise ValueError(f"the account of {whose} is not what its transactions make it")
         self.keep_standing(several)
 

@@ -13,10 +13,11 @@ def open_accounts(
     *,
     names: Buffer | None = None,
     name_starts: Buffer | None = None,
+    currencies: Buffer | None = None,
     shard: int = 0,
     shard_count: int = 1,
 ) -> int: ...
-def account_number(ledger: Ledger, client: int | bytes) -> int: ...
+def account_number(ledger: Ledger, client: int | bytes, currency: int = 0) -> int: ...
 def restore_openings(
     restorer: LedgerRestorer,
     rows: int,

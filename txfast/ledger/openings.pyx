@@ -6,20 +6,18 @@ opening balance and its entries make it. No row can name it, so it is never disp
 This module must not know files or formats; it reads buffers.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from txfast.ledger.account_table cimport add_account, find_named_slot, find_or_add_named, find_slot, home_slots
 from txfast.ledger.buffers cimport column
 from txfast.ledger.columns_in cimport LedgerRestorer, is_own
 from txfast.ledger.details cimport opening_of, set_opening
-from txfast.ledger.entries cimport TxId
-from txfast.ledger.hash cimport hash_client
+from txfast.ledger.entries cimport TxId, make_number_id
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client
+from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client, find_or_add_client
 from txfast.ledger.rules cimport Account
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide
-from txfast.ledger.text_columns cimport IdColumn, id_at_row, shown_account, take_clients
+from txfast.ledger.text_columns cimport IdColumn, account_shown, id_at_row, take_clients
 from txfast.text.bits cimport WORD_BYTES
 
 
@@ -37,6 +35,7 @@ def open_accounts(
     *,
     const uint8_t[::1] names=None,
     const uint64_t[::1] name_starts=None,
+    const uint16_t[::1] currencies=None,
     uint32_t shard=0,
     uint32_t shard_count=1,
 ):
@@ -44,65 +43,61 @@ def open_accounts(
     decimal.
 
     Where clients are texts, `clients` are their hashes, and `names` has each text with its length before it, from the
-    client's place in `name_starts` on, and TEXT_HASH_SLACK_BYTES behind the last.
+    client's place in `name_starts` on, and TEXT_HASH_SLACK_BYTES behind the last. Where accounts have a currency,
+    `currencies` has the number of each.
 
     Return the index of the first client that has an account already, before which all are opened; else their number.
     Raises MemoryError and CapacityError, and has then opened none.
     """
     cdef Py_ssize_t count = clients.shape[0], row, refused = count
-    cdef uint64_t own = 0, text_bytes = 0
-    cdef bint has_names = ledger.table.names != NULL
+    cdef uint64_t own = 0, text_bytes = 0, accounts
+    cdef bint has_names = ledger.table.names != NULL, has_currencies = ledger.table.has_currencies, is_known = True
     cdef Account* account
+    cdef TxId client
     if units.shape[0] != count or not 0 <= first <= count:
         raise ValueError(f"{units.shape[0]} opening balances of {count} clients, from {first} on")
     if has_names and (names is None or name_starts is None or name_starts.shape[0] != count):
         raise ValueError(f"no names of {count} clients that are texts")
+    if has_currencies and (currencies is None or currencies.shape[0] != count):
+        raise ValueError(f"no currencies of {count} clients")
+    ledger.reserve_balances()
     with nogil:
         for row in range(first, count):
+            if has_currencies and currencies[row] >= ledger.balance_count:
+                is_known = False
             if shard_of(clients[row], shard_count) == shard:
                 own += 1
                 text_bytes += 1 + names[name_starts[row]] if has_names else 0
+    if not is_known:
+        raise ValueError("numbers of currencies that the ledger's run does not have")
     ledger.reserve_rows(own, text_bytes)
     ledger.reserve_detailed(own)
     with nogil:
         for row in range(first, count):
             if shard_of(clients[row], shard_count) != shard:
                 continue
+            make_number_id(&client, clients[row])
             if has_names:
-                account = open_named(ledger, clients[row], &names[name_starts[row]])
-            else:
-                account = open_number(ledger, clients[row])
-            if account == NULL:
+                client.text = &names[name_starts[row]] + 1
+                client.length = names[name_starts[row]]
+            if has_currencies:
+                client.currency = currencies[row]
+            accounts = ledger.table.accounts
+            account = find_or_add_client(&ledger.table, client)
+            if ledger.table.accounts == accounts:
                 refused = row
                 break
             account.available = units[row]
-            add_wide(&ledger.balances[0], units[row])
+            add_wide(&ledger.balances[client.currency], units[row])
             if units[row]:
                 set_opening(&ledger.details, account.number, units[row])
     return refused
 
 
-cdef inline Account* open_number(Ledger ledger, const uint64_t client) noexcept nogil:
-    """A new account, for which there is room; NULL where the client has one already."""
-    cdef Account* account = find_slot(&ledger.table, home_of(ledger, client), client)
-    if account.in_use:
-        return NULL
-    add_account(&ledger.table, account, client)
-    return account
-
-
-cdef inline Account* open_named(Ledger ledger, const uint64_t client_hash, const uint8_t* name) noexcept nogil:
-    """The same for a client that is a text: its hash, and its length with its bytes."""
-    cdef Account* home = home_slots(&ledger.table, client_hash)
-    if find_named_slot(&ledger.table, home, client_hash, name + 1, name[0], 0).in_use:
-        return NULL
-    return find_or_add_named(&ledger.table, home, client_hash, name + 1, name[0], 0)
-
-
-def account_number(Ledger ledger not None, client not None):
+def account_number(Ledger ledger not None, client not None, uint16_t currency=0):
     """The number of the account of a client, an integer, or bytes where clients are texts: how many were opened before
-    it. Raises KeyError where there is none."""
-    cdef const Account* account = ledger.find_account(client, 0)
+    it. `currency` is its number, where accounts have one. Raises KeyError where there is none."""
+    cdef const Account* account = ledger.find_account(client, currency)
     if account == NULL:
         raise KeyError(client)
     return account.number
@@ -134,12 +129,8 @@ def restore_openings(
         if ledger.table.accounts:
             account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
         if account == NULL or not account.in_use:
-            raise ValueError(f"{shown_account(ledger, client)} has an opening balance and no account")
+            raise ValueError(f"{account_shown(ledger, client)} has an opening balance and no account")
         if not units[row] or opening_of(&ledger.details, account.number):
-            raise ValueError(f"{shown_account(ledger, client)} has an opening balance of 0, or two of them")
+            raise ValueError(f"{account_shown(ledger, client)} has an opening balance of 0, or two of them")
         ledger.reserve_detailed(1)
         set_opening(&ledger.details, account.number, units[row])
-
-
-cdef inline Account* home_of(Ledger ledger, const uint64_t client) noexcept nogil:
-    return home_slots(&ledger.table, hash_client(&ledger.table.key, client))

@@ -10,6 +10,7 @@ from libc.string cimport memcpy, memset
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
+from txfast.dialect.currencies cimport new_ranks
 from txfast.ledger.account_table cimport name_of
 from txfast.ledger.key_order cimport SortKey, sort_keys
 from txfast.ledger.ledger cimport Ledger
@@ -116,13 +117,8 @@ cdef class AccountColumns:
 
     cdef int sort_currencies(self, NamedAccount* named) except -1:
         """Sort accounts of one client, which are in order otherwise, by the codes of their currencies."""
-        cdef list codes = self.currencies.codes
-        cdef uint32_t* ranks = <uint32_t*>malloc((len(codes) + 1) * sizeof(uint32_t))
-        cdef Py_ssize_t first = 0, rank, index
-        if ranks == NULL:
-            raise MemoryError(f"no memory to sort {len(codes)} currencies")
-        for rank, number in enumerate(sorted(range(len(codes)), key=codes.__getitem__)):
-            ranks[<Py_ssize_t>number] = <uint32_t>rank
+        cdef uint32_t* ranks = new_ranks(self.currencies.codes)
+        cdef Py_ssize_t first = 0, index
         with nogil:
             for index in range(1, self.count + 1):
                 if index == self.count or not is_same_client(&named[index], &named[first], self.has_names):

@@ -27,7 +27,7 @@ cdef class TextColumn:
     cdef Py_ssize_t rows
 
 cdef str shown(const TxId id)
-cdef str shown_account(Ledger ledger, const TxId client)
+cdef str account_shown(Ledger ledger, const TxId client)
 cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const Py_ssize_t rows)
 
 

@@ -20,7 +20,7 @@ from txfast.ledger.packed_texts cimport unpacked_at, unpacked_bytes_at
 from txfast.ledger.texts cimport TextArena
 from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, hash_text
 
-from txfast.printable import shown_id
+from txfast.printable import shown_account, shown_id
 
 
 cdef class TextColumn:
@@ -101,8 +101,7 @@ cdef str shown(const TxId id):
     return shown_id(id.number if id.text == NULL else id.text[:id.length])
 
 
-cdef str shown_account(Ledger ledger, const TxId client):
+cdef str account_shown(Ledger ledger, const TxId client):
     """The client of an account for a message, with the currency where accounts have one."""
-    if ledger.currencies is None:
-        return f"client {shown(client)}"
-    return f"client {shown(client)} in {shown_id(ledger.currencies.codes[client.currency])}"
+    code = None if ledger.currencies is None else ledger.currencies.codes[client.currency]
+    return shown_account(client.number if client.text == NULL else client.text[:client.length], code)

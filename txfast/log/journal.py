@@ -128,10 +128,14 @@ class Journal:
         if not self.quiet:
             self._write(WARN, message)
 
-    def difference(self, message: str, client: int | str, column: str, expected: str, found: str) -> None:
-        """Log a value of an account that is not what was expected, at every level, unless the journal is quiet."""
+    def difference(
+        self, message: str, client: int | str, currency: str | None, column: str, expected: str, found: str
+    ) -> None:
+        """Log a value of an account that is not what was expected, at every level, unless the journal is quiet. The
+        `currency` is None where accounts have none."""
         if not self.quiet:
-            difference = {"client": client, "column": column, "expected": expected, "found": found}
+            owner = {"client": client} if currency is None else {"client": client, "currency": currency}
+            difference = {**owner, "column": column, "expected": expected, "found": found}
             self._write(ERROR, message, difference=difference)
 
     def failure(self, message: str, error: BaseException | None = None) -> None:

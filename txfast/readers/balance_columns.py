@@ -1,7 +1,7 @@
 """The columns of a file of balances: which accounts a run begins with, or should end with.
 
-Such a file has a column `client`, and amounts of the account. Other columns are ignored. This module must not know what
-a run does with balances.
+Such a file has a column `client`, `currency` where accounts have one, and amounts of the account. Other columns are
+ignored. This module must not know what a run does with balances.
 """
 
 from txfast.errors import InputError
@@ -10,7 +10,9 @@ TYPE_CHECKING = False  # a constant that type checkers know; importing it from t
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CLIENT = "client"
+CLIENT, CURRENCY = "client", "currency"
+# The columns that tell whose account a row is of, where accounts have no currency, and the names of each.
+CLIENTS = {CLIENT: (CLIENT,)}
 # The columns of BalanceRows: three amounts, and whether the account is locked, which is 0 or 1.
 AMOUNTS = ("available", "held", "total")
 LOCKED = "locked"
@@ -19,7 +21,10 @@ VALUES = (*AMOUNTS, LOCKED)
 
 class Contents:
     """What a file of balances holds: `what` it is in messages, and the names that each column of VALUES may have. It
-    needs the column `client` and one of the others."""
+    needs the columns that tell whose account a row is of, and one of the others.
+
+    `key_names` are the names that each of the former may have.
+    """
 
     __slots__ = ("names", "what")
 
@@ -32,20 +37,26 @@ class Contents:
         """All names that columns of VALUES may have."""
         return [name for names in self.names.values() for name in names]
 
-    def needed(self, client_names: "Sequence[str]" = (CLIENT,)) -> str:
+    def needed(self, key_names: "Mapping[str, Sequence[str]]" = CLIENTS) -> str:
         """The columns that it needs, in words."""
-        return f"{' or '.join(client_names)} and one of {', '.join(self.value_names)}"
+        return f"{', '.join(map(' or '.join, key_names.values()))} and one of {', '.join(self.value_names)}"
 
-    def find(self, file: str, names: "Sequence[str]", client_names: "Sequence[str]" = (CLIENT,)) -> dict[str, int]:
-        """The indexes of `client` and of those columns of VALUES that are there, among the names of all columns.
+    def find(
+        self, file: str, names: "Sequence[str]", key_names: "Mapping[str, Sequence[str]]" = CLIENTS
+    ) -> dict[str, int]:
+        """The indexes of the columns in `key_names`, and of those of VALUES that are there, among the names of all
+        columns.
 
-        As in a file of transactions, a name in exactly this case wins over one in any case. Of the names that the
-        column `client` may have, the first that is there counts. Raises InputError.
+        As in a file of transactions, a name in exactly this case wins over one in any case. Of the names that a column
+        in `key_names` may have, the first that is there counts. Raises InputError.
         """
-        client_name = next((each for each in client_names if any(is_called(name, [each]) for name in names)), CLIENT)
         found: dict[str, int] = {}
-        for column, others in {CLIENT: (client_name,), **self.names}.items():
-            left = [(index, name) for index, name in enumerate(names) if index != found.get(CLIENT)]
+        for column, others in {**key_names, **self.names}.items():
+            taken = [found[key] for key in key_names if key in found]
+            left = [(index, name) for index, name in enumerate(names) if index not in taken]
+            if column in key_names:
+                first = next((each for each in others if any(is_called(name, [each]) for _, name in left)), column)
+                others = (first,)
             indexes = [index for index, name in left if name in others]
             indexes = indexes or [index for index, name in left if is_called(name, others)]
             if len(indexes) > 1:
@@ -53,9 +64,10 @@ class Contents:
                                        f"{names[indexes[1]]!r}: leave one out")  # fmt: skip
             if indexes:
                 found[column] = indexes[0]
-        if CLIENT not in found or len(found) == 1:
-            missing = "with an amount" if CLIENT in found else " or ".join(client_names)
-            raise self.wrong(file, f"it has no column {missing}: it needs {self.needed(client_names)}")
+        missing = [" or ".join(others) for key, others in key_names.items() if key not in found]
+        if missing or len(found) == len(key_names):
+            column = missing[0] if missing else "with an amount"
+            raise self.wrong(file, f"it has no column {column}: it needs {self.needed(key_names)}")
         return found
 
     def wrong(self, file: str, found: str) -> InputError:

@@ -67,7 +67,7 @@ cdef class BalanceCsvReader:
             end = self.next_block()
             if self.taken == end:
                 if self.parser is None:
-                    needed = self.contents.needed(self.form.client_names)
+                    needed = self.contents.needed(self.form.key_names)
                     raise self.contents.wrong(self.name, f"it is empty: it needs {needed}")
                 return False
             text = <const uint8_t*>PyByteArray_AS_STRING(self.buffer)
@@ -139,8 +139,8 @@ cdef class BalanceCsvReader:
         if start == NULL:
             return False
         if self.form.dialect.delimiter is None:
-            names = [*self.form.client_names, *self.contents.value_names]
-            columns = {name: name for name in names}
+            keys = [name for names in self.form.key_names.values() for name in names]
+            columns = {name: name for name in [*keys, *self.contents.value_names]}
             found = find_delimiter(start, end, self.at_end, &self.syntax, self.form.dialect, columns)
         if found != FOUND and not self.at_end:
             return False
@@ -176,7 +176,7 @@ cdef class BalanceCsvReader:
             if start == end or start[0] != self.syntax.delimiter:
                 break
             start += 1
-        found = self.contents.find(self.name, names, self.form.client_names)
+        found = self.contents.find(self.name, names, self.form.key_names)
         self.parser = BalanceParser(self.name, self.contents, self.form, names, found)
         self.parser.cut_by(self.syntax.delimiter)
         self.parser.rows.skip_to(line + 1)

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+from txfast.dialect.currencies cimport KnownCodes
 from txfast.readers.balance_row cimport RowsForm
 from txfast.readers.balance_rows cimport BalanceRows
 
@@ -12,6 +13,7 @@ cdef class BalanceParser:
     cdef object compiled  # keeps the meaning alive
     cdef bint of_table
     cdef RowsForm rows_form
+    cdef KnownCodes known
     cdef readonly BalanceRows rows
 
     cdef int cut_by(self, const uint8_t delimiter) except -1

@@ -5,22 +5,23 @@ balances would make each balance of the run doubtful. This module must not know 
 """
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from txfast.batch.batch cimport TransactionBatch
 from txfast.batch.ids cimport ID_BYTES_MAX, undouble
+from txfast.dialect.currencies cimport CODE_BYTES_MAX, KnownCodes, check_codes, number_of
 from txfast.dialect.meaning cimport Compiled
 from txfast.readers.balance_row cimport (
-    BAD_CLIENT, BAD_QUOTING, BAD_VALUE, BLANK, EMPTY_CLIENT, EMPTY_VALUE, FITS, INEXACT_VALUE, LOCKED, SURPLUS,
-    TOO_LONG, Balance, parse_balance,
+    BAD_CLIENT, BAD_CURRENCY, BAD_QUOTING, BAD_VALUE, BLANK, EMPTY_CLIENT, EMPTY_CURRENCY, EMPTY_VALUE, FITS,
+    INEXACT_VALUE, LOCKED, SURPLUS, TOO_LONG, Balance, RowsForm, parse_balance,
 )
 from txfast.readers.balance_rows cimport VALUE_COUNT, BalanceRows
 from txfast.text.csv_in cimport default_syntax
 from txfast.text.endings cimport past_ending
 
-from txfast.readers.balance_columns import CLIENT, VALUES
+from txfast.readers.balance_columns import CLIENT, CURRENCY, VALUES
 
 cdef enum:
     SHOWN_BYTES_MAX = 80
@@ -30,7 +31,8 @@ cdef class BalanceParser:
     """Parses the rows of one file or table: `take` a text of whole rows, or `take_batch`, and have them in `rows`.
 
     `name` is the file's in messages, `contents` (balance_columns.py) says what it holds, `form` (balance_form.py) how
-    it is read. `names` are those of its columns, of which `found` has the number for `client` and some of VALUES.
+    it is read. `names` are those of its columns, of which `found` has the number for `client`, for `currency` where
+    accounts have one, and for some of VALUES.
     """
 
     def __cinit__(self, str name not None, contents not None, form not None, names not None, dict found not None, *,
@@ -46,19 +48,25 @@ cdef class BalanceParser:
         rows_form.meaning = &compiled.meaning
         rows_form.syntax = default_syntax() if of_table else compiled.syntax
         rows_form.client = found[CLIENT]
+        rows_form.currency = -1 if form.currencies is None else found[CURRENCY]
         rows_form.width = len(names)
         for index, value in enumerate(VALUES):
             rows_form.values[index] = found.get(value, -1)
         # The decimals of a table's amounts are those of their type.
         rows_form.is_exact = form.is_exact and not of_table
-        self.rows = BalanceRows(found, has_names=compiled.meaning.text_client)
+        self.rows = BalanceRows(found, has_names=compiled.meaning.text_client, currencies=form.currencies)
+        memset(&self.known, 0, sizeof(KnownCodes))
+        self.known.currencies = <void*>self.rows.currencies
         self.cut_by(rows_form.syntax.delimiter)
 
     cdef int cut_by(self, const uint8_t delimiter) except -1:
         """Cut rows by this delimiter."""
-        self.rows_form.syntax.delimiter = self.rows_form.client_delimiter = delimiter
-        if self.rows.has_names and self.form.keeps_tabs:
-            self.rows_form.client_delimiter = c"\t"
+        cdef RowsForm* rows_form = &self.rows_form
+        rows_form.syntax.delimiter = rows_form.client_delimiter = rows_form.currency_delimiter = delimiter
+        if self.form.keeps_tabs:
+            rows_form.currency_delimiter = c"\t"
+            if self.rows.has_names:
+                rows_form.client_delimiter = c"\t"
         return 0
 
     def take_batch(self, TransactionBatch batch not None):
@@ -66,7 +74,7 @@ cdef class BalanceParser:
         self.take(batch.text, batch.text + batch.text_bytes)
 
     cdef int take(self, const uint8_t* row, const uint8_t* end) except -1:
-        """Parse a text of whole rows. Raises InputError for one that is wrong."""
+        """Parse a text of whole rows. Raises InputError for one that is wrong, and CapacityError."""
         cdef BalanceRows rows = self.rows
         cdef const uint8_t* row_end = row
         cdef uint64_t line = rows.next_line
@@ -79,7 +87,7 @@ cdef class BalanceParser:
                 rows.reserve_row()
                 if line != rows.next_line:
                     rows.skip_to(line)
-                put_balance(rows, &balance)
+                put_balance(rows, &balance, &self.known)
             elif wrong != BLANK:
                 raise self.wrong_row(line, wrong, row[:min(row_end - row, <Py_ssize_t>SHOWN_BYTES_MAX)])
             line += 1 if self.of_table else <uint64_t>lines
@@ -87,7 +95,7 @@ cdef class BalanceParser:
         # Blank lines at the end of the text count too.
         if line != rows.next_line:
             rows.skip_to(line)
-        return 0
+        return check_codes(&self.known)
 
     cdef object wrong_row(self, uint64_t line, int wrong, bytes row):
         """The error for a row that is wrong."""
@@ -104,6 +112,8 @@ cdef class BalanceParser:
             TOO_LONG: "the row is longer than 1 MiB", BAD_QUOTING: "bad_quoting",
             SURPLUS: "too_many_fields: it has more fields than the header", EMPTY_CLIENT: "bad_client: client is empty",
             BAD_CLIENT: f"bad_client: {CLIENT} is no number from 0 to 2^64 - 1",
+            EMPTY_CURRENCY: f"bad_currency: {CURRENCY} is empty",
+            BAD_CURRENCY: f"bad_currency: {CURRENCY} has more than {CODE_BYTES_MAX} bytes",
         }[wrong]
 
     cdef str what_is_wrong_with(self, int wrong, str name):
@@ -124,11 +134,13 @@ cdef class BalanceParser:
         return f"bad_amount: {name} is no amount with at most {dialect.decimals} decimals{mark}"
 
 
-cdef inline void put_balance(BalanceRows rows, const Balance* balance) noexcept nogil:
+cdef inline void put_balance(BalanceRows rows, const Balance* balance, KnownCodes* known) noexcept nogil:
     """Append a row, for which there is room."""
     cdef uint8_t* name
     cdef int value
     rows.client[rows.rows] = balance.client
+    if rows.currency != NULL:
+        rows.currency[rows.rows] = number_of(known, balance.currency)
     if rows.has_names:
         name = rows.names + rows.names_end
         rows.name_start[rows.rows] = rows.names_end

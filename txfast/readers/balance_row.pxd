@@ -1,4 +1,4 @@
-"""The row parser of balances: one row of text into a client and values, by every rule of the format.
+"""The row parser of balances: one row of text into a client, a currency and values, by every rule of the format.
 
 Inline, so that it stands in the loop of balance_parser.pyx. This module must not know what a run does with balances.
 """
@@ -6,10 +6,11 @@ Inline, so that it stands in the loop of balance_parser.pyx. This module must no
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from txfast.batch.ids cimport IdText
+from txfast.dialect.currencies cimport CurrencyCode
 from txfast.dialect.meaning cimport Meaning
 from txfast.readers.balance_rows cimport VALUE_COUNT
 from txfast.readers.row cimport is_word
-from txfast.readers.row_dialect cimport empty_null, parse_amount_in, parse_text_id
+from txfast.readers.row_dialect cimport empty_null, parse_amount_in, parse_currency, parse_text_id
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, Syntax, is_comment, skip_blanks, take_field, trimmed
 from txfast.text.endings cimport count_lines, find_ending, is_ending
 from txfast.text.numbers_in cimport parse_id
@@ -26,15 +27,19 @@ cdef enum Wrong:
     SURPLUS = 4
     BAD_CLIENT = 5
     EMPTY_CLIENT = 6
-    BAD_VALUE = 8
-    EMPTY_VALUE = 12
-    INEXACT_VALUE = 16
+    BAD_CURRENCY = 7
+    EMPTY_CURRENCY = 8
+    BAD_VALUE = 12
+    EMPTY_VALUE = 16
+    INEXACT_VALUE = 20
 
 # How the rows of a file are cut, where its columns are, and what their texts mean.
 cdef struct RowsForm:
     Syntax syntax
     uint8_t client_delimiter  # the byte that is no blank around a client
+    uint8_t currency_delimiter  # the same around a currency
     Py_ssize_t client  # the number of the column
+    Py_ssize_t currency  # the same, or -1 where accounts have none
     Py_ssize_t[VALUE_COUNT] values  # the numbers of the columns, or -1
     Py_ssize_t width
     const Meaning* meaning
@@ -43,6 +48,7 @@ cdef struct RowsForm:
 # A row's texts, and what its other fields show.
 cdef struct BalanceFields:
     Field client
+    Field currency
     Field[VALUE_COUNT] values
     bint has_quotes
     bint has_surplus  # a field behind the last column is not empty
@@ -50,6 +56,7 @@ cdef struct BalanceFields:
 cdef struct Balance:
     uint64_t client  # the number; of a text its hash
     IdText client_text  # where clients are texts
+    CurrencyCode currency  # where accounts have one
     int64_t[VALUE_COUNT] values
 
 
@@ -80,6 +87,8 @@ cdef inline int parse_balance(
     if fields.has_surplus:
         return SURPLUS
     wrong = parse_client(&fields.client, form, balance)
+    if not wrong and form.currency >= 0:
+        wrong = parse_code(&fields.currency, form, balance)
     if wrong:
         return wrong
     for value in range(VALUE_COUNT):
@@ -103,6 +112,14 @@ cdef inline int parse_client(Field* field, const RowsForm* form, Balance* balanc
     elif not parse_id(field.start, field.end, &balance.client):
         return BAD_CLIENT
     return FITS
+
+
+cdef inline int parse_code(Field* field, const RowsForm* form, Balance* balance) noexcept nogil:
+    """FITS, EMPTY_CURRENCY or BAD_CURRENCY."""
+    empty_null(field, &form.meaning.nulls)
+    if field.start == field.end:
+        return EMPTY_CURRENCY
+    return FITS if parse_currency(field, form.syntax.quote, &balance.currency) else BAD_CURRENCY
 
 
 cdef inline int parse_value(Field* field, const int value, const RowsForm* form, int64_t* number) noexcept nogil:
@@ -142,7 +159,7 @@ cdef inline bint cut_balance(
     cdef const uint8_t* p = start
     cdef int value
     fields.has_quotes = fields.has_surplus = False
-    fields.client.start = fields.client.end = NULL
+    fields.client.start = fields.client.end = fields.currency.start = fields.currency.end = NULL
     for value in range(VALUE_COUNT):
         fields.values[value].start = fields.values[value].end = NULL
     while True:
@@ -155,7 +172,11 @@ cdef inline bint cut_balance(
         if column == form.client:
             fields.client = field
             if form.client_delimiter != form.syntax.delimiter:
-                fields.client = trimmed_client(row_end[0], p, field.quoted, form)
+                fields.client = trimmed_again(row_end[0], p, field.quoted, form, form.client_delimiter)
+        elif column == form.currency:
+            fields.currency = field
+            if form.currency_delimiter != form.syntax.delimiter:
+                fields.currency = trimmed_again(row_end[0], p, field.quoted, form, form.currency_delimiter)
         elif column >= form.width:
             fields.has_surplus |= field.start != field.end
         else:
@@ -169,11 +190,11 @@ cdef inline bint cut_balance(
         column += 1
 
 
-cdef inline Field trimmed_client(
-    const uint8_t* start, const uint8_t* end, const bint is_quoted, const RowsForm* form,
+cdef inline Field trimmed_again(
+    const uint8_t* start, const uint8_t* end, const bint is_quoted, const RowsForm* form, const uint8_t delimiter,
 ) noexcept nogil:
-    """A client, from the start of its field to the end, without what is blank around it; in its quotes, where it has
-    some."""
+    """A text, from the start of its field to the end, without what is blank around it where this is the delimiter; in
+    its quotes, where it has some."""
     cdef Syntax syntax = form.syntax
     cdef Field field
     if is_quoted:
@@ -181,7 +202,7 @@ cdef inline Field trimmed_client(
         while (end - 1)[0] != form.syntax.quote:
             end -= 1
         end -= 1
-    syntax.delimiter = form.client_delimiter
+    syntax.delimiter = delimiter
     field = trimmed(start, end, &syntax)
     field.quoted = is_quoted
     return field

@@ -1,12 +1,14 @@
 """BalanceRows: rows of a file of balances as columns. See balance_rows.pyx."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 cdef enum:
     VALUE_COUNT = 4  # available, held and total in units of the last decimal; locked, 0 or 1
 
 cdef class BalanceRows:
     cdef uint64_t* client  # of a text its hash
+    cdef readonly object currencies  # the run's; None where accounts have none
+    cdef uint16_t* currency  # their numbers; NULL where accounts have none
     cdef int64_t* values[VALUE_COUNT]  # NULL where the file has no such column
     cdef bint[VALUE_COUNT] has
     cdef readonly Py_ssize_t rows

@@ -3,7 +3,7 @@
 balance_parser.pyx fills them. This module must not know formats.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from bisect import bisect_right
@@ -27,20 +27,22 @@ cdef class BalanceRows:
     """Rows of a file of balances: a client and some of VALUES each. `columns` are the names of those that there are.
 
     Amounts are in units of the last decimal. `rows` is their number; `line_of` gives a row's place in the file. With
-    `has_names`, clients are texts.
+    `has_names`, clients are texts. `currencies` are those of the run, None where accounts have none.
     """
 
-    def __cinit__(self, columns not None, *, bint has_names=False):
+    def __cinit__(self, columns not None, *, bint has_names=False, currencies=None):
         cdef int value
         for value in range(VALUE_COUNT):
             self.has[value] = VALUES[value] in columns
         self.has_names = has_names
+        self.currencies = currencies
         self.next_line = 1
         self.breaks = []
 
     def __dealloc__(self):
         cdef int value
         free(self.client)
+        free(self.currency)
         free(self.names)
         free(self.name_start)
         for value in range(VALUE_COUNT):
@@ -51,20 +53,32 @@ cdef class BalanceRows:
 
     @property
     def columns(self):
-        """The names of the columns, but for `client`."""
+        """The names of the columns, but for `client` and `currency`."""
         return tuple([VALUES[value] for value in range(VALUE_COUNT) if self.has[value]])
 
     @property
     def memory_bytes(self):
         """The bytes that the rows take, with room for more."""
         words = 1 + len(self.columns) + self.has_names
-        return self.capacity * words * <Py_ssize_t>sizeof(int64_t) + self.names_capacity
+        row_bytes = words * <Py_ssize_t>sizeof(int64_t)
+        if self.currencies is not None:
+            row_bytes += <Py_ssize_t>sizeof(uint16_t)
+        return self.capacity * row_bytes + self.names_capacity
 
     @property
     def clients(self):
         """The clients, as a memory view that is valid until rows are added; of texts their hashes. There must be rows.
         """
         cdef uint64_t[::1] view = <uint64_t[:self.rows]>self.client
+        return view
+
+    @property
+    def currency_numbers(self):
+        """The numbers of the currencies, in the same way; None where accounts have none."""
+        cdef uint16_t[::1] view
+        if self.currencies is None:
+            return None
+        view = <uint16_t[:self.rows]>self.currency
         return view
 
     @property
@@ -99,6 +113,16 @@ cdef class BalanceRows:
             return self.client[row]
         name = self.name_at(row)
         return name[1:1 + name[0]]
+
+    def currency_of(self, Py_ssize_t row):
+        """The code of a row's currency, bytes; None where accounts have none. Raises IndexError."""
+        if not 0 <= row < self.rows:
+            raise IndexError(f"no row {row} of {self.rows}")
+        return None if self.currencies is None else self.currencies.codes[self.currency[row]]
+
+    def owner_of(self, Py_ssize_t row):
+        """Whose account a row is of: its client and the code of its currency, as above."""
+        return self.client_of(row), self.currency_of(row)
 
     cdef const uint8_t* name_at(self, const Py_ssize_t row) noexcept nogil:
         """The name of a row's client, its length first. It is valid until rows are added."""
@@ -136,6 +160,8 @@ cdef class BalanceRows:
         cdef int value
         if self.rows == self.capacity:
             self.client = <uint64_t*>resized(self.client, capacity * sizeof(uint64_t))
+            if self.currencies is not None:
+                self.currency = <uint16_t*>resized(self.currency, capacity * sizeof(uint16_t))
             if self.has_names:
                 self.name_start = <uint64_t*>resized(self.name_start, capacity * sizeof(uint64_t))
             for value in range(VALUE_COUNT):

@@ -6,7 +6,7 @@ not know what a run does with balances.
 
 from txfast.batch.batch import TransactionBatch
 from txfast.errors import InputError
-from txfast.readers.balance_columns import CLIENT, LOCKED
+from txfast.readers.balance_columns import CLIENT, CURRENCY, LOCKED
 from txfast.readers.balance_form import given_form, is_printed_table, printed_form
 from txfast.readers.balance_parser import BalanceParser
 from txfast.readers.column_types import column_of, refusal_of
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from txfast.readers.column_types import Column
 else:
     from txfast.late import pa
+
+# The columns that tell whose account a row is of.
+KEYS = (CLIENT, CURRENCY)
 
 
 class BalanceTableReader(TableReader):
@@ -49,7 +52,7 @@ class BalanceTableReader(TableReader):
         self._contents = contents
         self._run_dialect = run_dialect
         self._form: BalanceForm | None = None
-        self._found: list[str] | None = None  # the columns of the table, `client` first
+        self._found: list[str] | None = None  # the columns of the table, those of accounts first
         self._parser: BalanceParser | None = None
 
     @property
@@ -61,8 +64,8 @@ class BalanceTableReader(TableReader):
     def _columns_of(self, schema: "pa.Schema") -> list[str]:
         is_printed = is_printed_table(schema, self._run_dialect)
         form = printed_form(self._run_dialect) if is_printed else given_form(self._run_dialect)
-        found = self._contents.find(self._name, schema.names, form.client_names)
-        columns = [CLIENT, *(name for name in found if name != CLIENT)]
+        found = self._contents.find(self._name, schema.names, form.key_names)
+        columns = list(found)
         if self._found is None or self._form is None:
             self._found, self._form = columns, form
             numbers = {name: number for number, name in enumerate(columns)}
@@ -86,29 +89,30 @@ class BalanceTableReader(TableReader):
         assert self._found is not None, "as above"
         dialect = self._form.dialect
         mark = dialect.part("decimal")
+        has_texts = dialect.has_text(CLIENT) or self._form.currencies is not None
         with self._conversion_errors:
             values = [values_of(*each, mark) for each in zip(self._found, piece.columns, strict=True)]
             columns = TableColumns(piece.num_rows, values)
         batch = TransactionBatch()
         while columns.hold(batch):
-            write_lines(batch, decimal=ord(mark), has_texts=dialect.has_text(CLIENT))
+            write_lines(batch, decimal=ord(mark), has_texts=has_texts)
             self._parser.take_batch(batch)
         return True
 
 
 def refusal_of_values(name: str, kind: "pa.DataType", form: "BalanceForm") -> str | None:
-    """Why the column `client`, or one of VALUES, cannot be of this type; None where it can."""
+    """Why a column of accounts, or one of VALUES, cannot be of this type; None where it can."""
     if name == LOCKED:
         return None if pa.types.is_boolean(kind) or may_be_locked(kind) else "it must be boolean, or text"
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     is_minor = form.dialect.part("amounts") == "minor"
-    if is_minor and name != CLIENT and pa.types.is_decimal(kind) and kind.scale != 0:
+    if is_minor and name not in KEYS and pa.types.is_decimal(kind) and kind.scale != 0:
         return (
             "amounts=minor has whole numbers of the smallest unit: cast it to integers of that unit, or give all "
             "columns of accounts as txfast writes them"
         )
-    return refusal_of(name if name == CLIENT else "amount", kind)
+    return refusal_of(name if name in KEYS else "amount", kind)
 
 
 def may_be_locked(kind: "pa.DataType") -> bool:
@@ -119,8 +123,8 @@ def may_be_locked(kind: "pa.DataType") -> bool:
 
 
 def values_of(name: str, column: "pa.Array", mark: str) -> "Column":
-    """The column `client`, or one of VALUES, as TableColumns takes it: booleans as true and false, amounts that become
+    """A column of accounts, or one of VALUES, as TableColumns takes it: booleans as true and false, amounts that become
     texts with this decimal mark."""
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.string())
-    return column_of(name if name == CLIENT else "amount", column, mark)
+    return column_of(name if name in KEYS else "amount", column, mark)

@@ -31,8 +31,8 @@ def differences(
     accounts: "Chunks", expected: ExpectedAccounts, decimals: int = DECIMALS
 ) -> "Iterator[DifferenceColumns]":
     """Iterate the differences between accounts, whose amounts have these decimals, and what was expected, in order of
-    client; each part is valid until the next. Raises as the accounts' `chunks`."""
-    out = DifferenceColumns(decimals=decimals, has_names=expected.rows.has_names)
+    client, then currency; each part is valid until the next. Raises as the accounts' `chunks`."""
+    out = DifferenceColumns(decimals=decimals, has_names=expected.rows.has_names, currencies=expected.rows.currencies)
     expected.begin()
     for chunk in accounts.chunks():
         first = 0
@@ -50,9 +50,10 @@ def differences(
             out.clear()
 
 
-def difference_text(client: int | str, column: str, expected: str, found: str) -> str:
-    """A difference in words."""
-    return f"client {printable(str(client))}: {column}: expected {expected}, found {found}"
+def difference_text(client: int | str, currency: str | None, column: str, expected: str, found: str) -> str:
+    """A difference in words; `currency` is None where accounts have none."""
+    whose = printable(f"client {client}" if currency is None else f"client {client} in {currency}")
+    return f"{whose}: {column}: expected {expected}, found {found}"
 
 
 def outcome_text(count: int, file: str, differences_path: str | None) -> str:

@@ -1,13 +1,15 @@
 """ExpectedAccounts: what accounts should be, and where those of a run differ.
 
-Both sides are in ascending order of client, and are compared by one pass over them. This module must not know where
+Both sides are in ascending order of client, then of the code of the currency where accounts have one, and are compared
+by one pass over them. This module must not know where
 either comes from, nor where differences go.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from txfast.ledger.key_order cimport SortKey, sort_keys
+from txfast.dialect.currencies cimport new_ranks
+from txfast.ledger.key_order cimport SortKey, sort_bucket, sort_keys
 from txfast.ledger.name_order cimport NamedAccount, common_prefix, compare_names
 from txfast.ledger.rules cimport Account
 from txfast.ledger.sorted_accounts cimport AccountColumns, sort_names
@@ -25,7 +27,7 @@ SORTED_BYTES = sizeof(SortKey)
 
 cdef class ExpectedAccounts:
     """The rows of a file of expected accounts, in any order, made ready to be compared. `twice` is a row whose client
-    an earlier row has; -1 where there is none.
+    an earlier row has, in the same currency where accounts have one; -1 where there is none.
 
     `compare` the parts of some accounts in ascending order of client, then `finish`. `begin` before another comparison.
     """
@@ -33,17 +35,30 @@ cdef class ExpectedAccounts:
     cdef readonly BalanceRows rows
     # Clients in ascending order, each as AccountColumns have it, and the row of each; NULL where the rows are in order.
     cdef SortKey* keys
+    # The places of codes in the order of all, by the numbers of currencies; NULL where accounts have none. A run may
+    # meet more of them before accounts are compared.
+    cdef uint32_t* ranks
     cdef Py_ssize_t place  # of the next expected account
     cdef readonly Py_ssize_t twice
 
     def __cinit__(self, BalanceRows rows not None):
         self.rows = rows
         self.twice = -1
-        if not ascends(rows):
+        self.rank_currencies()
+        if not ascends(self):
             self.sort()
 
     def __dealloc__(self):
         free(self.keys)
+        free(self.ranks)
+
+    cdef int rank_currencies(self) except -1:
+        """Rank all currencies that the run has met so far."""
+        if self.rows.currencies is not None:
+            free(self.ranks)
+            self.ranks = NULL
+            self.ranks = new_ranks(self.rows.currencies.codes)
+        return 0
 
     def __len__(self):
         return self.rows.rows
@@ -68,18 +83,34 @@ cdef class ExpectedAccounts:
                     keys[row].content = row
                 if sort_keys(keys, scratch, count):
                     keys, scratch = scratch, keys
+            if self.ranks != NULL:
+                self.sort_currencies(keys, scratch)
             free(scratch)
             free(named)
-            # Equal clients stay in order: the later row is the one that is there twice.
+            # Rows of one account stay in order: the later one is the one that is there twice.
             for row in range(1, count):
-                if order(keys[row].client, keys[row - 1].client, self.rows.has_names) == 0:
+                if order_of_rows(self, keys[row].content, keys[row - 1].content) == 0:
                     self.twice = keys[row].content
                     break
         self.keys = keys
         return 0
 
+    cdef void sort_currencies(self, SortKey* keys, SortKey* scratch) noexcept nogil:
+        """Sort rows of one client, which are in order otherwise, by the ranks of their currencies."""
+        cdef Py_ssize_t count = self.rows.rows, first = 0, index, row
+        for index in range(1, count + 1):
+            if index == count or order_of_clients(self, keys[index].client, keys[first].client) != 0:
+                for row in range(first, index):
+                    keys[row].client = self.ranks[self.rows.currency[keys[row].content]]
+                if index - first > 1:
+                    sort_bucket(keys + first, scratch + first, index - first)
+                for row in range(first, index):
+                    keys[row].client = client_of(self, keys[row].content)
+                first = index
+
     def begin(self):
-        """Begin with the first expected account."""
+        """Begin with the first expected account. Call it once all accounts are known."""
+        self.rank_currencies()
         self.place = 0
 
     def compare(self, AccountColumns accounts not None, Py_ssize_t first, DifferenceColumns out not None):
@@ -96,32 +127,29 @@ cdef class ExpectedAccounts:
         """After the last account: add the expected ones that are left, until `out` is full; False where none is."""
         with nogil:
             while self.place < self.rows.rows and out.rows < DIFFERENCES_MAX:
-                add_difference(out, self.client_at(self.place), ACCOUNT, True, False)
-                self.place += 1
+                self.add_missing(out)
         return self.place < self.rows.rows
 
-    cdef uint64_t client_at(self, const Py_ssize_t place) noexcept nogil:
-        """An expected client, as AccountColumns have it: of a text, the address."""
-        if self.keys != NULL:
-            return self.keys[place].client
-        return <uint64_t>self.rows.name_at(place) if self.rows.has_names else self.rows.client[place]
+    cdef void add_missing(self, DifferenceColumns out) noexcept nogil:
+        """Add the next expected account as one that is not there."""
+        add_difference(out, next_client(self), currency_of(self, next_row(self)), ACCOUNT, True, False)
+        self.place += 1
 
     cdef bint compare_next(self, AccountColumns accounts, const Py_ssize_t index, DifferenceColumns out) noexcept nogil:
         """Compare an account with the next expected one; whether the account is done."""
         cdef const SortKey* balance = &accounts.balances[index]
-        cdef uint64_t expected = self.client_at(self.place) if self.place < self.rows.rows else 0
-        cdef Py_ssize_t row
+        cdef uint16_t currency = accounts.currency[index] if accounts.currency != NULL else 0
+        cdef Py_ssize_t row = 0
         cdef int found = -1
         if self.place < self.rows.rows:
-            found = order(balance.client, expected, self.rows.has_names)
+            row = next_row(self)
+            found = order(self, balance.client, currency, next_client(self), row)
         if found < 0:
-            add_difference(out, balance.client, ACCOUNT, False, True)
+            add_difference(out, balance.client, currency, ACCOUNT, False, True)
             return True
         if found > 0:
-            add_difference(out, expected, ACCOUNT, True, False)
-            self.place += 1
+            self.add_missing(out)
             return False
-        row = self.place if self.keys == NULL else self.keys[self.place].content
         self.place += 1
         self.compare_value(AVAILABLE, row, balance.client, balance.content, out)
         self.compare_value(HELD, row, balance.client, accounts.held[index], out)
@@ -136,24 +164,63 @@ cdef class ExpectedAccounts:
         """Compare one value, where the file has such a column."""
         cdef const int64_t* expected = self.rows.values[differs - AVAILABLE]
         if expected != NULL and expected[row] != found:
-            add_difference(out, client, differs, expected[row], found)
+            add_difference(out, client, currency_of(self, row), differs, expected[row], found)
 
 
-cdef inline int order(const uint64_t client, const uint64_t other, const bint has_names) noexcept nogil:
+cdef inline Py_ssize_t next_row(ExpectedAccounts expected) noexcept nogil:
+    """The row of the next expected account."""
+    return expected.place if expected.keys == NULL else expected.keys[expected.place].content
+
+
+cdef inline uint64_t next_client(ExpectedAccounts expected) noexcept nogil:
+    """Its client, as AccountColumns have it."""
+    return client_of(expected, expected.place) if expected.keys == NULL else expected.keys[expected.place].client
+
+
+cdef inline uint64_t client_of(ExpectedAccounts expected, const Py_ssize_t row) noexcept nogil:
+    """The client of a row, as AccountColumns have it: of a text, the address."""
+    return <uint64_t>expected.rows.name_at(row) if expected.rows.has_names else expected.rows.client[row]
+
+
+cdef inline uint16_t currency_of(ExpectedAccounts expected, const Py_ssize_t row) noexcept nogil:
+    """The number of a row's currency; 0 where accounts have none."""
+    return expected.rows.currency[row] if expected.rows.currency != NULL else 0
+
+
+cdef inline int order(
+    ExpectedAccounts expected,
+    const uint64_t client,  # IN as AccountColumns have it
+    const uint16_t currency,  # IN its number
+    const uint64_t other,  # IN the client of the row
+    const Py_ssize_t row,  # IN
+) noexcept nogil:
+    """Below 0 where an account comes before that of a row, 0 where it is that."""
+    cdef int found = order_of_clients(expected, client, other)
+    cdef uint32_t rank, row_rank
+    if found or expected.ranks == NULL:
+        return found
+    rank = expected.ranks[currency]
+    row_rank = expected.ranks[expected.rows.currency[row]]
+    return (rank > row_rank) - (rank < row_rank)
+
+
+cdef inline int order_of_clients(ExpectedAccounts expected, const uint64_t client, const uint64_t other) noexcept nogil:
     """Below 0 where the first client comes before the other, 0 where they are the same."""
-    if has_names:
+    if expected.rows.has_names:
         return compare_names(<const uint8_t*>client, <const uint8_t*>other)
     return (client > other) - (client < other)
 
 
-cdef bint ascends(BalanceRows rows) noexcept nogil:
-    """Whether each client comes after the one before it."""
+cdef inline int order_of_rows(ExpectedAccounts expected, const Py_ssize_t row, const Py_ssize_t other) noexcept nogil:
+    """Below 0 where a row comes before the other, 0 where both are of one account."""
+    return order(expected, client_of(expected, row), currency_of(expected, row), client_of(expected, other), other)
+
+
+cdef bint ascends(ExpectedAccounts expected) noexcept nogil:
+    """Whether each row comes after the one before it."""
     cdef Py_ssize_t row
-    for row in range(1, rows.rows):
-        if rows.has_names:
-            if compare_names(rows.name_at(row), rows.name_at(row - 1)) <= 0:
-                return False
-        elif rows.client[row] <= rows.client[row - 1]:
+    for row in range(1, expected.rows.rows):
+        if order_of_rows(expected, row, row - 1) <= 0:
             return False
     return True
 

@@ -9,7 +9,7 @@ from txfast.ledger.ledger import STATUSES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Protocol
 
     from txfast.dialect.dialect import Dialect
@@ -41,23 +41,23 @@ class RunFigures:
 
     `counts` has rows by kind and, within it, by status: [kind * len(STATUSES) + status]; `malformed_counts` has rows by
     the code of the reason. Both are plain numbers, in the order of KINDS, STATUSES and MALFORMED_REASONS.
-    `opening_units` is the sum of the opening balances of accounts that the run has opened, in units of the last
-    decimal.
+    `openings` are the opening balances of accounts that the run has opened, in units of the last decimal, summed up by
+    the code of their currency, None where accounts have none. Sums of 0 may be missing.
     """
 
-    __slots__ = ("counts", "inputs", "malformed_counts", "opening_units")
+    __slots__ = ("counts", "inputs", "malformed_counts", "openings")
 
     def __init__(
         self,
         inputs: "Sequence[Input]",
         counts: "Sequence[int]",
         malformed_counts: "Sequence[int]",
-        opening_units: int = 0,
+        openings: "Mapping[bytes | None, int] | None" = None,
     ) -> None:
         self.inputs = inputs
         self.counts = counts
         self.malformed_counts = malformed_counts
-        self.opening_units = opening_units
+        self.openings = openings or {}
 
     @property
     def rows(self) -> int:
@@ -122,15 +122,15 @@ def money(figures: RunFigures, accounts: "Totals", decimals: int, *, by_currency
     """Opening balances and sums of accounts: decimals as text, by the code of the currency where accounts have one."""
     if not by_currency:
         available, held = accounts.available_units, accounts.held_units
-        units = {"opening": figures.opening_units, "available": available, "held": held, "total": available + held}
+        opening = figures.openings.get(None, 0)
+        units = {"opening": opening, "available": available, "held": held, "total": available + held}
         return {name: decimal_text(amount, decimals) for name, amount in units.items()}
-    sums = {code.decode("utf-8", "surrogateescape"): each for code, each in accounts.by_currency().items()}
-    return {
-        "opening": {},
-        "available": {code: decimal_text(available, decimals) for code, (available, _) in sums.items()},
-        "held": {code: decimal_text(held, decimals) for code, (_, held) in sums.items()},
-        "total": {code: decimal_text(available + held, decimals) for code, (available, held) in sums.items()},
-    }
+    sums: dict[str, dict[str, str]] = {name: {} for name in ("opening", "available", "held", "total")}
+    for code, (available, held) in accounts.by_currency().items():
+        opening = figures.openings.get(code, 0)
+        for of_currency, amount in zip(sums.values(), (opening, available, held, available + held), strict=True):
+            of_currency[code.decode("utf-8", "surrogateescape")] = decimal_text(amount, decimals)
+    return sums
 
 
 def decimal_text(units: int, decimals: int = DECIMALS) -> str:

@@ -10,7 +10,7 @@ from txfast.input.ref import InputRef
 from txfast.input.room import in_mib
 from txfast.input.source import CSV, JSON_LINES
 from txfast.interrupts import check, while_waiting
-from txfast.printable import shown_id
+from txfast.printable import shown_account
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from txfast.readers.balance_rows import BalanceRows
     from txfast.report.expected import ExpectedAccounts
     from txfast.run.books import Books
+
+    # Whose account it is: a client, and the code of a currency where accounts have one.
+    Owner = tuple[int | bytes, bytes | None]
 
 # Two accounts of one client are looked for among this many of its rows.
 PLACES_MAX = 2
@@ -57,10 +60,13 @@ class BalanceFile:
         self._room = room
         self._table_allowance = table_allowance
 
-    @property
-    def has_names(self) -> bool:
-        """Whether clients are texts."""
-        return self._dialect is not None and self._dialect.has_text("client")
+    def no_rows(self) -> "BalanceRows":
+        """The rows of a file that has none."""
+        from txfast.readers.balance_rows import BalanceRows
+
+        if self._dialect is None:
+            return BalanceRows(())
+        return BalanceRows((), has_names=self._dialect.has_text("client"), currencies=self._dialect.currencies)
 
     def blocks(self) -> "Iterator[BalanceRows]":
         """Iterate the rows block by block, always in the same BalanceRows, which keep all rows unless they are cleared.
@@ -112,7 +118,7 @@ def csv_form(source: "Source", dialect: "Dialect | None") -> "tuple[Source, Bala
     except OSError as error:
         raise error if isinstance(error, SourceError) else unreadable(source.name, error) from error
     source.file = ReplayedFile(first_bytes, source.file)
-    if is_printed_file(first_bytes):
+    if is_printed_file(first_bytes, dialect):
         return source, printed_form(dialect)
     form = given_form(dialect)
     if form.dialect.encoding is not None:
@@ -127,10 +133,9 @@ def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedA
 
     Raises InputError also where a client is there twice, MemoryLimitError, and as `BalanceFile.blocks`.
     """
-    from txfast.readers.balance_rows import BalanceRows
     from txfast.report.expected import SORTED_BYTES, ExpectedAccounts
 
-    rows = BalanceRows((), has_names=file.has_names)
+    rows = file.no_rows()
     for rows in file.blocks():
         if books is not None:
             refuse_large(file.name, rows.memory_bytes, books)
@@ -138,8 +143,7 @@ def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedA
         refuse_large(file.name, rows.memory_bytes + len(rows) * SORTED_BYTES, books)
     expected = ExpectedAccounts(rows)
     if expected.twice >= 0:
-        line, client = rows.line_of(expected.twice), rows.client_of(expected.twice)
-        raise is_there_twice(file.name, line, client)
+        raise is_there_twice(file.name, rows.line_of(expected.twice), rows.owner_of(expected.twice))
     if books is not None:
         books.make_room(rows.memory_bytes + len(rows) * SORTED_BYTES, at_once=False)
     return expected
@@ -168,38 +172,36 @@ def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
         refused = books.open_accounts(rows)
         if refused is not None:
             row, is_known = refused
-            line, client = rows.line_of(row), rows.client_of(row)
+            line, owner = rows.line_of(row), rows.owner_of(row)
             raise (
-                is_known_already(file.name, line, client, state)
-                if is_known
-                else is_there_twice(file.name, line, client)
+                is_known_already(file.name, line, owner, state) if is_known else is_there_twice(file.name, line, owner)
             )
         rows.clear()
     books.end_opening()
 
 
-def client_twice(file: BalanceFile, client: int | bytes, state: str | None) -> InputError:
-    """The error for a client whose account was found to be opened twice after it had gone to disk: in the file, or in
-    the state too."""
+def account_twice(file: BalanceFile, owner: "Owner", state: str | None) -> InputError:
+    """The error for an account that was found to be opened twice after it had gone to disk: in the file, or in the
+    state too."""
     lines: list[int] = []
     if isinstance(file.given, InputRef) and file.given.can_be_read_again:
         for rows in file.blocks():
-            lines += [rows.line_of(row) for row in range(len(rows)) if rows.client_of(row) == client]
+            lines += [rows.line_of(row) for row in range(len(rows)) if rows.owner_of(row) == owner]
             rows.clear()
             if len(lines) >= PLACES_MAX:
-                return is_there_twice(file.name, lines[1], client)
+                return is_there_twice(file.name, lines[1], owner)
     if lines or state is not None:
-        return is_known_already(file.name, lines[0] if lines else None, client, state)
-    return is_there_twice(file.name, None, client)
+        return is_known_already(file.name, lines[0] if lines else None, owner, state)
+    return is_there_twice(file.name, None, owner)
 
 
-def is_there_twice(name: str, line: int | None, client: int | bytes) -> InputError:
-    return InputError(f"{place(name, line)}: client {shown_id(client)} is there twice: leave one of its rows out")
+def is_there_twice(name: str, line: int | None, owner: "Owner") -> InputError:
+    return InputError(f"{place(name, line)}: {shown_account(*owner)} is there twice: leave one of its rows out")
 
 
-def is_known_already(name: str, line: int | None, client: int | bytes, state: str | None) -> InputError:
+def is_known_already(name: str, line: int | None, owner: "Owner", state: str | None) -> InputError:
     return InputError(
-        f"{place(name, line)}: client {shown_id(client)} has an account in {state} already: the state keeps opening "
+        f"{place(name, line)}: {shown_account(*owner)} has an account in {state} already: the state keeps opening "
         f"balances, so give them in the first run alone, and later only those of new clients"
     )
 

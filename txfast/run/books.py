@@ -103,7 +103,7 @@ class Books:
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
         self._balances_before = [0]
         self._unread_amounts_before = 0
-        self.opening_units = 0  # of accounts that this run has opened
+        self._openings = [0]  # of accounts that this run has opened, by the number of the currency
         self.begin_input(None)
 
     def begin_input(self, input_bytes: int | None) -> None:
@@ -155,6 +155,8 @@ class Books:
         Raises StateError, CapacityError, MemoryError and SpillError.
         """
         self.policy = snapshot.policy
+        if snapshot.dialect == self.dialect:
+            snapshot.be_of(self.dialect)  # whatever was read before has the numbers of its currencies
         self.dialect = snapshot.dialect
         self.begin()
         parts = self.parts_that_fit(snapshot)
@@ -213,7 +215,7 @@ class Books:
         from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts
 
         clients, units, count = rows.clients, rows.units("available"), len(self.ledgers)
-        names, name_starts = rows.name_texts, rows.name_starts
+        names, name_starts, currencies = rows.name_texts, rows.name_starts, rows.currency_numbers
         first, is_known = len(rows), False
         for shard, ledger in enumerate(self.ledgers):
             if (
@@ -222,15 +224,30 @@ class Books:
                 and bytes_with_openings(ledger, len(rows), rows.text_bytes) > self.ledger_bytes
             ):
                 self._move_to_disk(shard)
-            before = ledger.balance_units
+            before = [-balance for balance in balances_of(ledger)]
             refused = open_accounts(
-                ledger, clients, units, names=names, name_starts=name_starts, shard=shard, shard_count=count
-            )
-            self.opening_units += ledger.balance_units - before
+                ledger, clients, units, names=names, name_starts=name_starts, currencies=currencies, shard=shard,
+                shard_count=count,
+            )  # fmt: skip
+            self._openings = added(self._openings, before, balances_of(ledger))
             if refused < first:
                 first = refused
-                is_known = account_number(ledger, rows.client_of(refused)) < self._known[shard]
+                currency = 0 if currencies is None else currencies[refused]
+                is_known = account_number(ledger, rows.client_of(refused), currency) < self._known[shard]
         return None if first == len(rows) else (first, is_known)
+
+    def add_openings(self, balances: "dict[bytes | None, int]") -> None:
+        """Count opening balances from before the ledgers were restored, as `openings`."""
+        for code, units in balances.items():
+            number = 0 if code is None or self.currencies is None else self.currencies.number(code)
+            self._openings = added(self._openings, [0] * number + [units])
+
+    @property
+    def openings(self) -> "dict[bytes | None, int]":
+        """The opening balances of accounts that this run has opened, summed up by the code of their currency, None
+        where accounts have none; without sums of 0."""
+        codes = [None] if self.currencies is None else self.currencies.codes
+        return {code: units for code, units in zip(codes, self._openings, strict=False) if units}
 
     def end_opening(self) -> None:
         """After the last opening balance: what follows in a ledger that is on disk are rows."""

@@ -160,7 +160,7 @@ class Checkpoints:
         # Checkpoints of earlier versions lack it.
         before = progress.numbers("malformed_before") if progress.has("malformed_before") else None
         unread_amounts = progress.take("unread_amounts", int) if progress.has("unread_amounts") else 0
-        opening_units = progress.whole("opening_units") if progress.has("opening_units") else 0
+        openings = openings_in(progress)
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
@@ -187,7 +187,7 @@ class Checkpoints:
                 opened[0].close()
             raise
         replay.books.add_unread_amounts(unread_amounts)
-        replay.books.opening_units = opening_units
+        replay.books.add_openings(openings)
         self._opened = opened
         self.first_input = index
         replay.go_on(figures, malformed, before)
@@ -281,7 +281,7 @@ class Checkpoints:
             "malformed": list(replay.malformed_rows.counts),
             "malformed_before": replay.malformed_before,
             "unread_amounts": replay.books.unread_amounts,
-            "opening_units": replay.books.opening_units,
+            **fields_of_openings(replay.books.openings),
             "rejects": rejects,
         }
         writer = SnapshotWriter(part, segments=self._segments, dialect=replay.books.dialect)
@@ -359,6 +359,23 @@ def counts_in(progress: manifest.Fields) -> list[int]:
         for code, status in enumerate(EARLIER_STATUSES)
     }
     return [by_name.get((kind, status), 0) for kind in KINDS for status in STATUSES]
+
+
+def fields_of_openings(openings: "Mapping[bytes | None, int]") -> "dict[str, Any]":
+    """What a checkpoint has of opening balances, which are as `Books.openings`."""
+    by_currency = [
+        {"currency": manifest.text_from(code), "units": units} for code, units in openings.items() if code is not None
+    ]
+    return {
+        "opening_units": sum(openings.values()), **({"opening_currencies": by_currency} if by_currency else {}),
+    }  # fmt: skip
+
+
+def openings_in(progress: manifest.Fields) -> "dict[bytes | None, int]":
+    """The opening balances in a checkpoint, which those of earlier versions lack. Raises StateError."""
+    if progress.has("opening_currencies"):
+        return {each.encoded("currency"): each.whole("units") for each in progress.parts("opening_currencies")}
+    return {None: progress.whole("opening_units") if progress.has("opening_units") else 0}
 
 
 def command_of(

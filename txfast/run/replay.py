@@ -265,9 +265,7 @@ class Replay:
         """What was read so far, and what became of it."""
         from txfast.report.stats import RunFigures
 
-        return RunFigures(
-            self.inputs, self.books.counts(), self.malformed_rows.counts, self.books.opening_units
-        )  # fmt: skip
+        return RunFigures(self.inputs, self.books.counts(), self.malformed_rows.counts, self.books.openings)
 
     def stats(self, accounts: "AccountColumns | Settled", seconds: float) -> "dict[str, Any]":
         """The figures of the run, which took so many seconds in all."""

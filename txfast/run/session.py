@@ -12,7 +12,7 @@ not know how a user says what to run, nor what is done with the results.
 
 import time
 
-from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, UsageError
+from txfast.errors import TooManyMalformedError, UnexpectedAccountsError
 from txfast.input.open import look_at
 from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, have_queries, may_have_tables, total_size
 from txfast.input.source import AUTO
@@ -166,7 +166,6 @@ class Session:
         from txfast.readers.balance_columns import EXPECTED
         from txfast.run.balances import read_expected
 
-        self._refuse_currencies("expected accounts")
         started = time.perf_counter()
         self._expected_accounts = read_expected(self._balances(given, EXPECTED), self.replay.books)
         self.replay.spend("expect", time.perf_counter() - started)
@@ -175,20 +174,11 @@ class Session:
         from txfast.readers.balance_columns import OPENING
         from txfast.run.balances import open_accounts
 
-        self._refuse_currencies("opening balances")
         started = time.perf_counter()
         state = self.outputs.state
         open_accounts(self._balances(given, OPENING), self.replay.books, None if state is None else state.path)
         self._opens_accounts = True
         self.replay.spend("opening", time.perf_counter() - started)
-
-    def _refuse_currencies(self, what: str) -> None:
-        """Raise UsageError where accounts have a currency, which files of balances have not."""
-        if self.replay.books.currencies is not None:
-            raise UsageError(
-                f"{what} have no currency, and accounts of this run have one: read one currency at a time, by "
-                f"--dialect keep.COLUMN=CODE"
-            )
 
     def _balances(self, given: "InputRef | Lent", contents: "Contents") -> "BalanceFile":
         from txfast.run.balances import BalanceFile
@@ -291,7 +281,7 @@ class Session:
     ) -> "AccountColumns | Settled":
         """The same where accounts on disk may have been opened twice. Raises InputError too."""
         from txfast.readers.balance_columns import OPENING
-        from txfast.run.balances import client_twice
+        from txfast.run.balances import account_twice
         from txfast.spill.slices import AccountTwiceError
 
         try:
@@ -299,7 +289,9 @@ class Session:
         except AccountTwiceError as error:
             state = self.outputs.state
             path = None if state is None or state.is_new else state.path
-            raise client_twice(self._balances(opening, OPENING), error.client, path) from error
+            currencies = self.replay.books.currencies
+            owner = (error.client, None if currencies is None else currencies.codes[error.currency])
+            raise account_twice(self._balances(opening, OPENING), owner, path) from error
 
     def compare(self, accounts: "AccountColumns | Settled") -> UnexpectedAccountsError | None:
         """Compare the accounts with those that were expected, where a file says that: log the first differences, and
@@ -315,7 +307,8 @@ class Session:
         count = 0
         file = self.outputs.differences
         if file is not None:
-            file.begin(has_names=self._expected_accounts.rows.has_names)
+            rows = self._expected_accounts.rows
+            file.begin(has_names=rows.has_names, has_currencies=rows.currencies is not None)
         for found in differences(accounts, self._expected_accounts, self.replay.books.decimals):
             for difference in found.first_texts(NAMED_MAX - count):
                 self._journal.difference(difference_text(*difference), *difference)

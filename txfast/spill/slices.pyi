@@ -14,6 +14,7 @@ STATE_BYTES: int
 
 class AccountTwiceError(SpillError):
     client: int | bytes
+    currency: int
 
 @disjoint_base
 class SliceReader:

@@ -48,9 +48,11 @@ cdef str FAULTY = "what was spilled does not read as it was written: the disk or
 
 class AccountTwiceError(SpillError):
     """A slice has two accounts of one `client`. Where accounts were opened whose clients may have had one on disk, that
-    is the client's; else what was spilled is damaged."""
+    is the client's; else what was spilled is damaged. `currency` is the number of both accounts' currency, where
+    accounts have one."""
 
     client = 0
+    currency = 0
 
 
 cdef class SliceReader:
@@ -107,6 +109,7 @@ cdef class SliceReader:
             if ledger.account(client, record.client.currency) is not None:
                 error = AccountTwiceError(FAULTY)
                 error.client = client
+                error.currency = record.client.currency
                 raise error
         return 0
 

@@ -81,6 +81,11 @@ class Snapshot:
         if {name for name, _ in self._files} != set(self.fields.part("files").names()):
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
 
+    def be_of(self, dialect: "Dialect | None") -> None:
+        """Be of this dialect, which equals its own: the currencies that it has are then those of that one."""
+        self.dialect = dialect
+        self.text_ids = text_ids_of(dialect)
+
     def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
         """The names that the files must have, given how many there are, and the kind of each file."""
         if self._saved_shards:

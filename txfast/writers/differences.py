@@ -1,6 +1,7 @@
 """The file of differences: each value of an account that is not what was expected, as CSV, JSON lines or Parquet.
 
     client    whose account it is: a number, or a text where clients are texts
+    currency  in which currency, where accounts have one
     column    account, available, held, total or locked
     expected  what it should be: an amount, true or false; of an account, present or missing
     found     what it is
@@ -9,7 +10,7 @@ This module must not know why accounts were compared. pyarrow is imported for Pa
 """
 
 from txfast.writers.accounts_table import check_utf8
-from txfast.writers.difference_columns import COLUMN_NAMES, CSV_HEADER, NAMES, DifferenceColumns
+from txfast.writers.difference_columns import CURRENCY, NAMES, DifferenceColumns, column_names
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import Output
 
@@ -38,16 +39,17 @@ class Differences:
         """Open the destination. Raises SourceError."""
         self._output.open()
 
-    def begin(self, *, has_names: bool = False) -> None:
-        """Write what comes before the first difference; `has_names` where clients are texts. Raises SourceError."""
+    def begin(self, *, has_names: bool = False, has_currencies: bool = False) -> None:
+        """Write what comes before the first difference; `has_names` where clients are texts, `has_currencies` where
+        accounts have one. Raises SourceError."""
         if self._format == PARQUET:
             from txfast.writers.sink import Sink
 
             self._sink = Sink(self._output)
-            schema = difference_schema(has_names=has_names)
+            schema = difference_schema(has_names=has_names, has_currencies=has_currencies)
             self._parquet = pa.parquet.ParquetWriter(self._sink, schema, store_schema=False)
         elif self._format == CSV:
-            self._output.write(CSV_HEADER)
+            self._output.write(",".join(column_names(has_currencies)).encode() + b"\n")
 
     def add(self, differences: DifferenceColumns) -> None:
         """Write some differences. Raises SourceError."""
@@ -78,24 +80,29 @@ class Differences:
         self._output.discard()
 
 
-def difference_schema(*, has_names: bool = False) -> "pa.Schema":
-    """The schema of differences as a table; `has_names` where clients are texts. No value is null."""
-    types = dict.fromkeys(COLUMN_NAMES, pa.string()) | ({} if has_names else {"client": pa.uint64()})
+def difference_schema(*, has_names: bool = False, has_currencies: bool = False) -> "pa.Schema":
+    """The schema of differences as a table; `has_names` where clients are texts, `has_currencies` where accounts have
+    one. No value is null."""
+    types = dict.fromkeys(column_names(has_currencies), pa.string())
+    if not has_names:
+        types["client"] = pa.uint64()
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
 
 def difference_batch(differences: DifferenceColumns) -> "pa.RecordBatch":
-    """Differences as a record batch, which is a copy. Raises InputError for a client that is no UTF-8."""
+    """Differences as a record batch, which is a copy. Raises InputError for a client or a currency that is no UTF-8."""
     rows = len(differences)
-    schema = difference_schema(has_names=differences.has_names)
+    currencies = differences.currency_buffers()
+    schema = difference_schema(has_names=differences.has_names, has_currencies=currencies is not None)
     clients = differences.clients()
     if differences.has_names:
         check_utf8("client", *clients)
     codes = pa.Array.from_buffers(pa.uint8(), rows, [None, pa.py_buffer(differences.codes())])
-    columns = [
-        pa.Array.from_buffers(schema.field("client").type, rows, [None, *map(pa.py_buffer, clients)]),
-        pa.array(NAMES, pa.string()).take(codes),
-    ]
+    columns = [pa.Array.from_buffers(schema.field("client").type, rows, [None, *map(pa.py_buffer, clients)])]
+    if currencies is not None:
+        check_utf8(CURRENCY, *currencies)
+        columns.append(pa.Array.from_buffers(pa.string(), rows, [None, *map(pa.py_buffer, currencies)]))
+    columns.append(pa.array(NAMES, pa.string()).take(codes))
     for expected in (True, False):
         offsets, text = map(pa.py_buffer, differences.values(expected))
         columns.append(pa.Array.from_buffers(pa.string(), rows, [None, offsets, text]))
