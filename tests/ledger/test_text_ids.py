@@ -123,6 +123,7 @@ def test_a_uuid_is_no_text_that_is_nearly_one() -> None:
     assert set(applied(ledger, rows_of("deposit", keys))) == {"applied"}
     assert set(applied(ledger, rows_of("deposit", keys))) == {"duplicate_transaction"}
     assert saved_txs(ledger) == [tx for _, tx in keys]
+    assert ledger.text_bytes == len(b".c") + sum(len(b"." + tx) for _, tx in keys)
 
 
 def saved_txs(ledger: Ledger) -> list[bytes]:

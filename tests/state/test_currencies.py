@@ -312,7 +312,7 @@ DAMAGES: dict[str, tuple[str, Callable[[], pa.Array], str]] = {
     "an account twice": (ACCOUNTS_FILE, lambda: texts([b"USD", b"USD", b"USD"]), "client 1 in USD has two accounts"),
     "no currency": (ACCOUNTS_FILE, lambda: texts([b"USD", b"EUR", b""]), "row 2 has no currency"),
     "a code too long": (ACCOUNTS_FILE, lambda: texts([b"x" * 13, b"EUR", b"USD"]), "row 0 has no currency"),
-    "other accounts": (ACCOUNTS_FILE, lambda: texts([b"USD", b"USD", b"EUR"]), "of client 1 in EUR is not what"),
+    "other accounts": (ACCOUNTS_FILE, lambda: texts([b"USD", b"USD", b"EUR"]), "is not what its transactions make it"),
     "another currency": (ENTRIES_FILE, lambda: texts([b"USD", b"GBP", b"USD"]), "of client 1 in GBP has no account"),
     "one of another client": (ENTRIES_FILE, lambda: texts([b"EUR", b"EUR", b"USD"]), "client 2 in EUR has no account"),
     "an entry twice": (ENTRIES_FILE, lambda: texts([b"USD", b"EUR", b"EUR"]), "of client 1 in EUR is there twice"),

@@ -176,7 +176,7 @@ cdef inline void apply_rows(
     for kind in range(LOG_COUNT):
         parts.logs[kind].entries = logs[kind].entries
         if kinds_of_ids & TEXT_TXS:
-            parts.logs[kind].texts.end = logs[kind].texts.end
+            parts.logs[kind].texts = logs[kind].texts
     if not kinds_of_ids & BY_CURRENCY:
         parts.balances[0] = balance
     for kind in range(KIND_COUNT):

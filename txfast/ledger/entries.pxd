@@ -84,7 +84,9 @@ cdef inline void make_logs(Log* logs, const Policy policy, const bint has_texts)
             logs[kind].amount_mask = CHUNK_MASK
         logs[kind].chunk_bytes += logs[kind].id_bytes
         logs[kind].bases = NULL
-        logs[kind].texts = TextArena(blocks=NULL, allocations=NULL, block_count=0, end=0, users=0)
+        logs[kind].texts = TextArena(
+            blocks=NULL, allocations=NULL, block_count=0, end=0, users=0, packed=0,
+        )
 
 
 cdef inline void free_logs(Log* logs, const Policy policy) noexcept nogil:

@@ -157,7 +157,7 @@ cdef class Ledger:
 
     @property
     def text_bytes(self):
-        """The bytes of ids that are texts."""
+        """The bytes of ids that are texts, as they are on disk: there, no UUID is packed."""
         return filled_texts(&self.table, self.logs)
 
     def bytes_with_batch(self, TransactionBatch batch not None, *, uint32_t shard=0):

@@ -50,8 +50,8 @@ def open_accounts(
     Raises MemoryError and CapacityError, and has then opened none.
     """
     cdef Py_ssize_t count = clients.shape[0], row, refused = count
-    cdef uint64_t own = 0, text_bytes = 0, accounts
-    cdef bint has_names = ledger.table.names != NULL, has_currencies = ledger.table.has_currencies, is_known = True
+    cdef uint64_t accounts
+    cdef bint has_names = ledger.table.names != NULL, has_currencies = ledger.table.has_currencies
     cdef Account* account
     cdef TxId client
     if units.shape[0] != count or not 0 <= first <= count:
@@ -60,18 +60,7 @@ def open_accounts(
         raise ValueError(f"no names of {count} clients that are texts")
     if has_currencies and (currencies is None or currencies.shape[0] != count):
         raise ValueError(f"no currencies of {count} clients")
-    ledger.reserve_balances()
-    with nogil:
-        for row in range(first, count):
-            if has_currencies and currencies[row] >= ledger.balance_count:
-                is_known = False
-            if shard_of(clients[row], shard_count) == shard:
-                own += 1
-                text_bytes += 1 + names[name_starts[row]] if has_names else 0
-    if not is_known:
-        raise ValueError("numbers of currencies that the ledger's run does not have")
-    ledger.reserve_rows(own, text_bytes)
-    ledger.reserve_detailed(own)
+    reserve_openings(ledger, clients, first, names, name_starts, currencies, shard, shard_count)
     with nogil:
         for row in range(first, count):
             if shard_of(clients[row], shard_count) != shard:
@@ -92,6 +81,30 @@ def open_accounts(
             if units[row]:
                 set_opening(&ledger.details, account.number, units[row])
     return refused
+
+
+cdef int reserve_openings(
+    Ledger ledger, const uint64_t[::1] clients, const Py_ssize_t first, const uint8_t[::1] names,
+    const uint64_t[::1] name_starts, const uint16_t[::1] currencies, const uint32_t shard, const uint32_t shard_count,
+) except -1:
+    """Make room for those of these accounts that are of the shard. Raises ValueError for a currency that the ledger's
+    run does not have."""
+    cdef bint has_names = ledger.table.names != NULL, has_currencies = ledger.table.has_currencies, is_known = True
+    cdef uint64_t own = 0, text_bytes = 0
+    cdef Py_ssize_t row
+    ledger.reserve_balances()
+    with nogil:
+        for row in range(first, clients.shape[0]):
+            if has_currencies and currencies[row] >= ledger.balance_count:
+                is_known = False
+            if shard_of(clients[row], shard_count) == shard:
+                own += 1
+                text_bytes += 1 + names[name_starts[row]] if has_names else 0
+    if not is_known:
+        raise ValueError("numbers of currencies that the ledger's run does not have")
+    ledger.reserve_rows(own, text_bytes)
+    ledger.reserve_detailed(own)
+    return 0
 
 
 def account_number(Ledger ledger not None, client not None, uint16_t currency=0):

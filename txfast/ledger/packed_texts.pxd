@@ -9,6 +9,7 @@ from libc.string cimport memcpy
 
 from txfast.batch.ids cimport ID_ROOM_BYTES
 from txfast.ledger.texts cimport TextArena, add_text, is_text_at, text_at
+from txfast.text.bits cimport WORD_BYTES
 from txfast.text.text_hash cimport TextKey, hash_text
 from txfast.text.uuid cimport UUID_BYTES, UUID_WORDS, pack_uuid, unpack_uuid
 
@@ -23,6 +24,7 @@ cdef inline uint64_t add_packed(TextArena* arena, const uint8_t* text, const uin
     if length == UUID_BYTES and pack_uuid(text, packed):
         address = add_text(arena, <const uint8_t*>packed, sizeof(packed), 1)
         text_at(arena, address)[0] = PACKED
+        arena.packed += 1
         return address
     return add_text(arena, text, length, 1)
 
@@ -39,6 +41,11 @@ cdef inline bint is_same_at(
         return False
     memcpy(stored_words, stored + 1, sizeof(stored_words))
     return stored_words[0] == packed[0] and stored_words[1] == packed[1]
+
+
+cdef inline uint64_t unpacked_bytes(const TextArena* arena) noexcept nogil:
+    """The bytes that all texts would take with their lengths if none were packed."""
+    return arena.end + arena.packed * (UUID_BYTES - UUID_WORDS * WORD_BYTES)
 
 
 cdef inline uint8_t unpacked_bytes_at(const TextArena* arena, const uint64_t address) noexcept nogil:

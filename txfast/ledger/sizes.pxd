@@ -10,6 +10,7 @@ from txfast.batch.batch cimport DEPOSIT, WITHDRAWAL
 from txfast.ledger.account_table cimport AccountTable, grown_table_bytes, table_bytes
 from txfast.ledger.entries cimport Log, log_bytes
 from txfast.ledger.index cimport Index, capacity_bytes, index_capacity
+from txfast.ledger.packed_texts cimport unpacked_bytes
 from txfast.ledger.texts cimport NAME_ALIGNMENT, TEXT_BLOCK_BYTES, arena_bytes
 
 cdef enum:
@@ -48,9 +49,9 @@ cdef inline uint64_t texts_bytes(
 
 
 cdef inline uint64_t filled_texts(const AccountTable* table, const Log* logs) noexcept nogil:
-    """The bytes of all ids that are texts."""
+    """The bytes of all ids that are texts, as they are outside of the ledger."""
     cdef uint64_t names = table.names.end if table.names != NULL else 0
-    return names + logs[<int>DEPOSIT].texts.end + logs[<int>WITHDRAWAL].texts.end
+    return names + unpacked_bytes(&logs[<int>DEPOSIT].texts) + unpacked_bytes(&logs[<int>WITHDRAWAL].texts)
 
 
 cdef inline uint64_t new_texts_bytes(

@@ -28,6 +28,7 @@ cdef struct TextArena:
     uint64_t block_count
     uint64_t end  # the address after the last text
     uint64_t users  # of one that `share_texts` is used for
+    uint64_t packed  # how many texts packed_texts.pxd has packed
 
 
 cdef inline uint64_t blocks_for(const TextArena* arena, const uint64_t text_bytes) noexcept nogil:
@@ -82,7 +83,7 @@ cdef inline void free_texts(TextArena* arena) noexcept nogil:
     free(arena.allocations)
     arena.blocks = NULL
     arena.allocations = NULL
-    arena.block_count = arena.end = 0
+    arena.block_count = arena.end = arena.packed = 0
 
 
 cdef inline TextArena* new_texts() noexcept:

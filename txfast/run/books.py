@@ -13,6 +13,7 @@ from txfast.ledger.figures import balances_of, counts_of
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.printable import printable
+from txfast.run.bytes_on_disk import bytes_of_ledger, bytes_of_rows, bytes_of_snapshot
 from txfast.run.machine import return_free_memory
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from txfast.spill.spill import Spill
     from txfast.state.snapshot import Snapshot
 
-# Bytes on disk for a row, about 10 to 12 with a margin; and for an account, which is written twice: to its partition,
-# and sorted when the partition is settled. Long ids take more.
-SPILLED_ROW_BYTES = 13
-SPILLED_ACCOUNT_BYTES = 40
 # Memory beside a ledger while it is restored.
 RESTORING_BYTES = 16 << 20
 # Extrapolating from the first block undercounts by about 3 %: pad it.
@@ -129,7 +126,7 @@ class Books:
             for shard, ledger in enumerate(self.ledgers):
                 ledger.limit_memory(self.ledger_bytes)
                 if len(ledger) and ledger.bytes_with(0) > self.ledger_bytes:
-                    self._start_spill(shard, bytes_on_disk(ledger))
+                    self._start_spill(shard, bytes_of_ledger(ledger))
             if self.is_spilled:
                 return_free_memory()
         return 0
@@ -163,8 +160,7 @@ class Books:
         if parts == 1:
             snapshot.restore(self.ledgers)
             return
-        expected = snapshot.entries * SPILLED_ROW_BYTES + snapshot.accounts * SPILLED_ACCOUNT_BYTES
-        expected += snapshot.text_bytes
+        expected = bytes_of_snapshot(snapshot)
         for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
             shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
@@ -260,7 +256,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         self._known[shard] = 0
         if spill is None:
-            self._start_spill(shard, bytes_on_disk(ledger))
+            self._start_spill(shard, bytes_of_ledger(ledger))
         else:
             spill.add_ledger(ledger)
             ledger.clear()
@@ -328,10 +324,10 @@ class Books:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
         text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
         rows = text_bytes * len(batch) // max(1, batch.text_bytes)
-        expected = sum(map(bytes_on_disk, self.ledgers)) + rows * SPILLED_ROW_BYTES
-        if self.text_ids is not None:
-            expected += text_bytes
-        return expected + (text_bytes + rows if self.keep_statuses else 0)
+        expected = bytes_of_rows(
+            rows, text_bytes, keeps_texts=self.text_ids is not None, keeps_statuses=self.keep_statuses
+        )
+        return sum(map(bytes_of_ledger, self.ledgers)) + expected
 
     def _give_up(self, ledger: Ledger) -> None:
         """Keep the counts and the balance of a ledger before it is cleared."""
@@ -444,14 +440,6 @@ class Books:
     def spilled_bytes(self) -> int:
         """Bytes written to disk because of the memory limit."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
-
-
-def bytes_on_disk(ledger: Ledger) -> int:
-    """An estimate of the bytes that a ledger takes on disk."""
-    accounts, entries = len(ledger), ledger.entries
-    # Of ids that are texts, the name of its client is on disk with each entry too.
-    texts = ledger.text_bytes * (accounts + 2 * entries) // max(1, accounts + entries)
-    return entries * SPILLED_ROW_BYTES + accounts * SPILLED_ACCOUNT_BYTES + texts
 
 
 def added(*balances: list[int]) -> list[int]:
