@@ -96,7 +96,9 @@ def written_balances(draw: st.DrawFn) -> WrittenBalances:
         is_whole = is_whole and not any(dialect.is_empty(text.encode()) for text in texts.values())
         if dialect.comment is not None and chance.random() < 0.2:
             lines.append("  " + dialect.comment.decode() + chance.choice(['"', "x,y", ""]))
-        lines.append(line_of(layout, [texts.get(name) or chance.choice(OTHER_TEXTS) for name in order], chance))
+        lines.append(
+            line_of(layout, [texts[name] if name in texts else chance.choice(OTHER_TEXTS) for name in order], chance)
+        )
         balances[owner] = units
     ending = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     settings, content = draw(encoded(settings, ending.join(lines) + draw(st.sampled_from(["", ending]))))
