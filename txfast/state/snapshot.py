@@ -82,7 +82,8 @@ class Snapshot:
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
 
     def be_of(self, dialect: "Dialect | None") -> None:
-        """Be of this dialect, which equals its own: the currencies that it has are then those of that one."""
+        """Be of this dialect, which equals its own. Its currencies, and its key of the hashes of ids, are then those of
+        the snapshot."""
         self.dialect = dialect
         self.text_ids = text_ids_of(dialect)
 
@@ -170,8 +171,8 @@ class Snapshot:
         import copy
 
         snapshot = copy.copy(self)
-        snapshot.dialect = self.dialect if dialect is None else dialect
-        snapshot.text_ids = text_ids_of(snapshot.dialect)
+        if dialect is not None:
+            snapshot.be_of(dialect)
         snapshot._shard, snapshot._shard_count = shard, shard_count
         saved, overlapping = 1, range(1)
         if self._saved_shards:
