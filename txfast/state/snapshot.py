@@ -82,7 +82,8 @@ class Snapshot:
             raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
 
     def be_of(self, dialect: "Dialect | None") -> None:
-        """Be of this dialect, which equals its own: the currencies that it has are then those of that one."""
+        """Be of this dialect, which equals its own. Its currencies, and its key of the hashes of ids, are then those of
+        the snapshot."""
         self.dialect = dialect
         self.text_ids = text_ids_of(dialect)
 
