@@ -15,6 +15,7 @@ from tests.support.engines import (
     DaskClient,
     PlainJob,
     WorkersJob,
+    hash_extents,
     pieces_of,
     run_cluster,
     run_command,
@@ -31,9 +32,10 @@ from txfast.cluster.figures import Figures
 from txfast.cluster.reduce import reduce_shard
 from txfast.cluster.results import AccountRun, ShardSummary
 from txfast.cluster.sent_dialect import dialect_text, own_dialect
+from txfast.cluster.state import open_state
 from txfast.dialect.currencies import Currencies
 from txfast.dialect.dialect import Dialect
-from txfast.errors import CapacityError, ClusterError, SpillError
+from txfast.errors import CapacityError, ClusterError
 
 PLAIN = {"columns.currency": "ccy"}
 DIALECTS = (
@@ -210,7 +212,7 @@ def test_codes_are_the_same_after_they_are_sent() -> None:
     codes = [b"EUR", b"x" * 12, b"\0", b"\xff"]
     assert currencies_of(bytes_of(codes)).codes == codes
     assert currencies_of(b"").codes == []
-    for damaged in (b"\3EU", b"\0", b"\3EUR\3EUR", b"\3EUR\2"):
+    for damaged in (b"\3EU", b"\0", b"\3EUR\3EUR", b"\3EUR\2", b"\r" + b"x" * 13):
         with pytest.raises(ClusterError, match="list of currencies"):
             currencies_of(damaged)
     known = Currencies()
@@ -234,7 +236,7 @@ def test_a_run_of_accounts_without_its_codes_is_refused(folder: Folder) -> None:
     job = PlainJob(cut_inputs(["in.csv"], 900, sent), 2, dialect=sent)
     run = job.found_runs[0]
     job.found_runs[0] = AccountRun(run.shard, run.number, run.content, b"")
-    with pytest.raises(SpillError, match="the disk or the memory is faulty"):
+    with pytest.raises(ClusterError, match=r"shard \d: run 0 of its accounts came damaged"):
         MergedAccounts(job, None)
 
 
@@ -249,6 +251,23 @@ def test_too_many_currencies_fail_the_run_as_on_one_machine(folder: Folder) -> N
     assert str(error.value) in ran.errors
     folder.write("in.csv", b"type,client,tx,amount,ccy\n" + rows[: rows.rindex(b"deposit")])
     assert_alike(run_ranges(["in.csv"], 3, 300_000, dialect=PLAIN), by_command(folder, "in.csv", *flags_of(PLAIN)))
+
+
+def test_too_many_currencies_of_all_days_fail_the_run_before_its_state_is_saved(folder: Folder) -> None:
+    """No shard has as many, and frames of Spark are never merged."""
+    days = [range(40_000), range(40_000, 75_000)]
+    for day, numbers in enumerate(days):
+        rows = b"".join(b"deposit,%d,%d,1,%x\n" % (at % 5, at, at) for at in numbers)
+        folder.write(f"{day}.csv", b"type,client,tx,amount,ccy\n" + rows)
+
+    def run(day: int) -> None:
+        with open_state("state", hash_extents, dialect=Dialect(PLAIN)) as state:
+            WorkersJob(settings_of([f"{day}.csv"], shards=4, state=state, dialect=PLAIN), state)
+
+    run(0)
+    with pytest.raises(CapacityError, match="there are more than 65,536 currencies"):
+        run(1)
+    assert folder.run("--state", "state", "-q", *flags_of(PLAIN)).output.count(b"\n") == 40_001
 
 
 def test_sums_of_shards_add_up_by_currency() -> None:

@@ -37,6 +37,8 @@ from txfast.cluster import dask, spark_workers
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.cutting import cut_inputs
 from txfast.cluster.job import reduce_options
+from txfast.cluster.ranges import Range
+from txfast.cluster.records import fields_in, text_of
 from txfast.cluster.sent_dialect import RunDialect, dialect_in, dialect_text
 from txfast.cluster.state import open_state
 from txfast.dialect.dialect import Dialect
@@ -195,6 +197,9 @@ def test_nobody_sees_the_key(folder: Folder) -> None:
     key = dialect.text_ids.key.hex()
     assert key in settings.dialect
     assert re.search("[0-9a-f]{48}", repr((settings, options, settings.ranges, dialect, str(dialect)))) is None
+    sent = Range(**fields_in(text_of(settings.ranges[0])))
+    assert sent == settings.ranges[0]
+    assert re.search("[0-9a-f]{48}", repr(sent)) is None
     copied = pickle.loads(pickle.dumps((settings, options)))
     assert re.search("[0-9a-f]{48}", repr(copied)) is None
     assert copied[1]["dialect"] == settings.dialect

@@ -265,6 +265,18 @@ def test_a_currency_is_a_short_text(settings: dict[str, str], field: bytes, code
         assert (found, len(batch), dialect.currencies.codes) == (("deposit", 1, 2, 15_000), 1, [code])
 
 
+@pytest.mark.parametrize("settings", [{}, {"null": "none"}], ids=["fast path", "row parser"])
+def test_a_line_ends_inside_what_would_be_a_currency(settings: dict[str, str]) -> None:
+    dialect = Dialect({"columns.currency": "ccy", **settings})
+    batch = TransactionBatch()
+    content = b"ccy,type,client,tx,amount\nEUR,deposit,1,1,1\nE\rUR,deposit,2,2,2\n"
+    reader = CsvReader(io.BytesIO(content), "in", dialect=dialect)
+    reader.fill(batch)
+    reader.scan(batch)
+    assert dialect.currencies is not None
+    assert (len(batch), batch.malformed_rows, dialect.currencies.codes) == (2, 1, [b"EUR", b"UR"])
+
+
 def test_a_row_has_its_currency_and_the_words_for_none_are_no_currency() -> None:
     dialect = Dialect({"columns.currency": "ccy", "null": "none"})
     header = Header(CURRENCY_HEADER, "in", dialect=dialect)

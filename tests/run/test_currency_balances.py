@@ -525,10 +525,42 @@ def test_currencies_of_balances_count_among_those_of_the_run(folder: Folder) -> 
 # ---- Programs ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("option", ["--opening", "--expect"])
+@pytest.mark.parametrize("kind", ["csv", "printed.csv", "parquet"])
+def test_balances_of_currencies_are_no_balances_of_accounts_without(folder: Folder, option: str, kind: str) -> None:
+    """They would be mixed up in silence, or some left out because the client is there twice."""
+    folder.write("in.csv", b"type,client,tx,amount\ndeposit,1,1,1\n")
+    name = f"balances.{kind}"
+    if kind == "parquet":
+        table = pa.table({"client": pa.array([1], pa.uint64()), "Currency": ["EUR"], "available": ["1"]})
+        parquet.write_table(table, folder.path / name)
+    elif kind == "csv":
+        folder.write(name, b"client,Currency,available\n1,EUR,1\n2,USD,2\n")
+    else:
+        folder.write(name, b"client,currency,available,held,total,locked\n1,EUR,1.0000,0.0000,1.0000,false\n")
+    column = "currency" if kind == "printed.csv" else "Currency"
+    folder.run("in.csv", option, name).assert_failed(
+        f"{name}: not ",
+        f"it has a column {column!r}, and accounts of this run have no currency: add --columns currency=",
+    )
+
+
+@pytest.mark.parametrize("option", ["--opening", "--expect"])
+def test_a_file_of_balances_with_too_many_currencies_is_named(folder: Folder, option: str) -> None:
+    folder.write("in.csv", HEADER + ROWS)
+    folder.write(
+        "many.csv", b"client,ccy,available\n" + b"".join(b"1,%x,1\n" % code for code in range(CURRENCIES_MAX + 1))
+    )
+    run = folder.run("in.csv", *CCY, option, "many.csv")
+    assert run.exit_code == 1
+    assert "many.csv: there are more than 65,536 currencies" in run.errors
+
+
 def test_differences_are_a_table_and_a_sequence() -> None:
     accounts = txfast.process(io.BytesIO(HEADER + ROWS), dialect=DIALECT, opening=io.BytesIO(OPENING)).accounts
     assert len(accounts.differences(accounts)) == 0
-    assert len(accounts[::-1].differences(accounts[::-1].to_arrow())) == 0
+    for chosen in (accounts[::-1], accounts[1:][::-1], accounts[:-1][::-1], accounts[::-2], accounts[-2::-1]):
+        assert len(chosen.differences(chosen.to_arrow())) == 0
     expected = pa.table({"currency": ["EUR", "CHF"], "client": [10, 10], "locked": [True, False]})
     found = accounts[1:3].differences(expected)
     assert list(found) == [found[0]]

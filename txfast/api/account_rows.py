@@ -155,9 +155,13 @@ def account_of_key(accounts: "AccountChunks", key: tuple[int | bytes, bytes | No
 
 
 def ascends(accounts: "AccountChunks") -> bool:
-    """Whether accounts are in ascending order of client, as those of a slice may not be."""
-    clients = (chunk.account(index)[0] for chunk in accounts.chunks() for index in range(len(chunk)))
-    first = list(islice(clients, 2))
+    """Whether accounts are in ascending order of client, then currency, as those of a slice may not be."""
+    owners = (
+        (chunk.account(index)[0], chunk.currency_at(index) or b"")
+        for chunk in accounts.chunks()
+        for index in range(len(chunk))
+    )
+    first = list(islice(owners, 2))
     return first == sorted(first)
 
 

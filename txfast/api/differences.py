@@ -25,7 +25,7 @@ class Difference(NamedTuple):
     """A value of an account that is not as expected: its `column`, and both values as text.
 
     `column` is available, held, total or locked; or account, whose values are `present` and `missing`, where only one
-    side has the account. Where accounts have a currency, each is a CurrencyDifference in its place.
+    side has the account. Where accounts have a currency, differences are CurrencyDifference tuples.
     """
 
     client: int | str
@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
 
 class CurrencyDifference(NamedTuple):
-    """A Difference where accounts have a currency. It is used as one: all else is as there."""
+    """A Difference of an account with a currency: the same fields, and `currency`."""
 
     client: int | str
     currency: str

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from txfast.cluster.currency_codes import Numbers, currencies_of
+from txfast.cluster.currency_codes import Numbers, came_damaged, currencies_of
 from txfast.cluster.job import Job
 from txfast.cluster.results import AccountRun
 from txfast.dialect.currencies import Currencies
-from txfast.errors import ClusterError
+from txfast.errors import ClusterError, SpillError
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.spill.file import SpillFile, Stream
 from txfast.spill.runs import renumber_run
@@ -50,7 +50,10 @@ class MergedAccounts:
         numbers = Numbers(self.currencies)
         numbers.know(currencies_of(run.codes).codes)
         content = bytearray(run.content)
-        renumber_run(content, numbers.table, has_names=self.has_names)
+        try:
+            renumber_run(content, numbers.table, has_names=self.has_names)
+        except SpillError as error:
+            raise came_damaged(f"shard {run.shard}: run {run.number} of its accounts") from error
         return content
 
     def chunks(self) -> Iterator[AccountColumns]:

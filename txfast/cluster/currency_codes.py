@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 
 from txfast.dialect.currencies import Currencies
+from txfast.dialect.names import CURRENCY_BYTES_MAX
 from txfast.errors import ClusterError
 
 
@@ -15,15 +16,21 @@ def bytes_of(codes: Iterable[bytes]) -> bytes:
     return b"".join(bytes([len(code)]) + code for code in codes)
 
 
+def came_damaged(name: str) -> ClusterError:
+    """The error for something that a task sent, and that does not read as it was written."""
+    return ClusterError(f"{name} came damaged: something between the tasks is faulty; nothing is put out; run it again")
+
+
 def add_codes(currencies: Currencies, sent: bytes | memoryview) -> None:
-    """Add codes that were sent, which have the next numbers. Raises ClusterError for what nobody sends."""
+    """Add codes that were sent, which have the next numbers. Raises ClusterError for a damaged list."""
     content = bytes(sent)
     start = 0
     while start < len(content):
         end = start + 1 + content[start]
         due = len(currencies)
-        if end > len(content) or end == start + 1 or currencies.number(content[start + 1 : end]) != due:
-            raise ClusterError("a list of currencies came that is damaged; nothing is put out")
+        is_code = 0 < content[start] <= CURRENCY_BYTES_MAX and end <= len(content)
+        if not is_code or currencies.number(content[start + 1 : end]) != due:
+            raise came_damaged("a list of currencies")
         start = end
 
 

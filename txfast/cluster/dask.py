@@ -113,7 +113,7 @@ def process(
 ) -> tuple[pa.Table, pa.Table | None, dict[str, Any]]:
     """Replay inputs on Dask; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
 
-    `accounts` ascends by client; `rejects` is in the order of the input.
+    `accounts` ascends by client, a string where ids are texts, then currency; `rejects` is in the order of the input.
 
     `shards` is the number of reduce tasks, by default the number of tasks that Dask runs at once. A reduce task holds
     its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. On top of
@@ -202,7 +202,7 @@ def describe(error: Exception) -> str:
 
 
 def merged_table(job: DaskJob, spill_dir: str | None, decimals: int) -> pa.Table:
-    """The accounts of all shards in ascending order of client."""
+    """The accounts of all shards in ascending order of client, then currency."""
     with closing(MergedAccounts(job, spill_dir)) as merged:
         return pa.Table.from_batches(account_batches(merged, decimals), account_schema(merged, decimals))
 

@@ -11,6 +11,7 @@ from txfast.batch.header import JSON_HEADER
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import RangeReport, ShardSummary
 from txfast.cluster.sent_dialect import dialect_in
+from txfast.dialect.currencies import CURRENCIES_MAX, too_many_currencies
 from txfast.errors import ClusterError
 from txfast.report.stats import RunFigures, make_stats
 from txfast.run.all_malformed import refuse_all_malformed
@@ -43,7 +44,8 @@ class Figures:
         known[number] = result
 
     def check(self) -> None:
-        """Check that every range and shard was added, and that their rows add up. Raises ClusterError."""
+        """Check that every range and shard was added, and that their rows add up. Raises ClusterError, and
+        CapacityError for more currencies, in all shards, than a run may have."""
         if sorted(self._reports) != list(range(len(self._ranges))):
             raise ClusterError(f"{len(self._reports)} of {len(self._ranges)} ranges reported; nothing is put out")
         if sorted(self._summaries) != list(range(self.shards)):
@@ -52,6 +54,8 @@ class Figures:
         settled = sum(map(sum, (summary.counts for summary in self._summaries.values())))
         if sent != settled:
             raise ClusterError(f"{sent:,} well-formed rows were read, and {settled:,} were settled; nothing is put out")
+        if len(self.by_currency()) > CURRENCIES_MAX:
+            raise too_many_currencies()
         self._check_borders()
         self._refuse_all_malformed()
 

@@ -12,7 +12,6 @@ from txfast.cluster.pieces import make_last_piece, make_piece
 from txfast.cluster.range_reader import RangeReader
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import Piece, RangeReport
-from txfast.dialect.currencies import Currencies
 from txfast.spill.partitions import Partitions
 
 SHARDS_MAX = 1 << 16
@@ -32,10 +31,12 @@ def map_range(part: Range, shards: int) -> Iterator[Piece | RangeReport]:
     piece_counts = [0] * shards
     reader = RangeReader(part)
     text_ids = None if reader.dialect is None else reader.dialect.text_ids
-    currencies = Currencies() if text_ids is None or text_ids.currencies is None else text_ids.currencies
+    currencies = None if text_ids is None else text_ids.currencies
     sent_codes = [0] * shards  # of the currencies, how many each shard was told
 
     def new_codes(shard: int) -> bytes:
+        if currencies is None:
+            return b""
         first, sent_codes[shard] = sent_codes[shard], len(currencies)
         return bytes_of(currencies.codes[first:])
 

@@ -3,8 +3,7 @@ objects.
 
 A record is (kind, shard, number, second, content). For reports, which belong to no shard, `shard` is the number of
 shards. `number` is the range, or the number of an AccountRun; `second` is the number of a Piece, or the bytes of the
-codes before the accounts of an AccountRun. Reports and
-summaries become JSON, everything else keeps its content.
+codes before the accounts of an AccountRun. Reports and summaries become JSON, everything else keeps its content.
 """
 
 import json
@@ -14,6 +13,7 @@ from typing import Any
 from txfast.cluster.extents import Extent
 from txfast.cluster.ranges import Range
 from txfast.cluster.results import AccountRun, Piece, RangeReport, RowStatuses, ShardSummary
+from txfast.cluster.sent_dialect import SentDialect
 from txfast.input.position import Position
 from txfast.state.manifest import Fields
 from txfast.state.positions import fields_of_position, position_of
@@ -43,6 +43,8 @@ def fields_in(text: str | bytes) -> dict[str, Any]:
     }
     if fields.get("header") is not None:
         fields["header"] = fields["header"].encode("latin-1")
+    if "dialect" in fields:
+        fields["dialect"] = SentDialect(fields["dialect"])
     if "by_currency" in fields:
         fields["by_currency"] = tuple((code.encode("latin-1"), *units) for code, *units in fields["by_currency"])
     if fields.get("position") is not None:

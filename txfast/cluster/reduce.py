@@ -12,12 +12,12 @@ from itertools import chain
 from typing import Any
 
 from txfast.batch.batch import TransactionBatch
-from txfast.cluster.currency_codes import Numbers, bytes_of
+from txfast.cluster.currency_codes import Numbers, bytes_of, came_damaged
 from txfast.cluster.pieces import Slices
 from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
 from txfast.cluster.sent_dialect import own_dialect
 from txfast.dialect.text_ids import TextIds
-from txfast.errors import ClusterError
+from txfast.errors import ClusterError, SpillError
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
@@ -150,7 +150,10 @@ class Reduction:
         while reader.fill(batch):
             if numbers is not None:
                 numbers.know(slices.currencies.codes)
-                renumber_rows(batch, numbers.table)
+                try:
+                    renumber_rows(batch, numbers.table)
+                except SpillError as error:
+                    raise came_damaged(f"shard {self._shard}: rows with currencies") from error
             yield batch
         if numbers is not None:
             numbers.know(slices.currencies.codes)  # those of other shards too: too many fail the run, as on one machine

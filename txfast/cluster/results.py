@@ -91,8 +91,8 @@ class RowStatuses:
 
 @dataclass(frozen=True)
 class AccountRun:
-    """Some accounts of a shard, sorted by client. Clients ascend from each run of the shard to the next. `codes` are
-    those of all currencies of the shard, where accounts have one (currency_codes.py)."""
+    """Some accounts of a shard, sorted by client, then currency, and so on from run to run. `codes` are those of all
+    currencies of the shard, where accounts have one (currency_codes.py)."""
 
     shard: int
     number: int

@@ -109,7 +109,7 @@ class SparkJob:  # pragma: no cover (its tests, tests/cluster/test_engines.py, n
         return self._records.where(self._records["kind"].isin(*kinds))
 
     def accounts(self) -> "DataFrame":
-        """The accounts, in ascending order of client within a shard."""
+        """The accounts, in ascending order of client, then currency, within a shard."""
         return self._of_kind(RUN).mapInArrow(*workers.accounts_of_runs(self.figures.dialect))
 
     def runs(self) -> Iterator[AccountRun]:
@@ -164,9 +164,10 @@ def process(  # pragma: no cover (likewise)
 ) -> "tuple[DataFrame, DataFrame | None, dict[str, Any]]":
     """Replay inputs on Spark; return (accounts, rejects, stats). `rejects` is None unless it is asked for.
 
-    `accounts` ascends by client within each shard. A client is a string where ids are texts, else decimal(20, 0), since
-    Spark has no unsigned numbers. `rejects` is in the order of the input. What Spark needs to make both stays on the
-    disks of its workers until the session ends, or its cache is cleared.
+    `accounts` ascends by client, then currency, within each shard, with a column `currency` where accounts have one. A
+    client is a string where ids are texts, else decimal(20, 0), since Spark has no unsigned numbers. `rejects` is in
+    the order of the input. What Spark needs to make both stays on the disks of its workers until the session ends, or
+    its cache is cleared.
 
     `shards` is the number of reduce tasks, by default the number of tasks that Spark runs at once. A reduce task holds
     its clients in memory; what exceeds `memory_limit`, in bytes for each task, goes to files in `spill_dir`. Inputs are

@@ -2,7 +2,11 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from txfast.errors import CapacityError
+
 CURRENCIES_MAX: int
+
+def too_many_currencies() -> CapacityError: ...
 
 @disjoint_base
 class Currencies:

@@ -9,6 +9,13 @@ from txfast.errors import CapacityError
 CURRENCIES_MAX = 1 << 16
 
 
+def too_many_currencies():
+    """The error where there are more than CURRENCIES_MAX."""
+    return CapacityError(
+        f"there are more than {CURRENCIES_MAX:,} currencies: does columns.currency name the right column?"
+    )
+
+
 cdef class Currencies:
     """The codes of currencies in a run: bytes of 1 to 12, as they are in the input, by their numbers from 0 on.
 
@@ -32,9 +39,7 @@ cdef class Currencies:
         if number is None:
             number = len(self.codes)
             if number == CURRENCIES_MAX:
-                raise CapacityError(
-                    f"there are more than {CURRENCIES_MAX:,} currencies: does columns.currency name the right column?"
-                )
+                raise too_many_currencies()
             self.codes.append(code)
             self.numbers[code] = number
         return number

@@ -38,7 +38,7 @@ cdef class SavedLedger:
 
     Accounts come in order of appearance, the entries of each kind in the order in which they were applied. Buffers
     are bytes, aligned to eight. A value takes eight bytes, in `kinds` and `states` one byte, in `locked` one bit.
-    Amounts are in units of 0.0001.
+    Amounts are in units of the last decimal.
 
     An id that is a text is copied as a reference; `client_column` and `tx_column` replace references by the texts.
     Where accounts have a currency, its number is copied into two bytes of `currencies`, which are `new_currencies`;
@@ -65,7 +65,7 @@ cdef class SavedLedger:
 
     @property
     def total_units(self):
-        """The sum of all totals, in units of 0.0001."""
+        """The sum of all totals, in units of the last decimal."""
         return whole(&self.total)
 
     def __dealloc__(self):

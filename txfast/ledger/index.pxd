@@ -111,6 +111,7 @@ cdef inline Probe find_entry(
     cdef Probe probe
     probe.group = home
     probe.hash = hash
+    probe.at_second_home = groups_seen >= HOME_GROUPS
     while True:
         candidates = match_16(probe.group.tags, tag) & GROUP_MASK
         while candidates:
@@ -118,16 +119,15 @@ cdef inline Probe find_entry(
             position = probe.group.positions[probe.slot]
             if (probe.group.checks >> 2 * probe.slot & 3) == check_of(hash) and is_entry(logs, position, account, tx):
                 probe.position = position
-                probe.at_second_home = groups_seen >= HOME_GROUPS
                 return probe
             candidates &= candidates - 1
         empty = match_16(probe.group.tags, 0) & GROUP_MASK
         if empty:
             probe.slot = lowest_bit(empty)
             probe.position = <uint32_t>NOT_FOUND
-            probe.at_second_home = groups_seen >= HOME_GROUPS
             return probe
         groups_seen += 1
+        probe.at_second_home = groups_seen >= HOME_GROUPS
         probe.group = next_group(index, probe.group, groups_seen, hash)
 
 

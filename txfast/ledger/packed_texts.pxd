@@ -45,7 +45,7 @@ cdef inline bint is_same_at(
 
 cdef inline uint64_t unpacked_bytes(const TextArena* arena) noexcept nogil:
     """The bytes that all texts would take with their lengths if none were packed."""
-    return arena.end + arena.packed * (UUID_BYTES - UUID_WORDS * WORD_BYTES)
+    return arena.end + <uint64_t>arena.packed * (UUID_BYTES - UUID_WORDS * WORD_BYTES)
 
 
 cdef inline uint8_t unpacked_bytes_at(const TextArena* arena, const uint64_t address) noexcept nogil:

@@ -4,7 +4,7 @@ A text has an address for good. It is stored with its length before it. Clients'
 transactions in one for each log.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
 from txfast.batch.ids cimport ID_BYTES_MAX
@@ -27,8 +27,8 @@ cdef struct TextArena:
     void** allocations  # for `free`, by block
     uint64_t block_count
     uint64_t end  # the address after the last text
-    uint64_t users  # of one that `share_texts` is used for
-    uint64_t packed  # how many texts packed_texts.pxd has packed
+    uint32_t users  # of one that `share_texts` is used for
+    uint32_t packed  # how many texts packed_texts.pxd has packed
 
 
 cdef inline uint64_t blocks_for(const TextArena* arena, const uint64_t text_bytes) noexcept nogil:

@@ -1,7 +1,7 @@
 """The columns of a file of balances: which accounts a run begins with, or should end with.
 
-Such a file has a column `client`, `currency` where accounts have one, and amounts of the account. Other columns are
-ignored. This module must not know what a run does with balances.
+Such a file has a column `client`, `currency` where accounts have one and only then, and amounts of the account. Other
+columns are ignored. This module must not know what a run does with balances.
 """
 
 from txfast.errors import InputError
@@ -64,6 +64,13 @@ class Contents:
                                        f"{names[indexes[1]]!r}: leave one out")  # fmt: skip
             if indexes:
                 found[column] = indexes[0]
+        kept_apart = next((name for name in names if CURRENCY not in key_names and is_called(name, [CURRENCY])), None)
+        if kept_apart is not None:
+            raise self.wrong(
+                file,
+                f"it has a column {kept_apart!r}, and accounts of this run have no currency: add --columns "
+                f"currency=NAME, the column of transactions, or leave this column out",
+            )
         missing = [" or ".join(others) for key, others in key_names.items() if key not in found]
         if missing or len(found) == len(key_names):
             column = missing[0] if missing else "with an amount"

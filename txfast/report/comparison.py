@@ -5,7 +5,7 @@ are written.
 """
 
 from txfast.dialect.names import DECIMALS
-from txfast.printable import printable
+from txfast.printable import shown_account
 from txfast.report.expected import ExpectedAccounts
 from txfast.text.words import counted
 from txfast.writers.difference_columns import DifferenceColumns
@@ -52,8 +52,11 @@ def differences(
 
 def difference_text(client: int | str, currency: str | None, column: str, expected: str, found: str) -> str:
     """A difference in words; `currency` is None where accounts have none."""
-    whose = printable(f"client {client}" if currency is None else f"client {client} in {currency}")
-    return f"{whose}: {column}: expected {expected}, found {found}"
+    owner = shown_account(
+        client if isinstance(client, int) else client.encode(errors="surrogateescape"),
+        None if currency is None else currency.encode(errors="surrogateescape"),
+    )
+    return f"{owner}: {column}: expected {expected}, found {found}"
 
 
 def outcome_text(count: int, file: str, differences_path: str | None) -> str:

@@ -1,8 +1,7 @@
 """ExpectedAccounts: what accounts should be, and where those of a run differ.
 
 Both sides are in ascending order of client, then of the code of the currency where accounts have one, and are compared
-by one pass over them. This module must not know where
-either comes from, nor where differences go.
+by one pass over them. This module must not know files.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t

@@ -3,7 +3,7 @@
 This module must not know what a user calls such a file, nor where differences go.
 """
 
-from txfast.errors import InputError, MemoryLimitError, SourceError, unreadable
+from txfast.errors import CapacityError, InputError, MemoryLimitError, SourceError, unreadable
 from txfast.input.first_bytes import ReplayedFile, take_first_bytes
 from txfast.input.open import open_input
 from txfast.input.ref import InputRef
@@ -71,7 +71,8 @@ class BalanceFile:
     def blocks(self) -> "Iterator[BalanceRows]":
         """Iterate the rows block by block, always in the same BalanceRows, which keep all rows unless they are cleared.
 
-        Raises InputError for a row that is wrong, SourceError, MemoryLimitError and Interrupted.
+        Raises InputError for a row that is wrong, SourceError, MemoryLimitError, CapacityError for too many currencies,
+        and Interrupted.
         """
         given = self.given
         if isinstance(given, InputRef):
@@ -81,6 +82,8 @@ class BalanceFile:
         try:
             self.name = source.name
             yield from self._blocks_of(source)
+        except CapacityError as error:
+            raise CapacityError(f"{self.name}: {error}") from error
         finally:
             source.close()
 
@@ -202,7 +205,7 @@ def is_there_twice(name: str, line: int | None, owner: "Owner") -> InputError:
 def is_known_already(name: str, line: int | None, owner: "Owner", state: str | None) -> InputError:
     return InputError(
         f"{place(name, line)}: {shown_account(*owner)} has an account in {state} already: the state keeps opening "
-        f"balances, so give them in the first run alone, and later only those of new clients"
+        f"balances, so give them in the first run alone, and later only those of new accounts"
     )
 
 

@@ -1,5 +1,5 @@
 /* What Cython cannot express: wide multiplications, and work on many bytes at once. For little-endian 64-bit
- * machines with GCC or Clang. TXFAST_PORTABLE leaves the vector unit out. */
+ * machines with GCC or Clang. TXFAST_PORTABLE leaves SSE2 intrinsics out. */
 #ifndef TXFAST_INTRINSICS_H
 #define TXFAST_INTRINSICS_H
 
