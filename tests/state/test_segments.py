@@ -1,4 +1,5 @@
-"""Checkpoints that share their entries: each writes only the new ones, and restores all."""
+"""Checkpoints that share their entries: each writes only the new ones, and all can be restored from
+any of them."""
 
 from __future__ import annotations
 

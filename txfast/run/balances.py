@@ -136,14 +136,14 @@ def read_expected(file: BalanceFile, books: "Books | None" = None) -> "ExpectedA
 
     Raises InputError also where a client is there twice, MemoryLimitError, and as `BalanceFile.blocks`.
     """
-    from txfast.report.expected import SORTED_BYTES, ExpectedAccounts
+    from txfast.report.expected import SORTED_BYTES, SORTING_BYTES, ExpectedAccounts
 
     rows = file.no_rows()
     for rows in file.blocks():
         if books is not None:
             refuse_large(file.name, rows.memory_bytes, books)
     if books is not None:
-        refuse_large(file.name, rows.memory_bytes + len(rows) * SORTED_BYTES, books)
+        refuse_large(file.name, rows.memory_bytes + len(rows) * SORTING_BYTES, books)
     expected = ExpectedAccounts(rows)
     if expected.twice >= 0:
         raise is_there_twice(file.name, rows.line_of(expected.twice), rows.owner_of(expected.twice))

@@ -78,7 +78,7 @@ class Books:
 
     @property
     def text_ids(self) -> "TextIds | None":
-        """Which ids are texts; None where all are numbers."""
+        """Which ids are texts, and the currencies; None where all ids are numbers and accounts have no currency."""
         return None if self.dialect is None else self.dialect.text_ids
 
     @property
@@ -111,7 +111,7 @@ class Books:
             ledger.expect(0)
 
     def make_room(self, count: int, at_once: bool) -> int:
-        """Leave so many bytes to something else, or none of them; return how many are missing.
+        """Give `count` bytes of the ledgers' memory away, all or none; return how many are missing.
 
         A ledger that has become too large moves to disk in this call if `at_once`, else at its next batch. With
         `at_once`, no batch may be applied meanwhile. Raises SpillError.
@@ -132,7 +132,7 @@ class Books:
         return 0
 
     def missing_for(self, count: int) -> int:
-        """How many bytes are missing for so many more; 0 where `make_room` would leave them."""
+        """How many bytes are missing to give `count` away; 0 where `make_room` would."""
         if self.ledger_bytes is None:
             return 0
         missing = max(0, count - len(self.ledgers) * self.ledger_bytes)

@@ -423,7 +423,7 @@ class StateDirectory:
                 remove_folder(path)
 
     def revoke(self) -> None:
-        """Nothing to do: a state is published last."""
+        """A state is published last, so it never has to be taken back."""
 
     def discard(self) -> None:
         """Remove a snapshot that was not published, and release the lock."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-# The format that is written. Earlier ones, which are read: 1; 2 shared its entries with other snapshots; 3 was in
-# shards, or had inputs with several parts. They had no policy, and did not say how a dispute had ended.
+# The format that is written. Earlier ones, which are read: 1, the first; 2 shared its entries with other snapshots; 3
+# was in shards, or had inputs with several parts. They had no policy, and did not say how a dispute had ended.
 FORMAT = 4
 # The format of a snapshot with opening balances or a dialect: versions that do not know them must not read it.
 EXTENDED_FORMAT = 5

@@ -22,9 +22,9 @@ def fields_of_policy(policy: Policy | None) -> dict[str, str]:
 
 def policy_of(fields: "Fields") -> Policy | None:
     """The policy of a snapshot with this manifest; None for the default one, which those without the field have. A
-    switch that is not there came with a later version, and has its default.
+    switch that is not there was added after the state was saved, and has its default.
 
-    Raises StateError, and UnknownFormatError for a switch or a value that came with a later version.
+    Raises StateError, and UnknownFormatError for a switch or a value that only a newer txfast knows.
     """
     if not fields.has("policy"):
         return None
