@@ -192,10 +192,10 @@ cdef inline bint cut_object(
     if keys != NULL and has_shared_key(found):
         return False
     fields.has_quotes = fields.has_surplus = False
-    fields.type = take_value(&found[<int>TYPE], &room)
-    fields.client = take_value(&found[<int>CLIENT], &room)
-    fields.tx = take_value(&found[<int>TX], &room)
-    fields.amount = take_value(&found[<int>AMOUNT], &room)
+    take_value(&fields.type, &found[<int>TYPE], &room)
+    take_value(&fields.client, &found[<int>CLIENT], &room)
+    take_value(&fields.tx, &found[<int>TX], &room)
+    take_value(&fields.amount, &found[<int>AMOUNT], &room)
     if keys != NULL:
         take_more_values(found, &room, fields)
     return True
@@ -218,8 +218,8 @@ cdef inline void take_more_values(
 ) noexcept nogil:
     """Take the values that a dialect has beside those of the four columns."""
     cdef int role, other
-    fields.debit = take_value(&found[<int>DEBIT], room)
-    fields.currency = take_value(&found[<int>CURRENCY], room)
+    take_value(&fields.debit, &found[<int>DEBIT], room)
+    take_value(&fields.currency, &found[<int>CURRENCY], room)
     fields.amount_is_number = is_number(&found[<int>AMOUNT])
     fields.debit_is_number = is_number(&found[<int>DEBIT])
     for role in range(<int>KEPT, <int>ROLES_MAX):
@@ -229,7 +229,7 @@ cdef inline void take_more_values(
                 fields.kept[role - KEPT] = field_of(fields, other)
                 break
         else:
-            fields.kept[role - KEPT] = take_value(&found[role], room)
+            take_value(&fields.kept[role - KEPT], &found[role], room)
 
 
 cdef inline Field field_of(const Fields* fields, const int role) noexcept nogil:
@@ -267,7 +267,8 @@ cdef inline bint is_number(const Found* found) noexcept nogil:
     return is_there(found) and found.member.value[0] != c'"'
 
 
-cdef inline Field take_value(
+cdef inline void take_value(
+    Field* field,  # OUT
     const Found* found,  # IN
     uint8_t** room,  # IN, OUT where to write a text that has escapes; moved past it
 ) noexcept nogil:
@@ -276,16 +277,15 @@ cdef inline Field take_value(
     cdef const uint8_t* end = found.member.value_end
     cdef uint8_t* written
     cdef Syntax syntax = default_syntax()
-    cdef Field field
     field.start = field.end = NULL
     field.quoted = False
     if not is_there(found):
-        return field
+        return
     if start[0] != c'"':
         # null is an empty field, true and false are texts.
         field.start = start
         field.end = start if begins_with(start, end, b"null", 4) else end
-        return field
+        return
     start += 1
     end -= 1
     if found.member.value_has_escapes:
@@ -293,4 +293,4 @@ cdef inline Field take_value(
         start = room[0]
         end = written
         room[0] = written
-    return trimmed(start, end, &syntax)
+    field[0] = trimmed(start, end, &syntax)

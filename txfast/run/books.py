@@ -13,7 +13,6 @@ from txfast.ledger.figures import balances_of, counts_of
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.printable import printable
-from txfast.run.bytes_on_disk import bytes_of_ledger, bytes_of_rows, bytes_of_snapshot
 from txfast.run.machine import return_free_memory
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
@@ -126,7 +125,7 @@ class Books:
             for shard, ledger in enumerate(self.ledgers):
                 ledger.limit_memory(self.ledger_bytes)
                 if len(ledger) and ledger.bytes_with(0) > self.ledger_bytes:
-                    self._start_spill(shard, bytes_of_ledger(ledger))
+                    self._start_spill(shard)
             if self.is_spilled:
                 return_free_memory()
         return 0
@@ -160,6 +159,8 @@ class Books:
         if parts == 1:
             snapshot.restore(self.ledgers)
             return
+        from txfast.run.bytes_on_disk import bytes_of_snapshot
+
         expected = bytes_of_snapshot(snapshot)
         for part, ledger in snapshot.parts(parts * len(self.ledgers), self._restoring_bytes):
             shard = part // parts
@@ -256,7 +257,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         self._known[shard] = 0
         if spill is None:
-            self._start_spill(shard, bytes_of_ledger(ledger))
+            self._start_spill(shard)
         else:
             spill.add_ledger(ledger)
             ledger.clear()
@@ -291,8 +292,10 @@ class Books:
             ledger.expect(before + int(EXPECTED_MARGIN * so_far * self._input_bytes / batch.input_bytes_read))
         ledger.apply(batch, shard=shard)
 
-    def _start_spill(self, shard: int, bytes_expected: int) -> "Spill":
-        """Move a ledger to disk, and all its rows from now on: about `bytes_expected` in all."""
+    def _start_spill(self, shard: int, bytes_expected: int | None = None) -> "Spill":
+        """Move a ledger to disk, and all its rows from now on: about `bytes_expected` in all, by default those of the
+        ledger."""
+        from txfast.run.bytes_on_disk import bytes_of_ledger
         from txfast.spill.file import SpillFile
         from txfast.spill.settled import Settled
         from txfast.spill.spill import STARTING, Spill
@@ -301,7 +304,9 @@ class Books:
         with STARTING:
             if self._spill_file is None:
                 self._spill_file = SpillFile(self._spill_folder)
-                self._spill_file.expect(bytes_expected)
+                self._spill_file.expect(
+                    bytes_of_ledger(self.ledgers[shard]) if bytes_expected is None else bytes_expected
+                )
                 self._settled = Settled(
                     self._spill_file, self._plan.memory_limit or 0, self._give_up, has_names=self.has_text_clients,
                     currencies=self.currencies,
@@ -322,6 +327,8 @@ class Books:
 
     def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
+        from txfast.run.bytes_on_disk import bytes_of_ledger, bytes_of_rows
+
         text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
         rows = text_bytes * len(batch) // max(1, batch.text_bytes)
         expected = bytes_of_rows(
