@@ -281,7 +281,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         limit = self.ledger_bytes
         if spill is None and limit is not None and ledger.bytes_with_batch(batch, shard=shard) > limit:
-            spill = self._start_spill(shard, self._spill_bytes_expected(batch))
+            spill = self._start_spill(shard, self._bytes_expected(batch))
         if spill is not None:
             spill.add_rows(batch, shard)
             batch.leave_unsettled(shard)
@@ -293,8 +293,7 @@ class Books:
         ledger.apply(batch, shard=shard)
 
     def _start_spill(self, shard: int, bytes_expected: int | None = None) -> "Spill":
-        """Move a ledger to disk, and all its rows from now on: about `bytes_expected` in all, by default those of the
-        ledger."""
+        """Move a ledger to disk, and all its rows from now on: about `bytes_expected`, by default the ledger's own."""
         from txfast.run.bytes_on_disk import bytes_of_ledger
         from txfast.spill.file import SpillFile
         from txfast.spill.settled import Settled
@@ -304,9 +303,8 @@ class Books:
         with STARTING:
             if self._spill_file is None:
                 self._spill_file = SpillFile(self._spill_folder)
-                self._spill_file.expect(
-                    bytes_of_ledger(self.ledgers[shard]) if bytes_expected is None else bytes_expected
-                )
+                own = bytes_of_ledger(self.ledgers[shard])
+                self._spill_file.expect(own if bytes_expected is None else bytes_expected)
                 self._settled = Settled(
                     self._spill_file, self._plan.memory_limit or 0, self._give_up, has_names=self.has_text_clients,
                     currencies=self.currencies,
@@ -325,16 +323,14 @@ class Books:
         self._spills[shard] = started
         return started
 
-    def _spill_bytes_expected(self, batch: "TransactionBatch") -> int:
+    def _bytes_expected(self, batch: "TransactionBatch") -> int:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
-        from txfast.run.bytes_on_disk import bytes_of_ledger, bytes_of_rows
+        from txfast.run.bytes_on_disk import bytes_from
 
-        text_bytes = max(0, (self._input_bytes or 0) - batch.input_bytes_read)
-        rows = text_bytes * len(batch) // max(1, batch.text_bytes)
-        expected = bytes_of_rows(
-            rows, text_bytes, keeps_texts=self.text_ids is not None, keeps_statuses=self.keep_statuses
-        )
-        return sum(map(bytes_of_ledger, self.ledgers)) + expected
+        return bytes_from(
+            batch, self._input_bytes or 0, self.ledgers, keeps_texts=self.text_ids is not None,
+            keeps_statuses=self.keep_statuses,
+        )  # fmt: skip
 
     def _give_up(self, ledger: Ledger) -> None:
         """Keep the counts and the balance of a ledger before it is cleared."""

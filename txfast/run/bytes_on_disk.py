@@ -5,6 +5,9 @@ This module must not know when that happens.
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from txfast.batch.batch import TransactionBatch
     from txfast.ledger.ledger import Ledger
     from txfast.state.snapshot import Snapshot
 
@@ -27,8 +30,12 @@ def bytes_of_snapshot(snapshot: "Snapshot") -> int:
     return snapshot.entries * ROW_BYTES + snapshot.accounts * ACCOUNT_BYTES + snapshot.text_bytes
 
 
-def bytes_of_rows(rows: int, text_bytes: int, *, keeps_texts: bool, keeps_statuses: bool) -> int:
-    """The same of rows, which have `text_bytes` in their input: with their ids where these are texts, and with their
-    outcome for the reports, which have the rows' text too."""
+def bytes_from(
+    batch: "TransactionBatch", input_bytes: int, ledgers: "Sequence[Ledger]", *, keeps_texts: bool, keeps_statuses: bool
+) -> int:
+    """The same of ledgers, and of the rows of an input from this batch on: with their ids where these are texts, and
+    with their outcome for the reports, which have the rows' text too."""
+    text_bytes = max(0, input_bytes - batch.input_bytes_read)
+    rows = text_bytes * len(batch) // max(1, batch.text_bytes)
     expected = rows * ROW_BYTES + (text_bytes if keeps_texts else 0)
-    return expected + (text_bytes + rows if keeps_statuses else 0)
+    return sum(map(bytes_of_ledger, ledgers)) + expected + (text_bytes + rows if keeps_statuses else 0)
