@@ -108,6 +108,8 @@ cdef inline const uint8_t* plain_wide_row(
         if delimiters:
             return NULL
         window += WINDOW_BYTES
+    if column + 2 < plan.width:
+        return NULL
     boundary = window - WINDOW_BYTES + lowest_bit(ends)
     cut[column].end = boundary
     if has_text_ids:
@@ -118,7 +120,7 @@ cdef inline const uint8_t* plain_wide_row(
         return NULL
     if column + 1 < plan.width:
         # Like a row of four columns, it may end before its amount.
-        if column + 2 < plan.width or plan.form.columns.amount != column + 1:
+        if plan.form.columns.amount != column + 1:
             return NULL
         cut[column + 1].start = cut[column + 1].end = boundary
     for index in range(plan.other_count):
