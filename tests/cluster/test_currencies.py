@@ -23,7 +23,7 @@ from tests.support.engines import (
     settings_of,
 )
 from tests.support.outputs import assert_alike, assert_same_tables, by_command
-from tests.support.small_memory import small_books, small_limits, small_runs
+from tests.support.small_memory import small_reducers, small_reducers_of_parts
 from txfast.cluster import dask, spark_workers
 from txfast.cluster.accounts import MergedAccounts
 from txfast.cluster.currency_codes import Numbers, add_codes, bytes_of, currencies_of
@@ -88,9 +88,8 @@ def test_a_shard_that_does_not_fit_in_memory_gives_the_same(
 ) -> None:
     folder.write("in.csv", content(600))
     expected = by_command(folder, "in.csv", *flags_of(settings))
-    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(accounts))
     monkeypatch.setattr("txfast.cluster.reduce.RUN_BYTES", 100)
-    with small_limits(accounts):
+    with small_reducers(accounts):
         found = run_ranges(["in.csv"], 2, 1_000, dialect=settings)
     assert_alike(found, expected)
     assert found.stats["spilled_bytes"]
@@ -171,17 +170,12 @@ def test_days_with_a_state_add_up_here_and_there(folder: Folder, settings: dict[
 
 
 @pytest.mark.parametrize("settings", DIALECTS, ids=str)
-def test_a_state_that_does_not_fit_is_restored_in_parts(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
-) -> None:
+def test_a_state_that_does_not_fit_is_restored_in_parts(folder: Folder, settings: dict[str, str]) -> None:
     folder.write("in.csv", content(600))
     run_cluster("in.csv", range_bytes=9_000, shards=3, state="cluster", dialect=settings)
     by_command(folder, "--state", "single", "in.csv", *flags_of(settings))
     folder.write("more.csv", content(300, 9))
-    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(2))
-    monkeypatch.setattr("txfast.run.books.Books.parts_that_fit", lambda *_: 3)
-    monkeypatch.setattr("txfast.run.books.Books._restoring_bytes", 2)
-    with small_runs(2):
+    with small_reducers_of_parts(2, 3):
         found = run_cluster("more.csv", range_bytes=9_000, shards=2, state="cluster", dialect=settings)
     assert found.stats["spilled_bytes"]
     assert_alike(found, by_command(folder, "--state", "single", "more.csv", *flags_of(settings)))

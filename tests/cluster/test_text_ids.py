@@ -31,7 +31,7 @@ from tests.support.engines import (
 from tests.support.outputs import assert_alike, assert_same_tables, by_command
 from tests.support.profiles import examples
 from tests.support.rows import Row
-from tests.support.small_memory import small_books, small_limits, small_runs
+from tests.support.small_memory import small_reducers, small_reducers_of_parts
 from tests.support.text_ids import TEXT_SETTINGS, any_text_dialects, make_text_file
 from txfast.cluster import dask, spark_workers
 from txfast.cluster.accounts import MergedAccounts
@@ -86,9 +86,8 @@ def test_a_shard_that_does_not_fit_in_memory_gives_the_same(
 ) -> None:
     write_stream(folder, settings)
     expected = by_command(folder, "in.csv", *flags_of(settings))
-    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(accounts))
     monkeypatch.setattr("txfast.cluster.reduce.RUN_BYTES", 100)
-    with small_limits(accounts):
+    with small_reducers(accounts):
         found = run_ranges(["in.csv"], 2, 9_000, dialect=settings)
     assert_alike(found, expected)
     assert found.stats["spilled_bytes"]
@@ -234,17 +233,12 @@ def test_days_go_on_here_and_there_with_other_shards(folder: Folder, settings: d
 
 
 @pytest.mark.parametrize("settings", TEXT_SETTINGS, ids=str)
-def test_a_state_is_restored_in_parts_where_it_does_not_fit(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
-) -> None:
+def test_a_state_is_restored_in_parts_where_it_does_not_fit(folder: Folder, settings: dict[str, str]) -> None:
     write_stream(folder, settings)
     run_cluster("in.csv", range_bytes=9_000, shards=3, dialect=settings)
     by_command(folder, "--state", "single", "in.csv", *flags_of(settings))
     write_stream(folder, settings, 300, "more.csv")
-    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(2))
-    monkeypatch.setattr("txfast.run.books.Books.parts_that_fit", lambda *_: 3)
-    monkeypatch.setattr("txfast.run.books.Books._restoring_bytes", 2)
-    with small_runs(2):
+    with small_reducers_of_parts(2, 3):
         found = run_cluster("more.csv", range_bytes=9_000, shards=2, dialect=settings)
     assert found.stats["spilled_bytes"]
     assert_alike(found, by_command(folder, "--state", "single", "more.csv", *flags_of(settings)))

@@ -17,7 +17,7 @@ from tests.support.notes import NOTE_HEADER, notes_file, raw_rows
 from tests.support.outputs import assert_alike, by_command, rejects_of, twelve_files
 from tests.support.reference import HEADER
 from tests.support.replays import though_all_malformed
-from tests.support.small_memory import small_books, small_limits
+from tests.support.small_memory import small_reducers
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.cluster.cutting import cut_inputs
 from txfast.errors import ClusterError
@@ -155,11 +155,10 @@ def test_a_compressed_file_or_a_table_is_one_range(folder: Folder, suffix: str) 
     assert_alike(run_ranges([name, "in.csv"], 2, 10), by_command(folder, name, "in.csv"))
 
 
-def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_that_does_not_fit_in_memory_gives_the_same(folder: Folder) -> None:
     names = twelve_files(folder)
-    monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(3))
     expected = by_command(folder, *names)
-    with small_limits(3):
+    with small_reducers(3):
         found = run_ranges(names, 2, 500)
     assert_alike(found, expected)
     assert found.stats["spilled_bytes"]

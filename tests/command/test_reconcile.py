@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.support.arguments import parse, usage_error
-from tests.support.checkpoint_driver import DRIVER
+from tests.support.checkpoint_driver import DRIVER, run_to_the_end
 from tests.support.command import VOLATILE_STATS, Folder, Run
 from tests.support.reference import ACCOUNTS_HEADER, HEADER
 
@@ -126,13 +126,7 @@ def test_a_run_that_resumes_from_a_checkpoint_does_not_open_accounts_again(folde
     arguments = ("in.csv", "--opening", "open.csv", "-o", "out.csv", "--stats", "s.json", "--threads", threads, "-q")
     assert folder.run(*arguments).exit_code == 0
     right = [folder.read("out.csv"), figures(folder)]
-    state = ("--state", "state", "--checkpoint", "0")
-    command = (sys.executable, "-c", DRIVER)
-    for takes in ("1", "2", "2"):
-        ended = folder.run(*arguments, *state, command=command, variables={"TAKES": takes})
-        assert ended.exit_code == 9, ended.errors
-    ended = folder.run(*arguments, *state, command=command)
-    assert (ended.exit_code, ended.errors) == (0, "")
+    run_to_the_end(folder, *arguments, "--state", "state", "--checkpoint", "0", takes=(1, 2, 2))
     assert [folder.read("out.csv"), figures(folder)] == right
     assert folder.run("--state", "state").output == right[0]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-import sys
 import tempfile
 from array import array
 from contextlib import nullcontext
@@ -22,7 +21,7 @@ from pyarrow import parquet
 import txfast
 from tests.support import strategies
 from tests.support.balances import naive_differences, openings
-from tests.support.checkpoint_driver import DRIVER
+from tests.support.checkpoint_driver import run_to_the_end
 from tests.support.command import VOLATILE_STATS, Folder
 from tests.support.currencies import any_currency_dialects, make_currency_file, owner_of
 from tests.support.dialect_replays import THREADS, blocks_of
@@ -330,13 +329,7 @@ def test_a_run_that_resumes_from_a_checkpoint_counts_what_was_opened(folder: Fol
 
     assert folder.run(*arguments).exit_code == 0
     right = [folder.read("out.csv"), figures()]
-    state = (*STATE, "--checkpoint", "0")
-    command = (sys.executable, "-c", DRIVER)
-    for takes in ("1", "2", "2"):
-        ended = folder.run(*arguments, *state, command=command, variables={"TAKES": takes})
-        assert ended.exit_code == 9, ended.errors
-    ended = folder.run(*arguments, *state, command=command)
-    assert (ended.exit_code, ended.errors) == (0, "")
+    run_to_the_end(folder, *arguments, *STATE, "--checkpoint", "0", takes=(1, 2, 2))
     assert [folder.read("out.csv"), figures()] == right
     assert folder.run(*STATE).output == right[0]
 

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,11 +23,11 @@ from tests.support import strategies
 from tests.support.bare_ledger import accounts_csv
 from tests.support.command import Folder
 from tests.support.currencies import CURRENCY_SETTINGS, any_currency_dialects, make_currency_batch, make_currency_file
-from tests.support.dialect_replays import THREADS, blocks_of, run_reference
+from tests.support.dialect_replays import THREADS, run_days, run_reference
 from tests.support.profiles import examples
 from tests.support.replays import though_all_malformed
 from tests.support.rows import Row
-from tests.support.small_memory import SmallLedger, small_runs
+from tests.support.small_memory import SmallLedger
 from tests.support.states import STATE, change_manifest, seal
 from txfast.batch.cursor import report
 from txfast.dialect.currencies import CURRENCIES_MAX, Currencies
@@ -129,26 +130,15 @@ def test_a_state_continues_under_any_limit(
     settings = {**dialect, **places}
     contents = [make_currency_file(stream, dialect) for stream in streams]
     expected = run_reference(contents, settings, policy)
-    reasons: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
-        with small_runs(limit), though_all_malformed(), pytest.MonkeyPatch.context() as patched:
-            all_parts = Snapshot.parts
-            patched.setattr(Books, "parts_that_fit", lambda *_: parts)
-            patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
-            written = b""
-            for number, content in enumerate(contents):
-                path = Path(name) / ("all.csv" if grows else f"{number}.csv")
-                _, _, rows = content.partition(b"\n")
-                written = (written + rows) if grows and number else content
-                path.write_bytes(written)
-                with blocks_of(200, threads):
-                    result = txfast.process(
-                        path, state=f"{name}/state", dialect=dict(settings), policy=policy, threads=threads,
-                        rejects=True, last_line="take",
-                    )  # fmt: skip
-                reasons += [reject.reason for reject in result.rejects]
-            assert list(map(tuple, result.accounts)) == expected.accounts
-        assert list(map(tuple, txfast.Ledger.load(f"{name}/state").accounts())) == expected.accounts
+    days = [(f"{number}.csv", content) for number, content in enumerate(contents)]
+    if grows:
+        rows = [content.partition(b"\n")[2] for content in contents[1:]]
+        days = [("all.csv", written) for written in accumulate([contents[0], *rows])]
+    with tempfile.TemporaryDirectory() as name, though_all_malformed():
+        accounts, reasons = run_days(
+            Path(name), days, settings, policy=policy, threads=threads, limit=limit, parts=parts
+        )
+    assert accounts == expected.accounts
     assert reasons == [reject.reason for reject in expected.rejects]
 
 

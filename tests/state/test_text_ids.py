@@ -20,10 +20,9 @@ from tests.campaigns.crashes import damages
 from tests.support import strategies
 from tests.support.bare_ledger import accounts_csv
 from tests.support.command import Folder
-from tests.support.dialect_replays import THREADS, blocks_of, run_reference
+from tests.support.dialect_replays import THREADS, run_days, run_reference
 from tests.support.profiles import examples
 from tests.support.rows import Row
-from tests.support.small_memory import small_runs
 from tests.support.states import STATE, change_manifest, seal
 from tests.support.text_ids import TEXT_SETTINGS, any_text_dialects, make_text_batch, make_text_file
 from txfast.batch.cursor import report
@@ -97,22 +96,12 @@ def test_a_state_continues_under_any_limit(
     accounts and the rejects of one run over all."""
     contents = [make_text_file(stream, dialect) for stream in streams]
     expected = run_reference(contents, dict(dialect), policy)
-    reasons: list[str] = []
+    days = [(f"{number}.csv", content) for number, content in enumerate(contents)]
     with tempfile.TemporaryDirectory() as name:
-        with small_runs(limit), pytest.MonkeyPatch.context() as patched:
-            all_parts = Snapshot.parts
-            patched.setattr(Books, "parts_that_fit", lambda *_: parts)
-            patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
-            for number, content in enumerate(contents):
-                path = Path(name) / f"{number}.csv"
-                path.write_bytes(content)
-                with blocks_of(200, threads):
-                    result = txfast.process(
-                        path, state=f"{name}/state", dialect=dict(dialect), policy=policy, threads=threads, rejects=True
-                    )
-                reasons += [reject.reason for reject in result.rejects]
-            assert list(map(tuple, result.accounts)) == expected.accounts
-        assert list(map(tuple, txfast.Ledger.load(f"{name}/state").accounts())) == expected.accounts
+        accounts, reasons = run_days(
+            Path(name), days, dialect, policy=policy, threads=threads, limit=limit, parts=parts
+        )
+    assert accounts == expected.accounts
     assert reasons == [reject.reason for reject in expected.rejects]
 
 

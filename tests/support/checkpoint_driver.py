@@ -1,5 +1,11 @@
 """A program for `python -c`: the command, which ends itself, or sends itself a signal, at a checkpoint or a batch."""
 
+from __future__ import annotations
+
+import sys
+
+from tests.support.command import Folder, Run
+
 # Inputs are read in small blocks. TAKES is the number of the checkpoint, BATCHES that of the batch, of all inputs or of
 # the one in INPUT. SIGNAL is the name of the signal.
 DRIVER = """
@@ -29,3 +35,14 @@ checkpoint.Checkpoints.take, Replay._report = take_and_die, report_and_signal
 from txfast.__main__ import entry
 entry()
 """
+
+
+def run_to_the_end(folder: Folder, *arguments: str, takes: tuple[int, ...]) -> Run:
+    """Run a command again and again: each run ends itself at one of these checkpoints, and the last one ends well."""
+    command = (sys.executable, "-c", DRIVER)
+    for number in takes:
+        ended = folder.run(*arguments, command=command, variables={"TAKES": str(number)})
+        assert ended.exit_code == 9, ended.errors
+    ended = folder.run(*arguments, command=command)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    return ended

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 
@@ -18,8 +19,11 @@ from tests.support import reference_dialect_run
 from tests.support.reference_dialect import DecodedRow, Ignored, Malformed, read_rows
 from tests.support.reference_rows import NotTransactions
 from tests.support.replays import ARROW_BLOCK_BYTES_MIN, READERS, occurred, though_all_malformed
+from tests.support.small_memory import small_runs
 from txfast.errors import InputError, UsageError
 from txfast.run import plan
+from txfast.run.books import Books
+from txfast.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from txfast.api.arguments import Reader
@@ -103,6 +107,33 @@ def blocks_of(block_bytes: int | None, threads: int) -> Iterator[None]:
             patch.setattr(plan.Plan, "block_bytes", lambda *_: block_bytes)
         patch.setattr(plan.Plan, "is_threaded", lambda *_: threads > 1)
         yield
+
+
+def run_days(
+    folder: Path, days: Iterable[tuple[str, bytes]], settings: Settings, *, policy: str, threads: int, limit: int,
+    parts: int,
+) -> tuple[list[tuple[Any, ...]], list[str]]:  # fmt: skip
+    """Runs with one state, one for each day: the name of a file, and what it has by then.
+
+    Each restores the state in this many parts; ledgers of more than `limit` accounts go to disk. Returns the accounts
+    after the last day, and the reasons of all rejects.
+    """
+    reasons: list[str] = []
+    with small_runs(limit), pytest.MonkeyPatch.context() as patched:
+        all_parts = Snapshot.parts
+        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
+        patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
+        for name, content in days:
+            (folder / name).write_bytes(content)
+            with blocks_of(200, threads):
+                result = txfast.process(
+                    folder / name, state=folder / "state", dialect=dict(settings), policy=policy, threads=threads,
+                    rejects=True, last_line="take",
+                )  # fmt: skip
+            reasons += [reject.reason for reject in result.rejects]
+        accounts = list(map(tuple, result.accounts))
+    assert list(map(tuple, txfast.Ledger.load(folder / "state").accounts())) == accounts
+    return accounts, reasons
 
 
 def run_reference(inputs: Sequence[bytes], settings: Settings, policy: str = "") -> Outcome:

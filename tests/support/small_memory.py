@@ -99,6 +99,23 @@ def small_runs(limit: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def small_reducers(limit: int) -> Iterator[None]:
+    """The same as `small_limits`, for reduce tasks too."""
+    with small_limits(limit), pytest.MonkeyPatch.context() as patched:
+        patched.setattr("txfast.cluster.reduce.Books", small_books(limit))
+        yield
+
+
+@contextmanager
+def small_reducers_of_parts(limit: int, parts: int) -> Iterator[None]:
+    """The same as `small_runs`, for reduce tasks that restore a state in this many parts."""
+    with small_runs(limit), small_reducers(limit), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
+        patched.setattr(Books, "_restoring_bytes", limit)
+        yield
+
+
 def small_books(ledger_bytes: int) -> Callable[..., Books]:
     """A stand-in for the class Books: its ledgers go to disk when they exceed this number of accounts."""
 

@@ -24,10 +24,10 @@ from txfast.api.arguments import taken
 from txfast.api.differences import CurrencyDifference, Difference, compare
 from txfast.api.notebook import html_table
 from txfast.api.whole_file import whole_file
+from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import DECIMALS
 from txfast.text.words import counted
 from txfast.writers.accounts_table import account_batches, account_schema
-from txfast.writers.difference_columns import CURRENCY
 from txfast.writers.differences import difference_schema
 from txfast.writers.formats import compression_of, format_of, write_accounts
 from txfast.writers.output import Output

@@ -177,9 +177,9 @@ def process(  # pragma: no cover (likewise)
 
     `state` is a directory as for the command's `--state`; all workers must reach it by this path and may write there.
     The run begins with what it holds, reads what is new in the inputs, and has replaced it when this returns. Rejects
-    are then on the disks of Spark's workers: write them at once, before another run uses the state. If
-    Spark loses part of a frame, it makes it again from the inputs, which must be unchanged, and from the snapshot that
-    the run began with, which stays until another run has ended.
+    are then on the disks of Spark's workers: write them at once, before another run uses the state. If Spark loses part
+    of a frame, it makes it again from the inputs, which must be unchanged, and from the snapshot that the run began
+    with, which stays until another run has ended.
 
     Raises TxfastError. What Spark raises later, when a frame is read, is Spark's own.
     """

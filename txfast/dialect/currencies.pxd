@@ -10,6 +10,8 @@ from libc.string cimport memcpy, memset
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 
+from txfast.text.bits cimport WORD_BYTES, load_word
+
 cdef enum:
     CODE_BYTES_MAX = 12
     KNOWN_BITS = 6
@@ -52,15 +54,21 @@ cdef inline int check_codes(const KnownCodes* known) except -1:
     return 0
 
 
+cdef inline CurrencyCode code_of_words(
+    const uint64_t first, const uint64_t second, const Py_ssize_t length,
+) noexcept nogil:
+    """The code with these bytes, with zeros behind them, and this length."""
+    return CurrencyCode(first=first, second=second | <uint64_t>length << 56)
+
+
 cdef inline bint make_code(const uint8_t* start, const Py_ssize_t length, CurrencyCode* code) noexcept nogil:
     """The code of a text; False where it is empty or too long."""
-    cdef uint8_t[16] padded
+    cdef uint8_t[2 * WORD_BYTES] padded
     if not 0 < length <= CODE_BYTES_MAX:
         return False
     memset(padded, 0, sizeof(padded))
     memcpy(padded, start, length)
-    padded[15] = <uint8_t>length
-    memcpy(code, padded, sizeof(CurrencyCode))
+    code[0] = code_of_words(load_word(padded), load_word(padded + WORD_BYTES), length)
     return True
 
 

@@ -3,7 +3,10 @@
 Accounts and batches have the numbers. No output depends on them: accounts are sorted and shown by the codes.
 """
 
+from txfast.dialect.names import CURRENCY_BYTES_MAX
 from txfast.errors import CapacityError
+
+assert CURRENCY_BYTES_MAX == CODE_BYTES_MAX
 
 # A number has two bytes.
 CURRENCIES_MAX = 1 << 16

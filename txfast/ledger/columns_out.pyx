@@ -156,12 +156,10 @@ cdef class SavedLedger:
         with nogil:
             memset(bits, 0, (count + 7) // 8)
             for row in range(count):
-                client[row] = accounts[row].client
+                put_account(client, currency, row, accounts[row])
                 available_units[row] = accounts[row].available
                 held_units[row] = accounts[row].held
                 bits[row >> 3] |= accounts[row].locked << (row & 7)
-            for row in range(count if currency != NULL else 0):
-                currency[row] = accounts[row].currency
 
     def copy_entries(
         self,
@@ -201,9 +199,7 @@ cdef class SavedLedger:
                 else:
                     memcpy(tx + rows, txs_of(chunk) + slot, in_chunk * sizeof(uint64_t))
                 for row in range(in_chunk):
-                    client[rows + row] = accounts[chunk.account[slot + row]].client
-                for row in range(in_chunk if currency != NULL else 0):
-                    currency[rows + row] = accounts[chunk.account[slot + row]].currency
+                    put_account(client, currency, rows + row, accounts[chunk.account[slot + row]])
                 if keeps_amount(self.ledger.policy, kind):
                     memcpy(amount + rows, chunk.amount + slot, in_chunk * sizeof(int64_t))
                     for row in range(in_chunk):

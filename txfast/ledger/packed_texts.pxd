@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 from txfast.batch.ids cimport ID_ROOM_BYTES
 from txfast.ledger.texts cimport TextArena, add_text, is_text_at, text_at
 from txfast.text.bits cimport WORD_BYTES
-from txfast.text.text_hash cimport TextKey, hash_text
+from txfast.text.text_hash cimport TextKey, are_same_texts, hash_text
 from txfast.text.uuid cimport UUID_BYTES, UUID_WORDS, pack_uuid, unpack_uuid
 
 cdef enum:
@@ -34,13 +34,12 @@ cdef inline bint is_same_at(
 ) noexcept nogil:
     """Whether the text at an address is this one."""
     cdef const uint8_t* stored = text_at(arena, address)
-    cdef uint64_t[UUID_WORDS] packed, stored_words
+    cdef uint64_t[UUID_WORDS] packed
     if stored[0] != PACKED:
         return is_text_at(arena, address, text, length)
     if length != UUID_BYTES or not pack_uuid(text, packed):
         return False
-    memcpy(stored_words, stored + 1, sizeof(stored_words))
-    return stored_words[0] == packed[0] and stored_words[1] == packed[1]
+    return are_same_texts(stored + 1, <const uint8_t*>packed, sizeof(packed))
 
 
 cdef inline uint64_t unpacked_bytes(const TextArena* arena) noexcept nogil:

@@ -4,13 +4,14 @@ Such a file has a column `client`, `currency` where accounts have one and only t
 columns are ignored. This module must not know what a run does with balances.
 """
 
+from txfast.dialect.dialect import CURRENCY
 from txfast.errors import InputError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CLIENT, CURRENCY = "client", "currency"
+CLIENT = "client"
 # The columns that tell whose account a row is of, where accounts have no currency, and the names of each.
 CLIENTS = {CLIENT: (CLIENT,)}
 # The columns of BalanceRows: three amounts, and whether the account is locked, which is 0 or 1.
@@ -64,11 +65,11 @@ class Contents:
                                        f"{names[indexes[1]]!r}: leave one out")  # fmt: skip
             if indexes:
                 found[column] = indexes[0]
-        kept_apart = next((name for name in names if CURRENCY not in key_names and is_called(name, [CURRENCY])), None)
-        if kept_apart is not None:
+        currencies = [] if CURRENCY in key_names else [name for name in names if is_called(name, [CURRENCY])]
+        if currencies:
             raise self.wrong(
                 file,
-                f"it has a column {kept_apart!r}, and accounts of this run have no currency: add --columns "
+                f"it has a column {currencies[0]!r}, and accounts of this run have no currency: add --columns "
                 f"currency=NAME, the column of transactions, or leave this column out",
             )
         missing = [" or ".join(others) for key, others in key_names.items() if key not in found]

@@ -6,8 +6,8 @@ as it writes them, whatever the dialect: a CSV file is known by its first line, 
 This module must not know how files are read.
 """
 
-from txfast.dialect.dialect import Dialect
-from txfast.readers.balance_columns import AMOUNTS, CLIENT, CLIENTS, CURRENCY, LOCKED
+from txfast.dialect.dialect import CURRENCY, Dialect
+from txfast.readers.balance_columns import AMOUNTS, CLIENT, CLIENTS, LOCKED
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from txfast.readers.balance_rows cimport VALUE_COUNT, BalanceRows
 from txfast.text.csv_in cimport default_syntax
 from txfast.text.endings cimport past_ending
 
-from txfast.readers.balance_columns import CLIENT, CURRENCY, VALUES
+from txfast.dialect.dialect import CURRENCY
+from txfast.readers.balance_columns import CLIENT, VALUES
 
 cdef enum:
     SHOWN_BYTES_MAX = 80

@@ -5,8 +5,9 @@ not know what a run does with balances.
 """
 
 from txfast.batch.batch import TransactionBatch
+from txfast.dialect.dialect import CURRENCY
 from txfast.errors import InputError
-from txfast.readers.balance_columns import CLIENT, CURRENCY, LOCKED
+from txfast.readers.balance_columns import CLIENT, LOCKED
 from txfast.readers.balance_form import given_form, is_printed_table, printed_form
 from txfast.readers.balance_parser import BalanceParser
 from txfast.readers.column_types import column_of, refusal_of

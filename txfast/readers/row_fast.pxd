@@ -14,14 +14,14 @@ from libc.string cimport memchr, memcpy
 from txfast.batch.batch cimport NO_AMOUNT
 from txfast.batch.ids cimport ID_BYTES_MAX, IdText
 from txfast.batch.header cimport Columns, Fields
-from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode
+from txfast.dialect.currencies cimport CODE_BYTES_MAX, CurrencyCode, code_of_words
 from txfast.readers.scan_plan cimport (
     DECIMALS_AT_ONCE, DIALECT_WORD_BYTES_MAX, FIELDS, PLAIN_COLUMNS_MAX, DialectWord, KindName, Plan, PlainAmounts,
     Tables, word_slot,
 )
 from txfast.readers.row cimport Row
 from txfast.text.bits cimport (
-    WINDOW_BYTES, four_numbers, lowest_bit, match_16, match_64, match_either_64, unsigned_add_overflows,
+    WINDOW_BYTES, four_numbers, load_word, lowest_bit, match_16, match_64, match_either_64, unsigned_add_overflows,
     unsigned_multiply_overflows,
 )
 from txfast.text.csv_in cimport ROW_BYTES_MAX, Field, may_be_blank
@@ -155,21 +155,16 @@ cdef inline bint plain_currency(const Field* field, const Plan* plan, CurrencyCo
     """The code of a currency; False where it is quoted, may have blanks around it or a CR in it, or has no right
     length."""
     cdef Py_ssize_t length = field.end - field.start
+    cdef uint64_t first, second
     if not 0 < length <= CODE_BYTES_MAX or field.start[0] == plan.form.syntax.quote:
         return False
     if may_be_blank(field.start[0]) or may_be_blank((field.end - 1)[0]):
         return False
     if match_16(field.start, CR) & (1 << length) - 1:
         return False
-    load_text(field.start, length, &plan.tables, &code.first, &code.second)
-    code.second |= <uint64_t>length << 56  # as `make_code` does
+    load_text(field.start, length, &plan.tables, &first, &second)
+    code[0] = code_of_words(first, second, length)
     return True
-
-
-cdef inline uint64_t load_word(const uint8_t* text) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, text, 8)
-    return word
 
 
 cdef inline void load_text(

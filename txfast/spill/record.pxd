@@ -28,7 +28,7 @@ from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.entries cimport TxId, make_number_id
 from txfast.ledger.load cimport BY_CURRENCY, TEXT_CLIENTS, TEXT_TXS, IdForm, IdKinds
 from txfast.ledger.tags cimport has_details, is_account, is_row
-from txfast.text.bits cimport WORD_BYTES, leading_zeros
+from txfast.text.bits cimport WORD_BYTES, leading_zeros, load_word
 from txfast.text.text_hash cimport copy_text, hash_text
 
 cdef enum:
@@ -176,10 +176,8 @@ cdef inline Py_ssize_t record_bytes(const uint8_t* start, const IdKinds kinds) n
 
 
 cdef inline uint64_t take_field(const uint8_t* start, const int length) noexcept nogil:
-    cdef uint64_t word
-    memcpy(&word, start, sizeof(word))
     # Two shifts, since shifting a word by all of its 64 bits is undefined.
-    return word & ~(~<uint64_t>0 << 4 * length << 4 * length)
+    return load_word(start) & ~(~<uint64_t>0 << 4 * length << 4 * length)
 
 
 cdef inline bint is_code(const int code, const bint is_text) noexcept nogil:

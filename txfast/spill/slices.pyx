@@ -59,9 +59,8 @@ cdef class SliceReader:
     """Reads a slice. `readinto(view)` fills the view with its next bytes and returns their number, 0 at the end.
 
     First call `restore` until it returns 0, for the accounts and entries; then `fill`, for the rows. `text_ids` is that
-    of the Partitions; `readinto` may add to its currencies before it gives the first record of one. Raises
-    SpillError where the bytes cannot have been written by Partitions of this version. Exceptions of `readinto` pass
-    through.
+    of the Partitions; `readinto` may add to its currencies before it gives the first record of one. Raises SpillError
+    where the bytes cannot have been written by Partitions of this version. Exceptions of `readinto` pass through.
     """
 
     def __cinit__(self, readinto not None, *, text_ids=None):

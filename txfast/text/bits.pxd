@@ -4,6 +4,7 @@ They know neither text nor money. `lowest_bit` and `leading_zeros` need at least
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef enum:
     WORD_BYTES = 8
@@ -37,3 +38,10 @@ cdef extern from * nogil:
     bint subtract_overflows "__builtin_sub_overflow"(int64_t a, int64_t b, int64_t* result) noexcept
     bint unsigned_add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
     bint unsigned_multiply_overflows "__builtin_mul_overflow"(uint64_t a, uint64_t b, uint64_t* result) noexcept
+
+
+cdef inline uint64_t load_word(const uint8_t* bytes) noexcept nogil:
+    """The next WORD_BYTES as a word, the first one in its lowest byte."""
+    cdef uint64_t word
+    memcpy(&word, bytes, sizeof(word))
+    return word

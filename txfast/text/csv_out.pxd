@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.bits cimport WORD_BYTES, load_word, lowest_bit
 from txfast.text.csv_in cimport Field
 from txfast.text.endings cimport CR, LF
 
@@ -107,7 +107,7 @@ cdef inline uint8_t* copy_plain(uint8_t* out, const uint8_t* p, const uint8_t* e
     """Copy a field that needs no quotes; return its end, or NULL where it needs them."""
     cdef uint64_t word
     while end - p >= WORD_BYTES:
-        memcpy(&word, p, WORD_BYTES)
+        word = load_word(p)
         memcpy(out, &word, WORD_BYTES)
         if bytes_equal(word, c',') | bytes_equal(word, c'"') | bytes_equal(word, c'\n') | bytes_equal(word, c'\r'):
             return NULL
@@ -127,7 +127,7 @@ cdef inline uint8_t* copy_doubling_quotes(uint8_t* out, const uint8_t* p, const 
     cdef Py_ssize_t length
     while p < end:
         if end - p >= WORD_BYTES:
-            memcpy(&word, p, WORD_BYTES)
+            word = load_word(p)
             memcpy(out, &word, WORD_BYTES)
             quotes = bytes_equal(word, c'"')
             length = (lowest_bit(quotes) >> 3) + 1 if quotes else WORD_BYTES

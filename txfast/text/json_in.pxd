@@ -7,7 +7,7 @@ none of the functions goes past one. A function that returns a place returns NUL
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.bits cimport WORD_BYTES, load_word, lowest_bit
 from txfast.text.csv_in cimport may_be_blank
 
 cdef enum:
@@ -45,7 +45,7 @@ cdef inline const uint8_t* past_string(
     has_escapes[0] = False
     while p < end:
         if end - p >= WORD_BYTES:
-            memcpy(&word, p, WORD_BYTES)
+            word = load_word(p)
             specials = string_specials(word)
             if not specials:
                 p += WORD_BYTES

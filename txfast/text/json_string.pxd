@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.text.bits cimport WORD_BYTES, lowest_bit
+from txfast.text.bits cimport WORD_BYTES, load_word, lowest_bit
 from txfast.text.csv_in cimport Field
 from txfast.text.utf8 cimport utf8_bytes
 
@@ -67,7 +67,7 @@ cdef inline uint8_t* write_json_string(uint8_t* out, const Field* text) noexcept
     cdef uint64_t word, special
     cdef Py_ssize_t length
     while text.end - p >= WORD_BYTES:
-        memcpy(&word, p, WORD_BYTES)
+        word = load_word(p)
         memcpy(out, &word, WORD_BYTES)
         special = special_bytes(word)
         length = lowest_bit(special) >> 3 if special else WORD_BYTES

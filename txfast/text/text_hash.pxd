@@ -8,7 +8,7 @@ One key serves a whole run, so that readers hash each id once and all ledgers us
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from txfast.text.bits cimport WORD_BYTES, multiply_fold
+from txfast.text.bits cimport WORD_BYTES, load_word, multiply_fold
 
 cdef enum:
     TEXT_HASH_STEP_BYTES = 2 * 8  # hashed at once
@@ -31,18 +31,11 @@ cdef inline int read_key(TextKey* key, bytes words) except -1:
     return 0
 
 
-cdef inline uint64_t load_whole(const uint8_t* text) noexcept nogil:
-    """The first eight bytes of a text as a word."""
-    cdef uint64_t word
-    memcpy(&word, text, sizeof(word))
-    return word
-
-
 cdef inline uint64_t load_bytes(const uint8_t* text, const Py_ssize_t length) noexcept nogil:
     """The first bytes of a text as a word: none for a length below 1, at most eight."""
     cdef int bits = <int>(WORD_BYTES * min(max(length, 0), <Py_ssize_t>WORD_BYTES))
     # Two shifts, since shifting a word by all of its 64 bits is undefined.
-    return load_whole(text) & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
+    return load_word(text) & ~(~<uint64_t>0 << (bits >> 1) << (bits >> 1))
 
 
 cdef inline bint are_same_texts(const uint8_t* one, const uint8_t* other, const Py_ssize_t length) noexcept nogil:
@@ -51,10 +44,10 @@ cdef inline bint are_same_texts(const uint8_t* one, const uint8_t* other, const 
     if last < 0:
         return load_bytes(one, length) == load_bytes(other, length)
     while place < last:
-        if load_whole(one + place) != load_whole(other + place):
+        if load_word(one + place) != load_word(other + place):
             return False
         place += WORD_BYTES
-    return load_whole(one + last) == load_whole(other + last)  # some of these bytes again
+    return load_word(one + last) == load_word(other + last)  # some of these bytes again
 
 
 cdef inline void copy_text(uint8_t* out, const uint8_t* text, Py_ssize_t length) noexcept nogil:
@@ -74,12 +67,12 @@ cdef inline uint64_t hash_text(const TextKey* key, const uint8_t* text, const Py
     cdef uint64_t low, high
     cdef Py_ssize_t last = length - TEXT_HASH_STEP_BYTES, place = 0
     while place < last:
-        hash = multiply_fold(load_whole(text + place) ^ key.mask, load_whole(text + place + WORD_BYTES) ^ hash)
+        hash = multiply_fold(load_word(text + place) ^ key.mask, load_word(text + place + WORD_BYTES) ^ hash)
         place += TEXT_HASH_STEP_BYTES
     # The last words have some bytes again.
     if length >= WORD_BYTES:
-        low = load_whole(text + max(last, 0))
-        high = load_whole(text + length - WORD_BYTES)
+        low = load_word(text + max(last, 0))
+        high = load_word(text + length - WORD_BYTES)
     else:
         low = load_bytes(text, length)
         high = 0

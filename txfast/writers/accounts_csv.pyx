@@ -28,7 +28,7 @@ cdef enum:
     NAME_BYTES_MAX = 2 * ID_BYTES_MAX + 2
     # Room for a currency: its length, then its field, of at most 26 bytes, and what writing overwrites after it.
     CURRENCY_ROOM_BYTES = 64
-    CURRENCY_BYTES_MAX = 2 * CODE_BYTES_MAX + 2
+    CURRENCY_TEXT_MAX = 2 * CODE_BYTES_MAX + 2
     # Bytes after the last line that writing may overwrite: a number's word, or a copied amount.
     LINE_SLACK_BYTES = 32
     CSV_BLOCK_BYTES_MIN = 4096
@@ -54,7 +54,7 @@ def csv_blocks(accounts not None, Py_ssize_t block_bytes=CSV_BLOCK_BYTES, *, int
         raise ValueError(f"{decimals} decimals: there are 0 to {DECIMALS_MAX}")
     block[:filled] = header
     for chunk in accounts.chunks():
-        rows_per_block = room // (LINE_BYTES_MAX + CURRENCY_BYTES_MAX + (NAME_BYTES_MAX if chunk.has_names else 0))
+        rows_per_block = room // (LINE_BYTES_MAX + CURRENCY_TEXT_MAX + (NAME_BYTES_MAX if chunk.has_names else 0))
         for row in range(0, chunk.count, rows_per_block):
             last = min(row + rows_per_block, chunk.count)
             with nogil:

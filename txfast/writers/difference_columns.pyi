@@ -7,7 +7,6 @@ from txfast.dialect.currencies import Currencies
 
 COLUMN_NAMES: tuple[str, ...]
 NAMES: tuple[str, ...]
-CURRENCY: str
 
 def column_names(has_currencies: bool) -> tuple[str, ...]: ...
 

@@ -18,11 +18,11 @@ from txfast.text.csv_out cimport copy_plain, write_quoted
 from txfast.text.json_string cimport JSON_GROWTH, write_json_string
 from txfast.text.numbers_out cimport AMOUNT_BYTES_MAX, NUMBER_BYTES_MAX, write_amount_of, write_number
 
+from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import DECIMALS
 
-# The columns of a file of differences, and what stands behind `client` where accounts have a currency.
+# The columns of a file of differences. Where accounts have a currency, CURRENCY stands behind `client`.
 COLUMN_NAMES = ("client", "column", "expected", "found")
-CURRENCY = "currency"
 # What differs, by its code. An account that is on one side only is a difference too.
 NAMES = ("account", "available", "held", "total", "locked")
 assert len(NAMES) == DIFFERS_COUNT
@@ -34,7 +34,7 @@ cdef enum:
     # More, where a client is a text, in quotes.
     CLIENT_BYTES_MAX = JSON_GROWTH * ID_BYTES_MAX + 2
     # More, where accounts have a currency: that, in quotes, and its name.
-    CURRENCY_BYTES_MAX = JSON_GROWTH * CODE_BYTES_MAX + 2 + 16
+    CURRENCY_TEXT_MAX = JSON_GROWTH * CODE_BYTES_MAX + 2 + 16
 
 
 def column_names(bint has_currencies):
@@ -96,7 +96,7 @@ cdef class DifferenceColumns:
     cdef bytes lines(
         self, bytes start, bytes currency, bytes column, bytes expected, bytes found, bytes end, bint is_json,
     ):
-        cdef Py_ssize_t line_bytes = LINE_BYTES_MAX + CURRENCY_BYTES_MAX + (CLIENT_BYTES_MAX if self.has_names else 0)
+        cdef Py_ssize_t line_bytes = LINE_BYTES_MAX + CURRENCY_TEXT_MAX + (CLIENT_BYTES_MAX if self.has_names else 0)
         cdef bytearray lines = bytearray(self.rows * line_bytes + WORD_BYTES)
         cdef uint8_t* first = <uint8_t*>PyByteArray_AS_STRING(lines)
         cdef uint8_t* out = first

@@ -9,8 +9,9 @@
 This module must not know why accounts were compared. pyarrow is imported for Parquet and record batches alone.
 """
 
+from txfast.dialect.dialect import CURRENCY
 from txfast.writers.accounts_table import check_utf8
-from txfast.writers.difference_columns import CURRENCY, NAMES, DifferenceColumns, column_names
+from txfast.writers.difference_columns import NAMES, DifferenceColumns, column_names
 from txfast.writers.formats import CSV, PARQUET, compression_of, format_of
 from txfast.writers.output import Output
 
