@@ -21,8 +21,11 @@ from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.readers.arrow_csv import ArrowCsvReader
 from txfast.readers.csv import CsvReader
 from txfast.run.replay import new_replay
-from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_writer import SnapshotWriter
+from txfast.state.manifest_writer import save_store
+from txfast.state.snapshots import open_snapshot
+from txfast.state.store import Store
+from txfast.store.active import ActiveAccounts
+from txfast.store.seal import seal
 from txfast.writers.accounts_csv import csv_blocks
 from txfast.writers.rejects import Rejects
 
@@ -127,14 +130,12 @@ def test_save(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     replay = new_replay(threads=1)
     replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers
-    folder = tmp_path / "snapshot-1"
+    folder, forms = tmp_path / "segments", Store(None).forms
 
     def save() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        writer = SnapshotWriter(str(folder), durable=False)
-        writer.add(ledger)
-        writer.finish({"inputs": {}})
-        writer.close()
+        folder.mkdir()
+        seal([ActiveAccounts(ledger)], lambda sort, number: f"{folder}/{sort}-{number}", forms, durable=False)
 
     measure(ledger.entries, save)
 
@@ -144,8 +145,10 @@ def test_load(measure: Measure, transactions: Path, tmp_path: Path) -> None:
     replay = new_replay(threads=1)
     replay.read(resolve(str(transactions)))
     [ledger] = replay.books.ledgers
-    writer = SnapshotWriter(str(tmp_path / "snapshot-1"), durable=False)
-    writer.add(ledger)
-    writer.finish({"inputs": {}})
-    writer.close()
-    measure(ledger.entries, lambda: Snapshot.open(str(tmp_path / "snapshot-1")).restore([Ledger()]))
+    folder = tmp_path / "snapshot-1"
+    folder.mkdir()
+    store = Store(None)
+    store.seal([ActiveAccounts(ledger)], str(folder))
+    save_store(str(folder), store, {"inputs": {}})
+    store.close()
+    measure(ledger.entries, lambda: open_snapshot(str(tmp_path / "snapshot-1")).restore([Ledger()]))

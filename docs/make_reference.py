@@ -44,7 +44,7 @@ MADE = re.compile(r"(<!-- made: (?!end)(.*?) -->\n).*?(<!-- made: end -->)", re.
 
 # From the ground up: a package imports from those before it.
 PACKAGES = (
-    *("text", "batch", "input", "ledger", "readers", "writers", "spill", "state", "report", "log", "run"),
+    *("text", "batch", "input", "ledger", "store", "readers", "writers", "spill", "state", "report", "log", "run"),
     *("command", "api", "cluster"),
 )
 

@@ -298,7 +298,7 @@ CATCH_PYARROWS = {
 # `printable`, or shows figures and words of our own alone. The log's lines come to StandardError from `make_record`.
 SHOWS_TEXT = {
     "txfast/command/arguments.py": {"__call__", "parse_arguments", "print_completion"},
-    "txfast/command/main.py": {"print_dialect", "verify_state"},
+    "txfast/command/main.py": {"print_dialect", "print_lines"},
     "txfast/command/manual.py": {"<module>"},
     "txfast/log/journal.py": {"is_terminal", "on_terminal", "write_bare_line"},
     "txfast/log/progress.py": {"__init__"},

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from txfast.api.results import Reject as Reject
     from txfast.api.results import Rejects as Rejects
     from txfast.api.results import Result as Result
+    from txfast.api.state_ledger import StateLedger as StateLedger
+    from txfast.api.state_ledger import open as open  # noqa: A004 (as os.open is)
+    from txfast.api.transactions import Transaction as Transaction
     from txfast.errors import CapacityError as CapacityError
     from txfast.errors import ConservationError as ConservationError
     from txfast.errors import HeaderError as HeaderError
@@ -60,15 +63,28 @@ __all__ = [
     "SourceError",
     "SpillError",
     "StateError",
+    "StateLedger",
     "ThreadsError",
     "TooManyMalformedError",
+    "Transaction",
     "TxfastError",
     "UnexpectedAccountsError",
     "UsageError",
     "__version__",
+    "open",
     "process",
     "read",
 ]
+
+# Of what is neither an error nor in txfast.api.results.
+ORIGINS = {
+    "Ledger": "txfast.api.ledger",
+    "StateLedger": "txfast.api.state_ledger",
+    "Transaction": "txfast.api.transactions",
+    "open": "txfast.api.state_ledger",
+    "process": "txfast.api.process",
+    "read": "txfast.api.read",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -76,11 +92,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'txfast' has no attribute {name!r}")
     from importlib import import_module
 
-    if name.endswith("Error"):
-        origin = "txfast.errors"
-    else:
-        own = {"process": "txfast.api.process", "read": "txfast.api.read", "Ledger": "txfast.api.ledger"}
-        origin = own.get(name, "txfast.api.results")
+    origin = "txfast.errors" if name.endswith("Error") else ORIGINS.get(name, "txfast.api.results")
     found: object = getattr(import_module(origin), name)
     globals()[name] = found
     return found

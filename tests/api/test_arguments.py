@@ -44,6 +44,11 @@ CALLS: dict[str, Callable[..., object]] = {
     "Ledger.apply": lambda **given: txfast.Ledger().apply(file(), **given),
     "Ledger.load": lambda path="missing", **given: txfast.Ledger.load(path, **given),
     "Ledger.save": lambda **given: txfast.Ledger().save(**given),
+    "open": lambda path="missing", **given: txfast.open(path, **given),
+    "StateLedger.accounts": lambda **given: txfast.open("missing", create=True).accounts(**given),
+    "StateLedger.apply": lambda **given: txfast.open("missing", create=True).apply(file(), **given),
+    "StateLedger.load": lambda path="missing", **given: txfast.StateLedger.load(path, **given),
+    "StateLedger.save": lambda **given: txfast.open("missing", create=True).save(**given),
     "Accounts.write": lambda path="a.csv", **given: accounts().write(path, **given),
     "Rejects.write": lambda path="r.csv", **given: txfast.process(file(), rejects=True).rejects.write(path, **given),
 }
@@ -110,6 +115,8 @@ WRONG: dict[str, list[Any]] = {
     "last_line": [*ANYTHING_BUT, "auto", "Take"],
     "progress": [*NOT_A_SWITCH, "on"],
     "statuses": NOT_A_SWITCH,
+    "create": NOT_A_SWITCH,
+    "changed": NOT_A_SWITCH,
     "log_level": [*ANYTHING_BUT, None, "wran", "INFO", 1],
     "logger": [*ANYTHING_BUT, "txfast", logging],
     "path": NOT_A_PATH,
@@ -126,6 +133,8 @@ RIGHT_WORDS = {
     "strict": ("True", "False"),
     "progress": ("True", "False", "auto", "always", "never"),
     "statuses": ("True", "False"),
+    "create": ("True", "False"),
+    "changed": ("True", "False"),
 }
 
 

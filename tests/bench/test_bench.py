@@ -17,6 +17,7 @@ import queries
 import quotes
 import rivals
 import scale
+import store
 from contestants import BY_HAND, DUCKDB, PANDAS, POLARS, REPLAY, SUM, Contestant
 from measure import BenchError
 from rivals import Race
@@ -65,6 +66,25 @@ def test_quotes_are_measured_against_the_same_rows_without(tmp_path: Path, monke
     assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
     monkeypatch.setattr(quotes, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
     assert quotes.main([*arguments, "-o", str(tmp_path / "results.md")]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+def test_what_rows_cost_beside_a_state_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BASE_ROWS", 7_000)
+    (tmp_path / "cache").mkdir()
+    arguments = ["--transactions", "20000", "--accounts", "300", "--rounds", "2", "--rows", "100,1e3"]
+    arguments += ["--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "results.md")]
+    for _ in range(2):  # the second time over the states that are kept
+        assert store.main(arguments) == 0
+        table = table_of(section((tmp_path / "results.md").read_text(), "store"))
+        assert [cells[:2] for cells in table] == [
+            [pattern, rows] for pattern in store.PATTERNS for rows in ("100", "1,000")
+        ]
+        assert [cells[-1] for cells in table[:2]] == [cells[-1] for cells in table[2:]]
+    (tmp_path / "cache" / "store-growing-20000-300" / "runs.json").unlink()
+    assert store.main(arguments) == 0, "files of a run that did not end are removed"
+    assert store.main([*arguments, "--cache", str(tmp_path / "results.md")]) == 1
 
 
 @pytest.mark.slow

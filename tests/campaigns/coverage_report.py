@@ -46,7 +46,8 @@ COVERED = (
 )
 PERCENT_MIN = 98
 KERNEL_TESTS = (
-    *("tests/batch", "tests/ledger", "tests/readers", "tests/run/test_properties.py", "tests/spill", "tests/writers"),
+    *("tests/batch", "tests/ledger", "tests/readers", "tests/run/test_properties.py", "tests/spill", "tests/store"),
+    "tests/writers",
     "tests/api/test_api.py::test_a_client_without_an_account_is_a_key_error",
     "tests/api/test_api.py::test_what_is_read_are_the_well_formed_rows",
     "tests/run/test_outputs.py::test_rows_cannot_be_cut_where_there_are_none",
@@ -59,21 +60,21 @@ KERNEL_TESTS = (
     "tests/state/test_currencies.py::test_a_ledger_takes_the_columns_of_its_own_currencies",
     "tests/state/test_currencies.py::test_a_restored_ledger_continues_like_the_saved_one",
     "tests/state/test_currencies.py::test_codes_that_a_run_does_not_have_are_added",
-    "tests/state/test_segments.py::test_a_snapshot_that_shares_entries_restores_the_same_ledgers",
+    "tests/state/test_legacy_snapshots.py::test_a_restored_ledger_continues_like_the_saved_one",
     "tests/state/test_directory.py::test_a_file_that_grows_in_steps_gives_the_results_of_one_read_at_once",
     "tests/state/test_open_quotes.py::test_a_position_behind_the_last_row_knows_of_an_open_field",
     "tests/state/test_open_quotes.py::test_a_row_over_one_mib_may_be_left_open",
 )
 QUICK_MODULES = (
     *("txfast.ledger.columns_in", "txfast.ledger.disputes_in", "txfast.ledger.ledger", "txfast.readers.csv"),
-    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions"),
+    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions", "txfast.store.missing_entries"),
 )
 QUICK_TESTS = (
     "tests/batch/test_header.py",
     *("tests/ledger/test_columns.py", "tests/ledger/test_ledger.py", "tests/ledger/test_rules.py"),
     "tests/ledger/test_policy_tables.py",
     *("tests/readers/test_row.py", "tests/readers/test_row_dialect.py", "tests/readers/test_row_fast.py"),
-    "tests/spill/test_slices.py",
+    *("tests/spill/test_slices.py", "tests/store/test_load.py"),
 )
 PYTHON = (".py",)
 # Cython's own support code.

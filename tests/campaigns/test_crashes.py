@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.crashes import Killings, count_unnoticed
+from tests.campaigns.crashes import Killings, count_unnoticed, count_wrong
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,5 +22,6 @@ def test_a_run_killed_at_any_moment_goes_on_without_a_trace(tmp_path: Path) -> N
     chance = random.Random(11)
     killings = Killings(tmp_path, chance)
     assert count_unnoticed(tmp_path / "start" / "state" / "snapshot-1", 200, chance) == 0
+    assert count_wrong(tmp_path / "start", 30, chance) == 0
     outcomes = [killings.kill() for _ in range(12)]
     assert [(where, wrong) for where, wrong in outcomes if wrong] == []

@@ -22,6 +22,7 @@ from tests.support.engines import (
     run_ranges,
     settings_of,
 )
+from tests.support.legacy_states import make_legacy_state
 from tests.support.outputs import assert_alike, assert_same_tables, by_command
 from tests.support.small_memory import small_reducers, small_reducers_of_parts
 from txfast.cluster import dask, spark_workers
@@ -170,9 +171,12 @@ def test_days_with_a_state_add_up_here_and_there(folder: Folder, settings: dict[
 
 
 @pytest.mark.parametrize("settings", DIALECTS, ids=str)
-def test_a_state_that_does_not_fit_is_restored_in_parts(folder: Folder, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("is_legacy", [False, True], ids=["segments", "legacy"])
+def test_a_state_that_does_not_fit_is_read_in_parts(folder: Folder, settings: dict[str, str], is_legacy: bool) -> None:
     folder.write("in.csv", content(600))
     run_cluster("in.csv", range_bytes=9_000, shards=3, state="cluster", dialect=settings)
+    if is_legacy:
+        make_legacy_state(folder.path / "cluster", shards=3)
     by_command(folder, "--state", "single", "in.csv", *flags_of(settings))
     folder.write("more.csv", content(300, 9))
     with small_reducers_of_parts(2, 3):

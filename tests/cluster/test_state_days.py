@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from tests.support import reference_rows, replays
 from tests.support.command import Folder
 from tests.support.engines import run_cluster
+from tests.support.legacy_states import make_legacy_state
 from tests.support.outputs import assert_alike, by_command, on_one_machine, rejects_of, twelve_files
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
 from tests.support.rows import Row, make_file
+from tests.support.segment_rows import rows_of_snapshot
 from tests.support.small_memory import small_books, small_limits
 from tests.support.states import (
     FIRST,
@@ -39,8 +41,6 @@ from tests.support.strategies import hostile_files, plain_files
 from tests.support.tables import ROWS, of_texts, write_table
 from txfast.batch.batch import KINDS
 from txfast.errors import InputError, StateError
-from txfast.run.books import Books
-from txfast.state.snapshot import Snapshot
 
 
 @pytest.mark.slow
@@ -108,8 +108,24 @@ def test_days_under_a_policy_add_up_to_one_run_wherever_they_are_run(folder: Fol
 
 
 def test_shards_under_a_policy_have_their_details(folder: Folder) -> None:
+    """Each shard writes a segment of each sort, and those of all shards make one run."""
     [day] = files_of_lives(folder, 1)
     run_cluster(day, shards=2, range_bytes=1 << 20, policy=POLICIES[0])
+    on_one_machine(folder, "--policy", POLICIES[0], day, state="other")
+    found, expected = (rows_of_snapshot(folder.path / name / "snapshot-1") for name in ("state", "other"))
+    assert found.details
+    assert found == expected
+    fields = json.loads(folder.read("state/snapshot-1/manifest.json"))
+    assert [(run["sort"], len(run["segments"])) for run in fields["runs"]] == [("accounts", 2), ("entries", 2)]
+    for run in fields["runs"]:
+        first, second = run["segments"]
+        assert first["last"] < second["first"]
+
+
+def test_shards_of_an_earlier_version_have_their_details(folder: Folder) -> None:
+    [day] = files_of_lives(folder, 1)
+    run_cluster(day, shards=2, range_bytes=1 << 20, policy=POLICIES[0])
+    make_legacy_state(folder.path / "state", shards=2)
     names = [str(path.relative_to("state/snapshot-1")) for path in Path("state").rglob("details.arrow")]
     assert sorted(names) == [f"shard-{shard}/details.arrow" for shard in range(2)]
     path = Path("state/snapshot-1/shard-1/details.arrow")
@@ -148,7 +164,7 @@ def test_a_state_in_shards_of_an_earlier_version_goes_on(folder: Folder) -> None
     assert rejects_of(found) == [("next.csv", 4, "chargeback_not_found")]
     assert b"\n3,6.0000,0.0000,6.0000,false\n" in found.accounts
     lines = folder.run("--state", "state", "--verify").output.decode().splitlines()
-    assert lines[0].startswith("state/snapshot-2: good: format 4, ")
+    assert lines[0].startswith("state/snapshot-2: good: format 6, ")
 
 
 def test_the_command_prints_and_verifies_the_state_of_a_cluster(folder: Folder) -> None:
@@ -156,9 +172,9 @@ def test_the_command_prints_and_verifies_the_state_of_a_cluster(folder: Folder) 
     found = run_cluster(*names, shards=4)
     assert folder.run("--state", "state").output == found.accounts
     lines = folder.run("--state", "state", "--verify").output.decode().splitlines()
-    assert lines[0].startswith("state/snapshot-1: good: format 4, ")
+    assert lines[0].startswith("state/snapshot-1: good: format 6, ")
     assert f"{found.stats['accounts']} accounts" in lines[0]
-    assert len(lines) == 1 + len(names)
+    assert len(lines) == 2 + len(names)
     assert folder.run("--state", "state", "--memory-limit", "256MiB").output == found.accounts
 
 
@@ -308,16 +324,19 @@ def test_a_file_read_while_it_grows_gives_the_same_as_read_at_once(data: st.Data
     assert rejects == [(str(path), reject.line, reject.reason) for reject in expected.rejects]
 
 
+@pytest.mark.parametrize("legacy_days", [0, 1])
 @pytest.mark.parametrize("policy", ["", POLICIES[0]])
-def test_a_spilled_shard_is_restored_and_saved(folder: Folder, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
+def test_a_spilled_shard_is_restored_and_saved(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, policy: str, legacy_days: int
+) -> None:
     names = files_of_lives(folder, 12) if policy else twelve_files(folder)
     monkeypatch.setattr("txfast.cluster.reduce.Books", small_books(0))
-    monkeypatch.setattr(Books, "parts_that_fit", lambda *_: 3)
-    monkeypatch.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
     expected = by_command(folder, *names, *(["--policy", policy] if policy else []))
     rejects = b""
-    with small_limits(3):
-        for part in (names[:5], names[5:9], names[9:]):
+    with small_limits(3, 3):
+        for number, part in enumerate((names[:5], names[5:9], names[9:])):
+            if 0 < number <= legacy_days:
+                make_legacy_state(folder.path / "state", shards=2)
             found = run_cluster(*part, shards=2, range_bytes=500, policy=policy)
             assert found.stats["spilled_bytes"]
             rejects += found.rejects.partition(b"\n")[2]

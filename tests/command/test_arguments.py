@@ -47,6 +47,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
     "output_format": ("parquet", "output_format", "parquet"),
     "opening": ("open.csv", "opening", "open.csv"),
     "sql": ("FROM rows", "sql", "sql"),
+    "changed": ("1", "changed", True),
     "rejects": ("r.jsonl", "rejects", "r.jsonl"),
     "expect": ("right.csv", "expect", "right.csv"),
     "differences": ("d.jsonl", "differences", "d.jsonl"),
@@ -69,6 +70,7 @@ VALUES: dict[str, tuple[str, str, Any]] = {
 # Variables that an option needs beside its own.
 NEEDED = {
     "checkpoint": {"state": "folder"}, "last_line": {"state": "folder"}, "differences": {"expect": "right.csv"},
+    "changed": {"state": "folder"},
 }  # fmt: skip
 SETTABLE = [option for option in OPTIONS if option.variable is not None]
 
@@ -96,6 +98,7 @@ def test_the_defaults() -> None:
     settings = parse("in.csv")
     assert plain_settings(settings) == {
         "level": 0, "level_named": False, "log_format": "text", "max_malformed": None,
+        "account": [], "changed": False, "compact": False,
         "checkpoint": None, "color": "auto", "dialect": None, "dialect_of": False, "differences": None,
         "expect": None, "last_line": None,
         "memory_limit": None, "opening": None, "output": "-", "output_format": "csv", "policy": None,
@@ -246,7 +249,7 @@ def test_a_usage_error_never_goes_to_standard_output(folder: Folder) -> None:
 def test_variables_are_named_after_their_options() -> None:
     assert {option.variable for option in SETTABLE} >= {"TXFAST_THREADS", "TXFAST_LOG_LEVEL", "TXFAST_MAX_MALFORMED"}
     assert [option.name for option in OPTIONS if option.variable is None] == [
-        "dialect_of", "verify", "completion", "version", "h", "help",
+        "dialect_of", "account", "verify", "compact", "completion", "version", "h", "help",
     ]  # fmt: skip
 
 
@@ -363,7 +366,7 @@ def test_an_unknown_variable_is_warned_of(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--account"], "--account: there is no such option; txfast -h lists the options"),
+        (["--acount"], "--acount: there is no such option; did you mean '--account'?"),
         (["--max", "3"], "--max: there is no such option; did you mean '--max-malformed'?"),
         (
             ["\u2014threads", "2"],

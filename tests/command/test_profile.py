@@ -132,6 +132,7 @@ color = "never"
 strict = false
 verbose = "yes"
 quiet = 0
+changed = false
 delimiter = "tab"
 columns = ["client=Payer", "tx=Ref"]
 types = "SALE=deposit"
@@ -151,7 +152,7 @@ policy = ["card", "overdraft=all"]
     assert [ref.name for ref in settings.balances] == ["open.csv", "e.csv"]
     assert (settings.last_line, settings.progress, settings.color) == ("hold", "never", "never")
     assert (settings.level, settings.level_named, settings.log_format) == (LEVELS.index("debug"), True, "json")
-    assert (settings.quiet, settings.verbose) == (False, True)
+    assert (settings.quiet, settings.verbose, settings.changed) == (False, True, False)
     assert settings.policy == Policy("card,overdraft=all")
     assert settings.dialect == Dialect({
         "delimiter": "tab", "columns.client": "Payer", "columns.tx": "Ref", "types.SALE": "deposit", "decimal": ",",

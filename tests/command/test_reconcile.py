@@ -15,6 +15,8 @@ from pyarrow import parquet
 from tests.support.arguments import parse, usage_error
 from tests.support.checkpoint_driver import DRIVER, run_to_the_end
 from tests.support.command import VOLATILE_STATS, Folder, Run
+from tests.support.forged_states import forge
+from tests.support.legacy_states import SavedForm, put_in_form
 from tests.support.reference import ACCOUNTS_HEADER, HEADER
 
 OPENING = b'client,name,opening\n1,a,10\n7,"b,c",-2.5\n'
@@ -92,20 +94,29 @@ def test_a_state_keeps_opening_balances_and_refuses_them_the_second_time(folder:
     again.assert_failed("open.csv:2: client 1 has an account in state already", "the first run alone")
     verified = folder.run("--verify", "--state", "state")
     assert verified.exit_code == 0
-    assert "format 5" in verified.output.decode()
+    assert "format 6" in verified.output.decode()
     folder.write("in.csv", HEADER + b"deposit,1,1,5\nwithdrawal,1,2,15\n")
     folder.write("open.csv", b"client,available\n8,1\n")
     assert b"\n1,0.0000,0.0000,0.0000,false\n" in run(folder, "--state", "state").output
     assert b"\n8,1.0000," in folder.run("--state", "state").output
 
 
-def test_a_changed_opening_balance_in_a_state_is_found(folder: Folder) -> None:
+@pytest.mark.parametrize(("form", "name"), [("segments", "accounts-1.arrow"), ("legacy", "openings.arrow")])
+def test_a_changed_opening_balance_in_a_state_is_found(folder: Folder, form: SavedForm, name: str) -> None:
     run(folder, "-q", "--state", "state")
-    path = folder.path / "state" / "snapshot-1" / "openings.arrow"
+    put_in_form(folder.path / "state" / "snapshot-1", form)
+    path = folder.path / "state" / "snapshot-1" / name
     content = bytearray(path.read_bytes())
     content[-300] ^= 1
     path.write_bytes(content)
-    folder.run("--verify", "--state", "state").assert_failed("openings.arrow")
+    folder.run("--verify", "--state", "state").assert_failed(name, "is damaged")
+
+
+def test_an_opening_balance_that_does_not_prove_its_account_is_found(folder: Folder) -> None:
+    """The hashes are right."""
+    run(folder, "-q", "--state", "state")
+    forge(folder.path / "state" / "snapshot-1", "accounts", lambda rows: [{**row, "opening": 1} for row in rows])
+    folder.run("--verify", "--state", "state").assert_failed("is not what its transactions make it")
 
 
 def test_an_opening_alone_is_saved(folder: Folder) -> None:

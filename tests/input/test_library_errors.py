@@ -211,9 +211,7 @@ def test_what_a_programs_own_generator_raises_passes_also_where_it_is_pyarrows()
 # ---- Libraries that cannot be imported -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "arguments", [["in.parquet"], ["in.csv", "--state", "state"], ["in.csv", "--rejects", "r.parquet"]]
-)
+@pytest.mark.parametrize("arguments", [["in.parquet"], ["in.csv", "--rejects", "r.parquet"]])
 def test_a_library_that_cannot_be_mapped_is_one_line(folder: Folder, arguments: list[str]) -> None:
     """With too little address space, pyarrow is not imported."""
     parquet.write_table(table(), folder.path / "in.parquet")

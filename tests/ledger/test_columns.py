@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -11,10 +10,11 @@ from hypothesis import strategies as st
 
 from tests.support import strategies
 from tests.support.bare_ledger import accounts_csv, accounts_of, apply_rows, status_counts
+from tests.support.columns import bits, small, words
 from tests.support.reference import INT64_MAX, INT64_MIN, UINT64_MAX
 from tests.support.rows import Row
+from tests.support.segment_rows import rows_of_ledgers
 from txfast.ledger.columns_in import REFUSALS, LedgerRestorer
-from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.disputes_in import restore_details, restore_disputes
 from txfast.ledger.figures import add_counts, counts_of
 from txfast.ledger.ledger import Ledger
@@ -29,23 +29,6 @@ Details = Sequence[tuple[int, int, int, int]]
 
 DEPOSIT, WITHDRAWAL = 0, 1
 UNDISPUTED, IN_DISPUTE, OVER, RESOLVED, CHARGED_BACK, WAS_REVERSED = 0, 1, 2, 3, 4, 8
-
-
-def words(numbers: list[int]) -> memoryview:
-    """A column of eight bytes a number."""
-    text = b"".join(struct.pack("<Q", number % 2**64) for number in numbers)
-    return memoryview(text or bytes(8))
-
-
-def small(numbers: list[int]) -> memoryview:
-    return memoryview(bytes(numbers) or bytes(1))
-
-
-def bits(flags: list[bool]) -> memoryview:
-    whole = bytearray(max((len(flags) + 7) // 8, 1))
-    for index, flag in enumerate(flags):
-        whole[index // 8] |= flag << index % 8
-    return memoryview(whole)
 
 
 def restore(
@@ -73,47 +56,18 @@ def restore(
     return ledgers
 
 
-def numbers_in(column: bytearray, form: str) -> list[int]:
-    return [number for [number] in struct.iter_unpack(form, column)]
+def saved(ledger: Ledger) -> tuple[Accounts, Entries]:
+    """The rows that a state of this ledger has."""
+    rows = rows_of_ledgers([ledger])
+    return (
+        [(row["client"], row["available"], row["held"], bool(row["flags"])) for row in rows.accounts],
+        [(row["client"], row["tx"], row["amount"], row["kind"], row["state"]) for row in rows.entries],
+    )
 
 
-def saved(ledger: Ledger, rows_at_once: int = 1000) -> tuple[Accounts, Entries]:
-    """The columns of a ledger, copied in pieces of this many rows."""
-    whole = SavedLedger(ledger)
-    accounts: Accounts = []
-    entries: Entries = []
-    for first in range(0, len(ledger), rows_at_once):
-        rows = min(rows_at_once, len(ledger) - first)
-        columns = clients, available, held = bytearray(8 * rows), bytearray(8 * rows), bytearray(8 * rows)
-        locked = bytearray((rows + 7) // 8)
-        whole.copy_accounts(first, rows, clients, available, held, locked)
-        numbers = [numbers_in(column, form) for column, form in zip(columns, "Qqq", strict=True)]
-        flags = [bool(locked[row // 8] >> row % 8 & 1) for row in range(rows)]
-        accounts += list(zip(*numbers, flags, strict=True))
-    for kind in (DEPOSIT, WITHDRAWAL):
-        for first in range(0, whole.entries(kind), rows_at_once):
-            rows = min(rows_at_once, whole.entries(kind) - first)
-            columns = owners, txs, amounts = bytearray(8 * rows), bytearray(8 * rows), bytearray(8 * rows)
-            codes = kinds, states = bytearray(rows), bytearray(rows)
-            whole.copy_entries(kind, first, rows, owners, txs, amounts, kinds, states)
-            numbers = [numbers_in(column, form) for column, form in zip(columns, "QQq", strict=True)]
-            entries += list(zip(*numbers, *map(list, codes), strict=True))
-    return accounts, entries
-
-
-def saved_details(ledger: Ledger, places_at_once: int = 1000) -> Details:
-    """The details of a ledger, copied in pieces of this many places."""
-    whole = SavedLedger(ledger)
-    found: list[tuple[int, int, int, int]] = []
-    kinds = [kind for kind in (DEPOSIT, WITHDRAWAL) if whole.can_be_disputed(kind)]
-    for kind in kinds if whole.has_details else ():
-        first, end = 0, whole.entries(kind)
-        while first < end:
-            columns = [bytearray(8 * places_at_once) for _ in range(4)]
-            rows, first = whole.copy_details(kind, first, end, places_at_once, *columns)
-            numbers = [numbers_in(column, form)[:rows] for column, form in zip(columns, "QQqq", strict=True)]
-            found += list(zip(*numbers, strict=True))
-    return found
+def saved_details(ledger: Ledger) -> Details:
+    """The details that a state of this ledger has."""
+    return [(row["client"], row["tx"], row["refunded"], row["moved"]) for row in rows_of_ledgers([ledger]).details]
 
 
 # ---- Save and restore ------------------------------------------------------------------------------
@@ -124,19 +78,16 @@ def saved_details(ledger: Ledger, places_at_once: int = 1000) -> Details:
     policy=strategies.policies(),
     cut=st.integers(0, 60),
     shards=st.integers(1, 4),
-    rows_at_once=st.integers(1, 20),
 )
-def test_a_restored_ledger_continues_like_the_saved_one(
-    rows: list[Row], policy: str, cut: int, shards: int, rows_at_once: int
-) -> None:
+def test_a_restored_ledger_continues_like_the_saved_one(rows: list[Row], policy: str, cut: int, shards: int) -> None:
     whole = Ledger(Policy(policy))
     apply_rows(whole, rows[:cut])
-    details = saved_details(whole, rows_at_once)
-    ledgers = restore(*saved(whole, rows_at_once), shards, (), details, policy)
+    details = saved_details(whole)
+    ledgers = restore(*saved(whole), shards, (), details, policy)
     assert accounts_csv(ledgers) == accounts_csv([whole])
     assert sum(ledger.balance_units for ledger in ledgers) == whole.balance_units
     assert sum(ledger.entries for ledger in ledgers) == whole.entries
-    [restored] = restore(*saved(whole, rows_at_once), 1, (), details, policy)
+    [restored] = restore(*saved(whole), 1, (), details, policy)
     assert apply_rows(restored, rows[cut:]) == apply_rows(whole, rows[cut:])
     assert accounts_of(restored) == accounts_of(whole)
     assert sorted(saved_details(restored)) == sorted(saved_details(whole))
@@ -181,7 +132,7 @@ def test_many_entries_are_restored() -> None:
     for start in range(0, 600_000, 100_000):
         apply_rows(whole, [Row("deposit", tx % 1000, tx, tx) for tx in range(start, start + 100_000)])
     apply_rows(whole, [Row("dispute", 999, 599_999), Row("withdrawal", 1, 1_000_000, 1)])
-    accounts, entries = saved(whole, 70_000)
+    accounts, entries = saved(whole)
     assert len(entries) == 600_001
     [restored] = restore(accounts, entries)
     assert accounts_of(restored) == accounts_of(whole)
@@ -355,26 +306,14 @@ def test_columns_of_entries_that_are_too_short_are_refused(index: int) -> None:
 def misuse() -> list[Callable[[], object]]:
     full = Ledger()
     apply_rows(full, [Row("deposit", 1, 1, 1)])
-    columns = [bytearray(80) for _ in range(5)]
     return [
         lambda: LedgerRestorer(full),
         lambda: LedgerRestorer(Ledger(), 2, 2),
-        lambda: SavedLedger(full).entries(2),
-        lambda: SavedLedger(full).copy_accounts(0, 2, *columns[:4]),
-        lambda: SavedLedger(full).copy_accounts(-1, 1, *columns[:4]),
-        lambda: SavedLedger(full).copy_accounts(0, -1, *columns[:4]),
-        lambda: SavedLedger(full).copy_entries(0, 1, 1, *columns),
-        lambda: SavedLedger(full).copy_entries(1, 0, 1, *columns),
-        lambda: SavedLedger(full).copy_disputes(0, 0, 2, 1, *columns[:3]),
-        lambda: SavedLedger(full).copy_disputes(0, 1, 0, 1, *columns[:3]),
-        lambda: SavedLedger(full).copy_disputes(1, 0, 0, 1, *columns[:3]),
-        lambda: SavedLedger(full).copy_details(0, 0, 2, 1, *columns[:4]),
-        lambda: SavedLedger(full).copy_details(1, 0, 0, 1, *columns[:4]),
         lambda: LedgerRestorer(Ledger()).add_accounts(1, *[memoryview(bytes(80))[1:]] * 4),
     ]
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(3))
 def test_misuse_is_refused(number: int) -> None:
     with pytest.raises((ValueError, IndexError)):
         misuse()[number]()

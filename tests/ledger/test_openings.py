@@ -6,9 +6,10 @@ from array import array
 
 import pytest
 
+from tests.support.columns import bits, small, words
 from tests.support.rows import make_batch
+from tests.support.segment_rows import SavedRows, rows_of_ledgers
 from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts, restore_openings
 from txfast.ledger.policy import Policy
@@ -23,15 +24,19 @@ def opened(openings: dict[int, int], policy: Policy | None = None) -> Ledger:
     return ledger
 
 
-def saved_columns(ledger: Ledger) -> tuple[list[bytearray], int, list[bytearray]]:
-    """The columns of all accounts, and of all opening balances with their number."""
-    saved = SavedLedger(ledger)
-    accounts = [bytearray(8 * len(ledger)) for _ in range(3)] + [bytearray(8)]
-    saved.copy_accounts(0, len(ledger), *accounts)
-    openings = [bytearray(8 * len(ledger)) for _ in range(2)]
-    rows, end = saved.copy_openings(0, len(ledger), *openings)
-    assert end == len(ledger)
-    return accounts, rows, openings
+def begin_restoring(rows: SavedRows, ledger: Ledger) -> LedgerRestorer:
+    """Add the accounts that were saved."""
+    clients, available, held = ([row[name] for row in rows.accounts] for name in ("client", "available", "held"))
+    restorer = LedgerRestorer(ledger)
+    flags = bits([bool(row["flags"]) for row in rows.accounts])
+    restorer.add_accounts(len(clients), words(clients), words(available), words(held), flags)
+    return restorer
+
+
+def columns_of_openings(rows: SavedRows) -> tuple[int, memoryview, memoryview]:
+    """How many opening balances were saved, and their columns."""
+    clients, units = ([row[name] for row in rows.openings] for name in ("client", "opening"))
+    return len(clients), words(clients), words(units)
 
 
 def test_an_account_begins_with_its_opening_balance() -> None:
@@ -81,29 +86,22 @@ def test_an_opening_balance_is_no_transaction() -> None:
 def test_saved_openings_prove_the_accounts() -> None:
     ledger = opened({1: 50_000, 2: -20_000, 3: 0})
     ledger.apply(make_batch([b"withdrawal,1,1,4", b"deposit,2,2,1"]))
-    accounts, rows, openings = saved_columns(ledger)
-    assert rows == 2
+    rows = rows_of_ledgers([ledger])
+    assert len(rows.openings) == 2
     restored = Ledger()
-    restorer = LedgerRestorer(restored)
-    restorer.add_accounts(3, *accounts)
-    saved = SavedLedger(ledger)
-    for kind in (0, 1):
-        one = [bytearray(8) for _ in range(3)] + [bytearray(8) for _ in range(2)]
-        saved.copy_entries(kind, 0, 1, *one)
-        restorer.add_entries(1, *one)
-    restore_openings(restorer, rows, *openings)
+    restorer = begin_restoring(rows, restored)
+    columns = [[row[name] for row in rows.entries] for name in ("client", "tx", "amount", "kind", "state")]
+    restorer.add_entries(2, *map(words, columns[:3]), *map(small, columns[3:]))
+    restore_openings(restorer, *columns_of_openings(rows))
     restorer.finish()
     assert [restored.account(client) for client in (1, 2, 3)] == [ledger.account(client) for client in (1, 2, 3)]
 
 
 @pytest.mark.parametrize("wrong", [0, 40_000])
 def test_an_account_that_its_opening_balance_does_not_explain_is_refused(wrong: int) -> None:
-    accounts, _, openings = saved_columns(opened({1: 50_000}))
-    restored = Ledger()
-    restorer = LedgerRestorer(restored)
-    restorer.add_accounts(1, *accounts)
+    restorer = begin_restoring(rows_of_ledgers([opened({1: 50_000})]), Ledger())
     if wrong:
-        restore_openings(restorer, 1, openings[0], bytearray(array("q", [wrong])))
+        restore_openings(restorer, 1, words([1]), words([wrong]))
     with pytest.raises(ValueError, match="the account of client 1 is not what its transactions make it"):
         restorer.finish()
 
@@ -127,11 +125,10 @@ def test_saved_openings_that_no_ledger_has_are_refused(clients: list[int], units
 
 def test_an_account_that_was_overdrawn_from_the_start_is_proven() -> None:
     """The total may be below 0, as far as the opening balance was."""
-    accounts, rows, openings = saved_columns(opened({1: -50_000}))
+    rows = rows_of_ledgers([opened({1: -50_000})])
     restored = Ledger()
-    restorer = LedgerRestorer(restored)
-    restorer.add_accounts(1, *accounts)
-    restore_openings(restorer, rows, *openings)
+    restorer = begin_restoring(rows, restored)
+    restore_openings(restorer, *columns_of_openings(rows))
     restorer.finish()
     assert restored.account(1) == (-50_000, 0, False)
 

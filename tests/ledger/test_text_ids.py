@@ -6,25 +6,22 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.bare_ledger import accounts_csv
 from tests.support.profiles import examples
+from tests.support.segment_rows import rows_of_ledgers
 from tests.support.text_ids import batch_of_lines, quoted
 from txfast.batch.batch import TransactionBatch
 from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
 from txfast.dialect.text_ids import TextIds
-from txfast.ledger.columns_out import SavedLedger
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.state.arrow_columns import new_columns
-from txfast.state.snapshot_layout import ENTRIES, ROW_BYTES
 from txfast.writers.accounts_table import account_batch
 
 pytestmark = pytest.mark.unmeasured
@@ -127,14 +124,8 @@ def test_a_uuid_is_no_text_that_is_nearly_one() -> None:
 
 
 def saved_txs(ledger: Ledger) -> list[bytes]:
-    """The ids of all deposits, as a state has them."""
-    saved = SavedLedger(ledger)
-    rows = saved.entries(0)
-    clients, txs, *others = new_columns(ROW_BYTES[ENTRIES], rows)
-    saved.copy_entries(0, 0, rows, clients, txs, *others)
-    offsets, texts = saved.tx_column(0, rows, txs)
-    column = pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(texts)])
-    return [text.as_py() for text in column]
+    """The ids of all transactions, as a state has them."""
+    return [row["tx"] for row in rows_of_ledgers([ledger], TEXTS.text_ids).entries]
 
 
 @pytest.mark.parametrize("settings", [{"ids.client": "text"}, {"ids.tx": "text"}])

@@ -7,23 +7,26 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Folder
+from tests.support.legacy_states import put_in_form
 from tests.support.rows import Row, make_file
 from txfast.run.books import Books
 from txfast.run.plan import make_plan
 from txfast.state.snapshot import Snapshot
+from txfast.state.snapshots import open_snapshot
 
 MIB = 1 << 20
 PAYMENTS = 200_000
 
 
-@pytest.fixture
-def refunded(tmp_path: Path) -> Snapshot:
+@pytest.fixture(params=["segments", "legacy"])
+def refunded(tmp_path: Path, request: pytest.FixtureRequest) -> Snapshot:
     """A state in which every payment was refunded in part."""
     folder = Folder(tmp_path)
     rows = [row for tx in range(PAYMENTS) for row in (Row("deposit", tx % 100, tx, 2), Row("refund", tx % 100, tx, 1))]
     folder.write("in.csv", make_file(rows))
     assert folder.run("in.csv", "--state", "state").exit_code == 0
-    return Snapshot.open(str(folder.path / "state" / "snapshot-1"))
+    put_in_form(folder.path / "state" / "snapshot-1", request.param)
+    return open_snapshot(str(folder.path / "state" / "snapshot-1"))
 
 
 def test_details_count_when_a_snapshot_is_divided_into_parts_that_fit(
@@ -35,5 +38,5 @@ def test_details_count_when_a_snapshot_is_divided_into_parts_that_fit(
     parts = books.parts_that_fit(refunded)
     for part, ledger in refunded.parts(parts, books._restoring_bytes):
         assert ledger.bytes_with(0) <= books._restoring_bytes, part
-    monkeypatch.setattr(Snapshot, "details", 0)
+    monkeypatch.setattr(type(refunded), "details", 0)
     assert books.parts_that_fit(refunded) < parts

@@ -26,7 +26,8 @@ from tests.support.notes import notes_file, raw_rows
 from tests.support.reference import HEADER
 from tests.support.replays import run_reference
 from tests.support.rows import Row, make_file
-from tests.support.states import change_manifest, content_of, save_new
+from tests.support.segment_rows import rows_of_snapshot
+from tests.support.states import change_manifest, content_of, damage_page, files_of, replace, save_new
 from txfast.batch.batch import KINDS, MALFORMED_REASONS
 from txfast.command import main as cli
 from txfast.errors import StateError
@@ -198,7 +199,7 @@ def test_a_run_killed_under_a_policy_ends_as_one_that_was_not(folder: Folder, th
     kills = kill_until_it_ends(folder, "r.csv", "--threads", threads, *POLICY, takes="4" if threads == "1" else "2")
     assert kills > 2
     assert outputs(folder, "r.csv") == right
-    assert (folder.path / "state" / "snapshot-1" / "details.arrow").exists()
+    assert rows_of_snapshot(folder.path / "state" / "snapshot-1").details
     assert (checkpoints(folder), parts(folder)) == ([], [])
 
 
@@ -243,14 +244,36 @@ def test_one_whose_rows_another_policy_has_applied_is_discarded(folder: Folder) 
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_what_a_checkpoint_has_written_is_not_written_again(folder: Folder, threads: str) -> None:
     right = clean(folder, "r.csv", "--threads", threads)
+    killed(folder, "--threads", threads, takes=3)
+    checkpoint = folder.path / "state" / checkpoints(folder)[-1]
+    written = {name: (checkpoint / name).stat().st_ino for name in files_of(checkpoint)}
+    assert len([name for name in written if name.startswith("entries")]) == 2
+    ended = drive(folder, *COMMAND, "r.csv", "--state", "state", "--threads", threads)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert outputs(folder, "r.csv") == right
+    snapshot = folder.path / "state" / "snapshot-1"
+    assert {name: (snapshot / name).stat().st_ino for name in written} == written
+    assert_as_one_without_checkpoints(folder, threads)
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_many_checkpoints_leave_a_state_as_others_do(folder: Folder, threads: str) -> None:
+    right = clean(folder, "r.csv", "--threads", threads)
     ended = drive(folder, *COMMAND, "r.csv", *STATE, "--threads", threads)
     assert (ended.exit_code, ended.errors) == (0, "")
     assert outputs(folder, "r.csv") == right
-    shared = sorted(path.name for path in (folder.path / "state" / "snapshot-1").glob("entries*.arrow"))
-    assert len(shared) > 2
-    # It is as one that shares nothing: the same accounts, whoever goes on from it, and nothing to complain of.
+    assert_as_one_without_checkpoints(folder, threads)
+
+
+def assert_as_one_without_checkpoints(folder: Folder, threads: str) -> None:
+    """The state is one as a run without checkpoints leaves it: the same rows, whoever goes on from it, and nothing to
+    complain of."""
     folder.run("a.csv", "b.csv", "c.csv.gz", "--state", "whole", "-q", "--threads", threads)
-    assert [path.name for path in (folder.path / "whole" / "snapshot-1").glob("entries*")] == ["entries.arrow"]
+    assert [name.partition("-")[0] for name in files_of(folder.path / "whole" / "snapshot-1")] == [
+        "accounts", "entries",
+    ]  # fmt: skip
+    first, other = (rows_of_snapshot(folder.path / name / "snapshot-1") for name in ("state", "whole"))
+    assert first == other
     folder.write("more.csv", HEADER + b"".join(b"dispute,%d,%d\n" % (n % 40, n % 400) for n in range(4000)))
     runs = [folder.run("more.csv", "--state", state, "warn") for state in ("state", "whole")]
     assert runs[0].output == runs[1].output
@@ -395,15 +418,39 @@ def test_an_input_that_changed_discards_it(folder: Folder) -> None:
     assert outputs(folder, "r.csv") == right
 
 
-@pytest.mark.parametrize("file", ["accounts.arrow", "entries.arrow", manifest.NAME])
-def test_a_damaged_checkpoint_is_discarded(folder: Folder, file: str) -> None:
+@pytest.mark.parametrize("sort", ["accounts", "entries", "manifest"])
+@pytest.mark.parametrize("damage", ["changed", "short", "missing"])
+def test_a_checkpoint_whose_damage_shows_at_once_is_discarded(folder: Folder, sort: str, damage: str) -> None:
+    """In the manifest, or in the sizes of files."""
+    if (sort, damage) == ("manifest", "missing"):
+        pytest.skip("it is no checkpoint then")
     right = clean(folder, "r.csv", "--threads", "1")
     killed(folder, "--threads", "1")
-    path = folder.path / "state" / checkpoints(folder)[-1] / file
+    [path] = list((folder.path / "state" / checkpoints(folder)[-1]).glob(f"{sort}*"))[:1]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    assert_begun_anew(folder, right, file, "is damaged")
+    if sort != "manifest" and damage == "changed":
+        content += b"\0"
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content if damage == "changed" else content[:-1])
+    assert_begun_anew(folder, right, path.name, "is missing" if damage == "missing" else "is damaged")
+
+
+@pytest.mark.parametrize("sort", ["accounts", "entries"])
+def test_a_damaged_page_of_a_checkpoint_fails_the_run_that_reads_it(folder: Folder, sort: str) -> None:
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1")
+    for path in (folder.path / "state" / checkpoints(folder)[-1]).glob(f"{sort}*"):
+        damage_page(path)
+    before = content_of(folder.path / "state")
+    drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1").assert_failed(f"/{sort}-", ".arrow: is damaged")
+    assert not {"out.csv", "r.csv", "s.json"} & set(folder.names())
+    assert {name: content for name, content in before.items() if "snapshot" in name} == {}
+    # Whoever does not want to mend it takes another command, or removes the checkpoint.
+    shutil.rmtree(folder.path / "state" / checkpoints(folder)[-1])
+    assert drive(folder, *COMMAND, "r.csv", *STATE, "--threads", "1").exit_code == 0
+    assert outputs(folder, "r.csv") == right
 
 
 def test_one_of_another_format_is_refused_and_stays(folder: Folder) -> None:
@@ -548,7 +595,8 @@ def forge_newest_snapshot(folder: Folder) -> None:
 
 
 def damage_newest_snapshot(folder: Folder) -> None:
-    (folder.path / "state" / "snapshot-1" / "accounts.arrow").write_bytes(b"")
+    snapshot = folder.path / "state" / "snapshot-1"
+    replace(snapshot / files_of(snapshot)[0], b"")
 
 
 def forge_older_checkpoint(folder: Folder) -> None:

@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 import txfast.run.replay
 from tests.support import replays, strategies
 from tests.support.command import Folder
+from tests.support.legacy_states import make_legacy_state
 from tests.support.notes import notes_file
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.rows import Row, make_file
 from tests.support.small_memory import SmallLedger, small_limits
+from tests.support.states import begin_with_state
 from txfast.batch.batch import KINDS
 from txfast.errors import SpillError, TooManyMalformedError
 from txfast.input.open import open_source
 from txfast.input.position import Consumption
 from txfast.ledger.ledger import STATUSES, Ledger
-from txfast.run.books import Books
 from txfast.run.replay import Replay
 from txfast.run.values import policy as parse_policy
 from txfast.spill import slices, spill
 from txfast.state.directory import StateDirectory
-from txfast.state.snapshot import Snapshot
 
 MEBIBYTE = 1 << 20
 
@@ -77,39 +77,47 @@ def test_streams_give_the_results_of_the_reference_under_any_limit(
 @examples(0.3)
 @given(
     many_streams.filter(bool), st.sampled_from(replays.THREADS), limits, st.integers(1, 3), st.integers(0, 9), policies,
+    st.integers(0, 2),
 )  # fmt: skip
 def test_a_state_continues_under_any_limit(
-    streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int, policy: str
+    streams: list[list[Row]], threads: int, limit: int, parts: int, skipped: int, policy: str, legacy_days: int
 ) -> None:
-    """A state is restored in any number of parts, and saved again from partitions."""
-    assert_goes_on(streams, threads=threads, limit=limit, parts=parts, block_bytes=100 + skipped, policy=policy)
+    """What rows need of a state is looked up, also for partitions, and what they change is saved from there. One that
+    an earlier version left is restored in any number of parts."""
+    assert_goes_on(
+        streams, threads=threads, limit=limit, parts=parts, block_bytes=100 + skipped, policy=policy,
+        legacy_days=legacy_days,
+    )  # fmt: skip
 
 
+@pytest.mark.parametrize("legacy_days", [0, 1])
 @pytest.mark.parametrize("parts", [1, 3])
-def test_a_state_is_restored_in_parts_and_saved_from_partitions(parts: int) -> None:
+def test_a_state_is_read_in_parts_and_saved_from_partitions(parts: int, legacy_days: int) -> None:
     streams = [[Row("deposit", client, 100 * day + client, 5) for client in range(30)] for day in range(3)]
     streams[2] += [Row("dispute", client, 100 + client, None) for client in range(0, 30, 3)]
-    assert_goes_on(streams, threads=3, limit=4, parts=parts, block_bytes=100)
+    assert_goes_on(streams, threads=3, limit=4, parts=parts, block_bytes=100, legacy_days=legacy_days)
 
 
 def assert_goes_on(
-    streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int, policy: str = ""
-) -> None:
-    """One run for each stream, with a common state, gives the accounts of one run over all streams."""
+    streams: list[list[Row]], *, threads: int, limit: int, parts: int, block_bytes: int, policy: str = "",
+    legacy_days: int = 0,
+) -> None:  # fmt: skip
+    """One run for each stream, with a common state, gives the accounts of one run over all streams. The first
+    `legacy_days` leave a state of an earlier version."""
     files = [make_file(stream) for stream in streams]
     expected = replays.run_reference([("in.csv", make_file([row for stream in streams for row in stream]))], policy)
     reasons: list[str] = []
-    with tempfile.TemporaryDirectory() as name, small_limits(limit), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
-        patched.setattr(Snapshot, "parts", lambda snapshot, count, _, parts=Snapshot.parts: parts(snapshot, count, 0))
+    with tempfile.TemporaryDirectory() as name, small_limits(limit, parts):
         for number, content in enumerate(files):
+            if 0 < number <= legacy_days:
+                make_legacy_state(Path(name))
             state = StateDirectory(name, lambda message: pytest.fail(str(message)), parse_policy(policy))
             journal = replays.RejectsJournal()
             replay = replays.new_replay(journal, "native", block_bytes, threads, policy=policy)
             state.open()
-            state.load(replay.books.restore)
+            begin_with_state(replay, state)
             replay.read_source(replays.open_bytes(f"{number}.csv", content))
-            outcome = replays.outcome_of(replay, journal, state.saver(changed=True))
+            outcome = replays.outcome_of(replay, journal, state)
             state.finish()
             state.publish()
             state.discard()

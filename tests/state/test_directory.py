@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from tests.support import reference_rows, replays, strategies
 from tests.support.command import ACCOUNTS, FILE, Folder
 from tests.support.failures import closing_with_an_error, fail_renames, failing, raising
+from tests.support.legacy_states import make_legacy_state
 from tests.support.profiles import examples
 from tests.support.reference import HEADER
 from tests.support.replays import READERS, Outcome, run_reference
@@ -33,7 +34,9 @@ from tests.support.states import (
     change_manifest,
     content_of,
     copied,
+    damage_page,
     opened_state,
+    replace,
     run_with_state,
     save_new,
     snapshots,
@@ -48,7 +51,6 @@ from txfast.log.journal import Journal
 from txfast.state import manifest
 from txfast.state.directory import StateDirectory
 from txfast.state.folders import remove_folder
-from txfast.state.snapshot_layout import ENTRIES as ENTRIES_FILE
 
 
 def accounts_at_once(folder: Folder, *content: bytes) -> bytes:
@@ -354,11 +356,21 @@ def test_the_half_written_snapshot_of_a_killed_run_is_removed(folder: Folder, na
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--verify",), "--verify needs --state"),
         (("--state", "", "in.csv"), "the name of the folder is empty"),
-        ((*STATE, "--verify", "in.csv"), "--verify reads no FILE"),
-        ((*STATE, "--verify", "-o", "a.csv"), "leave --output out"),
-        ((*STATE, "--verify", "--stats", "s.json"), "leave --stats out"),
+        *(
+            (arguments, words)
+            for name in ("--verify", "--compact")
+            for arguments, words in (
+                ((name,), f"{name} needs --state"),
+                ((*STATE, name, "in.csv"), f"{name} reads no FILE"),
+                ((*STATE, name, "-o", "a.csv"), "leave --output out"),
+                ((*STATE, name, "--stats", "s.json"), "leave --stats out"),
+                ((*STATE, name, "--opening", "in.csv"), "leave --opening out"),
+                ((*STATE, name, "--expect", "in.csv"), "leave --expect out"),
+            )
+        ),
+        ((*STATE, "--verify", "--compact"), "--verify and --compact exclude each other"),
+        ((*STATE, "--verify", "--account", "1"), "--verify and --account exclude each other"),
     ],
 )
 def test_options_that_do_not_fit_a_state_are_refused(folder: Folder, arguments: tuple[str, ...], words: str) -> None:
@@ -378,32 +390,81 @@ def test_an_input_that_is_gone_is_named(folder: Folder) -> None:
 # ---- Damaged snapshots -----------------------------------------------------------------------------
 
 
-def test_the_snapshot_before_a_damaged_one_is_used(two_snapshots: Path, folder: Folder) -> None:
+each_form = pytest.mark.parametrize("is_legacy", [False, True], ids=["segments", "legacy"])
+
+
+def newest_file(snapshot: Path) -> Path:
+    """A file with entries that a snapshot alone has."""
+    return max(snapshot.glob("entries*.arrow"))
+
+
+@each_form
+def test_the_snapshot_before_a_damaged_one_is_used(two_snapshots: Path, folder: Folder, is_legacy: bool) -> None:
+    """One that is empty or missing is found before the run begins, in either form."""
     snapshot = copied(two_snapshots, folder)
-    (snapshot / ENTRIES_FILE).write_bytes(b"")
+    if is_legacy:
+        make_legacy_state(folder.path / "state")
+    damaged = newest_file(snapshot)
+    replace(damaged, b"")
     ended = folder.run(*STATE)
     assert ended.exit_code == 0
     assert ended.output == accounts_at_once(folder, FIRST)
     [line] = ended.error_lines
-    assert line.startswith("warn: state/snapshot-2/entries.arrow: is damaged")
+    assert line.startswith(f"warn: state/snapshot-2/{damaged.name}: is damaged")
+    damaged.unlink()
+    assert folder.run(*STATE).output == ended.output
+    replace_missing = f"state/snapshot-2/{damaged.name}"
     # The positions in inputs are those of the older snapshot too.
     shutil.copy(two_snapshots / "in.csv", folder.path / "in.csv")
     (folder.path / "in.csv").rename(two_snapshots / "in.csv")
-    folder.run(*STATE, "--verify").assert_failed("snapshot-2/entries.arrow", "is damaged")
+    folder.run(*STATE, "--verify").assert_failed(replace_missing, "missing")
     ended = folder.run(*STATE, str(two_snapshots / "in.csv"), "--stats", "s.json", "-q")
     assert ended.output == accounts_at_once(folder, FIRST, MORE)
     assert json.loads((folder.path / "s.json").read_bytes())["rows"] == 4
     assert snapshots(folder) == ["snapshot-1", "snapshot-3"]
 
 
-def test_where_no_snapshot_is_good_the_run_fails(two_snapshots: Path, folder: Folder) -> None:
+@each_form
+def test_where_no_snapshot_is_good_the_run_fails(two_snapshots: Path, folder: Folder, is_legacy: bool) -> None:
     snapshot = copied(two_snapshots, folder)
-    (snapshot / ENTRIES_FILE).write_bytes(b"")
+    if is_legacy:
+        make_legacy_state(folder.path / "state")
+    damaged = newest_file(snapshot)
+    replace(damaged, b"")
     (snapshot.with_name("snapshot-1") / manifest.NAME).unlink()
     before = content_of(folder.path / "state")
     for arguments in ((), ("in.csv",)):
-        folder.run(*STATE, *arguments).assert_failed("entries.arrow: is damaged", "no good snapshot is left")
+        folder.run(*STATE, *arguments).assert_failed(f"{damaged.name}: is damaged", "no good snapshot is left")
     assert content_of(folder.path / "state") == before
+
+
+@pytest.mark.parametrize("arguments", [(), ("in.csv",), ("--account", "2"), ("--compact",), ("--verify",)])
+def test_a_damaged_page_fails_what_reads_it(two_snapshots: Path, folder: Folder, arguments: tuple[str, ...]) -> None:
+    """It is found when it is read: then no snapshot before it is used in its place, and nothing is changed."""
+    snapshot = copied(two_snapshots, folder)
+    folder.write("in.csv", HEADER + b"deposit,2,99,1\n")
+    damaged = min(snapshot.glob("accounts*.arrow"), key=lambda path: path.stat().st_mtime)
+    damage_page(damaged)
+    before = content_of(folder.path / "state")
+    folder.run(*STATE, *arguments).assert_failed(f"state/snapshot-2/{damaged.name}", "is damaged")
+    assert content_of(folder.path / "state") == before
+    assert folder.run(*STATE, "in.csv", "-o", "out.csv", "--rejects", "r.csv", "--stats", "s.json").exit_code == 1
+    assert not {"out.csv", "r.csv", "s.json"} & set(folder.names())
+
+
+def test_damage_that_a_run_does_not_read_is_found_by_verify(folder: Folder) -> None:
+    """Entries of accounts that no row names, for instance: what a run costs is what it needs."""
+    folder.write("old.csv", HEADER + b"deposit,1,1,5\ndeposit,2,2,7\n")
+    accounts(folder, "old.csv")
+    [entries] = (folder.path / "state" / "snapshot-1").glob("entries*.arrow")
+    damage_page(entries)
+    folder.write("new.csv", HEADER + b"deposit,1,3,5\ndeposit,3,4,1\n")
+    assert folder.run(*STATE, "new.csv", "-q").output == accounts_at_once(
+        folder, HEADER + b"deposit,1,1,5\ndeposit,2,2,7\ndeposit,1,3,5\ndeposit,3,4,1\n"
+    )
+    folder.run(*STATE, "--verify").assert_failed(f"state/snapshot-2/{entries.name}: is damaged")
+    folder.write("dispute.csv", HEADER + b"dispute,1,1\n")
+    folder.run(*STATE, "dispute.csv").assert_failed(f"{entries.name}", "is damaged")
 
 
 def test_an_unknown_format_is_refused_with_its_number(two_snapshots: Path, folder: Folder) -> None:
@@ -413,17 +474,29 @@ def test_an_unknown_format_is_refused_with_its_number(two_snapshots: Path, folde
         folder.run(*STATE, *arguments).assert_failed("state format 7", "txfast '9.1'")
 
 
-@pytest.mark.parametrize("field", ["accounts", "entries", "balance_units", "files", "inputs", "created"])
+FIELDS = ("accounts", "entries", "balance_units", "files", "inputs", "created")
+
+
+@pytest.mark.parametrize(
+    ("is_legacy", "field"),
+    [
+        *((is_legacy, field) for field in FIELDS for is_legacy in (False, True)),
+        *((False, field) for field in ("key", "next_segment", "merges", "runs")),
+    ],
+)
 @pytest.mark.parametrize("content", [None, -1, "x", 1 << 70, {}, [], True])
 def test_a_manifest_with_a_wrong_field_is_refused(
-    two_snapshots: Path, folder: Folder, field: str, content: object
+    two_snapshots: Path, folder: Folder, field: str, content: object, is_legacy: bool
 ) -> None:
     snapshot = copied(two_snapshots, folder)
+    if is_legacy:
+        make_legacy_state(folder.path / "state")
     change_manifest(snapshot, **{field: content})
     state = StateDirectory(str(folder.path / "state"), lambda message: warnings.append(message))
     warnings: list[object] = []
     state.load(lambda snapshot: snapshot.restore([Ledger()]))
-    assert len(warnings) == (0 if (field, content) in (("inputs", {}), ("created", "x")) else 1)
+    harmless = [("inputs", {}), ("created", "x"), ("merges", {})]
+    assert len(warnings) == (0 if (field, content) in harmless else 1)
 
 
 # ---- Errors of the system --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from txfast.state import lock, verify
 from txfast.state.directory import StateDirectory
 from txfast.state.folders import remove_folder
 from txfast.state.snapshot import Snapshot
+from txfast.state.snapshots import open_snapshot
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def test_a_state_is_read_again_where_runs_have_replaced_it_meanwhile(folder: Fol
                 folder.write("more.csv", HEADER + b"deposit,%d,1,1\n" % number)
                 accounts(folder, "more.csv")
         opened.append(Path(path).name)
-        return Snapshot.open(path)
+        return open_snapshot(path)
 
     ledger = Ledger()
     state.load(lambda snapshot: snapshot.restore([ledger]), replace_then_open)

@@ -1,8 +1,9 @@
 """States that earlier versions have saved, in old/: they are read, and go on as the newest format.
 
 Runs of a version before 0.2 have saved day.csv: as format 1; with checkpoints, after another file, as format 2; on a
-cluster, as format 3. Another run, over checkpoint.csv, was killed after its fourth checkpoint. Paths in the manifests
-are relative.
+cluster, as format 3. Another run, over checkpoint.csv, was killed after its fourth checkpoint. Formats 4 and 5 are of
+the last version before segments: day-4.csv under a policy, and day-5.csv, with opening-5.csv, in a dialect. Paths in
+the manifests are relative.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+import txfast
 from tests.support.command import VOLATILE_STATS, Folder
 from tests.support.reference import HEADER, Replay
+from tests.support.small_memory import small_runs
 from tests.support.states import OLD, STATE, accounts, change_manifest, content_of
 from txfast.state import manifest
 
-DAY = (OLD / "day.csv").read_bytes()
 MORE_BEFORE = HEADER + b"".join(b"deposit,%d,%d,1\n" % (9 + n % 3, n) for n in range(200))
 # Of client 4, one of two disputes ended in a chargeback, and nothing in the old state says which.
 UNKNOWN = b"reversal,4,2\nreversal,4,1\ndispute,4,1\nresolve,4,2\ndeposit,4,9,1\n"
@@ -27,6 +30,51 @@ NEXT = HEADER + (
     b"dispute,5,1\nresolve,5,2\nrefund,5,2,1\nwithdrawal,5,3,1\n"
 )
 
+# The day after it in formats 4 and 5.
+NEXT_4 = HEADER + (
+    b"reversal,2,1\nresolve,1,1\nrefund,1,1,1\nrefund,1,1,9\nresolve,4,2\nchargeback,3,1\ndeposit,1,1,5\ndispute,4,1\n"
+    b"withdrawal,4,2,1\ndeposit,5,1,2\n"
+)
+ACCOUNTS_5 = b"""\
+client,currency,available,held,total,locked
+ann,EUR,0.00,0.00,0.00,true
+ann,USD,7.00,0.00,7.00,false
+bob,EUR,11.50,0.00,11.50,false
+kim,JPY,-4.00,0.00,-4.00,false
+zoe,USD,2.00,0.00,2.00,false
+"""
+NEXT_5 = b"""\
+type,customer,tx,amount,currency
+reversal,ann,t-1,,EUR
+deposit,ann,t-1,1,USD
+refund,bob,0189dd5e-7b2c-4c4e-9a1b-5d2f3c4b5a69,2.5,EUR
+refund,bob,0189dd5e-7b2c-4c4e-9a1b-5d2f3c4b5a69,2.5,EUR
+withdrawal,bob,w,1,EUR
+deposit,kim,1,10,JPY
+dispute,zoe,1,,USD
+"""
+AFTER_5 = b"""\
+client,currency,available,held,total,locked
+ann,EUR,5.25,0.00,5.25,false
+ann,USD,7.00,0.00,7.00,false
+bob,EUR,9.00,0.00,9.00,false
+kim,JPY,6.00,0.00,6.00,false
+zoe,USD,0.00,2.00,2.00,false
+"""
+REJECTS_5 = [
+    "rejected: next.csv:3: duplicate_transaction: deposit,ann,t-1,1,USD",
+    "rejected: next.csv:5: amount_too_large: refund,bob,0189dd5e-7b2c-4c4e-9a1b-5d2f3c4b5a69,2.5,EUR",
+    "rejected: next.csv:6: duplicate_transaction: withdrawal,bob,w,1,EUR",
+]
+POLICY_4 = "card,direct-chargeback=allow"
+# The options with which a format is gone on with.
+OPTIONS: dict[int, tuple[str, ...]] = {
+    4: ("--policy", POLICY_4),
+    5: (
+        "--ids", "text", "--columns", "client=customer", "--dialect", "columns.currency=currency", "--decimals", "2",
+    ),
+}  # fmt: skip
+all_formats = pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 formats = pytest.mark.parametrize("number", [1, 2, 3])
 
 
@@ -34,13 +82,13 @@ formats = pytest.mark.parametrize("number", [1, 2, 3])
 def folder(tmp_path: Path) -> Folder:
     """A folder with the inputs of the old runs."""
     folder = Folder(tmp_path)
-    folder.write("day.csv", DAY)
     folder.write("more.csv", MORE_BEFORE)
     return folder
 
 
 def put_old(folder: Folder, number: int) -> Path:
-    """Put the old state of a format into the folder; return the path of its snapshot."""
+    """Put the old state of a format into the folder, and the file of its day; return the path of its snapshot."""
+    folder.write("day.csv", (OLD / (f"day-{number}.csv" if number in OPTIONS else "day.csv")).read_bytes())
     shutil.copytree(OLD / f"format-{number}", folder.path / "state")
     snapshot = folder.path / "state" / "snapshot-1"
     fields = json.loads((snapshot / manifest.NAME).read_bytes())
@@ -49,40 +97,116 @@ def put_old(folder: Folder, number: int) -> Path:
     return snapshot
 
 
-def reference_of(number: int) -> Replay:
-    run = Replay()
+def reference_of(number: int, folder: Folder) -> Replay:
+    run = Replay(policy=POLICY_4 if number == 4 else "")
     if number == 2:
         run.read("more.csv", MORE_BEFORE)
-    run.read("day.csv", DAY)
+    run.read("day.csv", folder.read("day.csv"))
     return run
 
 
-@formats
-def test_an_old_state_is_printed_and_verified(folder: Folder, number: int) -> None:
-    put_old(folder, number)
-    assert accounts(folder) == reference_of(number).accounts_csv()
-    ended = folder.run(*STATE, "--verify")
-    assert ended.exit_code == 0
-    assert f"state/snapshot-1: good: format {number}, ".encode() in ended.output
+def accounts_before(number: int, folder: Folder) -> bytes:
+    """The accounts in the old state of a format."""
+    return ACCOUNTS_5 if number == 5 else reference_of(number, folder).accounts_csv()
 
 
-@formats
-def test_an_old_state_goes_on_as_a_new_one(folder: Folder, number: int) -> None:
-    before = content_of(put_old(folder, number))
-    names = ("day.csv", "more.csv") if number == 2 else ("day.csv",)
-    expected = reference_of(number)
-    assert accounts(folder, *names) == expected.accounts_csv()
-    assert content_of(folder.path / "state" / "snapshot-1") == before
-    # How each dispute ended is known, but for one account.
-    folder.write("next.csv", NEXT)
-    expected.read("next.csv", NEXT)
-    ended = folder.run(*STATE, *names, "next.csv", "warn")
-    assert ended.output == expected.accounts_csv()
+def after_next(number: int, folder: Folder) -> tuple[bytes, list[str]]:
+    """Write the day after that of a format; return the accounts after it, and its rejects as they are logged."""
+    if number == 5:
+        folder.write("next.csv", NEXT_5)
+        return AFTER_5, REJECTS_5
+    folder.write("next.csv", NEXT_4 if number == 4 else NEXT)
+    expected = reference_of(number, folder)
+    expected.read("next.csv", folder.read("next.csv"))
     rejects = [each for each in expected.rejects if each.file == "next.csv"]
-    assert [line for line in ended.error_lines if not line.startswith("warn: ")] == [
+    return expected.accounts_csv(), [
         f"rejected: next.csv:{each.line}: {each.reason}: {each.row.decode()}" for each in rejects
     ]
-    assert b"state/snapshot-2: good: format 4, " in folder.run(*STATE, "--verify").output
+
+
+@all_formats
+def test_an_old_state_is_printed_and_verified(folder: Folder, number: int) -> None:
+    before = content_of(put_old(folder, number))
+    assert accounts(folder) == accounts_before(number, folder)
+    assert accounts(folder, "--memory-limit", "256MiB", "--threads", "3") == accounts_before(number, folder)
+    ended = folder.run(*STATE, "--verify")
+    assert ended.exit_code == 0
+    [first, *inputs] = ended.output.decode().splitlines()
+    assert first.startswith(f"state/snapshot-1: good: format {number}, ")
+    assert len(inputs) == 1 + (number == 2)  # nothing is to be compacted
+    assert content_of(folder.path / "state" / "snapshot-1") == before
+
+
+@all_formats
+def test_an_old_state_goes_on_as_a_new_one(folder: Folder, number: int) -> None:
+    before = content_of(put_old(folder, number))
+    options = OPTIONS.get(number, ())
+    names = ("day.csv", "more.csv") if number == 2 else ("day.csv",)
+    assert accounts(folder, *names, *options) == accounts_before(number, folder)
+    assert content_of(folder.path / "state" / "snapshot-1") == before
+    # How each dispute ended is known, but for one account.
+    expected, rejects = after_next(number, folder)
+    ended = folder.run(*STATE, *names, "next.csv", *options, "warn")
+    assert ended.output == expected
+    assert [line for line in ended.error_lines if not line.startswith("warn: ")] == rejects
+    assert content_of(folder.path / "state" / "snapshot-1") == before
+    verified = folder.run(*STATE, "--verify").output.decode()
+    assert "state/snapshot-2: good: format 6, " in verified
+    assert f"state/snapshot-1: good: format {number}, " in verified
+    # The new snapshot needs nothing of the old one, and goes on as any other.
+    shutil.rmtree(folder.path / "state" / "snapshot-1")
+    assert accounts(folder) == expected
+    assert accounts(folder, "next.csv", *options) == expected
+
+
+@all_formats
+@pytest.mark.parametrize("limit", [0, 2])
+def test_an_old_state_goes_on_where_it_does_not_fit_in_memory(folder: Folder, number: int, limit: int) -> None:
+    put_old(folder, number)
+    expected, rejects = after_next(number, folder)
+    options = dict(zip(OPTIONS.get(number, ())[::2], OPTIONS.get(number, ())[1::2], strict=True))
+    dialect = {"ids": "text", "columns.client": "customer", "columns.currency": "currency", "decimals": 2}
+    with small_runs(limit, 3):
+        result = txfast.process(
+            folder.path / "next.csv", state=folder.path / "state", policy=options.get("--policy"), rejects=True,
+            dialect=cast("dict[str, str | int]", dialect) if number == 5 else None, threads=2,
+        )  # fmt: skip
+        result.accounts.write(folder.path / "out.csv")
+    assert folder.read("out.csv") == expected
+    assert [each.reason for each in result.rejects] == [line.split(": ")[2] for line in rejects]
+    assert accounts(folder) == expected
+    assert folder.run(*STATE, "--verify").exit_code == 0
+
+
+@all_formats
+def test_an_old_state_is_asked_for_one_client(folder: Folder, number: int) -> None:
+    put_old(folder, number)
+    client, *others = ("bob", "ann") if number == 5 else ("2", "1")
+    lines = accounts_before(number, folder).splitlines(keepends=True)
+    wanted = [line for line in lines[1:] if line.split(b",")[0] == client.encode()]
+    assert folder.run(*STATE, "--account", client).output == b"".join([lines[0], *wanted])
+    for other in others:
+        wanted += [line for line in lines[1:] if line.split(b",")[0] == other.encode()]
+    ended = folder.run(*STATE, "--account", client, *(word for other in others for word in ("--account", other)))
+    assert ended.output == b"".join([lines[0], *sorted(wanted)])
+    folder.run(*STATE, "--account", "77").assert_failed("has no account of client 77")
+
+
+@all_formats
+def test_what_a_run_changes_in_an_old_state_is_put_out_alone(folder: Folder, number: int) -> None:
+    put_old(folder, number)
+    before = set(accounts_before(number, folder).splitlines())
+    expected, _ = after_next(number, folder)
+    head, *lines = expected.splitlines()
+    ended = folder.run(*STATE, "next.csv", "-q", "--changed", *OPTIONS.get(number, ()))
+    assert ended.output.splitlines() == [head, *(line for line in lines if line not in before)]
+
+
+@all_formats
+def test_an_old_state_is_not_compacted(folder: Folder, number: int) -> None:
+    before = content_of(put_old(folder, number))
+    folder.run(*STATE, "--compact").assert_failed("state: was saved by an earlier version", "run txfast with inputs")
+    assert content_of(folder.path / "state" / "snapshot-1") == before
 
 
 @formats

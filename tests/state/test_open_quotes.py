@@ -28,7 +28,7 @@ from txfast.input.position import Consumption, go_on
 from txfast.input.source import Source
 from txfast.readers.csv import CsvReader
 from txfast.state.positions import positions_of
-from txfast.state.snapshot import Snapshot
+from txfast.state.snapshots import open_snapshot
 
 OPEN = NOTED + b'deposit,1,2,5,"thank you\nwithdrawal,1,3,4\n'
 CLOSED = b'and bye"\ndeposit,1,4,1\n'
@@ -156,4 +156,4 @@ def test_a_state_without_the_field_is_read_as_before(two_snapshots: Path, folder
     assert "open" not in position
     change_manifest(snapshot, inputs={name: position | {"open": position["offset"] + 1}})
     with pytest.raises(StateError, match=r"is damaged: inputs: .*: open is not what it should be"):
-        positions_of(Snapshot.open(str(snapshot)))
+        positions_of(open_snapshot(str(snapshot)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import shutil
 import tempfile
 from array import array
 from collections.abc import Callable
@@ -21,9 +20,11 @@ from tests.support import strategies
 from tests.support.bare_ledger import accounts_csv
 from tests.support.command import Folder
 from tests.support.dialect_replays import THREADS, run_days, run_reference
+from tests.support.legacy_states import SavedForm, any_forms, make_legacy_state, put_in_form
 from tests.support.profiles import examples
 from tests.support.rows import Row
-from tests.support.states import STATE, change_manifest, seal
+from tests.support.segment_rows import key_of
+from tests.support.states import STATE, accounts, change_manifest, files_of, save_ledgers, seal
 from tests.support.text_ids import TEXT_SETTINGS, any_text_dialects, make_text_batch, make_text_file
 from txfast.batch.cursor import report
 from txfast.dialect.dialect import Dialect
@@ -33,8 +34,7 @@ from txfast.ledger.policy import Policy
 from txfast.ledger.text_columns import TextColumn
 from txfast.run.books import Books
 from txfast.run.plan import make_plan
-from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_writer import SnapshotWriter
+from txfast.state.snapshots import open_snapshot
 
 TEXTS = Dialect({"ids": "text"})
 ACCOUNTS_FILE, ENTRIES_FILE = "accounts.arrow", "entries.arrow"
@@ -60,19 +60,20 @@ def statuses(ledgers: list[Ledger], rows: list[Row], dialect: Dialect) -> list[i
     return found
 
 
-@given(any_rows, strategies.policies(), st.integers(0, 60), st.integers(1, 3), st.integers(1, 20), any_text_dialects)
+@given(
+    any_rows, strategies.policies(), st.integers(0, 60), st.integers(1, 3), st.integers(1, 20), any_text_dialects,
+    any_forms,
+)  # fmt: skip
 def test_a_restored_ledger_continues_like_the_saved_one(
-    rows: list[Row], policy: str, cut: int, shards: int, rows_at_once: int, dialect: Dialect
+    rows: list[Row], policy: str, cut: int, shards: int, rows_at_once: int, dialect: Dialect, form: SavedForm
 ) -> None:
     whole = Ledger(Policy(policy), dialect.text_ids)
     whole.apply(make_text_batch(rows[:cut], dialect))
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
         patched.setattr("txfast.state.arrow_columns.TEXT_BATCH_ROWS", rows_at_once)
-        writer = SnapshotWriter(f"{name}/saved", durable=False, dialect=dialect)
-        writer.add(whole)
-        writer.finish({"policy": dict(Policy(policy)), "dialect": dict(dialect)})
-        writer.close()
-        snapshot = Snapshot.open(f"{name}/saved")
+        save_ledgers(Path(name) / "saved", [whole], policy=Policy(policy), dialect=dialect)
+        put_in_form(Path(name) / "saved", form)
+        snapshot = open_snapshot(f"{name}/saved")
         ledgers = [Ledger(Policy(policy), dialect.text_ids) for _ in range(shards)]
         snapshot.restore(ledgers)
         parts = [ledger.balance_units for _, ledger in snapshot.parts(shards, 0)]
@@ -88,19 +89,21 @@ def test_a_restored_ledger_continues_like_the_saved_one(
 @given(
     st.lists(any_rows.filter(bool), min_size=1, max_size=3), st.sampled_from(THREADS),
     st.sampled_from([0, 1, 3, 10, 1 << 30]), st.integers(1, 3), strategies.policies(), any_text_dialects,
+    st.integers(0, 2),
 )  # fmt: skip
 def test_a_state_continues_under_any_limit(
-    streams: list[list[Row]], threads: int, limit: int, parts: int, policy: str, dialect: Dialect
+    streams: list[list[Row]], threads: int, limit: int, parts: int, policy: str, dialect: Dialect, legacy_days: int
 ) -> None:
-    """A state is restored in any number of parts, and saved again from partitions: one run for each stream gives the
-    accounts and the rejects of one run over all."""
+    """What rows need of a state is looked up, also for partitions, and saved from there: one run for each stream gives
+    the accounts and the rejects of one run over all. The state may be one of an earlier version at first."""
     contents = [make_text_file(stream, dialect) for stream in streams]
     expected = run_reference(contents, dict(dialect), policy)
     days = [(f"{number}.csv", content) for number, content in enumerate(contents)]
     with tempfile.TemporaryDirectory() as name:
         accounts, reasons = run_days(
-            Path(name), days, dialect, policy=policy, threads=threads, limit=limit, parts=parts
-        )
+            Path(name), days, dialect, policy=policy, threads=threads, limit=limit, parts=parts,
+            legacy_days=legacy_days,
+        )  # fmt: skip
     assert accounts == expected.accounts
     assert reasons == [reject.reason for reject in expected.rejects]
 
@@ -135,7 +138,7 @@ def test_a_file_that_grew_is_gone_on_with(begun: Folder) -> None:
     assert begun.run(*STATE, "--ids", "text", "in.csv").output == TWO_DAYS
     assert begun.run(*STATE).output == TWO_DAYS
     line = begun.run(*STATE, "--verify").output.decode()
-    assert "good: format 5, " in line
+    assert "good: format 6, " in line
     assert "3 accounts, 4 deposits and withdrawals, 1 input, dialect ids=text" in line
 
 
@@ -154,16 +157,16 @@ def test_a_state_has_one_form_of_ids(begun: Folder) -> None:
 
 def test_any_arrow_library_can_read_the_files(begun: Folder) -> None:
     snapshot = begun.path / "state" / "snapshot-1"
-    accounts = pa.ipc.open_file(snapshot / ACCOUNTS_FILE).read_all()
-    assert accounts.schema.field("client").type == pa.binary()
-    assert accounts.to_pylist() == [
-        {"client": b"cus_B", "available": 50_000, "held": 0, "locked": False},
-        {"client": b"a\nb", "available": 70_000, "held": 0, "locked": False},
+    accounts, entries = (pa.ipc.open_file(snapshot / name).read_all() for name in files_of(snapshot))
+    assert accounts.schema.field("client") == pa.field("client", pa.binary(), nullable=False)
+    # Texts have no greatest one.
+    assert sorted(accounts.to_pylist(), key=key_of) == [
+        {"client": b"a\nb", "available": 70_000, "held": 0, "max_tx": 2**64 - 1, "flags": 0},
+        {"client": b"cus_B", "available": 50_000, "held": 0, "max_tx": 2**64 - 1, "flags": 0},
     ]
-    entries = pa.ipc.open_file(snapshot / ENTRIES_FILE).read_all()
-    assert entries.to_pylist() == [
-        {"client": b"cus_B", "tx": b"ch_1", "amount": 50_000, "kind": 0, "state": 0},
+    assert sorted(entries.to_pylist(), key=key_of) == [
         {"client": b"a\nb", "tx": b"ch_1", "amount": 70_000, "kind": 0, "state": 0},
+        {"client": b"cus_B", "tx": b"ch_1", "amount": 50_000, "kind": 0, "state": 0},
     ]
 
 
@@ -179,9 +182,10 @@ def test_a_ledger_is_saved_and_loaded(begun: Folder, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["segments", "legacy"])
 @pytest.mark.parametrize("settings", TEXT_SETTINGS, ids=str)
 def test_texts_count_when_a_snapshot_is_divided_into_parts_that_fit(
-    folder: Folder, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    folder: Folder, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, form: SavedForm
 ) -> None:
     dialect = Dialect(settings)
     # Their texts are of the longest.
@@ -189,13 +193,14 @@ def test_texts_count_when_a_snapshot_is_divided_into_parts_that_fit(
     folder.write("in.csv", make_text_file(rows, dialect))
     arguments = [word for name, value in settings.items() for word in ("--dialect", f"{name}={value}")]
     assert folder.run(*STATE, "-q", *arguments, "in.csv").exit_code == 0
-    snapshot = Snapshot.open(str(folder.path / "state" / "snapshot-1"))
+    put_in_form(folder.path / "state" / "snapshot-1", form)
+    snapshot = open_snapshot(str(folder.path / "state" / "snapshot-1"))
     books = Books(make_plan(cores=1, memory_used=0, memory_limit=96 * MIB), dialect=dialect)
     books.ledger_bytes = 0  # the least that it restores with
     parts = books.parts_that_fit(snapshot)
     for part, ledger in snapshot.parts(parts, books._restoring_bytes):
         assert ledger.bytes_with(0) <= books._restoring_bytes, part
-    monkeypatch.setattr(Snapshot, "text_bytes", 0)
+    monkeypatch.setattr(type(snapshot), "text_bytes", 0)
     assert books.parts_that_fit(snapshot) <= parts
     if dialect.has_text("tx"):
         assert books.parts_that_fit(snapshot) < parts
@@ -206,6 +211,13 @@ def test_texts_count_when_a_snapshot_is_divided_into_parts_that_fit(
 
 def texts(values: list[bytes]) -> pa.Array:
     return pa.array(values, pa.binary())
+
+
+@pytest.fixture
+def old(begun: Folder) -> Folder:
+    """The same with a state that an earlier version left."""
+    make_legacy_state(begun.path / "state")
+    return begun
 
 
 DAMAGES: dict[str, tuple[str, str, Callable[[], pa.Array]]] = {
@@ -224,9 +236,9 @@ DAMAGES: dict[str, tuple[str, str, Callable[[], pa.Array]]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_no_ledger_can_have_saved_is_damage(begun: Folder, damage: str) -> None:
+def test_what_no_ledger_can_have_saved_is_damage(old: Folder, damage: str) -> None:
     file, name, column = DAMAGES[damage]
-    snapshot = begun.path / "state" / "snapshot-1"
+    snapshot = old.path / "state" / "snapshot-1"
     table = pa.ipc.open_file(snapshot / file).read_all()
     index = table.schema.get_field_index(name)
     columns = [*table.columns[:index], column(), *table.columns[index + 1 :]]
@@ -237,7 +249,7 @@ def test_what_no_ledger_can_have_saved_is_damage(begun: Folder, damage: str) -> 
     schema = pa.schema(fields, metadata=table.schema.metadata)
     with pa.ipc.new_file(str(snapshot / file), schema) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-    assert_damaged(begun)
+    assert_damaged(old)
 
 
 @pytest.mark.parametrize(
@@ -247,47 +259,47 @@ def test_what_no_ledger_can_have_saved_is_damage(begun: Folder, damage: str) -> 
         (0, 2**31 - 1, -(2**31)), (-(2**31), 0, 8),
     ],
 )  # fmt: skip
-def test_offsets_that_lead_elsewhere_are_damage(begun: Folder, offsets: tuple[int, ...]) -> None:
+def test_offsets_that_lead_elsewhere_are_damage(old: Folder, offsets: tuple[int, ...]) -> None:
     """Those of the transactions, of which both have four bytes."""
-    path = begun.path / "state" / "snapshot-1" / ENTRIES_FILE
+    path = old.path / "state" / "snapshot-1" / ENTRIES_FILE
     content, saved = path.read_bytes(), array("i", [0, 4, 8]).tobytes()
     assert content.count(saved) == 1
     path.write_bytes(content.replace(saved, array("i", offsets).tobytes()))
-    assert_damaged(begun)
+    assert_damaged(old)
 
 
-def assert_damaged(begun: Folder) -> None:
+def assert_damaged(old: Folder) -> None:
     """The state is refused as damaged, though its hashes are right."""
-    snapshot = begun.path / "state" / "snapshot-1"
+    snapshot = old.path / "state" / "snapshot-1"
     seal(snapshot)
     for restore in (
         lambda snapshot: snapshot.restore([Ledger(None, TEXTS.text_ids), Ledger(None, TEXTS.text_ids)]),
         lambda snapshot: list(snapshot.parts(2, 0)),
     ):
         with pytest.raises(StateError, match="is damaged"):
-            restore(Snapshot.open(str(snapshot)))
-    begun.run(*STATE).assert_failed("is damaged")
-    begun.run(*STATE, "--verify").assert_failed("is damaged")
+            restore(open_snapshot(str(snapshot)))
+    old.run(*STATE).assert_failed("is damaged")
+    old.run(*STATE, "--verify").assert_failed("is damaged")
 
 
-def test_damage_names_the_ids(begun: Folder) -> None:
-    snapshot = begun.path / "state" / "snapshot-1"
+def test_damage_names_the_ids(old: Folder) -> None:
+    snapshot = old.path / "state" / "snapshot-1"
     table = pa.ipc.open_file(snapshot / ENTRIES_FILE).read_all()
-    changed = table.set_column(0, table.schema.field(0), texts([b"cus_B", b"\xff\n"]))
+    changed = table.set_column(0, table.schema.field(0), texts([b"\xff\n", b"cus_B"]))
     with pa.ipc.new_file(str(snapshot / ENTRIES_FILE), table.schema) as writer:
         writer.write_table(changed)
     seal(snapshot)
-    begun.run(*STATE).assert_failed(r"transaction ch_1 of client \xff\x0a has no account")
+    old.run(*STATE).assert_failed(r"transaction ch_1 of client \xff\x0a has no account")
     doubled = table.set_column(0, table.schema.field(0), texts([b"cus_B", b"cus_B"]))
     with pa.ipc.new_file(str(snapshot / ENTRIES_FILE), table.schema) as writer:
         writer.write_table(doubled)
     seal(snapshot)
-    begun.run(*STATE).assert_failed("transaction ch_1 of client cus_B is there twice")
+    old.run(*STATE).assert_failed("transaction ch_1 of client cus_B is there twice")
 
 
-def test_no_damage_of_any_byte_reads_out_of_bounds(begun: Folder) -> None:
+def test_no_damage_of_any_byte_reads_out_of_bounds(old: Folder) -> None:
     """Files are changed at random, and their hashes fit."""
-    snapshot = begun.path / "state" / "snapshot-1"
+    snapshot = old.path / "state" / "snapshot-1"
     chance = random.Random(7)
     refused = 0
     for file in (ACCOUNTS_FILE, ENTRIES_FILE):
@@ -296,18 +308,42 @@ def test_no_damage_of_any_byte_reads_out_of_bounds(begun: Folder) -> None:
             (snapshot / file).write_bytes(damaged)
             seal(snapshot)
             try:
-                Snapshot.open(str(snapshot)).restore([Ledger(None, TEXTS.text_ids)])
+                open_snapshot(str(snapshot)).restore([Ledger(None, TEXTS.text_ids)])
             except StateError:
                 refused += 1
         (snapshot / file).write_bytes(whole)
     assert refused > 100
 
 
-def test_a_state_whose_manifest_says_another_form_of_ids_is_damage(begun: Folder) -> None:
-    shutil.copytree(begun.path / "state", begun.path / "other")
-    for dialect in ({}, {"ids.client": "text"}, {"ids.tx": "text"}):
-        change_manifest(begun.path / "other" / "snapshot-1", dialect=dialect)
-        begun.run("--state", "other").assert_failed("its columns are not those of a snapshot")
+@pytest.mark.parametrize("form", ["segments", "legacy"])
+@pytest.mark.parametrize("dialect", [{}, {"ids.client": "text"}, {"ids.tx": "text"}])
+def test_a_state_whose_manifest_says_another_form_of_ids_is_damage(
+    begun: Folder, dialect: dict[str, str], form: SavedForm
+) -> None:
+    put_in_form(begun.path / "state" / "snapshot-1", form)
+    before = accounts(begun)
+    change_manifest(begun.path / "state" / "snapshot-1", dialect=dialect)
+    begun.run(*STATE, "--verify").assert_failed("is damaged")
+    if form == "legacy":
+        begun.run(*STATE).assert_failed("its columns are not those of a snapshot")
+    elif dialect == {"ids.client": "text"}:  # accounts alone are read, and these are as they were
+        assert accounts(begun) == before
+    else:
+        begun.run(*STATE).assert_failed("is damaged")
+
+
+@pytest.mark.parametrize("key", ["", "00", "0" * 47, "x" * 48, None, 7])
+def test_a_key_of_texts_that_is_none_is_damage(begun: Folder, key: object) -> None:
+    change_manifest(begun.path / "state" / "snapshot-1", text_key=key)
+    begun.run(*STATE).assert_failed("manifest.json: is damaged: text_key is not what it should be")
+
+
+def test_another_key_of_texts_is_damage(begun: Folder) -> None:
+    """The order of rows is that of hashes by the key."""
+    change_manifest(begun.path / "state" / "snapshot-1", text_key="07" * 24)
+    begun.run(*STATE).assert_failed("is damaged")
+    begun.write("more.csv", HEADER + SECOND)
+    begun.run(*STATE, "--ids", "text", "more.csv").assert_failed("is damaged")
 
 
 def test_a_column_must_fit_its_rows() -> None:

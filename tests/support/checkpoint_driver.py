@@ -6,14 +6,15 @@ import sys
 
 from tests.support.command import Folder, Run
 
-# Inputs are read in small blocks. TAKES is the number of the checkpoint, BATCHES that of the batch, of all inputs or of
-# the one in INPUT. SIGNAL is the name of the signal.
+# Inputs are read in small blocks, of which two at a time are looked up in a state. TAKES is the number of the
+# checkpoint, BATCHES that of the batch, of all inputs or of the one in INPUT. SIGNAL is the name of the signal.
 DRIVER = """
 import os, signal
 from txfast.readers import table
-from txfast.run import checkpoint, plan
+from txfast.run import checkpoint, plan, stored
 from txfast.run.replay import Replay
 plan.READ_BLOCK_BYTES, plan.THREADED_BYTES_MIN, table.BATCH_ROWS = 2048, 0, 100
+stored.TOGETHER_BYTES = 4096
 takes, batches = int(os.environ.get("TAKES", 0)), int(os.environ.get("BATCHES", 0))
 take, report = checkpoint.Checkpoints.take, Replay._report
 def take_and_die(self, *arguments):

@@ -16,14 +16,13 @@ import pytest
 
 import txfast
 from tests.support import reference_dialect_run
+from tests.support.legacy_states import make_legacy_state
 from tests.support.reference_dialect import DecodedRow, Ignored, Malformed, read_rows
 from tests.support.reference_rows import NotTransactions
 from tests.support.replays import ARROW_BLOCK_BYTES_MIN, READERS, occurred, though_all_malformed
 from tests.support.small_memory import small_runs
 from txfast.errors import InputError, UsageError
-from txfast.run import plan
-from txfast.run.books import Books
-from txfast.state.snapshot import Snapshot
+from txfast.run import plan, stored
 
 if TYPE_CHECKING:
     from txfast.api.arguments import Reader
@@ -101,29 +100,31 @@ def run(
 
 @contextmanager
 def blocks_of(block_bytes: int | None, threads: int) -> Iterator[None]:
-    """Inside, inputs are read in blocks of this size, with threads for small inputs too."""
+    """Inside, inputs are read in blocks of this size, of which three at a time are looked up in a state, with threads
+    for small inputs too."""
     with pytest.MonkeyPatch.context() as patch:
         if block_bytes is not None:
             patch.setattr(plan.Plan, "block_bytes", lambda *_: block_bytes)
+            patch.setattr(stored, "TOGETHER_BYTES", 3 * block_bytes)
         patch.setattr(plan.Plan, "is_threaded", lambda *_: threads > 1)
         yield
 
 
 def run_days(
     folder: Path, days: Iterable[tuple[str, bytes]], settings: Settings, *, policy: str, threads: int, limit: int,
-    parts: int,
+    parts: int, legacy_days: int = 0,
 ) -> tuple[list[tuple[Any, ...]], list[str]]:  # fmt: skip
     """Runs with one state, one for each day: the name of a file, and what it has by then.
 
-    Each restores the state in this many parts; ledgers of more than `limit` accounts go to disk. Returns the accounts
-    after the last day, and the reasons of all rejects.
+    Ledgers of more than `limit` accounts go to disk, and all accounts are read in this many parts. The first
+    `legacy_days` leave a state of an earlier version, which is restored in as many parts. Returns the accounts after
+    the last day, and the reasons of all rejects.
     """
     reasons: list[str] = []
-    with small_runs(limit), pytest.MonkeyPatch.context() as patched:
-        all_parts = Snapshot.parts
-        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
-        patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
-        for name, content in days:
+    with small_runs(limit, parts):
+        for number, (name, content) in enumerate(days):
+            if 0 < number <= legacy_days:
+                make_legacy_state(folder / "state")
             (folder / name).write_bytes(content)
             with blocks_of(200, threads):
                 result = txfast.process(

@@ -7,7 +7,7 @@ does not say which outcome is right: the tests and the reference do.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -23,12 +23,13 @@ from txfast.input.first_bytes import FIRST_BYTES, kind_of
 from txfast.input.ref import resolve
 from txfast.input.source import READERS as READERS
 from txfast.input.source import Source
-from txfast.ledger.ledger import STATUSES, Ledger
+from txfast.ledger.ledger import STATUSES
 from txfast.log.journal import WARN, Journal
 from txfast.readers import arrow_csv
 from txfast.run import all_malformed
 from txfast.run.replay import Replay
 from txfast.run.values import policy as parse_policy
+from txfast.state.directory import StateDirectory
 from txfast.writers.accounts_csv import csv_blocks
 
 # Every reader must give the same bytes with every number of threads: one thread for all work, one scanner beside one
@@ -174,9 +175,16 @@ def occurred(counts: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def outcome_of(replay: Replay, journal: RejectsJournal, save: Callable[[Ledger], object] | None = None) -> Outcome:
+def outcome_of(replay: Replay, journal: RejectsJournal, state: StateDirectory | None = None) -> Outcome:
+    """The outcome, once all is read. In a run with a state, which is open, what has changed is saved there."""
+    seals = state is not None and not state.stays(changed=replay.rows > 0)
+    accounts = replay.collect(seals=seals)
+    if seals:
+        assert state is not None
+        assert replay.books.stored is not None
+        state.save(replay.books.stored.store)
     return Outcome(
-        accounts=b"".join(map(bytes, csv_blocks(replay.collect(save)))),
+        accounts=b"".join(map(bytes, csv_blocks(accounts))),
         rejects=journal.rejects,
         rows=replay.rows,
         applied=occurred(replay.figures().applied()),

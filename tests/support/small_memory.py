@@ -16,7 +16,7 @@ from txfast.ledger.figures import has_one_client
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
 from txfast.log.journal import Journal
-from txfast.run import books, plan, session
+from txfast.run import books, plan, session, stored_accounts
 from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.plan import Plan
@@ -24,6 +24,11 @@ from txfast.run.replay import Replay
 from txfast.run.values import policy as parse_policy
 from txfast.spill import settle, slices, spill
 from txfast.state import snapshot
+from txfast.state.snapshot import Snapshot
+from txfast.state.store import Store
+
+# All accounts are read once for each part.
+PARTS_MAX = 5
 
 
 class SmallLedger(Ledger):
@@ -50,8 +55,12 @@ class SmallLedger(Ledger):
 
 
 @contextmanager
-def small_limits(limit: int) -> Iterator[None]:
-    """Move the ledgers of every run to disk when they exceed this number of accounts; spill rows in small batches."""
+def small_limits(limit: int, parts: int | None = None) -> Iterator[None]:
+    """Move the ledgers of every run to disk when they exceed this number of accounts; spill rows in small batches.
+
+    A run with a state restores what an earlier version saved, and puts out all accounts, in this many `parts`; by
+    default in as many as the limit demands.
+    """
     with pytest.MonkeyPatch.context() as patched:
 
         def new_replay(
@@ -70,6 +79,15 @@ def small_limits(limit: int) -> Iterator[None]:
             replay.books.settling_bytes = limit + settle.SETTLING_BYTES
             return replay
 
+        def parts_for(store: Store, limit_bytes: int) -> int:
+            return parts or (min(PARTS_MAX, 1 + store.accounts // (limit + 1)) if limit_bytes else 1)
+
+        patched.setattr(stored_accounts, "parts_for", parts_for)
+        if parts is not None:
+            patched.setattr(Books, "parts_that_fit", lambda *_: parts)
+            # A part may be larger than the limit.
+            all_parts = Snapshot.parts
+            patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
         patched.setattr(books, "Ledger", SmallLedger)
         patched.setattr(books, "LEDGER_BYTES_MIN", 1)
         patched.setattr(plan, "LEDGER_BYTES_MIN", 1)
@@ -83,9 +101,9 @@ def small_limits(limit: int) -> Iterator[None]:
 
 
 @contextmanager
-def small_runs(limit: int) -> Iterator[None]:
+def small_runs(limit: int, parts: int | None = None) -> Iterator[None]:
     """The same for every run of the command and of programs in this process."""
-    with small_limits(limit), pytest.MonkeyPatch.context() as patched:
+    with small_limits(limit, parts), pytest.MonkeyPatch.context() as patched:
 
         def new_replay(*arguments: Any, **options: Any) -> Replay:
             replay = replay_module.new_replay(*arguments, **options)
@@ -100,9 +118,9 @@ def small_runs(limit: int) -> Iterator[None]:
 
 
 @contextmanager
-def small_reducers(limit: int) -> Iterator[None]:
+def small_reducers(limit: int, parts: int | None = None) -> Iterator[None]:
     """The same as `small_limits`, for reduce tasks too."""
-    with small_limits(limit), pytest.MonkeyPatch.context() as patched:
+    with small_limits(limit, parts), pytest.MonkeyPatch.context() as patched:
         patched.setattr("txfast.cluster.reduce.Books", small_books(limit))
         yield
 
@@ -110,8 +128,7 @@ def small_reducers(limit: int) -> Iterator[None]:
 @contextmanager
 def small_reducers_of_parts(limit: int, parts: int) -> Iterator[None]:
     """The same as `small_runs`, for reduce tasks that restore a state in this many parts."""
-    with small_runs(limit), small_reducers(limit), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Books, "parts_that_fit", lambda *_: parts)
+    with small_runs(limit), small_reducers(limit, parts), pytest.MonkeyPatch.context() as patched:
         patched.setattr(Books, "_restoring_bytes", limit)
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,19 @@ from tests.support.command import Folder
 from tests.support.project import PROJECT_ROOT
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome, RejectsJournal, outcome_of
+from txfast.dialect.dialect import Dialect
 from txfast.input.ref import resolve
 from txfast.ledger.ledger import Ledger
+from txfast.ledger.policy import Policy
+from txfast.run.replay import Replay
 from txfast.run.values import policy as parse_policy
 from txfast.state import manifest
+from txfast.state.dialects import fields_of_dialect, text_ids_of
 from txfast.state.directory import StateDirectory
+from txfast.state.manifest_writer import save_store
+from txfast.state.policies import fields_of_policy
+from txfast.state.store import Store
+from txfast.store.active import ActiveAccounts
 
 STATE = ("--state", "state")
 # States that earlier versions have saved: tests/state/test_old_formats.py.
@@ -86,6 +95,28 @@ def copied(two_snapshots: Path, folder: Folder) -> Path:
     return folder.path / "state" / "snapshot-2"
 
 
+def files_of(snapshot: Path) -> list[str]:
+    """The names of the files that a snapshot has beside its manifest."""
+    return sorted(str(path.relative_to(snapshot)) for path in snapshot.rglob("*.arrow"))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file anew: other names that it has keep their content."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+PAGE_BYTES = 1 << 14  # of a segment, whose first page has the schema
+
+
+def damage_page(path: Path, page: int = 1) -> None:
+    """Change some bytes of a page of a segment; other names of the file keep their content."""
+    content = bytearray(path.read_bytes())
+    for index in range(page * PAGE_BYTES + 500, page * PAGE_BYTES + 700):
+        content[index] ^= 0xFF
+    replace(path, bytes(content))
+
+
 def change_manifest(snapshot: Path, **changes: object) -> None:
     """Change fields of a snapshot's manifest, and its hash to fit."""
     fields = json.loads((snapshot / manifest.NAME).read_bytes())
@@ -98,9 +129,9 @@ def seal(snapshot: Path) -> None:
     from xxhash import xxh3_128_hexdigest
 
     files = {}
-    for path in sorted(snapshot.rglob("*.arrow")):
-        content = path.read_bytes()
-        files[str(path.relative_to(snapshot))] = {"bytes": len(content), "xxh3_128": xxh3_128_hexdigest(content)}
+    for name in files_of(snapshot):
+        content = (snapshot / name).read_bytes()
+        files[name] = {"bytes": len(content), "xxh3_128": xxh3_128_hexdigest(content)}
     change_manifest(snapshot, files=files)
 
 
@@ -114,6 +145,18 @@ def snapshots(folder: Folder) -> list[str]:
     return sorted(path.name for path in (folder.path / "state").glob("snapshot-*"))
 
 
+def save_ledgers(
+    folder: Path, ledgers: Sequence[Ledger], *, policy: Policy | None = None, dialect: Dialect | None = None
+) -> None:
+    """Write a snapshot of ledgers that began with nothing, into a new folder."""
+    store = Store(text_ids_of(dialect))
+    folder.mkdir()
+    store.seal([ActiveAccounts(ledger) for ledger in ledgers], str(folder))
+    fields = {"inputs": {}, "policy": fields_of_policy(policy), **fields_of_dialect(dialect)}
+    save_store(str(folder), store, fields)
+    store.close()
+
+
 def run_with_state(
     state_path: Path, path: Path, *, reader: str, block_bytes: int | None, threads: int, policy: str = ""
 ) -> Outcome:
@@ -123,7 +166,7 @@ def run_with_state(
     replay = replays.new_replay(journal, reader, block_bytes, threads, policy=policy)
     try:
         state.open()
-        state.load(replay.books.restore)
+        begin_with_state(replay, state)
         ref = resolve(str(path))
         source, consumption = state.open_input(ref)
         try:
@@ -131,7 +174,7 @@ def run_with_state(
         finally:
             source.close()
         state.note(ref, consumption)
-        outcome = outcome_of(replay, journal, state.saver(changed=replay.rows > 0))
+        outcome = outcome_of(replay, journal, state)
         state.finish()
         state.publish()
     finally:
@@ -139,9 +182,17 @@ def run_with_state(
     return outcome
 
 
+def begin_with_state(replay: Replay, state: StateDirectory) -> None:
+    """Begin with the last snapshot of an open state, or with nothing."""
+    state.load(lambda snapshot: replay.books.begin_with(snapshot, state.new_folder))
+    if state.is_new:
+        replay.books.begin_with(None, state.new_folder)
+
+
 def positions(state: str) -> dict[str, tuple[int, int, str, bytes, int]]:
     """The position up to which each input was read, by the name of its file."""
     directory = StateDirectory(state, pytest.fail)
+    directory.open_to_read()
     directory.load(lambda _: None)
     return {
         os.path.basename(key): (
@@ -164,7 +215,6 @@ def opened_state(folder: Folder) -> StateDirectory:
 
 def save_new(state: StateDirectory) -> None:
     """Write a snapshot of no accounts, which is not published yet."""
-    save = state.saver(changed=True)
-    assert save is not None
-    save(Ledger())
+    state.new_folder()
+    state.save(Store(None))
     state.finish()

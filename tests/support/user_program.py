@@ -58,6 +58,15 @@ def main(folder: Path) -> None:
     assert_type(result.rejects[:1], txfast.Rejects)
     ledger.save(folder / "ledger")
     assert_type(txfast.Ledger.load(folder / "ledger"), txfast.Ledger)
+    assert_type(ledger.transactions(1), list[txfast.Transaction])
+    with txfast.open(folder / "new", create=True, threads=1) as kept:
+        assert_type(kept, txfast.StateLedger)
+        assert_type(kept.apply(folder / "in.csv"), dict[str, int])
+        assert_type(kept.transactions(1)[0].amount, Decimal | None)
+        assert_type(kept.accounts(changed=True), txfast.Accounts)
+        assert_type(kept.get(1), txfast.Account | None)
+        kept.commit()
+    assert_type(txfast.open(folder / "new")[1], txfast.Account)
     with (folder / "in.csv").open("rb") as file:
         for batch in txfast.read(file, strict=True):
             assert_type(batch, Any)  # pyarrow has no types of its own

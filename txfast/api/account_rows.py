@@ -69,16 +69,21 @@ def account_of(
     client: int | bytes, available: int, held: int, locked: bool, decimals: int, currency: bytes | None = None
 ) -> Account:
     """An account whose amounts are given in units of their last decimal; `currency` is its code, if it has one."""
-    amounts = [Decimal(decimal_text(units, decimals)) for units in (available, held, available + held)]
+    amounts = [amount_of(units, decimals) for units in (available, held, available + held)]
     if currency is None:
-        return Account._make((shown_client(client), *amounts, locked))
-    owner = (shown_client(client), currency.decode(*NAME_CODING))
+        return Account._make((shown_id(client), *amounts, locked))
+    owner = (shown_id(client), currency.decode(*NAME_CODING))
     return cast("Account", CurrencyAccount._make((*owner, *amounts, locked)))
 
 
-def shown_client(client: int | bytes) -> int | str:
-    """A client as programs see it: a text has surrogates for bytes that are no UTF-8."""
-    return client if isinstance(client, int) else client.decode(*NAME_CODING)
+def amount_of(units: int, decimals: int) -> Decimal:
+    """An amount that is given in units of its last decimal."""
+    return Decimal(decimal_text(units, decimals))
+
+
+def shown_id(given: int | bytes) -> int | str:
+    """An id as programs see it: a text has surrogates for bytes that are no UTF-8."""
+    return given if isinstance(given, int) else given.decode(*NAME_CODING)
 
 
 def client_key(client: object, *, has_names: bool) -> int | bytes | None:

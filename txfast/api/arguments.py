@@ -242,6 +242,8 @@ ARGUMENTS: dict[str, Allowed] = {
     "spill_dir": Allowed("the path of a folder", spill_folder, may_be_none=True),
     "progress": Allowed(f"True, False or one of {', '.join(PROGRESS_MODES)}", progress_mode),
     "statuses": Allowed("True or False", switch),
+    "create": Allowed("True or False", switch),
+    "changed": Allowed("True or False", switch),
     "log_level": words(LEVELS),
     "state": Allowed("the path of a folder", folder, may_be_none=True),
     "checkpoint": Allowed("a number of seconds, 0 or more", seconds, may_be_none=True),

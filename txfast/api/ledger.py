@@ -12,25 +12,30 @@ from txfast.api.inputs import Inputs
 from txfast.api.profiles import takes_profile
 from txfast.api.results import Accounts
 from txfast.api.row_statuses import RowStatuses
+from txfast.api.transactions import Transaction, transactions_of
 from txfast.errors import CapacityError, LockedError, StateError
 from txfast.interrupts import NotedInterrupts
+from txfast.ledger.account_entries import entries_of
 from txfast.ledger.figures import counts_of
 from txfast.log.journal import program_journal
 from txfast.run.intake import InputFigures
 from txfast.run.replay import new_replay
 from txfast.state.directory import StateDirectory
+from txfast.state.store import Store
+from txfast.store.active import ActiveAccounts
 from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import NoReturn, Self, TypeVar
 
     import pyarrow as pa
 
     from txfast.api.inputs import Input
     from txfast.api.lent_tables import LentTables
+    from txfast.api.transactions import Entry
     from txfast.input.position import Position
 
     Default = TypeVar("Default")
@@ -62,6 +67,8 @@ class Ledger:
     >>> ledger[42].available, ledger.get(43), list(ledger)
     (Decimal('2.5000'), None, [42])
     """
+
+    _way_out = "load or build it anew"  # where it is broken
 
     @takes_profile
     def __init__(
@@ -115,6 +122,7 @@ class Ledger:
         kept = RowStatuses() if taken("statuses", statuses) else None
         given = Inputs((transactions,), whole_tables=True)
         with self._alone():
+            self._begin_apply()
             before, rows_before = self._counts(), self._rows()
             tables: LentTables | None = None
             used = IN_USE.set(IN_USE.get() | {id(self)})
@@ -139,6 +147,9 @@ class Ledger:
             self._is_broken = False
         return counts if kept is None else kept.array()
 
+    def _begin_apply(self) -> None:
+        """Do what must be done before rows are applied. It may raise: nothing has been applied then."""
+
     def _is_whole(self, before: tuple[int, int, int], tables: "LentTables | None") -> bool:
         """Whether a call that failed has applied nothing, or only tables and record batches in whole.
 
@@ -158,15 +169,28 @@ class Ledger:
         """The client's account; where accounts have a currency, that of a pair: client and code. Raises KeyError where
         there is none."""
         with self._alone():
-            currencies = self._books.currencies
-            key = account_key(client, has_names=self._books.has_text_clients, has_currencies=currencies is not None)
-            number = 0 if key is None or currencies is None else currencies.find(key[1])
-            if key is not None and number is not None:
-                for ledger in self._books.ledgers:
-                    found = ledger.account(key[0], number)
-                    if found is not None:
-                        return account_of(key[0], *found, self._books.decimals, key[1])
+            key = self._key(client)
+            found = None if key is None else self._find(*key)
+            if key is not None and found is not None:
+                return account_of(key[0], *found, self._books.decimals, key[1])
         raise KeyError(client)
+
+    def _key(self, client: object) -> tuple[int | bytes, bytes | None] | None:
+        """The client and the currency of an account, as `account_key`."""
+        has_currencies = self._books.currencies is not None
+        return account_key(client, has_names=self._books.has_text_clients, has_currencies=has_currencies)
+
+    def _find(self, client: int | bytes, code: bytes | None) -> tuple[int, int, bool] | None:
+        """What is available in an account and what is held, and whether it is locked; None where there is none."""
+        number = self._currency(code)
+        if number is None:
+            return None
+        accounts = (ledger.account(client, number) for ledger in self._books.ledgers)
+        return next((found for found in accounts if found is not None), None)
+
+    def _currency(self, code: bytes | None) -> int | None:
+        """The number of a currency, 0 where accounts have none; None for one that no row has had yet."""
+        return 0 if code is None or self._books.currencies is None else self._books.currencies.find(code)
 
     @overload
     def get(self, client: SupportsIndex | str, default: None = None) -> Account | None: ...
@@ -182,6 +206,32 @@ class Ledger:
             return self[client]
         except KeyError:
             return default
+
+    def transactions(self, client: SupportsIndex | str | tuple[SupportsIndex | str, str]) -> list[Transaction]:
+        """The applied deposits and withdrawals of a client's account, in ascending order of tx; where accounts have a
+        currency, those of a pair: client and code. Withdrawals are not among them where the policy has
+        `withdrawal-ids=ignored`. Raises KeyError where there is no account.
+
+        >>> import io, txfast
+        >>> ledger = txfast.Ledger()
+        >>> ledger.apply(io.BytesIO(b"type,client,tx,amount\\ndeposit,42,1,2.5\\ndispute,42,1,\\n"))
+        {'applied': 2}
+        >>> [(each.tx, each.state, each.disputed) for each in ledger.transactions(42)]
+        [(1, 'in dispute', Decimal('2.5000'))]
+        """
+        with self._alone():
+            key = self._key(client)
+            entries = None if key is None else self._entries(*key)
+            if entries is not None:
+                return transactions_of(entries, self._books.decimals)
+        raise KeyError(client)
+
+    def _entries(self, client: int | bytes, code: bytes | None) -> "Iterable[Entry] | None":
+        """The entries of an account, in any order; None where there is no account."""
+        number = self._currency(code)
+        if number is None or self._find(client, code) is None:
+            return None
+        return [entry for ledger in self._books.ledgers for entry in entries_of(ledger, client, number)]
 
     def __contains__(self, client: object) -> bool:
         """Whether there is this account. Raises TypeError as `ledger[client]`."""
@@ -228,10 +278,9 @@ class Ledger:
                     )
                 base = self._origins[origin] if newest else 0
                 state.go_on(dict(self._inputs), base)
-                save = state.saver(changed=True)
-                assert save is not None, "it has changed"
-                for ledger in self._books.ledgers:
-                    save(ledger)
+                store = Store(self._books.text_ids)
+                store.seal([ActiveAccounts(ledger) for ledger in self._books.ledgers], state.new_folder())
+                state.save(store)
                 state.finish()
                 # Noted before it is published: even if the call is interrupted in between, the ledger knows it.
                 earlier = {origin: base} if newest else {}
@@ -266,22 +315,23 @@ class Ledger:
         return ledger
 
     @contextmanager
-    def _alone(self) -> "Iterator[None]":
+    def _alone(self, *, checks: bool = True) -> "Iterator[None]":
         """Use the ledger when no other call does. Raises LockedError where the present call of this thread does, and
-        StateError where the ledger is broken."""
+        StateError where the ledger is broken, unless `checks` is False."""
         if id(self) in IN_USE.get():
             raise LockedError(
                 "this ledger is applying the input that this call comes from: read what is needed of it before, or "
                 "after it was applied"
             )
         with self._lock:
-            self._check()
+            if checks:
+                self._check()
             yield
 
     def _check(self) -> None:
         if self._is_broken:
             raise StateError(
-                "this ledger holds a part of an input that could not be applied to its end: load or build it anew"
+                f"this ledger holds a part of an input that could not be applied to its end: {self._way_out}"
             )
 
     def _counts(self) -> dict[str, int]:

@@ -80,8 +80,9 @@ PROFILED: dict[str, Callable[[str], object]] = {
     "state": folder_name, "memory_limit": memory_size, "spill_dir": spill_folder,
 }  # fmt: skip
 ONE_MACHINE = (
-    "sql", "reader", "opening", "expect", "differences", "verify", "last_line", "checkpoint", "max_malformed", "strict",
-    "threads", "dialect_of", "progress", "log_level", "log_format", "color", "quiet", "verbose", "completion",
+    "sql", "reader", "opening", "expect", "differences", "account", "changed", "verify", "compact", "last_line",
+    "checkpoint", "max_malformed", "strict", "threads", "dialect_of", "progress", "log_level", "log_format", "color",
+    "quiet", "verbose", "completion",
 )  # fmt: skip
 PROFILE_VARIABLE = "TXFAST_PROFILE"
 

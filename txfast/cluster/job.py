@@ -37,7 +37,7 @@ class Settings:
     spill_folder: str | None
     policy: str = ""
     begin_with: tuple[str, dict[str, Any]] | None = None
-    save_in: str | None = None
+    save_in: tuple[str, str] | None = None
     dialect: str = ""
 
     @property
@@ -58,11 +58,14 @@ def reduce_options(settings: Settings) -> dict[str, Any]:
 
 
 class State(Protocol):
-    """The state of a run: `begin` gives the inputs their positions, `finish` saves what the run adds."""
+    """The state of a run: `load` it, then `begin` gives the inputs their positions, `finish` saves what the run adds.
+    By `text_key` ids that are texts are hashed; None where any key will do."""
 
     begin_with: tuple[str, dict[str, Any]] | None
-    save_in: str | None
+    save_in: tuple[str, str] | None
+    text_key: bytes | None
 
+    def load(self) -> None: ...
     def begin(self, inputs: Sequence[Range]) -> list[Range]: ...
     def finish(self, settings: Settings, figures: Figures) -> None: ...
 
@@ -101,7 +104,9 @@ def make_settings(
     if state is not None and memory_limit is not None and memory_limit < ARROW_MEMORY_LIMIT_MIN:
         least = f"{ARROW_MEMORY_LIMIT_MIN >> 20}MiB"
         raise UsageError(f"a memory limit of {size_text(memory_limit)} is too little for a state: the least is {least}")
-    sent_dialect = dialect_text(dialect)
+    if state is not None:
+        state.load()
+    sent_dialect = dialect_text(dialect, None if state is None else state.text_key)
     inputs = whole_inputs(paths, with_state=state is not None, dialect=sent_dialect)
     begin_with, save_in = None, None
     if state is not None:

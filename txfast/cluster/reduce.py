@@ -8,16 +8,18 @@ import os
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import chain
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from txfast.batch.batch import TransactionBatch
 from txfast.cluster.currency_codes import Numbers, bytes_of, came_damaged
 from txfast.cluster.pieces import Slices
 from txfast.cluster.results import AccountRun, RowStatuses, ShardSummary
-from txfast.cluster.sent_dialect import own_dialect
+from txfast.cluster.sent_dialect import own_dialect, without_sent_keys
 from txfast.dialect.text_ids import TextIds
-from txfast.errors import ClusterError, SpillError
+from txfast.errors import ClusterError, SpillError, unwritable
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
 from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
@@ -29,7 +31,7 @@ from txfast.spill.slices import SliceReader, renumber_rows
 from txfast.spill.spill import Spill
 from txfast.spill.statuses import statuses_of
 from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_writer import SnapshotWriter
+from txfast.state.snapshots import snapshot_of, store_of
 
 # Memory that pyarrow needs to read and write a snapshot.
 SNAPSHOT_BYTES = 32 << 20
@@ -52,7 +54,7 @@ def reduce_shard(
     policy: str = "",
     dialect: str = "",
     begin_with: tuple[str, dict[str, Any]] | None = None,
-    save_in: str | None = None,
+    save_in: tuple[str, str] | None = None,
 ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
     """Settle a shard: iterate the statuses of its slices, if `keep_statuses`, then its accounts in runs, then a
     summary.
@@ -62,9 +64,9 @@ def reduce_shard(
     `spill_folder`. Rows mean what the text `policy` says; `dialect` is the `dialect_text` of the run, by whose key
     ids that are texts are hashed.
 
-    `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. It is
-    saved in the folder `save_in` if that exists. The folder is gone when the run has ended, but an engine may settle a
-    shard again even then, if it has lost the results.
+    `begin_with` is a snapshot's folder and the fields of its manifest: the shard begins with its part of that. What it
+    changes is saved in the folder `save_in`, by the key of its store. The folder is gone when the run has ended, but an
+    engine may settle a shard again even then, if it has lost the results: they are then saved nowhere.
 
     Raises ClusterError where a piece is missing, repeated or out of order; SpillError, MemoryLimitError, CapacityError;
     with a state, StateError and SourceError.
@@ -78,39 +80,53 @@ def reduce_shard(
     books = Books(
         plan, policy=parse_policy(policy), dialect=chosen, keep_statuses=keep_statuses, spill_folder=spill_folder
     )
-    writer: SnapshotWriter | None = None
-    try:
-        reduction = Reduction(books, shard)
-        if begin_with is not None:
-            reduction.begin_with(Snapshot(*begin_with).of_shard(shard, shards, chosen))
-        if save_in is not None and os.path.isdir(save_in):
+    with ExitStack() as closing:
+        closing.callback(books.close)
+        reduction = Reduction(books, shard, shards)
+        if save_in is not None:
             # An engine may run a task twice at once: each attempt has a folder of its own.
-            folder = os.path.join(save_in, f"shard-{shard}-{secrets.token_hex(8)}")
-            writer = SnapshotWriter(folder, dialect=chosen)
-        yield from reduction.settle(Slices(pieces, ranges, shard, shards), writer)
-    finally:
-        if writer is not None:
-            writer.close()
-        books.close()
+            folder = os.path.join(save_in[0], f"shard-{shard}-{secrets.token_hex(8)}")
+            is_kept = os.path.isdir(save_in[0])
+            if not is_kept:
+                folder = closing.enter_context(TemporaryDirectory(dir=spill_folder))
+            snapshot = None
+            if begin_with is not None:
+                snapshot = snapshot_of(begin_with[0], without_sent_keys(begin_with[1]))
+            reduction.begin_with(snapshot, folder, save_in[1], is_kept=is_kept)
+        yield from reduction.settle(Slices(pieces, ranges, shard, shards))
 
 
 class Reduction:
     """A shard that is being settled: `begin_with` a snapshot, if there is one, then `settle`."""
 
-    def __init__(self, books: Books, shard: int) -> None:
+    def __init__(self, books: Books, shard: int, shards: int) -> None:
         self._books = books
         self._shard = shard
+        self._shards = shards
         self._deferred: DeferredStatuses | None = None
-        self._restored = (0, 0, 0)
+        self._snapshot: Snapshot | None = None
+        self._folder: str | None = None
+        self._is_kept = False
 
-    def begin_with(self, snapshot: Snapshot) -> None:
-        """Begin with the accounts and transactions of a snapshot."""
-        self._books.restore(snapshot)
-        self._restored = snapshot.restored
+    def begin_with(self, snapshot: Snapshot | None, folder: str, key: str, *, is_kept: bool) -> None:
+        """Begin with the accounts and transactions of a snapshot, if there is one, and save what is changed in a
+        folder; whether that `is_kept`, so that the driver finds it."""
+        self._folder = folder
+        self._is_kept = is_kept
+        if snapshot is not None and store_of(snapshot) is None:
+            snapshot = snapshot.of_shard(self._shard, self._shards, self._books.dialect)
+        self._snapshot = snapshot
+        self._books.begin_with(snapshot, self._new_folder, bytes.fromhex(key))
 
-    def settle(
-        self, slices: Slices, writer: SnapshotWriter | None
-    ) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
+    def _new_folder(self) -> str:
+        assert self._folder is not None, "the run has a state"
+        try:
+            os.makedirs(self._folder, 0o700, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+        return self._folder
+
+    def settle(self, slices: Slices) -> Iterator[AccountRun | RowStatuses | ShardSummary]:
         """Apply all slices, and iterate the results, the summary last."""
         for number, read_into in enumerate(slices):
             statuses, rows = self._apply(number, slices, read_into)
@@ -121,7 +137,12 @@ class Reduction:
                 )
             if statuses is not None:
                 yield self._compressed(number, statuses)
-        accounts = self._books.collect(None if writer is None else writer.add)
+        stored = self._books.stored
+        if stored is None:
+            accounts = self._books.collect()
+        else:
+            self._books.seal()
+            accounts = self._books.collect_stored(self._shard, self._shards)
         if self._deferred is not None:
             for number, statuses in self._deferred.settled():
                 yield self._compressed(number, statuses)
@@ -132,11 +153,19 @@ class Reduction:
             run_count += 1
         yield ShardSummary(
             self._shard, tuple(self._books.counts()), len(accounts), accounts.locked_count, accounts.available_units,
-            accounts.held_units, self._books.spilled_bytes, run_count, self._restored,
-            None if writer is None else {"folder": os.path.basename(writer.folder), **writer.finish_files()},
+            accounts.held_units, self._books.spilled_bytes, run_count,
+            (0, 0, 0) if self._snapshot is None else self._snapshot.restored,
+            self._saved(),
             self._books.unread_amounts,
             tuple((code, *units) for code, units in accounts.by_currency().items()),
         )  # fmt: skip
+
+    def _saved(self) -> dict[str, Any] | None:
+        """What was saved, for the driver; None where it is nowhere."""
+        stored = self._books.stored
+        if stored is None or not self._is_kept:
+            return None
+        return {"folder": os.path.basename(self._folder or ""), **stored.store.added()}
 
     def _batches(self, slices: Slices, read_into: Callable[[memoryview], int]) -> Iterator[TransactionBatch]:
         """Iterate the rows of a slice, with the numbers of currencies that the books have."""
@@ -168,6 +197,7 @@ class Reduction:
         statuses = bytearray()
         rows = deferred_rows = 0
         for batch in self._batches(slices, read_into):
+            self._books.prefetch((batch,), 0)
             self._books.apply(batch, 0)
             rows += len(batch)
             if not self._books.keep_statuses:

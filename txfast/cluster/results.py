@@ -63,7 +63,7 @@ class ShardSummary:
     accounts, and their sums of available and held.
 
     With a state, `restored` has the accounts, entries and units that the shard began with, and `saved` says where and
-    as what it was saved, as `join_shards` takes it; None if it was not saved.
+    as what it was saved, as `Store.join` takes it; None if it was not saved.
     """
 
     shard: int

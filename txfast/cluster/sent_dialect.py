@@ -9,9 +9,10 @@ This module must not know what a dialect means, nor an engine.
 import json
 import os
 from functools import lru_cache
+from typing import Any
 
 from txfast.dialect.dialect import Dialect
-from txfast.dialect.text_ids import KEY_BYTES, TextIds
+from txfast.dialect.text_ids import KEY_BYTES
 
 
 class SentDialect(str):
@@ -24,29 +25,25 @@ class SentDialect(str):
         return "<dialect>"
 
 
-class RunDialect(Dialect):
-    """A Dialect whose text ids are hashed by the key of a run, the same in all of its processes."""
+class SentKey(str):
+    """A key of a state, for tasks. Its `repr` shows nothing either."""
 
-    __slots__ = ("_key",)
+    __slots__ = ()
 
-    def __init__(self, parts: dict[str, str], key: bytes) -> None:
-        super().__init__(parts)
-        self._key = key
-
-    @property
-    def text_ids(self) -> TextIds | None:
-        """As that of a Dialect."""
-        found = super().text_ids
-        if found is not None:
-            found.key = self._key
-        return found
+    def __repr__(self) -> str:
+        return "<key>"
 
 
-def dialect_text(dialect: Dialect | None) -> SentDialect:
-    """A dialect to send to all tasks of a run. Each call makes another key."""
+def without_sent_keys(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a manifest as they were before their keys were hidden: a manifest has plain texts alone."""
+    return {name: str(value) if isinstance(value, SentKey) else value for name, value in fields.items()}
+
+
+def dialect_text(dialect: Dialect | None, key: bytes | None = None) -> SentDialect:
+    """A dialect to send to all tasks of a run, with the key of its state; without one, each call makes another key."""
     if not dialect:
         return SentDialect()
-    return SentDialect(json.dumps({"parts": dict(dialect), "key": os.urandom(KEY_BYTES).hex()}))
+    return SentDialect(json.dumps({"parts": dict(dialect), "key": (key or os.urandom(KEY_BYTES)).hex()}))
 
 
 def own_dialect(text: str) -> Dialect | None:
@@ -55,7 +52,9 @@ def own_dialect(text: str) -> Dialect | None:
     if not text:
         return None
     sent = json.loads(text)
-    return RunDialect(sent["parts"], bytes.fromhex(sent["key"]))
+    dialect = Dialect(sent["parts"])
+    dialect.hash_by(bytes.fromhex(sent["key"]))
+    return dialect
 
 
 # The same for all callers in this process.

@@ -20,6 +20,7 @@ from txfast.cluster.extents import Extent, extents_before
 from txfast.cluster.figures import Figures
 from txfast.cluster.job import Settings
 from txfast.cluster.ranges import Range, open_range_input
+from txfast.cluster.sent_dialect import SentKey, dialect_in
 from txfast.dialect.dialect import Dialect
 from txfast.errors import ClusterError
 from txfast.input.last_line import growth_of, held_back_warning
@@ -28,9 +29,12 @@ from txfast.input.source import HOLD
 from txfast.ledger.policy import Policy
 from txfast.log.journal import program_journal
 from txfast.state.checked_file import check_digest, open_of_size
+from txfast.state.dialects import text_ids_of
 from txfast.state.directory import StateDirectory
 from txfast.state.known_bytes import find_known, known_bytes_warning, other_bytes_warning
 from txfast.state.snapshot import Snapshot
+from txfast.state.snapshots import open_unchecked, store_of
+from txfast.state.store import KEYS, Store
 
 # An engine's function: the `hash_extent` of each extent, in order.
 HashExtents = Callable[[Sequence[Extent]], list[str]]
@@ -40,7 +44,7 @@ class ClusterState:
     """The state of a run: `begin`, and `finish` when all shards are settled. The caller opens and closes the directory.
 
     `begin_with` is the snapshot that the shards begin with, None if there is none; `save_in` is the folder that they
-    are saved in: both as `reduce_shard` takes them.
+    are saved in, and the key of the store: both as `reduce_shard` takes them.
     """
 
     def __init__(self, directory: StateDirectory, hash_extents: HashExtents) -> None:
@@ -49,23 +53,35 @@ class ClusterState:
         self._snapshot: Snapshot | None = None
         self._growing: dict[str, str] = {}  # by key of the input: why its last line is held back, if it has no ending
         self.begin_with: tuple[str, dict[str, Any]] | None = None
-        self.save_in: str | None = None
+        self.save_in: tuple[str, str] | None = None
+        self.text_key: bytes | None = None
+        self._store: Store | None = None
+
+    def load(self) -> None:
+        """Begin with the last good snapshot. Raises StateError and SourceError."""
+        self._directory.load(self._check, open_unchecked)
+        store = None if self._snapshot is None else store_of(self._snapshot)
+        if store is not None:
+            self._store = store
+            self.text_key = None if store.text_ids is None else store.text_ids.key
 
     def begin(self, inputs: Sequence[Range]) -> list[Range]:
-        """Begin with the last good snapshot; return uncut inputs with the positions up to which they were read before.
+        """Return uncut inputs with the positions up to which they were read before.
 
         An input that has other bytes before its position is new, and has no position. Raises StateError and
         SourceError.
         """
-        self._directory.load(self._check, Snapshot.open_unchecked)
         if self._snapshot is not None:
             # Without the positions of inputs, which may be many: every task is sent these fields.
             fields = self._snapshot.fields.without("inputs")
-            self.begin_with = (absolute(self._snapshot.folder), fields)
+            hidden = {name: SentKey(fields[name]) for name in KEYS if name in fields}
+            self.begin_with = (absolute(self._snapshot.folder), fields | hidden)
         else:
             self._directory.say_it_is_new()
         placed = self._with_positions(inputs)
-        self.save_in = absolute(self._directory.begin_shards())
+        if self._store is None:
+            self._store = Store(None)
+        self.save_in = (absolute(self._directory.new_folder()), SentKey(self._store.key.hex()))
         return [self._with_last_line(each) for each in placed]
 
     def _with_last_line(self, whole: Range) -> Range:
@@ -83,14 +99,18 @@ class ClusterState:
         return replace(whole, last_line=HOLD)
 
     def _check(self, snapshot: Snapshot) -> None:
-        """Have the files of a snapshot hashed, and keep it. Raises StateError if a byte is changed, and SourceError."""
+        """Keep a snapshot; have its files hashed if an earlier version wrote them. Raises StateError if a byte is
+        changed, and SourceError."""
+        self._snapshot = snapshot
+        if store_of(snapshot) is not None:
+            snapshot.check_before_use()
+            return
         files = list(snapshot.files())
         for path, byte_count, _ in files:
             open_of_size(path, byte_count).close()
         digests = self._hash_extents([Extent(absolute(path), 0, byte_count) for path, byte_count, _ in files])
         for (path, _, digest), found in zip(files, digests, strict=True):
             check_digest(path, found, digest)
-        self._snapshot = snapshot
 
     def _with_positions(self, inputs: Sequence[Range]) -> list[Range]:
         positions = self._directory.inputs
@@ -130,10 +150,17 @@ class ClusterState:
         Raises ClusterError if a shard or the end of a range is missing, StateError if the shards did not begin with all
         of the old snapshot, and SourceError.
         """
-        if self._snapshot is not None:
+        assert self._store is not None, "it was begun"
+        assert self.save_in is not None
+        if self._snapshot is not None and store_of(self._snapshot) is None:
             self._snapshot.check_restored(*figures.restored())
         self._note_inputs(settings, figures)
-        self._directory.finish_shards(figures.saved(), changed=figures.rows > 0)
+        if self._directory.stays(changed=figures.rows > 0):
+            return
+        self._store.be_of(text_ids_of(dialect_in(settings.dialect)))
+        self._store.join(self.save_in[0], figures.saved())
+        self._directory.save(self._store)
+        self._directory.finish()
 
     def _note_inputs(self, settings: Settings, figures: Figures) -> None:
         """Note how far each input was read, and warn of last lines that are held back."""

@@ -8,12 +8,15 @@ from txfast.errors import TooManyMalformedError, UnexpectedAccountsError, descri
 from txfast.interrupts import LISTENER, end_by_signal
 from txfast.log.journal import Journal
 from txfast.run.machine import ARROW_MEMORY_BYTES, default_memory_limit
-from txfast.writers.formats import write_accounts
+from txfast.writers.formats import compression_of, write_accounts
 from txfast.writers.output import STANDARD_OUTPUT, Output, occupy_closed_descriptors
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from txfast.ledger.sorted_accounts import AccountColumns
+    from txfast.report.stats import Totals
     from txfast.run.outputs import Outputs
     from txfast.run.replay import Replay
     from txfast.spill.settled import Settled
@@ -39,6 +42,10 @@ def main() -> int:
             print_dialect(settings)
         elif settings.verify:
             verify_state(settings, journal)
+        elif settings.compact:
+            compact_state(settings, journal)
+        elif settings.account:
+            print_accounts(settings, journal)
         else:
             replay_files(settings, journal)
     except SystemExit as end:
@@ -83,16 +90,21 @@ def replay_files(settings: Settings, journal: Journal) -> None:
             put_out_figures(replay, replay.collect(), started, outputs, journal)
             outputs.publish(without_accounts=True, without_differences=True)
             raise
-        accounts = session.collect()
+        shown: AccountColumns | Settled
+        accounts: Totals
+        if settings.changed:
+            shown, accounts = session.collect_changed()
+        else:
+            shown = accounts = session.collect()
         outputs.finish_rejects()
-        unexpected = session.compare(accounts)
+        unexpected = session.compare(shown)
         if unexpected is not None:
             put_out_figures(replay, accounts, started, outputs, journal)
             outputs.publish(without_accounts=True)
             raise unexpected
         writing_started = time.perf_counter()
         assert outputs.accounts is not None, "a command always has some"
-        write_accounts(accounts, outputs.accounts, settings.output_format, replay.books.decimals)
+        write_accounts(shown, outputs.accounts, settings.output_format, replay.books.decimals)
         replay.spend("write", time.perf_counter() - writing_started)
         put_out_figures(replay, accounts, started, outputs, journal)
         session.publish()
@@ -117,7 +129,6 @@ def print_dialect(settings: Settings) -> None:
 
 def verify_state(settings: Settings, journal: Journal) -> None:
     """Check a state directory, and describe its content on standard output."""
-    from txfast.printable import printable
     from txfast.run.replay import new_replay
     from txfast.state import directory, verify
 
@@ -125,21 +136,62 @@ def verify_state(settings: Settings, journal: Journal) -> None:
     limit = settings.memory_limit or default_memory_limit()
     replay = new_replay(threads=1, memory_limit=limit, memory_reserved=ARROW_MEMORY_BYTES)
     state = directory.StateDirectory(settings.state, journal.warning)
-    output = Output(STANDARD_OUTPUT)
     try:
         state.open_to_read()
+        print_lines(verify.describe(state, replay.books.check))
+    finally:
+        state.discard()
+
+
+def compact_state(settings: Settings, journal: Journal) -> None:
+    """Merge all files of a state directory, and say on standard output what that has saved."""
+    from txfast.state import directory
+    from txfast.state.whole_compaction import compact_directory
+
+    assert settings.state is not None, "checked by Settings"
+    state = directory.StateDirectory(settings.state, journal.warning)
+    try:
+        state.check_exists()
+        state.open(takes_choices=True)
+        print_lines([compact_directory(state)])
+    finally:
+        state.discard()
+
+
+def print_accounts(settings: Settings, journal: Journal) -> None:
+    """Put out the accounts of some clients in a state directory."""
+    from txfast.state import directory, lookup
+
+    assert settings.state is not None, "checked by Settings"
+    state = directory.StateDirectory(settings.state, journal.warning)
+    output = Output(settings.output, compression_of(settings.output))
+    try:
+        state.open_to_read()
+        found, decimals = lookup.accounts_of_clients(state, settings.account)
         output.open()
-        for line in verify.describe(state, replay.books.check):
-            output.write(printable(line).encode(errors="backslashreplace") + b"\n")
+        write_accounts(found, output, settings.output_format, decimals)
         output.finish()
+        output.publish()
     finally:
         output.discard()
         state.discard()
 
 
-def put_out_figures(
-    replay: "Replay", accounts: "AccountColumns | Settled", started: float, outputs: "Outputs", journal: Journal
-) -> None:
+def print_lines(lines: "Iterable[str]") -> None:
+    """Print lines on standard output, each as soon as it is there."""
+    from txfast.printable import printable
+
+    output = Output(STANDARD_OUTPUT)
+    try:
+        output.open()
+        for line in lines:
+            output.write(printable(line).encode(errors="backslashreplace") + b"\n")
+        output.finish()
+    finally:
+        output.discard()
+
+
+def put_out_figures(replay: "Replay", accounts: "Totals", started: float, outputs: "Outputs", journal: Journal) -> None:
     """The figures of a run that started at this time of the performance counter: as a file, and in the log."""
     if outputs.stats is None and not journal.shows_figures:
         return

@@ -192,9 +192,10 @@ class Settings:
     """
 
     __slots__ = (
-        "checkpoint", "color", "dialect", "dialect_of", "differences", "expect", "inputs", "last_line", "level",
-        "level_named", "log_format", "max_malformed", "memory_limit", "opening", "output", "output_format", "policy",
-        "progress", "quiet", "reader", "rejects", "spill_dir", "sql", "state", "stats", "threads", "verbose", "verify",
+        "account", "changed", "checkpoint", "color", "compact", "dialect", "dialect_of", "differences",
+        "expect", "inputs", "last_line", "level", "level_named", "log_format", "max_malformed", "memory_limit",
+        "opening", "output", "output_format", "policy", "progress", "quiet", "reader", "rejects", "spill_dir",
+        "sql", "state", "stats", "threads", "verbose", "verify",
     )  # fmt: skip
 
     def __init__(
@@ -233,10 +234,7 @@ class Settings:
         self.policy, self.dialect = options.policy, options.dialect
         self.reader = str(options["reader"])
         self.threads: int | None = options["threads"]  # type: ignore[assignment]
-        self.state: str | None = options["state"]  # type: ignore[assignment]
-        self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
-        self.last_line: str | None = options["last_line"]  # type: ignore[assignment]
-        self.verify = bool(options["verify"])
+        self._take_state(options)
         self.memory_limit: int | None = options["memory_limit"]  # type: ignore[assignment]
         self.spill_dir: str | None = options["spill_dir"]  # type: ignore[assignment]
         self._check_memory_limit(options)
@@ -246,6 +244,8 @@ class Settings:
         if self.checkpoint is not None:
             self._check_checkpoint(options.as_given("checkpoint"))
         self._check_balances(options)
+        if self.changed:
+            self._check_changed(options.as_given("changed"))
         check_destinations(
             [*self.inputs, *self.balances, *([] if profile is None else [resolve(profile.path)])],
             {
@@ -254,6 +254,16 @@ class Settings:
                 if (path := getattr(self, name)) is not None
             },
         )
+
+    def _take_state(self, options: GivenOptions) -> None:
+        """Take what is said of a state. Raises UsageError."""
+        self.state: str | None = options["state"]  # type: ignore[assignment]
+        self.checkpoint: float | None = options["checkpoint"]  # type: ignore[assignment]
+        self.last_line: str | None = options["last_line"]  # type: ignore[assignment]
+        self.verify = bool(options["verify"])
+        self.compact = bool(options["compact"])
+        self.account = account_names(options["account"])
+        self.changed = bool(options["changed"])
 
     @property
     def needs_arrow(self) -> str:
@@ -322,8 +332,8 @@ class Settings:
     def _check_inputs(self, options: GivenOptions) -> None:
         """Check that the inputs can be read together, and add standard input if it is meant."""
         self._check_queries()
-        if self.verify:
-            self._check_verify(options)
+        if self.verify or self.compact or self.account:
+            self._check_instead(options)
         elif not self.inputs and self.state is None:
             if sys.stdin is None or os.isatty(sys.stdin.fileno()):
                 raise UsageError("no FILE: name the transactions files, or pipe one in")
@@ -354,18 +364,30 @@ class Settings:
         if self.differences is not None and self.expect is None:
             raise UsageError(f"{options.as_given('differences')} needs --expect FILE, the accounts to compare with")
 
-    def _check_verify(self, options: GivenOptions) -> None:
-        """Check that --verify comes with a state, without inputs and outputs."""
+    def _check_instead(self, options: GivenOptions) -> None:
+        """Check that what acts on a state instead of a run is one, comes with a state, and without what a run has."""
+        asked = [f"--{name}" for name in ("verify", "compact", "account") if getattr(self, name)]
+        if len(asked) > 1:
+            raise UsageError(f"{asked[0]} and {asked[1]} exclude each other: name one")
         if self.state is None:
-            raise UsageError("--verify needs --state DIR, the state to check")
+            raise UsageError(f"{asked[0]} needs --state DIR, the state that it is about")
         if self.inputs:
-            raise UsageError(f"--verify reads no FILE: leave {self.inputs[0].given_name} out")
+            raise UsageError(f"{asked[0]} reads no FILE: leave {self.inputs[0].given_name} out")
         for name in OUTPUTS:
-            if getattr(self, name) not in (None, STANDARD_OUTPUT):
-                raise UsageError(f"--verify writes to standard output alone: leave {options.named(name)} out")
+            if getattr(self, name) not in (None, STANDARD_OUTPUT) and not (self.account and name == "output"):
+                raise UsageError(f"{asked[0]} writes to standard output alone: leave {options.named(name)} out")
         for name in ("opening", "expect"):
             if getattr(self, name) is not None:
-                raise UsageError(f"--verify compares nothing: leave {options.named(name)} out")
+                raise UsageError(f"{asked[0]} compares nothing: leave {options.named(name)} out")
+
+    def _check_changed(self, given: str) -> None:
+        """Check that there is a state of which the changed accounts are a part."""
+        if self.state is None:
+            raise UsageError(f"{given} needs --state DIR: without one, this run has opened all accounts")
+        if not self.inputs:
+            raise UsageError(f"{given} needs a FILE of transactions: a run without changes nothing")
+        if self.expect is not None:
+            raise UsageError(f"{given} and --expect exclude each other: all accounts are compared")
 
     def _check_checkpoint(self, given: str) -> None:
         """Check that the same command can resume from a checkpoint."""
@@ -393,6 +415,14 @@ def query_input(text: object) -> "InputRef | None":
 def balance_file(name: object) -> "InputRef | None":
     """A file of balances, looked up; None where none is named."""
     return None if name is None else resolve(str(name))
+
+
+def account_names(given: object) -> list[str]:
+    """The clients of --account. Raises UsageError for one that is empty."""
+    names = [] if given is None else str(given).split("\n")
+    if "" in names:
+        raise UsageError("--account: it is empty: name a client")
+    return names
 
 
 def allowed_malformed_rows(options: GivenOptions) -> int | None:

@@ -185,7 +185,7 @@ class Dialect(Mapping[str, str]):
     UsageError for a name or value that has no meaning, and for parts that exclude each other.
     """
 
-    __slots__ = ("_compiled", "_currencies", "_parts")
+    __slots__ = ("_compiled", "_currencies", "_hash_key", "_parts")
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         parts = with_ids_once(parse_parts(settings or {}))
@@ -193,6 +193,7 @@ class Dialect(Mapping[str, str]):
         self._parts = dict(sorted(parts.items(), key=lambda each: (order[find_part(each[0])[1].name], each[0])))
         self._compiled: CompiledDialect | None = None
         self._currencies: Currencies | None = None
+        self._hash_key: bytes | None = None
         self._check()
 
     def __getitem__(self, name: str) -> str:
@@ -250,7 +251,17 @@ class Dialect(Mapping[str, str]):
             return None
         from txfast.dialect.text_ids import TextIds
 
-        return TextIds(client=client, tx=tx, currencies=self.currencies)
+        return TextIds(client=client, tx=tx, key=self._hash_key, currencies=self.currencies)
+
+    def hash_by(self, key: bytes) -> None:
+        """Have ids that are texts hashed by this key (text_ids.py), not by that of this process."""
+        self._hash_key, self._compiled = key, None
+
+    def with_parts(self, parts: Mapping[str, str]) -> "Dialect":
+        """A dialect of other parts, in which ids hash as in this one. Raises UsageError."""
+        other = Dialect(parts)
+        other._hash_key = self._hash_key
+        return other
 
     @property
     def encoding(self) -> str | None:
@@ -433,14 +444,3 @@ def find_part(name: str) -> tuple[str, Part]:
     raise UsageError(
         f"dialect {name!r}: there is no such part; there are {', '.join(names)}{did_you_mean(name, names)}"
     )
-
-
-def parse_setting(text: str) -> tuple[str, str]:
-    """The name and value of a setting NAME=VALUE. A name of a word may have an equals sign: the last one counts, but
-    for values that are one. Raises UsageError."""
-    name, equals, value = text.rpartition("=")
-    if name.endswith("=") and not value:
-        name, value = name[:-1], "="
-    if not equals or not name.strip():
-        raise UsageError(f"dialect {text!r}: it is NAME=VALUE, as delimiter=; or columns.client=Customer")
-    return name, value

@@ -15,15 +15,15 @@ PROCESS_KEY = os.urandom(KEY_BYTES)
 
 
 class TextIds:
-    """Whether clients and transactions are texts, and the key of their hashes. `currencies` is None where accounts have
-    none."""
+    """Whether clients and transactions are texts, and the key of their hashes, by default that of this process.
+    `currencies` is None where accounts have none."""
 
     __slots__ = ("client", "currencies", "key", "tx")
 
     def __init__(
-        self, *, client: bool, tx: bool, key: bytes = PROCESS_KEY, currencies: "Currencies | None" = None
+        self, *, client: bool, tx: bool, key: bytes | None = None, currencies: "Currencies | None" = None
     ) -> None:
         self.client = client
         self.tx = tx
-        self.key = key
+        self.key = PROCESS_KEY if key is None else key
         self.currencies = currencies

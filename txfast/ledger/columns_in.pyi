@@ -9,6 +9,9 @@ from txfast.ledger.text_columns import TextColumn
 # Numbers, or texts.
 Ids = Buffer | TextColumn
 
+ENTRY_KINDS: tuple[str, ...]
+DISPUTE_STATES: tuple[str, ...]
+REVERSED_FLAG: int
 REFUSALS: tuple[str, ...]
 PROOF_BYTES: int
 

@@ -1,4 +1,4 @@
-"""LedgerRestorer: makes a ledger of the columns that SavedLedger (columns_out.pyx) filled.
+"""LedgerRestorer: makes a ledger of columns of saved accounts and entries.
 
 Columns come from a file and are not trusted: every value is checked, and ValueError says which one is wrong. A ledger
 whose columns were refused is incomplete and must be discarded.
@@ -15,7 +15,7 @@ from txfast.ledger.account_table cimport ACCOUNTS_MAX, AccountTable, reserve_acc
 from txfast.ledger.buffers cimport column
 from txfast.ledger.details cimport Details, find_or_add_detail, key_of_account, opening_of, set_standing
 from txfast.ledger.ended_disputes cimport end_disputes
-from txfast.ledger.entries cimport LOG_ENTRIES_MAX, Log, TxId, reserve_entries, state_at
+from txfast.ledger.entries cimport LOG_COUNT, LOG_ENTRIES_MAX, Log, TxId, reserve_entries, state_at
 from txfast.ledger.index cimport NOT_FOUND, Index, Probe
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport (
@@ -28,7 +28,7 @@ from txfast.ledger.proof cimport (
     ACCOUNT_TWICE, FITS, NO_ACCOUNT, REFUSAL_COUNT, TOTAL_OVERFLOWS, TRANSACTION_TWICE, Proof, check_entry, count_entry,
     is_proven,
 )
-from txfast.ledger.rules cimport UNDISPUTED, Account, Payment
+from txfast.ledger.rules cimport DISPUTE_STATE_COUNT, UNDISPUTED, WAS_REVERSED, Account, Payment
 from txfast.ledger.saved_ids cimport client_id
 from txfast.ledger.sums cimport add_wide, fits_as_total
 from txfast.ledger.text_columns cimport (
@@ -38,6 +38,7 @@ from txfast.ledger.text_columns cimport (
 from txfast.ledger.texts cimport NAME_ALIGNMENT, reserve_texts
 from txfast.text.bits cimport WORD_BYTES, prefetch
 
+from txfast.batch.batch import KINDS
 from txfast.errors import CapacityError
 
 cdef enum:
@@ -48,6 +49,13 @@ cdef enum:
 
 # The index gets an eighth more room than the saved entries need, so that the next rows do not make it grow.
 cdef uint64_t SPARE_ENTRIES_DIVISOR = 8
+
+# By code: the kinds of entries, and the states of their disputes (rules.pxd's DisputeState). To a state's code
+# REVERSED_FLAG is added where a chargeback of the entry was reversed.
+ENTRY_KINDS = KINDS[:LOG_COUNT]
+DISPUTE_STATES = ("undisputed", "in dispute", "resolved or charged back", "resolved", "charged back")
+REVERSED_FLAG = int(WAS_REVERSED)
+assert len(DISPUTE_STATES) == DISPUTE_STATE_COUNT
 
 # By code: proof.pxd's Refusal.
 REFUSALS = (
@@ -66,9 +74,10 @@ cdef class LedgerRestorer:
     (disputes_in.pyx) for states that were saved apart from their entries, then `restore_details`, then `finish`; before
     that, `restore_openings` (openings.pyx). The ledger must have the policy of the one that was saved.
 
-    It takes the rows of its own shard and skips all others. Buffers have the layout of SavedLedger's; a column of ids
-    that are texts is a TextColumn, and `currencies` is a CurrencyColumn where accounts have one. Raises ValueError for
-    values that no ledger can have, MemoryError and CapacityError.
+    It takes the rows of its own shard and skips all others. Buffers are aligned to eight bytes. A value takes eight
+    bytes, in `kinds` and `states` one byte, in `locked` one bit; amounts are in units of the last decimal. A column of
+    ids that are texts is a TextColumn, and `currencies` is a CurrencyColumn where accounts have one. Raises ValueError
+    for values that no ledger can have, MemoryError and CapacityError.
     """
 
     def __cinit__(self, Ledger ledger not None, uint32_t shard=0, uint32_t shard_count=1):

@@ -1,6 +1,6 @@
 """What a snapshot has of entries apart from them: states of disputes, and details.
 
-SavedLedger (columns_out.pyx) has copied the columns. They come from a file and are not trusted, as in columns_in.pyx.
+The columns come from a file and are not trusted, as in columns_in.pyx.
 
 This module must not know files or formats; it reads buffers.
 """

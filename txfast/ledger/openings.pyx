@@ -124,8 +124,8 @@ def restore_openings(
     *,
     currencies=None,
 ):
-    """Set the opening balances of accounts that were restored before, as `SavedLedger.copy_openings` has saved them.
-    Raises ValueError for values that no ledger can have, and MemoryError."""
+    """Set the opening balances, which are not 0, of accounts that were restored before. Raises ValueError for values
+    that no ledger can have, and MemoryError."""
     cdef Ledger ledger = restorer.ledger
     cdef const int64_t* units = <const int64_t*>column(openings, rows * WORD_BYTES)
     cdef bint has_names = ledger.id_kinds & TEXT_CLIENTS

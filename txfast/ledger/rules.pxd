@@ -156,6 +156,13 @@ cdef inline bint opens_account(const Policy policy, const Status status) noexcep
     return status != AMOUNT_REQUIRED and status != NEGATIVE_AMOUNT and status != ZERO_AMOUNT
 
 
+cdef inline bint refused_while_locked(const Policy policy, const int kind) noexcept nogil:
+    """Whether a locked account refuses each row of this kind, whatever the row says."""
+    if kind == DEPOSIT:
+        return not policy.locked & DEPOSITS
+    return kind != REVERSAL and (adds_entry(kind) or kind == REFUND or not policy.locked & DISPUTES)
+
+
 # ---- What rows move ---------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from txfast.ledger.currency_column cimport CurrencyColumn, take_currencies
 from txfast.ledger.entries cimport TxId, make_number_id
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport BY_CURRENCY, TEXT_CLIENTS, TEXT_TXS, IdKinds
-from txfast.ledger.texts cimport TextArena
 from txfast.text.bits cimport WORD_BYTES
 
 # A column of ids that is read. The objects that were given to `take_ids` and `take_clients` keep it alive.
@@ -28,7 +27,6 @@ cdef class TextColumn:
 
 cdef str shown(const TxId id)
 cdef str account_shown(Ledger ledger, const TxId client)
-cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const Py_ssize_t rows)
 
 
 cdef inline int take_ids(IdColumn* ids, const Py_ssize_t rows, ids_given, const bint are_texts) except -1:

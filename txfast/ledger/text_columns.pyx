@@ -1,23 +1,19 @@
 """Columns of ids that are texts, as Arrow has them: where each text begins, and the bytes of all.
 
-TextColumn reads such a column, which comes from a file and is not trusted; `copy_texts` makes one.
+TextColumn reads such a column, which comes from a file and is not trusted.
 
-This module must not know files or formats; it reads and fills buffers.
+This module must not know files or formats; it reads buffers.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
-
-from txfast.batch.ids cimport ID_BYTES_MAX, ID_ROOM_BYTES
+from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.ledger.buffers cimport column
 from txfast.ledger.entries cimport TxId
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.load cimport IdForm, read_form
-from txfast.ledger.packed_texts cimport unpacked_at, unpacked_bytes_at
-from txfast.ledger.texts cimport TextArena
 from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, hash_text
 
 from txfast.printable import shown_account, shown_id
@@ -73,27 +69,6 @@ cdef class TextColumn:
         free(<void*>self.ids.offsets)
         free(<void*>self.ids.words)
         free(<void*>self.ids.texts)
-
-
-cdef tuple copy_texts(const TextArena* arena, const uint64_t* addresses, const Py_ssize_t rows):
-    """The texts at these addresses as a column: offsets, and bytes."""
-    cdef bytearray offsets = bytearray((rows + 1) * sizeof(int32_t))
-    cdef int32_t* end = <int32_t*>PyByteArray_AS_STRING(offsets)
-    cdef bytearray texts
-    cdef uint8_t* out
-    cdef uint8_t[ID_ROOM_BYTES] room
-    cdef const uint8_t* text
-    cdef Py_ssize_t row
-    with nogil:
-        for row in range(rows):
-            end[row + 1] = end[row] + unpacked_bytes_at(arena, addresses[row])
-    texts = bytearray(end[rows])
-    out = <uint8_t*>PyByteArray_AS_STRING(texts)
-    with nogil:
-        for row in range(rows):
-            text = unpacked_at(arena, addresses[row], room)
-            memcpy(out + end[row], text, end[row + 1] - end[row])
-    return offsets, texts
 
 
 cdef str shown(const TxId id):

@@ -64,7 +64,7 @@ def given_form(dialect: Dialect | None) -> BalanceForm:
         # Without a header a name is a number of transactions' columns. A file of balances has a header.
         name = dialect.get(f"columns.{key}", key) if dialect.has_header else key
         key_names[key] = tuple(dict.fromkeys((name, key)))
-    return BalanceForm(Dialect(parts | client_part(dialect)), key_names, dialect.currencies)
+    return BalanceForm(dialect.with_parts(parts | client_part(dialect)), key_names, dialect.currencies)
 
 
 def printed_form(dialect: Dialect | None) -> BalanceForm:
@@ -77,7 +77,7 @@ def printed_form(dialect: Dialect | None) -> BalanceForm:
     # Where transactions are separated by tabs, a tab may be the first byte of a client, and of a currency.
     keeps_tabs = dialect.delimiter in (None, "\t")
     return BalanceForm(
-        Dialect(parts | client_part(dialect)), {key: (key,) for key in keys_of(dialect)}, dialect.currencies,
+        dialect.with_parts(parts | client_part(dialect)), {key: (key,) for key in keys_of(dialect)}, dialect.currencies,
         is_printed=True, is_exact=is_exact, keeps_tabs=keeps_tabs,
     )  # fmt: skip
 

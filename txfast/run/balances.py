@@ -168,11 +168,11 @@ def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
 
     Raises InputError for a row that is wrong, and where a client is there twice or has an account already.
     """
-    books.begin_opening()
+    books.openings.begin()
     for rows in file.blocks():
         if not len(rows):
             continue
-        refused = books.open_accounts(rows)
+        refused = books.openings.open_accounts(rows)
         if refused is not None:
             row, is_known = refused
             line, owner = rows.line_of(row), rows.owner_of(row)
@@ -180,7 +180,7 @@ def open_accounts(file: BalanceFile, books: "Books", state: str | None) -> None:
                 is_known_already(file.name, line, owner, state) if is_known else is_there_twice(file.name, line, owner)
             )
         rows.clear()
-    books.end_opening()
+    books.openings.end()
 
 
 def account_twice(file: BalanceFile, owner: "Owner", state: str | None) -> InputError:

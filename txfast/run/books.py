@@ -4,28 +4,27 @@ This module must not know where batches come from, nor where accounts are writte
 """
 
 import time
-from itertools import zip_longest
 
 from txfast.batch.batch import KINDS
-from txfast.dialect.names import DECIMALS, unit
-from txfast.errors import ConservationError
+from txfast.dialect.names import DECIMALS
 from txfast.ledger.figures import balances_of, counts_of
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
-from txfast.printable import printable
+from txfast.run.conservation import added, check_accounts, check_sum
 from txfast.run.machine import return_free_memory
+from txfast.run.openings import Openings
 from txfast.run.plan import LEDGER_BYTES_MIN, Plan
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from txfast.batch.batch import TransactionBatch
     from txfast.dialect.currencies import Currencies
     from txfast.dialect.dialect import Dialect
     from txfast.dialect.text_ids import TextIds
     from txfast.ledger.policy import Policy
-    from txfast.readers.balance_rows import BalanceRows
+    from txfast.run.stored import StoredLedgers
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
     from txfast.spill.spill import Spill
@@ -63,11 +62,12 @@ class Books:
         self._plan = plan
         self._spill_folder = spill_folder
         self._spill_file: SpillFile | None = None
+        self.stored: StoredLedgers | None = None  # in a run with a state
         self.begin()
 
     @property
     def decimals(self) -> int:
-        """The decimals of amounts: what the ledgers count is units of the last one."""
+        """The decimals of amounts, which ledgers count in units of the last one."""
         return DECIMALS if self.dialect is None else self.dialect.decimals
 
     @property
@@ -88,6 +88,7 @@ class Books:
     def begin(self) -> None:
         """Begin with empty ledgers, and drop any that were restored."""
         self.close()
+        self.stored = None
         self.ledgers = [Ledger(self.policy, self.text_ids) for _ in range(self._plan.ledgers)]
         if self.ledger_bytes is not None:
             for ledger in self.ledgers:
@@ -99,7 +100,7 @@ class Books:
         self._counts_before = [0] * (len(KINDS) * len(STATUSES))
         self._balances_before = [0]
         self._unread_amounts_before = 0
-        self._openings = [0]  # of accounts that this run has opened, by the number of the currency
+        self.openings = Openings(self)
         self.begin_input(None)
 
     def begin_input(self, input_bytes: int | None) -> None:
@@ -144,17 +145,37 @@ class Books:
 
     # ---- Restoring ---------------------------------------------------------------------------------
 
+    def begin_with(
+        self, snapshot: "Snapshot | None", new_folder: "Callable[[], str]", key: bytes | None = None
+    ) -> None:
+        """Go on from a snapshot, or begin a state where it is None; its policy and dialect are those of all rows from
+        then on. Segments are not read before rows need them; what an earlier version saved becomes segments at once.
+        `new_folder` gives the folder in which the next snapshot is written. `key` is that of a new store. Raises as
+        `restore`, and SourceError."""
+        from txfast.run.stored import StoredLedgers
+        from txfast.state.snapshots import store_of
+        from txfast.state.store import Store
+
+        store = None
+        if snapshot is not None:
+            self._take_choices(snapshot)
+            store = store_of(snapshot)
+        if store is None:
+            store = Store(self.text_ids, key)
+            if snapshot is not None:
+                parts = self.parts_that_fit(snapshot) * len(self.ledgers)
+                store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
+        self.stored = StoredLedgers(store, new_folder)
+        for ledger in self.ledgers:
+            self.stored.take(ledger)
+
     def restore(self, snapshot: "Snapshot") -> None:
         """Replace all ledgers by the content of a snapshot, whose policy and dialect are those of all rows from then
         on.
 
         Raises StateError, CapacityError, MemoryError and SpillError.
         """
-        self.policy = snapshot.policy
-        if snapshot.dialect == self.dialect:
-            snapshot.be_of(self.dialect)  # whatever was read before has the numbers of its currencies
-        self.dialect = snapshot.dialect
-        self.begin()
+        self._take_choices(snapshot)
         parts = self.parts_that_fit(snapshot)
         if parts == 1:
             snapshot.restore(self.ledgers)
@@ -166,6 +187,14 @@ class Books:
             shard = part // parts
             (self._spills[shard] or self._start_spill(shard, expected)).add_ledger(ledger)
             ledger.clear()  # so that two are never in memory at once
+
+    def _take_choices(self, snapshot: "Snapshot") -> None:
+        """Begin with empty ledgers of a snapshot's policy and dialect."""
+        self.policy = snapshot.policy
+        if snapshot.dialect == self.dialect:
+            snapshot.be_of(self.dialect)  # whatever was read before has the numbers of its currencies
+        self.dialect = snapshot.dialect
+        self.begin()
 
     def check(self, snapshot: "Snapshot") -> None:
         """Read all of a snapshot, in parts that fit, and keep nothing of it. Raises as `restore`."""
@@ -196,72 +225,6 @@ class Books:
         least = Ledger.bytes_for(0, 0, self.policy, text_ids=self.text_ids)
         return max(self.ledger_bytes, least + RESTORING_BYTES + LEDGER_BYTES_MIN)
 
-    # ---- Opening balances --------------------------------------------------------------------------
-
-    def begin_opening(self) -> None:
-        """Before any row is applied: accounts with opening balances come next."""
-        self._known = [len(ledger) for ledger in self.ledgers]
-
-    def open_accounts(self, rows: "BalanceRows") -> "tuple[int, bool] | None":
-        """Open an account for each row, with its `available`, which may be below 0.
-
-        Return None; or the first row whose client has an account already, and whether it had one before the opening
-        balances. Accounts that are on disk are not looked at: two of one client are found when they are settled. Raises
-        MemoryError, CapacityError and SpillError.
-        """
-        from txfast.ledger.openings import account_number, bytes_with_openings, open_accounts
-
-        clients, units, count = rows.clients, rows.units("available"), len(self.ledgers)
-        names, name_starts, currencies = rows.name_texts, rows.name_starts, rows.currency_numbers
-        first, is_known = len(rows), False
-        for shard, ledger in enumerate(self.ledgers):
-            if (
-                self.ledger_bytes is not None
-                and len(ledger)
-                and bytes_with_openings(ledger, len(rows), rows.text_bytes) > self.ledger_bytes
-            ):
-                self._move_to_disk(shard)
-            before = [-balance for balance in balances_of(ledger)]
-            refused = open_accounts(
-                ledger, clients, units, names=names, name_starts=name_starts, currencies=currencies, shard=shard,
-                shard_count=count,
-            )  # fmt: skip
-            self._openings = added(self._openings, before, balances_of(ledger))
-            if refused < first:
-                first = refused
-                currency = 0 if currencies is None else currencies[refused]
-                is_known = account_number(ledger, rows.client_of(refused), currency) < self._known[shard]
-        return None if first == len(rows) else (first, is_known)
-
-    def add_openings(self, balances: "dict[bytes | None, int]") -> None:
-        """Count opening balances from before the ledgers were restored, as `openings`."""
-        for code, units in balances.items():
-            number = 0 if code is None or self.currencies is None else self.currencies.number(code)
-            self._openings = added(self._openings, [0] * number + [units])
-
-    @property
-    def openings(self) -> "dict[bytes | None, int]":
-        """The opening balances of accounts that this run has opened, summed up by the code of their currency, None
-        where accounts have none; without sums of 0."""
-        codes = [None] if self.currencies is None else self.currencies.codes
-        return {code: units for code, units in zip(codes, self._openings, strict=False) if units}
-
-    def end_opening(self) -> None:
-        """After the last opening balance: what follows in a ledger that is on disk are rows."""
-        for shard, ledger in enumerate(self.ledgers):
-            if self._spills[shard] is not None and len(ledger):
-                self._move_to_disk(shard)
-
-    def _move_to_disk(self, shard: int) -> None:
-        """Move a ledger to disk, to which no row was applied in this run."""
-        ledger, spill = self.ledgers[shard], self._spills[shard]
-        self._known[shard] = 0
-        if spill is None:
-            self._start_spill(shard)
-        else:
-            spill.add_ledger(ledger)
-            ledger.clear()
-
     # ---- Applying ----------------------------------------------------------------------------------
 
     def route(self, batch: "TransactionBatch") -> None:
@@ -271,11 +234,25 @@ class Books:
 
             route(batch, len(self.ledgers))
 
+    @property
+    def batches_together(self) -> int:
+        """How many batches of the input are looked up together in a state: several, since the same pages serve them
+        all; of an input whose size is not known, one."""
+        if self.stored is None or not self._input_bytes:
+            return 1
+        return self.stored.batches_together(self._plan.block_bytes(self._input_bytes))
+
+    def prefetch(self, batches: "Sequence[TransactionBatch]", shard: int) -> int:
+        """Before batches are applied in their order: load from the state what their rows of one shard need. Return of
+        how many of them, at least one: a memory limit may not have room for all. Raises as `apply`, and StateError."""
+        if self.stored is None or self._spills[shard] is not None:
+            return len(batches)
+        return self.stored.prefetch(self.ledgers[shard], batches, shard, len(self.ledgers), self.ledger_bytes)
+
     def apply(self, batch: "TransactionBatch", shard: int) -> None:
-        """Apply a batch's rows of one shard, or move them to disk.
+        """Apply a batch's rows of one shard, or move them to disk. In a run with a state, `prefetch` comes first.
 
-        Calls for one shard come one at a time, in the order of batches; calls for several shards may run at once.
-
+        Calls for one shard come one at a time, in the order of batches; those for several shards may run at once.
         Raises MemoryError, CapacityError and SpillError.
         """
         ledger, spill = self.ledgers[shard], self._spills[shard]
@@ -290,38 +267,60 @@ class Books:
             before = self._entries_before[shard]
             so_far = ledger.entries - before + len(batch) / len(self.ledgers)
             ledger.expect(before + int(EXPECTED_MARGIN * so_far * self._input_bytes / batch.input_bytes_read))
+        if self.stored is not None:
+            self.stored.use(ledger)
         ledger.apply(batch, shard=shard)
 
     def _start_spill(self, shard: int, bytes_expected: int | None = None) -> "Spill":
         """Move a ledger to disk, and all its rows from now on: about `bytes_expected`, by default the ledger's own."""
         from txfast.run.bytes_on_disk import bytes_of_ledger
-        from txfast.spill.file import SpillFile
-        from txfast.spill.settled import Settled
         from txfast.spill.spill import STARTING, Spill
 
         assert self.ledger_bytes is not None
         with STARTING:
-            if self._spill_file is None:
-                self._spill_file = SpillFile(self._spill_folder)
+            if self._settled is None:
                 own = bytes_of_ledger(self.ledgers[shard])
-                self._spill_file.expect(own if bytes_expected is None else bytes_expected)
-                self._settled = Settled(
-                    self._spill_file, self._plan.memory_limit or 0, self._give_up, has_names=self.has_text_clients,
-                    currencies=self.currencies,
-                )  # fmt: skip
-        assert self._settled is not None
+                self._settled = self._new_settled(own if bytes_expected is None else bytes_expected)
         started = Spill(
-            self._spill_file,
-            self.ledger_bytes,
-            self._settled,
-            policy=self.policy,
-            text_ids=self.text_ids,
-            keep_statuses=self.keep_statuses,
-        )
-        started.add_ledger(self.ledgers[shard])
+            self.spill_file, self.ledger_bytes, self._settled, policy=self.policy, text_ids=self.text_ids,
+            keep_statuses=self.keep_statuses, stored=self.stored,
+        )  # fmt: skip
+        if self.stored is None:
+            started.add_ledger(self.ledgers[shard])
+        else:
+            self._seal(self.ledgers[shard])
         self.ledgers[shard].clear()
         self._spills[shard] = started
         return started
+
+    def move_to_disk(self, shard: int) -> None:
+        """Move a ledger to disk, to which no row was applied in this run."""
+        ledger, spill = self.ledgers[shard], self._spills[shard]
+        if spill is None:
+            self._start_spill(shard)
+        else:
+            spill.add_ledger(ledger)
+            ledger.clear()
+
+    def _new_settled(self, bytes_expected: int, tally: "Callable[[Ledger], None] | None" = None) -> "Settled":
+        """Collects accounts in the spill file, which is made where there is none; about so many bytes go there."""
+        from txfast.spill.file import SpillFile
+        from txfast.spill.settled import Settled
+
+        if self._spill_file is None:
+            self._spill_file = SpillFile(self._spill_folder)
+            self._spill_file.expect(bytes_expected)
+        return Settled(
+            self._spill_file, self._plan.memory_limit or 0, tally or self._give_up, has_names=self.has_text_clients,
+            currencies=self.currencies,
+        )  # fmt: skip
+
+    def _seal(self, ledger: Ledger) -> None:
+        """Seal a ledger, and give it up: the caller clears it."""
+        assert self.stored is not None
+        self.stored.seal((ledger,))
+        self._give_up(ledger)
+        self.stored.take(ledger)  # for what comes after it is cleared
 
     def _bytes_expected(self, batch: "TransactionBatch") -> int:
         """An estimate of the bytes that go to disk from this batch on, from the size of the input."""
@@ -340,72 +339,76 @@ class Books:
 
     # ---- Collecting --------------------------------------------------------------------------------
 
-    def collect(
-        self,
-        save: "Callable[[Ledger], object] | None" = None,
-        begins: "Callable[[int, int], object] | None" = None,
-    ) -> "AccountColumns | Settled":
-        """The accounts, once all rows are applied. `save` is called with every ledger before that, one by one. Where
-        ledgers are on disk, `begins` is told of each partition, as by `settle`.
+    def collect(self, begins: "Callable[[int, int], object] | None" = None) -> "AccountColumns | Settled":
+        """The accounts, once all rows are applied, in a run without a state. Where ledgers are on disk, `begins` is
+        told of each partition, as by `settle`.
 
         Raises ConservationError where accounts do not add up, SpillError and MemoryLimitError where ledgers were moved
-        to disk, and what `save` raises.
+        to disk.
         """
         accounts: AccountColumns | Settled
         if self._settled is not None:
-            accounts = self._settle(self._settled, save, begins)
+            accounts = self._settle(self._settled, begins)
         else:
-            if save is not None:
-                started = time.perf_counter()
-                for ledger in self.ledgers:
-                    save(ledger)
-                self.seconds["save"] = time.perf_counter() - started
             if self.ledger_bytes is not None:
                 for ledger in self.ledgers:
                     ledger.drop_transactions()
             accounts = AccountColumns(self.ledgers)
-        self._check_conservation(accounts)
+        check_accounts(accounts, self._balances, self.currencies, self.decimals)
         return accounts
 
-    def _check_conservation(self, accounts: "AccountColumns | Settled") -> None:
-        """Raise ConservationError where the accounts, or those of one currency, do not add up."""
-        left = added(self._balances_before, *map(balances_of, self.ledgers))
-        if self.currencies is None:
-            self._check_sum("", accounts.available_units + accounts.held_units, sum(left))
-            return
-        sums, codes = accounts.by_currency(), self.currencies.codes
-        left += [0] * (len(codes) - len(left))
-        for code, balance in zip(codes, left, strict=False):  # there may be a balance, 0, before any currency
-            self._check_sum(
-                printable(f" of {code.decode(errors='backslashreplace')}"), sum(sums.get(code, ())), balance
-            )
+    def seal(self, begins: "Callable[[int, int], object] | None" = None) -> None:
+        """In a run with a state, once all rows are applied: seal what they have changed, before accounts are collected.
+        Raises as `collect`, StateError and SourceError."""
+        assert self.stored is not None, "the run has a state"
+        started = time.perf_counter()
+        if self._settled is not None:
+            self._settle(self._settled, begins)
+        else:
+            self.stored.seal(self.ledgers)
+        self.seconds["save"] = time.perf_counter() - started
+        self.stored.check(self._balances, self.decimals)
 
-    def _check_sum(self, currency: str, held: int, expected: int) -> None:
-        if held != expected:
-            raise ConservationError(
-                f"the accounts do not add up: they hold {held:,} units of {unit(self.decimals)}{currency}, and applied "
-                f"rows left {expected:,}; nothing is put out, since this is a defect: please report it"
-            )
+    def collect_stored(self, shard: int = 0, shards: int = 1) -> "AccountColumns | Settled":
+        """All accounts of the state, or of one of its `shards`, once all changes are sealed. Raises as `seal`."""
+        from functools import partial
 
-    def _settle(
-        self,
-        settled: "Settled",
-        save: "Callable[[Ledger], object] | None",
-        begins: "Callable[[int, int], object] | None",
-    ) -> "Settled":
+        from txfast.run.stored_accounts import accounts_of
+
+        assert self.stored is not None, "the run has a state"
+        if not self.stored.accounts_before and self._settled is None:
+            accounts: AccountColumns | Settled = AccountColumns(self.ledgers)
+        else:
+            for ledger in self.ledgers:
+                self._give_up(ledger)
+                ledger.clear()
+            counted = partial(self._new_settled, tally=lambda _: None)  # rows were, when they were applied
+            accounts = accounts_of(self.stored.store, self._restoring_bytes, counted, shard, shards)
+        if shards == 1:
+            check_sum(accounts.available_units + accounts.held_units, self.stored.units(self._balances), self.decimals)
+        return accounts
+
+    def _settle(self, settled: "Settled", begins: "Callable[[int, int], object] | None") -> "Settled":
         """Settle every partition on disk, and the ledgers in memory."""
         from txfast.spill.settle import settle
 
         started = time.perf_counter()
-        settled.save = save
         for ledger, spilled in zip(self.ledgers, self._spills, strict=True):
-            if spilled is None:
+            if spilled is None and self.stored is None:
                 settled.add(ledger)
+                ledger.clear()
+            elif spilled is None:
+                self._seal(ledger)
                 ledger.clear()
         spills = [spilled for spilled in self._spills if spilled is not None]
         settle(spills, settled, self._plan.threads, self.settling_bytes, begins)
         self.seconds["settle"] = time.perf_counter() - started
         return settled
+
+    @property
+    def _balances(self) -> list[int]:
+        """What applied rows have left, by the number of the currency; with accounts that were restored."""
+        return added(self._balances_before, *map(balances_of, self.ledgers))
 
     # ---- Figures -----------------------------------------------------------------------------------
 
@@ -443,8 +446,3 @@ class Books:
     def spilled_bytes(self) -> int:
         """Bytes written to disk because of the memory limit."""
         return 0 if self._spill_file is None else self._spill_file.bytes_written
-
-
-def added(*balances: list[int]) -> list[int]:
-    """Balances by the number of the currency, added up."""
-    return [sum(each) for each in zip_longest(*balances, fillvalue=0)]

@@ -23,10 +23,9 @@ from txfast.ledger.figures import add_counts
 from txfast.ledger.ledger import STATUSES
 from txfast.state import manifest
 from txfast.state.folders import CHECKPOINT_NAME, remove_folder
+from txfast.state.manifest_writer import save_store
 from txfast.state.positions import fields_of_position, position_of, positions_of
-from txfast.state.segments import Segments
-from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_writer import SnapshotWriter
+from txfast.state.snapshots import open_to_go_on, open_unchecked
 from txfast.writers.file import sync_folder
 from txfast.writers.output import STANDARD_OUTPUT
 from txfast.writers.temporary_names import PART, PROGRESS, is_beside
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from txfast.ledger.policy import Policy
     from txfast.run.replay import Replay
     from txfast.state.directory import StateDirectory
+    from txfast.state.snapshot import Snapshot
     from txfast.writers.rejects import Rejects
 
 
@@ -83,16 +83,10 @@ class Checkpoints:
         self._own = False  # a checkpoint that this run may go on from is on the disk
         self._refused: list[tuple[str, TxfastError]] = []  # folders that do not fit, and why
         self._rejects_path = ""  # of the temporary file of rejects that this run's checkpoint names
-        self._segments = Segments()  # of this run's last checkpoint
         self._rows_before: int | None = None  # of the run that is resumed, once this one begins to read
         self._input_index = 0  # of the input that is read now
         self.first_input = 0  # number of the first input that is left, whole or in part
         self._opened: tuple[Source, Consumption] | None = None
-
-    @property
-    def segments(self) -> Segments | None:
-        """The entries that this run's last checkpoint has written to the disk; None where it took none."""
-        return self._segments if self._segments.files else None
 
     # ---- Resuming ----------------------------------------------------------------------------------
 
@@ -106,18 +100,19 @@ class Checkpoints:
     def _goes_on_from(self, folder: str, replay: "Replay") -> bool:
         """Resume from this checkpoint; False where that cannot be. Raises UnknownFormatError."""
         try:
-            checkpoint = Snapshot.open(folder)
+            checkpoint = open_to_go_on(folder)
             progress = checkpoint.fields.part("progress")
             if not self._is_of_this_base(progress):
                 return False  # of a run that has ended since, or of a state that was put back
             self._refuse_other_command(progress.take("command", dict))
             self._state.check_choices(checkpoint)
-            replay.books.restore(checkpoint)
+            replay.books.begin_with(checkpoint, self._state.new_folder)
             self._go_on(replay, checkpoint)
         except manifest.UnknownFormatError:
             raise
         except TxfastError as error:
             replay.books.begin()
+            self._state.drop_new_folder()
             self._refused.append((folder, error))
             return False
         return True
@@ -143,7 +138,7 @@ class Checkpoints:
         if different:
             raise StateError(f"it is of another command, whose {different[0]} differs")
 
-    def _go_on(self, replay: "Replay", checkpoint: Snapshot) -> None:
+    def _go_on(self, replay: "Replay", checkpoint: "Snapshot") -> None:
         """Take over the progress. Where it raises TxfastError, nothing that lasts was changed."""
         progress = checkpoint.fields.part("progress")
         index = progress.take("input", int)
@@ -161,6 +156,8 @@ class Checkpoints:
         before = progress.numbers("malformed_before") if progress.has("malformed_before") else None
         unread_amounts = progress.take("unread_amounts", int) if progress.has("unread_amounts") else 0
         openings = openings_in(progress)
+        # Without it, all accounts count as changed.
+        account_runs = progress.take("account_runs", int) if progress.has("account_runs") else 0
         files = self._command["inputs"]
         inside = bool(progress.take("inside", bool))
         reasons = len(replay.malformed_rows.counts)
@@ -186,8 +183,10 @@ class Checkpoints:
             if opened is not None:
                 opened[0].close()
             raise
+        assert replay.books.stored is not None, "the run has a state"
+        replay.books.stored.store.account_runs_before = account_runs
         replay.books.add_unread_amounts(unread_amounts)
-        replay.books.add_openings(openings)
+        replay.books.openings.add(openings)
         self._opened = opened
         self.first_input = index
         replay.go_on(figures, malformed, before)
@@ -266,6 +265,8 @@ class Checkpoints:
         part = folder + PART
         remove_folder(part)
         rejects = None if self._rejects is None else self._rejects.progress()
+        stored = replay.books.stored
+        assert stored is not None, "the run has a state"
         progress = {
             "base": self._state.newest[0],
             "base_hash": self._state.newest[1],
@@ -281,23 +282,24 @@ class Checkpoints:
             "malformed": list(replay.malformed_rows.counts),
             "malformed_before": replay.malformed_before,
             "unread_amounts": replay.books.unread_amounts,
-            **fields_of_openings(replay.books.openings),
+            **fields_of_openings(replay.books.openings.balances()),
+            "account_runs": stored.store.account_runs_before,
             "rejects": rejects,
         }
-        writer = SnapshotWriter(part, segments=self._segments, dialect=replay.books.dialect)
         try:
-            for ledger in replay.books.ledgers:
-                writer.add(ledger)
-            writer.finish({**self._state.fields(), "progress": progress})
-        finally:
-            writer.close()
+            os.mkdir(part, 0o700)
+        except OSError as error:
+            raise unwritable(part, error) from error
+        stored.seal(replay.books.ledgers, part)
+        stored.store.compact(part, keeps_changed=True)
+        save_store(part, stored.store, {**self._state.fields(), "progress": progress})
         try:
             os.rename(part, folder)
         except OSError as error:
             raise unwritable(folder, error) from error
         sync_folder(self._state.path)
         self._own = True
-        self._segments = writer.segments_in(folder)
+        stored.moved_to(folder)
         self._rejects_path = "" if rejects is None else str(rejects["path"])
         for number in numbers:
             self._remove(self._folder(number))
@@ -331,7 +333,7 @@ class Checkpoints:
     def _remove(self, folder: str) -> None:
         """Remove a checkpoint, and the temporary file of rejects that it names, unless that is this run's."""
         try:
-            fields = Snapshot.open_unchecked(folder).fields.part("progress")
+            fields = open_unchecked(folder).fields.part("progress")
             path = fields.part("rejects").take("path", str)
             final = fields.part("command").take("rejects", str)
             # Earlier versions kept it under the name of an unfinished file.
@@ -362,7 +364,7 @@ def counts_in(progress: manifest.Fields) -> list[int]:
 
 
 def fields_of_openings(openings: "Mapping[bytes | None, int]") -> "dict[str, Any]":
-    """What a checkpoint has of opening balances, which are as `Books.openings`."""
+    """What a checkpoint has of opening balances, which are as `Openings.balances` gives them."""
     by_currency = [
         {"currency": manifest.text_from(code), "units": units} for code, units in openings.items() if code is not None
     ]

@@ -1,6 +1,6 @@
 """The options that say how files are to be read, as one Dialect. This module must not know what its parts mean."""
 
-from txfast.dialect.dialect import Dialect, find_part, parse_parts, parse_setting
+from txfast.dialect.dialect import Dialect, find_part, parse_parts
 from txfast.errors import UsageError
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -68,3 +68,14 @@ def settings_in(option: str, text: str) -> list[tuple[str, str]]:
             raise UsageError(f"{setting!r} is no NAME=VALUE, as {form}")
         found.append((name, value))
     return found
+
+
+def parse_setting(text: str) -> tuple[str, str]:
+    """The name and value of a setting NAME=VALUE. A name of a word may have an equals sign: the last one counts, but
+    for values that are one. Raises UsageError."""
+    name, equals, value = text.rpartition("=")
+    if name.endswith("=") and not value:
+        name, value = name[:-1], "="
+    if not equals or not name.strip():
+        raise UsageError(f"dialect {text!r}: it is NAME=VALUE, as delimiter=; or columns.client=Customer")
+    return name, value

@@ -40,43 +40,75 @@ def admitted(intake: "Intake", books: "Books", batch: TransactionBatch) -> bool:
 
 
 class InlineFlow:
-    """One input in the caller's thread alone: iterates its batches, applied, in order. `seconds` are by stage."""
+    """One input in the caller's thread alone: iterates its batches, applied, in order. `seconds` are by stage.
 
-    has_caught_up = True
+    Several batches are scanned before the first of them is applied only where the books look up in a state what all of
+    them need.
+    """
 
     def __init__(self, intake: "Intake", books: "Books") -> None:
         self._intake = intake
         self._books = books
+        self._batches_left = 0  # scanned, and not yielded yet
         self.seconds = {"read": 0.0, "scan": 0.0, "apply": 0.0}
 
     def pause(self) -> None:
-        """Do nothing: this flow reads no block ahead, so it has caught up at each batch that it yields."""
+        """Do nothing: no block is read before all scanned batches are yielded, and then the flow `has_caught_up`."""
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether no batch is scanned after the one yielded last."""
+        return not self._batches_left
 
     def go_on(self) -> None:
         """Do nothing, since `pause` did nothing."""
 
     def __iter__(self) -> "Iterator[TransactionBatch]":
-        intake, books, seconds = self._intake, self._books, self.seconds
+        books = self._books
         shards = range(len(books.ledgers))
-        batch = TransactionBatch()
-        while True:
-            started = perf_counter()
-            with LISTENER:  # it may wait for a pipe
-                more = intake.fill(batch)
-            filled = perf_counter()
-            seconds["read"] += filled - started
-            if not more:
-                return
-            intake.scan(batch)
-            books.route(batch)
-            scanned = perf_counter()
-            seconds["scan"] += scanned - filled
-            if not admitted(intake, books, batch):
-                return
-            for shard in shards:
-                books.apply(batch, shard)
-            seconds["apply"] += perf_counter() - scanned
-            yield batch
+        batches = [TransactionBatch() for _ in range(books.batches_together)]
+        at_end = False
+        failure: BaseException | None = None
+        while not at_end:
+            together: list[TransactionBatch] = []
+            try:
+                while not at_end and len(together) < len(batches):
+                    batch = batches[len(together)]
+                    at_end = not self._scan_next(batch)
+                    if not at_end:
+                        together.append(batch)
+            except BaseException as error:
+                at_end, failure = True, error  # raised after the rows before it
+            prefetched = [0] * len(shards)
+            for index, batch in enumerate(together):
+                started = perf_counter()
+                for shard in shards:
+                    if index >= prefetched[shard]:
+                        prefetched[shard] = index + books.prefetch(together[index:], shard)
+                    books.apply(batch, shard)
+                self.seconds["apply"] += perf_counter() - started
+                self._batches_left = len(together) - index - 1
+                yield batch
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # a frame of its own traceback would keep it alive
+
+    def _scan_next(self, batch: TransactionBatch) -> bool:
+        """Fill a batch with the next block and scan it; False at the end of the input, and where the run stops."""
+        intake, books = self._intake, self._books
+        started = perf_counter()
+        with LISTENER:  # it may wait for a pipe
+            more = intake.fill(batch)
+        filled = perf_counter()
+        self.seconds["read"] += filled - started
+        if not more:
+            return False
+        intake.scan(batch)
+        books.route(batch)
+        self.seconds["scan"] += perf_counter() - filled
+        return admitted(intake, books, batch)
 
 
 class ThreadedFlow:
@@ -104,7 +136,9 @@ class ThreadedFlow:
         self._changed = threading.Condition()
         self._stopped = False
         self._paused = False
-        self._free = [TransactionBatch() for _ in range(scanners + self._appliers + SPARE_BATCHES)]
+        batches = scanners + self._appliers + SPARE_BATCHES + books.batches_together - 1
+        self._free = [TransactionBatch() for _ in range(batches)]
+        self._prefetched = [0] * len(books.ledgers)  # by shard, the number of the first batch that is not
         self._arrived: dict[int, Result] = {}  # by number of the block
         self._blocks_admitted = 0
         self._scanned: dict[int, Result] = {}  # admitted blocks, without a gap
@@ -125,7 +159,7 @@ class ThreadedFlow:
             number = 0
             while (batch := self._take_applied(number)) is not None:
                 if not self._appliers:
-                    self._apply(batch, 0)
+                    self._apply(number, batch, 0)
                 self._number = number
                 yield batch
                 with self._changed:
@@ -152,9 +186,11 @@ class ThreadedFlow:
 
     @property
     def has_caught_up(self) -> bool:
-        """Whether every batch up to the one yielded last is applied, and no batch after it."""
+        """Whether every batch up to the one yielded last is applied, and no batch after it; nor is one looked up."""
         with self._changed:
-            return not self._appliers or self._blocks_admitted == self._number + 1
+            if not self._appliers:
+                return self._prefetched[0] <= self._number + 1
+            return self._blocks_admitted == self._number + 1
 
     def go_on(self) -> None:
         """Admit batches again."""
@@ -198,12 +234,26 @@ class ThreadedFlow:
                 for number in [number for number, result in results.items() if result is failure]:
                     results[number] = None
 
-    def _apply(self, batch: TransactionBatch, shard: int) -> None:
+    def _apply(self, number: int, batch: TransactionBatch, shard: int) -> None:
         started = perf_counter()
+        if number >= self._prefetched[shard]:
+            together = self._scanned_from(number)
+            self._prefetched[shard] = number + self._books.prefetch(together, shard)
         self._books.apply(batch, shard)
         spent = perf_counter() - started
         with self._changed:
             self.seconds["apply"] += spent
+
+    def _scanned_from(self, number: int) -> list[TransactionBatch]:
+        """The scanned batches from this one on, as many as there are and are looked up together."""
+        together: list[TransactionBatch] = []
+        with self._changed:
+            while len(together) < self._books.batches_together:
+                found = self._scanned.get(number + len(together))
+                if not isinstance(found, TransactionBatch):
+                    break
+                together.append(found)
+        return together
 
     # ---- Scanners ----------------------------------------------------------------------------------
 
@@ -283,7 +333,7 @@ class ThreadedFlow:
         number = 0
         try:
             while (batch := self._take_scanned(number)) is not None:
-                self._apply(batch, shard)
+                self._apply(number, batch, shard)
                 with self._changed:
                     self._appliers_left[number] -= 1
                     if not self._appliers_left[number]:

@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from txfast.input.position import Consumption, Position
     from txfast.input.ref import InputRef
     from txfast.input.source import Source
-    from txfast.ledger.ledger import Ledger
     from txfast.ledger.policy import Policy
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
     from txfast.log.progress import Progress
-    from txfast.report.stats import RunFigures
+    from txfast.report.stats import RunFigures, Totals
     from txfast.run.all_malformed import Examples
     from txfast.run.flow import Flow
     from txfast.run.reporter import Rejects
@@ -221,14 +220,26 @@ class Replay:
             checkpoints.take(self, position)
         flow.go_on()
 
-    def collect(self, save: "Callable[[Ledger], object] | None" = None) -> "AccountColumns | Settled":
-        """The accounts, once all inputs are read; deferred rows are reported. `save` is given every ledger before that,
-        one by one. Raises as `Books.collect`."""
-        accounts = self.books.collect(save, self._reporter.settling)
+    def collect(self, *, seals: bool = True) -> "AccountColumns | Settled":
+        """The accounts, once all inputs are read; deferred rows are reported. In a run with a state, `seals` says
+        whether something may have changed there. Raises as `Books.collect`, `Books.seal` and `Books.collect_stored`."""
+        if self.books.stored is None:
+            accounts = self.books.collect(self._reporter.settling)
+            self._report_deferred()
+            return accounts
+        self.seal(seals=seals)
+        return self.books.collect_stored()
+
+    def seal(self, *, seals: bool = True) -> None:
+        """The same in a run with a state, without collecting the accounts."""
+        if seals or self.books.is_spilled:
+            self.books.seal(self._reporter.settling)
+        self._report_deferred()
+
+    def _report_deferred(self) -> None:
         started = perf_counter()
         self._reporter.report_deferred(self.books)
         self._seconds["report"] += perf_counter() - started
-        return accounts
 
     def close(self) -> None:
         """Give back disk space: accounts that were moved there are gone then."""
@@ -265,9 +276,9 @@ class Replay:
         """What was read so far, and what became of it."""
         from txfast.report.stats import RunFigures
 
-        return RunFigures(self.inputs, self.books.counts(), self.malformed_rows.counts, self.books.openings)
+        return RunFigures(self.inputs, self.books.counts(), self.malformed_rows.counts, self.books.openings.balances())
 
-    def stats(self, accounts: "AccountColumns | Settled", seconds: float) -> "dict[str, Any]":
+    def stats(self, accounts: "Totals", seconds: float) -> "dict[str, Any]":
         """The figures of the run, which took so many seconds in all."""
         from txfast.report.stats import make_stats
         from txfast.run.machine import peak_memory_bytes

@@ -23,13 +23,12 @@ from txfast.run.rule_warnings import rule_warnings
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Protocol, Self
 
     from txfast.dialect.dialect import Dialect
     from txfast.input.source import Lent
-    from txfast.ledger.ledger import Ledger
     from txfast.ledger.policy import Policy
     from txfast.ledger.sorted_accounts import AccountColumns
     from txfast.log.journal import Journal
@@ -40,8 +39,10 @@ if TYPE_CHECKING:
     from txfast.run.checkpoint import Checkpoints
     from txfast.run.outputs import Outputs
     from txfast.run.reporter import Rejects
+    from txfast.run.stored_accounts import AccountFigures
     from txfast.spill.settled import Settled
     from txfast.state.directory import StateDirectory
+    from txfast.state.snapshot import Snapshot
 
     class Chosen(Protocol):
         """What a user chooses about a run; names and values are those of the options.
@@ -149,9 +150,7 @@ class Session:
         if state is None:
             while_waiting(self._warn_of_copies, refs)
         elif not goes_on:
-            started = time.perf_counter()
-            state.load(self.replay.books.restore)
-            self.replay.spend("load", time.perf_counter() - started)
+            self._begin_state(state)
         if self._expected is not None and not self._inputs:
             # A state that is only printed says the dialect.
             self._read_expected(self._expected)
@@ -161,6 +160,24 @@ class Session:
             self._checkpoints.begin(self.replay)
         if state is not None and state.is_new:
             self._say_it_is_new(state)
+
+    def _begin_state(self, state: "StateDirectory") -> None:
+        from txfast.state.snapshots import store_of
+
+        started = time.perf_counter()
+        books = self.replay.books
+
+        def begin_with(snapshot: "Snapshot") -> None:
+            # What an earlier version saved is not saved anew where it is only printed.
+            if self._inputs or store_of(snapshot) is not None:
+                books.begin_with(snapshot, state.new_folder)
+            else:
+                books.restore(snapshot)
+
+        state.load(begin_with)
+        if self._inputs and state.is_new:
+            books.begin_with(None, state.new_folder)
+        self.replay.spend("load", time.perf_counter() - started)
 
     def _read_expected(self, given: "InputRef | Lent") -> None:
         from txfast.readers.balance_columns import EXPECTED
@@ -266,26 +283,57 @@ class Session:
     # ---- Ending --------------------------------------------------------------------------------------
 
     def collect(self) -> "AccountColumns | Settled":
-        """The accounts, once all inputs are read; all ledgers are saved to the state first. Raises as `Books.collect`,
-        and SourceError."""
-        state = self.outputs.state
-        books = self.replay.books
-        save = None if state is None else self._saver(state)
-        accounts = self.replay.collect(save) if self._opening is None else self._collect_opened(self._opening, save)
-        for warning in rule_warnings(books.counts(), books.unread_amounts):
-            self._journal.warning(warning)
+        """The accounts, once all inputs are read; with a state, all that was changed is saved first. Raises as
+        `Replay.collect`."""
+        accounts = self._collect() if self._opening is None else self._collect_opened(self._opening)
+        self._warn_of_rules()
         return accounts
 
-    def _collect_opened(
-        self, opening: "InputRef | Lent", save: "Callable[[Ledger], None] | None"
-    ) -> "AccountColumns | Settled":
+    def collect_changed(self) -> "tuple[AccountColumns, AccountFigures]":
+        """The same in a run with a state: the accounts that this run has changed there, and the figures of all. Raises
+        as `collect`."""
+        from txfast.ledger.sorted_accounts import AccountColumns
+        from txfast.run.stored_accounts import AccountFigures
+
+        stored = self.replay.books.stored
+        assert stored is not None, "the run has a state"
+        seals = self._seals()
+        self.replay.seal(seals=seals)
+        self._save(seals=seals)
+        self._warn_of_rules()
+        return AccountColumns([stored.store.changed_accounts()]), AccountFigures(stored.store)
+
+    def _warn_of_rules(self) -> None:
+        books = self.replay.books
+        for warning in rule_warnings(books.counts(), books.unread_amounts):
+            self._journal.warning(warning)
+
+    def _collect(self) -> "AccountColumns | Settled":
+        seals = self._seals()
+        accounts = self.replay.collect(seals=seals)
+        self._save(seals=seals)
+        return accounts
+
+    def _seals(self) -> bool:
+        """Whether there is a state, and the run may have changed it."""
+        state = self.outputs.state
+        return state is not None and not state.stays(changed=self.replay.rows > 0 or self._opens_accounts)
+
+    def _save(self, *, seals: bool) -> None:
+        """Have the state saved, where something was sealed."""
+        stored = self.replay.books.stored
+        if seals and self.outputs.state is not None:
+            assert stored is not None, "the run has a state"
+            self.outputs.state.save(stored.store)
+
+    def _collect_opened(self, opening: "InputRef | Lent") -> "AccountColumns | Settled":
         """The same where accounts on disk may have been opened twice. Raises InputError too."""
         from txfast.readers.balance_columns import OPENING
         from txfast.run.balances import account_twice
         from txfast.spill.slices import AccountTwiceError
 
         try:
-            return self.replay.collect(save)
+            return self._collect()
         except AccountTwiceError as error:
             state = self.outputs.state
             path = None if state is None or state.is_new else state.path
@@ -322,14 +370,6 @@ class Session:
         assert self._expected is not None, "its accounts were read"
         name = self._expected.display_name if isinstance(self._expected, InputRef) else self._expected.name
         return UnexpectedAccountsError(outcome_text(count, name, self.outputs.paths["differences"]), count)
-
-    def _saver(self, state: "StateDirectory") -> "Callable[[Ledger], None] | None":
-        """Begins the state's next snapshot; None where the last one stays."""
-        segments = None
-        # Spilled ledgers come back divided differently, so the checkpoint's files do not match them.
-        if self._checkpoints is not None and not self.replay.books.is_spilled:
-            segments = self._checkpoints.segments
-        return state.saver(changed=self.replay.rows > 0 or self._opens_accounts, segments=segments)
 
     def publish(self) -> None:
         """Publish all outputs; no checkpoint is needed any more. Raises as `Outputs.publish`."""

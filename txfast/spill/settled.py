@@ -26,9 +26,8 @@ class Settled:
     """Collects the accounts of ledgers to which all their rows were applied. It has the interface of AccountColumns.
 
     `memory_limit`, in bytes for the whole process, is for messages only. `tally` is called with every ledger before it
-    is cleared, for its counts and balance. `save`, if set, is called first with every ledger that is added. Any thread
-    may call `add` and `give_up`; calls of `tally` and `save` are serialised. `has_names` says that clients are texts,
-    `currencies` are those of accounts, None where they have none.
+    is cleared, for its counts and balance. Any thread may call `add` and `give_up`; calls of `tally` are serialised.
+    `has_names` says that clients are texts, `currencies` are those of accounts, None where they have none.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Settled:
     ) -> None:
         self.memory_limit = memory_limit
         self._tally = tally
-        self.save: Callable[[Ledger], object] | None = None
         self.has_names = has_names
         self.currencies = currencies
         self.stopped = False  # a failure or an interrupt ended the run: settle nothing more
@@ -59,10 +57,7 @@ class Settled:
         return self._count
 
     def add(self, ledger: "Ledger") -> None:
-        """Save a ledger, then write its accounts to disk. The caller clears it."""
-        if self.save is not None:
-            with self._lock:
-                self.save(ledger)
+        """Write the accounts of a ledger to disk. The caller clears it."""
         ledger.drop_transactions()
         accounts = AccountColumns([ledger])
         run = Stream(self._file)

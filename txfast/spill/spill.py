@@ -21,10 +21,22 @@ from txfast.spill.statuses import StatusReader, statuses_of
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
     from txfast.dialect.text_ids import TextIds
     from txfast.ledger.policy import Policy
     from txfast.spill.file import SpillFile
     from txfast.spill.settled import Settled
+
+    class Stored(Protocol):
+        """Ledgers over a store: run/stored.py."""
+
+        def take(self, ledger: Ledger) -> None: ...
+        def drop(self, ledger: Ledger) -> None: ...
+        def prefetch(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, shards: int) -> int: ...
+        def seal(self, ledgers: "Sequence[Ledger]") -> None: ...
+
 
 PARTITIONS = 64
 # The buffer of a partition: writes should be large where the limit allows it.
@@ -54,7 +66,8 @@ class Spill:
     `settle_partition` for each partition, under a memory limit of `limit_bytes`.
 
     With `keep_statuses`, `statuses()` then reads the status of each row, in the original order. Ledgers have this
-    `policy` and these `text_ids`.
+    `policy` and these `text_ids`. In a run with a state, `stored` loads what rows need, and gets what they change
+    instead of `settled`.
     """
 
     def __init__(
@@ -66,8 +79,10 @@ class Spill:
         policy: "Policy | None" = None,
         text_ids: "TextIds | None" = None,
         keep_statuses: bool,
+        stored: "Stored | None" = None,
     ) -> None:
         self._file = file
+        self._stored = stored
         self._policy = policy
         self._text_ids = text_ids
         self._settled = settled
@@ -132,11 +147,13 @@ class Spill:
         ledger = Ledger(self._policy, self._text_ids)
         ledger.limit_memory(limit_bytes)
         ledger.expect(sum(self._partitions.counts(partition)[1:]))
+        if self._stored is not None:
+            self._stored.take(ledger)
         divided: Spill | None = None
         rows_applied = 0
         while divided is None and not self._settled.stopped and reader.next_is_state():
             if ledger.bytes_with(STATE_RECORDS, STATE_BYTES) > limit_bytes and len(ledger):
-                divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
+                divided = self._divide(ledger, partition, limit_bytes, failed_divisions, has_rows=False)
                 divided._partitions.add_rest(reader)
             else:
                 reader.restore(ledger)
@@ -147,6 +164,8 @@ class Spill:
             if divided is not None:
                 divided.add_rows(batch)
                 continue
+            if self._stored is not None:
+                self._stored.prefetch(ledger, (batch,), 0, 1)
             ledger.apply(batch)
             rows_applied += len(batch)
             if self._statuses is not None:
@@ -154,11 +173,20 @@ class Spill:
         if self._settled.stopped:
             return
         if divided is None:
-            self._settled.add(ledger)
+            self._collect(ledger)
             return
         divided._settle_all(limit_bytes, failed_divisions)
         if self._statuses is not None and not self._settled.stopped:
             self._merge_statuses(partition, divided, rows_applied)
+
+    def _collect(self, ledger: Ledger) -> None:
+        """Collect the accounts of a settled ledger."""
+        if self._stored is None:
+            self._settled.add(ledger)
+            return
+        self._stored.seal((ledger,))
+        self._stored.drop(ledger)
+        self._settled.give_up(ledger)
 
     def _settle_all(self, limit_bytes: int, failed_divisions: int) -> None:
         """Settle the partitions of a partition, one after the other."""
@@ -168,8 +196,11 @@ class Spill:
             holds_all = records[number] == sum(records)
             self.settle_partition(number, limit_bytes, failed_divisions + 1 if holds_all else 0)
 
-    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int) -> "Spill":
-        """Begin to divide a partition: move the ledger that it was read into so far into new partitions."""
+    def _divide(
+        self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int, *, has_rows: bool = True
+    ) -> "Spill":
+        """Begin to divide a partition: move the ledger that it was read into so far into new partitions. `has_rows`
+        says that only rows are left."""
         if failed_divisions >= FAILED_DIVISIONS_MAX and has_one_client(ledger):
             transactions = sum(self._partitions.counts(partition)[1:])
             missing = self._ledger_bytes(len(ledger), transactions, len(self._slices[partition])) - limit_bytes
@@ -185,8 +216,12 @@ class Spill:
             policy=self._policy,
             text_ids=self._text_ids,
             keep_statuses=self._statuses is not None,
+            stored=self._stored,
         )
-        divided.add_ledger(ledger)
+        if self._stored is not None and has_rows:
+            self._collect(ledger)
+        else:
+            divided.add_ledger(ledger)
         ledger.clear()
         return divided
 

@@ -1,4 +1,4 @@
-"""Columns of numbers and texts in Arrow files: record batches of buffers, written and read one by one.
+"""Columns of numbers and texts in the Arrow files of earlier versions: record batches of buffers, read one by one.
 
 A record batch has at most BATCH_ROWS rows, or TEXT_BATCH_ROWS where there are texts, so that reading takes bounded
 memory. A record batch that is read must fit the schema and have no nulls and no offsets, so that its buffers can be
@@ -6,18 +6,12 @@ used directly. This module must not know the meaning of the numbers and the text
 """
 
 from txfast.errors import unreadable
-from txfast.writers.file import FileWriter
-from txfast.writers.sink import Sink
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import pyarrow as pa
-
-    # Of texts, where each begins, and the bytes of all.
-    Texts = tuple[bytearray, bytearray]
-    Columns = list[bytearray | Texts]
 else:
     from txfast.late import pa
 
@@ -29,57 +23,6 @@ TEXT_BATCH_ROWS = 1 << 14
 def rows_at_once(schema: "pa.Schema") -> int:
     """The most rows of a record batch of this schema."""
     return TEXT_BATCH_ROWS if pa.binary() in schema.types else BATCH_ROWS
-
-
-def row_ranges(start: int, end: int, rows: int) -> "Iterator[tuple[int, int]]":
-    """Cut the rows from `start` to `end` into record batches of at most `rows`: iterate the first row and the number of
-    rows of each."""
-    for first in range(start, end, rows):
-        yield first, min(rows, end - first)
-
-
-def new_columns(row_bytes: "Sequence[int]", rows: int) -> "list[bytearray]":
-    """Zeroed buffers for `rows` rows; `row_bytes` has the bytes of one value in each column, 0 where it is a bit."""
-    return [bytearray(rows * each if each else (rows + 7) // 8) for each in row_bytes]
-
-
-class ColumnsWriter:
-    """Writes a new Arrow file: `write` columns, then `finish`; `discard` in any case. Raises SourceError."""
-
-    def __init__(self, path: str, schema: "pa.Schema") -> None:
-        self._file = FileWriter.create(path, hashed=True)
-        self._sink = Sink(self._file)
-        self._schema = schema
-        try:
-            self._writer = pa.ipc.new_file(pa.PythonFile(self._sink, mode="w"), schema)
-        except BaseException:
-            self.discard()
-            raise
-
-    @property
-    def rows_at_once(self) -> int:
-        """The most rows of a record batch."""
-        return rows_at_once(self._schema)
-
-    def write(self, rows: int, columns: "Columns") -> None:
-        """Append a record batch of `rows` rows."""
-        arrays = [
-            pa.Array.from_buffers(field.type, rows, [None, *map(pa.py_buffer, buffers)], 0)
-            for field, column in zip(self._schema, columns, strict=True)
-            for buffers in [column if isinstance(column, tuple) else (column,)]
-        ]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-
-    def finish(self, *, durable: bool) -> "dict[str, object]":
-        """Close the file, after all of it is on the disk where `durable`; return its `summary`."""
-        self._writer.close()
-        self._file.finish(durable=durable)
-        return self._file.summary()
-
-    def discard(self) -> None:
-        """Close the file, finished or not."""
-        self._sink.abandoned = True
-        self._file.discard()
 
 
 def read_columns(path: str, schema: "pa.Schema") -> "Iterator[tuple[int, list[list[memoryview]]]]":

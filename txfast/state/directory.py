@@ -1,7 +1,8 @@
 """A state directory: its snapshots, which of them is used, and how a new one takes its place.
 
     lock                held by the run that changes the directory (lock.py)
-    snapshot-<n>/       written by a run that succeeded, or by Ledger.save; it and the one before are kept
+    snapshot-<n>/       written by a run that succeeded, by Ledger.save or by StateLedger.commit; it and the one before
+                        are kept
     checkpoint-<n>/     left on the way by a run that has not ended (run/checkpoint.py)
     <either>….part      half written or half removed when a run was killed; of a snapshot, the next run that saves one
                         removes it; of a checkpoint, the next run with inputs
@@ -27,33 +28,32 @@ from txfast.state.dialects import check_dialect, fields_of_dialect
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME, SNAPSHOT_PART, remove_folder, remove_others
 from txfast.state.known_bytes import find_known, find_known_start, known_bytes_warning, other_bytes_warning
 from txfast.state.lock import DirectoryLock
+from txfast.state.manifest_writer import save_store
 from txfast.state.policies import OtherPolicyError, check_policy, fields_of_policy
 from txfast.state.positions import fields_of_position, positions_of
-from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_writer import SnapshotWriter, join_shards
+from txfast.state.snapshots import open_to_go_on
 from txfast.writers.file import sync_folder
 from txfast.writers.temporary_names import PART
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Sequence
-    from typing import Any
+    from collections.abc import Callable
 
     from txfast.dialect.dialect import Dialect
     from txfast.input.ref import InputRef
     from txfast.input.room import Room
-    from txfast.ledger.ledger import Ledger
     from txfast.ledger.policy import Policy
-    from txfast.state.segments import Segments
+    from txfast.state.snapshot import Snapshot
+    from txfast.state.store import Store
 
 
 class StateDirectory:
     """A state directory that one run has locked, or that is only read.
 
-    A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its ledgers to the
-    `saver()` and calls `finish` and `publish`. Every run, even one that fails, calls `discard`: it releases the lock.
-    To read, call `open_to_read` instead of `open`, and publish nothing.
+    A run calls `open` and `load`, then `open_input` and `note` for each input. In the end it gives its store to `save`,
+    with the new segments in `new_folder()`, and calls `finish` and `publish`. Every run, even one that fails, calls
+    `discard`: it releases the lock. To read, call `open_to_read` instead of `open`, and publish nothing.
 
     `policy` and `dialect` are those of the run, None for the default one: a state of others is refused. `warn` gets
     each warning: a damaged snapshot that is skipped, a checkpoint that is not resumed. `inputs` has the position up to
@@ -71,6 +71,7 @@ class StateDirectory:
         self._policy = policy
         self._dialect = dialect
         self._is_read_only = False
+        self._takes_choices = False
         self.inputs: dict[str, Position] = {}
         self.warn = warn
         self._lock = DirectoryLock()
@@ -81,18 +82,18 @@ class StateDirectory:
         self._base: str | None = None  # the folder of the snapshot that the run began with
         self._goes_on = False  # began with a checkpoint, or with ledgers in memory, instead of `load`
         self._base_inputs: dict[str, Position] = {}
-        self._writer: SnapshotWriter | None = None
+        self._store: Store | None = None  # to be saved
+        self._is_finished = False  # the next snapshot is on the disk
         self._part: str | None = None
         self._final: str | None = None
-        self._shards_final: str | None = None  # of a snapshot in shards, which is not finished
-        self._kept_names: set[str] = set()  # of a snapshot in shards: all that belongs to it
 
     # ---- Beginning ---------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Lock the directory, after making it where it is missing. Raises SourceError, and LockedError where another
-        run has locked it."""
+    def open(self, *, takes_choices: bool = False) -> None:
+        """Lock the directory, after making it where it is missing. With `takes_choices`, policy and dialect are those
+        of the state. Raises SourceError, and LockedError where another run has locked it."""
         self._refuse_location()
+        self._takes_choices = takes_choices
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)
             self._lock.take(self.path)
@@ -106,8 +107,12 @@ class StateDirectory:
     def open_to_read(self) -> None:
         """Use the directory without its lock, while another run may change it, and whatever its policy. Raises
         SourceError."""
-        self._refuse_location()
         self._is_read_only = True
+        self.check_exists()
+
+    def check_exists(self) -> None:
+        """Raise SourceError where the directory cannot be listed."""
+        self._refuse_location()
         try:
             os.listdir(self.path)
         except FileNotFoundError as error:
@@ -129,7 +134,9 @@ class StateDirectory:
         return SourceError(message, self.path, error)
 
     def load(
-        self, restore: "Callable[[Snapshot], object]", open_snapshot: "Callable[[str], Snapshot]" = Snapshot.open
+        self,
+        restore: "Callable[[Snapshot], object]",
+        open_snapshot: "Callable[[str], Snapshot]" = open_to_go_on,
     ) -> None:
         """Begin with the last good snapshot, if there is one.
 
@@ -158,12 +165,16 @@ class StateDirectory:
             try:
                 snapshot = open_snapshot(folder)
                 self._base_inputs = positions_of(snapshot)
-                if not self._is_read_only:
+                if self._takes_choices:
+                    self._policy, self._dialect = snapshot.policy, snapshot.dialect
+                elif not self._is_read_only:
                     self.check_choices(snapshot)
                 restore(snapshot)
             except (manifest.UnknownFormatError, OtherPolicyError):
                 raise
             except StateError as error:
+                if not self._lock.is_held and self.snapshots() != numbers:
+                    raise  # it was removed while it was read, as old ones are: `load` reads what is there now
                 failures.append(error)
                 continue
             self._base = folder
@@ -174,7 +185,7 @@ class StateDirectory:
         if failures:
             raise StateError(f"{failures[0]}; no good snapshot is left: restore {self.path} from a copy, or start anew")
 
-    def check_choices(self, snapshot: Snapshot) -> None:
+    def check_choices(self, snapshot: "Snapshot") -> None:
         """Raise OtherPolicyError where a snapshot or checkpoint in here has another policy or dialect than the run."""
         check_policy(self.path, snapshot.policy, self._policy)
         check_dialect(self.path, snapshot.dialect, self._dialect)
@@ -326,75 +337,60 @@ class StateDirectory:
 
     # ---- Ending ------------------------------------------------------------------------------------
 
-    def saver(self, *, changed: bool, segments: "Segments | None" = None) -> "Callable[[Ledger], None] | None":
-        """Begin a new snapshot: the function returned must be given each ledger, in order. Both raise SourceError.
-
-        `segments` has the entries of the same ledgers that a checkpoint has written: they are not written again. None
-        where the last snapshot stays, since the run has not `changed` the ledgers and has read no input further.
-        """
-        if self._stays(changed):
-            return None
-        self._writer = SnapshotWriter(self._begin_part(), segments=segments, dialect=self._dialect)
-        return self._writer.add
-
-    def _stays(self, changed: bool) -> bool:
-        """Whether a new snapshot would be the same as the last one."""
+    def stays(self, *, changed: bool) -> bool:
+        """Whether the next snapshot would be the same as the last one: the run has not `changed` the ledgers, and has
+        read no input further."""
         return self._base is not None and not (self._goes_on or changed) and self.inputs == self._base_inputs
 
-    def _begin_part(self) -> str:
-        """The path for a new snapshot to be written; nothing is there. Raises SourceError, and StateError where another
-        run has published one meanwhile."""
-        self.check_newest()
-        self._final = self.folder(self.newest[0] + 1)
-        # No other run has this name: not even one that began although this one holds the lock.
-        self._part = f"{self._final}.{os.urandom(4).hex()}{PART}"
-        for name in self.names():
-            if SNAPSHOT_PART.fullmatch(name):
-                remove_folder(os.path.join(self.path, name))
+    def new_folder(self) -> str:
+        """The folder of the next snapshot, which is made the first time. Raises SourceError, and StateError where
+        another run has published one meanwhile."""
+        if self._part is None:
+            self.check_newest()
+            self._final = self.folder(self.newest[0] + 1)
+            for name in self.names():
+                if SNAPSHOT_PART.fullmatch(name):
+                    remove_folder(os.path.join(self.path, name))
+            # No other run has this name: not even one that began although this one holds the lock.
+            part = f"{self._final}.{os.urandom(4).hex()}{PART}"
+            try:
+                os.mkdir(part, 0o700)
+            except OSError as error:
+                raise unwritable(part, error) from error
+            self._part = part
         return self._part
 
-    def begin_shards(self) -> str:
-        """Make a folder in which other processes save shards, each in a new folder. Raises SourceError."""
-        part = self._begin_part()
-        self._shards_final, self._final = self._final, None  # until all shards are there
-        try:
-            os.mkdir(part, 0o700)
-        except OSError as error:
-            raise unwritable(part, error) from error
-        return part
+    def drop_new_folder(self) -> None:
+        """Remove the folder of the next snapshot, with what is in it: it begins anew."""
+        part, self._part = self._part, None
+        if part is not None:
+            remove_folder(part)
 
-    def finish_shards(self, shards: "Sequence[dict[str, Any]]", *, changed: bool) -> None:
-        """Make a snapshot of shards that were saved, described as for `join_shards`; it is on the disk then.
-
-        Does nothing where the last snapshot stays: see `saver`. Raises SourceError and StateError.
-        """
-        assert self._part is not None, "no shards were begun"
-        # Where the last snapshot stays, the folder is kept until the run is over: an engine may settle a shard again.
-        if not self._stays(changed):
-            self._kept_names = join_shards(self._part, shards, self.fields())
-            self._final = self._shards_final
+    def save(self, store: "Store") -> None:
+        """Have `finish` write a snapshot of the segments of a store, those that are new in `new_folder()` already."""
+        self._store = store
 
     def finish(self) -> None:
         """Write the rest of a new snapshot, if there is one; it is on the disk then.
 
         Raises SourceError and StateError.
         """
-        if self._writer is not None:
-            self._writer.finish(self.fields())
-            self._close_writer()
-
-    def _close_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        if self._store is None:
+            return
+        folder = self.new_folder()
+        self._store.compact(folder)
+        save_store(folder, self._store, self.fields())
+        self._is_finished = True
 
     def publish(self, *, revocable: bool = False) -> None:  # noqa: ARG002 (it is published last)
         """Put the new snapshot in its place, and remove old ones. Raises SourceError, and StateError where another run
         has published one meanwhile; it has then changed nothing."""
-        if self._part is None or self._final is None:
+        if not self._is_finished or self._part is None or self._final is None:
             return
         self.check_newest()
         identity = identity_of(self._part)
+        if self._store is not None:  # attempts to settle a shard may have ended since it was finished
+            remove_others(self._part, {manifest.NAME, *(each.name for each in self._store.files())})
         try:
             os.rename(self._part, self._final)  # fails where another run has published one in this very moment
         except OSError as error:
@@ -403,8 +399,6 @@ class StateDirectory:
             raise unwritable(self._final, error) from error
         self.newest = (self.newest[0] + 1, identity)
         self._part = None
-        if self._kept_names:
-            remove_others(self._final, self._kept_names)
         try:
             sync_folder(self.path)
         except SourceError:
@@ -427,10 +421,9 @@ class StateDirectory:
 
     def discard(self) -> None:
         """Remove a snapshot that was not published, and release the lock."""
-        self._close_writer()
-        part, self._part = self._part, None
-        if part is not None:
-            remove_folder(part)
+        if self._store is not None:
+            self._store.close()
+        self.drop_new_folder()
         self._lock.release()
 
 

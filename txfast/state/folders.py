@@ -32,8 +32,13 @@ def remove_folder(path: str) -> None:
 
 
 def remove_others(folder: str, kept: "set[str]") -> None:
-    """Remove all folders in a folder except these. Errors are ignored."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            if name not in kept:
-                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    """Remove all files and folders in a folder except these. Errors are ignored."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in list(found):
+            if entry.name in kept:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    os.unlink(entry.path)

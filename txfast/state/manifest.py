@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-# The format that is written. Earlier ones, which are read: 1, the first; 2 shared its entries with other snapshots; 3
-# was in shards, or had inputs with several parts. They had no policy, and did not say how a dispute had ended.
-FORMAT = 4
-# The format of a snapshot with opening balances or a dialect: versions that do not know them must not read it.
-EXTENDED_FORMAT = 5
-FORMATS = (1, 2, 3, FORMAT, EXTENDED_FORMAT)
+# The format that is written: its files are segments, and a run looks up in them. Earlier ones are read: 1, the first;
+# 2 shared its entries with other snapshots; 3 was in shards, or had inputs with several parts. These had no policy, and
+# did not say how a dispute had ended. 4 has both, 5 also opening balances or a dialect.
+FORMAT = 6
+FORMATS = (1, 2, 3, 4, 5, FORMAT)
 NAME = "manifest.json"
 # The largest manifest, in bytes, that is written or read. An input takes about 300 bytes, and 90 more for each part in
 # which it was hashed: a year with one input a day makes some 100 KiB.

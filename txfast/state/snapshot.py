@@ -1,47 +1,34 @@
-"""Reads snapshots: checks every byte, and restores ledgers from the files.
+"""Snapshots of a state: what a run that ended well has left, or a run that goes on. Restores ledgers from them.
 
-A snapshot is not trusted: all hashes must be right, and the ledger checks every number even then. This module must not
-know when snapshots are made, nor what the manifest says of inputs.
+A snapshot is not trusted: the ledger checks every number, even where all hashes are right. Segments are the files of a
+snapshot (segment_snapshot.py); earlier versions wrote others (legacy_snapshot.py). This module must not know when
+snapshots are made, nor what the manifest says of inputs.
 """
 
 import os
 from functools import partial
 
-from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import unit
 from txfast.errors import CapacityError, MemoryLimitError, StateError
 from txfast.ledger.columns_in import LedgerRestorer
-from txfast.ledger.currency_column import CurrencyColumn
 from txfast.ledger.disputes_in import restore_details, restore_disputes
 from txfast.ledger.figures import has_one_client
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import restore_openings
-from txfast.ledger.text_columns import TextColumn
 from txfast.state import manifest
-from txfast.state.arrow_columns import read_columns
-from txfast.state.checked_file import check_file, read_small
+from txfast.state.checked_file import check_file
 from txfast.state.dialects import decimals_of, dialect_of, text_ids_of
 from txfast.state.policies import policy_of
-from txfast.state.snapshot_layout import (
-    ACCOUNTS,
-    CURRENCY_BYTES,
-    DETAILS,
-    DISPUTES,
-    EARLIER_ENTRIES,
-    ENTRIES,
-    OPENINGS,
-    ROW_BYTES,
-    SHARD,
-    row_bytes_min,
-    schemas,
-)
+from txfast.state.restored_columns import columns_as_taken
+from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, OPENINGS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, Self
 
     from txfast.dialect.dialect import Dialect
+    from txfast.state.restored_columns import Columns
 
 # The number of shards must fit in 32 bits, also after one more doubling.
 SHARDS_MAX = 1 << 31
@@ -52,18 +39,16 @@ class TooLargeError(Exception):
 
 
 class Snapshot:
-    """A snapshot whose `fields` are those of its manifest.
-
-    Made by `open`, which checks every byte; or by a caller that checks the `files` by other means, as a cluster does.
+    """A snapshot whose `fields` are those of its manifest. `snapshots.py` makes one of the right class.
 
     `of_shard` gives the part of one shard. After `restore`, the part's `restored` has its accounts, entries and balance
     in units of the last decimal; the sums over all shards must be those of the whole snapshot (`check_restored`).
     """
 
     def __init__(self, folder: str, fields: "dict[str, Any]") -> None:
-        path = os.path.join(folder, manifest.NAME)
+        self.path = os.path.join(folder, manifest.NAME)
         self.folder = folder
-        self.fields = manifest.Fields(path, fields)
+        self.fields = manifest.Fields(self.path, fields)
         self.accounts: int = self.fields.take("accounts", int)
         self.entries: int = self.fields.take("entries", int)
         self.balance_units = self.fields.whole("balance_units")
@@ -71,15 +56,8 @@ class Snapshot:
         self.policy = policy_of(self.fields)
         self.dialect = dialect_of(self.fields)
         self.text_ids = text_ids_of(self.dialect)
-        self._saved_shards = self.fields.parts("shards") if "shards" in self.fields.names() else []
         self._shard, self._shard_count = 0, 1
-        self._in_files: tuple[int, int] = (self.accounts, self.entries)  # of all shards in the files
         self.restored = (0, 0, 0)
-        # The name of each file and its kind (ACCOUNTS, ENTRIES, DISPUTES, DETAILS, OPENINGS), in the order in which
-        # they are read.
-        self._files = self._files_named(self.fields.part("files").names())
-        if {name for name, _ in self._files} != set(self.fields.part("files").names()):
-            raise StateError(f"{path}: is damaged: its files are not those of a snapshot")
 
     def be_of(self, dialect: "Dialect | None") -> None:
         """Be of this dialect, which equals its own. Its currencies, and its key of the hashes of ids, are then those of
@@ -87,86 +65,34 @@ class Snapshot:
         self.dialect = dialect
         self.text_ids = text_ids_of(dialect)
 
-    def _files_named(self, names: "Sequence[str]") -> list[tuple[str, str]]:
-        """The names that the files must have, given how many there are, and the kind of each file."""
-        if self._saved_shards:
-            return self._files_of_shards(range(len(self._saved_shards)), names)
-        more = [(kind, kind) for kind in (DISPUTES, DETAILS, OPENINGS) if kind in names]
-        earlier = [EARLIER_ENTRIES.format(number + 1) for number in range(len(names) - 2 - len(more))]
-        return [(ACCOUNTS, ACCOUNTS), *((name, ENTRIES) for name in (*earlier, ENTRIES)), *more]
-
-    def _files_of_shards(self, saved: range, names: "Sequence[str]") -> list[tuple[str, str]]:
-        kinds = (ACCOUNTS, ENTRIES, DETAILS, OPENINGS)
-        files = [(f"{SHARD.format(number)}/{kind}", kind) for kind in kinds for number in saved]
-        return [(name, kind) for name, kind in files if kind not in (DETAILS, OPENINGS) or name in names]
-
-    @classmethod
-    def open(cls, folder: str) -> "Snapshot":
-        """Read the manifest and hash all files.
-
-        Raises StateError where a byte of them was changed or the format is unknown, and SourceError.
-        """
-        snapshot = cls.open_unchecked(folder)
-        for path, byte_count, digest in snapshot.files():
+    def check_files(self) -> None:
+        """Hash all files. Raises StateError where a byte of them was changed, and SourceError."""
+        for path, byte_count, digest in self.files():
             check_file(path, byte_count, digest)
-        return snapshot
 
-    @classmethod
-    def open_unchecked(cls, folder: str) -> "Snapshot":
-        """Read the manifest alone. Raises as `open`."""
-        path = os.path.join(folder, manifest.NAME)
-        return cls(folder, manifest.parse(path, read_small(path, manifest.BYTES_MAX)))
+    def check_before_use(self) -> None:
+        """Check what a run must know of the files before it begins. Raises as `check_files`."""
+        self.check_files()
 
     @property
     def details(self) -> int:
-        """About how many entries and accounts have details, by the size of their files."""
-        return self._share_of(sum(self._rows_max(kind) for kind in (DETAILS, OPENINGS)))
+        """About how many entries and accounts have details."""
+        raise NotImplementedError
 
     @property
     def text_bytes(self) -> int:
-        """About how many bytes all ids take that are texts, by the size of their files."""
-        if self.text_ids is None:
-            return 0
-        accounts, entries = self._in_files
-        currency_bytes = 0 if self.text_ids.currencies is None else CURRENCY_BYTES
-        client_bytes, *others = ROW_BYTES[ACCOUNTS]
-        names = 0
-        if self.text_ids.client:
-            names = max(0, self._bytes_of(ACCOUNTS) - accounts * (currency_bytes + sum(others)))
-            client_bytes = names // max(1, accounts)  # with each entry too
-        if not self.text_ids.tx:
-            return self._share_of(names)
-        _, _, *others = ROW_BYTES[ENTRIES]
-        row_bytes = client_bytes + currency_bytes + sum(others)
-        return self._share_of(names + max(0, self._bytes_of(ENTRIES) - entries * row_bytes))
-
-    def _share_of(self, count: int) -> int:
-        """The share that is this shard's of something in all files that are read."""
-        accounts, _ = self._in_files
-        return -(-count * self.accounts // max(1, accounts))
-
-    def _bytes_of(self, kind: str) -> int:
-        """The size of all files of a kind."""
-        files = self.fields.part("files")
-        return sum(int(files.part(name).take("bytes", int)) for name, each in self._files if each == kind)
-
-    def _rows_max(self, kind: str) -> int:
-        """The most rows that the files of a kind have bytes for."""
-        return self._bytes_of(kind) // row_bytes_min(kind, self.text_ids)
+        """About how many bytes all ids take that are texts."""
+        raise NotImplementedError
 
     def files(self) -> "Iterator[tuple[str, int, str]]":
         """Iterate the files: path, expected bytes and expected hash. Raises StateError."""
-        files = self.fields.part("files")
-        for name, _ in self._files:
-            said = files.part(name)
-            yield os.path.join(self.folder, name), said.take("bytes", int), said.take("xxh3_128", str)
+        raise NotImplementedError
 
-    def of_shard(self, shard: int, shard_count: int, dialect: "Dialect | None" = None) -> "Snapshot":
+    def of_shard(self, shard: int, shard_count: int, dialect: "Dialect | None" = None) -> "Self":
         """The part of this snapshot for one shard; it need not have been saved in as many shards.
 
         `dialect`, by default the saved one, is the run's, which has the same parts: where clients are texts, all tasks
-        of a run have to hash them by one key. `accounts` and `entries` are estimates, exact where clients are numbers
-        and were saved in as many shards.
+        of a run have to hash them by one key. `accounts` and `entries` are estimates.
         """
         import copy
 
@@ -174,23 +100,21 @@ class Snapshot:
         if dialect is not None:
             snapshot.be_of(dialect)
         snapshot._shard, snapshot._shard_count = shard, shard_count
-        saved, overlapping = 1, range(1)
-        if self._saved_shards:
-            # Shards are ranges of the clients' hashes, so that a shard of one division overlaps few of another. Hashes
-            # of texts are others in each run.
-            saved = len(self._saved_shards)
-            overlapping = range(shard * saved // shard_count, -(-(shard + 1) * saved // shard_count))
-            if self.text_ids is not None and self.text_ids.client:
-                overlapping = range(saved)
-            snapshot._files = self._files_of_shards(overlapping, self.fields.part("files").names())
-            counted = [self._saved_shards[number] for number in overlapping]
-            snapshot.accounts = sum(each.take("accounts", int) for each in counted)
-            snapshot.entries = sum(each.take("entries", int) for each in counted)
-        snapshot._in_files = (snapshot.accounts, snapshot.entries)
-        # The share of the overlapping shards that is this one's, by the size of the ranges.
-        snapshot.accounts = -(-snapshot.accounts * saved // (shard_count * len(overlapping)))
-        snapshot.entries = -(-snapshot.entries * saved // (shard_count * len(overlapping)))
+        snapshot.accounts = -(-self.accounts // shard_count)
+        snapshot.entries = -(-self.entries // shard_count)
         return snapshot
+
+    def batches(self, first: int, count: int, shards: int) -> "Iterator[tuple[str, str, int, Mapping[str, Columns]]]":
+        """Iterate what is saved, at least that of `count` of `shards` shards from `first` on: the path of the file or
+        the folder, the kind (a name in snapshot_layout.py), and the rows with the buffers of each column.
+
+        Accounts come first. Raises StateError, SourceError, and ValueError for what is damaged.
+        """
+        raise NotImplementedError
+
+    def entries_max(self) -> int:
+        """The most entries that the files have bytes for: the manifest is not trusted."""
+        raise NotImplementedError
 
     # ---- Restoring ---------------------------------------------------------------------------------
 
@@ -246,49 +170,27 @@ class Snapshot:
         return LedgerRestorer(ledger, self._shard * count + shard, self._shard_count * count)
 
     def _restore(self, restorers: "Sequence[LedgerRestorer]", check: "Callable[[], None]" = lambda: None) -> None:
-        """Read all files once; each restorer takes its shard. `check` is called after each record batch."""
-        # The manifest is not trusted: no more entries are expected than the files have bytes for.
-        entries = min(self.entries, self._rows_max(ENTRIES))
+        """Read all of these shards once; each restorer takes its own. `check` is called after each record batch."""
+        entries = min(self.entries, self.entries_max())
         for restorer in restorers:
             restorer.expect(entries * self._shard_count)
         path = self.folder
-        known = schemas(text_ids=self.text_ids)
         try:
-            for name, kind in self._files:
-                adders = [adder(restorer, kind) for restorer in restorers]
-                path = os.path.join(self.folder, name)
-                for rows, columns in read_columns(path, known[kind]):
-                    given, currencies = self._columns(rows, dict(zip(known[kind].names, columns, strict=True)))
-                    for add in adders:
-                        add(rows, *given, currencies=currencies)
-                    check()
+            for found, kind, rows, columns in self.batches(
+                restorers[0].shard, len(restorers), restorers[0].shard_count
+            ):
+                path = found
+                given, currencies = columns_as_taken(rows, columns, self.text_ids)
+                for restorer in restorers:
+                    adder(restorer, kind)(rows, *given, currencies=currencies)
+                check()
             path = self.folder
             for restorer in restorers:
                 restorer.finish()
-        except CapacityError:
+        except (CapacityError, StateError):
             raise
         except ValueError as error:
             raise StateError(f"{path}: is damaged: {error}") from error
-
-    def _columns(
-        self, rows: int, columns: "dict[str, list[memoryview]]"
-    ) -> "tuple[list[memoryview | TextColumn], CurrencyColumn | None]":
-        """Columns as restorers take them, from the buffers of each by its name: all but the currencies, and these.
-        Raises ValueError, CapacityError and MemoryError."""
-        codes = columns.pop(CURRENCY, None)
-        given = [self._column(rows, *buffers) for buffers in columns.values()]
-        if codes is None:
-            return given, None
-        assert self.text_ids is not None, "the schema has codes only then"
-        assert self.text_ids.currencies is not None
-        return given, CurrencyColumn(self.text_ids.currencies, rows, *codes)
-
-    def _column(self, rows: int, values: memoryview, texts: memoryview | None = None) -> "memoryview | TextColumn":
-        """A column as restorers take it. Raises ValueError and MemoryError."""
-        if texts is None:
-            return values
-        assert self.text_ids is not None, "the schema has texts only then"
-        return TextColumn(self.text_ids, rows, values, texts)
 
     def _check_sums(self, accounts: int, entries: int, balance: int) -> None:
         self.restored = (accounts, entries, balance)

@@ -34,7 +34,7 @@ This module must not know how the files are written or read.
 
 from txfast.dialect.dialect import CURRENCY
 from txfast.dialect.names import DECIMALS, unit
-from txfast.ledger.columns_out import DISPUTE_STATES, ENTRY_KINDS, REVERSED_FLAG
+from txfast.ledger.columns_in import DISPUTE_STATES, ENTRY_KINDS, REVERSED_FLAG
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

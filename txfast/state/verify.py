@@ -9,12 +9,15 @@ from txfast.errors import SourceError, StateError
 from txfast.state.directory import StateDirectory, no_snapshot
 from txfast.state.folders import CHECKPOINT_NAME, SNAPSHOT_NAME
 from txfast.state.positions import positions_of
-from txfast.state.snapshot import Snapshot
+from txfast.state.snapshots import open_snapshot, store_of
+from txfast.state.whole_compaction import saved_bytes, size_text
 from txfast.text.words import counted
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from txfast.state.snapshot import Snapshot
 
     # Reads all of a snapshot, and raises where it is damaged.
     Check = Callable[[Snapshot], None]
@@ -48,7 +51,7 @@ def describe_if_there(folder: str, check: "Check") -> "Iterator[str]":
 
 def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
     """Check one snapshot or checkpoint, and iterate its lines. Raises StateError and SourceError."""
-    snapshot = Snapshot.open(folder)
+    snapshot = open_snapshot(folder)
     inputs = positions_of(snapshot)
     check(snapshot)
     number = snapshot.fields.take("format", int)
@@ -58,5 +61,8 @@ def describe_snapshot(folder: str, check: "Check") -> "Iterator[str]":
         f"{counted(len(inputs), 'input')}{f', policy {snapshot.policy}' if snapshot.policy else ''}"
         f"{f', dialect {snapshot.dialect}' if snapshot.dialect else ''}"
     )
+    store = store_of(snapshot)
+    if store is not None:
+        yield f"{folder}: {size_text(store)}; --compact would save {saved_bytes(store):,} of them"
     for path, position in inputs.items():
         yield f"{folder}: {path}: {counted(position.offset_bytes, 'byte')}, {counted(position.lines, 'line')}"
