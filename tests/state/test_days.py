@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import txfast
 from tests.support import strategies
 from tests.support.command import Folder
+from tests.support.currencies import any_currency_dialects, make_currency_file
 from tests.support.days import (
     ReferenceDays,
     Way,
@@ -27,11 +28,15 @@ from tests.support.days import (
     rows_of_days,
     run_day,
 )
+from tests.support.profiles import examples
 from tests.support.reference import ACCOUNTS_HEADER, HEADER
+from tests.support.reference_dialect_run import Replay as DialectReplay
 from tests.support.replays import run_reference
 from tests.support.rows import Row, make_file
 from tests.support.segment_rows import rows_of_snapshot
 from tests.support.states import STATE, accounts
+from tests.support.text_ids import any_text_dialects, make_text_file
+from txfast.dialect.dialect import Dialect
 from txfast.run.books import Books
 from txfast.run.plan import make_plan
 from txfast.state import verify
@@ -80,6 +85,36 @@ def test_days_in_any_way_give_what_one_run_gives(days: list[list[Row]], ways: li
                 *(folder / f"{number}.csv" for number in range(len(days))), policy=policy
             ).accounts
         ]  # fmt: skip
+
+
+@pytest.mark.untraced
+@examples(0.6)
+@given(
+    rows_of_days(), st.lists(any_ways, min_size=5, max_size=5), st.just("") | strategies.policies(),
+    any_text_dialects | any_currency_dialects,
+)  # fmt: skip
+def test_days_of_texts_and_currencies_in_any_way_give_what_one_run_gives(
+    days: list[list[Row]], ways: list[Way], policy: str, dialect: Dialect
+) -> None:
+    expected = DialectReplay(dict(dialect), policy)
+    make = make_text_file if dialect.currencies is None else make_currency_file
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        for number, (rows, way) in enumerate(zip(days, ways, strict=False)):
+            name, content = f"{number}.csv", b"\n" * number + make(rows, dialect)
+            before = len(expected.rejects)
+            expected.read(name, content)
+            found: list[tuple[object, ...]] = []
+
+            def take(result: txfast.Result[None], found: list[tuple[object, ...]] = found) -> None:
+                found += map(tuple, result.accounts)
+
+            # The arrow reader refuses some texts.
+            run_day(folder, name, content, way._replace(reader="native"), policy, take, dialect)
+            assert found == list(map(tuple, expected.accounts()))
+            if way.keeps_rejects:
+                assert reasons_in(folder / "r.csv") == [each.reason for each in expected.rejects[before:]]
+        assert list(map(tuple, txfast.Ledger.load(folder / "state").accounts())) == found
 
 
 # ---- What early days have applied ------------------------------------------------------------------

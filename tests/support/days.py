@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -114,7 +114,13 @@ def small_tiers(fan_out: int) -> Iterator[None]:
 
 
 def run_day(
-    folder: Path, name: str, content: bytes, way: Way, policy: str, check: Callable[[Any], None] = lambda _: None
+    folder: Path,
+    name: str,
+    content: bytes,
+    way: Way,
+    policy: str,
+    check: Callable[[Any], None] = lambda _: None,
+    dialect: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a day as it is said, until it ends; return its stats. `check` is given the last result."""
     (folder / name).write_bytes(content)
@@ -132,7 +138,7 @@ def run_day(
                     folder / name, state=folder / "state", policy=policy, threads=threads,
                     rejects=folder / "r.csv" if way.keeps_rejects else False,
                     last_line="take", logger=SILENT, reader=cast("Reader", way.reader),
-                    checkpoint=0 if takes_checkpoints else None,
+                    checkpoint=0 if takes_checkpoints else None, dialect=dict(dialect or {}),
                 )  # fmt: skip
             except Killed:
                 continue
