@@ -84,6 +84,7 @@ MODULES = [
     "txfast.ledger.openings",
     "txfast.ledger.route",
     "txfast.ledger.sorted_accounts",
+    "txfast.ledger.summaries",
     "txfast.ledger.text_columns",
     "txfast.readers.balance_csv",
     "txfast.readers.balance_parser",

@@ -304,14 +304,21 @@ FORGED: dict[str, tuple[str, Callable[[list[ROW]], list[ROW]], str]] = {
                                     "is not what"),
     "an opening balance": ("accounts", lambda rows: [rows[0] | {"opening": 1}, *rows[1:]], "is not what"),
     "an entry is missing": ("entries", lambda rows: rows[1:], "is not what"),
-    "an entry more": ("entries", lambda rows: [*rows, rows[0] | {"tx": 10**9}], "is not what"),
+    "an entry more": ("entries", lambda rows: [*rows, rows[0] | {"tx": 10**9}], "has another max_tx"),
     "another amount": ("entries", lambda rows: [rows[0] | {"amount": 1}, *rows[1:]], "is not what"),
     "an amount below 0": ("entries", lambda rows: [rows[0] | {"amount": -1}, *rows[1:]], "has a value that no row has"),
     "an unknown kind": ("entries", lambda rows: [rows[0] | {"kind": 2}, *rows[1:]], "has a value that no row has"),
     "an unknown state": ("entries", lambda rows: [rows[0] | {"state": 9}, *rows[1:]], ""),
-    "a change of nothing": ("changes", lambda rows: [*rows, rows[0] | {"tx": 10**9}], "is not what"),
+    "a change of nothing": ("changes", lambda rows: [*rows, rows[0] | {"tx": 10**9}], "has another max_tx"),
     "a change undone": ("changes", lambda rows: [rows[0] | {"state": 0, "moved": 0, "refunded": 0}, *rows[1:]],
                         "is not what"),
+    "a greatest transaction that is too small": ("accounts", lambda rows: [*rows[:-1], rows[-1] | {"max_tx": 0}],
+                                                 "has another max_tx than its transactions have"),
+    "a greatest transaction that is too large": (
+        "accounts", lambda rows: [*rows[:-1], rows[-1] | {"max_tx": rows[-1]["max_tx"] + 1}],
+        "has another max_tx than its transactions have"),
+    "chargebacks that do not stand": ("accounts", lambda rows: [rows[0] | {"standing": 2}, *rows[1:]],
+                                      "has another standing than its chargebacks make it"),
     "too much refunded": ("changes", lambda rows: [rows[0] | {"refunded": 2**62}, *rows[1:]], ""),
 }  # fmt: skip
 

@@ -21,9 +21,10 @@ from txfast.ledger.disputes_in import restore_details
 from txfast.ledger.ledger import STATUSES, Ledger
 from txfast.ledger.openings import restore_openings
 from txfast.ledger.policy import Policy
+from txfast.ledger.summaries import check_summaries
 from txfast.ledger.text_columns import TextColumn
 from txfast.store.active import ActiveAccounts
-from txfast.store.columns_of_runs import AccountColumnsOfRuns, EntryColumnsOfRuns
+from txfast.store.columns_of_runs import AccountColumnsOfRuns, EntryColumnsOfRuns, SummaryColumnsOfRuns
 from txfast.store.run_merge import merge
 from txfast.store.runs import Runs, Sealed
 from txfast.store.seal import seal
@@ -88,6 +89,7 @@ class StoredState:
                 "openings": partial(restore_openings, restorer),
                 "entries": restorer.add_entries,
                 "details": partial(restore_details, restorer),
+                "summaries": partial(check_summaries, restorer),
             }
             for kind, rows, columns in self.columns():
                 given = {name: self._taken(rows, *buffers) for name, buffers in columns.items() if name != "currency"}
@@ -102,6 +104,7 @@ class StoredState:
     def columns(self) -> Iterator[tuple[str, int, dict[str, list[bytearray]]]]:
         yield from AccountColumnsOfRuns(self.runs["accounts"], rows_at_once=ROWS_AT_ONCE)
         yield from EntryColumnsOfRuns([*self.runs["entries"], *self.runs["changes"]], rows_at_once=ROWS_AT_ONCE)
+        yield from SummaryColumnsOfRuns(self.runs["accounts"], rows_at_once=ROWS_AT_ONCE)
 
     def _taken(self, rows: int, values: bytearray, texts: bytearray | None = None) -> bytearray | TextColumn:
         if texts is None:

@@ -72,7 +72,8 @@ PROOF_BYTES = sizeof(Proof)
 cdef class LedgerRestorer:
     """Restores an empty ledger: call `add_accounts` for all accounts, then `add_entries`, then `restore_disputes`
     (disputes_in.pyx) for states that were saved apart from their entries, then `restore_details`, then `finish`; before
-    that, `restore_openings` (openings.pyx). The ledger must have the policy of the one that was saved.
+    that, `restore_openings` (openings.pyx), and `check_summaries` (summaries.pyx) last of all columns. The ledger must
+    have the policy of the one that was saved.
 
     It takes the rows of its own shard and skips all others. Buffers are aligned to eight bytes. A value takes eight
     bytes, in `kinds` and `states` one byte, in `locked` one bit; amounts are in units of the last decimal. A column of
@@ -340,8 +341,11 @@ cdef inline void append_payment(
 ) noexcept nogil:
     """Add an entry, for which there is room, to the ledger and to the proof of its account."""
     cdef uint32_t position = add_id(restorer.ledger.logs, probe, kind, account.number, tx, amount)
+    cdef Proof* proof = &restorer.proofs[account.number]
     cdef Payment payment
     if state != UNDISPUTED:
         state_at(restorer.ledger.logs, position)[0] = state
     make_whole_payment(&payment, kind, state, amount)
-    count_entry(restorer.ledger.policy, &restorer.proofs[account.number], &payment, 1)
+    count_entry(restorer.ledger.policy, proof, &payment, 1)
+    # Texts have no order in time.
+    proof.max_tx = max(proof.max_tx, tx.number if tx.text == NULL else ~<uint64_t>0)

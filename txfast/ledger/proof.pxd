@@ -40,6 +40,7 @@ cdef struct Proof:
     WideSum held  # the same unit
     uint64_t standing_chargebacks
     uint64_t ended_disputes  # in the state DISPUTE_OVER
+    uint64_t max_tx  # the greatest word of its transactions
     uint8_t has_unknown_amounts
 
 

@@ -11,12 +11,12 @@ from txfast.errors import StateError, unreadable
 from txfast.state import manifest
 from txfast.state.dialects import text_ids_of
 from txfast.state.snapshot import Snapshot
-from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, ENTRIES, OPENINGS
+from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, ENTRIES, OPENINGS, SUMMARIES
 from txfast.state.store import WORDS, Store, text_key_of
-from txfast.store.columns_of_runs import AccountColumnsOfRuns, EntryColumnsOfRuns
+from txfast.store.columns_of_runs import AccountColumnsOfRuns, EntryColumnsOfRuns, SummaryColumnsOfRuns
 
 # The kinds of columns of runs, as those of a Snapshot.
-KINDS = {"accounts": ACCOUNTS, "openings": OPENINGS, "entries": ENTRIES, "details": DETAILS}
+KINDS = {"accounts": ACCOUNTS, "openings": OPENINGS, "entries": ENTRIES, "details": DETAILS, "summaries": SUMMARIES}
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class SegmentSnapshot(Snapshot):
         for found in (
             AccountColumnsOfRuns(view.accounts, begin, end),
             EntryColumnsOfRuns([*view.entries, *view.changes], begin, end),
+            SummaryColumnsOfRuns(view.accounts, begin, end),
         ):
             for kind, rows, columns in found:
                 yield self.folder, KINDS[kind], rows, columns

@@ -15,12 +15,13 @@ from txfast.ledger.disputes_in import restore_details, restore_disputes
 from txfast.ledger.figures import has_one_client
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.openings import restore_openings
+from txfast.ledger.summaries import check_summaries
 from txfast.state import manifest
 from txfast.state.checked_file import check_file
 from txfast.state.dialects import decimals_of, dialect_of, text_ids_of
 from txfast.state.policies import policy_of
 from txfast.state.restored_columns import columns_as_taken
-from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, OPENINGS
+from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, DISPUTES, ENTRIES, OPENINGS, SUMMARIES
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -221,5 +222,6 @@ def adder(restorer: LedgerRestorer, kind: str) -> "Callable[..., object]":
         DISPUTES: partial(restore_disputes, restorer),
         DETAILS: partial(restore_details, restorer),
         OPENINGS: partial(restore_openings, restorer),
+        SUMMARIES: partial(check_summaries, restorer),
     }
     return adders[kind]

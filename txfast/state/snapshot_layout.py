@@ -51,6 +51,7 @@ ENTRIES = "entries.arrow"
 DISPUTES = "disputes.arrow"
 DETAILS = "details.arrow"
 OPENINGS = "openings.arrow"
+SUMMARIES = "summaries"  # of accounts, in segments alone
 EARLIER_ENTRIES = "entries-{}.arrow"
 SHARD = "shard-{}"
 # Bytes of one row, by column; 0 where it is a bit.

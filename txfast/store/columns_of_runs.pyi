@@ -9,6 +9,7 @@ ACCOUNTS: str
 OPENINGS: str
 ENTRIES: str
 DETAILS: str
+SUMMARIES: str
 ROWS_AT_ONCE: int
 WORDS: int
 
@@ -27,6 +28,9 @@ class ColumnsOfRuns:
 
 @disjoint_base
 class AccountColumnsOfRuns(ColumnsOfRuns): ...
+
+@disjoint_base
+class SummaryColumnsOfRuns(ColumnsOfRuns): ...
 
 @disjoint_base
 class EntryColumnsOfRuns(ColumnsOfRuns): ...

@@ -17,14 +17,14 @@ from txfast.store.segment cimport Segment
 from txfast.store.segment_row cimport SegmentRow
 
 # The kinds of columns.
-ACCOUNTS, OPENINGS, ENTRIES, DETAILS = "accounts", "openings", "entries", "details"
+ACCOUNTS, OPENINGS, ENTRIES, DETAILS, SUMMARIES = "accounts", "openings", "entries", "details", "summaries"
 
 ROWS_AT_ONCE = 1 << 16
 WORDS = 1 << 64
 
 
 cdef class ColumnsOfRuns:
-    """What both kinds share: an iterator of `(kind, rows, columns)` of at most `rows_at_once` rows whose clients have
+    """What all kinds share: an iterator of `(kind, rows, columns)` of at most `rows_at_once` rows whose clients have
     words from `from_word` to before `end_word`.
 
     `runs` come from the oldest on. `columns` has the buffers of each column by its name: one of numbers; of texts,
@@ -132,6 +132,32 @@ cdef class AccountColumnsOfRuns(ColumnsOfRuns):
         columns = take_ids_of(&self.detailed, self.kinds, False)
         columns["opening"] = take_buffer(&self.openings)
         return OPENINGS, rows, columns
+
+
+cdef class SummaryColumnsOfRuns(ColumnsOfRuns):
+    """SUMMARIES of runs of accounts: `client`, `max_tx`, `standing`, and `currency` behind `client` where accounts have
+    one."""
+
+    cdef Buffer max_txs
+    cdef Buffer standing
+
+    def __dealloc__(self):
+        free_buffer(&self.max_txs)
+        free_buffer(&self.standing)
+
+    cdef int append_row(self, const SegmentRow* row) except -1 nogil:
+        append_ids(&self.ids, row, self.kinds, False)
+        append(&self.max_txs, &row.max_tx, sizeof(row.max_tx))
+        append(&self.standing, &row.refunded, sizeof(row.refunded))
+        return 0
+
+    cdef tuple take(self):
+        """The columns, which are then empty."""
+        cdef Py_ssize_t rows = self.ids.rows
+        columns = take_ids_of(&self.ids, self.kinds, False)
+        columns["max_tx"] = take_buffer(&self.max_txs)
+        columns["standing"] = take_buffer(&self.standing)
+        return SUMMARIES, rows, columns
 
 
 cdef class EntryColumnsOfRuns(ColumnsOfRuns):
