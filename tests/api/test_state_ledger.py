@@ -29,6 +29,7 @@ from tests.support.currencies import CURRENCY_SETTINGS, make_currency_file, owne
 from tests.support.reference import HEADER
 from tests.support.reference_ledger import Payment
 from tests.support.rows import Row, make_file
+from tests.support.segments import page_start
 from tests.support.text_ids import TEXT_SETTINGS, make_text_file, text_of
 from txfast.dialect.dialect import Dialect
 from txfast.errors import LockedError, SourceError, StateError, UsageError
@@ -166,7 +167,7 @@ def assert_as(model: Model, ledger: txfast.Ledger, clients: Iterable[int]) -> No
 def many_merges() -> Iterator[None]:
     """Inside, each commit merges runs, but not all of them at once."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"FAN_OUT": 2, "OVERLAPS_MAX": 1, "ROWS_MIN": 1, "TIER_ROWS_MIN": 2}.items():
+        for name, value in {"FAN_OUT": 2, "OVERLAPS_MAX": 1, "STEP_ROWS_MIN": 1, "TIER_ROWS_MIN": 2}.items():
             patch.setattr(compaction, name, value)
         yield
 
@@ -849,7 +850,7 @@ def damage(sort: str) -> str:
     """Change a byte of the first page of rows in a segment."""
     [path] = Path("s/snapshot-1").glob(f"{sort}-*.arrow")
     content = bytearray(path.read_bytes())
-    content[16384 + 600] ^= 1
+    content[page_start(0) + 600] ^= 1
     path.write_bytes(content)
     return path.name
 

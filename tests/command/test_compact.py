@@ -116,7 +116,7 @@ def test_a_merge_that_was_begun_is_ended_by_it(tmp_path: Path, monkeypatch: pyte
     """Runs that merge a few rows in each commit leave their merges half done."""
     import txfast
 
-    for name, value in (("ROWS_MIN", 10), ("ROWS_PER_NEW_ROW", 0), ("OVERLAPS_MAX", 1), ("FAN_OUT", 2)):
+    for name, value in (("STEP_ROWS_MIN", 10), ("ROWS_PER_NEW_ROW", 0), ("OVERLAPS_MAX", 1), ("FAN_OUT", 2)):
         monkeypatch.setattr(compaction, name, value)
     folder = Folder(tmp_path)
     begun = 0

@@ -112,8 +112,10 @@ def newest(folder: Path) -> Path:
 
 
 def test_a_commit_merges_a_few_times_what_it_adds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    constants = {"ROWS_MIN": 1, "ROWS_PER_NEW_ROW": 1, "FAN_OUT": 2, "OVERLAPS_MAX": 1, "TIER_ROWS_MIN": 4}
-    replay = run_days(tmp_path, 14, monkeypatch, **constants)
+    replay = run_days(
+        tmp_path, 14, monkeypatch, STEP_ROWS_MIN=1, STEPS=10**6, ROWS_PER_NEW_ROW=1, FAN_OUT=2, OVERLAPS_MAX=1,
+        TIER_ROWS_MIN=4,
+    )  # fmt: skip
     merges: list[dict[str, Any]] = []
     for number in range(14, 22):
         before = set(files_of(newest(tmp_path)))
@@ -142,7 +144,7 @@ def test_a_commit_merges_a_few_times_what_it_adds(tmp_path: Path, monkeypatch: p
 def test_a_merge_that_cannot_be_is_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str, change: dict[str, object]
 ) -> None:
-    run_days(tmp_path, 6, monkeypatch, ROWS_MIN=1, ROWS_PER_NEW_ROW=0, FAN_OUT=2, OVERLAPS_MAX=1)
+    run_days(tmp_path, 6, monkeypatch, STEP_ROWS_MIN=1, ROWS_PER_NEW_ROW=0, FAN_OUT=2, OVERLAPS_MAX=1)
     snapshot = newest(tmp_path)
     merges = json.loads((snapshot / manifest.NAME).read_bytes())["merges"]
     assert set(merges) >= {"accounts", "entries"}

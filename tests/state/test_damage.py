@@ -21,7 +21,8 @@ from tests.support.forged_states import forge
 from tests.support.reference import Replay
 from tests.support.rows import Row, make_file
 from tests.support.segment_rows import ROW
-from tests.support.states import PAGE_BYTES, STATE, damage_page, files_of, replace, seal
+from tests.support.segments import GAP_BYTES, PAGE_BYTES, page_start
+from tests.support.states import STATE, damage_page, files_of, replace, seal
 from txfast.command.arguments import parse_arguments
 from txfast.command.main import replay_files
 from txfast.errors import StateError
@@ -152,18 +153,19 @@ def regions(snapshot: Path, name: str) -> dict[str, range]:
     """The bytes of each region of a segment."""
     runs = json.loads((snapshot / manifest.NAME).read_bytes())["runs"]
     [said] = [each for run in runs for each in run["segments"] if each["file"] == name]
-    rows_end = (1 + said["pages"]) * PAGE_BYTES
-    size = (snapshot / name).stat().st_size
-    gap_end = rows_end + (size - rows_end) // 3
+    rows_end = page_start(said["pages"])
+    content = (snapshot / name).read_bytes()
+    size = len(content)
+    footer = size - 10 - int.from_bytes(content[-10:-6], "little")
     return {
-        "schema": range(PAGE_BYTES),
-        "message of a page": range(PAGE_BYTES, PAGE_BYTES + 384),
-        "rows of the first page": range(PAGE_BYTES + 384, 2 * PAGE_BYTES),
+        "schema": range(page_start(0)),
+        "message of a page": range(page_start(0), page_start(0) + 384),
+        "rows of the first page": range(page_start(0) + 384, page_start(1)),
         "rows of the last page": range(rows_end - PAGE_BYTES, rows_end),
-        "rows": range(PAGE_BYTES, rows_end),
-        "behind the rows": range(rows_end, gap_end),
-        "filter and index": range(gap_end, size - 900),
-        "footer": range(size - 900, size),
+        "rows": range(page_start(0), rows_end),
+        "behind the rows": range(rows_end, rows_end + GAP_BYTES),
+        "filter and index": range(rows_end + GAP_BYTES, footer),
+        "footer": range(footer, size),
     }
 
 
@@ -188,7 +190,8 @@ def damaged_copies(state: Path, chance: random.Random, count: int) -> Iterator[t
         elif what == "zeros":
             content[place : place + 512] = bytes(len(content[place : place + 512]))
         else:
-            page, other = place - place % PAGE_BYTES, chance.randrange(len(content) // PAGE_BYTES) * PAGE_BYTES
+            page = max(0, place - (place - page_start(0)) % PAGE_BYTES)
+            other = page_start(chance.randrange(len(content) // PAGE_BYTES))
             content[page : page + PAGE_BYTES] = whole[other : other + PAGE_BYTES].ljust(
                 len(content[page : page + PAGE_BYTES]), b"\0"
             )[: len(content[page : page + PAGE_BYTES])]
@@ -285,8 +288,8 @@ def test_damage_to_what_is_read_of_a_file_that_is_open_is_noticed(state: Path, t
         assert ledger[1].total
         for name in files_of(snapshot):
             with open(snapshot / name, "r+b") as file:
-                for page in range(1, (snapshot / name).stat().st_size // PAGE_BYTES):
-                    file.seek(page * PAGE_BYTES + 500)
+                for page in range((snapshot / name).stat().st_size // PAGE_BYTES):
+                    file.seek(page_start(page) + 500)
                     file.write(b"\xff" * 200)
         with pytest.raises(StateError, match=r"snapshot-4/accounts-[0-9]+\.arrow: is damaged: page [0-9]+"):
             list(map(ledger.get, range(CLIENTS)))

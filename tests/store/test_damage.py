@@ -22,6 +22,7 @@ from tests.support.segments import (
     hash_page,
     make_form,
     many_rows,
+    page_start,
     rows_in,
     sorted_table,
     tables,
@@ -83,12 +84,12 @@ def test_every_byte_that_is_changed_is_noticed_or_not_read(folder: Path) -> None
     content = Path(segment.path).read_bytes()
     pages = segment.description["pages"]
     assert pages == 2
-    end_of_pages = (1 + pages) * PAGE_BYTES
+    end_of_pages = page_start(pages)
     index_end = Forged(segment, table.form).index + Forged(segment, table.form).index_bytes
     with open(segment.path, "r+b", buffering=0) as file:
         for place, byte in enumerate(content):
             os.pwrite(file.fileno(), bytes([byte ^ 1 << place % 8]), place)
-            is_read = PAGE_BYTES <= place < end_of_pages or end_of_pages + GAP_BYTES <= place < index_end
+            is_read = page_start(0) <= place < end_of_pages or end_of_pages + GAP_BYTES <= place < index_end
             assert is_noticed(segment, table, expected) == is_read, place
             os.pwrite(file.fileno(), bytes([byte]), place)
     assert look(segment, table) == expected
@@ -115,7 +116,7 @@ def test_a_file_that_is_cut_while_it_is_open_is_noticed(folder: Path) -> None:
     segment = write_segment(folder, table)
     cursor = RunCursor([segment])
     next(cursor)
-    os.truncate(segment.path, 2 * PAGE_BYTES + 5)
+    os.truncate(segment.path, page_start(1) + 5)
     with pytest.raises(StateError, match="page 2 is cut off"):
         list(cursor)
     with pytest.raises(StateError, match="page 1 of its filter is cut off"):
@@ -126,8 +127,8 @@ def test_a_page_in_the_place_of_another_is_noticed(folder: Path) -> None:
     table = many_rows(make_form(), 2000)
     one, other = write_segment(folder, table, number=1), write_segment(folder, table, number=2)
     content = bytearray(Path(one.path).read_bytes())
-    page = slice(PAGE_BYTES, 2 * PAGE_BYTES)
-    following = slice(2 * PAGE_BYTES, 3 * PAGE_BYTES)
+    page = slice(page_start(0), page_start(1))
+    following = slice(page_start(1), page_start(2))
     for changed in (Path(other.path).read_bytes()[page], bytes(content[following])):
         swapped = content.copy()
         swapped[page] = changed
@@ -147,11 +148,10 @@ def test_each_page_of_a_filter_is_checked(folder: Path) -> None:
     table = many_rows(make_form(), 50_000)
     segment = write_segment(folder, table)
     forged = Forged(segment, table.form)
-    start = (1 + forged.pages) * PAGE_BYTES + GAP_BYTES
     assert forged.filter_pages == 7
     for page in range(forged.filter_pages):
         content = forged.content.copy()
-        content[start + page * PAGE_BYTES + 9] ^= 4
+        content[forged.filter + page * PAGE_BYTES + 9] ^= 4
         Path(segment.path).write_bytes(content)
         damaged = Segment(segment.path, segment.description, table.form)
         found = set()
@@ -173,7 +173,7 @@ def test_the_hash_of_a_page_is_the_one_that_is_documented(folder: Path) -> None:
     table = many_rows(make_form(), 1000)
     forged = Forged(write_segment(folder, table), table.form)
     for page in range(forged.pages):
-        content = forged.content[(page + 1) * PAGE_BYTES : (page + 2) * PAGE_BYTES]
+        content = forged.content[page_start(page) : page_start(page + 1)]
         assert forged.fence(page)[3] == hash_page(content, 7, page)
     before = dict(forged.description)
     assert rows_in([forged.written()]) == list(table.rows.values())
@@ -190,10 +190,16 @@ def refused(forged: Forged, message: str) -> None:
         rows_in([forged.written()])
 
 
+def columns_start(content: bytearray) -> int:
+    """Where the columns of the first page are: behind its message."""
+    start = page_start(0)
+    return start + int.from_bytes(content[start + 4 : start + 8], "little") + 8
+
+
 HEADER_BYTES = 384
 ROWS = 40
 # Of 40 rows, without what columns are padded with: none needs any.
-CLIENTS = PAGE_BYTES + HEADER_BYTES
+CLIENTS = page_start(0) + HEADER_BYTES
 SECOND, THIRD, FOURTH, FIFTH = (CLIENTS + ROWS * 8 * column for column in range(1, 5))
 
 
@@ -281,7 +287,7 @@ def test_texts_outside_of_their_column_are_refused(folder: Path, offsets: list[i
     form = make_form(client=True, tx=True)
     table = sorted_table(form, False, [(b"abc", None, b"1", 1, 0, 0, 0, 0), (b"def", None, b"2", 1, 0, 0, 0, 0)])
     forged = Forged(write_segment(folder, table), form)
-    start = PAGE_BYTES + int.from_bytes(forged.content[PAGE_BYTES + 4 : PAGE_BYTES + 8], "little") + 8
+    start = columns_start(forged.content)
     assert struct.unpack_from("<3i", forged.content, start) == (0, 3, 6)
     struct.pack_into("<3i", forged.content, start, *offsets)
     with pytest.raises(StateError, match="page 1 has columns beyond its end"):
@@ -294,7 +300,7 @@ def test_columns_beyond_the_end_of_their_page_are_refused(folder: Path, text_byt
     table = sorted_table(form, False, [(b"abc", None, b"%d" % n, 1, 0, 0, 0, 0) for n in range(rows)])
     forged = Forged(write_segment(folder, table), form)
     assert forged.pages == 1
-    start = PAGE_BYTES + int.from_bytes(forged.content[PAGE_BYTES + 4 : PAGE_BYTES + 8], "little") + 8
+    start = columns_start(forged.content)
     struct.pack_into("<i", forged.content, start + 4 * rows, text_bytes)
     refused(forged, "page 1 has columns beyond its end")
 
@@ -303,7 +309,7 @@ def test_columns_beyond_the_end_of_their_page_are_refused(folder: Path, text_byt
 def test_any_bytes_in_a_page_with_good_hashes_do_no_harm(folder: Path, data: st.DataObject) -> None:
     table = data.draw(tables())
     forged = Forged(write_segment(folder, table), table.form)
-    body = PAGE_BYTES + int.from_bytes(forged.content[PAGE_BYTES + 4 : PAGE_BYTES + 8], "little") + 8
+    body = columns_start(forged.content)
     changes = st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=9))
     for place, content in data.draw(st.lists(changes, min_size=1, max_size=4)):
         forged.content[body + place : body + place + len(content)] = content

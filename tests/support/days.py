@@ -107,7 +107,7 @@ def small_tiers(fan_out: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in (
             ("FAN_OUT", fan_out), ("OVERLAPS_MAX", fan_out - 1), ("RUNS_MAX", 2 * fan_out), ("TIER_ROWS_MIN", 2),
-            ("ROWS_MIN", 2), ("ROWS_PER_NEW_ROW", 1),
+            ("STEP_ROWS_MIN", 2), ("ROWS_PER_NEW_ROW", 1),
         ):  # fmt: skip
             patched.setattr(compaction, name, value)
         yield

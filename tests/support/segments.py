@@ -22,7 +22,8 @@ Run = list[Segment]
 Kind = Literal["accounts", "entries"]
 
 PAGE_BYTES = 1 << 14
-GAP_BYTES = 1 << 12
+GAP_BYTES = 1 << 6
+SCHEMA_BYTES = 1 << 12
 FENCE = struct.Struct("<4Q")  # the two words of the first row, rows, hash
 MASK = (1 << 64) - 1
 KEY = bytes(range(32))
@@ -175,6 +176,11 @@ def hash_page(page: bytes | bytearray, segment: int, number: int) -> int:
     return fold(one ^ WORDS[0], other ^ WORDS[2])
 
 
+def page_start(page: int) -> int:
+    """Where a page is in a segment, from number 0 on."""
+    return SCHEMA_BYTES + page * PAGE_BYTES
+
+
 class Forged:
     """A segment whose bytes are changed, with hashes that fit: a test of what else is checked."""
 
@@ -186,7 +192,8 @@ class Forged:
         self.pages: int = self.description["pages"]
         filter_bytes = -(-self.description["rows"] // 32) * 64
         self.filter_pages = -(-filter_bytes // PAGE_BYTES)
-        self.index = (1 + self.pages) * PAGE_BYTES + GAP_BYTES + filter_bytes
+        self.filter = page_start(self.pages) + GAP_BYTES
+        self.index = self.filter + filter_bytes
         used = self.pages * FENCE.size + 8 * self.filter_pages
         self.index_bytes = used + -used % 64
 
@@ -201,7 +208,7 @@ class Forged:
         """The file with hashes of what it has now."""
         number = self.description["number"]
         for page in range(self.pages):
-            start = (page + 1) * PAGE_BYTES
+            start = page_start(page)
             hashed = hash_page(self.content[start : start + PAGE_BYTES], number, page)
             self.set_fence(page, [*self.fence(page)[:3], hashed])
         index = self.content[self.index : self.index + self.index_bytes]

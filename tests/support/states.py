@@ -15,6 +15,7 @@ from tests.support.command import Folder
 from tests.support.project import PROJECT_ROOT
 from tests.support.reference import HEADER
 from tests.support.replays import Outcome, RejectsJournal, outcome_of
+from tests.support.segments import page_start
 from txfast.dialect.dialect import Dialect
 from txfast.input.ref import resolve
 from txfast.ledger.ledger import Ledger
@@ -106,13 +107,10 @@ def replace(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-PAGE_BYTES = 1 << 14  # of a segment, whose first page has the schema
-
-
-def damage_page(path: Path, page: int = 1) -> None:
+def damage_page(path: Path, page: int = 0) -> None:
     """Change some bytes of a page of a segment; other names of the file keep their content."""
     content = bytearray(path.read_bytes())
-    for index in range(page * PAGE_BYTES + 500, page * PAGE_BYTES + 700):
+    for index in range(page_start(page) + 500, page_start(page) + 700):
         content[index] ^= 0xFF
     replace(path, bytes(content))
 

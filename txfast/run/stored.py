@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from txfast.store.runs import Run
     from txfast.store.segment_form import Form
 
-# The bytes of blocks whose rows are looked up together. The batches take three times as much, which comes out of what
-# is kept for pyarrow.
+# The bytes of blocks whose rows are looked up together, and the most blocks. Batches take three times as many bytes,
+# which come out of what is kept for pyarrow.
 TOGETHER_BYTES = 16 << 20
+TOGETHER_MAX = 1 << 8
 
 
 class StoredLedgers:
@@ -60,7 +61,7 @@ class StoredLedgers:
 
     def batches_together(self, block_bytes: int) -> int:
         """How many batches of such blocks are looked up together."""
-        return max(1, TOGETHER_BYTES // block_bytes) if self.accounts_before else 1
+        return min(max(1, TOGETHER_BYTES // block_bytes), TOGETHER_MAX) if self.accounts_before else 1
 
     def prefetch(
         self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, shards: int, limit: int | None = None

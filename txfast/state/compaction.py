@@ -1,9 +1,9 @@
 """Compaction: merges the runs of a store, a part of it in each commit, so that look-ups meet few runs.
 
 Runs of one sort that stand side by side and have about the same size are merged, FAN_OUT at a time. A commit merges at
-most a few times the rows that it adds, so no commit ever rewrites history. A merge that is not done yet stays as it is
-until the next commit: its output is a run that is newer than its inputs, so that a look-up finds the merged rows first,
-and all others in the inputs.
+most a few times the rows that it adds, or a small step, so no commit ever rewrites history. A merge that is not done
+yet stays as it is until the next commit: its output is a run that is newer than its inputs, so that a look-up finds the
+merged rows first, and all others in the inputs.
 
 This module must not know how segments are merged, nor when a snapshot is taken.
 """
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
 
 
 FAN_OUT = 4
-# A commit merges this many rows for each row that it adds; at least ROWS_MIN.
-ROWS_PER_NEW_ROW = 6
-ROWS_MIN = 1 << 17
+# A commit merges this many rows for each row that it adds, or one step.
+ROWS_PER_NEW_ROW = 5
+# Steps of a merge, each of which makes a file: about so many, and the rows that one has.
+STEPS = 32
+STEP_ROWS_MIN = 1 << 12
+STEP_ROWS_MAX = 1 << 17
 # Runs of fewer rows count as equally large.
 TIER_ROWS_MIN = 1 << 12
 # More runs of a sort are merged even where no look-up meets more than OVERLAPS_MAX of them.
@@ -77,12 +80,15 @@ def compact(store: "Store", folder: str, new_rows: "dict[str, int]", first_runs:
     """
     for sort, runs in store.runs.items():
         first_run = first_runs.get(sort, 0)
-        rows_left = max(ROWS_MIN, ROWS_PER_NEW_ROW * new_rows[sort])
-        while rows_left > 0:
+        merged, most = 0, ROWS_PER_NEW_ROW * new_rows[sort]
+        while True:
             found = store.merges.get(sort) or next_merge(runs[first_run:], first_run)
             if found is None or found.first < first_run:
                 break
-            rows_left -= go_on(store, sort, found, folder, rows_left)
+            step = least_step(runs[found.first : found.first + found.count])
+            if merged and merged + step > most:
+                break
+            merged += go_on(store, sort, found, folder, max(step, most - merged))
 
 
 def compact_all(store: "Store", folder: str) -> None:
@@ -112,6 +118,11 @@ def next_merge(runs: "Sequence[Run]", first_run: int = 0) -> Merge | None:
             return Merge(first_run + first, end - first)
         end = first
     return Merge(first_run, len(runs)) if len(runs) > RUNS_MAX else None
+
+
+def least_step(inputs: "Sequence[Run]") -> int:
+    """The least rows of a step of a merge of these runs."""
+    return min(STEP_ROWS_MAX, max(STEP_ROWS_MIN, sum(map(rows_of, inputs)) // STEPS))
 
 
 def tier_of(run: "Run") -> int:

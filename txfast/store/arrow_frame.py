@@ -117,16 +117,17 @@ def message(buffer: FlatBuffer, kind: int, header: int, body_bytes: int) -> byte
 
 def framed(content: bytes, byte_count: int) -> bytes:
     """A message with its prefix, padded to this many bytes in total."""
+    assert PREFIX_BYTES + len(content) <= byte_count
     prefix = CONTINUATION + struct.pack("<i", byte_count - PREFIX_BYTES)
     return (prefix + content).ljust(byte_count, b"\0")
 
 
-def first_page(columns: "Sequence[tuple[str, str]]", page_bytes: int) -> bytes:
-    """The start of a file: its magic bytes and its schema, in one page."""
+def start_of_file(columns: "Sequence[tuple[str, str]]", byte_count: int) -> bytes:
+    """The start of a file, of so many bytes: its magic bytes and its schema."""
     buffer = FlatBuffer()
     content = message(buffer, SCHEMA, put_schema(buffer, columns), 0)
     magic = MAGIC.ljust(8, b"\0")
-    return magic + framed(content, page_bytes - len(magic))
+    return magic + framed(content, byte_count - len(magic))
 
 
 def page_header(columns: "Sequence[tuple[str, str]]", page_bytes: int) -> bytes:
@@ -169,11 +170,13 @@ def field_at(content: bytes, table: int, number: int) -> int:
     return table + int(struct.unpack_from("<H", content, slots + 4 + 2 * number)[0])
 
 
-def footer(columns: "Sequence[tuple[str, str]]", pages: int, header_bytes: int, page_bytes: int) -> bytes:
-    """The end of a file whose first page is followed by so many pages."""
+def footer(
+    columns: "Sequence[tuple[str, str]]", pages: int, header_bytes: int, page_bytes: int, first_bytes: int
+) -> bytes:
+    """The end of a file that has so many pages behind its first bytes."""
     buffer = FlatBuffer()
     blocks = b"".join(
-        BLOCK.pack(page * page_bytes, header_bytes, page_bytes - header_bytes) for page in range(1, pages + 1)
+        BLOCK.pack(first_bytes + page * page_bytes, header_bytes, page_bytes - header_bytes) for page in range(pages)
     )
     batches = buffer.structs(blocks, pages)
     dictionaries = buffer.structs(b"", 0)

@@ -12,8 +12,10 @@ from txfast.store.segment_form cimport PAGE_BYTES, SegmentForm
 from txfast.store.segment_row cimport RowKey
 
 cdef enum:
+    # Before the first page: the schema.
+    SCHEMA_BYTES = 1 << 12
     # Between the last page and the filter: the end of the Arrow stream.
-    GAP_BYTES = 1 << 12
+    GAP_BYTES = 1 << 6
 
 # What the index says of a page.
 cdef struct PageFence:
@@ -95,8 +97,8 @@ cdef inline uint64_t index_bytes(const uint64_t pages, const uint64_t blocks) no
 
 
 cdef inline uint64_t page_offset(const int64_t page) noexcept nogil:
-    """Where a page of rows begins in its file, from number 0 on. The page before it has the schema."""
-    return <uint64_t>(page + 1) * PAGE_BYTES
+    """Where a page begins in its file, from number 0 on."""
+    return SCHEMA_BYTES + <uint64_t>page * PAGE_BYTES
 
 
 cdef inline uint64_t filter_offset(const int64_t pages) noexcept nogil:

@@ -1,9 +1,9 @@
 """SegmentWriter: writes sorted rows as a segment. RunWriter: writes them as several, each of so many rows at most.
 
-A segment is an Arrow IPC file that other programs can read. All its pages have PAGE_BYTES:
+A segment is an Arrow IPC file that other programs can read:
 
-    the schema          Arrow's magic bytes and the message with the schema: one page
-    rows                a page each: a record batch
+    the schema          SCHEMA_BYTES: Arrow's magic bytes and the message with the schema
+    rows                pages of PAGE_BYTES: a record batch each
     a gap               of GAP_BYTES; it begins with the end of the Arrow stream
     the filter          of all keys (key_filter.pxd)
     the index           a PageFence for each page of rows, then the hash of each page of the filter
@@ -25,7 +25,7 @@ from txfast.store.key_filter cimport blocks_for, fill_filter, filter_bytes, filt
 from txfast.store.page_hash cimport hash_page
 from txfast.store.row_values cimport RowRoom, read_values
 from txfast.store.segment cimport (
-    FILTER_NUMBER, GAP_BYTES, INDEX_NUMBER, filter_page_bytes, filter_pages, index_bytes,
+    FILTER_NUMBER, GAP_BYTES, INDEX_NUMBER, SCHEMA_BYTES, filter_page_bytes, filter_pages, index_bytes,
 )
 from txfast.store.segment_form cimport (
     AMOUNT, CLIENT, CURRENCY, HELD, KIND, MAX_TX, MOVED, PAGE_BYTES, PAGE_ROWS_MAX, REFUNDED, STATE, TX, padded,
@@ -36,7 +36,7 @@ from txfast.text.text_hash cimport TEXT_HASH_SLACK_BYTES, copy_text
 import os
 
 from txfast.errors import unwritable
-from txfast.store.arrow_frame import END_OF_STREAM, first_page, footer, page_header, places
+from txfast.store.arrow_frame import END_OF_STREAM, footer, page_header, places, start_of_file
 
 cdef enum:
     WAITING_PAGES_MAX = 64  # written at once
@@ -71,7 +71,7 @@ cdef class SegmentWriter:
         if self.descriptor < 0:
             self.raise_failure(self.descriptor)
         self.unfinished = strdup(encoded)
-        self.write_bytes(first_page(columns, PAGE_BYTES))
+        self.write_bytes(start_of_file(columns, SCHEMA_BYTES))
 
     def __dealloc__(self):
         if self.descriptor >= 0:
@@ -277,7 +277,10 @@ cdef class SegmentWriter:
         with nogil:
             self.write_filter(&index_hash)
         self.write_bytes(
-            footer(self.row_form.columns(self.form.has_details), self.pages, self.form.header_bytes, PAGE_BYTES)
+            footer(
+                self.row_form.columns(self.form.has_details), self.pages, self.form.header_bytes, PAGE_BYTES,
+                SCHEMA_BYTES,
+            )
         )
         if durable:
             with nogil:
