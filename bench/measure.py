@@ -50,10 +50,12 @@ class Run:
     seconds: float
     peak_bytes: int
     failure: str = ""
+    processor_seconds: float = 0.0
 
 
 def launch(output: str, fed: str, *command: str) -> None:
-    """Run `command` with its output in a file; print its exit code, seconds and peak memory in bytes.
+    """Run `command` with its output in a file; print its exit code, seconds, peak memory in bytes, and the seconds of
+    the processor.
 
     With `fed`, the name of a file, standard input is a pipe with that file's bytes. This function runs in a process of
     its own, a small one, because a process inherits the peak of the process that starts it.
@@ -80,7 +82,8 @@ def launch(output: str, fed: str, *command: str) -> None:
     _, status, usage = os.wait4(child, 0)
     seconds = time.perf_counter() - started
     peak_unit = 1 if sys.platform == "darwin" else 1024
-    print(os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * peak_unit)
+    used = usage.ru_utime + usage.ru_stime
+    print(os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * peak_unit, used)
 
 
 def python_command(function: Callable[..., None], *arguments: str, flags: Sequence[str] = PYTHON) -> list[str]:
@@ -105,9 +108,9 @@ def run_measured(command: Sequence[str], output: Path, *, fed: Path | None = Non
     launched = subprocess.run(launcher, capture_output=True, env=environment, text=True, errors="replace")
     if launched.returncode:
         raise BenchError(f"{command[0]}: cannot be run: {last_line(launched.stderr)}")
-    code, seconds, peak_bytes = launched.stdout.split()
+    code, seconds, peak_bytes, used = launched.stdout.split()
     failure = last_line(launched.stderr) or f"exit code {code}" if int(code) else ""
-    return Run(float(seconds), int(peak_bytes), failure)
+    return Run(float(seconds), int(peak_bytes), failure, float(used))
 
 
 def run_in_turns(commands: Mapping[str, Sequence[str]], runs: int, output: Path) -> dict[str, list[Run]]:

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
 
+import days
 import dialects
 import formats
 import measure
@@ -85,6 +86,27 @@ def test_what_rows_cost_beside_a_state_is_measured(tmp_path: Path, monkeypatch: 
     (tmp_path / "cache" / "store-growing-20000-300" / "runs.json").unlink()
     assert store.main(arguments) == 0, "files of a run that did not end are removed"
     assert store.main([*arguments, "--cache", str(tmp_path / "results.md")]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.untraced
+def test_what_a_day_costs_beside_a_state_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(days, "BASE_DAYS", 2)
+    (tmp_path / "cache").mkdir()
+    arguments = ["--transactions", "2e3,4e3", "--rows", "200", "--written-rows", "100", "--days", "2", "--runs", "1"]
+    arguments += ["--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "results.md")]
+    for _ in range(2):  # the second time over the states that are kept
+        assert days.main(arguments) == 0
+        text = section((tmp_path / "results.md").read_text(), "days")
+        one, _, other = text.partition("![")
+        assert [cells[:3] for cells in table_of(one)] == [
+            [pattern, size, "200"] for pattern in store.PATTERNS for size in ("2,000", "4,000")
+        ]
+        assert all(float(cells[-1]) > 0 for cells in table_of(one))
+        assert [cells[:3] for cells in table_of(other)] == [[pattern, "100", "2"] for pattern in store.PATTERNS]
+        assert ElementTree.parse(tmp_path / "days.svg").getroot().tag.endswith("svg")
+    monkeypatch.setattr(days, "txfast_command", lambda *_: [sys.executable, "-c", "raise SystemExit(1)"])
+    assert days.main(arguments) == 1
 
 
 @pytest.mark.slow
