@@ -183,7 +183,7 @@ def measure_days(options: argparse.Namespace) -> Iterator[Day]:
     """Measure all days over all states."""
     work = options.cache / "days"
     work.mkdir(parents=True, exist_ok=True)
-    for pattern in PATTERNS:
+    for pattern in options.ids or PATTERNS:
         for transactions in options.transactions:
             state = state_of(options.cache, transactions, pattern, work / "output")
             for rows in options.rows:
@@ -197,7 +197,7 @@ def measure_written(options: argparse.Namespace) -> Iterator[list[str]]:
     """Days one after the other on the smallest state: the lines of the second table."""
     work, transactions = options.cache / "days", min(options.transactions)
     copy, day = work / "state", work / "day.csv"
-    for pattern in PATTERNS:
+    for pattern in options.ids or PATTERNS:
         for rows in options.written_rows:
             link_state(state_of(options.cache, transactions, pattern, work / "output"), copy)
             written, before = [], files_in(copy)
@@ -225,8 +225,11 @@ def draw(days: Sequence[Day], path: Path) -> None:
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "days"})
     from matplotlib import pyplot
 
-    figure, all_axes = pyplot.subplots(1, len(PATTERNS), figsize=(8, 3.2), sharey=True, layout="constrained")
-    for pattern, axes in zip(PATTERNS, all_axes, strict=True):
+    patterns = sorted({day.pattern for day in days})
+    figure, all_axes = pyplot.subplots(
+        1, len(patterns), figsize=(8, 3.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for pattern, axes in zip(patterns, all_axes[0], strict=True):
         for rows in sorted({day.rows for day in days}, reverse=True):
             found = [day for day in days if (day.pattern, day.rows) == (pattern, rows)]
             sizes = [day.transactions for day in found]
@@ -234,8 +237,8 @@ def draw(days: Sequence[Day], path: Path) -> None:
             axes.plot(sizes, more, marker="o", label=f"{rows:,} rows")
         axes.set(xscale="log", yscale="log", title=f"{pattern} ids", xlabel="transactions of the state")
         axes.grid(alpha=0.3)
-    all_axes[0].set_ylabel("seconds more than with an empty state")
-    all_axes[0].legend()
+    all_axes[0][0].set_ylabel("processor seconds more\nthan with an empty state")
+    all_axes[0][0].legend()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
@@ -258,6 +261,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             name, metavar="N,…", type=whole_numbers, default=whole_numbers(default),
             help=f"{meaning} (default: {default})",
         )  # fmt: skip
+    parser.add_argument("--ids", choices=PATTERNS, action="append", help="ids of this pattern alone (default: both)")
     add_number(parser, "--runs", 3, "runs of each day")
     add_number(parser, "--days", 100, "days that follow each other")
     add_paths(parser)
