@@ -251,9 +251,13 @@ def test_too_many_currencies_fail_the_run_as_on_one_machine(folder: Folder) -> N
     assert_alike(run_ranges(["in.csv"], 3, 300_000, dialect=PLAIN), by_command(folder, "in.csv", *flags_of(PLAIN)))
 
 
-def test_too_many_currencies_of_all_days_fail_the_run_before_its_state_is_saved(folder: Folder) -> None:
+def test_too_many_currencies_of_all_days_fail_the_run_before_its_state_is_saved(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No shard has as many, and frames of Spark are never merged."""
-    days = [range(40_000), range(40_000, 75_000)]
+    for module in ("dialect.currencies", "cluster.figures"):
+        monkeypatch.setattr(f"txfast.{module}.CURRENCIES_MAX", 6_553)
+    days = [range(4_000), range(4_000, 7_500)]
     for day, numbers in enumerate(days):
         rows = b"".join(b"deposit,%d,%d,1,%x\n" % (at % 5, at, at) for at in numbers)
         folder.write(f"{day}.csv", b"type,client,tx,amount,ccy\n" + rows)
@@ -263,9 +267,9 @@ def test_too_many_currencies_of_all_days_fail_the_run_before_its_state_is_saved(
             WorkersJob(settings_of([f"{day}.csv"], shards=4, state=state, dialect=PLAIN), state)
 
     run(0)
-    with pytest.raises(CapacityError, match="there are more than 65,536 currencies"):
+    with pytest.raises(CapacityError, match="there are more than 6,553 currencies"):
         run(1)
-    assert folder.run("--state", "state", "-q", *flags_of(PLAIN)).output.count(b"\n") == 40_001
+    assert folder.run("--state", "state", "-q", *flags_of(PLAIN)).output.count(b"\n") == 4_001
 
 
 def test_sums_of_shards_add_up_by_currency() -> None:

@@ -383,6 +383,24 @@ def assert_begun_anew(folder: Folder, right: list[object], *words: str) -> None:
     assert checkpoints(folder) == []
 
 
+def test_an_older_one_is_resumed_where_the_newer_one_is_damaged(folder: Folder) -> None:
+    """A crash can leave both."""
+    right = clean(folder, "r.csv", "--threads", "1")
+    killed(folder, "--threads", "1", takes=2)
+    [older] = checkpoints(folder)
+    shutil.copytree(folder.path / "state" / older, folder.path / "kept")
+    killed(folder, "--threads", "1", takes=2)
+    [newer] = checkpoints(folder)
+    shutil.move(folder.path / "kept", folder.path / "state" / older)
+    (folder.path / "state" / newer / manifest.NAME).write_bytes(b"{}")
+    ended = folder.run(*(word for word in COMMAND if word != "-q"), "r.csv", *STATE, "--threads", "1")
+    warnings = [line for line in ended.error_lines if line.startswith("warn: ")]
+    assert len(warnings) == 1
+    assert f"{newer}: is not resumed, and an older one is: " in warnings[0]
+    assert outputs(folder, "r.csv") == right
+    assert checkpoints(folder) == []
+
+
 @pytest.mark.parametrize("damage", ["missing", "short", "changed"])
 def test_rejects_that_are_not_what_they_were_discard_it(folder: Folder, damage: str) -> None:
     right = clean(folder, "r.csv", "--threads", "1")

@@ -336,7 +336,7 @@ def test_a_run_stays_within_its_limit_and_gives_the_same(
 @pytest.mark.untraced
 def test_a_partition_is_divided_among_its_rows() -> None:
     """The statuses of its rows are found again, although they come after a state that takes several reads."""
-    clients = 20_000
+    clients = 6_000
     rows = [Row("deposit", client, client, 1) for client in range(clients)]
     rows += [Row("dispute", client * 7 % clients, client, None) for client in range(clients)]
     content = make_text_file(rows, TEXTS)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 import txfast
 from tests.support.command import VOLATILE_STATS, Folder
+from tests.support.days import Killed, killed_at
+from tests.support.dialect_replays import blocks_of
 from tests.support.reference import HEADER, Replay
 from tests.support.small_memory import small_runs
 from tests.support.states import OLD, STATE, accounts, change_manifest, content_of
@@ -73,6 +75,9 @@ OPTIONS: dict[int, tuple[str, ...]] = {
     5: (
         "--ids", "text", "--columns", "client=customer", "--dialect", "columns.currency=currency", "--decimals", "2",
     ),
+}  # fmt: skip
+DIALECT_5: dict[str, str | int] = {
+    "ids": "text", "columns.client": "customer", "columns.currency": "currency", "decimals": 2,
 }  # fmt: skip
 all_formats = pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 formats = pytest.mark.parametrize("number", [1, 2, 3])
@@ -165,11 +170,10 @@ def test_an_old_state_goes_on_where_it_does_not_fit_in_memory(folder: Folder, nu
     put_old(folder, number)
     expected, rejects = after_next(number, folder)
     options = dict(zip(OPTIONS.get(number, ())[::2], OPTIONS.get(number, ())[1::2], strict=True))
-    dialect = {"ids": "text", "columns.client": "customer", "columns.currency": "currency", "decimals": 2}
     with small_runs(limit, 3):
         result = txfast.process(
             folder.path / "next.csv", state=folder.path / "state", policy=options.get("--policy"), rejects=True,
-            dialect=cast("dict[str, str | int]", dialect) if number == 5 else None, threads=2,
+            dialect=DIALECT_5 if number == 5 else None, threads=2,
         )  # fmt: skip
         result.accounts.write(folder.path / "out.csv")
     assert folder.read("out.csv") == expected
@@ -264,3 +268,25 @@ def test_a_run_goes_on_from_a_checkpoint_of_an_earlier_version(folder: Folder) -
     assert (ended.exit_code, ended.errors) == (0, "")
     assert outputs() == right
     assert right[0]["rows"] > progress["figures"][0]["rows"] > 300  # type: ignore[index]
+
+
+@all_formats
+def test_an_old_state_goes_on_with_checkpoints(
+    folder: Folder, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has becomes segments, which each checkpoint has too."""
+    put_old(folder, number)
+    expected, _ = after_next(number, folder)
+    monkeypatch.chdir(folder.path)
+    options = dict(zip(OPTIONS.get(number, ())[::2], OPTIONS.get(number, ())[1::2], strict=True))
+    for kill in (2, 1, 0):
+        with blocks_of(60, 1), killed_at(kill), suppress(Killed):
+            result = txfast.process(
+                "next.csv", state="state", policy=options.get("--policy"), threads=1, checkpoint=0,
+                dialect=DIALECT_5 if number == 5 else None,
+            )  # fmt: skip
+            result.accounts.write("out.csv")
+        assert bool(list((folder.path / "state").glob("checkpoint-*"))) == bool(kill)
+        assert folder.run(*STATE, "--verify").exit_code == 0
+    assert folder.read("out.csv") == expected
+    assert accounts(folder) == expected

@@ -24,8 +24,8 @@ from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.store.active import ActiveAccounts
 from txfast.store.client_in import load_client
-from txfast.store.prefetch import prefetch, prefetch_accounts, prefetch_bytes_max
-from txfast.store.seal import seal, seal_bytes_max
+from txfast.store.prefetch import prefetch, prefetch_accounts
+from txfast.store.seal import seal
 from txfast.store.segment_writer import RunWriter
 
 pytestmark = pytest.mark.unmeasured
@@ -166,15 +166,16 @@ def test_what_was_loaded_before_is_known_as_the_states(tmp_path: Path) -> None:
 def test_a_ledger_that_is_cleared_loads_again(tmp_path: Path) -> None:
     state = StoredState(tmp_path, NUMBERS)
     live(state, batches_of([Row("deposit", 1, 1, 10_000)], NUMBERS))
-    active = ActiveAccounts(state.new_ledger())
+    ledger = state.new_ledger()
     for amount in (5_000, 7_000):
+        active = ActiveAccounts(ledger)
         prefetch(active, state.view, [batch_of([Row("withdrawal", 1, 2, amount)], NUMBERS)])
         batch = batch_of([Row("withdrawal", 1, 2, amount), Row("dispute", 1, 1)], NUMBERS)
         active.ledger.apply(batch)
         assert active.ledger.account(1) == (10_000 - amount, 0, False)
         assert active.has_saved(1)
-        active.ledger.clear()
-        active.clear()
+        ledger.clear()
+        active = ActiveAccounts(ledger)
         assert active.new_entries == 0
         assert not active.has_saved(1)
 
@@ -236,24 +237,15 @@ def test_a_seal_that_was_not_marked_is_made_again(tmp_path: Path) -> None:
     assert [restored.account(1) for restored in state.restored()] == [(20_000, 10_000, False)]
 
 
-def test_what_it_takes_at_most_is_known_before(tmp_path: Path) -> None:
+def test_what_is_taken_beside_a_ledger_is_known_before(tmp_path: Path) -> None:
     state = StoredState(tmp_path, NUMBERS)
-    rows = [Row("deposit", client, 1, 10_000) for client in range(9_000)]
-    live(state, batches_of(rows, NUMBERS))
     active = ActiveAccounts(state.new_ledger())
-    most = prefetch_bytes_max(active, len(rows))
-    assert most > active.ledger.bytes_with(len(rows))
-    assert most > prefetch_bytes_max(active, len(rows), has_details=False) > prefetch_bytes_max(active, 1)
-    assert prefetch_bytes_max(ActiveAccounts(Ledger(None, TEXTS.text_ids)), 9_000, 90_000) > most
-    prefetch(active, state.view, batches_of(rows, NUMBERS))
-    assert active.ledger.bytes_with(0) < most
+    assert active.bytes_beside(0) == 0
+    most = active.bytes_beside(9_000)
     for batch in batches_of([Row("deposit", client, 2, 10_000) for client in range(9_000)], NUMBERS):
         active.ledger.apply(batch)
-    whole, cut, none = (seal_bytes_max([active], range_rows_max=rows_max) for rows_max in (None, 1_000, 1))
-    assert whole == seal_bytes_max([active, active]) // 2 > cut > none
-    active.clear()
-    active.ledger.clear()
-    assert seal_bytes_max([active]) == 0
+    assert 9_000 * 64 < active.bytes_beside(0) <= most  # what the state has of each account, and what is written
+    assert active.bytes_beside(9_000) > active.bytes_beside(0)
 
 
 # ---- One client ----------------------------------------------------------------------------------
@@ -324,7 +316,7 @@ def test_an_entry_that_the_policy_cannot_have_made_is_refused(
     tmp_path: Path, policy: str, entry: tuple[Any, ...], words: str
 ) -> None:
     state = state_of(tmp_path, [(1, None, 70, 0, 9, 0, 0, 0)], [entry], NUMBERS, policy)
-    found = rf"[0-9]\.arrow: page 0: is damaged: transaction 5 of client 1 {words}"
+    found = rf"[0-9]\.arrow: is damaged: page 1: transaction 5 of client 1 {words}"
     with pytest.raises(StateError, match=found):
         prefetch(ActiveAccounts(state.new_ledger()), state.view, [batch_of([Row("dispute", 1, 5)], NUMBERS)])
     with pytest.raises(StateError, match=found):
@@ -335,7 +327,7 @@ def test_an_entry_without_an_account_is_refused(tmp_path: Path) -> None:
     dialect = Dialect({"columns.currency": "ccy"})
     entries = [(1, b"EUR", 5, 70, DEPOSIT, 0, 0, 0), (1, b"USD", 6, 70, DEPOSIT, 0, 0, 0)]
     state = state_of(tmp_path, [(1, b"EUR", 70, 0, 5, 0, 0, 0)], entries, dialect, "")
-    with pytest.raises(StateError, match=r"page 0: is damaged: transaction 6 of client 1 in USD has no account"):
+    with pytest.raises(StateError, match=r"is damaged: page 1: transaction 6 of client 1 in USD has no account"):
         load_client(state.new_ledger(), state.view, 1)
 
 

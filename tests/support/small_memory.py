@@ -21,6 +21,7 @@ from txfast.run import replay as replay_module
 from txfast.run.books import Books
 from txfast.run.plan import Plan
 from txfast.run.replay import Replay
+from txfast.run.stored import StoredLedgers
 from txfast.run.values import policy as parse_policy
 from txfast.spill import settle, slices, spill
 from txfast.state import snapshot
@@ -88,6 +89,7 @@ def small_limits(limit: int, parts: int | None = None) -> Iterator[None]:
             # A part may be larger than the limit.
             all_parts = Snapshot.parts
             patched.setattr(Snapshot, "parts", lambda snapshot, count, _: all_parts(snapshot, count, 0))
+        patched.setattr(StoredLedgers, "bytes_beside", lambda *_: 0)
         patched.setattr(books, "Ledger", SmallLedger)
         patched.setattr(books, "LEDGER_BYTES_MIN", 1)
         patched.setattr(plan, "LEDGER_BYTES_MIN", 1)

@@ -248,6 +248,7 @@ class StateLedger(Ledger):
         self._state.save(stored.store)
         self._state.finish()
         self._state.publish()
+        stored.take_view()
         self._sealed = []
         self._given_rows = self._rows()[0]
 

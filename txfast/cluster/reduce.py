@@ -22,7 +22,7 @@ from txfast.dialect.text_ids import TextIds
 from txfast.errors import ClusterError, SpillError, unwritable
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.books import Books
-from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now
+from txfast.run.machine import available_cores, default_memory_limit, memory_bytes_now, store_memory_bytes
 from txfast.run.plan import make_plan
 from txfast.run.values import policy as parse_policy
 from txfast.spill.partitions import Partitions
@@ -33,8 +33,6 @@ from txfast.spill.statuses import statuses_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshots import snapshot_of, store_of
 
-# Memory that pyarrow needs to read and write a snapshot.
-SNAPSHOT_BYTES = 32 << 20
 # The size of a run of accounts, except the last.
 RUN_BYTES = 1 << 20
 # Nearly all statuses of a slice are the same, so the fastest compression does.
@@ -71,10 +69,10 @@ def reduce_shard(
     Raises ClusterError where a piece is missing, repeated or out of order; SpillError, MemoryLimitError, CapacityError;
     with a state, StateError and SourceError.
     """
+    memory_limit = memory_limit or default_memory_limit() // available_cores()
     plan = make_plan(
-        cores=1, memory_used=memory_bytes_now(),
-        memory_limit=memory_limit or default_memory_limit() // available_cores(),
-        memory_reserved=SNAPSHOT_BYTES if begin_with or save_in else 0,
+        cores=1, memory_used=memory_bytes_now(), memory_limit=memory_limit,
+        memory_reserved=store_memory_bytes(memory_limit) if begin_with or save_in else 0,
     )  # fmt: skip
     chosen = own_dialect(dialect)
     books = Books(

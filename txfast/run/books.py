@@ -165,7 +165,7 @@ class Books:
             if snapshot is not None:
                 parts = self.parts_that_fit(snapshot) * len(self.ledgers)
                 store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
-        self.stored = StoredLedgers(store, new_folder)
+        self.stored = StoredLedgers(store, new_folder, self._plan.memory_limit)
         for ledger in self.ledgers:
             self.stored.take(ledger)
 
@@ -257,6 +257,8 @@ class Books:
         """
         ledger, spill = self.ledgers[shard], self._spills[shard]
         limit = self.ledger_bytes
+        if limit is not None and self.stored is not None:
+            limit -= self.stored.bytes_beside(ledger, len(batch))
         if spill is None and limit is not None and ledger.bytes_with_batch(batch, shard=shard) > limit:
             spill = self._start_spill(shard, self._bytes_expected(batch))
         if spill is not None:

@@ -122,7 +122,8 @@ class Checkpoints:
         does not resume."""
         self._rows_before = replay.rows
         for folder, error in self._refused:
-            self._state.warn(f"{folder}: is not resumed, and the run begins anew: {error}")
+            instead = "an older one is" if self._own else "the run begins anew"
+            self._state.warn(f"{folder}: is not resumed, and {instead}: {error}")
 
     def has_replayed(self, replay: "Replay") -> bool:
         """Whether this run has replayed a row itself."""

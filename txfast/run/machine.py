@@ -12,7 +12,15 @@ MEMORY_PERCENT = 80
 # Memory for pyarrow, which is imported later, and for its buffers; and the least limit of a run that needs pyarrow.
 ARROW_MEMORY_BYTES = 112 << 20
 ARROW_MEMORY_LIMIT_MIN = 256 << 20
-# The same for DuckDB, beside what a query may take: its library, its connection, and record batches on their way.
+# Memory that a run with a state takes beside its ledgers: for rows that are looked up together, filters that are kept,
+# rows that are sorted, and a segment that is written. It is a twelfth of the limit, and STORE_BYTES, within two bounds.
+STORE_BYTES = 80 << 20
+STORE_BYTES_MIN = 112 << 20
+STORE_BYTES_MAX = 320 << 20
+# What pyarrow keeps of its memory while a store is written.
+ARROW_STORE_BYTES = 32 << 20
+# Memory for DuckDB, beside what a query may take: its library, its connection, and record batches on their way; and the
+# least limit of a run with a query.
 DUCKDB_MEMORY_BYTES = 96 << 20
 QUERY_MEMORY_LIMIT_MIN = 384 << 20
 
@@ -22,6 +30,13 @@ def library_memory_bytes(*, needs_arrow: bool, decompresses: bool, has_queries: 
     if has_queries:
         return ARROW_MEMORY_BYTES + DUCKDB_MEMORY_BYTES
     return ARROW_MEMORY_BYTES if needs_arrow else PYARROW_BYTES if decompresses else 0
+
+
+def store_memory_bytes(memory_limit: int, *, with_tables: bool = False) -> int:
+    """Memory to keep for a state's store, and for libraries, in a run under this limit. It hardly needs both at the
+    same time, but in a run `with_tables` pyarrow stays."""
+    store = max(STORE_BYTES_MIN, min(STORE_BYTES + memory_limit // 12, STORE_BYTES_MAX))
+    return store + (ARROW_STORE_BYTES if with_tables else 0)
 
 
 def available_cores() -> int:

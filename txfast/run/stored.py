@@ -13,6 +13,7 @@ from txfast.ledger.ledger import Ledger
 from txfast.run.conservation import added, check_sum
 from txfast.store.active import ActiveAccounts
 from txfast.store.prefetch import prefetch, prefetch_accounts
+from txfast.store.segment import FILTER_BYTES_MAX, keep_filters
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 # which come out of what is kept for pyarrow.
 TOGETHER_BYTES = 16 << 20
 TOGETHER_MAX = 1 << 8
+# Under a memory limit: how many of its bytes there are for each row that is sorted at once, which takes 32, and for
+# each byte of filters that are kept.
+LIMIT_BYTES_PER_ROW = 1 << 10
+LIMIT_BYTES_PER_FILTER_BYTE = 32
 
 
 class StoredLedgers:
@@ -35,12 +40,16 @@ class StoredLedgers:
     changed into files of the folder that `new_folder` gives.
 
     Several threads may prefetch at once, each for a ledger of its own. Once a call has failed that loads, `has_failed`:
-    its ledger has a part of what was needed, so no more rows may be applied.
+    its ledger has a part of what was needed, so no more rows may be applied. The store takes as much memory as is kept
+    for it under this `memory_limit`.
     """
 
-    def __init__(self, store: "Store", new_folder: "Callable[[], str]") -> None:
+    def __init__(self, store: "Store", new_folder: "Callable[[], str]", memory_limit: int | None = None) -> None:
         self.store = store
         self._new_folder = new_folder
+        if memory_limit is not None:
+            store.rows_at_once = memory_limit // LIMIT_BYTES_PER_ROW
+            keep_filters(min(FILTER_BYTES_MAX, memory_limit // LIMIT_BYTES_PER_FILTER_BYTE))
         self.accounts_before = store.accounts
         self._units_before = store.balance_units
         self._view = store.view
@@ -70,14 +79,27 @@ class StoredLedgers:
         need. Return of how many of them, at least one: the ledger may take at most `limit` bytes, and the caller looks
         at that for one batch. Raises StateError, MemoryError and CapacityError."""
         count = len(batches)
-        while limit is not None and count > 1 and bytes_with(ledger, batches[:count]) > limit:
+        while limit is not None and count > 1 and not self._have_room(ledger, batches[:count], limit):
             count //= 2
-        if limit is None or count > 1 or ledger.bytes_with_batch(batches[0], shard=shard) <= limit:
+        if limit is None or count > 1 or self._has_room(ledger, batches[0], shard, limit):
             if self._view.accounts:
                 with self._loading(ledger):
                     prefetch(self._actives[id(ledger)], self._view, batches[:count], shard, shards)
             self._prefetched[id(ledger)] = count
         return count
+
+    def _have_room(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", limit: int) -> bool:
+        """Whether a ledger may take all rows of these batches."""
+        return bytes_with(ledger, batches) + self.bytes_beside(ledger, sum(map(len, batches))) <= limit
+
+    def _has_room(self, ledger: Ledger, batch: "TransactionBatch", shard: int, limit: int) -> bool:
+        """Whether a ledger may take the rows of a shard of this batch."""
+        return ledger.bytes_with_batch(batch, shard=shard) + self.bytes_beside(ledger, len(batch)) <= limit
+
+    def bytes_beside(self, ledger: Ledger, rows: int) -> int:
+        """The most bytes that are taken beside a ledger for its accounts and entries, with this many more rows, until
+        it is sealed."""
+        return self._actives[id(ledger)].bytes_beside(rows)
 
     def use(self, ledger: Ledger) -> None:
         """Before each batch is applied. Raises AssertionError where it was not prefetched: its rows would be applied as
@@ -124,6 +146,10 @@ class StoredLedgers:
     def moved_to(self, folder: str) -> None:
         """Note the folder that has all files of the store from now on; some of them were merged."""
         self.store.moved_to(folder)
+        self.take_view()
+
+    def take_view(self) -> None:
+        """Look up in the files that the store has now: some of them were merged."""
         self._view = self.store.view
 
     def actives(self, ledgers: "Sequence[Ledger]") -> list[ActiveAccounts]:

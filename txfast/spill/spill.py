@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     class Stored(Protocol):
         """Ledgers over a store: run/stored.py."""
 
+        def bytes_beside(self, ledger: Ledger, rows: int) -> int: ...
         def take(self, ledger: Ledger) -> None: ...
         def drop(self, ledger: Ledger) -> None: ...
         def prefetch(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, shards: int) -> int: ...
@@ -153,13 +154,13 @@ class Spill:
         rows_applied = 0
         while divided is None and not self._settled.stopped and reader.next_is_state():
             if ledger.bytes_with(STATE_RECORDS, STATE_BYTES) > limit_bytes and len(ledger):
-                divided = self._divide(ledger, partition, limit_bytes, failed_divisions, has_rows=False)
+                divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
                 divided._partitions.add_rest(reader)
             else:
                 reader.restore(ledger)
         batch = TransactionBatch()
         while not self._settled.stopped and reader.fill(batch):
-            if divided is None and ledger.bytes_with_batch(batch) > limit_bytes and len(ledger):
+            if divided is None and self._bytes_with(ledger, batch) > limit_bytes and len(ledger):
                 divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
             if divided is not None:
                 divided.add_rows(batch)
@@ -179,6 +180,11 @@ class Spill:
         if self._statuses is not None and not self._settled.stopped:
             self._merge_statuses(partition, divided, rows_applied)
 
+    def _bytes_with(self, ledger: Ledger, batch: TransactionBatch) -> int:
+        """The most bytes that a ledger takes with the rows of a batch, and what is beside it in a run with a state."""
+        beside = 0 if self._stored is None else self._stored.bytes_beside(ledger, len(batch))
+        return ledger.bytes_with_batch(batch) + beside
+
     def _collect(self, ledger: Ledger) -> None:
         """Collect the accounts of a settled ledger."""
         if self._stored is None:
@@ -196,11 +202,9 @@ class Spill:
             holds_all = records[number] == sum(records)
             self.settle_partition(number, limit_bytes, failed_divisions + 1 if holds_all else 0)
 
-    def _divide(
-        self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int, *, has_rows: bool = True
-    ) -> "Spill":
-        """Begin to divide a partition: move the ledger that it was read into so far into new partitions. `has_rows`
-        says that only rows are left."""
+    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int) -> "Spill":
+        """Begin to divide a partition: move the ledger that it was read into so far into the state, or into new
+        partitions."""
         if failed_divisions >= FAILED_DIVISIONS_MAX and has_one_client(ledger):
             transactions = sum(self._partitions.counts(partition)[1:])
             missing = self._ledger_bytes(len(ledger), transactions, len(self._slices[partition])) - limit_bytes
@@ -218,7 +222,7 @@ class Spill:
             keep_statuses=self._statuses is not None,
             stored=self._stored,
         )
-        if self._stored is not None and has_rows:
+        if self._stored is not None:
             self._collect(ledger)
         else:
             divided.add_ledger(ledger)

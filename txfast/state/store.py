@@ -59,6 +59,7 @@ class Store:
         self.merges: dict[str, Merge] = {}  # of each sort, one that is not done
         self.accounts = self.entries = self.balance_units = 0
         self.account_runs_before = 0  # of earlier runs
+        self.rows_at_once: int | None = None  # the most that are sorted at once, where memory is limited
         self._rows_added = dict.fromkeys(SORTS, 0)  # since the last compaction
         self._folder = ""  # has all files
         self._next = 1  # the number of the next file
@@ -164,9 +165,12 @@ class Store:
 
         Raises SourceError, StateError and MemoryError.
         """
-        from txfast.store.seal import seal
+        from txfast.store.seal import ROWS_AT_ONCE, seal
 
-        sealed = seal(actives, lambda sort, _: os.path.join(folder, self.new_name(sort)), self.forms)
+        sealed = seal(
+            actives, lambda sort, _: os.path.join(folder, self.new_name(sort)), self.forms,
+            range_rows_max=min(ROWS_AT_ONCE, self.rows_at_once or ROWS_AT_ONCE),
+        )  # fmt: skip
         self.add(sealed)
         return sealed
 
@@ -222,7 +226,7 @@ class Store:
         for each in self.files():
             path = os.path.join(folder, each.name)
             if not os.path.exists(path):
-                link_or_copy(os.path.join(self._folder, each.name), path)
+                link_or_copy(each.segment.path, path)
 
     def moved_to(self, folder: str) -> None:
         """Note the folder that has all files from now on: that of before may be removed."""

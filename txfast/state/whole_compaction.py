@@ -33,8 +33,8 @@ def compact_directory(state: "StateDirectory") -> str:
     store = store_of(found[-1])
     if store is None:
         raise StateError(
-            f"{state.path}: was saved by an earlier version, in one file a column: run txfast with inputs first, which "
-            f"saves it anew"
+            f"{state.path}: was saved by an earlier version, whose files cannot be merged: run txfast with inputs "
+            f"first, which saves it anew"
         )
     before = size_text(store)
     compact_all(store, state.new_folder())

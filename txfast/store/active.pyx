@@ -66,21 +66,12 @@ cdef class ActiveAccounts:
         cdef const Account* account = self.ledger.find_account(client, currency)
         return account != NULL and is_saved(&self.active, account.number)
 
-    def clear(self):
-        """Forget everything, as `Ledger.clear` does."""
-        cdef int kind
-        forget_numbers(&self.active)
-        free(self.active.saved)
-        self.active.saved = NULL
-        self.active.saved_capacity = self.active.marked = 0
-        free(self.active.named)
-        self.active.named = NULL
-        self.active.named_count = self.active.named_capacity = 0
-        for kind in range(LOG_COUNT):
-            free(self.active.loaded[kind].ranges)
-            self.active.loaded[kind].ranges = NULL
-            self.active.loaded[kind].count = self.active.loaded[kind].capacity = 0
-            self.active.sealed[kind] = 0
+    def bytes_beside(self, uint64_t rows):
+        """The most bytes that it takes beside the ledger with this many more rows, and while it is sealed; `seal` takes
+        some for each row that it sorts, too, and for the files that it writes."""
+        cdef uint64_t accounts = self.active.table.accounts + rows
+        cdef uint64_t sealed = sizeof(NumberedAccount) + sizeof(uint32_t) + 1
+        return active_bytes(&self.active, accounts, rows) + accounts * sealed
 
     def mark_sealed(self):
         """Note that the state has all of the ledger as it is now: what `seal` wrote has become part of it. Nothing

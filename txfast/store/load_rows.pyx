@@ -167,4 +167,4 @@ cdef int refuse_row(Ledger ledger, const SegmentRow* row, const uint16_t currenc
     whose = account_shown(ledger, client)
     if refusal != ACCOUNT_TWICE:
         whose = f"transaction {shown(row.tx)} of {whose}"
-    raise StateError(f"{place}: is damaged: {whose} {REFUSALS[refusal]}")
+    raise StateError(f"{place}: {whose} {REFUSALS[refusal]}")

@@ -20,6 +20,3 @@ def prefetch_accounts(
     shard: int = 0,
     shard_count: int = 1,
 ) -> None: ...
-def prefetch_bytes_max(
-    active: ActiveAccounts, rows: int, text_bytes: int | None = None, *, has_details: bool = True
-) -> int: ...

@@ -13,14 +13,12 @@ from libc.string cimport memset
 from txfast.batch.batch cimport TransactionBatch
 from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.shard cimport shard_of, shard_word
-from txfast.ledger.texts cimport TEXT_BYTES_MAX
-from txfast.store.active cimport ActiveAccounts, active_bytes, forget_numbers
+from txfast.store.active cimport ActiveAccounts, forget_numbers
 from txfast.store.batch_rows cimport BatchRows, take_rows
-from txfast.store.load_rows cimport ENTRIES_AT_ONCE
 from txfast.store.missing_clients cimport load_clients, seek_missing_clients
 from txfast.store.missing_entries cimport load_entries, seek_missing_entries
 from txfast.store.run_form cimport check_runs
-from txfast.store.sought cimport Sought, SoughtRows, sought_bytes
+from txfast.store.sought cimport Sought, SoughtRows
 
 
 def prefetch(
@@ -105,16 +103,3 @@ def prefetch_accounts(
                 key.currency = currencies[row]
         sought.count += 1
     load_clients(active, sought, runs.accounts)
-
-
-def prefetch_bytes_max(ActiveAccounts active not None, uint64_t rows, text_bytes=None, *, bint has_details=True):
-    """The most bytes that the ledger and its ActiveAccounts take while this many rows are prefetched and applied. Ids
-    that are texts take `text_bytes` at most, which are all that they can take if not given. `has_details` says whether
-    some segments have details."""
-    cdef Ledger ledger = active.ledger
-    cdef uint64_t in_texts = rows * TEXT_BYTES_MAX if text_bytes is None else text_bytes
-    # A row adds an account and an entry, whether they are loaded or new.
-    cdef uint64_t in_ledger = ledger.bytes_with_rows(
-        rows + ENTRIES_AT_ONCE, 2 * rows if has_details or ledger.details.count else 0, in_texts,
-    )
-    return in_ledger + active_bytes(&active.active, ledger.table.accounts + rows, rows) + sought_bytes(rows)

@@ -42,7 +42,6 @@ cdef class RunCursor:
     # Ask the system for the pages where those of these keys are that are wanted, so that `seek` does not wait for each.
     cdef int advise(self, const RowKey* keys, const uint8_t* wanted, const Py_ssize_t count) except -1 nogil
 
-    cdef str place(self)
 
 # What the methods do.
 cdef int begin_at(Cursor* cursor, const uint64_t from_word) except -1 nogil

@@ -93,10 +93,6 @@ cdef class RunCursor:
             self.advise(words, flags, count)
         return [bool(flag) for flag in possible]
 
-    cdef str place(self):
-        """The file and the page of the row that the last call has found, for messages."""
-        return f"{self.segments[self.cursor.at_segment].path}: page {self.cursor.at_page + 1}"
-
     cdef int begin(self, const uint64_t from_word) except -1 nogil:
         return begin_at(&self.cursor, from_word)
 

@@ -19,6 +19,6 @@ cdef class RunSearch:
 
 
 cdef inline str place_of(const Cursor* cursor):
-    """The file and the page of the row where a cursor is, for a message."""
+    """The beginning of a message: the file of the row where a cursor is is damaged, and in which page the row is."""
     segment = <Segment>cursor.run[cursor.at_segment].owner
-    return f"{segment.path}: page {cursor.at_page}"
+    return f"{segment.path}: is damaged: page {cursor.at_page + 1}"

@@ -9,7 +9,6 @@ from txfast.store.segment_form import Form
 
 ROWS_AT_ONCE: int
 
-def seal_bytes_max(actives: Sequence[ActiveAccounts], *, range_rows_max: int | None = None) -> int: ...
 
 @disjoint_base
 class Sealing:

@@ -16,7 +16,7 @@ from txfast.ledger.key_order cimport SortKey
 from txfast.ledger.rules cimport Account
 from txfast.ledger.sums cimport WideSum, add_wide, whole
 from txfast.store.active cimport (
-    Active, ActiveAccounts, EntryState, NamedEntry, NumberedAccount, SavedAccount, active_bytes, drop_repeated,
+    Active, ActiveAccounts, EntryState, NamedEntry, NumberedAccount, SavedAccount, drop_repeated,
     is_changed, is_same_state, state_of,
 )
 from txfast.store.ledger_rows cimport (
@@ -35,9 +35,6 @@ from txfast.store.word_ranges cimport PARTS, PART_SHIFT, cut_ranges
 from txfast.store.runs import ACCOUNTS, CHANGES, ENTRIES, Sealed
 
 cdef enum:
-    # What a writer of segments takes: for each row, its hash and its part of the filter; of the largest segment.
-    WRITTEN_ROW_BYTES = 8 + 2
-    WRITER_BYTES = 48 << 20
     AHEAD_ROWS = 16
     NEAR_ROWS = 8
 
@@ -79,19 +76,6 @@ def seal(actives, path_of, forms, *, range_rows_max=None, durable=True):
     entries_added = sum([active.new_entries for active in sealing.actives])
     changed_units = whole(&sealing.total) - whole(&sealing.saved_total)
     return Sealed(accounts, entries, changes, sealing.new_accounts, entries_added, changed_units)
-
-
-def seal_bytes_max(actives, *, range_rows_max=None):
-    """The most bytes that `seal` and `mark_sealed` take for these ActiveAccounts beside what they have."""
-    cdef ActiveAccounts active
-    cdef uint64_t rows_at_once = ROWS_AT_ONCE if range_rows_max is None else range_rows_max
-    cdef uint64_t rows = 0, sealed_bytes = 0, accounts
-    for active in actives:
-        accounts = active.active.table.accounts
-        rows += accounts + active.new_entries
-        sealed_bytes += active_bytes(&active.active, accounts, 0)
-        sealed_bytes += accounts * (sizeof(NumberedAccount) + sizeof(uint32_t) + 1)
-    return sealed_bytes + min(rows, rows_at_once) * 2 * sizeof(SortKey) + min(rows * WRITTEN_ROW_BYTES, WRITER_BYTES)
 
 
 def seal_accounts(actives, path_of, form):

@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 from txfast.store.segment_form import Form
 
 DAMAGES: tuple[str, ...]
+FILTER_BYTES_MAX: int
 
 @disjoint_base
 class Segment:

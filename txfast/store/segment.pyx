@@ -36,7 +36,8 @@ cdef uint64_t ROWS_MAX = <uint64_t>1 << 40
 
 # Bytes of filters that all segments keep, and the most of them.
 cdef uint64_t kept_bytes = 0
-cdef uint64_t kept_bytes_max = 1 << 26
+FILTER_BYTES_MAX = 1 << 26
+cdef uint64_t kept_bytes_max = FILTER_BYTES_MAX
 
 
 def keep_filters(uint64_t byte_count):

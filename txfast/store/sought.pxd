@@ -89,8 +89,3 @@ cdef inline void make_sought_row(
 cdef inline uint16_t currency_of(const SoughtKeys* keys, const int64_t content) noexcept nogil:
     """The number of the currency of a key."""
     return 0 if keys.rows == NULL else keys.rows[content].currency
-
-
-cdef inline uint64_t sought_bytes(const uint64_t rows) noexcept nogil:
-    """The bytes of this many rows that are looked for: the keys, and what sorts them."""
-    return rows * (sizeof(Sought) + 2 * sizeof(SortKey) + sizeof(RowKey) + sizeof(uint8_t))
