@@ -23,6 +23,7 @@ from txfast.errors import CapacityError, InputError, StateError, UsageError
 from txfast.ledger.ledger import Ledger as KernelLedger
 from txfast.ledger.policy import Policy
 from txfast.readers.table import BATCH_ROWS
+from txfast.run.books import Books
 
 NAMES = ["type", "client", "tx", "amount"]
 
@@ -332,3 +333,24 @@ def test_a_ledger_of_another_policy_is_not_saved_over_a_state(tmp_path: Path) ->
     with pytest.raises(StateError, match="holds a state that this ledger does not go on from"):
         txfast.Ledger().save(tmp_path / "s")
     assert len(txfast.Ledger.load(tmp_path / "s")) == 0
+
+
+def test_a_ledger_is_not_saved_over_what_was_committed_while_it_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commit(tx: int) -> None:
+        txfast.process(io.BytesIO(HEADER + b"deposit,1,%d,1\n" % tx), state=tmp_path / "s")
+
+    def restore_late(self: Books, snapshot: Any) -> None:
+        restore(self, snapshot)
+        monkeypatch.setattr(Books, "restore", restore)
+        commit(2)
+
+    commit(1)
+    restore = Books.restore
+    monkeypatch.setattr(Books, "restore", restore_late)
+    ledger = txfast.Ledger.load(tmp_path / "s")
+    ledger.apply(io.BytesIO(HEADER + b"deposit,1,3,1\n"))
+    with pytest.raises(StateError, match="holds a state that this ledger does not go on from"):
+        ledger.save(tmp_path / "s")
+    assert [each.tx for each in txfast.Ledger.load(tmp_path / "s").transactions(1)] == [1, 2]

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import Folder, environment, unmeasured
+from tests.support.engines import engine_variables
 from tests.support.outputs import by_command, twelve_files
-from tests.support.project import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 300
 RUNS = Path(__file__).with_name("engine_runs.py")
-LOG_SETTINGS = "rootLogger.level = off\n"
 
 
 def needs(module: str) -> pytest.MarkDecorator:
@@ -45,22 +42,11 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def variables(folder: Folder) -> Mapping[str, str]:
-    """Variables that keep the engines on this machine, and quiet."""
-    (folder.path / "conf").mkdir()
-    (folder.path / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
-    paths = os.pathsep.join(path for path in (str(PROJECT_ROOT), *sys.path) if path)
-    return {
-        "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": paths,
-        "SPARK_CONF_DIR": str(folder.path / "conf"), "SPARK_LOCAL_DIRS": str(folder.path / "spark"),
-    }  # fmt: skip
-
-
 def run_engine(engine: str, master: str, folder: Folder, runs: list[str], names: list[str]) -> str:
     """Have engine_runs.py do these runs; return its output."""
     ended = subprocess.run(
         [sys.executable, str(RUNS), engine, master, str(folder.path), *runs, "--", *names],
-        cwd=folder.path, env=unmeasured(environment()) | dict(variables(folder)), capture_output=True, text=True,
+        cwd=folder.path, env=unmeasured(environment()) | engine_variables(folder.path), capture_output=True, text=True,
         timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-4000:]

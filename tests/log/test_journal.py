@@ -278,6 +278,19 @@ def test_the_level_of_the_callers_logger_applies_too(handler: KeptRecords) -> No
     assert [record.getMessage() for record in handler.records] == ["malformed: in.csv:4: bad_type: fee,1,3,1"]
 
 
+def test_warnings_and_outcomes_obey_the_level_of_the_callers_logger(handler: KeptRecords) -> None:
+    logger = logging.getLogger("txfast")
+    logger.setLevel(logging.ERROR)
+    journal = Journal(logger=logger)
+    journal.warning("a new state")
+    journal.outcome(1, 2, 0)
+    journal.difference("differs", 1, None, "held", "1", "2")
+    assert [record.getMessage() for record in handler.records] == ["differs"]
+    logger.setLevel(logging.CRITICAL)
+    journal.difference("differs", 1, None, "held", "1", "2")
+    assert len(handler.records) == 1
+
+
 def test_records_are_of_the_type_that_the_program_chose(handler: KeptRecords) -> None:
     class OwnRecord(logging.LogRecord):
         pass

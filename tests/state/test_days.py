@@ -4,11 +4,14 @@ threads, memory, checkpoints, kills or compaction."""
 from __future__ import annotations
 
 import csv
+import io
 import random
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,7 +39,10 @@ from tests.support.rows import Row, make_file
 from tests.support.segment_rows import rows_of_snapshot
 from tests.support.states import STATE, accounts
 from tests.support.text_ids import any_text_dialects, make_text_file
+from txfast.command.arguments import parse_arguments
+from txfast.command.main import replay_files
 from txfast.dialect.dialect import Dialect
+from txfast.log.journal import Journal
 from txfast.run.books import Books
 from txfast.run.plan import make_plan
 from txfast.state import verify
@@ -285,6 +291,28 @@ def test_a_reader_keeps_what_it_has_opened_while_commits_replace_it(tmp_path: Pa
         assert [account.available for account in ledger.accounts()] == [1] * 9
     with txfast.open(tmp_path / "state") as ledger:
         assert ledger[2].available == 5
+
+
+def test_accounts_are_printed_though_commits_remove_what_was_found(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run has found the last snapshot, and has read no account yet, when two other ones end."""
+    for day in (1, 2):
+        txfast.process(io.BytesIO(HEADER + b"deposit,1,%d,5\n" % day), state=folder.path / "state")
+    load = StateDirectory.load
+
+    def load_late(self: StateDirectory, *arguments: Any) -> None:
+        load(self, *arguments)
+        monkeypatch.setattr(StateDirectory, "load", load)
+        for day in (3, 4):
+            txfast.process(io.BytesIO(HEADER + b"deposit,1,%d,5\n" % day), state=folder.path / "state")
+        assert not (folder.path / "state" / "snapshot-2").exists()
+
+    monkeypatch.setattr(StateDirectory, "load", load_late)
+    monkeypatch.setattr(sys, "stdin", None)  # pytest's own is no file
+    settings = parse_arguments(["--state", str(folder.path / "state"), "-o", str(folder.path / "out.csv")])
+    replay_files(settings, Journal(quiet=True))
+    assert folder.read("out.csv") == ACCOUNTS_HEADER + b"1,10.0000,0.0000,10.0000,false\n"
 
 
 def test_a_day_without_a_change_writes_nothing(folder: Folder) -> None:

@@ -1,15 +1,20 @@
-"""A cluster without an engine: its tasks, and the functions of Spark's and Dask's workers, run in this process."""
+"""A cluster without an engine: its tasks, and the functions of Spark's and Dask's workers, run in this process. And the
+variables with which an engine runs on this machine."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tests.support.outputs import Outputs, outputs_of
+from tests.support.project import PROJECT_ROOT
 from tests.support.replays import though_all_malformed
 from txfast.cluster import command, spark, spark_workers
 from txfast.cluster.cutting import cut_inputs
@@ -28,6 +33,19 @@ from txfast.run.values import dialect as parse_dialect
 from txfast.run.values import policy as parse_policy
 from txfast.state.dialects import decimals_of
 from txfast.state.directory import StateDirectory
+
+LOG_SETTINGS = "rootLogger.level = off\n"
+
+
+def engine_variables(folder: Path) -> dict[str, str]:
+    """Variables that keep Spark and Dask on this machine, and quiet. Their files are in this folder."""
+    (folder / "conf").mkdir(exist_ok=True)
+    (folder / "conf" / "log4j2.properties").write_text(LOG_SETTINGS)
+    paths = os.pathsep.join(path for path in (str(PROJECT_ROOT), *sys.path) if path)
+    return {
+        "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": paths,
+        "SPARK_CONF_DIR": str(folder / "conf"), "SPARK_LOCAL_DIRS": str(folder / "spark"),
+    }  # fmt: skip
 
 
 def run_cluster(

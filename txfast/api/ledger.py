@@ -307,8 +307,7 @@ class Ledger:
             if state.is_new:
                 raise StateError(f"{state.path}: holds no state: nothing was ever saved there")
             # Where the last one is damaged, it goes on from the one before.
-            newest = state.identity(max(state.snapshots()))
-            ledger._origins[os.path.realpath(state.path), newest] = state.base_number
+            ledger._origins[os.path.realpath(state.path), state.newest[1]] = state.base_number
             ledger._inputs = dict(state.inputs)
         finally:
             state.discard()

@@ -124,9 +124,7 @@ class StateLedger(Ledger):
             self._books.restore(snapshot)
             return
         self._books.begin_with(snapshot, self._state.new_folder)
-        # Opened now: the second next commit removes this snapshot.
-        for each in self._stored.store.files():
-            each.segment.open()
+        self._stored.store.open_files()
 
     @property
     def _stored(self) -> "StoredLedgers":

@@ -281,11 +281,14 @@ class Journal:
         self._write(INFO, message, progress=dict(figures))
 
     def _write(self, level: int, message: str, **fields: object) -> None:
-        from txfast.log.lines import make_record, prefixed
+        from txfast.log.lines import PYTHON_LEVELS, make_record, prefixed
 
         logger = self._open_logger()
-        if self._given_logger is not None and "reason" in fields:
-            message = prefixed(level, message)
+        if self._given_logger is not None:
+            if not logger.isEnabledFor(PYTHON_LEVELS[level]):
+                return
+            if "reason" in fields:
+                message = prefixed(level, message)
         logger.handle(make_record(logger, level, message, fields))
         self._flush()
 

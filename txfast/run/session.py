@@ -173,10 +173,12 @@ class Session:
 
         def begin_with(snapshot: "Snapshot") -> None:
             # What an earlier version saved is not saved anew where it is only printed.
-            if self._inputs or store_of(snapshot) is not None:
-                books.begin_with(snapshot, state.new_folder)
-            else:
+            if not self._inputs and store_of(snapshot) is None:
                 books.restore(snapshot)
+                return
+            books.begin_with(snapshot, state.new_folder)
+            if not self._inputs and books.stored is not None:
+                books.stored.store.open_files()
 
         state.load(begin_with)
         if self._inputs and state.is_new:

@@ -75,7 +75,7 @@ class StateDirectory:
         self.inputs: dict[str, Position] = {}
         self.warn = warn
         self._lock = DirectoryLock()
-        # The number and the identity of the newest snapshot, when this run began and after it has published one.
+        # The number and the identity of the newest snapshot, before this run read one and after it has published one.
         self.newest: tuple[int, str] = (0, "")
         self._had_checkpoint = False  # when the run began
         self.was_replaced = False  # the newest snapshot is not this run's any more: published by another, or removed
@@ -146,6 +146,10 @@ class StateDirectory:
         """
         while True:
             numbers = self.snapshots()
+            if self._is_read_only:
+                # Before anything is read: what is read is this snapshot, or it is tried again.
+                number = max(numbers, default=0)
+                self.newest = number, self.identity(number)
             try:
                 return self._load(numbers, restore, open_snapshot)
             except (StateError, SourceError):

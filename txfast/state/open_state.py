@@ -74,17 +74,6 @@ class OpenState(StateDirectory):
         if self.is_new and not create:
             raise StateError(f"{self.path}: holds no state: check its name, or begin a new state with create=True")
 
-    def _load(
-        self,
-        numbers: list[int],
-        restore: "Callable[[Snapshot], object]",
-        open_snapshot: "Callable[[str], Snapshot]",
-    ) -> None:
-        # Before anything is read: what is read is this snapshot, or `load` tries again.
-        number = max(numbers, default=0)
-        self.newest = number, self.identity(number)
-        super()._load(numbers, restore, open_snapshot)
-
     def begin_writing(self) -> None:
         """Take the lock, after making the directory where it is missing; it stays until `discard`. Raises LockedError
         where another run holds it, StateError where one has published a snapshot since `begin`, and SourceError."""

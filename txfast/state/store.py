@@ -122,6 +122,12 @@ class Store:
             for run in runs:
                 yield from run
 
+    def open_files(self) -> None:
+        """Open all files now. Without the lock, the second next commit removes their folder; an open file can be read
+        then too. Raises StateError, and SourceError where the folder is gone already."""
+        for each in self.files():
+            each.segment.open()
+
     # ---- Accounts ------------------------------------------------------------------------------------
 
     def account_ledger(self, from_word: int, to_word: int) -> Ledger:
