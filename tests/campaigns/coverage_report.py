@@ -67,7 +67,7 @@ KERNEL_TESTS = (
 )
 QUICK_MODULES = (
     *("txfast.ledger.columns_in", "txfast.ledger.disputes_in", "txfast.ledger.ledger", "txfast.readers.csv"),
-    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions", "txfast.store.missing_entries"),
+    *("txfast.readers.parse_line", "txfast.readers.scan", "txfast.spill.partitions", "txfast.store.entry_lookup"),
 )
 QUICK_TESTS = (
     "tests/batch/test_header.py",

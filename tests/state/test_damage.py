@@ -27,7 +27,7 @@ from txfast.command.arguments import parse_arguments
 from txfast.command.main import replay_files
 from txfast.errors import StateError
 from txfast.log.journal import Journal
-from txfast.state import compaction, lookup, manifest
+from txfast.state import account_query, compaction, manifest
 from txfast.state.directory import StateDirectory
 
 QUIET = logging.Logger("quiet", logging.CRITICAL)
@@ -118,7 +118,7 @@ def look_up(folder: Path) -> list[tuple[Any, ...]]:
     for client in range(0, CLIENTS, 501):
         directory = StateDirectory(str(folder / "state"), pytest.fail)
         directory.open_to_read()
-        columns, _ = lookup.accounts_of_clients(directory, [str(client)])
+        columns, _ = account_query.accounts_of_clients(directory, [str(client)])
         found += [columns.account(index)[:4] for index in range(len(columns))]
     return found
 

@@ -23,7 +23,7 @@ from txfast.ledger.ledger import Ledger
 from txfast.ledger.policy import Policy
 from txfast.ledger.route import route
 from txfast.store.active import ActiveAccounts
-from txfast.store.client_in import load_client
+from txfast.store.client_loader import load_client
 from txfast.store.prefetch import prefetch, prefetch_accounts
 from txfast.store.seal import seal
 from txfast.store.segment_writer import RunWriter

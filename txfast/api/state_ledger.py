@@ -20,7 +20,7 @@ from txfast.run.conservation import added, check_sum
 from txfast.run.stored import accounts_run
 from txfast.state.open_state import OpenState
 from txfast.state.snapshots import store_of
-from txfast.store.client_in import load_client
+from txfast.store.client_loader import load_client
 from txfast.store.runs import Runs
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms

@@ -157,7 +157,7 @@ class ClusterState:
         self._note_inputs(settings, figures)
         if self._directory.stays(changed=figures.rows > 0):
             return
-        self._store.be_of(text_ids_of(dialect_in(settings.dialect)))
+        self._store.set_text_ids(text_ids_of(dialect_in(settings.dialect)))
         self._store.join(self.save_in[0], figures.saved())
         self._directory.save(self._store)
         self._directory.finish()

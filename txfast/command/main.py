@@ -160,14 +160,14 @@ def compact_state(settings: Settings, journal: Journal) -> None:
 
 def print_accounts(settings: Settings, journal: Journal) -> None:
     """Put out the accounts of some clients in a state directory."""
-    from txfast.state import directory, lookup
+    from txfast.state import account_query, directory
 
     assert settings.state is not None, "checked by Settings"
     state = directory.StateDirectory(settings.state, journal.warning)
     output = Output(settings.output, compression_of(settings.output))
     try:
         state.open_to_read()
-        found, decimals = lookup.accounts_of_clients(state, settings.account)
+        found, decimals = account_query.accounts_of_clients(state, settings.account)
         output.open()
         write_accounts(found, output, settings.output_format, decimals)
         output.finish()

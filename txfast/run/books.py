@@ -192,7 +192,7 @@ class Books:
         """Begin with empty ledgers of a snapshot's policy and dialect."""
         self.policy = snapshot.policy
         if snapshot.dialect == self.dialect:
-            snapshot.be_of(self.dialect)  # whatever was read before has the numbers of its currencies
+            snapshot.use_dialect(self.dialect)  # whatever was read before has the numbers of its currencies
         self.dialect = snapshot.dialect
         self.begin()
 
@@ -243,8 +243,8 @@ class Books:
         return self.stored.batches_together(self._plan.block_bytes(self._input_bytes))
 
     def prefetch(self, batches: "Sequence[TransactionBatch]", shard: int) -> int:
-        """Before batches are applied in their order: load from the state what their rows of one shard need. Return of
-        how many of them, at least one: a memory limit may not have room for all. Raises as `apply`, and StateError."""
+        """Before batches are applied: load from the state what their rows of one shard need. Return for how many of
+        them, at least one: a memory limit may not have room for all. Raises StateError, and as `apply`."""
         if self.stored is None or self._spills[shard] is not None:
             return len(batches)
         return self.stored.prefetch(self.ledgers[shard], batches, shard, len(self.ledgers), self.ledger_bytes)

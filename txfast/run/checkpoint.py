@@ -7,6 +7,7 @@ After the first checkpoint there is a complete one at every moment: the last, wh
 once the next is on the disk. A checkpoint is valid for one command, and for the snapshot that the command began with.
 The rejects so far stay in the temporary file beside their final place; the manifest says how many bytes of it belong to
 the checkpoint.
+
 This module must not know how a flow is paused.
 """
 

@@ -1,4 +1,4 @@
-"""Checks that accounts add up: that all that they hold is what applied rows have left.
+"""Checks that the accounts hold the sum of all applied rows.
 
 This module must not know how accounts are kept.
 """

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
         """Saves a run's progress. After every batch the run calls `is_due`.
 
         While it is true, the run pauses the flow, and calls `take` after the first batch at which the flow has caught
-        up.
-        Inside a table it calls `end_by_signal` instead, and once ledgers are on disk `pass_over`.
+        up. Inside a table it calls `end_by_signal` instead, and once ledgers are on disk `pass_over`.
         """
 
         def is_due(self) -> bool: ...
@@ -100,7 +99,7 @@ class Replay:
         malformed_before: list[int] | None,
     ) -> None:
         """Count what was done already: the name, bytes, rows and ignored rows of each input so far, and malformed rows
-        by reason; and those before the last input, as `malformed_before`."""
+        by reason; `malformed_before` are those when the last input began."""
         self.inputs = [InputFigures(*each) for each in figures]
         self.malformed_rows.go_on(malformed_rows)
         self.malformed_before = malformed_before

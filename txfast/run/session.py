@@ -70,9 +70,9 @@ class Session:
 
     `opening` is a file of opening balances. `compare` the accounts with those of the file `expected`, before `publish`.
 
-    An exception in the block removes what was not published, and the checkpoints; those of a run that is interrupted,
-    whose reader went away, or that has replayed nothing, stay. Accounts that were moved to disk can be read after the
-    block, until `close_books`.
+    On an exception, outputs that were not published are removed. So are the checkpoints, unless the run was
+    interrupted, its output pipe was closed, or it had not replayed a row. Accounts that were moved to disk can be read
+    after the block, until `close_books`.
 
     `collects` takes the rejects instead of the outputs' file. `shows_progress` is the journal that shows how far the
     run is, None for no such display.

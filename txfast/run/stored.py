@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from txfast.store.segment_form import Form
 
 # The bytes of blocks whose rows are looked up together, and the most blocks. Batches take three times as many bytes,
-# which come out of what is kept for pyarrow.
+# which come out of what is kept for the store.
 TOGETHER_BYTES = 16 << 20
 TOGETHER_MAX = 1 << 8
 # Under a memory limit: how many of its bytes there are for each row that is sorted at once, which takes 32, and for
@@ -39,9 +39,9 @@ class StoredLedgers:
     """The ledgers of a run over a `store`: `take` each, `prefetch` before a batch is applied, and `seal` what it has
     changed into files of the folder that `new_folder` gives.
 
-    Several threads may prefetch at once, each for a ledger of its own. Once a call has failed that loads, `has_failed`:
-    its ledger has a part of what was needed, so no more rows may be applied. The store takes as much memory as is kept
-    for it under this `memory_limit`.
+    Several threads may prefetch at once, each for a ledger of its own. If loading fails, `has_failed` is True: the
+    ledger is incomplete, so no more rows may be applied. The store takes as much memory as is kept for it under this
+    `memory_limit`.
     """
 
     def __init__(self, store: "Store", new_folder: "Callable[[], str]", memory_limit: int | None = None) -> None:
@@ -76,8 +76,8 @@ class StoredLedgers:
         self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, shards: int, limit: int | None = None
     ) -> int:
         """Before batches are applied in their order: load the accounts and transactions that their rows of a shard
-        need. Return of how many of them, at least one: the ledger may take at most `limit` bytes, and the caller looks
-        at that for one batch. Raises StateError, MemoryError and CapacityError."""
+        need. Return for how many of them, at least one: the ledger may take at most `limit` bytes, and the caller
+        checks that for one batch. Raises StateError, MemoryError and CapacityError."""
         count = len(batches)
         while limit is not None and count > 1 and not self._have_room(ledger, batches[:count], limit):
             count //= 2

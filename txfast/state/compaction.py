@@ -1,11 +1,12 @@
 """Compaction: merges the runs of a store, a part of it in each commit, so that look-ups meet few runs.
 
-Runs of one sort that stand side by side and have about the same size are merged, FAN_OUT at a time. A commit merges at
-most a few times the rows that it adds, or a small step, so no commit ever rewrites history. A merge that is not done
-yet stays as it is until the next commit: its output is a run that is newer than its inputs, so that a look-up finds the
-merged rows first, and all others in the inputs.
+Runs of one sort that stand side by side and have about the same size are merged, FAN_OUT of them or more, with smaller
+ones between them; and all, where there are more than RUNS_MAX. A commit merges at most a few times the rows that it
+adds, or a small step, so no commit ever rewrites history. A merge that is not done yet stays as it is until the next
+commit: its output is a run that is newer than its inputs, so that a look-up finds the merged rows first, and all others
+in the inputs.
 
-This module must not know how segments are merged, nor when a snapshot is taken.
+This module must not know how rows of segments are merged, nor when a snapshot is taken.
 """
 
 import os
@@ -49,8 +50,8 @@ OVERLAPS_MAX = 4
 
 
 class Merge:
-    """A merge that is not done: of `count` runs from number `first` on; the run after them is its output, which has all
-    rows of clients below `next_word`."""
+    """An unfinished merge of `count` runs from number `first` on. The run after them is its output, which has all rows
+    of clients whose word is below `next_word`."""
 
     __slots__ = ("count", "first", "next_word")
 
@@ -100,7 +101,8 @@ def compact_all(store: "Store", folder: str) -> None:
         if len(inputs) > 1:
             merged, _ = merged_run(store, sort, inputs, folder, 0, None)
             runs[sort] = [merged]
-            runs["changes"] = []
+    if len(runs["entries"]) == 1:
+        runs["changes"] = []
 
 
 def next_merge(runs: "Sequence[Run]", first_run: int = 0) -> Merge | None:

@@ -37,11 +37,11 @@ class SegmentSnapshot(Snapshot):
             self.dialect.hash_by(text_key_of(self.fields))
             self.text_ids = text_ids_of(self.dialect)
 
-    def be_of(self, dialect: "Dialect | None") -> None:
-        """Be of this dialect, which equals its own. It takes over the key of the hashes of ids."""
+    def use_dialect(self, dialect: "Dialect | None") -> None:
+        """Use this dialect, which equals the saved one; it takes over the saved key of the hashes of ids."""
         if dialect is not None and self.text_ids is not None:
             dialect.hash_by(self.text_ids.key)
-        super().be_of(dialect)
+        super().use_dialect(dialect)
         self._store = None
 
     @property

@@ -60,9 +60,9 @@ class Snapshot:
         self._shard, self._shard_count = 0, 1
         self.restored = (0, 0, 0)
 
-    def be_of(self, dialect: "Dialect | None") -> None:
-        """Be of this dialect, which equals its own. Its currencies, and its key of the hashes of ids, are then those of
-        the snapshot."""
+    def use_dialect(self, dialect: "Dialect | None") -> None:
+        """Use this dialect, which equals the saved one: its currencies, and its key of the hashes of ids, are those of
+        the snapshot from now on."""
         self.dialect = dialect
         self.text_ids = text_ids_of(dialect)
 
@@ -99,7 +99,7 @@ class Snapshot:
 
         snapshot = copy.copy(self)
         if dialect is not None:
-            snapshot.be_of(dialect)
+            snapshot.use_dialect(dialect)
         snapshot._shard, snapshot._shard_count = shard, shard_count
         snapshot.accounts = -(-self.accounts // shard_count)
         snapshot.entries = -(-self.entries // shard_count)

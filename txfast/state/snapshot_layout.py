@@ -1,4 +1,5 @@
-"""The files in a snapshot's folder, and their columns. Any Arrow library can read them.
+"""The files of snapshots that earlier versions wrote (formats 1 to 5), and their columns; and the names of the kinds of
+columns, which all snapshots have. Any Arrow library can read the files.
 
     manifest.json    what a run has left: counts, how far inputs were read, size and hash of each other file
     accounts.arrow   client uint64, available int64, held int64, locked bool
@@ -9,12 +10,12 @@ currency, each file has a column `currency` behind `client`, binary: the bytes o
 their last decimal, 0.0001 by default; the amount of a withdrawal is 0 where its policy does not keep it. The metadata
 of the schema says what the numbers in `kind` and `state` mean.
 
-The checkpoints of one run share the files of entries, so that each one writes only the entries since the last one:
+The checkpoints of one run shared the files of entries, so that each one wrote only the entries since the last one:
 
     entries-N.arrow  entries that an earlier checkpoint has written, N from 1 on: a second name (link) of its file
     disputes.arrow   client uint64, tx uint64, state uint8: the entries in all files that were ever disputed
 
-The states in the files of entries are all 0 then.
+The states in the files of entries were all 0 then.
 
 Where payments were refunded, or disputed in part:
 
@@ -24,8 +25,8 @@ Where accounts began with opening balances that are not 0:
 
     openings.arrow   client uint64, opening int64
 
-On a cluster several processes write one snapshot. For each of its shards it has accounts.arrow, entries.arrow and,
-where there are any, openings.arrow and details.arrow:
+On a cluster several processes wrote one snapshot. For each of its shards it had accounts.arrow, entries.arrow and,
+where there were any, openings.arrow and details.arrow:
 
     shard-N/         N from 0 on: part N of the hashes of clients (ledger/shard.pxd); of texts, by the key of that run
 

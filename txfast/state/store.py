@@ -54,7 +54,7 @@ class Store:
 
     def __init__(self, text_ids: "TextIds | None", key: bytes | None = None) -> None:
         self.key = key or os.urandom(KEY_BYTES)
-        self.be_of(text_ids)
+        self.set_text_ids(text_ids)
         self.runs: dict[str, list[list[SegmentFile]]] = {sort: [] for sort in SORTS}
         self.merges: dict[str, Merge] = {}  # of each sort, one that is not done
         self.accounts = self.entries = self.balance_units = 0
@@ -65,8 +65,8 @@ class Store:
         self._next = 1  # the number of the next file
         self._note_opened()
 
-    def be_of(self, text_ids: "TextIds | None") -> None:
-        """Have new segments of ids of this form."""
+    def set_text_ids(self, text_ids: "TextIds | None") -> None:
+        """Set which ids are texts in new segments."""
         self.text_ids = text_ids
         self.forms = {sort: Form(columns, text_ids, self.key) for sort, columns in SORTS.items()}
 

@@ -31,7 +31,7 @@ cdef struct EntryState:
     int64_t moved
     uint8_t state  # a DisputeState, and WAS_REVERSED
 
-# An entry that the state has and that rows have named: as the state has it.
+# The saved values of an entry that a row of this run refers to, a dispute say: they show whether it has changed.
 cdef struct NamedEntry:
     uint32_t position
     EntryState saved
@@ -68,7 +68,7 @@ cdef struct Active:
     NamedEntry* named
     Py_ssize_t named_count
     Py_ssize_t named_capacity
-    uint64_t marked  # all accounts with numbers below this one were in the ledger when it was marked
+    uint64_t marked  # accounts with smaller numbers were there when the ledger was last marked as sealed
     # From `number_changed` to `forget_numbers`.
     NumberedAccount* accounts  # by number, those of `numbers` alone
     uint32_t* numbers  # of the accounts that may be new or changed
@@ -152,8 +152,8 @@ cdef inline uint64_t next_new(
 
 
 cdef inline uint64_t max_word_of(const Active* active, const int kind, const uint64_t entry) noexcept nogil:
-    """What an entry makes of the greatest word of its account: all of a word where transactions are texts, whose words
-    have no order in time."""
+    """What an entry contributes to `max_tx`: its id, or the greatest word where ids are texts, which have no order in
+    time."""
     if active.logs[kind].has_texts:
         return ~<uint64_t>0
     return txs_of(active.logs[kind].chunks[entry >> CHUNK_BITS])[entry & CHUNK_MASK]

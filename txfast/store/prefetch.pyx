@@ -15,8 +15,8 @@ from txfast.ledger.ledger cimport Ledger
 from txfast.ledger.shard cimport shard_of, shard_word
 from txfast.store.active cimport ActiveAccounts, forget_numbers
 from txfast.store.batch_rows cimport BatchRows, take_rows
-from txfast.store.missing_clients cimport load_clients, seek_missing_clients
-from txfast.store.missing_entries cimport load_entries, seek_missing_entries
+from txfast.store.account_lookup cimport load_clients, seek_missing_clients
+from txfast.store.entry_lookup cimport load_entries, seek_missing_entries
 from txfast.store.run_form cimport check_runs
 from txfast.store.sought cimport Sought, SoughtRows
 

@@ -1,4 +1,4 @@
-"""Loads the accounts that rows need. See missing_clients.pyx."""
+"""Loads the accounts that rows need. See account_lookup.pyx."""
 
 from libc.stdint cimport uint64_t
 

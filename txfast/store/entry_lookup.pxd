@@ -1,4 +1,4 @@
-"""Loads the entries that rows need. See missing_entries.pyx."""
+"""Loads the entries that rows need. See entry_lookup.pyx."""
 
 from txfast.store.active cimport ActiveAccounts
 from txfast.store.batch_rows cimport BatchRows

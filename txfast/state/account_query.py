@@ -14,7 +14,7 @@ from txfast.state.dialects import decimals_of
 from txfast.state.directory import no_snapshot
 from txfast.state.snapshots import store_of
 from txfast.state.store import Store
-from txfast.store.client_in import load_client
+from txfast.store.client_loader import load_client
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
