@@ -52,7 +52,7 @@ settle, and slices of 10 bytes a row. Nothing of it was measured on a cluster.
   disk once more, at 70 ns and 10 bytes a row. The disks of the shuffle are next.
 - In all: with 64 GB an executor about three minutes, with Spark's scheduling of 50,000 ranges on top.
 - A state: 28 bytes a transaction, 28 GB an executor. The next day's run reads of it what its rows need, at most once:
-  its filters, 2 bytes a transaction, and pages of 16 KiB. It writes what is new, and merges five times as much.
+  its filters, 2 bytes a transaction, and pages of 16 KiB. It writes what is new, and merges six times as much.
 """
 
 

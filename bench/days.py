@@ -208,8 +208,6 @@ def measure_written(options: argparse.Namespace) -> Iterator[list[str]]:
                 files = files_in(copy)
                 written.append(sum(size for inode, size in files.items() if inode not in before) / rows)
                 before = files
-                day.rename(work / f"day-{number}.csv")  # the next one is another input
-                (work / f"day-{number}.csv").unlink()
             yield [
                 pattern, f"{rows:,}", f"{options.days:,}", f"{sum(written) / len(written):.0f}", f"{written[0]:.0f}",
                 f"{max(written):.0f}",

@@ -143,6 +143,17 @@ def test_a_client_that_is_there_twice_is_an_error_that_names_its_line(
         assert ":11:" in found
 
 
+def test_a_client_that_is_there_twice_is_found_where_a_partition_takes_several_reads(tmp_path: Path) -> None:
+    """In a run with a state too, which publishes nothing."""
+    opening = tmp_path / "open.csv"
+    clients = [*range(135_000), *range(60_000, 60_009)]
+    opening.write_text("client,available\n" + "".join(f"{client},1\n" for client in clients))
+    for state in (None, tmp_path / "state"):
+        with small_runs(2), pytest.raises(InputError, match=r"client \d+ is there twice: leave one of its rows out"):
+            txfast.process(io.BytesIO(make_file([])), opening=opening, state=state)
+    assert list((tmp_path / "state").glob("snapshot-*")) == []
+
+
 @pytest.mark.parametrize(
     "table", [pa.table({"client": [1], "opening": ["2.5"]}), pa.table({"CLIENT": ["1"], "Available": [2]})]
 )

@@ -151,3 +151,53 @@ def test_a_merge_that_cannot_be_is_damage(
     for folder in (tmp_path / "state").glob("snapshot-*"):
         change_manifest(folder, merges={**merges, sort: {**merges[sort], **change}})
     Folder(tmp_path).run(*STATE).assert_failed(f"manifest.json: is damaged: merges: {sort}: ", "is not what it should")
+
+
+# ---- Over many commits -----------------------------------------------------------------------------
+
+WORDS = 1 << 40  # of clients, over which the rows of a segment are spread evenly
+
+
+def segment_of(rows: float, first: int = 0, end: int = WORDS) -> Any:
+    segment = SimpleNamespace(rows=rows, first=(first, 0), last=(end, 0))
+    return SimpleNamespace(segment=segment, description={"tx_min": 0, "tx_max": 0})
+
+
+def rows_between(runs: list[Any], first: int, end: int) -> float:
+    """The rows of runs from one word to before another."""
+    rows = 0.0
+    for each in (each.segment for run in runs for each in run):
+        words = min(end, each.last[0]) - max(first, each.first[0])
+        rows += each.rows * max(0, words) / (each.last[0] - each.first[0])
+    return rows
+
+
+def merge_rows(_: Any, __: str, inputs: list[Any], ___: str, from_word: int, rows_max: int) -> tuple[list[Any], Any]:
+    """What `merged_run` does, with numbers of rows alone."""
+    if rows_between(inputs, from_word, WORDS) <= rows_max:
+        return [segment_of(rows_between(inputs, from_word, WORDS), from_word)], None
+    low, high = from_word, WORDS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if rows_between(inputs, from_word, middle) < rows_max else (low, middle)
+    return [segment_of(rows_between(inputs, from_word, high), from_word, high)], high
+
+
+@pytest.mark.parametrize("rows_before", [0, 10_000_000])
+def test_small_days_leave_few_runs_and_files(monkeypatch: pytest.MonkeyPatch, rows_before: int) -> None:
+    """Each step of a merge makes a file, and new runs come while it goes on."""
+    monkeypatch.setattr(compaction, "merged_run", merge_rows)
+    runs = [[segment_of(rows_before)]] if rows_before else []
+    store = SimpleNamespace(runs={"accounts": runs}, merges={})
+    written = 0.0
+    for day in range(1_000):
+        runs.append([segment_of(1_000)])
+        before = {id(each) for run in runs for each in run}
+        compaction.compact(store, "", {"accounts": 1_000}, {})
+        added = sum(each.segment.rows for run in runs for each in run if id(each) not in before)
+        assert added <= (8_000 if day < 100 else compaction.STEP_ROWS_MAX)
+        written += 1_000 + added
+        assert len(runs) <= RUNS_MAX
+        assert sum(map(len, runs)) <= 2 * RUNS_MAX
+    assert written <= 6 * 1_000 * 1_000
+    assert sum(each.segment.rows for run in runs for each in run) >= rows_before + 999_000

@@ -1,7 +1,7 @@
 """check_summaries: what saved accounts say of their entries is what the restored entries make it.
 
-A run trusts it: it looks for no entry with a greater id than `max_tx`, so that one that is too small would let a
-transaction be applied twice; and a reversal unlocks an account once no chargeback is left of those that stand.
+A run trusts `max_tx`: it looks up no entry with a greater id. Too small a value would let a transaction be applied
+twice. A reversal trusts `standing`: it unlocks the account when none is left.
 
 This module must not know files or formats; it reads buffers.
 """

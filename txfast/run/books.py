@@ -162,9 +162,11 @@ class Books:
             store = store_of(snapshot)
         if store is None:
             store = Store(self.text_ids, key)
+            store.limit_memory(self._plan.memory_limit)
             if snapshot is not None:
                 parts = self.parts_that_fit(snapshot) * len(self.ledgers)
                 store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
+        store.limit_memory(self._plan.memory_limit)
         self.stored = StoredLedgers(store, new_folder, self._plan.memory_limit)
         for ledger in self.ledgers:
             self.stored.take(ledger)
@@ -258,7 +260,7 @@ class Books:
         ledger, spill = self.ledgers[shard], self._spills[shard]
         limit = self.ledger_bytes
         if limit is not None and self.stored is not None:
-            limit -= self.stored.bytes_beside(ledger, len(batch))
+            limit -= self.stored.bytes_beside(ledger, batch.shard_rows(shard))
         if spill is None and limit is not None and ledger.bytes_with_batch(batch, shard=shard) > limit:
             spill = self._start_spill(shard, self._bytes_expected(batch))
         if spill is not None:

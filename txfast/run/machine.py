@@ -33,8 +33,8 @@ def library_memory_bytes(*, needs_arrow: bool, decompresses: bool, has_queries: 
 
 
 def store_memory_bytes(memory_limit: int, *, with_tables: bool = False) -> int:
-    """Memory to keep for a state's store, and for libraries, in a run under this limit. It hardly needs both at the
-    same time, but in a run `with_tables` pyarrow stays."""
+    """Memory to keep for a state's store, and for libraries, in a run under this limit. A run `with_tables` has
+    read most of them when the store takes the most, but pyarrow keeps some memory."""
     store = max(STORE_BYTES_MIN, min(STORE_BYTES + memory_limit // 12, STORE_BYTES_MAX))
     return store + (ARROW_STORE_BYTES if with_tables else 0)
 

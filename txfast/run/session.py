@@ -17,7 +17,7 @@ from txfast.input.open import look_at
 from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, have_queries, may_have_tables, total_size
 from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, while_waiting
-from txfast.run.machine import default_memory_limit, library_memory_bytes, store_memory_bytes
+from txfast.run.machine import DUCKDB_MEMORY_BYTES, default_memory_limit, library_memory_bytes, store_memory_bytes
 from txfast.run.replay import Replay, new_replay
 from txfast.run.rule_warnings import rule_warnings
 
@@ -112,7 +112,8 @@ class Session:
             has_queries=have_queries(refs),
         )
         if chosen.state is not None:
-            reserved = max(reserved, store_memory_bytes(memory_limit, with_tables=reads_tables))
+            queried = DUCKDB_MEMORY_BYTES if have_queries(refs) else 0
+            reserved = max(reserved, store_memory_bytes(memory_limit, with_tables=reads_tables) + queried)
         self.replay: Replay = new_replay(
             journal,
             rejects=outputs.rejects if collects is None else collects,
@@ -178,7 +179,7 @@ class Session:
                 return
             books.begin_with(snapshot, state.new_folder)
             if not self._inputs and books.stored is not None:
-                books.stored.store.open_files()
+                books.stored.store.open_files(("accounts",))
 
         state.load(begin_with)
         if self._inputs and state.is_new:

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 # which come out of what is kept for the store.
 TOGETHER_BYTES = 16 << 20
 TOGETHER_MAX = 1 << 8
-# Under a memory limit: how many of its bytes there are for each row that is sorted at once, which takes 32, and for
-# each byte of filters that are kept.
-LIMIT_BYTES_PER_ROW = 1 << 10
+# Under a memory limit: how many of its bytes there are for each byte of filters that are kept.
 LIMIT_BYTES_PER_FILTER_BYTE = 32
 
 
@@ -47,9 +45,8 @@ class StoredLedgers:
     def __init__(self, store: "Store", new_folder: "Callable[[], str]", memory_limit: int | None = None) -> None:
         self.store = store
         self._new_folder = new_folder
-        if memory_limit is not None:
-            store.rows_at_once = memory_limit // LIMIT_BYTES_PER_ROW
-            keep_filters(min(FILTER_BYTES_MAX, memory_limit // LIMIT_BYTES_PER_FILTER_BYTE))
+        most = FILTER_BYTES_MAX if memory_limit is None else memory_limit // LIMIT_BYTES_PER_FILTER_BYTE
+        keep_filters(min(FILTER_BYTES_MAX, most))
         self.accounts_before = store.accounts
         self._units_before = store.balance_units
         self._view = store.view
@@ -79,7 +76,7 @@ class StoredLedgers:
         need. Return for how many of them, at least one: the ledger may take at most `limit` bytes, and the caller
         checks that for one batch. Raises StateError, MemoryError and CapacityError."""
         count = len(batches)
-        while limit is not None and count > 1 and not self._have_room(ledger, batches[:count], limit):
+        while limit is not None and count > 1 and not self._have_room(ledger, batches[:count], shard, limit):
             count //= 2
         if limit is None or count > 1 or self._has_room(ledger, batches[0], shard, limit):
             if self._view.accounts:
@@ -88,13 +85,14 @@ class StoredLedgers:
             self._prefetched[id(ledger)] = count
         return count
 
-    def _have_room(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", limit: int) -> bool:
-        """Whether a ledger may take all rows of these batches."""
-        return bytes_with(ledger, batches) + self.bytes_beside(ledger, sum(map(len, batches))) <= limit
+    def _have_room(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, limit: int) -> bool:
+        """Whether a ledger may take the rows of a shard of these batches."""
+        rows = sum(batch.shard_rows(shard) for batch in batches)
+        return bytes_with(ledger, batches) + self.bytes_beside(ledger, rows) <= limit
 
     def _has_room(self, ledger: Ledger, batch: "TransactionBatch", shard: int, limit: int) -> bool:
         """Whether a ledger may take the rows of a shard of this batch."""
-        return ledger.bytes_with_batch(batch, shard=shard) + self.bytes_beside(ledger, len(batch)) <= limit
+        return ledger.bytes_with_batch(batch, shard=shard) + self.bytes_beside(ledger, batch.shard_rows(shard)) <= limit
 
     def bytes_beside(self, ledger: Ledger, rows: int) -> int:
         """The most bytes that are taken beside a ledger for its accounts and entries, with this many more rows, until

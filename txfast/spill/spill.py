@@ -154,7 +154,7 @@ class Spill:
         rows_applied = 0
         while divided is None and not self._settled.stopped and reader.next_is_state():
             if ledger.bytes_with(STATE_RECORDS, STATE_BYTES) > limit_bytes and len(ledger):
-                divided = self._divide(ledger, partition, limit_bytes, failed_divisions)
+                divided = self._divide(ledger, partition, limit_bytes, failed_divisions, is_whole=False)
                 divided._partitions.add_rest(reader)
             else:
                 reader.restore(ledger)
@@ -202,12 +202,17 @@ class Spill:
             holds_all = records[number] == sum(records)
             self.settle_partition(number, limit_bytes, failed_divisions + 1 if holds_all else 0)
 
-    def _divide(self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int) -> "Spill":
-        """Begin to divide a partition: move the ledger that it was read into so far into the state, or into new
-        partitions."""
+    def _divide(
+        self, ledger: Ledger, partition: int, limit_bytes: int, failed_divisions: int, *, is_whole: bool = True
+    ) -> "Spill":
+        """Begin to divide a partition: move the ledger that it was read into so far into the state or, where there is
+        none or accounts are left that were moved to disk (`is_whole` is false), into new partitions. These find an
+        account that is there twice."""
         if failed_divisions >= FAILED_DIVISIONS_MAX and has_one_client(ledger):
             transactions = sum(self._partitions.counts(partition)[1:])
             missing = self._ledger_bytes(len(ledger), transactions, len(self._slices[partition])) - limit_bytes
+            if self._stored is not None:
+                missing += self._stored.bytes_beside(ledger, transactions)
             least = (self._settled.memory_limit + missing) // MEBIBYTE + MARGIN_MIB
             raise MemoryLimitError(
                 f"client {shown_id(ledger.any_client())} alone has up to {transactions:,} transactions: "
@@ -222,10 +227,12 @@ class Spill:
             keep_statuses=self._statuses is not None,
             stored=self._stored,
         )
-        if self._stored is not None:
+        if self._stored is not None and is_whole:
             self._collect(ledger)
         else:
             divided.add_ledger(ledger)
+            if self._stored is not None:
+                self._stored.drop(ledger)
         ledger.clear()
         return divided
 

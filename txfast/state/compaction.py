@@ -1,7 +1,8 @@
 """Compaction: merges the runs of a store, a part of it in each commit, so that look-ups meet few runs.
 
-Runs of one sort that stand side by side and have about the same size are merged, FAN_OUT of them or more, with smaller
-ones between them; and all, where there are more than RUNS_MAX. A commit merges at most a few times the rows that it
+Nothing is merged while there are at most RUNS_MAX runs of a sort and no id can be in more than OVERLAPS_MAX of them.
+Else runs of about the same size that stand side by side are merged, FAN_OUT of them or more, with smaller ones between
+them; and all, where there are more than RUNS_MAX. A commit merges at most a few times the rows that it
 adds, or a small step, so no commit ever rewrites history. A merge that is not done yet stays as it is until the next
 commit: its output is a run that is newer than its inputs, so that a look-up finds the merged rows first, and all others
 in the inputs.
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
 FAN_OUT = 4
 # A commit merges this many rows for each row that it adds, or one step.
-ROWS_PER_NEW_ROW = 5
-# Steps of a merge, each of which makes a file: about so many, and the rows that one has.
-STEPS = 32
+ROWS_PER_NEW_ROW = 6
+# Steps of a merge, each of which makes a file: at most so many, and the rows that one has.
+STEPS = 16
 STEP_ROWS_MIN = 1 << 12
 STEP_ROWS_MAX = 1 << 17
 # Runs of fewer rows count as equally large.
@@ -86,7 +87,7 @@ def compact(store: "Store", folder: str, new_rows: "dict[str, int]", first_runs:
             found = store.merges.get(sort) or next_merge(runs[first_run:], first_run)
             if found is None or found.first < first_run:
                 break
-            step = least_step(runs[found.first : found.first + found.count])
+            step = least_step(runs[found.first : found.first + found.count + (sort in store.merges)])
             if merged and merged + step > most:
                 break
             merged += go_on(store, sort, found, folder, max(step, most - merged))
@@ -122,9 +123,9 @@ def next_merge(runs: "Sequence[Run]", first_run: int = 0) -> Merge | None:
     return Merge(first_run, len(runs)) if len(runs) > RUNS_MAX else None
 
 
-def least_step(inputs: "Sequence[Run]") -> int:
-    """The least rows of a step of a merge of these runs."""
-    return min(STEP_ROWS_MAX, max(STEP_ROWS_MIN, sum(map(rows_of, inputs)) // STEPS))
+def least_step(runs: "Sequence[Run]") -> int:
+    """The least rows of a step of a merge of these runs, with its output so far."""
+    return min(STEP_ROWS_MAX, max(STEP_ROWS_MIN, sum(map(rows_of, runs)) // STEPS))
 
 
 def tier_of(run: "Run") -> int:

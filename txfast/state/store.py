@@ -43,6 +43,8 @@ SORTS: "dict[str, Literal['accounts', 'entries']]" = {
 }  # fmt: skip
 SUFFIX = ".arrow"
 SUMS = ("accounts", "entries", "balance_units")
+# Bytes of a memory limit for each row that is sorted at once, which takes 32.
+LIMIT_BYTES_PER_ROW = 1 << 10
 
 
 class Store:
@@ -59,11 +61,15 @@ class Store:
         self.merges: dict[str, Merge] = {}  # of each sort, one that is not done
         self.accounts = self.entries = self.balance_units = 0
         self.account_runs_before = 0  # of earlier runs
-        self.rows_at_once: int | None = None  # the most that are sorted at once, where memory is limited
+        self._rows_at_once: int | None = None  # the most that are sorted at once, where memory is limited
         self._rows_added = dict.fromkeys(SORTS, 0)  # since the last compaction
         self._folder = ""  # has all files
         self._next = 1  # the number of the next file
         self._note_opened()
+
+    def limit_memory(self, memory_limit: int | None) -> None:
+        """Sort fewer rows at once in `seal` where a run has this memory limit, in bytes."""
+        self._rows_at_once = None if memory_limit is None else memory_limit // LIMIT_BYTES_PER_ROW
 
     def set_text_ids(self, text_ids: "TextIds | None") -> None:
         """Set which ids are texts in new segments."""
@@ -122,11 +128,13 @@ class Store:
             for run in runs:
                 yield from run
 
-    def open_files(self) -> None:
-        """Open all files now. Without the lock, the second next commit removes their folder; an open file can be read
-        then too. Raises StateError, and SourceError where the folder is gone already."""
-        for each in self.files():
-            each.segment.open()
+    def open_files(self, sorts: "Iterable[str]" = tuple(SORTS)) -> None:
+        """Open all files of these sorts now. Without the lock, the second next commit removes their folder; an open
+        file can be read then too. Raises StateError, and SourceError where the folder is gone already."""
+        for sort in sorts:
+            for run in self.runs[sort]:
+                for each in run:
+                    each.segment.open()
 
     # ---- Accounts ------------------------------------------------------------------------------------
 
@@ -175,7 +183,7 @@ class Store:
 
         sealed = seal(
             actives, lambda sort, _: os.path.join(folder, self.new_name(sort)), self.forms,
-            range_rows_max=min(ROWS_AT_ONCE, self.rows_at_once or ROWS_AT_ONCE),
+            range_rows_max=min(ROWS_AT_ONCE, self._rows_at_once or ROWS_AT_ONCE),
         )  # fmt: skip
         self.add(sealed)
         return sealed
