@@ -156,17 +156,14 @@ class Books:
         from txfast.state.snapshots import store_of
         from txfast.state.store import Store
 
-        store = None
         if snapshot is not None:
             self._take_choices(snapshot)
-            store = store_of(snapshot)
-        if store is None:
-            store = Store(self.text_ids, key)
-            store.limit_memory(self._plan.memory_limit)
-            if snapshot is not None:
-                parts = self.parts_that_fit(snapshot) * len(self.ledgers)
-                store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
+        found = None if snapshot is None else store_of(snapshot)
+        store = Store(self.text_ids, key) if found is None else found
         store.limit_memory(self._plan.memory_limit)
+        if found is None and snapshot is not None:
+            parts = self.parts_that_fit(snapshot) * len(self.ledgers)
+            store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
         self.stored = StoredLedgers(store, new_folder, self._plan.memory_limit)
         for ledger in self.ledgers:
             self.stored.take(ledger)
