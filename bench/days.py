@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,11 +31,12 @@ from measure import (
     add_number,
     add_paths,
     describe_machine,
+    exit_code_of,
     markdown_table,
     run_measured,
     say,
     txfast_command,
-    whole_number,
+    whole_numbers,
     write_section,
 )
 from store import PATTERNS, table_of
@@ -244,10 +244,6 @@ def draw(days: Sequence[Day], path: Path) -> None:
 # ---- The command ---------------------------------------------------------------------------------
 
 
-def whole_numbers(text: str) -> list[int]:
-    return sorted({whole_number(each) for each in text.split(",")})
-
-
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure what a day costs beside a state.", allow_abbrev=False)
     for name, default, meaning in (
@@ -266,26 +262,24 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def measure_all(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
+    days = list(measure_days(options))
+    table = markdown_table(HEADER, [day.cells() for day in days])
+    written = markdown_table(WRITTEN_HEADER, list(measure_written(options)))
+    chart = options.output.with_name("days.svg")
+    draw(days, chart)
+    picture = f"![What a day costs beside the state, by the state's size]({chart.name})"
+    machine = describe_machine(["txfast"])
+    write_section(options.output, "days", ["## Days", machine, table, NOTES, picture, written, WRITTEN_NOTES])
+    print(table)
+    print(written)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_arguments(arguments)
-    try:
-        days = list(measure_days(options))
-        table = markdown_table(HEADER, [day.cells() for day in days])
-        written = markdown_table(WRITTEN_HEADER, list(measure_written(options)))
-        chart = options.output.with_name("days.svg")
-        draw(days, chart)
-        picture = f"![What a day costs beside the state, by the state's size]({chart.name})"
-        machine = describe_machine(["txfast"])
-        write_section(options.output, "days", ["## Days", machine, table, NOTES, picture, written, WRITTEN_NOTES])
-        print(table)
-        print(written)
-    except (BenchError, OSError) as error:
-        say(f"days.py: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
+    return exit_code_of("days.py", lambda: measure_all(options))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import inspect
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -211,9 +212,26 @@ def whole_number(text: str) -> int:
     return number
 
 
+def whole_numbers(text: str) -> list[int]:
+    """Ascending whole numbers, separated by commas."""
+    return sorted({whole_number(number) for number in text.split(",")})
+
+
 def add_number(parser: argparse.ArgumentParser, flag: str, default: int, meaning: str) -> None:
     """Add an option whose value is a whole number."""
     parser.add_argument(flag, metavar="N", type=whole_number, default=default, help=f"{meaning} (default: {default})")
+
+
+def exit_code_of(script: str, measure: Callable[[], object]) -> int:
+    """Call `measure`, and say why where it cannot measure; return the script's exit code."""
+    try:
+        measure()
+    except (BenchError, OSError) as error:
+        say(f"{script}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,6 @@ contestants.py says who takes part. This file must not know how txfast works ins
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
 import sys
 import tempfile
@@ -42,6 +41,7 @@ from measure import (
     add_paths,
     cached_input,
     describe_machine,
+    exit_code_of,
     markdown_table,
     python_command,
     run_measured,
@@ -302,26 +302,24 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def run_race(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
+    file = options.file or cached_input(options.cache, options.rows, options.clients)
+    total_rows = count_rows(file)
+    origin = f"{total_rows:,} rows, {file.stat().st_size / MEGABYTE:,.1f} MB"
+    if options.file is None:
+        origin += f", by `bench/generate.py {options.rows} {options.clients}`"
+    with tempfile.TemporaryDirectory(prefix="txfast-") as scratch:
+        hand_rows = affordable_hand_rows(file, total_rows, Path(scratch))
+        race = Race(make_contestants(file, total_rows, hand_rows), total_rows)
+        race.run(options.rounds, Path(scratch))
+    report(race, options.output, origin, options.rounds)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_arguments(arguments)
-    try:
-        file = options.file or cached_input(options.cache, options.rows, options.clients)
-        total_rows = count_rows(file)
-        origin = f"{total_rows:,} rows, {file.stat().st_size / MEGABYTE:,.1f} MB"
-        if options.file is None:
-            origin += f", by `bench/generate.py {options.rows} {options.clients}`"
-        with tempfile.TemporaryDirectory(prefix="txfast-") as scratch:
-            hand_rows = affordable_hand_rows(file, total_rows, Path(scratch))
-            race = Race(make_contestants(file, total_rows, hand_rows), total_rows)
-            race.run(options.rounds, Path(scratch))
-        report(race, options.output, origin, options.rounds)
-    except (BenchError, OSError) as error:
-        say(f"rivals.py: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
+    return exit_code_of("rivals.py", lambda: run_race(options))
 
 
 if __name__ == "__main__":

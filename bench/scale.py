@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import sys
 import tempfile
@@ -30,12 +29,14 @@ from measure import (
     add_paths,
     cached_input,
     describe_machine,
+    exit_code_of,
     markdown_table,
     python_command,
     run_measured,
     say,
     txfast_command,
     whole_number,
+    whole_numbers,
     write_section,
 )
 from workload import ID_PATTERNS
@@ -202,11 +203,6 @@ def report(points: Sequence[Point], options: argparse.Namespace) -> None:
     print(f"{about}\n{machine}\n\n{table}")
 
 
-def sizes(text: str) -> list[int]:
-    """Ascending numbers of rows, separated by commas."""
-    return sorted({whole_number(number) for number in text.split(",")})
-
-
 def patterns(text: str) -> list[str]:
     """Patterns of ids, separated by commas."""
     names = text.split(",")
@@ -221,7 +217,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         description="Measure how txfast's time and memory grow with the rows.", allow_abbrev=False
     )
     parser.add_argument(
-        "--rows", metavar="N,N…", type=sizes, default=sizes(DEFAULT_ROWS),
+        "--rows", metavar="N,N…", type=whole_numbers, default=whole_numbers(DEFAULT_ROWS),
         help=f"sizes to measure (default: {DEFAULT_ROWS})",
     )  # fmt: skip
     parser.add_argument(
@@ -240,19 +236,17 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def measure_all(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
+    with tempfile.TemporaryDirectory(prefix="txfast-") as scratch:
+        points = list(measure_sizes(options, Path(scratch)))
+    report(points, options)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_arguments(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="txfast-") as scratch:
-            points = list(measure_sizes(options, Path(scratch)))
-        report(points, options)
-    except (BenchError, OSError) as error:
-        say(f"scale.py: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
+    return exit_code_of("scale.py", lambda: measure_all(options))
 
 
 if __name__ == "__main__":

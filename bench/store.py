@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,13 +24,13 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 from measure import (
-    BenchError,
     add_number,
     add_paths,
     describe_machine,
+    exit_code_of,
     markdown_table,
     say,
-    whole_number,
+    whole_numbers,
     write_section,
 )
 from numpy.typing import NDArray
@@ -207,7 +206,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add_number(parser, "--transactions", 10_000_000, "transactions of the state")
     add_number(parser, "--accounts", 500_000, "accounts of the state")
     parser.add_argument(
-        "--rows", metavar="N,…", type=lambda text: [whole_number(each) for each in text.split(",")],
+        "--rows", metavar="N,…", type=whole_numbers,
         default=[1_000, 100_000, 1_000_000], help="rows of a day (default: 1e3,1e5,1e6)",
     )  # fmt: skip
     add_number(parser, "--rounds", 3, "days of each")
@@ -215,22 +214,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def measure_all(options: argparse.Namespace) -> None:
+    """Measure, print and write."""
+    table = markdown_table(
+        ("ids", "rows", *COLUMNS), [row for pattern in PATTERNS for row in measure(pattern, options)]
+    )
+    print(table)
+    title = f"## A state of {options.transactions:,} transactions and {options.accounts:,} accounts"
+    write_section(options.output, "store", (title, describe_machine(["numpy", "pyarrow"]), table, NOTES))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse_arguments(arguments)
-    try:
-        table = markdown_table(
-            ("ids", "rows", *COLUMNS), [row for pattern in PATTERNS for row in measure(pattern, options)]
-        )
-        print(table)
-        title = f"## A state of {options.transactions:,} transactions and {options.accounts:,} accounts"
-        write_section(options.output, "store", (title, describe_machine(["numpy", "pyarrow"]), table, NOTES))
-    except (BenchError, OSError) as error:
-        say(f"store.py: {error}")
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
+    return exit_code_of("store.py", lambda: measure_all(options))
 
 
 if __name__ == "__main__":

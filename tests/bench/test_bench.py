@@ -286,8 +286,8 @@ def test_a_piped_file_need_not_be_read_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "0", "1e6,", "five", "inf", "-1"])
 def test_sizes_are_whole_numbers_from_1(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
-        scale.sizes(text)
+        measure.whole_numbers(text)
 
 
 def test_sizes_are_sorted_and_distinct() -> None:
-    assert scale.sizes("5e6,1000000,1e6") == [1_000_000, 5_000_000]
+    assert measure.whole_numbers("5e6,1000000,1e6") == [1_000_000, 5_000_000]
