@@ -24,7 +24,7 @@ from txfast.ledger.entries cimport (
 from txfast.ledger.hash cimport HashKey, hash_client
 from txfast.ledger.index cimport Group, index_capacity, index_fill, index_free, index_reset
 from txfast.ledger.load cimport (
-    BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, client_slots, find_client, read_form,
+    BY_CURRENCY, NUMBERS, TEXT_CLIENTS, TEXT_TXS, TEXTS, IdForm, account_of, read_form,
 )
 from txfast.ledger.payments cimport apply_to_payment, count_detailed
 from txfast.ledger.policy cimport Policy, default_policy
@@ -397,7 +397,6 @@ cdef class Ledger:
 
     cdef const Account* find_account(self, client, uint16_t currency) except? NULL:
         """The account of a client, as `account` takes it; NULL where it has none."""
-        cdef const Account* account
         cdef bytes padded  # keeps the text alive
         cdef TxId id
         if not self.table.accounts:
@@ -413,8 +412,7 @@ cdef class Ledger:
         else:
             return NULL
         id.currency = currency
-        account = find_client(&self.table, client_slots(&self.table, id), id)
-        return account if account.in_use else NULL
+        return account_of(&self.table, id)
 
     def any_client(self):
         """A client of the ledger, as `account` takes it. Raises ValueError where it has none."""

@@ -201,6 +201,15 @@ cdef inline Account* find_client(const AccountTable* table, Account* slots, cons
     return find_slot(table, slots, client.number)
 
 
+cdef inline Account* account_of(const AccountTable* table, const TxId client) noexcept nogil:
+    """The client's account; NULL where there is none."""
+    cdef Account* account
+    if not table.accounts:
+        return NULL
+    account = find_client(table, client_slots(table, client), client)
+    return account if account.in_use else NULL
+
+
 cdef inline Account* find_or_add_client(AccountTable* table, const TxId client) noexcept nogil:
     """The client's account, which is opened if it is new. There must be room for it, and for its name."""
     cdef Account* slots = client_slots(table, client)

@@ -13,7 +13,7 @@ from txfast.ledger.columns_in cimport LedgerRestorer, is_own
 from txfast.ledger.details cimport opening_of, set_opening
 from txfast.ledger.entries cimport TxId, make_number_id
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client, find_or_add_client
+from txfast.ledger.load cimport TEXT_CLIENTS, account_of, find_or_add_client
 from txfast.ledger.rules cimport Account
 from txfast.ledger.shard cimport shard_of
 from txfast.ledger.sums cimport add_wide
@@ -137,11 +137,9 @@ def restore_openings(
     for row in range(rows):
         if not is_own(restorer, ids.words[row]):
             continue
-        account = NULL
         id_at_row(&client, &ids, row, has_names)
-        if ledger.table.accounts:
-            account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
-        if account == NULL or not account.in_use:
+        account = account_of(&ledger.table, client)
+        if account == NULL:
             raise ValueError(f"{account_shown(ledger, client)} has an opening balance and no account")
         if not units[row] or opening_of(&ledger.details, account.number):
             raise ValueError(f"{account_shown(ledger, client)} has an opening balance of 0, or two of them")

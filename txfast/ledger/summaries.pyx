@@ -13,7 +13,7 @@ from txfast.ledger.buffers cimport column
 from txfast.ledger.columns_in cimport LedgerRestorer, is_own
 from txfast.ledger.entries cimport TxId
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport TEXT_CLIENTS, client_slots, find_client
+from txfast.ledger.load cimport TEXT_CLIENTS, account_of
 from txfast.ledger.proof cimport Proof
 from txfast.ledger.rules cimport Account
 from txfast.ledger.text_columns cimport IdColumn, account_shown, id_at_row, take_clients
@@ -51,10 +51,8 @@ def check_summaries(
         if not is_own(restorer, ids.words[row]):
             continue
         id_at_row(&client, &ids, row, has_names)
-        account = NULL
-        if ledger.table.accounts:
-            account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
-        if account == NULL or not account.in_use:
+        account = account_of(&ledger.table, client)
+        if account == NULL:
             raise ValueError(f"{account_shown(ledger, client)} is not among the accounts")
         proof = &none if restorer.proofs == NULL else &restorer.proofs[account.number]
         if max_tx[row] != proof.max_tx:

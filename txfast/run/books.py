@@ -148,10 +148,10 @@ class Books:
     def begin_with(
         self, snapshot: "Snapshot | None", new_folder: "Callable[[], str]", key: bytes | None = None
     ) -> None:
-        """Go on from a snapshot, or begin a state where it is None; its policy and dialect are those of all rows from
-        then on. Segments are not read before rows need them; what an earlier version saved becomes segments at once.
-        `new_folder` gives the folder in which the next snapshot is written. `key` is that of a new store. Raises as
-        `restore`, and SourceError."""
+        """Go on from a snapshot, whose policy and dialect all rows have from then on, or begin a state where it is
+        None. Segments are read when rows need them; what an earlier version saved becomes segments at once.
+        `new_folder` gives the folder of the next snapshot; a new store has this `key`. Raises as `restore`, and
+        SourceError."""
         from txfast.run.stored import StoredLedgers
         from txfast.state.snapshots import store_of
         from txfast.state.store import Store
@@ -164,16 +164,13 @@ class Books:
         if found is None and snapshot is not None:
             parts = self.parts_that_fit(snapshot) * len(self.ledgers)
             store.add_parts(snapshot.parts(parts, self._restoring_bytes), new_folder())
-        self.stored = StoredLedgers(store, new_folder, self._plan.memory_limit)
+        self.stored = StoredLedgers(store, new_folder)
         for ledger in self.ledgers:
             self.stored.take(ledger)
 
     def restore(self, snapshot: "Snapshot") -> None:
-        """Replace all ledgers by the content of a snapshot, whose policy and dialect are those of all rows from then
-        on.
-
-        Raises StateError, CapacityError, MemoryError and SpillError.
-        """
+        """Replace all ledgers by the content of a snapshot, whose policy and dialect all rows have from then on. Raises
+        StateError, CapacityError, MemoryError and SpillError."""
         self._take_choices(snapshot)
         parts = self.parts_that_fit(snapshot)
         if parts == 1:
@@ -256,9 +253,7 @@ class Books:
         """
         ledger, spill = self.ledgers[shard], self._spills[shard]
         limit = self.ledger_bytes
-        if limit is not None and self.stored is not None:
-            limit -= self.stored.bytes_beside(ledger, batch.shard_rows(shard))
-        if spill is None and limit is not None and ledger.bytes_with_batch(batch, shard=shard) > limit:
+        if spill is None and limit is not None and self._bytes_with(ledger, batch, shard) > limit:
             spill = self._start_spill(shard, self._bytes_expected(batch))
         if spill is not None:
             spill.add_rows(batch, shard)
@@ -271,6 +266,12 @@ class Books:
         if self.stored is not None:
             self.stored.use(ledger)
         ledger.apply(batch, shard=shard)
+
+    def _bytes_with(self, ledger: Ledger, batch: "TransactionBatch", shard: int) -> int:
+        """The most bytes that a ledger takes with the rows of its shard."""
+        if self.stored is None:
+            return ledger.bytes_with_batch(batch, shard=shard)
+        return self.stored.bytes_with_batch(ledger, batch, shard)
 
     def _start_spill(self, shard: int, bytes_expected: int | None = None) -> "Spill":
         """Move a ledger to disk, and all its rows from now on: about `bytes_expected`, by default the ledger's own."""

@@ -25,11 +25,17 @@ DUCKDB_MEMORY_BYTES = 96 << 20
 QUERY_MEMORY_LIMIT_MIN = 384 << 20
 
 
-def library_memory_bytes(*, needs_arrow: bool, decompresses: bool, has_queries: bool = False) -> int:
-    """Memory to keep for libraries: pyarrow in a run that needs it, or that only decompresses by it, and DuckDB."""
-    if has_queries:
-        return ARROW_MEMORY_BYTES + DUCKDB_MEMORY_BYTES
-    return ARROW_MEMORY_BYTES if needs_arrow else PYARROW_BYTES if decompresses else 0
+def kept_memory_bytes(
+    memory_limit: int, *, needs_arrow: bool, decompresses: bool, has_queries: bool, has_state: bool, reads_tables: bool
+) -> int:
+    """Memory to keep in a run under this limit: for DuckDB, and for a state's store, or for pyarrow in a run that needs
+    it or only decompresses by it."""
+    queried = DUCKDB_MEMORY_BYTES if has_queries else 0
+    if has_state:
+        return queried + store_memory_bytes(memory_limit, with_tables=reads_tables)
+    if needs_arrow or has_queries:
+        return queried + ARROW_MEMORY_BYTES
+    return PYARROW_BYTES if decompresses else 0
 
 
 def store_memory_bytes(memory_limit: int, *, with_tables: bool = False) -> int:

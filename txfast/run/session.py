@@ -17,7 +17,7 @@ from txfast.input.open import look_at
 from txfast.input.ref import InputRef, are_decompressed_by_pyarrow, have_queries, may_have_tables, total_size
 from txfast.input.source import AUTO
 from txfast.interrupts import LISTENER, while_waiting
-from txfast.run.machine import DUCKDB_MEMORY_BYTES, default_memory_limit, library_memory_bytes, store_memory_bytes
+from txfast.run.machine import default_memory_limit, kept_memory_bytes
 from txfast.run.replay import Replay, new_replay
 from txfast.run.rule_warnings import rule_warnings
 
@@ -106,14 +106,6 @@ class Session:
         refs = [each for each in read if isinstance(each, InputRef)]
         reads_tables = len(refs) < len(read) or may_have_tables(refs)
         memory_limit = chosen.memory_limit or default_memory_limit()
-        reserved = library_memory_bytes(
-            needs_arrow=bool(chosen.needs_arrow) or reads_tables,
-            decompresses=are_decompressed_by_pyarrow(refs),
-            has_queries=have_queries(refs),
-        )
-        if chosen.state is not None:
-            queried = DUCKDB_MEMORY_BYTES if have_queries(refs) else 0
-            reserved = max(reserved, store_memory_bytes(memory_limit, with_tables=reads_tables) + queried)
         self.replay: Replay = new_replay(
             journal,
             rejects=outputs.rejects if collects is None else collects,
@@ -127,7 +119,14 @@ class Session:
             reader=chosen.reader,
             threads=chosen.threads,
             memory_limit=memory_limit,
-            memory_reserved=reserved,
+            memory_reserved=kept_memory_bytes(
+                memory_limit,
+                needs_arrow=bool(chosen.needs_arrow) or reads_tables,
+                decompresses=are_decompressed_by_pyarrow(refs),
+                has_queries=have_queries(refs),
+                has_state=chosen.state is not None,
+                reads_tables=reads_tables,
+            ),
             reads_tables=reads_tables,
         )
 

@@ -13,7 +13,6 @@ from txfast.ledger.ledger import Ledger
 from txfast.run.conservation import added, check_sum
 from txfast.store.active import ActiveAccounts
 from txfast.store.prefetch import prefetch, prefetch_accounts
-from txfast.store.segment import FILTER_BYTES_MAX, keep_filters
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 # which come out of what is kept for the store.
 TOGETHER_BYTES = 16 << 20
 TOGETHER_MAX = 1 << 8
-# Under a memory limit: how many of its bytes there are for each byte of filters that are kept.
-LIMIT_BYTES_PER_FILTER_BYTE = 32
 
 
 class StoredLedgers:
@@ -38,15 +35,12 @@ class StoredLedgers:
     changed into files of the folder that `new_folder` gives.
 
     Several threads may prefetch at once, each for a ledger of its own. If loading fails, `has_failed` is True: the
-    ledger is incomplete, so no more rows may be applied. The store takes as much memory as is kept for it under this
-    `memory_limit`.
+    ledger is incomplete, so no more rows may be applied.
     """
 
-    def __init__(self, store: "Store", new_folder: "Callable[[], str]", memory_limit: int | None = None) -> None:
+    def __init__(self, store: "Store", new_folder: "Callable[[], str]") -> None:
         self.store = store
         self._new_folder = new_folder
-        most = FILTER_BYTES_MAX if memory_limit is None else memory_limit // LIMIT_BYTES_PER_FILTER_BYTE
-        keep_filters(min(FILTER_BYTES_MAX, most))
         self.accounts_before = store.accounts
         self._units_before = store.balance_units
         self._view = store.view
@@ -78,7 +72,7 @@ class StoredLedgers:
         count = len(batches)
         while limit is not None and count > 1 and not self._have_room(ledger, batches[:count], shard, limit):
             count //= 2
-        if limit is None or count > 1 or self._has_room(ledger, batches[0], shard, limit):
+        if limit is None or count > 1 or self.bytes_with_batch(ledger, batches[0], shard) <= limit:
             if self._view.accounts:
                 with self._loading(ledger):
                     prefetch(self._actives[id(ledger)], self._view, batches[:count], shard, shards)
@@ -90,9 +84,9 @@ class StoredLedgers:
         rows = sum(batch.shard_rows(shard) for batch in batches)
         return bytes_with(ledger, batches) + self.bytes_beside(ledger, rows) <= limit
 
-    def _has_room(self, ledger: Ledger, batch: "TransactionBatch", shard: int, limit: int) -> bool:
-        """Whether a ledger may take the rows of a shard of this batch."""
-        return ledger.bytes_with_batch(batch, shard=shard) + self.bytes_beside(ledger, batch.shard_rows(shard)) <= limit
+    def bytes_with_batch(self, ledger: Ledger, batch: "TransactionBatch", shard: int = 0) -> int:
+        """The most bytes that a ledger takes with the rows of a shard of this batch, and what is beside it."""
+        return ledger.bytes_with_batch(batch, shard=shard) + self.bytes_beside(ledger, batch.shard_rows(shard))
 
     def bytes_beside(self, ledger: Ledger, rows: int) -> int:
         """The most bytes that are taken beside a ledger for its accounts and entries, with this many more rows, until

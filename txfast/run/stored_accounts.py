@@ -6,7 +6,7 @@ This module must not know when they are read, nor what becomes of them.
 from txfast.ledger.ledger import Ledger
 from txfast.ledger.sorted_accounts import AccountColumns
 from txfast.run.bytes_on_disk import ACCOUNT_BYTES
-from txfast.state.store import WORDS
+from txfast.store.columns_of_runs import WORDS
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
 if TYPE_CHECKING:

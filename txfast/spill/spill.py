@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         """Ledgers over a store: run/stored.py."""
 
         def bytes_beside(self, ledger: Ledger, rows: int) -> int: ...
+        def bytes_with_batch(self, ledger: Ledger, batch: TransactionBatch) -> int: ...
         def take(self, ledger: Ledger) -> None: ...
         def drop(self, ledger: Ledger) -> None: ...
         def prefetch(self, ledger: Ledger, batches: "Sequence[TransactionBatch]", shard: int, shards: int) -> int: ...
@@ -181,9 +182,10 @@ class Spill:
             self._merge_statuses(partition, divided, rows_applied)
 
     def _bytes_with(self, ledger: Ledger, batch: TransactionBatch) -> int:
-        """The most bytes that a ledger takes with the rows of a batch, and what is beside it in a run with a state."""
-        beside = 0 if self._stored is None else self._stored.bytes_beside(ledger, len(batch))
-        return ledger.bytes_with_batch(batch) + beside
+        """The most bytes that a ledger takes with the rows of a batch."""
+        if self._stored is None:
+            return ledger.bytes_with_batch(batch)
+        return self._stored.bytes_with_batch(ledger, batch)
 
     def _collect(self, ledger: Ledger) -> None:
         """Collect the accounts of a settled ledger."""

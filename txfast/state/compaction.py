@@ -102,8 +102,8 @@ def compact_all(store: "Store", folder: str) -> None:
         if len(inputs) > 1:
             merged, _ = merged_run(store, sort, inputs, folder, 0, None)
             runs[sort] = [merged]
-    if len(runs["entries"]) == 1:
-        runs["changes"] = []
+            if sort == "entries":
+                runs["changes"] = []
 
 
 def next_merge(runs: "Sequence[Run]", first_run: int = 0) -> Merge | None:

@@ -60,6 +60,11 @@ class StateDirectory:
     which each input was read, by the input's key.
     """
 
+    # What messages say of this run where another one has changed the directory meanwhile.
+    BEGAN_WITH_IT, BEGAN = "which this run began with", "this one began"
+    BEGIN_WITH_REST = "run the command again, which then begins with what is left"
+    BEGIN_WITH_NEW = "run the command again, which then begins with that state"
+
     def __init__(
         self,
         path: str,
@@ -249,14 +254,12 @@ class StateDirectory:
         self.was_replaced = True
         number = self.newest[0]
         if self._find_newest()[0] < number:
-            return StateError(
-                f"{self.path}: snapshot-{number}, which this run began with, was removed meanwhile, so nothing is "
-                f"saved; put it back, or run the command again, which then begins with what is left"
-            )
-        return StateError(
-            f"{self.path}: another run has saved its state there since this one began, so nothing is saved; run the "
-            f"command again, which then begins with that state"
-        )
+            what = f"snapshot-{number}, {self.BEGAN_WITH_IT}, was removed meanwhile"
+            way_out = f"put it back, or {self.BEGIN_WITH_REST}"
+        else:
+            what = f"another run has saved its state there since {self.BEGAN}"
+            way_out = self.BEGIN_WITH_NEW
+        return StateError(f"{self.path}: {what}, so nothing is saved; {way_out}")
 
     def identity(self, number: int) -> str:
         """The hash of a snapshot's manifest, which no other snapshot has; "" where it cannot be read."""

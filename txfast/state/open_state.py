@@ -33,6 +33,10 @@ class OpenState(StateDirectory):
     refused.
     """
 
+    BEGAN_WITH_IT, BEGAN = "from which this ledger goes on", "this ledger was opened"
+    BEGIN_WITH_REST = "open the state again"
+    BEGIN_WITH_NEW = "open it again, and apply to what is there now"
+
     def __init__(
         self,
         path: str,
@@ -109,16 +113,3 @@ class OpenState(StateDirectory):
         store.moved_to(final)
         self._base, self._final = final, None
         self._is_finished = False
-
-    def _was_replaced(self) -> StateError:
-        super()._was_replaced()
-        number = self.newest[0]
-        if self._find_newest()[0] < number:
-            return StateError(
-                f"{self.path}: snapshot-{number}, from which this ledger goes on, was removed meanwhile, so nothing is "
-                f"saved; put it back, or open the state again"
-            )
-        return StateError(
-            f"{self.path}: another run has saved its state there since this ledger was opened, so nothing is saved; "
-            f"open it again, and apply to what is there now"
-        )

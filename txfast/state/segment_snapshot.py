@@ -12,8 +12,8 @@ from txfast.state import manifest
 from txfast.state.dialects import text_ids_of
 from txfast.state.snapshot import Snapshot
 from txfast.state.snapshot_layout import ACCOUNTS, DETAILS, ENTRIES, OPENINGS, SUMMARIES
-from txfast.state.store import WORDS, Store, text_key_of
-from txfast.store.columns_of_runs import AccountColumnsOfRuns, EntryColumnsOfRuns, SummaryColumnsOfRuns
+from txfast.state.store import Store, text_key_of
+from txfast.store.columns_of_runs import WORDS, AccountColumnsOfRuns, EntryColumnsOfRuns, SummaryColumnsOfRuns
 
 # The kinds of columns of runs, as those of a Snapshot.
 KINDS = {"accounts": ACCOUNTS, "openings": OPENINGS, "entries": ENTRIES, "details": DETAILS, "summaries": SUMMARIES}

@@ -19,9 +19,9 @@ from txfast.state.folders import remove_others
 from txfast.state.restored_columns import columns_as_taken, sums_of
 from txfast.state.segment_file import SegmentFile, link_or_copy, summary_of
 from txfast.store.active import ActiveAccounts
-from txfast.store.columns_of_runs import ACCOUNTS, AccountColumnsOfRuns
+from txfast.store.columns_of_runs import ACCOUNTS, WORDS, AccountColumnsOfRuns
 from txfast.store.runs import Runs
-from txfast.store.segment import Segment
+from txfast.store.segment import FILTER_BYTES_MAX, Segment, keep_filters
 from txfast.store.segment_form import Form
 
 TYPE_CHECKING = False  # a constant that type checkers know; importing it from typing costs 5 ms
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 KEY_BYTES = 32
 # The fields of a manifest that are secret.
 KEYS = ("key", "text_key")
-WORDS = 1 << 64  # of clients: a shard is a range of them
 # The sorts of runs, and the columns that their segments have.
 SORTS: "dict[str, Literal['accounts', 'entries']]" = {
     "accounts": "accounts", "entries": "entries", "changes": "entries"
 }  # fmt: skip
 SUFFIX = ".arrow"
 SUMS = ("accounts", "entries", "balance_units")
-# Bytes of a memory limit for each row that is sorted at once, which takes 32.
+# Bytes of a memory limit for each row that is sorted at once, which takes 32, and for each byte of filters.
 LIMIT_BYTES_PER_ROW = 1 << 10
+LIMIT_BYTES_PER_FILTER_BYTE = 32
 
 
 class Store:
@@ -68,8 +68,10 @@ class Store:
         self._note_opened()
 
     def limit_memory(self, memory_limit: int | None) -> None:
-        """Sort fewer rows at once in `seal` where a run has this memory limit, in bytes."""
+        """Sort fewer rows at once, and keep fewer bytes of filters, where a run has this memory limit, in bytes."""
         self._rows_at_once = None if memory_limit is None else memory_limit // LIMIT_BYTES_PER_ROW
+        most = FILTER_BYTES_MAX if memory_limit is None else memory_limit // LIMIT_BYTES_PER_FILTER_BYTE
+        keep_filters(min(FILTER_BYTES_MAX, most))
 
     def set_text_ids(self, text_ids: "TextIds | None") -> None:
         """Set which ids are texts in new segments."""
@@ -91,7 +93,8 @@ class Store:
             for said in each.parts("segments"):
                 name = said.choice("file", tuple(unused))
                 unused.remove(name)
-                run.append(store._segment_file(name, files.part(name).without(), said.without("file"), sort))
+                path = os.path.join(folder, name)
+                run.append(store._segment_file(path, files.part(name).without(), said.without("file"), sort))
             store.runs[sort].append(run)
         if unused:
             raise fields.error("runs")
@@ -112,10 +115,10 @@ class Store:
         self._sums_before = {name: getattr(self, name) for name in SUMS}
 
     def _segment_file(
-        self, name: str, summary: "dict[str, Any]", description: "dict[str, Any]", sort: str
+        self, path: str, summary: "dict[str, Any]", description: "dict[str, Any]", sort: str
     ) -> SegmentFile:
-        segment = Segment(os.path.join(self._folder, name), description, self.forms[sort])
-        return SegmentFile(name, summary, description, segment)
+        segment = Segment(path, description, self.forms[sort])
+        return SegmentFile(os.path.basename(path), summary, description, segment)
 
     @property
     def view(self) -> Runs:
@@ -226,9 +229,9 @@ class Store:
         return name
 
     def new_file(self, path: str, description: "dict[str, Any]", sort: str) -> SegmentFile:
-        segment = Segment(path, description, self.forms[sort])
-        segment.open()  # before its folder gets another name
-        return SegmentFile(os.path.basename(path), summary_of(path), description, segment)
+        file = self._segment_file(path, summary_of(path), description, sort)
+        file.segment.open()  # before its folder gets another name
+        return file
 
     # ---- Saving --------------------------------------------------------------------------------------
 
@@ -304,13 +307,12 @@ class Store:
     def _moved(
         self, path: str, folder: str, summary: "dict[str, Any]", description: "dict[str, Any]", sort: str
     ) -> SegmentFile:
-        name = self.new_name(sort)
+        moved = os.path.join(folder, self.new_name(sort))
         try:
-            os.rename(path, os.path.join(folder, name))
+            os.rename(path, moved)
         except OSError as error:
             raise unwritable(path, error) from error
-        segment = Segment(os.path.join(folder, name), description, self.forms[sort])
-        return SegmentFile(name, summary, description, segment)
+        return self._segment_file(moved, summary, description, sort)
 
     def close(self) -> None:
         """Close all files."""

@@ -46,6 +46,13 @@ cdef struct LoadedRanges:
     Py_ssize_t count
     Py_ssize_t capacity
 
+# A walk over the entries of a log that the state does not have, which ends where `entry` is not below `end`.
+cdef struct NewWalk:
+    uint64_t entry
+    uint64_t end
+    const LoadedRanges* loaded
+    Py_ssize_t at_range  # the first one that does not end before the entry
+
 # An account that rows may have changed.
 cdef struct NumberedAccount:
     uint64_t client  # the number; of a text its hash
@@ -139,16 +146,26 @@ cdef inline bint is_in_state(const Active* active, const uint32_t position) noex
     return entry < active.sealed[kind] or is_loaded(&active.loaded[kind], entry)
 
 
-cdef inline uint64_t next_new(
-    const LoadedRanges* loaded,
-    uint64_t entry,  # IN
-    Py_ssize_t* index,  # IN, OUT of the first range that does not end before the entry
-) noexcept nogil:
-    """The first entry from this one on that is in no range."""
-    while index[0] < loaded.count and loaded.ranges[index[0]].first <= entry:
-        entry = max(entry, loaded.ranges[index[0]].end)
-        index[0] += 1
-    return entry
+cdef inline void pass_loaded(NewWalk* walk) noexcept nogil:
+    """Go behind the ranges that an entry is in."""
+    while walk.at_range < walk.loaded.count and walk.loaded.ranges[walk.at_range].first <= walk.entry:
+        walk.entry = max(walk.entry, walk.loaded.ranges[walk.at_range].end)
+        walk.at_range += 1
+
+
+cdef inline NewWalk begin_new(const Active* active, const int kind) noexcept nogil:
+    """A walk at the first entry of a log that the state does not have."""
+    cdef NewWalk walk = NewWalk(
+        entry=active.sealed[kind], end=active.logs[kind].entries, loaded=&active.loaded[kind], at_range=0,
+    )
+    pass_loaded(&walk)
+    return walk
+
+
+cdef inline void go_to_next_new(NewWalk* walk) noexcept nogil:
+    """Go to the next entry that the state does not have."""
+    walk.entry += 1
+    pass_loaded(walk)
 
 
 cdef inline uint64_t max_word_of(const Active* active, const int kind, const uint64_t entry) noexcept nogil:

@@ -208,7 +208,8 @@ cdef void need_accounts(const Active* active, uint8_t* needed) noexcept nogil:
     # Where withdrawals have no entries, nothing tells which accounts they have changed.
     cdef uint64_t first = active.marked if keeps_entry(active.policy, WITHDRAWAL) else 0
     cdef const NamedEntry* named
-    cdef uint64_t number, entry
+    cdef uint64_t number
+    cdef NewWalk walk
     cdef Py_ssize_t index
     cdef int kind
     for number in range(first, active.table.accounts):
@@ -217,11 +218,10 @@ cdef void need_accounts(const Active* active, uint8_t* needed) noexcept nogil:
         named = &active.named[index]
         need(needed, chunk_of(active.logs, named.position).account[named.position & CHUNK_MASK])
     for kind in range(LOG_COUNT):
-        index = 0
-        entry = next_new(&active.loaded[kind], active.sealed[kind], &index)
-        while entry < active.logs[kind].entries:
-            need(needed, active.logs[kind].chunks[entry >> CHUNK_BITS].account[entry & CHUNK_MASK])
-            entry = next_new(&active.loaded[kind], entry + 1, &index)
+        walk = begin_new(active, kind)
+        while walk.entry < walk.end:
+            need(needed, active.logs[kind].chunks[walk.entry >> CHUNK_BITS].account[walk.entry & CHUNK_MASK])
+            go_to_next_new(&walk)
 
 
 cdef void number_accounts(Active* active, const uint8_t* needed) noexcept nogil:
@@ -257,22 +257,21 @@ cdef void count_entries(Active* active) noexcept nogil:
     """Count the entries of each account that the state does not have, and raise its greatest transaction by them."""
     cdef const Chunk* chunk
     cdef NumberedAccount* numbered
-    cdef uint64_t entry, i
-    cdef Py_ssize_t index
+    cdef NewWalk walk
+    cdef uint64_t i
     cdef int kind
     for i in range(active.number_count):
         active.accounts[active.numbers[i]].max_tx = max_tx_of(active, active.numbers[i])
     for kind in range(LOG_COUNT):
-        index = 0
-        entry = next_new(&active.loaded[kind], active.sealed[kind], &index)
-        while entry < active.logs[kind].entries:
-            chunk = active.logs[kind].chunks[entry >> CHUNK_BITS]
+        walk = begin_new(active, kind)
+        while walk.entry < walk.end:
+            chunk = active.logs[kind].chunks[walk.entry >> CHUNK_BITS]
             # Behind the end of the log or of a chunk this loads another account, which is harmless.
-            prefetch(&active.accounts[chunk.account[(entry + AHEAD_ENTRIES) & CHUNK_MASK]])
-            numbered = &active.accounts[chunk.account[entry & CHUNK_MASK]]
-            numbered.max_tx = max(numbered.max_tx, max_word_of(active, kind, entry))
+            prefetch(&active.accounts[chunk.account[(walk.entry + AHEAD_ENTRIES) & CHUNK_MASK]])
+            numbered = &active.accounts[chunk.account[walk.entry & CHUNK_MASK]]
+            numbered.max_tx = max(numbered.max_tx, max_word_of(active, kind, walk.entry))
             numbered.place += 1
-            entry = next_new(&active.loaded[kind], entry + 1, &index)
+            go_to_next_new(&walk)
 
 
 cdef void mark_changed(Active* active) noexcept nogil:

@@ -10,7 +10,7 @@ from txfast.batch.ids cimport ID_BYTES_MAX
 from txfast.dialect.currencies cimport KnownCodes, check_codes, number_of
 from txfast.ledger.entries cimport TxId, make_number_id
 from txfast.ledger.ledger cimport Ledger
-from txfast.ledger.load cimport BY_CURRENCY, TEXT_CLIENTS, client_slots, find_client
+from txfast.ledger.load cimport BY_CURRENCY, TEXT_CLIENTS, account_of
 from txfast.ledger.proof cimport ACCOUNT_TWICE, NO_ACCOUNT
 from txfast.ledger.rules cimport Account
 from txfast.ledger.shard cimport shard_word
@@ -67,7 +67,7 @@ cdef class ClientLoader:
             if compare_ids(&rows.row.client, &self.client) == 0:
                 client.currency = self.currency_of(rows.row)
                 reserve_accounts_of(self.active, 1, 1 + self.client.length)
-                if find_client(&ledger.table, client_slots(&ledger.table, client), client).in_use:
+                if account_of(&ledger.table, client) != NULL:
                     refuse_row(ledger, rows.row, client.currency, place_of(rows.heap[0].cursor), ACCOUNT_TWICE)
                 load_account(ledger, &self.active.active, rows.row, client.currency)
         return 0
@@ -85,9 +85,9 @@ cdef class ClientLoader:
         while rows.next():
             if compare_ids(&rows.row.client, &self.client) == 0:
                 client.currency = self.currency_of(rows.row)
-                account = find_client(&ledger.table, client_slots(&ledger.table, client), client)
+                account = account_of(&ledger.table, client)
                 refusal = NO_ACCOUNT
-                if account.in_use:
+                if account != NULL:
                     refusal = load_entry(ledger, &room, rows.row, account.number, client.currency, &position)
                 if refusal:
                     refuse_row(ledger, rows.row, client.currency, place_of(rows.heap[0].cursor), refusal)

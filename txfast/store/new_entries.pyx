@@ -12,7 +12,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from txfast.batch.ids cimport ID_ROOM_BYTES
 from txfast.ledger.entries cimport CHUNK_BITS, CHUNK_MASK, LOG_COUNT, Chunk, kind_at, position_of
-from txfast.store.active cimport Active, NumberedAccount, count_new, next_new
+from txfast.store.active cimport Active, NewWalk, NumberedAccount, begin_new, count_new, go_to_next_new
 from txfast.store.ledger_rows cimport (
     content_of, look_ahead_to_account, look_ahead_to_entry, make_account_row, make_entry_ids, make_entry_row,
     tx_word_of, word_of,
@@ -264,21 +264,19 @@ cdef void place_entries(
     cdef const Chunk* chunk
     cdef NumberedAccount* numbered
     cdef bint are_all = not first and last == ~<uint64_t>0
-    cdef uint64_t entry
-    cdef Py_ssize_t index
+    cdef NewWalk walk
     cdef int kind
     for kind in range(LOG_COUNT):
-        index = 0
-        entry = next_new(&active.loaded[kind], active.sealed[kind], &index)
-        while entry < active.logs[kind].entries:
-            chunk = active.logs[kind].chunks[entry >> CHUNK_BITS]
+        walk = begin_new(active, kind)
+        while walk.entry < walk.end:
+            chunk = active.logs[kind].chunks[walk.entry >> CHUNK_BITS]
             # Behind the end of the log or of a chunk this loads another account, which is harmless.
-            prefetch(&active.accounts[chunk.account[(entry + AHEAD_ENTRIES) & CHUNK_MASK]])
-            numbered = &active.accounts[chunk.account[entry & CHUNK_MASK]]
+            prefetch(&active.accounts[chunk.account[(walk.entry + AHEAD_ENTRIES) & CHUNK_MASK]])
+            numbered = &active.accounts[chunk.account[walk.entry & CHUNK_MASK]]
             if are_all or first <= word_of(numbered) <= last:
-                positions[numbered.place] = position_of(kind, entry)
+                positions[numbered.place] = position_of(kind, walk.entry)
                 numbered.place += 1
-            entry = next_new(&active.loaded[kind], entry + 1, &index)
+            go_to_next_new(&walk)
 
 
 cdef bint are_in_order(
