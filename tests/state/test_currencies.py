@@ -236,6 +236,7 @@ def test_a_state_whose_accounts_are_in_one_currency_finds_it_again(folder: Folde
     assert output.splitlines()[1:] == [b"1,A,2.0000,0.0000,2.0000,false", b"1,B,0.0000,0.0000,0.0000,false"]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("form", ["segments", "legacy"])
 @pytest.mark.parametrize("settings", CURRENCY_SETTINGS, ids=str)
 def test_a_snapshot_is_divided_into_parts_that_fit(folder: Folder, settings: dict[str, str], form: SavedForm) -> None:

@@ -182,6 +182,7 @@ def test_a_ledger_is_saved_and_loaded(begun: Folder, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("form", ["segments", "legacy"])
 @pytest.mark.parametrize("settings", TEXT_SETTINGS, ids=str)
 def test_texts_count_when_a_snapshot_is_divided_into_parts_that_fit(

@@ -56,6 +56,7 @@ def batches_of(rows: Sequence[Row], dialect: Dialect, size: int = 3_000) -> list
 # ---- Many rows -----------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_each_of_many_transactions_is_found_again(tmp_path: Path, settings: dict[str, str]) -> None:
     dialect = Dialect(settings)
